@@ -1,0 +1,1 @@
+"""Features in, log probabilities out: the recurrent network and the CTC loss."""

@@ -1,0 +1,234 @@
+"""Settings: YAML in, dotted overrides on top, typed and checked objects out.
+
+Every key is listed here with its default; an unknown or mistyped one is refused by its
+dotted path. `conf/` holds commented files.
+"""
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from asr.errors import ConfigError
+
+
+class Settings(BaseModel):
+    """A group of settings that refuses keys it does not know."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class FeatureSettings(Settings):
+    """Log-mel spectrogram (signal/features.py)."""
+
+    sample_rate: int = Field(16000, gt=0)  # Hz
+    num_mels: int = Field(80, gt=0)
+    window_seconds: float = Field(0.025, gt=0)
+    step_seconds: float = Field(0.010, gt=0)
+    prior_seconds: float = Field(1.0, gt=0)  # weight of the training set's mean in the running mean
+
+
+class NormalizerSettings(Settings):
+    """What happens to a transcript before it is spelled (text/normalize.py)."""
+
+    lowercase: bool = True
+    strip_punctuation: bool = True  # apostrophes within words stay
+    spell_out_numbers: str | None = None  # a language such as "en" turns "7" into "seven"
+
+
+class TokenizerSettings(Settings):
+    """How text becomes tokens (text/tokenizer.py)."""
+
+    kind: Literal["char", "subword"] = "char"
+    vocab_size: int = Field(256, gt=2)  # subword units; characters need none
+
+
+class AcousticSettings(Settings):
+    """The network (acoustic/model.py)."""
+
+    cell: Literal["lstm", "gru", "rnn"] = "lstm"
+    direction: Literal["bi", "forward"] = "bi"
+    num_layers: int = Field(3, ge=1)
+    hidden_size: int = Field(256, ge=1)  # units a direction
+    conv_channels: int = Field(32, ge=1)
+    dropout: float = Field(0.3, ge=0, lt=1)
+
+
+class SpecAugmentSettings(Settings):
+    """Masks over features (Park et al. 2019)."""
+
+    num_band_masks: int = Field(2, ge=0)
+    max_bands: int = Field(20, ge=0)
+    seconds_per_time_mask: float = Field(1.5, gt=0)  # one mask is drawn for each so many seconds
+    max_frames: int = Field(40, ge=0)
+
+
+class AugmentSettings(Settings):
+    """What is done to training speech (signal/augment.py); each item is off when None or empty."""
+
+    speeds: list[float] = [0.9, 1.0, 1.1]
+    gain_db: tuple[float, float] | None = None
+    noise: Path | None = None  # a folder of recordings, or "white" for Gaussian noise
+    noise_probability: float = Field(0.3, ge=0, le=1)
+    noise_snr_db: tuple[float, float] = (5.0, 30.0)
+    reverberation_probability: float = Field(0.0, ge=0, le=1)
+    spec_augment: SpecAugmentSettings | None = SpecAugmentSettings()
+
+
+class LossSettings(Settings):
+    """CTC and what is added to it (acoustic/ctc.py)."""
+
+    consistency_weight: float = Field(0.0, ge=0)  # CR-CTC (Yao et al. 2024); doubles the work of a step
+    intermediate_weight: float = Field(0.0, ge=0, lt=1)  # InterCTC (Lee & Watanabe 2021), at the middle layer
+
+
+class OptimizerSettings(Settings):
+    """AdamW with linear warm-up and cosine decay to zero."""
+
+    learning_rate: float = Field(2e-3, gt=0)
+    weight_decay: float = Field(0.01, ge=0)
+    warmup_fraction: float = Field(0.1, ge=0, lt=1)  # of all steps
+    clip_norm: float | None = Field(1.0, gt=0)
+    accumulate: int = Field(1, ge=1)  # batches a step
+
+
+class TrainSettings(Settings):
+    """The loop (train/trainer.py)."""
+
+    epochs: int = Field(60, ge=1)
+    batch_seconds: float = Field(60.0, gt=0)
+    precision: Literal["auto", "fp32", "bf16"] = "auto"
+    seed: int = 1
+    average: int = Field(5, ge=1)  # best checkpoints whose weights are averaged
+    patience: int | None = Field(None, ge=1)  # epochs without a better dev WER before training stops
+    max_bad_steps: int = Field(10, ge=1)  # non-finite gradients in a row before training stops
+    checkpoint_minutes: float = Field(2.0, ge=0)  # between checkpoints within an epoch; 0: after every step
+    num_workers: int = Field(1, ge=0)  # processes that read audio
+    augment: AugmentSettings = AugmentSettings()
+    loss: LossSettings = LossSettings()
+    optimizer: OptimizerSettings = OptimizerSettings()
+
+
+class CorpusSettings(Settings):
+    """Where the speech is: manifests of lhotse cuts, as `asr prepare` writes them."""
+
+    train: list[Path] = Field(min_length=1)
+    dev: list[Path] = Field(min_length=1)
+    name: str = ""  # for the model card
+    licence: str = ""
+
+
+class ModelSettings(Settings):
+    """What a trained model needs to be used again; its folder's `config.yaml`."""
+
+    features: FeatureSettings = FeatureSettings()
+    normalizer: NormalizerSettings = NormalizerSettings()
+    tokenizer: TokenizerSettings = TokenizerSettings()
+    acoustic: AcousticSettings = AcousticSettings()
+
+
+class Config(ModelSettings):
+    """A whole training run."""
+
+    corpus: CorpusSettings
+    output: Path
+    train: TrainSettings = TrainSettings()
+
+
+def load_config(path: Path | str, overrides: Sequence[str] = ()) -> Config:
+    """Read a training configuration.
+
+    Args:
+        path: A YAML file; `conf/` has examples.
+        overrides: `key.path=value` items; values are YAML (`train.epochs=3`).
+
+    Raises:
+        ConfigError: If the file cannot be read, or a key is unknown or of the wrong type.
+    """
+    values = read_yaml(path)
+    for item in overrides:
+        _override(values, item)
+    return _validate(Config, values, str(path))
+
+
+def load_model_settings(path: Path | str) -> ModelSettings:
+    """Read a model folder's `config.yaml`.
+
+    Raises:
+        ConfigError: As `load_config`.
+    """
+    return _validate(ModelSettings, read_yaml(path), str(path))
+
+
+def dump_yaml(settings: Settings) -> str:
+    """Settings as YAML text that `load_config` or `load_model_settings` reads back."""
+    return yaml.safe_dump(settings.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+
+
+def read_yaml(path: Path | str) -> dict[str, Any]:
+    """Read a YAML mapping. Raises ConfigError if it cannot."""
+    try:
+        values = yaml.load(Path(path).read_text(encoding="utf-8"), Loader=_Loader)
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: not YAML: {' '.join(str(error).split())}") from None
+    if not isinstance(values, dict):
+        raise ConfigError(f"{path}: expected `key: value` lines, found {type(values).__name__}")
+    return values
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML 1.1 reads 1e-3 as text, for want of a dot; people mean the number."""
+
+
+_Loader.yaml_implicit_resolvers = {key: list(value) for key, value in yaml.SafeLoader.yaml_implicit_resolvers.items()}
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float",
+    re.compile(r"^[-+]?[0-9]+(\.[0-9]*)?[eE][-+]?[0-9]+$"),
+    list("-+0123456789"),
+)
+
+
+def _override(values: dict[str, Any], item: str) -> None:
+    key, equals, text = item.partition("=")
+    if not equals or not key:
+        raise ConfigError(f"{item!r}: an override is written key.path=value")
+    *parents, last = key.split(".")
+    for parent in parents:
+        child = values.get(parent)
+        if not isinstance(child, dict):
+            child = values[parent] = {}
+        values = child
+    try:
+        values[last] = yaml.load(text, Loader=_Loader)
+    except yaml.YAMLError:
+        raise ConfigError(f"{item!r}: {text!r} is not a YAML value") from None
+
+
+def _validate(kind: type[Any], values: dict[str, Any], source: str) -> Any:
+    try:
+        return kind.model_validate(values)
+    except ValidationError as error:
+        problems = "; ".join(_describe(problem, kind) for problem in error.errors())
+        raise ConfigError(f"{source}: {problems}") from None
+
+
+def _describe(problem: Any, kind: type[Any]) -> str:
+    location = ".".join(str(part) for part in problem["loc"])
+    if problem["type"] != "extra_forbidden":
+        return f"{location}: {problem['msg'].lower()} (found {problem['input']!r})"
+    known = ", ".join(sorted(_group(kind, problem["loc"][:-1])))
+    return f"{location}: no such setting; there are: {known}"
+
+
+def _group(kind: type[Any], location: Sequence[Any]) -> list[str]:
+    """The keys of the settings group at a location."""
+    for part in location:
+        field = kind.model_fields[part].annotation
+        kinds = [field, *getattr(field, "__args__", ())]
+        kind = next(k for k in kinds if isinstance(k, type) and issubclass(k, BaseModel))
+    return list(kind.model_fields)

@@ -1,0 +1,32 @@
+"""The errors that users see. Every message says what was wrong and what to do about it.
+
+The command line prints them as one line; a library user catches `AsrError` for all of them.
+"""
+
+
+class AsrError(Exception):
+    """Anything that went wrong for a reason the user can understand and mend."""
+
+
+class AudioError(AsrError):
+    """A recording that cannot be read, or holds nothing that can be recognised."""
+
+
+class ConfigError(AsrError):
+    """A setting that does not exist, has the wrong type or contradicts another."""
+
+
+class CorpusError(AsrError):
+    """A corpus or manifest that is missing, malformed or unusable for training."""
+
+
+class TextError(AsrError):
+    """A transcript that the alphabet cannot spell."""
+
+
+class ModelError(AsrError):
+    """A model folder that is missing, incomplete or does not fit its settings."""
+
+
+class TrainingError(AsrError):
+    """A training run that cannot go on."""

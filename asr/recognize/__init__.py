@@ -1,0 +1,1 @@
+"""Audio in, transcript out: the recogniser that people call."""

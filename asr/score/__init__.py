@@ -1,0 +1,1 @@
+"""Hypotheses in, error rates out."""

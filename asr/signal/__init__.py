@@ -1,0 +1,1 @@
+"""Sound in, features out: reading audio, log-mel features, augmentation."""

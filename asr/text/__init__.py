@@ -1,0 +1,1 @@
+"""Words in, token ids out: normalisation and tokenisation."""

@@ -1,0 +1,1 @@
+"""Corpus in, model out: corpora, batches, the training loop, checkpoints, diagnosis."""
