@@ -1,0 +1,169 @@
+"""Prepare what is fused into the search: a language model, a vocabulary, boosted phrases."""
+
+import logging
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, Protocol, TypeAlias
+
+import numpy as np
+
+from asr.decode.fusion import NO_MODEL, TOKEN_LEVEL, WORD_LEVEL, Fusion
+from asr.decode.hotwords import PhraseTable, build_phrase_table
+from asr.decode.layout import NONE
+from asr.decode.spelling import Lexicon, Spelling, build_lexicon, spell_tokens
+from asr.errors import ConfigError
+from asr.language.automaton import Automaton
+from asr.language.compiled import Array
+from asr.language.ngram import NgramModel
+
+logger = logging.getLogger(__name__)
+
+Level: TypeAlias = Literal["auto", "word", "token"]
+
+# How the separator and the space are written in language models of characters.
+_SPACES = ("▁", "<space>", "|", " ")
+
+
+class LanguageModel(Protocol):
+    """What a language model has to be able to do.
+
+    `NgramModel` runs inside the compiled search. Any other object is asked from Python, word
+    by word or token by token, which is slower and otherwise the same.
+    """
+
+    def start(self) -> Any:
+        """The state at the beginning of an utterance."""
+
+    def score(self, state: Any, word: str) -> tuple[float, Any]:
+        """Natural-log probability, at most 0, of a word (or token, or `</s>`), and the state after it."""
+
+
+def build_fusion(
+    symbols: Sequence[str],
+    *,
+    language_model: LanguageModel | None,
+    level: Level,
+    alpha: float,
+    beta: float,
+    unknown_score: float,
+    vocabulary: Sequence[str] | None,
+    hotwords: Mapping[str, float],
+) -> tuple[Fusion, Spelling, int]:
+    """Everything that compiled code needs besides the acoustics.
+
+    Returns:
+        The fusion, the spelling of the tokens, and the state that matching of phrases starts in.
+
+    Raises:
+        ConfigError: If the parts do not fit one another or the alphabet.
+        TextError: If the alphabet cannot spell a boosted phrase.
+    """
+    spelling = spell_tokens(symbols)
+    ngram = language_model if isinstance(language_model, NgramModel) else None
+    by_token = language_model is not None and _is_token_level(ngram, level, symbols)
+    if by_token and vocabulary is not None:
+        raise ConfigError("a vocabulary needs a language model of words or none; this one scores tokens")
+    by_word = (language_model is not None or vocabulary is not None) and not by_token
+    if by_word and not spelling.has_separator:
+        raise ConfigError("no token is or begins with a space or ▁, so words have no end; use a model of tokens")
+    words = vocabulary if vocabulary is not None else ngram.words if ngram else ()
+    words = [*words, *(word for phrase in hotwords for word in phrase.split())]
+    lexicon = _word_lexicon(ngram, words, spelling) if by_word else build_lexicon([])
+    phrases = build_phrase_table(hotwords, spelling)
+    fusion = Fusion(
+        level=TOKEN_LEVEL if by_token else WORD_LEVEL if by_word else NO_MODEL,
+        scored=language_model is not None,
+        external=language_model is not None and ngram is None,
+        closed=vocabulary is not None,
+        boosted=bool(hotwords),
+        alpha=float(alpha),
+        beta=float(beta),
+        unknown_gain=float(unknown_score),
+        unknown_word=ngram.unknown if ngram else NONE,
+        end_word=ngram.end if ngram else NONE,
+        automaton=ngram.automaton if ngram else _no_automaton(),
+        first_child=lexicon.first_child,
+        letters=lexicon.letters,
+        words=lexicon.words,
+        starts_word=spelling.starts_word,
+        first_letter=spelling.first_letter,
+        token_letters=spelling.token_letters,
+        token_words=_token_words(ngram, symbols) if ngram and by_token else np.zeros(len(symbols), np.int32),
+        phrase_next=phrases.next_state,
+        phrase_gains=phrases.gains,
+        phrase_end=phrases.end_gains,
+        bounds=_bounds(phrases, spelling, beta, by_token=by_token, by_word=by_word),
+    )
+    return fusion, spelling, phrases.start
+
+
+def _is_token_level(ngram: NgramModel | None, level: Level, symbols: Sequence[str]) -> bool:
+    if level != "auto":
+        return level == "token"
+    if ngram is None:
+        raise ConfigError('say whether this language model scores words or tokens: level="word" or level="token"')
+    known = {*symbols, *_SPACES}
+    return all(word in known for word in ngram.words if not _is_special(word))
+
+
+def _is_special(word: str) -> bool:
+    return word in ("<s>", "</s>", "<unk>", "<UNK>")
+
+
+def _word_lexicon(ngram: NgramModel | None, words: Sequence[str], spelling: Spelling) -> Lexicon:
+    """The words that may be spelled (closed), or those that do not count as unknown (open)."""
+    spellings: dict[tuple[int, ...], int] = {}
+    unspelled = []
+    for word in words:
+        if _is_special(word):
+            continue
+        letters = spelling.encode(word)
+        if not letters or 0 in letters:
+            unspelled.append(word)
+            continue
+        # Without a model of n-grams the number only says that the word is there.
+        spellings[tuple(letters)] = ngram.number(word) if ngram else 0
+    if unspelled and not spellings:
+        raise ConfigError(
+            f"the alphabet cannot spell any word of the language model or vocabulary, such as {unspelled[0]!r}; "
+            "normalise its text as the transcripts of the acoustic model are"
+        )
+    if unspelled:
+        logger.warning("%d words, such as %r, cannot be spelled and will not be heard", len(unspelled), unspelled[0])
+    return build_lexicon(spellings.items())
+
+
+def _token_words(ngram: NgramModel, symbols: Sequence[str]) -> Array:
+    """Numbers of the tokens in a model of tokens."""
+    numbers = np.full(len(symbols), ngram.unknown, np.int32)
+    for token, symbol in enumerate(symbols[1:], start=1):
+        names = _SPACES if symbol in _SPACES else (symbol,)
+        known = [ngram.number(name) for name in names if ngram.number(name) != ngram.unknown]
+        if known:
+            numbers[token] = known[0]
+    if (numbers[1:] == ngram.unknown).all():
+        raise ConfigError("the language model knows none of the tokens; train it on tokens, or use level='word'")
+    return numbers
+
+
+def _bounds(phrases: PhraseTable, spelling: Spelling, beta: float, *, by_token: bool, by_word: bool) -> Array:
+    """The largest factor that fusion can put on each token, log probabilities being at most 0."""
+    gains = phrases.gains.max(axis=0).clip(min=0)
+    bonus = max(beta, 0.0)
+    if by_token:
+        gains = gains + bonus
+    elif by_word:
+        gains = gains + np.where(spelling.starts_word, bonus, 0.0)
+    return np.exp(np.minimum(gains, math.log(np.finfo(np.float64).max) / 2))
+
+
+def _no_automaton() -> Automaton:
+    return Automaton(
+        word_scores=np.zeros(1, np.float32),
+        first_arc=np.zeros(2, np.int64),
+        backoff=np.zeros(1, np.float32),
+        suffix=np.zeros(1, np.int32),
+        arc_words=np.zeros(1, np.int32),
+        arc_scores=np.zeros(1, np.float32),
+        arc_states=np.zeros(1, np.int32),
+    )

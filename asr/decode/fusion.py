@@ -1,0 +1,182 @@
+"""What a language model, a vocabulary and boosted phrases add to a prefix that grows by a token.
+
+Gains are natural logs, weights included. A word-level model speaks when a word ends, a
+token-level one at each token; a model that is not made of arrays has its gains filled in by
+the interpreter, which these functions ask for by answering NaN (see beam.py).
+"""
+
+import math
+from typing import NamedTuple
+
+from asr.decode.layout import NONE, Search
+from asr.language.automaton import Automaton, score_word
+from asr.language.compiled import Array, compiled
+
+NO_MODEL, WORD_LEVEL, TOKEN_LEVEL = 0, 1, 2
+
+
+class Fusion(NamedTuple):
+    """Everything but the acoustics, for compiled code; the same for all utterances."""
+
+    level: int  # NO_MODEL, WORD_LEVEL or TOKEN_LEVEL
+    scored: bool  # a language model is there; else words only have to be in the vocabulary
+    external: bool  # its gains come from the interpreter
+    closed: bool  # only words of the lexicon
+    boosted: bool
+    alpha: float  # weight of the model's log probability
+    beta: float  # added for each word, or each token of a token-level model
+    unknown_gain: float  # added for a word outside the lexicon
+    unknown_word: int
+    end_word: int  # the model's sentence end, or NONE
+    automaton: Automaton
+    first_child: Array  # (L + 1,) int32, the lexicon: children of a place are numbered in a row
+    letters: Array  # (L,) int32, letter that leads to a place; rising among siblings
+    words: Array  # (L,) int32, word spelled there: the model's number, or NONE
+    starts_word: Array  # (V,) bool, the token begins with the word separator
+    first_letter: Array  # (V + 1,) int32, where the letters of each token begin
+    token_letters: Array  # int32
+    token_words: Array  # (V,) int32, numbers of tokens in a token-level model
+    phrase_next: Array  # (P, V) int32, boosting state after a token
+    phrase_gains: Array  # (P, V) float64
+    phrase_end: Array  # (P,) float64, gain when the utterance ends
+    bounds: Array  # (V,) float64, the largest factor a token can bring
+
+
+@compiled
+def language_gain(search: Search, fusion: Fusion, node_id: int, token: int) -> float:
+    """Gain of the language model when a prefix grows; NaN: not known yet, -inf: not allowed."""
+    if fusion.level == TOKEN_LEVEL:
+        return _token_gain(search, fusion, node_id, token)
+    node = search.nodes[node_id]
+    gain = 0.0
+    spelled = node.spelled
+    if fusion.starts_word[token] and spelled != 0:
+        gain = word_end_gain(search, fusion, node_id)
+        spelled = 0
+    if fusion.closed and spell(fusion, spelled, token) == NONE:
+        return -math.inf
+    return gain
+
+
+@compiled
+def word_end_gain(search: Search, fusion: Fusion, node_id: int) -> float:
+    """Gain of ending the word that a prefix is spelling; kept, since each frame may ask."""
+    node = search.nodes[node_id]
+    if not math.isnan(node.word_gain):
+        return node.word_gain
+    word = fusion.words[node.spelled] if node.spelled > 0 else NONE
+    if fusion.closed and word == NONE:
+        node.word_gain = -math.inf
+        return -math.inf
+    if fusion.external:
+        return math.nan
+    gain = fusion.beta
+    if word == NONE:
+        word = fusion.unknown_word
+        gain += fusion.unknown_gain
+    state_after = 0
+    if fusion.scored:
+        score, state_after = score_word(fusion.automaton, node.state, word)
+        gain += fusion.alpha * score
+    node.state_after = state_after
+    node.word_gain = gain
+    return gain
+
+
+@compiled
+def spell(fusion: Fusion, place: int, token: int) -> int:
+    """Place in the lexicon after a token's letters, or NONE where no word goes on so."""
+    for index in range(fusion.first_letter[token], fusion.first_letter[token + 1]):
+        if place == NONE:
+            return NONE
+        place = _child(fusion, place, fusion.token_letters[index])
+    return place
+
+
+@compiled
+def enter_node(search: Search, fusion: Fusion, parent_id: int, token: int, node_id: int) -> None:
+    """Give a new prefix its language and boosting states; its parent's gains are known by now."""
+    parent, node = search.nodes[parent_id], search.nodes[node_id]
+    node.row = NONE
+    node.word_gain = math.nan
+    node.spelled = 0
+    node.state = parent.state
+    node.state_after = NONE
+    node.phrase = 0
+    if fusion.boosted:
+        node.phrase = fusion.phrase_next[parent.phrase, token]
+    if fusion.level == TOKEN_LEVEL:
+        node.state = search.row_states[parent.row, token]
+    elif fusion.level == WORD_LEVEL:
+        spelled = parent.spelled
+        if fusion.starts_word[token] and spelled != 0:
+            node.state = parent.state_after
+            spelled = 0
+        node.spelled = spell(fusion, spelled, token)
+
+
+@compiled
+def release_row(search: Search, node_id: int) -> None:
+    """Give back the cached gains of a prefix that leaves the beam."""
+    node = search.nodes[node_id]
+    if node.row == NONE:
+        return
+    progress = search.progress[0]
+    search.free_rows[progress.num_rows_free] = node.row
+    progress.num_rows_free += 1
+    node.row = NONE
+
+
+@compiled
+def closing_gains(search: Search, fusion: Fusion, gains: Array) -> None:
+    """What a language model made of arrays gives each member of the beam when the utterance ends."""
+    progress = search.progress[0]
+    for slot in range(progress.num_entries):
+        gains[slot] = _closing_gain(search, fusion, search.entries[progress.side, slot].node)
+
+
+@compiled
+def _closing_gain(search: Search, fusion: Fusion, node_id: int) -> float:
+    """The last word and the sentence end."""
+    node = search.nodes[node_id]
+    gain = 0.0
+    state = node.state
+    if fusion.level == WORD_LEVEL and node.spelled != 0:
+        gain = word_end_gain(search, fusion, node_id)
+        state = node.state_after
+    if fusion.scored and fusion.end_word != NONE and gain > -math.inf:
+        gain += fusion.alpha * score_word(fusion.automaton, state, fusion.end_word)[0]
+    return gain
+
+
+@compiled
+def _token_gain(search: Search, fusion: Fusion, node_id: int, token: int) -> float:
+    node = search.nodes[node_id]
+    if node.row == NONE:
+        progress = search.progress[0]
+        progress.num_rows_free -= 1
+        node.row = search.free_rows[progress.num_rows_free]
+        search.row_gains[node.row, :] = math.nan
+    gain = search.row_gains[node.row, token]
+    if math.isnan(gain) and not fusion.external:
+        word = fusion.token_words[token]
+        score, state = score_word(fusion.automaton, node.state, word)
+        gain = fusion.alpha * score + fusion.beta
+        if word == fusion.unknown_word:
+            gain += fusion.unknown_gain
+        search.row_gains[node.row, token] = gain
+        search.row_states[node.row, token] = state
+    return gain
+
+
+@compiled
+def _child(fusion: Fusion, place: int, letter: int) -> int:
+    low, end = fusion.first_child[place], fusion.first_child[place + 1]
+    high = end
+    while low < high:
+        middle = (low + high) >> 1
+        if fusion.letters[middle] < letter:
+            low = middle + 1
+        else:
+            high = middle
+    return low if low < end and fusion.letters[low] == letter else NONE

@@ -1,0 +1,182 @@
+"""Upkeep of a search's tree of prefixes, compiled: reading hypotheses out, and making room.
+
+Compaction forgets prefixes that no member of the beam grew from, and cuts off at the root
+what all members agree on: no later frame can change it. It never changes what is found.
+"""
+
+import math
+
+import numpy as np
+
+from asr.decode.fusion import release_row
+from asr.decode.layout import NONE, Search
+from asr.language.compiled import Array, compiled
+
+
+@compiled
+def trace(search: Search, slot: int) -> tuple[Array, Array]:
+    """Tokens of a beam member since the root, and the frame at which its best alignment enters each."""
+    progress = search.progress[0]
+    entry = search.entries[progress.side, slot]
+    length = 0
+    node_id = entry.node
+    while search.nodes[node_id].parent != NONE:
+        length += 1
+        node_id = search.nodes[node_id].parent
+    tokens = np.empty(length, np.int32)
+    frames = np.empty(length, np.int32)
+    node_id = entry.node
+    mark_id = entry.label_mark if entry.label_path >= entry.blank_path else entry.blank_mark
+    for index in range(length - 1, -1, -1):
+        tokens[index] = search.nodes[node_id].token
+        frames[index] = search.marks[mark_id].frame
+        node_id = search.nodes[node_id].parent
+        mark_id = search.marks[mark_id].previous
+    return tokens, frames
+
+
+@compiled
+def compact(search: Search) -> tuple[Array, Array]:
+    """Forget what no hypothesis needs; returns the tokens that all agree on, and their frames."""
+    progress = search.progress[0]
+    through = _count_through(search)
+    root = 0
+    for node_id in range(progress.num_nodes):
+        if through[node_id] == progress.num_entries:
+            root = node_id  # they form one path, numbered downwards
+    tokens, frames = _settled(search, root)
+    _compact_nodes(search, through, root)
+    _compact_marks(search, len(tokens))
+    return tokens, frames
+
+
+@compiled
+def agree(search: Search) -> None:
+    """Drop hypotheses that differ from the best within the first half of its open tokens.
+
+    Only for streams whose alternatives stay open for so long that the tree would outgrow its
+    limit: a search with bounded memory has to decide at some point.
+    """
+    progress = search.progress[0]
+    beam = search.entries[progress.side]
+    best = 0
+    for slot in range(progress.num_entries):
+        if beam[slot].blank_mass + beam[slot].label_mass > beam[best].blank_mass + beam[best].label_mass:
+            best = slot
+    ancestor = beam[best].node
+    for _ in range(len(trace(search, best)[0]) // 2):
+        ancestor = search.nodes[ancestor].parent
+    under = np.zeros(progress.num_nodes, np.bool_)
+    for node_id in range(progress.num_nodes):
+        parent = search.nodes[node_id].parent
+        under[node_id] = node_id == ancestor or (parent != NONE and under[parent])
+    count = 0
+    for slot in range(progress.num_entries):
+        node_id = beam[slot].node
+        if under[node_id]:
+            beam[count] = beam[slot]
+            search.nodes[node_id].slot = count
+            count += 1
+        else:
+            search.nodes[node_id].slot = NONE
+            release_row(search, node_id)
+    progress.num_entries = count
+
+
+@compiled
+def forget_gains(search: Search) -> None:
+    """Have every gain of the language model asked for again (its states are numbered anew)."""
+    progress = search.progress[0]
+    search.row_gains[:] = math.nan
+    for node_id in range(progress.num_nodes):
+        search.nodes[node_id].word_gain = math.nan
+
+
+@compiled
+def _count_through(search: Search) -> Array:
+    """How many members of the beam grew from each prefix; parents are numbered below children."""
+    progress = search.progress[0]
+    through = np.zeros(progress.num_nodes, np.int32)
+    for slot in range(progress.num_entries):
+        through[search.entries[progress.side, slot].node] += 1
+    for node_id in range(progress.num_nodes - 1, 0, -1):
+        parent = search.nodes[node_id].parent
+        if parent != NONE:
+            through[parent] += through[node_id]
+    return through
+
+
+@compiled
+def _settled(search: Search, root: int) -> tuple[Array, Array]:
+    progress = search.progress[0]
+    beam = search.entries[progress.side]
+    best = 0
+    for slot in range(progress.num_entries):
+        if beam[slot].blank_mass + beam[slot].label_mass > beam[best].blank_mass + beam[best].label_mass:
+            best = slot
+    tokens, frames = trace(search, best)
+    depth = 0
+    while search.nodes[root].parent != NONE:
+        depth += 1
+        root = search.nodes[root].parent
+    return tokens[:depth].copy(), frames[:depth].copy()
+
+
+@compiled
+def _compact_nodes(search: Search, through: Array, root: int) -> None:
+    progress = search.progress[0]
+    renumbered = np.full(progress.num_nodes, NONE, np.int32)
+    count = 0
+    for node_id in range(root, progress.num_nodes):
+        if through[node_id] == 0:
+            continue
+        renumbered[node_id] = count
+        search.nodes[count] = search.nodes[node_id]
+        node = search.nodes[count]
+        node.child = node.sibling = NONE
+        if node_id == root:
+            node.parent = NONE
+        else:
+            node.parent = renumbered[node.parent]
+            parent = search.nodes[node.parent]
+            node.sibling = parent.child
+            parent.child = count
+        count += 1
+    progress.num_nodes = count
+    for slot in range(progress.num_entries):
+        entry = search.entries[progress.side, slot]
+        entry.node = renumbered[entry.node]
+
+
+@compiled
+def _compact_marks(search: Search, num_settled: int) -> None:
+    """Keep the marks that the beam's alignments lead back to, short of the settled tokens."""
+    progress = search.progress[0]
+    used = np.zeros(progress.num_marks, np.bool_)
+    for slot in range(progress.num_entries):
+        entry = search.entries[progress.side, slot]
+        for mark_id in (entry.label_mark, entry.blank_mark):
+            if mark_id != NONE:
+                used[mark_id] = True
+    depth = np.ones(progress.num_marks, np.int32)
+    for mark_id in range(progress.num_marks):
+        previous = search.marks[mark_id].previous
+        if previous != NONE:
+            depth[mark_id] = depth[previous] + 1
+    for mark_id in range(progress.num_marks - 1, -1, -1):
+        previous = search.marks[mark_id].previous
+        if used[mark_id] and previous != NONE:
+            used[previous] = True
+    renumbered = np.full(progress.num_marks + 1, NONE, np.int32)  # its last place is for NONE
+    count = 0
+    for mark_id in range(progress.num_marks):
+        if used[mark_id] and depth[mark_id] > num_settled:
+            renumbered[mark_id] = count
+            search.marks[count].previous = renumbered[search.marks[mark_id].previous]
+            search.marks[count].frame = search.marks[mark_id].frame
+            count += 1
+    progress.num_marks = count
+    for slot in range(progress.num_entries):
+        entry = search.entries[progress.side, slot]
+        entry.label_mark = renumbered[entry.label_mark]
+        entry.blank_mark = renumbered[entry.blank_mark]

@@ -1,0 +1,1 @@
+"""What word, or what token, comes next? Knows nothing of audio, frames or decoding."""

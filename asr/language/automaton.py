@@ -1,0 +1,88 @@
+"""An n-gram model as an automaton of arrays, asked from compiled code.
+
+A state is a context: state 0 is the empty one, state `1 + word` the single word, and so on up
+to order N - 1. Its arcs, sorted by word, are the n-grams that continue it. Where there is no
+arc, the state's backoff is paid and the search goes on in its longest proper suffix.
+"""
+
+from typing import NamedTuple
+
+from asr.language.compiled import Array, compiled
+
+
+class Automaton(NamedTuple):
+    """The arrays of a model; natural logs."""
+
+    word_scores: Array  # (W,) float32, unigrams
+    first_arc: Array  # (S + 1,) int64, where each state's arcs begin
+    backoff: Array  # (S,) float32
+    suffix: Array  # (S,) int32, the next shorter context; 0 for the empty one
+    arc_words: Array  # (A,) int32
+    arc_scores: Array  # (A,) float32
+    arc_states: Array  # (A,) int32, where the arc leads
+
+
+@compiled
+def find_arc(automaton: Automaton, state: int, word: int) -> int:
+    """The arc that continues a state by a word, or -1."""
+    low, high = automaton.first_arc[state], automaton.first_arc[state + 1]
+    while low < high:
+        middle = (low + high) >> 1
+        if automaton.arc_words[middle] < word:
+            low = middle + 1
+        else:
+            high = middle
+    if low < automaton.first_arc[state + 1] and automaton.arc_words[low] == word:
+        return low
+    return -1
+
+
+@compiled
+def score_word(automaton: Automaton, state: int, word: int) -> tuple[float, int]:
+    """Natural-log probability of a word after a context, and the context that follows."""
+    score = 0.0
+    while state != 0:
+        arc = find_arc(automaton, state, word)
+        if arc >= 0:
+            return score + automaton.arc_scores[arc], automaton.arc_states[arc]
+        score += automaton.backoff[state]
+        state = automaton.suffix[state]
+    return score + automaton.word_scores[word], word + 1
+
+
+@compiled
+def score_sequence(automaton: Automaton, state: int, words: Array, scores: Array) -> int:
+    """Score words one after another into `scores`; the state after the last."""
+    for index in range(len(words)):
+        scores[index], state = score_word(automaton, state, words[index])
+    return state
+
+
+@compiled
+def find_contexts(automaton: Automaton, ngrams: Array, contexts: Array) -> None:
+    """The state of all but the last word of each n-gram; -1 where the model does not have it."""
+    num_words = len(automaton.word_scores)
+    for row in range(len(ngrams)):
+        state = 1 + ngrams[row, 0]
+        for column in range(1, ngrams.shape[1] - 1):
+            arc = find_arc(automaton, state, ngrams[row, column])
+            if arc < 0:
+                state = -1
+                break
+            state = 1 + num_words + arc
+        contexts[row] = state
+
+
+@compiled
+def connect(automaton: Automaton, contexts: Array, words: Array, suffixes: Array) -> None:
+    """The longest state that is a proper suffix of each context and word."""
+    num_words = len(automaton.word_scores)
+    for row in range(len(contexts)):
+        state = automaton.suffix[contexts[row]]
+        arc = -1
+        while state != 0:
+            arc = find_arc(automaton, state, words[row])
+            if arc >= 0:
+                break
+            state = automaton.suffix[state]
+        suffixes[row] = 1 + num_words + arc if arc >= 0 else 1 + words[row]

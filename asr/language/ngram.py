@@ -1,0 +1,232 @@
+"""N-gram models with backoff: probabilities of words given the few before them.
+
+    model = load_ngram("lm.arpa.gz")
+    score, state = model.score(model.start(), "hello")
+
+Scores are natural logs; only ARPA text and `NgramTables` hold log10, as ARPA does.
+"""
+
+import math
+from collections.abc import Iterable, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from asr.errors import ModelError
+from asr.language.automaton import Automaton, connect, find_contexts, score_sequence, score_word
+from asr.language.compiled import Array
+
+UNKNOWN, START, END = "<unk>", "<s>", "</s>"
+_LOG_10 = math.log(10)
+_NEVER = -100.0  # log10 of a word that the model does not have, as in KenLM
+_MAX_STATES = 2**31 - 1
+
+
+class OrderTable(NamedTuple):
+    """All n-grams of one order, log10."""
+
+    ngrams: Array  # (M, n) int32 word numbers
+    scores: Array  # (M,) float32
+    backoffs: Array  # (M,) float32, 0 where none
+
+
+class NgramTables(NamedTuple):
+    """A model as it is estimated and exchanged; unigram m is word m."""
+
+    words: list[str]
+    orders: list[OrderTable]
+
+
+class Perplexity(NamedTuple):
+    """How well a model predicts a text; sentence ends count as words."""
+
+    perplexity: float
+    perplexity_known: float  # without words that the model does not have
+    num_words: int
+    num_unknown: int
+    num_sentences: int
+
+
+class NgramModel:
+    """A model that can be asked, from Python word by word and from the compiled search."""
+
+    def __init__(self, words: Sequence[str], order: int, automaton: Automaton) -> None:
+        self.words = list(words)
+        self.order = order
+        self.automaton = automaton
+        self.unknown = self._numbers[UNKNOWN]
+        self.end = self._numbers.get(END, -1)
+
+    @classmethod
+    def from_tables(cls, tables: NgramTables) -> "NgramModel":
+        """Arrange n-grams for asking.
+
+        Raises:
+            ModelError: If an n-gram is there twice, or lacks its context.
+        """
+        words, unigrams = list(tables.words), tables.orders[0]
+        scores = unigrams.scores * np.float32(_LOG_10)
+        backoffs = unigrams.backoffs * np.float32(_LOG_10)
+        if UNKNOWN not in words:
+            words.append(UNKNOWN)
+            scores = np.append(scores, np.float32(_NEVER * _LOG_10))
+            backoffs = np.append(backoffs, np.float32(0))
+        automaton = _unigram_automaton(scores, backoffs)
+        for order, table in enumerate(tables.orders[1:], start=2):
+            num_contexts = len(words) if order == 2 else len(tables.orders[order - 2].scores)
+            automaton = _add_order(automaton, words, table, num_contexts, is_last=order == len(tables.orders))
+        return cls(words, len(tables.orders), automaton)
+
+    def to_tables(self) -> NgramTables:
+        """The n-grams, by order."""
+        automaton, num_words = self.automaton, len(self.words)
+        states = np.arange(num_words) + 1
+        orders = [_table(np.arange(num_words)[:, None], automaton.word_scores, automaton.backoff[states])]
+        ngrams = orders[0].ngrams
+        for order in range(2, self.order + 1):
+            counts = automaton.first_arc[states + 1] - automaton.first_arc[states]
+            first, last = int(automaton.first_arc[states[0]]), int(automaton.first_arc[states[-1] + 1])
+            ngrams = np.column_stack([np.repeat(ngrams, counts, axis=0), automaton.arc_words[first:last]])
+            states = 1 + num_words + np.arange(first, last)
+            backoffs = np.zeros(last - first, np.float32) if order == self.order else automaton.backoff[states]
+            orders.append(_table(ngrams, automaton.arc_scores[first:last], backoffs))
+            if first == last:
+                break
+        return NgramTables(self.words, orders)
+
+    def number(self, word: str) -> int:
+        """The number of a word; the unknown word's where the model does not have it."""
+        return self._numbers.get(word, self.unknown)
+
+    def start(self) -> int:
+        """The state at a sentence's beginning."""
+        return self._numbers[START] + 1 if START in self._numbers else 0
+
+    def score(self, state: int, word: str) -> tuple[float, int]:
+        """Natural-log probability of a word (or `</s>`) after a state, and the state that follows."""
+        score, after = score_word(self.automaton, state, self.number(word))
+        return float(score), int(after)
+
+    def score_sentence(self, words: Sequence[str]) -> Array:
+        """(len(words) + 1,) natural-log probabilities of a sentence's words and its end."""
+        numbers = np.array([self.number(word) for word in [*words, END]], np.int64)
+        scores = np.empty(len(numbers))
+        score_sequence(self.automaton, self.start(), numbers, scores)
+        return scores
+
+    def perplexity(self, sentences: Iterable[Sequence[str]]) -> Perplexity:
+        """Measure the model on sentences of words.
+
+        Raises:
+            ModelError: If there is no sentence.
+        """
+        total = total_known = 0.0
+        num_words = num_unknown = num_sentences = 0
+        for words in sentences:
+            scores = self.score_sentence(words)
+            unknown = np.array([self.number(word) == self.unknown for word in words] + [False])
+            total += float(scores.sum())
+            total_known += float(scores[~unknown].sum())
+            num_words += len(scores)
+            num_unknown += int(unknown.sum())
+            num_sentences += 1
+        if num_sentences == 0:
+            raise ModelError("there is no sentence to measure the language model on")
+        known = max(num_words - num_unknown, 1)
+        return Perplexity(
+            math.exp(-total / num_words), math.exp(-total_known / known), num_words, num_unknown, num_sentences
+        )
+
+    @cached_property
+    def _numbers(self) -> dict[str, int]:
+        return {word: number for number, word in enumerate(self.words)}
+
+
+def load_ngram(path: Path | str) -> NgramModel:
+    """Load a model from ARPA text (`.arpa`, `.arpa.gz`) or from the binary form.
+
+    Raises:
+        ModelError: If the file cannot be read or is broken.
+    """
+    # The formats build on the model, so that they cannot be imported above.
+    from asr.language.arpa import read_arpa
+    from asr.language.binary import is_binary, read_binary
+
+    if is_binary(path):
+        return read_binary(path)
+    return NgramModel.from_tables(read_arpa(path))
+
+
+def save_ngram(tables: NgramTables, path: Path | str) -> None:
+    """Write a model: ARPA text if the name ends in `.arpa`, gzipped in `.arpa.gz`, else the binary form."""
+    from asr.language.arpa import write_arpa
+    from asr.language.binary import write_binary
+
+    if str(path).endswith((".arpa", ".arpa.gz")):
+        write_arpa(tables, path)
+    else:
+        write_binary(NgramModel.from_tables(tables), path)
+
+
+def _table(ngrams: Array, scores: Array, backoffs: Array) -> OrderTable:
+    return OrderTable(ngrams.astype(np.int32), scores / np.float32(_LOG_10), backoffs / np.float32(_LOG_10))
+
+
+def _unigram_automaton(scores: Array, backoffs: Array) -> Automaton:
+    num_words = len(scores)
+    return Automaton(
+        word_scores=scores.astype(np.float32),
+        first_arc=np.zeros(num_words + 2, np.int64),
+        backoff=np.concatenate([[0], backoffs]).astype(np.float32),
+        suffix=np.zeros(num_words + 1, np.int32),
+        arc_words=np.zeros(0, np.int32),
+        arc_scores=np.zeros(0, np.float32),
+        arc_states=np.zeros(0, np.int32),
+    )
+
+
+def _add_order(
+    automaton: Automaton, words: Sequence[str], table: OrderTable, num_contexts: int, *, is_last: bool
+) -> Automaton:
+    """Add the n-grams of the next order as arcs, and as states unless it is the last.
+
+    State `1 + W + arc` is the n-gram of that arc, so that arcs and states stay sorted alike.
+    """
+    num_states, num_arcs = len(automaton.backoff), len(automaton.arc_words)
+    contexts = np.empty(len(table.ngrams), np.int64)
+    find_contexts(automaton, table.ngrams, contexts)
+    if (contexts < 0).any():
+        ngram = table.ngrams[int(np.argmax(contexts < 0))]
+        raise ModelError(f"the n-gram {_spell(words, ngram)!r} is there, but not its context {_spell(words, ngram[:-1])!r}")
+    keys = contexts * len(words) + table.ngrams[:, -1]
+    rising = np.argsort(keys, kind="stable")
+    keys = keys[rising]
+    twice = np.flatnonzero(keys[1:] == keys[:-1])
+    if len(twice):
+        raise ModelError(f"the n-gram {_spell(words, table.ngrams[rising[twice[0]]])!r} is there twice")
+    if num_states + len(keys) > _MAX_STATES:
+        raise ModelError(f"{num_states + len(keys)} n-grams are more than the 2**31 that a model can hold; prune it")
+    # Contexts are states of the order before, which are the last ones so far.
+    ends = np.searchsorted(keys // len(words), np.arange(num_states - num_contexts, num_states), side="right")
+    first_arc = np.concatenate([automaton.first_arc[: num_states - num_contexts + 1], num_arcs + ends])
+    suffixes = np.empty(len(keys), np.int32)
+    connect(automaton, contexts[rising], table.ngrams[rising, -1], suffixes)
+    states = suffixes if is_last else (num_states + np.arange(len(keys))).astype(np.int32)
+    if not is_last:
+        first_arc = np.concatenate([first_arc, np.full(len(keys), num_arcs + len(keys))])
+    new_backoff = np.zeros(0, np.float32) if is_last else table.backoffs[rising] * np.float32(_LOG_10)
+    return Automaton(
+        word_scores=automaton.word_scores,
+        first_arc=first_arc.astype(np.int64),
+        backoff=np.concatenate([automaton.backoff, new_backoff]).astype(np.float32),
+        suffix=np.concatenate([automaton.suffix, suffixes[: len(new_backoff)]]).astype(np.int32),
+        arc_words=np.concatenate([automaton.arc_words, table.ngrams[rising, -1]]).astype(np.int32),
+        arc_scores=np.concatenate([automaton.arc_scores, table.scores[rising] * np.float32(_LOG_10)]).astype(np.float32),
+        arc_states=np.concatenate([automaton.arc_states, states]).astype(np.int32),
+    )
+
+
+def _spell(words: Sequence[str], ngram: Array) -> str:
+    return " ".join(words[number] for number in ngram)
