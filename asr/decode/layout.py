@@ -83,6 +83,7 @@ PROGRESS = np.dtype(
         ("best", np.float64),  # largest mass in the beam
         ("cut", np.float64),  # proposals must exceed it
         ("frame", np.int64),
+        ("stamp", np.int64),  # of the prefix whose extensions are being proposed
         ("num_nodes", np.int32),
         ("num_marks", np.int32),
         ("num_entries", np.int32),
@@ -119,6 +120,7 @@ class Search(NamedTuple):
     ranks: Array  # (beam_size + P,) float64 scratch
     token_ranks: Array  # (V,) float64 scratch
     tokens: Array  # (V,) int32, this frame's, by falling bound
+    stamps: Array  # (V,) int64, tokens that lead to members of the beam bear the current stamp
     bounds: Array  # (V,) float64, the most a token can multiply a mass by
     row_gains: Array  # (R, V) float64 gains of a token-level language model; NaN: not asked yet
     row_states: Array  # (R, V) int32 language model states after them
@@ -147,6 +149,7 @@ def new_search(beam_size: int, vocab_size: int, limits: Array, num_rows: int, nu
         ranks=np.empty(beam_size + num_proposals),
         token_ranks=np.empty(vocab_size),
         tokens=np.empty(vocab_size, np.int32),
+        stamps=np.zeros(vocab_size, np.int64),
         bounds=np.empty(vocab_size),
         row_gains=np.full((num_rows, vocab_size), np.nan),
         row_states=np.zeros((num_rows, vocab_size), np.int32),

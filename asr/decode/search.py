@@ -215,14 +215,19 @@ def _propose(search: Search, fusion: Fusion, probs: Array) -> None:
     beam = search.entries[progress.side]
     plain = fusion.level == NO_MODEL and not fusion.boosted
     progress.num_proposals = progress.num_wanted = 0
+    if progress.num_tokens == 0:
+        return
     for slot in range(progress.num_entries):
         entry = beam[slot]
+        if entry.mass * search.bounds[0] <= progress.cut:
+            continue
+        _stamp_kids(search, beam, entry.first_kid)
         for index in range(progress.num_tokens):
             if entry.mass * search.bounds[index] <= progress.cut:
                 break
             token = search.tokens[index]
             mass = (entry.blank_mass if token == entry.token else entry.mass) * probs[token]
-            if mass * fusion.bounds[token] <= progress.cut or _has_kid(beam, entry.first_kid, token):
+            if mass * fusion.bounds[token] <= progress.cut or search.stamps[token] == progress.stamp:
                 continue
             if plain:
                 _add_proposal(search, mass, 0.0, 0.0, slot, token)
@@ -252,12 +257,13 @@ def _weigh(search: Search, fusion: Fusion, slot: int, token: int, mass: float) -
 
 
 @compiled
-def _has_kid(beam: Array, slot: int, token: int) -> bool:
+def _stamp_kids(search: Search, beam: Array, slot: int) -> None:
+    """Mark the tokens by which a prefix grows into members of the beam."""
+    progress = search.progress[0]
+    progress.stamp += 1
     while slot != NONE:
-        if beam[slot].token == token:
-            return True
+        search.stamps[beam[slot].token] = progress.stamp
         slot = beam[slot].next_kid
-    return False
 
 
 @compiled

@@ -10,10 +10,10 @@ import numpy as np
 
 from asr.decode.fusion import release_row
 from asr.decode.layout import NONE, Search
-from asr.language.compiled import Array, compiled
+from asr.language.compiled import Array, compiled_allocating
 
 
-@compiled
+@compiled_allocating
 def trace(search: Search, slot: int) -> tuple[Array, Array]:
     """Tokens of a beam member since the root, and the frame at which its best alignment enters each."""
     progress = search.progress[0]
@@ -35,7 +35,7 @@ def trace(search: Search, slot: int) -> tuple[Array, Array]:
     return tokens, frames
 
 
-@compiled
+@compiled_allocating
 def compact(search: Search) -> tuple[Array, Array]:
     """Forget what no hypothesis needs; returns the tokens that all agree on, and their frames."""
     progress = search.progress[0]
@@ -50,7 +50,7 @@ def compact(search: Search) -> tuple[Array, Array]:
     return tokens, frames
 
 
-@compiled
+@compiled_allocating
 def agree(search: Search) -> None:
     """Drop hypotheses that differ from the best within the first half of its open tokens.
 
@@ -83,7 +83,7 @@ def agree(search: Search) -> None:
     progress.num_entries = count
 
 
-@compiled
+@compiled_allocating
 def forget_gains(search: Search) -> None:
     """Have every gain of the language model asked for again (its states are numbered anew)."""
     progress = search.progress[0]
@@ -92,7 +92,7 @@ def forget_gains(search: Search) -> None:
         search.nodes[node_id].word_gain = math.nan
 
 
-@compiled
+@compiled_allocating
 def _count_through(search: Search) -> Array:
     """How many members of the beam grew from each prefix; parents are numbered below children."""
     progress = search.progress[0]
@@ -106,7 +106,7 @@ def _count_through(search: Search) -> Array:
     return through
 
 
-@compiled
+@compiled_allocating
 def _settled(search: Search, root: int) -> tuple[Array, Array]:
     progress = search.progress[0]
     beam = search.entries[progress.side]
@@ -122,7 +122,7 @@ def _settled(search: Search, root: int) -> tuple[Array, Array]:
     return tokens[:depth].copy(), frames[:depth].copy()
 
 
-@compiled
+@compiled_allocating
 def _compact_nodes(search: Search, through: Array, root: int) -> None:
     progress = search.progress[0]
     renumbered = np.full(progress.num_nodes, NONE, np.int32)
@@ -148,7 +148,7 @@ def _compact_nodes(search: Search, through: Array, root: int) -> None:
         entry.node = renumbered[entry.node]
 
 
-@compiled
+@compiled_allocating
 def _compact_marks(search: Search, num_settled: int) -> None:
     """Keep the marks that the beam's alignments lead back to, short of the settled tokens."""
     progress = search.progress[0]
