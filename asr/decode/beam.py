@@ -100,7 +100,7 @@ class BeamDecoder:
         self.limits["beam_ratio"] = math.exp(-beam_threshold)
         self.limits["token_floor"] = math.exp(-token_threshold)
         self.limits["blank_skip"] = blank_skip
-        self.limits["max_tokens"] = len(symbols) if max_tokens is None else max_tokens + 1  # the blank is always there
+        self.limits["max_tokens"] = len(symbols) if max_tokens is None else max_tokens
         self.fusion, self.spelling, self.first_phrase = build_fusion(
             symbols,
             language_model=language_model,

@@ -193,10 +193,10 @@ def _choose_tokens(search: Search, fusion: Fusion, probs: Array, largest: float)
     """Tokens that can bring a prefix above the cut, by falling bound."""
     progress, limits = search.progress[0], search.limits[0]
     floor = limits.token_floor
-    if limits.max_tokens < len(probs):
-        for token in range(len(probs)):
-            search.token_ranks[token] = probs[token]
-        floor = max(floor, nth_largest(search.token_ranks, len(probs), limits.max_tokens))
+    if limits.max_tokens < len(probs) - 1:
+        for token in range(1, len(probs)):
+            search.token_ranks[token - 1] = probs[token]
+        floor = max(floor, nth_largest(search.token_ranks, len(probs) - 1, limits.max_tokens))
     count = 0
     for token in range(1, len(probs)):
         bound = probs[token] * fusion.bounds[token]

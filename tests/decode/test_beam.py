@@ -1,0 +1,226 @@
+"""Beam search against the enumeration of all alignments, and against itself in blocks and threads."""
+
+import logging
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from asr.decode.beam import BeamDecoder
+from asr.errors import AsrError, ConfigError
+from tests.decode.enumeration import random_log_probs, score_all_labellings
+
+SYMBOLS = ["", "a", "b", " "]
+EVERYTHING = {"beam_threshold": math.inf, "token_threshold": math.inf, "blank_skip": 2.0}
+
+
+def exact(symbols=SYMBOLS, beam_size=3000, **settings_):
+    return BeamDecoder(symbols, beam_size=beam_size, **EVERYTHING, **settings_)
+
+
+def one_hot(path, vocab_size, certainty=0.97):
+    probs = np.full((len(path), vocab_size), (1 - certainty) / (vocab_size - 1))
+    probs[np.arange(len(path)), path] = certainty
+    return np.log(probs)
+
+
+@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize(("num_frames", "vocab_size"), [(1, 3), (5, 3), (6, 4), (8, 2)])
+def test_full_width_beam_finds_every_labelling_with_its_exact_probability(seed, num_frames, vocab_size):
+    log_probs = random_log_probs(num_frames, vocab_size, seed)
+    scores, frames = score_all_labellings(log_probs)
+    hypotheses = exact(SYMBOLS[:vocab_size]).decode(log_probs, nbest=len(scores))
+    assert hypotheses[0].tokens == max(scores, key=scores.get)
+    assert {h.tokens: h.score for h in hypotheses} == pytest.approx(scores)
+    assert {h.tokens: h.frames for h in hypotheses} == frames
+    assert [h.score for h in hypotheses] == sorted((h.score for h in hypotheses), reverse=True)
+
+
+def test_repeated_label_needs_a_blank_between():
+    hypothesis = exact().decode(one_hot([1, 1, 0, 1, 2], 4))[0]
+    assert (hypothesis.tokens, hypothesis.frames) == ((1, 1, 2), (0, 3, 4))
+
+
+def test_best_labelling_need_not_be_the_best_path():
+    # Hannun et al. 2014: blank has the best path (0.36), "a" the larger sum (0.64).
+    log_probs = np.log([[0.6, 0.4], [0.6, 0.4]])
+    hypothesis = exact(["", "a"]).decode(log_probs)[0]
+    assert hypothesis.tokens == (1,)
+    assert hypothesis.score == pytest.approx(math.log(0.64))
+
+
+@given(
+    seed=st.integers(0, 10**6),
+    num_frames=st.integers(0, 60),
+    cuts=st.lists(st.integers(0, 60), max_size=6),
+    beam_size=st.integers(1, 12),
+)
+@settings(max_examples=60, deadline=None)
+def test_blocks_change_nothing(seed, num_frames, cuts, beam_size):
+    decoder = BeamDecoder(SYMBOLS, beam_size=beam_size, blank_skip=0.6, hotwords={"ab": 2.0})
+    log_probs = random_log_probs(num_frames, 4, seed, spread=3)
+    state = decoder.start()
+    for first, last in zip([0, *sorted(cuts)], [*sorted(cuts), num_frames], strict=True):
+        state.feed(log_probs[first:last])
+        state.best(3)
+    assert state.finish(beam_size) == decoder.decode(log_probs, beam_size)
+    assert state.num_frames == num_frames
+
+
+@pytest.mark.parametrize("beam_size", [1, 4, 16])
+def test_narrow_beams_give_true_probabilities_at_most(beam_size):
+    log_probs = random_log_probs(7, 4, seed=3)
+    scores, _ = score_all_labellings(log_probs)
+    for hypothesis in exact(beam_size=beam_size).decode(log_probs, nbest=beam_size):
+        assert hypothesis.score <= scores[hypothesis.tokens] + 1e-9
+
+
+def test_many_equal_prefixes_fill_the_beam_exactly():
+    log_probs = np.log(np.full((6, 4), 0.25))
+    assert len(exact(beam_size=5).decode(log_probs, nbest=9)) == 5
+    assert len(exact(["", *map(chr, range(0x4E00, 0x4E00 + 999))], beam_size=7).decode(np.full((3, 1000), -math.log(1000)), 9)) == 7
+
+
+def test_max_tokens_lets_only_the_most_probable_extend():
+    log_probs = np.log([[0.1, 0.2, 0.6, 0.1]] * 3)
+    found = {h.tokens for h in exact(max_tokens=1).decode(log_probs, nbest=99)}
+    assert found == {(), (2,), (2, 2)}
+
+
+def test_compaction_and_growth_do_not_change_results():
+    log_probs = random_log_probs(3000, 4, seed=1, spread=0.5)
+    decoder = BeamDecoder(SYMBOLS, beam_size=40)
+    state = decoder.start()
+    settled_tokens, settled_frames = [], []
+    for first in range(0, 3000, 100):
+        state.feed(log_probs[first : first + 100])
+        tokens, frames = state.settle()
+        settled_tokens += tokens
+        settled_frames += frames
+    rest = state.finish()[0]
+    whole = decoder.decode(log_probs)[0]
+    assert (*settled_tokens, *rest.tokens) == whole.tokens
+    assert len(settled_tokens) > 500
+    assert rest.score == pytest.approx(whole.score)
+    frames = [*settled_frames, *rest.frames]
+    assert len(frames) == len(whole.tokens)
+    assert np.mean(np.array(frames) == whole.frames) > 0.99  # settled ones are those of the then best hypothesis
+    assert all(np.diff(whole.frames) > 0)
+
+
+def test_threads_change_nothing():
+    batch = [random_log_probs(200 + 10 * i, 4, seed=i) for i in range(12)]
+    decoder = BeamDecoder(SYMBOLS, beam_size=8)
+    one = decoder.decode_batch(batch, num_threads=1, nbest=3)
+    assert decoder.decode_batch(batch, num_threads=4, nbest=3) == one
+
+
+def test_lengths_cut_padding_off():
+    batch = np.stack([random_log_probs(9, 4, seed=0), random_log_probs(9, 4, seed=1)])
+    decoder = exact()
+    assert decoder.decode_batch(batch, [9, 4])[1] == decoder.decode(batch[1, :4])
+    with pytest.raises(ValueError, match="length of 10 frames"):
+        decoder.decode_batch(batch, [10, 4])
+    with pytest.raises(ValueError, match="2 utterances came with 1 lengths"):
+        decoder.decode_batch(batch, [9])
+
+
+def test_blank_frames_are_skipped_without_losing_repeats():
+    log_probs = one_hot([1, 0, 0, 0, 1, 0, 0], 4, certainty=0.9999)
+    hypothesis = BeamDecoder(SYMBOLS, blank_skip=0.999).decode(log_probs)[0]
+    assert (hypothesis.tokens, hypothesis.frames) == ((1, 1), (0, 4))
+    assert hypothesis.score == pytest.approx(7 * math.log(0.9999), abs=1e-3)
+
+
+def test_nothing_said():
+    decoder = exact()
+    for log_probs, score in [(np.zeros((0, 4)), 0.0), (one_hot([0] * 50, 4, 1.0 - 1e-12), 0.0)]:
+        hypothesis = decoder.decode(log_probs)[0]
+        assert (hypothesis.tokens, hypothesis.frames) == ((), ())
+        assert hypothesis.score == pytest.approx(score, abs=1e-6)
+    assert decoder.decode(one_hot([2], 4))[0].tokens == (2,)
+
+
+def test_impossible_tokens_are_never_heard():
+    with np.errstate(divide="ignore"):
+        log_probs = np.log([[0.0, 1.0, 0.0, 0.0], [0.5, 0.5, 0.0, 0.0]])
+    hypotheses = exact().decode(log_probs, nbest=9)
+    assert [h.tokens for h in hypotheses] == [(1,)]
+    assert hypotheses[0].score == pytest.approx(0)
+
+
+@pytest.mark.parametrize(
+    ("log_probs", "message"),
+    [
+        (np.full((3, 4), np.nan), "frame 0 holds NaN"),
+        (np.vstack([random_log_probs(2, 4, 0), [[np.nan, 0, 0, 0]]]), "frame 2 holds NaN"),
+        (np.zeros((3, 4)), "sum to 4, not 1"),
+        (np.random.default_rng(0).normal(size=(3, 4)), "log_softmax"),
+        (np.zeros((3, 5)), r"shape \(frames, 4\), found \(3, 5\)"),
+        (np.zeros((2, 3, 4)), r"found \(2, 3, 4\)"),
+        (np.zeros(4), r"found \(4,\)"),
+    ],
+)
+def test_wrong_input_is_named(log_probs, message):
+    with pytest.raises(ValueError, match=message):
+        exact().decode(log_probs)
+
+
+def test_a_finished_search_takes_no_more():
+    state = exact().start()
+    state.finish()
+    with pytest.raises(ValueError, match="finished"):
+        state.feed(random_log_probs(2, 4, 0))
+
+
+@pytest.mark.parametrize(
+    "settings_",
+    [{"beam_size": 0}, {"beam_threshold": -1}, {"token_threshold": 0}, {"max_tokens": 0}, {"alpha": -1}],
+)
+def test_settings_out_of_range_are_named(settings_):
+    with pytest.raises(ConfigError, match=next(iter(settings_))):
+        BeamDecoder(SYMBOLS, **settings_)
+
+
+def test_long_streams_keep_time_and_memory():
+    rng = np.random.default_rng(0)
+    decoder = BeamDecoder(SYMBOLS, beam_size=16)
+    state = decoder.start()
+    sizes = []
+    for _ in range(60):
+        log_probs = random_log_probs(500, 4, seed=rng.integers(1 << 30), spread=1.0)
+        state.feed(log_probs)
+        state.settle()
+        sizes.append(len(state._search.nodes))
+    assert max(sizes) <= 16384
+
+
+def test_alternatives_that_stay_open_are_decided_before_memory_runs_out(monkeypatch):
+    monkeypatch.setattr("asr.decode.beam._MAX_NODES", 4096)
+    # Each frame pair leaves "a" and "b" equally probable for ever.
+    decoder = BeamDecoder(SYMBOLS, beam_size=300, beam_threshold=math.inf)
+    frames = np.log(np.tile([[0.02, 0.48, 0.48, 0.02], [0.94, 0.02, 0.02, 0.02]], (4000, 1)))
+    state = decoder.start()
+    state.feed(frames)
+    assert len(state._search.nodes) <= 8192
+    assert len(state.finish()[0].tokens) == 4000
+
+
+def test_compilation_is_announced_only_when_it_takes_long(caplog, monkeypatch):
+    from asr.language import compiled
+
+    monkeypatch.setattr(compiled, "_PATIENCE_SECONDS", 0.01)
+    with caplog.at_level(logging.WARNING), compiled.announce_compilation("beam search"):
+        import time
+
+        time.sleep(0.1)
+    assert "compiling the beam search for this machine; this happens once" in caplog.text
+
+
+def test_a_vocabulary_that_cannot_explain_the_audio_is_an_error():
+    with np.errstate(divide="ignore"):
+        log_probs = np.log([[0.0, 0.0, 1.0, 0.0]])
+    with pytest.raises(AsrError, match="frame 0: nothing that the vocabulary allows"):
+        exact(vocabulary=["a"]).decode(log_probs)

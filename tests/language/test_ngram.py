@@ -1,0 +1,119 @@
+"""N-gram models against hand-made probabilities and KenLM."""
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from asr.errors import ModelError
+from asr.language.kneser_ney import estimate
+from asr.language.ngram import NgramModel, NgramTables, OrderTable, load_ngram, save_ngram
+
+# Word numbers: 0 <unk>, 1 <s>, 2 </s>, 3 a, 4 b.
+WORDS = ["<unk>", "<s>", "</s>", "a", "b"]
+
+
+def table(rows):
+    ngrams = np.array([words for words, _, _ in rows], np.int32)
+    scores, backoffs = (np.array([row[i] for row in rows], np.float32) for i in (1, 2))
+    return OrderTable(ngrams, scores, backoffs)
+
+
+def hand_made():
+    unigrams = [([0], -2.0, 0), ([1], -99.0, -0.5), ([2], -1.0, 0), ([3], -0.4, -0.3), ([4], -0.6, -0.2)]
+    bigrams = [([1, 3], -0.2, -0.1), ([3, 4], -0.3, -0.25), ([4, 2], -0.5, 0)]
+    trigrams = [([1, 3, 4], -0.15, 0), ([3, 4, 2], -0.05, 0)]
+    return NgramTables(WORDS, [table(unigrams), table(bigrams), table(trigrams)])
+
+
+def log10_scores(model, words):
+    return (model.score_sentence(words) / math.log(10)).tolist()
+
+
+def test_longest_ngram_counts_and_backoffs_add_up():
+    model = NgramModel.from_tables(hand_made())
+    assert log10_scores(model, ["a", "b"]) == pytest.approx([-0.2, -0.15, -0.05])
+    # b after <s>: -0.5 - 0.6; a after b: -0.2 - 0.4; b after a, its context "b a" unknown: -0.3; end after a b: -0.05.
+    assert log10_scores(model, ["b", "a", "b"]) == pytest.approx([-1.1, -0.6, -0.3, -0.05])
+    # a after <s> a: -0.1 (of "<s> a") - 0.3 (of "a") - 0.4
+    assert log10_scores(model, ["a", "a"])[1] == pytest.approx(-0.8)
+    # The unknown word ends all context; the end after it costs no backoff.
+    assert log10_scores(model, ["x"]) == pytest.approx([-2.5, -1.0])
+
+
+def test_states_are_shared_by_histories_that_predict_alike():
+    model = NgramModel.from_tables(hand_made())
+    _, one = model.score(model.score(0, "x")[1], "b")
+    _, two = model.score(0, "b")
+    assert one == two
+
+
+def test_a_model_without_unk_gives_unknown_words_next_to_nothing():
+    tables = NgramTables(["<s>", "</s>", "a"], [table([([0], -99, 0), ([1], -0.5, 0), ([2], -0.5, 0)])])
+    model = NgramModel.from_tables(tables)
+    assert log10_scores(model, ["x"]) == pytest.approx([-100, -0.5])
+
+
+def test_tables_survive_the_model(tmp_path):
+    tables = NgramModel.from_tables(hand_made()).to_tables()
+    assert tables.words == WORDS
+    for ours, theirs in zip(tables.orders, hand_made().orders, strict=True):
+        assert ours.ngrams.tolist() == theirs.ngrams.tolist()
+        np.testing.assert_allclose(ours.scores, theirs.scores, rtol=1e-6)
+        np.testing.assert_allclose(ours.backoffs, theirs.backoffs, rtol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["lm.arpa", "lm.arpa.gz", "lm.bin"])
+def test_every_form_reads_back_the_same(tmp_path, name):
+    save_ngram(hand_made(), tmp_path / name)
+    model = load_ngram(tmp_path / name)
+    assert (model.words, model.order) == (WORDS, 3)
+    for words in (["a", "b"], ["b", "b", "a"], ["x"]):
+        expected = NgramModel.from_tables(hand_made()).score_sentence(words)
+        np.testing.assert_allclose(model.score_sentence(words), expected, rtol=1e-6)
+
+
+def test_an_ngram_without_its_context_is_refused():
+    tables = hand_made()
+    tables.orders[2] = table([([4, 4, 3], -0.5, 0)])
+    with pytest.raises(ModelError, match="'b b a' is there, but not its context 'b b'"):
+        NgramModel.from_tables(tables)
+
+
+def test_an_ngram_that_is_there_twice_is_refused():
+    tables = hand_made()
+    tables.orders[1] = table([([3, 4], -0.5, 0), ([1, 3], -0.5, 0), ([3, 4], -0.6, 0)])
+    with pytest.raises(ModelError, match="'a b' is there twice"):
+        NgramModel.from_tables(tables)
+
+
+def test_perplexity_counts_ends_and_unknown_words():
+    measured = NgramModel.from_tables(hand_made()).perplexity([["a", "b"], ["x"]])
+    assert measured[2:] == (5, 1, 2)
+    assert measured.perplexity == pytest.approx(10 ** ((0.2 + 0.15 + 0.05 + 2.5 + 1.0) / 5), rel=1e-5)
+    assert measured.perplexity_known == pytest.approx(10 ** ((0.2 + 0.15 + 0.05 + 1.0) / 4), rel=1e-5)
+    with pytest.raises(ModelError, match="no sentence"):
+        NgramModel.from_tables(hand_made()).perplexity([])
+
+
+@given(
+    text=st.lists(st.lists(st.sampled_from("abcde"), min_size=1, max_size=8), min_size=3, max_size=30),
+    held_out=st.lists(st.lists(st.sampled_from("abcdefg"), min_size=1, max_size=8), min_size=1, max_size=5),
+    order=st.integers(1, 4),
+    prune=st.sampled_from([(), (0, 1), (0, 0, 2)]),
+)
+@settings(max_examples=25, deadline=None)
+def test_scores_equal_kenlms(tmp_path_factory, text, held_out, order, prune):
+    kenlm = pytest.importorskip("kenlm", reason="the kenlm package is not installed")
+    path = tmp_path_factory.mktemp("lm") / "lm.arpa"
+    with estimate(lambda: text, order, prune=prune[:order]) as tables:
+        if order > 1:  # KenLM reads no unigram models
+            save_ngram(tables, path)
+    if order == 1:
+        return
+    ours, theirs = load_ngram(path), kenlm.Model(str(path))
+    for words in held_out:
+        expected = [score for score, _, _ in theirs.full_scores(" ".join(words))]
+        assert log10_scores(ours, words) == pytest.approx(expected, abs=1e-5)
