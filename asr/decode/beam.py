@@ -21,7 +21,7 @@ from asr.decode.asking import Asker
 from asr.decode.blend import LanguageModel, Level, build_fusion
 from asr.decode.fusion import TOKEN_LEVEL, closing_gains
 from asr.decode.hotwords import read_hotwords
-from asr.decode.layout import LIMITS, Search, new_search
+from asr.decode.layout import LIMITS, new_search
 from asr.decode.search import DEAD, DONE, FULL, NOT_NORMALIZED, WANTED, advance, plant
 from asr.decode.tree import agree, compact, forget_gains, trace
 from asr.errors import AsrError, ConfigError
@@ -136,7 +136,12 @@ class BeamDecoder:
         return state.finish(nbest)
 
     def decode_batch(
-        self, batch: Sequence[Any], lengths: Sequence[int] | None = None, *, nbest: int = 1, num_threads: int | None = None
+        self,
+        batch: Sequence[Any],
+        lengths: Sequence[int] | None = None,
+        *,
+        nbest: int = 1,
+        num_threads: int | None = None,
     ) -> list[list[Hypothesis]]:
         """Decode many utterances on all cores; the results do not depend on how many.
 
@@ -208,7 +213,7 @@ class BeamState:
         return self._hypotheses(masses, zeros, zeros, nbest)
 
     def finish(self, nbest: int = 1) -> list[Hypothesis]:
-        """The best hypotheses of the whole utterance: last words are ended, unfinished phrases give their credit back."""
+        """The best hypotheses of the whole utterance: last words end, unfinished phrases give their credit back."""
         self._finished = True
         fusion, nodes = self.decoder.fusion, self._nodes()
         boosts = fusion.phrase_end[nodes["phrase"]]
@@ -222,7 +227,9 @@ class BeamState:
         """Hand over, once, the tokens and frames that no later frame can change; later results go without them."""
         self._compact()
         settled, self._settled = self._settled, []
-        return [t for tokens, _ in settled for t in tokens.tolist()], [f for _, frames in settled for f in frames.tolist()]
+        return [t for tokens, _ in settled for t in tokens.tolist()], [
+            f for _, frames in settled for f in frames.tolist()
+        ]
 
     def _advance(self, probs: Array) -> None:
         frame = 0
@@ -330,7 +337,14 @@ def _load_compiled() -> None:
     """Load the compiled search, or compile it where this machine has not yet."""
     limits = np.zeros(1, LIMITS)
     fusion, _, _ = build_fusion(
-        ("", "a"), language_model=None, level="auto", alpha=0.0, beta=0.0, unknown_score=0.0, vocabulary=None, hotwords={}
+        ("", "a"),
+        language_model=None,
+        level="auto",
+        alpha=0.0,
+        beta=0.0,
+        unknown_score=0.0,
+        vocabulary=None,
+        hotwords={},
     )
     search = new_search(1, 2, limits, 0, 4)
     with announce_compilation("beam search"):

@@ -43,7 +43,9 @@ def parse_hotword(text: str) -> tuple[str, float]:
     try:
         value = float(weight)
     except ValueError:
-        raise ConfigError(f"{text!r}: the weight of a hot word is a number, as in 'new york:8'; found {weight!r}") from None
+        raise ConfigError(
+            f"{text!r}: the weight of a hot word is a number, as in 'new york:8'; found {weight!r}"
+        ) from None
     if not phrase.strip() or not math.isfinite(value):
         raise ConfigError(f"{text!r}: a hot word is written phrase or phrase:weight, with a finite weight")
     return " ".join(phrase.split()), value
@@ -72,7 +74,9 @@ def build_phrase_table(hotwords: Mapping[str, float], spelling: Spelling) -> Phr
         letters = spelling.encode(phrase)
         if letters is None:
             unknown = sorted({character for character in phrase if character not in spelling.letters})
-            raise TextError(f"hot word {phrase!r}: the alphabet has no {' '.join(unknown)}; write it as the model would")
+            raise TextError(
+                f"hot word {phrase!r}: the alphabet has no {' '.join(unknown)}; write it as the model would"
+            )
         if not letters or not math.isfinite(weight):
             raise ConfigError(f"hot word {phrase!r} with weight {weight}: expected some letters and a finite weight")
         matcher.add(letters, weight)

@@ -14,7 +14,7 @@ import math
 from asr.decode.fusion import NO_MODEL, Fusion, enter_node, language_gain, release_row
 from asr.decode.layout import NONE, Search
 from asr.decode.ranking import nth_largest, sort_falling
-from asr.language.compiled import Array, compiled
+from asr.language.compiled import Array, Record, compiled
 
 DONE, FULL, WANTED, DEAD, NOT_NORMALIZED = 0, 1, 2, 3, 4
 
@@ -365,7 +365,7 @@ def _count_above(search: Search, cut: float) -> int:
 
 
 @compiled
-def _carry_entry(search: Search, old: Array, new: Array) -> None:
+def _carry_entry(search: Search, old: Record, new: Record) -> None:
     new.node, new.token = old.node, old.token
     new.blank_mass, new.label_mass = old.next_blank_mass, old.next_label_mass
     new.blank_path, new.label_path = old.next_blank_path, old.next_label_path
@@ -374,7 +374,7 @@ def _carry_entry(search: Search, old: Array, new: Array) -> None:
 
 
 @compiled
-def _open_entry(search: Search, fusion: Fusion, proposal: Array, parent: Array, new: Array) -> None:
+def _open_entry(search: Search, fusion: Fusion, proposal: Record, parent: Record, new: Record) -> None:
     """Turn a proposal into a member of the beam."""
     new.node = _find_or_add_node(search, fusion, parent.node, proposal)
     new.token = proposal.token
@@ -391,7 +391,7 @@ def _open_entry(search: Search, fusion: Fusion, proposal: Array, parent: Array, 
 
 
 @compiled
-def _find_or_add_node(search: Search, fusion: Fusion, parent_id: int, proposal: Array) -> int:
+def _find_or_add_node(search: Search, fusion: Fusion, parent_id: int, proposal: Record) -> int:
     """The prefix in the tree; one that fell out of the beam and returns is the same as before."""
     parent = search.nodes[parent_id]
     node_id = parent.child

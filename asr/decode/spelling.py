@@ -60,7 +60,9 @@ def spell_tokens(symbols: Sequence[str]) -> Spelling:
             starts_word[token] = symbol[:1] in SEPARATORS and symbol != ""
             body = symbol[1:] if starts_word[token] else symbol
             if any(separator in body for separator in SEPARATORS):
-                raise ConfigError(f"token {token} is {symbol!r}: a word separator can only stand at a token's beginning")
+                raise ConfigError(
+                    f"token {token} is {symbol!r}: a word separator can only stand at a token's beginning"
+                )
             token_letters += [letters.setdefault(character, len(letters) - 1) for character in body]
         first_letter[token + 1] = len(token_letters)
     return Spelling(letters, starts_word, first_letter, np.array(token_letters, np.int32))

@@ -17,7 +17,7 @@ import re
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO
+from typing import IO, cast
 
 import numpy as np
 
@@ -59,8 +59,7 @@ def write_arpa(tables: NgramTables, path: Path | str) -> None:
 def _open_text(path: Path | str, mode: str) -> IO[str]:
     if str(path).endswith(".gz"):
         # Level 9, the default, takes four times as long for a few per cent.
-        compressed: IO[str] = gzip.open(path, mode + "t", encoding="utf-8", compresslevel=5)
-        return compressed
+        return cast(IO[str], gzip.open(path, mode + "t", encoding="utf-8", compresslevel=5))
     return Path(path).open(mode, encoding="utf-8")
 
 

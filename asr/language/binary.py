@@ -1,9 +1,9 @@
 """N-gram models in a compact file that is mapped into memory: it loads at once, and processes share it.
 
-    8 bytes     "ASRNGRAM"
-    8 bytes     length of the header, little-endian
-    header      JSON: version, order, and for each array its dtype, shape and place
-    arrays      little-endian, each at a multiple of 64 bytes; the words as UTF-8 lines
+8 bytes     "ASRNGRAM"
+8 bytes     length of the header, little-endian
+header      JSON: version, order, and for each array its dtype, shape and place
+arrays      little-endian, each at a multiple of 64 bytes; the words as UTF-8 lines
 """
 
 import json

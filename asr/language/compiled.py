@@ -17,6 +17,7 @@ import numpy as np
 logger = logging.getLogger(__name__)
 
 Array: TypeAlias = np.ndarray[Any, Any]
+Record: TypeAlias = Any  # an element of a structured array; only compiled code sees its fields as attributes
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 # Loading cached code takes 0.1 to 0.3 s, compiling it tens of seconds.

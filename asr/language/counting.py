@@ -10,7 +10,7 @@ import lzma
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import IO, Literal, NamedTuple, TypeAlias
+from typing import IO, Literal, NamedTuple, TypeAlias, cast
 
 import numpy as np
 
@@ -49,20 +49,14 @@ def read_sentences(paths: Iterable[Path | str], unit: Unit = "word") -> Iterator
         TextError: If a file cannot be read, or holds `<s>` or `</s>`.
     """
     for path in paths:
-        try:
-            with _open(Path(path)) as file:
-                for number, line in enumerate(file, start=1):
-                    words = line.split()
-                    if unit == "char":
-                        words = list(SPACE.join(words))
-                    elif START in words or END in words:
-                        raise TextError(f"{path}, line {number}: {START} and {END} are put in by the program; remove them")
-                    if words:
-                        yield words
-        except UnicodeDecodeError as error:
-            raise TextError(f"{path}: not UTF-8 text: {error.reason} at byte {error.start}") from None
-        except (OSError, EOFError, lzma.LZMAError) as error:
-            raise TextError(f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}") from None
+        for number, line in enumerate(_read_lines(Path(path)), start=1):
+            words = line.split()
+            if unit == "char":
+                words = list(SPACE.join(words))
+            elif START in words or END in words:
+                raise TextError(f"{path}, line {number}: {START} and {END} are put in by the program; remove them")
+            if words:
+                yield words
 
 
 def count_ngrams(
@@ -115,10 +109,19 @@ def copy_row(source: Array, source_row: int, target: Array, row: int) -> None:
         target[row, column] = source[source_row, column]
 
 
+def _read_lines(path: Path) -> Iterator[str]:
+    try:
+        with _open(path) as file:
+            yield from file
+    except UnicodeDecodeError as error:
+        raise TextError(f"{path}: not UTF-8 text: {error.reason} at byte {error.start}") from None
+    except (OSError, EOFError, lzma.LZMAError) as error:
+        raise TextError(f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}") from None
+
+
 def _open(path: Path) -> IO[str]:
     if path.suffix == ".gz":
-        file: IO[str] = gzip.open(path, "rt", encoding="utf-8")
-        return file
+        return cast(IO[str], gzip.open(path, "rt", encoding="utf-8"))
     if path.suffix == ".xz":
         return lzma.open(path, "rt", encoding="utf-8")
     return path.open(encoding="utf-8")
@@ -126,10 +129,8 @@ def _open(path: Path) -> IO[str]:
 
 def _count_words(sentences: Iterable[list[str]], report: Report) -> list[str]:
     counter: Counter[str] = Counter()
-    num_lines = 0
-    for words in sentences:
+    for num_lines, words in enumerate(sentences, start=1):
         counter.update(words)
-        num_lines += 1
         if num_lines % _LINES_A_REPORT == 0:
             report("counting words", num_lines)
     if not counter:

@@ -15,7 +15,7 @@ import numpy as np
 
 from asr.errors import ConfigError
 from asr.language.compiled import Array, announce_compilation, compiled
-from asr.language.counting import END_ID, START_ID, UNKNOWN_ID, Counts, Report, copy_row, count_ngrams, unpack
+from asr.language.counting import START_ID, UNKNOWN_ID, Counts, Report, copy_row, count_ngrams, unpack
 from asr.language.ngram import NgramTables, OrderTable
 
 logger = logging.getLogger(__name__)
@@ -252,7 +252,7 @@ def _leave_out_padding(
 
 @compiled
 def _ends_with(ngram: Array, suffix: Array) -> bool:
-    for column in range(len(suffix)):
+    for column in range(len(suffix)):  # noqa: SIM110 - numba compiles no generators here
         if ngram[column + 1] != suffix[column]:
             return False
     return True

@@ -199,7 +199,9 @@ def _add_order(
     find_contexts(automaton, table.ngrams, contexts)
     if (contexts < 0).any():
         ngram = table.ngrams[int(np.argmax(contexts < 0))]
-        raise ModelError(f"the n-gram {_spell(words, ngram)!r} is there, but not its context {_spell(words, ngram[:-1])!r}")
+        raise ModelError(
+            f"the n-gram {_spell(words, ngram)!r} is there, but not its context {_spell(words, ngram[:-1])!r}"
+        )
     keys = contexts * len(words) + table.ngrams[:, -1]
     rising = np.argsort(keys, kind="stable")
     keys = keys[rising]
@@ -223,7 +225,9 @@ def _add_order(
         backoff=np.concatenate([automaton.backoff, new_backoff]).astype(np.float32),
         suffix=np.concatenate([automaton.suffix, suffixes[: len(new_backoff)]]).astype(np.int32),
         arc_words=np.concatenate([automaton.arc_words, table.ngrams[rising, -1]]).astype(np.int32),
-        arc_scores=np.concatenate([automaton.arc_scores, table.scores[rising] * np.float32(_LOG_10)]).astype(np.float32),
+        arc_scores=np.concatenate([automaton.arc_scores, table.scores[rising] * np.float32(_LOG_10)]).astype(
+            np.float32
+        ),
         arc_states=np.concatenate([automaton.arc_states, states]).astype(np.int32),
     )
 

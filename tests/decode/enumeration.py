@@ -29,4 +29,6 @@ def score_all_labellings(log_probs):
         sums[labelling] += np.exp(score)
         if labelling not in best or score > best[labelling][0]:
             best[labelling] = (score, entry_frames(path))
-    return {tokens: np.log(total) for tokens, total in sums.items()}, {tokens: frames for tokens, (_, frames) in best.items()}
+    return {tokens: np.log(total) for tokens, total in sums.items()}, {
+        tokens: frames for tokens, (_, frames) in best.items()
+    }

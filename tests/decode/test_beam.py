@@ -80,7 +80,14 @@ def test_narrow_beams_give_true_probabilities_at_most(beam_size):
 def test_many_equal_prefixes_fill_the_beam_exactly():
     log_probs = np.log(np.full((6, 4), 0.25))
     assert len(exact(beam_size=5).decode(log_probs, nbest=9)) == 5
-    assert len(exact(["", *map(chr, range(0x4E00, 0x4E00 + 999))], beam_size=7).decode(np.full((3, 1000), -math.log(1000)), 9)) == 7
+    assert (
+        len(
+            exact(["", *map(chr, range(0x4E00, 0x4E00 + 999))], beam_size=7).decode(
+                np.full((3, 1000), -math.log(1000)), 9
+            )
+        )
+        == 7
+    )
 
 
 def test_max_tokens_lets_only_the_most_probable_extend():

@@ -23,7 +23,7 @@ def test_arrays_are_mapped_not_copied(path):
 @pytest.mark.parametrize("kept", [9, 40, 500, -1])
 def test_truncated_files_are_refused(path, kept):
     path.write_bytes(path.read_bytes()[:kept])
-    with pytest.raises(ModelError, match="broken|cut short"):
+    with pytest.raises(ModelError, match=r"broken|cut short"):
         load_ngram(path)
 
 

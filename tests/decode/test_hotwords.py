@@ -1,0 +1,119 @@
+"""Phrase boosting against counting phrases in the finished text."""
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from asr.decode.beam import BeamDecoder
+from asr.decode.hotwords import DEFAULT_WEIGHT, build_phrase_table, parse_hotword, read_hotwords
+from asr.decode.spelling import spell_tokens
+from asr.errors import ConfigError, TextError
+from tests.decode.enumeration import random_log_probs, score_all_labellings
+
+SYMBOLS = ["", "a", "b", " "]
+PIECES = ["", "▁a", "▁b", "ab", "a", "▁"]
+
+
+def walk(table, tokens):
+    state, total = table.start, 0.0
+    for token in tokens:
+        total += table.gains[state, token]
+        state = table.next_state[state, token]
+    return total, total + table.end_gains[state]
+
+
+def count_phrase(text, phrase):
+    words, wanted = text.split(" "), phrase.split(" ")
+    return sum(words[i : i + len(wanted)] == wanted for i in range(len(words)))
+
+
+@given(
+    phrases=st.dictionaries(
+        st.lists(st.text("ab", min_size=1, max_size=3), min_size=1, max_size=3).map(" ".join),
+        st.floats(-4, 8).map(lambda weight: round(weight, 2)),
+        min_size=1,
+        max_size=4,
+    ),
+    tokens=st.lists(st.integers(1, 5), max_size=12),
+)
+@settings(max_examples=300, deadline=None)
+def test_a_text_ends_with_the_weights_of_the_phrases_it_holds(phrases, tokens):
+    table = build_phrase_table(phrases, spell_tokens(PIECES))
+    text = "".join(PIECES[token] for token in tokens).replace("▁", " ")
+    expected = sum(weight * count_phrase(text, phrase) for phrase, weight in phrases.items())
+    assert walk(table, tokens)[1] == pytest.approx(expected)
+
+
+def test_credit_grows_with_the_match_and_is_given_back_when_it_fails():
+    table = build_phrase_table({"abba": 8.0}, spell_tokens(SYMBOLS))
+    earned = [walk(table, [1, 2, 2, 1][:length])[0] for length in range(5)]
+    assert earned == pytest.approx([0, 2, 4, 6, 8])
+    assert walk(table, [1, 2, 2, 2])[0] == 0
+    assert walk(table, [1, 2, 2, 1, 1])[0] == 0  # "abbaa" is another word
+    assert walk(table, [2, 1, 2, 2, 1])[0] == 0  # and so is "babba"
+    assert walk(table, [1, 2, 2, 1, 3])[0] == 8
+    assert walk(table, [1, 2, 2])[1] == 0  # broken off
+
+
+def test_a_failed_phrase_may_go_on_as_another():
+    table = build_phrase_table({"a b a": 9.0, "b b": 4.0}, spell_tokens(SYMBOLS))
+    assert walk(table, [1, 3, 2, 3, 2])[1] == pytest.approx(4.0)  # "a b b"
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_boosted_search_is_exact(seed):
+    log_probs = random_log_probs(6, 4, seed)
+    hotwords = {"ab": 2.0, "b a": 3.0}
+    decoder = BeamDecoder(
+        SYMBOLS, beam_size=3000, beam_threshold=math.inf, token_threshold=math.inf, blank_skip=2.0, hotwords=hotwords
+    )
+    found = {h.tokens: (h.acoustic, h.boost) for h in decoder.decode(log_probs, nbest=5000)}
+    acoustic, _ = score_all_labellings(log_probs)
+    assert found.keys() == acoustic.keys()
+    for tokens, (score, boost) in found.items():
+        text = "".join(SYMBOLS[token] for token in tokens)
+        assert score == pytest.approx(acoustic[tokens])
+        assert boost == pytest.approx(sum(w * count_phrase(text, p) for p, w in hotwords.items()))
+
+
+def test_boosting_brings_a_rare_phrase_through_a_narrow_beam():
+    # Each letter of "abab" is less probable than the other one; a blank follows each.
+    letters = [
+        [0.02, 0.30, 0.66, 0.02],
+        [0.94, 0.02, 0.02, 0.02],
+        [0.02, 0.66, 0.30, 0.02],
+        [0.94, 0.02, 0.02, 0.02],
+    ] * 2
+    plain = BeamDecoder(SYMBOLS, beam_size=4).decode(np.log(letters))[0].tokens
+    boosted = BeamDecoder(SYMBOLS, beam_size=4, hotwords=["abab:4"]).decode(np.log(letters))[0].tokens
+    assert (plain, boosted) == ((2, 1, 2, 1), (1, 2, 1, 2))
+
+
+def test_hot_words_are_added_to_a_vocabulary():
+    log_probs = random_log_probs(6, 4, seed=0)
+    decoder = BeamDecoder(SYMBOLS, vocabulary=["a"], hotwords={"ab b": 20.0}, beam_size=1000)
+    found = decoder.decode(log_probs, nbest=1000)
+    texts = {"".join(SYMBOLS[t] for t in h.tokens) for h in found}
+    assert {word for text in texts for word in text.split()} == {"a", "ab", "b"}
+    assert "".join(SYMBOLS[t] for t in found[0].tokens).split()[:2] == ["ab", "b"]
+
+
+def test_how_hot_words_are_written():
+    assert parse_hotword("new  york") == ("new york", DEFAULT_WEIGHT)
+    assert parse_hotword("new york:8.5") == ("new york", 8.5)
+    assert read_hotwords(["a:1", "b"]) == {"a": 1.0, "b": DEFAULT_WEIGHT}
+    assert read_hotwords({" a  b ": 2}) == {"a b": 2.0}
+
+
+@pytest.mark.parametrize("text", ["", ":3", "new york:", "new york:much", "a:inf", "a:nan"])
+def test_wrong_hot_words_are_named(text):
+    with pytest.raises(ConfigError, match="hot word"):
+        parse_hotword(text)
+
+
+def test_phrases_that_cannot_be_spelled_are_named():
+    with pytest.raises(TextError, match="hot word 'café': the alphabet has no c f é"):
+        BeamDecoder(SYMBOLS, hotwords=["café"])
