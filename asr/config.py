@@ -7,7 +7,7 @@ dotted path. `conf/` holds commented files.
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -138,6 +138,9 @@ class Config(ModelSettings):
     train: TrainSettings = TrainSettings()
 
 
+_Kind = TypeVar("_Kind", bound=Settings)
+
+
 def load_config(path: Path | str, overrides: Sequence[str] = ()) -> Config:
     """Read a training configuration.
 
@@ -209,7 +212,7 @@ def _override(values: dict[str, Any], item: str) -> None:
         raise ConfigError(f"{item!r}: {text!r} is not a YAML value") from None
 
 
-def _validate(kind: type[Any], values: dict[str, Any], source: str) -> Any:
+def _validate(kind: type[_Kind], values: dict[str, Any], source: str) -> _Kind:
     try:
         return kind.model_validate(values)
     except ValidationError as error:
