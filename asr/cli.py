@@ -93,7 +93,8 @@ def prepare(
     list_all: Annotated[bool, typer.Option("--list", help="List the corpora.")] = False,
 ) -> None:
     """Turn a corpus into manifests that training and evaluation read."""
-    from asr.train.corpus import list_corpora, prepare as run
+    from asr.train.corpus import list_corpora
+    from asr.train.corpus import prepare as run
 
     if list_all:
         for name, description in list_corpora().items():

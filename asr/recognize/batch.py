@@ -27,11 +27,17 @@ class Summary:
     def __str__(self) -> str:
         failed = f", {self.failed} failed" if self.failed else ""
         speed = self.seconds / self.elapsed if self.elapsed else 0.0
-        return f"{self.files} files{failed}, {self.seconds:.1f} s of audio in {self.elapsed:.1f} s: {speed:.0f} times real time"
+        took = f"{self.seconds:.1f} s of audio in {self.elapsed:.1f} s: {speed:.0f} times real time"
+        return f"{self.files} files{failed}, {took}"
 
 
 def transcribe_files(
-    paths: Sequence[Path], *, model: str, format: str, device: str, console: Console  # noqa: A002
+    paths: Sequence[Path],
+    *,
+    model: str,
+    format: str,  # noqa: A002  the option's name
+    device: str,
+    console: Console,
 ) -> Summary:
     """Transcribe files and folders to standard output.
 

@@ -1,9 +1,9 @@
 """A trained model on disk: a folder of weights and text, from which no code is ever run.
 
-    model.safetensors   weights in half precision, with the training set's feature statistics
-    config.yaml         what is needed to build the network and to read audio and text
-    tokens.txt          the alphabet, a symbol a line (text/tokenizer.py)
-    README.md           the model card
+model.safetensors   weights in half precision, with the training set's feature statistics
+config.yaml         what is needed to build the network and to read audio and text
+tokens.txt          the alphabet, a symbol a line (text/tokenizer.py)
+README.md           the model card
 """
 
 from dataclasses import dataclass

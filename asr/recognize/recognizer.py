@@ -1,7 +1,7 @@
 """Audio in, transcript out.
 
-    recognizer = load_model("an4")
-    print(recognizer.transcribe("speech.wav"))
+recognizer = load_model("an4")
+print(recognizer.transcribe("speech.wav"))
 """
 
 from collections.abc import Iterable, Iterator, Sequence

@@ -19,6 +19,7 @@ from asr.config import AugmentSettings, SpecAugmentSettings
 from asr.errors import ConfigError
 from asr.signal.audio import load_audio
 
+NUM_ROOMS = 100
 AUDIO_SUFFIXES = {".wav", ".flac", ".ogg", ".opus", ".mp3"}
 
 
@@ -45,7 +46,8 @@ def augment_waveform(
     if settings.speeds:
         waveform = change_speed(waveform, float(rng.choice(settings.speeds)), sample_rate=sample_rate)
     if rng.random() < settings.reverberation_probability:
-        waveform = reverberate(waveform, rng, sample_rate=sample_rate)
+        rooms = simulate_rooms(sample_rate)
+        waveform = reverberate(waveform, rooms[int(rng.integers(len(rooms)))])
     if settings.noise is not None and rng.random() < settings.noise_probability:
         noise = draw_noise(settings.noise, waveform.numel(), rng)
         waveform = add_noise(waveform, noise, snr_db=rng.uniform(*settings.noise_snr_db))
@@ -66,13 +68,23 @@ def add_noise(waveform: Tensor, noise: Tensor, *, snr_db: float) -> Tensor:
     return F.add_noise(waveform, noise, torch.tensor(snr_db))
 
 
-def reverberate(waveform: Tensor, rng: np.random.Generator, *, sample_rate: int) -> Tensor:
-    """Place the speaker in a random simulated room (Luo & Yu 2022), at the same energy and length."""
-    seed = int(rng.integers(2**31))
-    response = torch.from_numpy(FastRandomRIRGenerator(sr=sample_rate, seed=seed)(nsource=1)[0]).float()
-    delay = int(response.abs().argmax())
-    wet = F.fftconvolve(waveform, response)[delay : delay + waveform.numel()]
+def reverberate(waveform: Tensor, room: Tensor) -> Tensor:
+    """Hear a waveform (S,) in a room, given its impulse response; same energy, same length, no delay."""
+    delay = int(room.abs().argmax())
+    wet = F.fftconvolve(waveform, room)[delay : delay + waveform.numel()]
     return wet * (waveform.norm() / wet.norm().clamp(min=1e-8))
+
+
+@lru_cache
+def simulate_rooms(sample_rate: int) -> list[Tensor]:
+    """Impulse responses (S,) of random rooms (Luo & Yu 2022), the same each time.
+
+    A response takes longer than the utterance it is for, so they are made once.
+    """
+    with torch.random.fork_rng(devices=[]):  # the generator draws from torch's global state, too
+        torch.manual_seed(0)
+        generator = FastRandomRIRGenerator(sr=sample_rate, room_seed=0, source_seed=0)
+        return [torch.from_numpy(generator(nsource=1)[0]).float() for _ in range(NUM_ROOMS)]
 
 
 def draw_noise(source: Path, num_samples: int, rng: np.random.Generator) -> Tensor:

@@ -10,6 +10,26 @@ from asr.score.wer import ErrorRates
 from asr.train.trainer import DevResult, Position
 
 CARD = "README.md"
+_TEMPLATE = """# {name}
+
+A speech recognition model: `asr transcribe --model <this folder> FILE`.
+
+| | |
+| --- | --- |
+{facts}
+
+## Results
+
+Greedy decoding, no language model. On the development set, which chose the weights:
+{wer:.2%} WER, {cer:.2%} CER. On other speech, as `asr evaluate --add-to-card` measured:
+
+{table}
+## Limits
+
+It writes only the symbols in `tokens.txt`, and is as good as above only on speech like that it
+was trained on: other accents, microphones, rooms and subjects cost accuracy. It does not know
+when it is wrong.
+"""
 _TABLE = "| speech | utterances | words | WER | 95 % interval | CER |\n| --- | --- | --- | --- | --- | --- |\n"
 
 
@@ -17,30 +37,35 @@ def write_card(
     config: Config, model: Model, position: Position, dev: DevResult, *, train_seconds: float, num_utterances: int
 ) -> None:
     """Write `README.md` into a freshly trained model's folder."""
-    acoustic = config.acoustic
-    num_weights = sum(parameter.numel() for parameter in model.acoustic.parameters())
-    size = (config.output / WEIGHTS).stat().st_size / 1e6
-    rows = {
-        "task": f"speech to text, {model.tokenizer.vocab_size - 1} symbols ({config.tokenizer.kind})",
-        "network": f"{acoustic.num_layers} {acoustic.cell} layers ({acoustic.direction}) of {acoustic.hidden_size} "
-        f"units a direction, CTC; {num_weights / 1e6:.1f} million weights, {size:.1f} MB",
-        "audio": f"{config.features.sample_rate} Hz, mono, {config.features.num_mels} mel bands",
-        "training speech": f"{config.corpus.name or 'not named'}: {num_utterances} utterances, {train_seconds / 3600:.2f} h",
+    speech = f"{num_utterances} utterances, {train_seconds / 3600:.2f} h"
+    facts = {
+        **_describe_model(config, model),
+        "training speech": f"{config.corpus.name or 'not named'}: {speech}",
         "licence of the speech": config.corpus.licence or "not stated",
         "training": f"{position.epoch} epochs, {position.steps} steps, {position.elapsed / 60:.0f} minutes, "
         f"seed {config.train.seed}; {position.bad_steps} steps skipped",
         "made with": f"asr {__version__}, {datetime.date.today().isoformat()}",
     }
-    facts = "".join(f"| {name} | {value} |\n" for name, value in rows.items())
-    text = (
-        f"# {config.output.name}\n\nA speech recognition model, used by `asr transcribe --model <this folder> FILE`.\n\n"
-        f"| | |\n| --- | --- |\n{facts}\n"
-        f"## Results\n\nGreedy decoding, no language model. On the development set, which chose the weights: "
-        f"{dev.wer:.2%} WER, {dev.cer:.2%} CER.\nOn other speech, as `asr evaluate --add-to-card` measured:\n\n{_TABLE}\n"
-        "## Limits\n\nIt writes only the symbols in `tokens.txt`, and is as good as above only on speech like that it was "
-        "trained on: other accents, microphones, rooms and subjects cost accuracy. It does not know when it is wrong.\n"
+    text = _TEMPLATE.format(
+        name=config.output.name,
+        facts="\n".join(f"| {name} | {value} |" for name, value in facts.items()),
+        wer=dev.wer,
+        cer=dev.cer,
+        table=_TABLE,
     )
     (config.output / CARD).write_text(text, encoding="utf-8")
+
+
+def _describe_model(config: Config, model: Model) -> dict[str, str]:
+    acoustic = config.acoustic
+    num_weights = sum(parameter.numel() for parameter in model.acoustic.parameters())
+    size = (config.output / WEIGHTS).stat().st_size / 1e6
+    return {
+        "task": f"speech to text, {model.tokenizer.vocab_size - 1} symbols ({config.tokenizer.kind})",
+        "network": f"{acoustic.num_layers} {acoustic.cell} layers ({acoustic.direction}) of {acoustic.hidden_size} "
+        f"units a direction, CTC; {num_weights / 1e6:.1f} million weights, {size:.1f} MB",
+        "audio": f"{config.features.sample_rate} Hz, mono, {config.features.num_mels} mel bands",
+    }
 
 
 def add_result(folder: Path, name: str, rates: ErrorRates) -> None:

@@ -18,7 +18,7 @@ from torch.nn.utils.rnn import pad_sequence
 from torch.utils.data import DataLoader, Dataset
 
 from asr.config import AugmentSettings, NormalizerSettings
-from asr.signal.augment import augment_waveform, draw_seed, spec_augment
+from asr.signal.augment import augment_waveform, draw_seed, simulate_rooms, spec_augment
 from asr.signal.features import FeatureExtractor
 from asr.text.normalize import normalize
 from asr.text.tokenizer import Tokenizer
@@ -85,6 +85,8 @@ class SpeechDataset(Dataset[Batch]):
         self.views = views
         self.seed = seed
         self.epoch = 0
+        if augment is not None and augment.reverberation_probability > 0:
+            simulate_rooms(extractor.settings.sample_rate)  # here, so that reading processes inherit them
 
     def __getitem__(self, cuts: CutSet) -> Batch:
         cuts = list(cuts)
@@ -103,7 +105,9 @@ class SpeechDataset(Dataset[Batch]):
 
     def _all_views(self, cuts: list[Any]) -> list[Tensor]:
         plain = [self.extractor(self._waveform(cut)) for cut in cuts]
-        return [self._mask(one, cut.id, view) for view in range(self.views) for cut, one in zip(cuts, plain, strict=True)]
+        return [
+            self._mask(one, cut.id, view) for view in range(self.views) for cut, one in zip(cuts, plain, strict=True)
+        ]
 
     def _waveform(self, cut: Any) -> Tensor:
         waveform = read_waveform(cut, self.extractor.settings.sample_rate)

@@ -41,9 +41,7 @@ class Monitor:
         epoch_seconds: Speech an epoch.
     """
 
-    def __init__(
-        self, folder: Path, console: Console, *, active: bool, num_epochs: int, epoch_seconds: float
-    ) -> None:
+    def __init__(self, folder: Path, console: Console, *, active: bool, num_epochs: int, epoch_seconds: float) -> None:
         self._folder = folder
         self._console = console
         self._active = active
@@ -100,7 +98,9 @@ class Monitor:
         if self._board is None:
             return
         self._append(asdict(report))
-        self._board.log_metrics({f"dev/{name}": getattr(report, f"dev_{name}") for name in ("loss", "wer", "cer")}, report.steps)
+        self._board.log_metrics(
+            {f"dev/{name}": getattr(report, f"dev_{name}") for name in ("loss", "wer", "cer")}, report.steps
+        )
         self._console.print(
             f"epoch {report.epoch + 1}/{self._num_epochs}  loss {report.loss:.3f}  dev loss {report.dev_loss:.3f}  "
             f"dev WER {report.dev_wer:.2%}  CER {report.dev_cer:.2%}  {report.minutes:.1f} min  "

@@ -134,9 +134,7 @@ def _prepare(config: Config, say: Say) -> tuple[CutSet, CutSet, Tokenizer]:
         (normalize(cut.supervisions[0].text or "", config.normalizer) for cut in train_cuts if cut.supervisions),
         config.tokenizer,
     )
-    parts = [
-        _usable(cuts, tokenizer, config, say, part) for part, cuts in (("train", train_cuts), ("dev", dev_cuts))
-    ]
+    parts = [_usable(cuts, tokenizer, config, say, part) for part, cuts in (("train", train_cuts), ("dev", dev_cuts))]
     return parts[0], parts[1], tokenizer
 
 
@@ -182,7 +180,10 @@ def _choose(trainer: Trainer, model: Model, average: Weights, say: Say) -> DevRe
     """Put the averaged weights into the model, or the best epoch's where averaging does harm on the dev set."""
     best = trainer.best_epochs()
     results = []
-    for name, weights in ((f"average of {len(best)} epochs", average), ("best epoch", trainer.folder.average_epochs(best[:1]))):
+    for name, weights in (
+        (f"average of {len(best)} epochs", average),
+        ("best epoch", trainer.folder.average_epochs(best[:1])),
+    ):
         model.acoustic.load_state_dict(weights)
         results.append((trainer.evaluate(), weights))
         say(f"{name}: dev WER {results[-1][0].wer:.2%}, CER {results[-1][0].cer:.2%}")

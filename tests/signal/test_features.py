@@ -2,7 +2,8 @@ import librosa
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from asr.config import FeatureSettings
 from asr.signal.features import ENERGY_FLOOR, FeatureExtractor
