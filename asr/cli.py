@@ -63,9 +63,12 @@ def train(
 ) -> None:
     """Train a model from recordings and their transcripts."""
     from asr.config import load_config
+
+    settings = load_config(config, overrides or [])
+
     from asr.train.run import train as run
 
-    run(load_config(config, overrides or []), resume=resume, devices=devices, console=console)
+    run(settings, resume=resume, devices=devices, console=console)
 
 
 @app.command()

@@ -4,6 +4,7 @@ A sequence in, a sequence out; what comes out for an utterance does not depend o
 neighbours in the batch. Knows nothing of speech.
 """
 
+from collections.abc import Callable
 from typing import Any, Literal
 
 import torch
@@ -11,7 +12,7 @@ from torch import Tensor, nn
 
 Cell = Literal["lstm", "gru", "rnn"]
 Direction = Literal["bi", "forward"]
-_CELLS: dict[str, type[nn.RNNBase]] = {"lstm": nn.LSTM, "gru": nn.GRU, "rnn": nn.RNN}
+_CELLS: dict[str, Callable[..., nn.RNNBase]] = {"lstm": nn.LSTM, "gru": nn.GRU, "rnn": nn.RNN}
 
 
 class RecurrentLayer(nn.Module):
@@ -60,7 +61,7 @@ def reverse_within_lengths(sequences: Tensor, lengths: Tensor) -> Tensor:
     positions = torch.arange(sequences.shape[1], device=sequences.device)
     lengths = lengths.to(sequences.device)[:, None]
     order = torch.where(positions < lengths, lengths - 1 - positions, positions)
-    reversed_: Tensor = _Reorder.apply(sequences, order)
+    reversed_: Tensor = _Reorder.apply(sequences, order)  # type: ignore[no-untyped-call]
     return reversed_
 
 
@@ -76,7 +77,7 @@ class _Reorder(torch.autograd.Function):
         return _take_frames(sequences, order)
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:  # type: ignore[override]
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
         (order,) = ctx.saved_tensors
         return _take_frames(gradient, order), None
 
@@ -89,5 +90,5 @@ def _open_forget_gate(lstm: nn.LSTM) -> None:
     """Start with the forget gate open (Jozefowicz et al. 2015): gradients reach back from the first step."""
     hidden = lstm.hidden_size
     with torch.no_grad():
-        lstm.bias_ih_l0[hidden : 2 * hidden] = 1.0
-        lstm.bias_hh_l0[hidden : 2 * hidden] = 0.0
+        for name, value in (("bias_ih_l0", 1.0), ("bias_hh_l0", 0.0)):
+            lstm.get_parameter(name)[hidden : 2 * hidden] = value

@@ -63,12 +63,12 @@ class Recognizer:
         seconds = 0.0
         for source in sources:
             try:
-                waveform: Tensor | AudioError = self.load(source)
+                waveform = self.load(source)
             except AudioError as error:
-                waveform = error
-            else:
-                seconds += waveform.numel() / self.sample_rate
+                waiting.append((source, error))
+                continue
             waiting.append((source, waveform))
+            seconds += waveform.numel() / self.sample_rate
             if seconds >= BATCH_SECONDS:
                 yield from self._flush(waiting)
                 waiting, seconds = [], 0.0

@@ -52,13 +52,15 @@ class Monitor:
         self._task: TaskID | None = None
         self._recent: deque[tuple[float, float]] = deque(maxlen=20)  # moment, seconds of speech
         self._dev_wer = float("nan")
+        self._done = 0.0  # seconds of speech before this session
 
     def __enter__(self) -> "Monitor":
         if self._active:
             self._folder.mkdir(parents=True, exist_ok=True)
             self._board = TensorBoardLogger(self._folder, name="tensorboard", version="")
             self._progress.start()
-            self._task = self._progress.add_task("", total=self._num_epochs * self._epoch_seconds, figures="")
+            total = self._num_epochs * self._epoch_seconds
+            self._task = self._progress.add_task("", total=total, completed=round(self._done), figures="")
         return self
 
     def __exit__(
@@ -69,7 +71,7 @@ class Monitor:
             self._board.finalize("success" if error is None else "failed")
 
     def resume_at(self, epochs: float) -> None:
-        """Set the progress line to where a resumed run starts."""
+        """Start the progress line where a resumed run starts."""
         self._done = epochs * self._epoch_seconds
 
     def step(self, step: int, *, loss: float, learning_rate: float, gradient_norm: float, seconds: float) -> None:

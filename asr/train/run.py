@@ -55,46 +55,21 @@ def train(config: Config, *, resume: bool = False, devices: int = 1, console: Co
     """
     console = console or Console(stderr=True)
     fabric = _launch(config, devices)
-    folder = CheckpointFolder(config.output)
-    _refuse_to_overwrite(folder, resume=resume)
     say = console.print if fabric.is_global_zero else _say_nothing
+    _refuse_to_overwrite(CheckpointFolder(config.output), resume=resume)
     train_cuts, dev_cuts, tokenizer = _prepare(config, say)
     model = _build(config, tokenizer, train_cuts, say)
-    train_seconds = sum(cut.duration for cut in train_cuts)
-    trainer = Trainer(
-        fabric,
-        model.acoustic,
-        SpeechLoader(
-            train_cuts,
-            _dataset(config, model, training=True),
-            batch_seconds=config.train.batch_seconds,
-            shuffle=True,
-            num_workers=config.train.num_workers,
-            rank=fabric.global_rank,
-            world_size=fabric.world_size,
-        ),
-        SpeechLoader(dev_cuts, _dataset(config, model, training=False), batch_seconds=config.train.batch_seconds),
-        tokenizer=tokenizer,
-        settings=config.train,
-        train_seconds=train_seconds,
-        folder=folder,
-        monitor=Monitor(
-            folder.path,
-            console,
-            active=fabric.is_global_zero,
-            num_epochs=config.train.epochs,
-            epoch_seconds=train_seconds,
-        ),
-        fingerprint=_fingerprint(config, train_cuts),
-    )
+    trainer = _make_trainer(config, fabric, model, train_cuts, dev_cuts, console)
     if resume:
         trainer.restore()
         say(f"resuming in epoch {trainer.position.epoch + 1} after step {trainer.position.steps}")
-    weights = trainer.fit()
-    dev = _choose(trainer, model, weights, say)
+    average = trainer.fit()
+    dev = _choose(trainer, model, average, say)
     if fabric.is_global_zero:
         save_model(model, config.output)
-        write_card(config, model, trainer.position, dev, train_seconds=train_seconds, num_utterances=len(train_cuts))
+        write_card(
+            config, model, trainer.position, dev, train_seconds=_seconds(train_cuts), num_utterances=len(train_cuts)
+        )
         say(f"model written to {config.output}")
     fabric.barrier()
     return config.output
@@ -147,7 +122,7 @@ def _usable(cuts: CutSet, tokenizer: Tokenizer, config: Config, say: Say, part: 
         say(f"{part}: {len(problems)} of {len(cuts)} utterances left out; `asr doctor` lists them all")
     if not kept:
         raise CorpusError(f"{part}: no usable utterance among {len(cuts)}; `asr doctor` says what is wrong with them")
-    say(f"{part}: {len(kept)} utterances, {sum(cut.duration for cut in kept) / 3600:.2f} h")
+    say(f"{part}: {len(kept)} utterances, {_seconds(kept) / 3600:.2f} h")
     return kept
 
 
@@ -162,6 +137,41 @@ def _build(config: Config, tokenizer: Tokenizer, train_cuts: CutSet, say: Say) -
     num_weights = sum(parameter.numel() for parameter in acoustic.parameters())
     say(f"network: {num_weights / 1e6:.1f} million weights, {tokenizer.vocab_size} tokens")
     return Model(acoustic, tokenizer, settings)
+
+
+def _make_trainer(
+    config: Config, fabric: Fabric, model: Model, train_cuts: CutSet, dev_cuts: CutSet, console: Console
+) -> Trainer:
+    folder = CheckpointFolder(config.output)
+    train_seconds = _seconds(train_cuts)
+    train_loader = SpeechLoader(
+        train_cuts,
+        _dataset(config, model, training=True),
+        batch_seconds=config.train.batch_seconds,
+        shuffle=True,
+        num_workers=config.train.num_workers,
+        rank=fabric.global_rank,
+        world_size=fabric.world_size,
+    )
+    dev_dataset = _dataset(config, model, training=False)
+    return Trainer(
+        fabric,
+        model.acoustic,
+        train_loader,
+        SpeechLoader(dev_cuts, dev_dataset, batch_seconds=config.train.batch_seconds),
+        tokenizer=model.tokenizer,
+        settings=config.train,
+        train_seconds=train_seconds,
+        folder=folder,
+        monitor=Monitor(
+            folder.path,
+            console,
+            active=fabric.is_global_zero,
+            num_epochs=config.train.epochs,
+            epoch_seconds=train_seconds,
+        ),
+        fingerprint=_fingerprint(config, train_cuts),
+    )
 
 
 def _dataset(config: Config, model: Model, *, training: bool) -> SpeechDataset:
@@ -208,10 +218,16 @@ def _fingerprint(config: Config, train_cuts: CutSet) -> str:
     return digest.hexdigest()
 
 
+def _seconds(cuts: CutSet) -> float:
+    """Speech in cuts."""
+    return float(sum(cut.duration for cut in cuts))
+
+
 def _quieten() -> None:
-    """Lightning counts devices and workers aloud; users need neither."""
+    """Libraries count devices aloud and advise on programming; a user of the command needs neither."""
     logging.getLogger("lightning").setLevel(logging.ERROR)
     warnings.filterwarnings("ignore", module="lightning")
+    warnings.filterwarnings("ignore", module="lhotse")
 
 
 def _say_nothing(message: str) -> None:

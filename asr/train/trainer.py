@@ -132,6 +132,7 @@ class Trainer:
         self._module().load_state_dict(state["model"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.position = Position(**state["position"])
+        self.monitor.resume_at(self.position.epoch + self.position.seconds / self.train_seconds)
 
     def best_epochs(self) -> list[int]:
         """The epochs with the lowest dev WER (then dev loss), best first."""
@@ -141,7 +142,8 @@ class Trainer:
     def evaluate(self) -> DevResult:
         """Decode the development set greedily with the current weights."""
         self.model.eval()
-        loss, num_tokens, pairs = 0.0, 0, []
+        loss, num_tokens = 0.0, 0
+        pairs: list[tuple[str, str]] = []
         with torch.inference_mode():
             for batch in self.dev_loader.batches():
                 output = self.model(batch.features.to(self.fabric.device), batch.lengths)
@@ -183,7 +185,7 @@ class Trainer:
             with self.fabric.no_backward_sync(self.model, enabled=not last):
                 batch_loss = self.loss(batch) / len(group)
                 self.fabric.backward(batch_loss)
-            loss += float(batch_loss)
+            loss += float(batch_loss.detach())
         norm = self._apply_gradients(group)
         seconds = sum(batch.seconds for batch in group)
         position.batches += len(group)
