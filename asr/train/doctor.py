@@ -156,7 +156,8 @@ def _check_manifest(cut: Any) -> Iterator[Problem]:
         yield Problem(cut.id, "misdeclared", reason)
     for supervision in cut.supervisions:
         if supervision.start < -DURATION_TOLERANCE or supervision.end > cut.duration + DURATION_TOLERANCE:
-            reason = f"the text belongs to {supervision.start:.2f} to {supervision.end:.2f} s of a cut of {cut.duration:.2f} s"
+            span = f"{supervision.start:.2f} to {supervision.end:.2f} s"
+            reason = f"the text belongs to {span} of a cut of {cut.duration:.2f} s"
             yield Problem(cut.id, "misdeclared", reason)
     recording = getattr(cut, "recording", None)
     if recording is not None and (cut.start < 0 or cut.end > recording.duration + DURATION_TOLERANCE):
@@ -230,7 +231,8 @@ def _misdeclared(recording: Any, path: Path, num_samples: int) -> str | None:
     found = num_samples / recording.sampling_rate
     for declared in (recording.duration, recording.num_samples / recording.sampling_rate):
         if abs(found - declared) > DURATION_TOLERANCE:
-            return f"{path}: the manifest says {declared:.2f} s, the recording lasts {found:.2f} s; prepare the corpus again"
+            lengths = f"the manifest says {declared:.2f} s, the recording lasts {found:.2f} s"
+            return f"{path}: {lengths}; prepare the corpus again"
     return None
 
 
