@@ -59,7 +59,7 @@ def transcribe_files(
             _report(result, summary, console)
             continue
         summary.seconds += result.duration
-        sys.stdout.write(WRITERS[format](result))
+        sys.stdout.write(WRITERS[format](result, summary.files > 1))
         sys.stdout.flush()
     summary.elapsed = time.perf_counter() - started
     console.print(str(summary), style="dim", highlight=False)
