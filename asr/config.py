@@ -7,7 +7,7 @@ dotted path. `conf/` holds commented files.
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -103,7 +103,7 @@ class TrainSettings(Settings):
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     seed: int = 1
     average: int = Field(5, ge=1)  # best checkpoints whose weights are averaged
-    patience: int | None = Field(None, ge=1)  # epochs without a better dev WER before training stops
+    patience: int | None = Field(None, ge=1)  # epochs without a better dev WER, or loss at the same WER, before training stops
     max_bad_steps: int = Field(10, ge=1)  # non-finite gradients in a row before training stops
     checkpoint_minutes: float = Field(2.0, ge=0)  # between checkpoints within an epoch; 0: after every step
     num_workers: int = Field(1, ge=0)  # processes that read audio
@@ -136,6 +136,9 @@ class Config(ModelSettings):
     corpus: CorpusSettings
     output: Path
     train: TrainSettings = TrainSettings()
+
+
+_Kind = TypeVar("_Kind", bound=Settings)
 
 
 def load_config(path: Path | str, overrides: Sequence[str] = ()) -> Config:
@@ -209,7 +212,7 @@ def _override(values: dict[str, Any], item: str) -> None:
         raise ConfigError(f"{item!r}: {text!r} is not a YAML value") from None
 
 
-def _validate(kind: type[Any], values: dict[str, Any], source: str) -> Any:
+def _validate(kind: type[_Kind], values: dict[str, Any], source: str) -> _Kind:
     try:
         return kind.model_validate(values)
     except ValidationError as error:

@@ -1,0 +1,66 @@
+"""Connectionist temporal classification (Graves et al. 2006): the loss, what it needs, what helps it.
+
+Log probabilities and token ids in; knows nothing of audio. The blank is token 0.
+"""
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+BLANK = 0
+
+
+def required_frames(tokens: Sequence[int]) -> int:
+    """The fewest frames that can spell the tokens: one each, and a blank between equal neighbours."""
+    repeats = sum(first == second for first, second in pairwise(tokens))
+    return len(tokens) + repeats
+
+
+def is_feasible(num_frames: int, tokens: Sequence[int]) -> bool:
+    """Whether any path of so many frames spells the tokens; where none does, the loss is infinite."""
+    return num_frames >= required_frames(tokens)
+
+
+def ctc_loss(log_probs: Tensor, lengths: Tensor, tokens: Tensor, token_lengths: Tensor) -> Tensor:
+    """Negative log probability of each utterance's tokens over all alignments.
+
+    Args:
+        log_probs: (B, T, V) natural-log probabilities.
+        lengths: (B,) valid frames.
+        tokens: (B, U) token ids, padded.
+        token_lengths: (B,) valid tokens.
+
+    Returns:
+        (B,) losses in nats. An infeasible utterance counts as zero and has no gradient;
+        training leaves such utterances out beforehand (train/doctor.py).
+    """
+    return F.ctc_loss(
+        log_probs.transpose(0, 1),
+        tokens,
+        lengths,
+        token_lengths,
+        blank=BLANK,
+        reduction="none",
+        zero_infinity=True,
+    )
+
+
+def consistency_loss(log_probs: Tensor, lengths: Tensor) -> Tensor:
+    """How far two augmented views of each utterance disagree, frame by frame (CR-CTC, Yao et al. 2024, section 3.1).
+
+    Args:
+        log_probs: (2B, T, V): B utterances, then their second views in the same order.
+        lengths: (2B,) valid frames.
+
+    Returns:
+        (2B,) Kullback-Leibler divergences in nats from the other view, which is held fixed,
+        summed over frames.
+    """
+    first, second = log_probs.chunk(2)
+    others = torch.cat([second, first]).detach()
+    divergence = F.kl_div(log_probs, others, reduction="none", log_target=True).sum(-1)
+    valid = torch.arange(log_probs.shape[1], device=log_probs.device) < lengths.to(log_probs.device)[:, None]
+    return (divergence * valid).sum(-1)

@@ -1,0 +1,94 @@
+"""Recurrent layers over padded batches, in one direction or two.
+
+A sequence in, a sequence out; what comes out for an utterance does not depend on its
+neighbours in the batch. Knows nothing of speech.
+"""
+
+from collections.abc import Callable
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+
+Cell = Literal["lstm", "gru", "rnn"]
+Direction = Literal["bi", "forward"]
+_CELLS: dict[str, Callable[..., nn.RNNBase]] = {"lstm": nn.LSTM, "gru": nn.GRU, "rnn": nn.RNN}
+
+
+class RecurrentLayer(nn.Module):
+    """A recurrent layer that reads forward, or forward and backward (Schuster & Paliwal 1997).
+
+    Packed sequences fall off oneDNN's fused path (5 times slower on 2 cores), so the backward
+    direction runs forward over each utterance reversed within its own length: padding stays
+    at the end, where neither direction reads it before the utterance.
+
+    Args:
+        input_size: D, width of what comes in.
+        hidden_size: H, units a direction.
+        cell: Kind of recurrence.
+        direction: "bi" or "forward".
+    """
+
+    def __init__(self, input_size: int, hidden_size: int, *, cell: Cell = "lstm", direction: Direction = "bi") -> None:
+        super().__init__()
+        make = _CELLS[cell]
+        self.output_size = hidden_size * (2 if direction == "bi" else 1)
+        self.forward_rnn = make(input_size, hidden_size, batch_first=True)
+        self.backward_rnn = make(input_size, hidden_size, batch_first=True) if direction == "bi" else None
+        for rnn in (self.forward_rnn, self.backward_rnn):
+            if isinstance(rnn, nn.LSTM):
+                _open_forget_gate(rnn)
+
+    def forward(self, inputs: Tensor, lengths: Tensor) -> Tensor:
+        """(B, T, D) and (B,) valid frames to (B, T, H or 2H); frames past a length are undefined."""
+        outputs: Tensor = self.forward_rnn(inputs)[0]
+        if self.backward_rnn is None:
+            return outputs
+        backward = self.backward_rnn(reverse_within_lengths(inputs, lengths))[0]
+        return torch.cat([outputs, reverse_within_lengths(backward, lengths)], dim=-1)
+
+
+def reverse_within_lengths(sequences: Tensor, lengths: Tensor) -> Tensor:
+    """Turn each sequence round within its own length; padding stays where it is.
+
+    Args:
+        sequences: (B, T, D).
+        lengths: (B,) valid frames.
+
+    Returns:
+        (B, T, D).
+    """
+    positions = torch.arange(sequences.shape[1], device=sequences.device)
+    lengths = lengths.to(sequences.device)[:, None]
+    order = torch.where(positions < lengths, lengths - 1 - positions, positions)
+    reversed_: Tensor = _Reorder.apply(sequences, order)  # type: ignore[no-untyped-call]
+    return reversed_
+
+
+class _Reorder(torch.autograd.Function):
+    """Reorder frames by a permutation that is its own inverse, so its gradient is itself.
+
+    Autograd's own gradient of indexing adds with atomics or a sort; this one copies.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, sequences: Tensor, order: Tensor) -> Tensor:
+        ctx.save_for_backward(order)
+        return _take_frames(sequences, order)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
+        (order,) = ctx.saved_tensors
+        return _take_frames(gradient, order), None
+
+
+def _take_frames(sequences: Tensor, order: Tensor) -> Tensor:
+    return sequences.gather(1, order[..., None].expand(sequences.shape))
+
+
+def _open_forget_gate(lstm: nn.LSTM) -> None:
+    """Start with the forget gate open (Jozefowicz et al. 2015): gradients reach back from the first step."""
+    hidden = lstm.hidden_size
+    with torch.no_grad():
+        for name, value in (("bias_ih_l0", 1.0), ("bias_hh_l0", 0.0)):
+            lstm.get_parameter(name)[hidden : 2 * hidden] = value

@@ -1,0 +1,136 @@
+"""The `asr` command: one short function a sub-command, no logic.
+
+Heavy libraries are imported where they are used, so that `asr --help` answers at once.
+Text goes to standard output, all else to standard error.
+"""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+
+from asr.errors import AsrError
+
+app = typer.Typer(
+    help="Recognise speech: from sound to text, and from recordings to a model of your own.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+console = Console(stderr=True)
+
+Manifests = Annotated[list[Path], typer.Argument(help="Manifests of lhotse cuts, as `asr prepare` writes them.")]
+ModelName = Annotated[str, typer.Option("--model", "-m", help="A model folder, or a name that `asr models` lists.")]
+Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")]
+
+
+def main() -> None:
+    """Run the command line; errors that users can mend end as one line, not as a stack trace."""
+    try:
+        app()
+    except AsrError as error:
+        console.print(f"[bold red]error:[/] {escape(str(error))}", soft_wrap=True, highlight=False)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except BrokenPipeError:
+        sys.exit(1)
+
+
+@app.command()
+def transcribe(
+    paths: Annotated[list[Path], typer.Argument(help="Recordings, or folders of them.", metavar="FILE...")],
+    model: ModelName = "an4",
+    format: Annotated[str, typer.Option("--format", "-f", help="txt or json.")] = "txt",  # noqa: A002
+    device: Device = "auto",
+) -> None:
+    """Write what is said in recordings."""
+    from asr.recognize.batch import transcribe_files
+
+    summary = transcribe_files(paths, model=model, format=format, device=device, console=console)
+    raise typer.Exit(1 if summary.failed else 0)
+
+
+@app.command()
+def train(
+    config: Annotated[Path, typer.Argument(help="A YAML file of settings; see conf/.", metavar="CONF")],
+    overrides: Annotated[list[str] | None, typer.Argument(help="Settings, as key.path=value.")] = None,
+    resume: Annotated[bool, typer.Option(help="Continue an interrupted run.")] = False,
+    devices: Annotated[int, typer.Option(min=1, help="Processes: GPUs, or shares of the processor.")] = 1,
+) -> None:
+    """Train a model from recordings and their transcripts."""
+    from asr.config import load_config
+
+    settings = load_config(config, overrides or [])
+
+    from asr.train.run import train as run
+
+    run(settings, resume=resume, devices=devices, console=console)
+
+
+@app.command()
+def evaluate(
+    manifests: Manifests,
+    model: ModelName = "an4",
+    json: Annotated[Path | None, typer.Option(help="Write the result there, too.")] = None,
+    worst: Annotated[int, typer.Option(min=0, help="Show so many of the worst utterances.")] = 5,
+    add_to_card: Annotated[str | None, typer.Option(help="Add the result to the model's card under this name.")] = None,
+    device: Device = "auto",
+) -> None:
+    """Compare a model's text with the transcripts: word and character error rate."""
+    from asr.train.evaluate import evaluate_model
+
+    evaluate_model(
+        manifests, model=model, device=device, console=Console(), json=json, worst=worst, add_to_card=add_to_card
+    )
+
+
+@app.command()
+def prepare(
+    corpus: Annotated[str | None, typer.Argument(help="an4, kaldi, or a corpus that lhotse knows.")] = None,
+    source: Annotated[Path | None, typer.Argument(help="The corpus as published.", metavar="SRC")] = None,
+    output: Annotated[Path | None, typer.Argument(help="Where manifests go.", metavar="OUT")] = None,
+    list_all: Annotated[bool, typer.Option("--list", help="List the corpora.")] = False,
+) -> None:
+    """Turn a corpus into manifests that training and evaluation read."""
+    from asr.train.corpus import list_corpora
+    from asr.train.corpus import prepare as run
+
+    if list_all:
+        for name, description in list_corpora().items():
+            typer.echo(f"{name}\t{description}")
+        return
+    if corpus is None or source is None or output is None:
+        raise AsrError("prepare needs a corpus, its folder and an output folder: asr prepare an4 SRC OUT")
+    for name, cuts in run(corpus, source, output).items():
+        hours = sum(cut.duration for cut in cuts) / 3600
+        typer.echo(f"{output / name}.jsonl.gz\t{len(cuts)} utterances\t{hours:.2f} h")
+
+
+@app.command()
+def doctor(
+    manifests: Manifests,
+    model: Annotated[str | None, typer.Option("--model", "-m", help="Check against this model's alphabet.")] = None,
+) -> None:
+    """List utterances that training cannot use, each with the reason."""
+    from asr.train.doctor import diagnose
+
+    for problem in (problems := diagnose(manifests, model)):
+        typer.echo(f"{problem.utterance}\t{problem.kind}\t{problem.reason}")
+    raise typer.Exit(1 if problems else 0)
+
+
+@app.command()
+def models() -> None:
+    """List the models that come with asr."""
+    from asr.recognize.model_folder import BUILT_IN, model_names
+
+    for name in model_names():
+        typer.echo(f"{name}\t{BUILT_IN / name}")
+
+
+if __name__ == "__main__":
+    main()

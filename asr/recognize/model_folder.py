@@ -1,0 +1,106 @@
+"""A trained model on disk: a folder of weights and text, from which no code is ever run.
+
+model.safetensors   weights in half precision, with the training set's feature statistics
+config.yaml         what is needed to build the network and to read audio and text
+tokens.txt          the alphabet, a symbol a line (text/tokenizer.py)
+README.md           the model card
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from asr.acoustic.model import AcousticModel
+from asr.config import ModelSettings, dump_yaml, load_model_settings
+from asr.errors import AsrError, ModelError
+from asr.text.tokenizer import Tokenizer, load_tokenizer
+
+WEIGHTS = "model.safetensors"
+SETTINGS = "config.yaml"
+BUILT_IN = Path(__file__).parent.parent / "models"
+
+
+@dataclass(frozen=True)
+class Model:
+    """The parts of a trained model."""
+
+    acoustic: AcousticModel
+    tokenizer: Tokenizer
+    settings: ModelSettings
+
+
+def build_acoustic(settings: ModelSettings, vocab_size: int) -> AcousticModel:
+    """The network that the settings describe, with random weights."""
+    return AcousticModel(settings.acoustic, num_mels=settings.features.num_mels, vocab_size=vocab_size)
+
+
+def save_model(model: Model, folder: Path) -> None:
+    """Write a model folder, but for its card.
+
+    Weights go in float16: the error rate does not notice (recipes/an4/README.md), the file is half as large.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    weights = {name: _halved(value) for name, value in model.acoustic.state_dict().items()}
+    partial = folder / f".{WEIGHTS}"
+    save_file(weights, partial)
+    partial.replace(folder / WEIGHTS)
+    (folder / SETTINGS).write_text(dump_yaml(model.settings), encoding="utf-8")
+    model.tokenizer.save(folder)
+
+
+def read_model(name: str | Path) -> Model:
+    """Read a model folder, or a model that comes with the package by its name.
+
+    Returns:
+        The model in float32, on the CPU, ready to recognise.
+
+    Raises:
+        ModelError: If there is no such model, or its parts do not fit together.
+    """
+    folder = find_model(name)
+    try:
+        settings = load_model_settings(folder / SETTINGS)
+        tokenizer = load_tokenizer(folder, settings.tokenizer)
+    except AsrError as error:
+        raise ModelError(f"{folder}: not a usable model: {error}") from None
+    acoustic = build_acoustic(settings, tokenizer.vocab_size)
+    _load_weights(acoustic, folder / WEIGHTS)
+    return Model(acoustic.eval(), tokenizer, settings)
+
+
+def find_model(name: str | Path) -> Path:
+    """The folder of a model: a path as it is, else a name among `model_names`."""
+    for folder in (Path(name), BUILT_IN / name):
+        if (folder / SETTINGS).is_file():
+            return folder
+    known = ", ".join(model_names()) or "none"
+    raise ModelError(
+        f"{name}: no such model; give a folder that holds {SETTINGS}, or one of those that come with asr: {known}"
+    )
+
+
+def model_names() -> list[str]:
+    """Names of the models that come with the package."""
+    return sorted(path.parent.name for path in BUILT_IN.glob(f"*/{SETTINGS}"))
+
+
+def _halved(value: Tensor) -> Tensor:
+    return value.half().contiguous() if value.is_floating_point() else value
+
+
+def _load_weights(acoustic: AcousticModel, path: Path) -> None:
+    try:
+        weights = {name: value.float() for name, value in load_file(path).items()}
+        acoustic.load_state_dict(weights)
+    except (OSError, SafetensorError) as error:
+        raise ModelError(f"{path}: cannot be read: {error}") from None
+    except RuntimeError as error:
+        reason = " ".join(str(error).split())[:300]
+        raise ModelError(f"{path}: does not fit {SETTINGS} or tokens.txt beside it: {reason}") from None
+    broken = [name for name, value in weights.items() if not torch.isfinite(value).all()]
+    if broken:
+        raise ModelError(f"{path}: {broken[0]} holds values that are not finite")

@@ -1,0 +1,142 @@
+"""Audio in, transcript out.
+
+recognizer = load_model("an4")
+print(recognizer.transcribe("speech.wav"))
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+import torch
+from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
+
+from asr.decode.greedy import greedy_decode
+from asr.errors import AsrError, AudioError
+from asr.recognize.model_folder import Model, find_model, model_names, read_model
+from asr.recognize.transcript import Transcript
+from asr.signal.audio import AudioSource, load_audio
+from asr.signal.features import FeatureExtractor
+
+DEFAULT_MODEL = "an4"
+BATCH_SECONDS = 60.0  # of speech that go through the network together
+
+
+class Recognizer:
+    """A trained model that transcribes.
+
+    Args:
+        model: The parts, as `read_model` gives them.
+        device: Where the network runs; "auto" takes a GPU where there is one.
+    """
+
+    def __init__(self, model: Model, *, device: str = "auto") -> None:
+        self.device = torch.device(pick_device(device))
+        self.acoustic = model.acoustic.to(self.device).eval()
+        self.tokenizer = model.tokenizer
+        self.settings = model.settings
+        self.extractor = FeatureExtractor(
+            model.settings.features, model.acoustic.feature_mean, model.acoustic.feature_deviation
+        )
+
+    @property
+    def sample_rate(self) -> int:
+        """Hz of the waveforms that the model reads."""
+        return self.settings.features.sample_rate
+
+    def transcribe(self, source: AudioSource) -> Transcript:
+        """Transcribe one recording: a path, a file object, or (array, sample_rate).
+
+        Raises:
+            AudioError: If it cannot be read or holds less than one window of sound.
+        """
+        waveform = self.load(source)
+        text = self.recognize([waveform])[0]
+        return Transcript(text=text, duration=waveform.numel() / self.sample_rate, source=_name(source))
+
+    def transcribe_many(self, sources: Iterable[AudioSource]) -> Iterator[Transcript | AudioError]:
+        """Transcribe recordings in their order, several through the network at once.
+
+        A recording that cannot be read comes out as its error; the others go on.
+        """
+        waiting: list[tuple[AudioSource, Tensor | AudioError]] = []
+        seconds = 0.0
+        for source in sources:
+            try:
+                waveform = self.load(source)
+            except AudioError as error:
+                waiting.append((source, error))
+                continue
+            waiting.append((source, waveform))
+            seconds += waveform.numel() / self.sample_rate
+            if seconds >= BATCH_SECONDS:
+                yield from self._flush(waiting)
+                waiting, seconds = [], 0.0
+        yield from self._flush(waiting)
+
+    def load(self, source: AudioSource) -> Tensor:
+        """Read a recording: (S,) float32 at the model's rate.
+
+        Raises:
+            AudioError: If it cannot be read or holds less than one window of sound.
+        """
+        waveform = torch.from_numpy(load_audio(source, sample_rate=self.sample_rate))
+        if self.extractor.num_frames(waveform.numel()) == 0:
+            raise AudioError(
+                f"{_name(source) or 'audio'}: {waveform.numel()} samples are too short to hold speech; "
+                f"at least {self.extractor.window} at {self.sample_rate} Hz are needed"
+            )
+        return waveform
+
+    def recognize(self, waveforms: Sequence[Tensor]) -> list[str]:
+        """Texts of waveforms (S,) that go through the network as one batch."""
+        log_probs, lengths = self.log_probs(waveforms)
+        return [self.tokenizer.decode(tokens) for tokens in greedy_decode(log_probs, lengths)]
+
+    @torch.inference_mode()
+    def log_probs(self, waveforms: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
+        """What the network says of waveforms (S,): (B, T', V) log probabilities and (B,) valid frames, on the CPU."""
+        features = [self.extractor(waveform) for waveform in waveforms]
+        lengths = torch.tensor([len(one) for one in features])
+        output = self.acoustic(pad_sequence(features, batch_first=True).to(self.device), lengths)
+        return output.log_probs.cpu(), output.lengths
+
+    def _flush(self, waiting: list[tuple[AudioSource, Tensor | AudioError]]) -> Iterator[Transcript | AudioError]:
+        waveforms = [waveform for _, waveform in waiting if isinstance(waveform, Tensor)]
+        texts = iter(self.recognize(waveforms) if waveforms else [])
+        for source, waveform in waiting:
+            if isinstance(waveform, AudioError):
+                yield waveform
+            else:
+                yield Transcript(text=next(texts), duration=waveform.numel() / self.sample_rate, source=_name(source))
+
+
+def load_model(name: str | Path = DEFAULT_MODEL, *, device: str = "auto") -> Recognizer:
+    """Load a model folder, or a model that comes with the package by its name. Runs no code from it.
+
+    Raises:
+        ModelError: If there is no such model or it is broken.
+    """
+    return Recognizer(read_model(name), device=device)
+
+
+def list_models() -> dict[str, Path]:
+    """Names and folders of the models that come with the package."""
+    return {name: find_model(name) for name in model_names()}
+
+
+def pick_device(device: str) -> str:
+    """A torch device for "auto", "cpu", "cuda", "cuda:1", ... Raises AsrError for one that is not there."""
+    if device == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise AsrError(f"device {device!r} cannot be used: {str(error).splitlines()[0]}; try auto or cpu") from None
+    return device
+
+
+def _name(source: AudioSource) -> str | None:
+    if isinstance(source, str | Path):
+        return str(source)
+    return getattr(source, "name", None)

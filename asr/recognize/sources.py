@@ -1,0 +1,43 @@
+"""Which files are meant by the paths that a person gives."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from asr.errors import AudioError
+
+# What is taken from a folder; a file that is named is read whatever its name is.
+SUFFIXES = (
+    ".wav .flac .mp3 .ogg .oga .opus .aif .aiff .au .caf .w64 .m4a .aac .wma .amr .mp4 .mkv .mov .webm .avi .3gp"
+).split()
+
+
+def find_audio(paths: Sequence[Path]) -> tuple[list[Path], list[AudioError]]:
+    """Files as they are given, and the recordings in folders and the folders within.
+
+    Args:
+        paths: Files and folders.
+
+    Returns:
+        Each recording once, in the order of the paths and by name within a folder; and an error
+        for each path that is missing or a folder without recordings.
+    """
+    files: dict[Path, None] = {}
+    errors = []
+    for path in paths:
+        if not path.exists():
+            errors.append(AudioError(f"{path}: no such file or folder"))
+        elif not path.is_dir():
+            files[path] = None
+        elif found := _recordings(path):
+            files.update(dict.fromkeys(found))
+        else:
+            errors.append(AudioError(f"{path}: a folder without audio; looked for {', '.join(SUFFIXES)}"))
+    return list(files), errors
+
+
+def _recordings(folder: Path) -> list[Path]:
+    return sorted(
+        path
+        for path in folder.rglob("*")
+        if path.suffix.lower() in SUFFIXES and path.is_file() and not path.name.startswith(".")
+    )

@@ -1,0 +1,231 @@
+"""Normalised text in, token ids out, and back.
+
+Token 0 is the CTC blank and stands for no text. Knows nothing of networks; what cannot be
+spelled is an error that names the symbol, never a silent loss.
+"""
+
+import unicodedata
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Sequence
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+from asr.config import TokenizerSettings
+from asr.errors import ConfigError, ModelError, TextError
+
+BLANK_SYMBOL = "<blank>"
+SPACE_NAME = "<space>"  # how tokens.txt writes the space
+TOKENS_FILE = "tokens.txt"
+SUBWORD_FILE = "subword.model"
+WORD_START = "\u2581"  # how SentencePiece writes the space before a word
+
+
+class Tokenizer(ABC):
+    """Spells text with a fixed list of symbols.
+
+    Attributes:
+        symbols: The symbol of each token; its index is the token id, and 0 is `<blank>`.
+    """
+
+    symbols: list[str]
+
+    @property
+    def vocab_size(self) -> int:
+        """Number of tokens, the blank included."""
+        return len(self.symbols)
+
+    @abstractmethod
+    def encode(self, text: str) -> list[int]:
+        """Spell a text.
+
+        Raises:
+            TextError: If a symbol of the text is not in the alphabet.
+        """
+
+    @abstractmethod
+    def decode(self, tokens: Sequence[int]) -> str:
+        """The text that the tokens spell; blanks spell nothing.
+
+        Raises:
+            ValueError: If a token is none of 0 to vocab_size - 1.
+        """
+
+    def save(self, folder: Path) -> None:
+        """Write `tokens.txt`: one symbol a line, the line's number (from 0) is the id."""
+        lines = [SPACE_NAME if symbol == " " else symbol for symbol in self.symbols]
+        (folder / TOKENS_FILE).write_bytes("".join(f"{line}\n" for line in lines).encode())
+
+    def _check_tokens(self, tokens: Sequence[int]) -> None:
+        for token in tokens:
+            if not 0 <= token < self.vocab_size:
+                raise ValueError(f"token {token} does not exist; there are 0 to {self.vocab_size - 1}")
+
+
+class CharTokenizer(Tokenizer):
+    """One token a character.
+
+    Args:
+        symbols: `<blank>`, then single characters.
+
+    Raises:
+        TextError: If a character is a line break or other white space than the space.
+    """
+
+    def __init__(self, symbols: Sequence[str]) -> None:
+        for symbol in symbols[1:]:
+            if symbol.isspace() and symbol != " ":
+                raise TextError(f"{_describe(symbol)} cannot be a token; normalise the text before it is spelled")
+        self.symbols = list(symbols)
+        self._ids = {symbol: token for token, symbol in enumerate(self.symbols) if token > 0}
+
+    def encode(self, text: str) -> list[int]:
+        try:
+            return [self._ids[symbol] for symbol in text]
+        except KeyError as error:
+            raise _unknown_symbol(error.args[0], text) from None
+
+    def decode(self, tokens: Sequence[int]) -> str:
+        self._check_tokens(tokens)
+        return "".join(self.symbols[token] for token in tokens if token != 0)
+
+
+class SubwordTokenizer(Tokenizer):
+    """SentencePiece units (Kudo & Richardson 2018); needs the extra `asr[subword]`.
+
+    Args:
+        model: A serialised SentencePiece model whose unit 0 is `<blank>`, in the unknown unit's place.
+
+    Raises:
+        ConfigError: If sentencepiece is not installed.
+    """
+
+    def __init__(self, model: bytes) -> None:
+        self._model = model
+        self._processor = _import_sentencepiece().SentencePieceProcessor(model_proto=model)
+        self.symbols = [self._processor.id_to_piece(token) for token in range(self._processor.get_piece_size())]
+
+    def encode(self, text: str) -> list[int]:
+        if WORD_START in text:
+            raise _unknown_symbol(WORD_START, text)
+        tokens: list[int] = self._processor.encode(text)
+        if 0 in tokens:
+            alphabet = set("".join(self.symbols[1:])) | {" "}
+            raise _unknown_symbol(next((symbol for symbol in text if symbol not in alphabet), text), text)
+        return tokens
+
+    def decode(self, tokens: Sequence[int]) -> str:
+        self._check_tokens(tokens)
+        pieces = "".join(self.symbols[token] for token in tokens if token != 0)
+        return pieces.replace(WORD_START, " ").removeprefix(" ")
+
+    def save(self, folder: Path) -> None:
+        """Write `tokens.txt` and `subword.model`."""
+        super().save(folder)
+        (folder / SUBWORD_FILE).write_bytes(self._model)
+
+
+def build_tokenizer(texts: Iterable[str], settings: TokenizerSettings) -> Tokenizer:
+    """Make a tokenizer that can spell all the texts; the same texts give the same tokenizer.
+
+    Args:
+        texts: Normalised transcripts.
+        settings: Characters or subword units, and how many of those.
+
+    Raises:
+        TextError: If there is no text.
+        ConfigError: If sentencepiece is missing, or cannot make so many units of these texts.
+    """
+    texts = list(texts)
+    if not any(text.strip() for text in texts):
+        raise TextError("there is no text to make tokens of; every transcript is empty")
+    if settings.kind == "subword":
+        return SubwordTokenizer(_train_subwords(texts, settings.vocab_size))
+    return CharTokenizer([BLANK_SYMBOL, *sorted(set().union(*texts))])
+
+
+def load_tokenizer(folder: Path, settings: TokenizerSettings) -> Tokenizer:
+    """Read the tokenizer that `Tokenizer.save` wrote.
+
+    Raises:
+        ModelError: If a file is missing or broken.
+        ConfigError: If sentencepiece is needed and not installed.
+    """
+    symbols = _read_symbols(folder / TOKENS_FILE)
+    if settings.kind == "char":
+        return CharTokenizer(symbols)
+    path = folder / SUBWORD_FILE
+    try:
+        tokenizer = SubwordTokenizer(path.read_bytes())
+    except (OSError, RuntimeError) as error:
+        raise ModelError(f"{path}: expected a SentencePiece model: {error}") from None
+    if tokenizer.symbols != symbols:
+        raise ModelError(f"{path}: its units are not those of {TOKENS_FILE}; both files must come from one training")
+    return tokenizer
+
+
+def _read_symbols(path: Path) -> list[str]:
+    try:
+        lines = path.read_bytes().decode().split("\n")
+    except OSError as error:
+        raise ModelError(f"{path}: cannot be read: {error.strerror}; a model folder holds it") from None
+    except UnicodeDecodeError:
+        raise ModelError(f"{path}: not UTF-8 text; expected one symbol a line") from None
+    symbols = [" " if line == SPACE_NAME else line for line in (line.rstrip("\r") for line in lines)]
+    if symbols[-1] == "":
+        symbols.pop()
+    if not symbols or symbols[0] != BLANK_SYMBOL:
+        raise ModelError(
+            f"{path}: the first line must be {BLANK_SYMBOL}, found {symbols[0] if symbols else 'nothing'!r}"
+        )
+    if len(symbols) == 1:
+        raise ModelError(f"{path}: there is no symbol but {BLANK_SYMBOL}")
+    seen: dict[str, int] = {}
+    for number, symbol in enumerate(symbols, start=1):
+        if not symbol or symbol in seen:
+            found = f"{symbol!r} stands on line {seen[symbol]} already" if symbol else "the line is empty"
+            raise ModelError(f"{path}:{number}: {found}; expected one symbol a line, each once")
+        seen[symbol] = number
+    return symbols
+
+
+def _train_subwords(texts: list[str], vocab_size: int) -> bytes:
+    model = BytesIO()
+    try:
+        _import_sentencepiece().SentencePieceTrainer.train(
+            sentence_iterator=iter(texts),
+            model_writer=model,
+            vocab_size=vocab_size,
+            hard_vocab_limit=False,  # a small corpus may not hold so many units
+            character_coverage=1.0,
+            normalization_rule_name="identity",  # text/normalize.py has been over it
+            unk_id=0,  # never comes out of `encode`, so the blank takes its place
+            unk_piece=BLANK_SYMBOL,
+            bos_id=-1,
+            eos_id=-1,
+            pad_id=-1,
+            num_threads=1,  # the same units on every machine
+            minloglevel=2,
+        )
+    except RuntimeError as error:
+        reason = " ".join(str(error).split())
+        raise ConfigError(f"tokenizer.vocab_size={vocab_size}: SentencePiece cannot: {reason}") from None
+    return model.getvalue()
+
+
+def _import_sentencepiece() -> Any:
+    try:
+        import sentencepiece
+    except ImportError:
+        raise ConfigError("tokenizer.kind=subword needs sentencepiece: pip install 'asr[subword]'") from None
+    return sentencepiece
+
+
+def _unknown_symbol(symbol: str, text: str) -> TextError:
+    return TextError(f"{_describe(symbol)} is not in the alphabet; found in {text!r}")
+
+
+def _describe(symbol: str) -> str:
+    if len(symbol) != 1:
+        return repr(symbol)
+    return f"{symbol!r} (U+{ord(symbol):04X} {unicodedata.name(symbol, 'unnamed')})"

@@ -1,0 +1,81 @@
+"""The model card: what a model was made of, how good it is, where it must not be trusted."""
+
+import datetime
+from pathlib import Path
+
+from asr import __version__
+from asr.config import Config
+from asr.recognize.model_folder import WEIGHTS, Model
+from asr.score.wer import ErrorRates
+from asr.train.trainer import DevResult, Position
+
+CARD = "README.md"
+_TEMPLATE = """# {name}
+
+A speech recognition model: `asr transcribe --model <this folder> FILE`.
+
+| | |
+| --- | --- |
+{facts}
+
+## Results
+
+Greedy decoding, no language model. On the development set, which chose the weights:
+{wer:.2%} WER, {cer:.2%} CER. On other speech, as `asr evaluate --add-to-card` measured:
+
+{table}
+## Limits
+
+It writes only the symbols in `tokens.txt`, and is as good as above only on speech like that it
+was trained on: other accents, microphones, rooms and subjects cost accuracy. It does not know
+when it is wrong.
+"""
+_TABLE = "| speech | utterances | words | WER | 95 % interval | CER |\n| --- | --- | --- | --- | --- | --- |\n"
+
+
+def write_card(
+    config: Config, model: Model, position: Position, dev: DevResult, *, train_seconds: float, num_utterances: int
+) -> None:
+    """Write `README.md` into a freshly trained model's folder."""
+    speech = f"{num_utterances} utterances, {train_seconds / 3600:.2f} h"
+    facts = {
+        **_describe_model(config, model),
+        "training speech": f"{config.corpus.name or 'not named'}: {speech}",
+        "licence of the speech": config.corpus.licence or "not stated",
+        "training": f"{position.epoch} epochs, {position.steps} steps, {position.elapsed / 60:.0f} minutes, "
+        f"seed {config.train.seed}; {position.bad_steps} steps skipped",
+        "made with": f"asr {__version__}, {datetime.date.today().isoformat()}",
+    }
+    text = _TEMPLATE.format(
+        name=config.output.name,
+        facts="\n".join(f"| {name} | {value} |" for name, value in facts.items()),
+        wer=dev.wer,
+        cer=dev.cer,
+        table=_TABLE,
+    )
+    (config.output / CARD).write_text(text, encoding="utf-8")
+
+
+def _describe_model(config: Config, model: Model) -> dict[str, str]:
+    acoustic = config.acoustic
+    num_weights = sum(parameter.numel() for parameter in model.acoustic.parameters())
+    size = (config.output / WEIGHTS).stat().st_size / 1e6
+    return {
+        "task": f"speech to text, {model.tokenizer.vocab_size - 1} symbols ({config.tokenizer.kind})",
+        "network": f"{acoustic.num_layers} {acoustic.cell} layers ({acoustic.direction}) of {acoustic.hidden_size} "
+        f"units a direction, CTC; {num_weights / 1e6:.1f} million weights, {size:.1f} MB",
+        "audio": f"{config.features.sample_rate} Hz, mono, {config.features.num_mels} mel bands",
+    }
+
+
+def add_result(folder: Path, name: str, rates: ErrorRates) -> None:
+    """Add a row to a card's table of results; one of the same name is replaced."""
+    card = folder / CARD
+    before, table, after = card.read_text(encoding="utf-8").partition(_TABLE)
+    low, high = rates.wer_interval
+    row = (
+        f"| {name} | {rates.utterances} | {rates.words} | {rates.wer:.2%} | {low:.2%} to {high:.2%} | {rates.cer:.2%} |"
+    )
+    rows, _, rest = after.partition("\n\n")
+    kept = [line for line in rows.splitlines() if line and not line.startswith(f"| {name} |")]
+    card.write_text(f"{before}{table}" + "\n".join([*kept, row]) + f"\n\n{rest.lstrip()}", encoding="utf-8")

@@ -1,0 +1,190 @@
+"""Cuts in, batches out: audio, augmentation, features, tokens; in an order that can be resumed.
+
+A batch is drawn by seconds of speech, of utterances alike in length. Everything random
+depends on seed, epoch and utterance only (signal/augment.py).
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any
+
+import numpy as np
+import torch
+from lhotse import CutSet
+from lhotse.dataset import DynamicBucketingSampler
+from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
+from torch.utils.data import DataLoader, Dataset
+
+from asr.config import AugmentSettings, NormalizerSettings
+from asr.signal.augment import augment_waveform, draw_seed, simulate_rooms, spec_augment
+from asr.signal.features import FeatureExtractor
+from asr.text.normalize import normalize
+from asr.text.tokenizer import Tokenizer
+
+SHUFFLE_BUFFER = 10_000  # cuts that the sampler looks at together
+NUM_BUCKETS = 10
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Utterances side by side.
+
+    Attributes:
+        utterances: B names.
+        texts: B normalised references.
+        features: (B, T, F), padded with zeros. With two views (B names, 2B rows) the second
+            views follow the first ones in the same order; `tokens` then has 2B rows as well.
+        lengths: (B,) valid frames.
+        tokens: (B, U) padded token ids.
+        token_lengths: (B,) valid tokens.
+        seconds: Speech in the batch as recorded, before any change of speed.
+    """
+
+    utterances: list[str]
+    texts: list[str]
+    features: Tensor
+    lengths: Tensor
+    tokens: Tensor
+    token_lengths: Tensor
+    seconds: float
+
+    def to(self, device: torch.device) -> "Batch":
+        """The same batch with its features and tokens on a device; lengths stay on the CPU."""
+        moved = {"features": self.features.to(device), "tokens": self.tokens.to(device)}
+        return Batch(**{**self.__dict__, **moved})
+
+
+class SpeechDataset(Dataset[Batch]):
+    """Makes a `Batch` of the cuts that a sampler chose.
+
+    Args:
+        extractor: Features, with the training set's statistics.
+        tokenizer: Spells the normalised text.
+        normalizer: What is done to the text first.
+        augment: Variations of the speech; None for the speech as it is.
+        views: Masked copies of each utterance: 2 for consistency regularisation.
+        seed: Of everything that is drawn.
+    """
+
+    def __init__(
+        self,
+        extractor: FeatureExtractor,
+        tokenizer: Tokenizer,
+        normalizer: NormalizerSettings,
+        *,
+        augment: AugmentSettings | None = None,
+        views: int = 1,
+        seed: int = 0,
+    ) -> None:
+        self.extractor = extractor
+        self.tokenizer = tokenizer
+        self.normalizer = normalizer
+        self.augment = augment
+        self.views = views
+        self.seed = seed
+        self.epoch = 0
+        if augment is not None and augment.reverberation_probability > 0:
+            simulate_rooms(extractor.settings.sample_rate)  # here, so that reading processes inherit them
+
+    def __getitem__(self, cuts: CutSet) -> Batch:
+        cuts = list(cuts)
+        texts = [normalize(cut.supervisions[0].text, self.normalizer) for cut in cuts]
+        tokens = [torch.tensor(self.tokenizer.encode(text)) for text in texts] * self.views
+        features = self._all_views(cuts)
+        return Batch(
+            utterances=[cut.id for cut in cuts],
+            texts=texts,
+            features=pad_sequence(features, batch_first=True),
+            lengths=torch.tensor([len(one) for one in features]),
+            tokens=pad_sequence(tokens, batch_first=True),
+            token_lengths=torch.tensor([len(one) for one in tokens]),
+            seconds=sum(cut.duration for cut in cuts),
+        )
+
+    def _all_views(self, cuts: list[Any]) -> list[Tensor]:
+        plain = [self.extractor(self._waveform(cut)) for cut in cuts]
+        return [
+            self._mask(one, cut.id, view) for view in range(self.views) for cut, one in zip(cuts, plain, strict=True)
+        ]
+
+    def _waveform(self, cut: Any) -> Tensor:
+        waveform = read_waveform(cut, self.extractor.settings.sample_rate)
+        if self.augment is None:
+            return waveform
+        rng = np.random.default_rng(draw_seed(self.seed, self.epoch, cut.id))
+        return augment_waveform(waveform, self.augment, rng, sample_rate=self.extractor.settings.sample_rate)
+
+    def _mask(self, features: Tensor, utterance: str, view: int) -> Tensor:
+        if self.augment is None or self.augment.spec_augment is None:
+            return features
+        return spec_augment(
+            features,
+            self.augment.spec_augment,
+            step_seconds=self.extractor.settings.step_seconds,
+            seed=draw_seed(self.seed, self.epoch, utterance, view),
+        )
+
+
+class SpeechLoader:
+    """Batches of a set of cuts, epoch after epoch.
+
+    Args:
+        cuts: Utterances.
+        dataset: Turns chosen cuts into a batch.
+        batch_seconds: Speech in a batch at most.
+        shuffle: Another order each epoch.
+        num_workers: Processes that read audio; 0 reads in this one.
+        rank, world_size: Which share of the batches is this process's.
+    """
+
+    def __init__(
+        self,
+        cuts: CutSet,
+        dataset: SpeechDataset,
+        *,
+        batch_seconds: float,
+        shuffle: bool = False,
+        num_workers: int = 0,
+        rank: int = 0,
+        world_size: int = 1,
+    ) -> None:
+        self._dataset = dataset
+        self._num_workers = num_workers
+        self._sampler = DynamicBucketingSampler(
+            cuts,
+            max_duration=batch_seconds,
+            shuffle=shuffle,
+            num_buckets=min(NUM_BUCKETS, len(cuts)),
+            buffer_size=SHUFFLE_BUFFER,
+            seed=dataset.seed,
+            rank=rank,
+            world_size=world_size,
+        )
+
+    def batches(self, epoch: int = 0, *, skip: int = 0) -> Iterator[Batch]:
+        """The batches of an epoch in their order, without the first `skip`, whose audio is not read."""
+        self._dataset.epoch = epoch
+        self._sampler.set_epoch(epoch)
+        chosen = islice(iter(self._sampler), skip, None)
+        return iter(DataLoader(self._dataset, batch_size=None, sampler=chosen, num_workers=self._num_workers))
+
+
+def read_waveform(cut: Any, sample_rate: int) -> Tensor:
+    """The speech of a cut: (S,) float32, mono, at a sampling rate in Hz."""
+    samples = cut.resample(sample_rate).load_audio()  # (channels, S)
+    return torch.from_numpy(np.ascontiguousarray(samples, dtype=np.float32)).mean(0)
+
+
+def measure_features(cuts: CutSet, extractor: FeatureExtractor, *, num_cuts: int = 2000) -> tuple[Tensor, Tensor]:
+    """Mean and standard deviation (F,) of the log-mel features of (at most so many) cuts."""
+    count = 0
+    sums = squares = torch.zeros(extractor.settings.num_mels, dtype=torch.float64)
+    for cut in islice(cuts, num_cuts):
+        features = extractor.log_mel(read_waveform(cut, extractor.settings.sample_rate)).double()
+        count += len(features)
+        sums = sums + features.sum(0)
+        squares = squares + features.square().sum(0)
+    mean = sums / count
+    return mean.float(), (squares / count - mean.square()).clamp(min=1e-6).sqrt().float()

@@ -1,0 +1,234 @@
+"""A whole training run: settings in, model folder out.
+
+Reads the corpus, leaves out what cannot be learnt from, makes the alphabet and the feature
+statistics from the training speech, trains, averages, and writes the folder with its card.
+"""
+
+import hashlib
+import logging
+import os
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from lhotse import CutSet
+from lightning.fabric import Fabric
+from rich.console import Console
+
+from asr.config import Config, ModelSettings
+from asr.errors import CorpusError, TrainingError
+from asr.recognize.model_folder import Model, build_acoustic, save_model
+from asr.signal.augment import draw_seed
+from asr.signal.features import FeatureExtractor
+from asr.text.normalize import normalize
+from asr.text.tokenizer import Tokenizer, build_tokenizer
+from asr.train.card import write_card
+from asr.train.checkpoint import CheckpointFolder, Weights
+from asr.train.corpus import load_cuts
+from asr.train.dataset import SpeechDataset, SpeechLoader, measure_features
+from asr.train.doctor import keep_usable
+from asr.train.monitor import Monitor
+from asr.train.trainer import DevResult, Trainer
+
+Say = Callable[[str], None]
+MOST_PROBLEMS = 10  # named before training; the rest are counted
+HARMLESS = {"num_workers", "checkpoint_minutes"}  # settings that do not change what comes out
+
+
+def train(config: Config, *, resume: bool = False, devices: int = 1, console: Console | None = None) -> Path:
+    """Train a model.
+
+    Args:
+        config: All settings.
+        resume: Continue the run that `config.output` holds.
+        devices: Processes, each with a GPU or with a share of the CPU's cores.
+        console: Where progress is told; standard error by default.
+
+    Returns:
+        The model folder, `config.output`.
+
+    Raises:
+        CorpusError: If there is nothing to train on, or on which to watch.
+        TrainingInterrupted: On SIGINT and SIGTERM; `resume` continues.
+        TrainingError: If training cannot go on, or there is nothing to resume.
+    """
+    console = console or Console(stderr=True)
+    fabric = _launch(config, devices)
+    say = console.print if fabric.is_global_zero else _say_nothing
+    _refuse_to_overwrite(CheckpointFolder(config.output), resume=resume)
+    train_cuts, dev_cuts, tokenizer = _prepare(config, say)
+    model = _build(config, tokenizer, train_cuts, say)
+    trainer = _make_trainer(config, fabric, model, train_cuts, dev_cuts, console)
+    if resume:
+        trainer.restore()
+        say(f"resuming in epoch {trainer.position.epoch + 1} after step {trainer.position.steps}")
+    average = trainer.fit()
+    dev = _choose(trainer, model, average, say)
+    if fabric.is_global_zero:
+        save_model(model, config.output)
+        write_card(
+            config, model, trainer.position, dev, train_seconds=_seconds(train_cuts), num_utterances=len(train_cuts)
+        )
+        say(f"model written to {config.output}")
+    fabric.barrier()
+    return config.output
+
+
+def pick_precision(precision: str) -> str:
+    """Fabric's name for "auto", "fp32" or "bf16"; auto takes bf16 where the hardware multiplies it."""
+    if precision == "auto":
+        precision = "bf16" if _has_bf16() else "fp32"
+    return {"fp32": "32-true", "bf16": "bf16-mixed"}[precision]
+
+
+def _has_bf16() -> bool:
+    if torch.cuda.is_available():
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    return bool(torch.cpu._is_amx_tile_supported() or torch.cpu._is_avx512_bf16_supported())
+
+
+def _launch(config: Config, devices: int) -> Fabric:
+    _quieten()
+    fabric = Fabric(
+        accelerator="cuda" if torch.cuda.is_available() else "cpu",
+        devices=devices,
+        strategy="ddp" if devices > 1 else "auto",
+        precision=pick_precision(config.train.precision),
+    )
+    if devices > 1 and fabric.device.type == "cpu":
+        torch.set_num_threads(max(1, (os.cpu_count() or 1) // devices))
+    fabric.launch()
+    return fabric
+
+
+def _prepare(config: Config, say: Say) -> tuple[CutSet, CutSet, Tokenizer]:
+    """The cuts that can be used, and the alphabet that spells the texts of training."""
+    train_cuts, dev_cuts = load_cuts(config.corpus.train), load_cuts(config.corpus.dev)
+    tokenizer = build_tokenizer(
+        (normalize(cut.supervisions[0].text or "", config.normalizer) for cut in train_cuts if cut.supervisions),
+        config.tokenizer,
+    )
+    parts = [_usable(cuts, tokenizer, config, say, part) for part, cuts in (("train", train_cuts), ("dev", dev_cuts))]
+    return parts[0], parts[1], tokenizer
+
+
+def _usable(cuts: CutSet, tokenizer: Tokenizer, config: Config, say: Say, part: str) -> CutSet:
+    """Leave out what cannot be learnt from, and say how much that is."""
+    kept, problems = keep_usable(cuts, tokenizer, config)
+    for problem in problems[:MOST_PROBLEMS]:
+        say(f"  {problem.utterance}: {problem.reason}")
+    if problems:
+        say(f"{part}: {len(problems)} of {len(cuts)} utterances left out; `asr doctor` lists them all")
+    if not kept:
+        raise CorpusError(f"{part}: no usable utterance among {len(cuts)}; `asr doctor` says what is wrong with them")
+    say(f"{part}: {len(kept)} utterances, {_seconds(kept) / 3600:.2f} h")
+    return kept
+
+
+def _build(config: Config, tokenizer: Tokenizer, train_cuts: CutSet, say: Say) -> Model:
+    """A network with random weights that knows the statistics of the training speech."""
+    torch.manual_seed(draw_seed(config.train.seed, "weights"))
+    settings = ModelSettings(**{name: getattr(config, name) for name in ModelSettings.model_fields})
+    acoustic = build_acoustic(settings, tokenizer.vocab_size)
+    mean, deviation = measure_features(train_cuts, FeatureExtractor(config.features))
+    acoustic.feature_mean.copy_(mean)
+    acoustic.feature_deviation.copy_(deviation)
+    num_weights = sum(parameter.numel() for parameter in acoustic.parameters())
+    say(f"network: {num_weights / 1e6:.1f} million weights, {tokenizer.vocab_size} tokens")
+    return Model(acoustic, tokenizer, settings)
+
+
+def _make_trainer(
+    config: Config, fabric: Fabric, model: Model, train_cuts: CutSet, dev_cuts: CutSet, console: Console
+) -> Trainer:
+    folder = CheckpointFolder(config.output)
+    train_seconds = _seconds(train_cuts)
+    train_loader = SpeechLoader(
+        train_cuts,
+        _dataset(config, model, training=True),
+        batch_seconds=config.train.batch_seconds,
+        shuffle=True,
+        num_workers=config.train.num_workers,
+        rank=fabric.global_rank,
+        world_size=fabric.world_size,
+    )
+    dev_dataset = _dataset(config, model, training=False)
+    return Trainer(
+        fabric,
+        model.acoustic,
+        train_loader,
+        SpeechLoader(dev_cuts, dev_dataset, batch_seconds=config.train.batch_seconds),
+        tokenizer=model.tokenizer,
+        settings=config.train,
+        train_seconds=train_seconds,
+        folder=folder,
+        monitor=Monitor(
+            folder.path,
+            console,
+            active=fabric.is_global_zero,
+            num_epochs=config.train.epochs,
+            epoch_seconds=train_seconds,
+        ),
+        fingerprint=_fingerprint(config, train_cuts),
+    )
+
+
+def _dataset(config: Config, model: Model, *, training: bool) -> SpeechDataset:
+    extractor = FeatureExtractor(config.features, model.acoustic.feature_mean, model.acoustic.feature_deviation)
+    return SpeechDataset(
+        extractor,
+        model.tokenizer,
+        config.normalizer,
+        augment=config.train.augment if training else None,
+        views=2 if training and config.train.loss.consistency_weight > 0 else 1,
+        seed=config.train.seed,
+    )
+
+
+def _choose(trainer: Trainer, model: Model, average: Weights, say: Say) -> DevResult:
+    """Put the averaged weights into the model, or the best epoch's where averaging does harm on the dev set."""
+    best = trainer.best_epochs()
+    results = []
+    for name, weights in (
+        (f"average of {len(best)} epochs", average),
+        ("best epoch", trainer.folder.average_epochs(best[:1])),
+    ):
+        model.acoustic.load_state_dict(weights)
+        results.append((trainer.evaluate(), weights))
+        say(f"{name}: dev WER {results[-1][0].wer:.2%}, CER {results[-1][0].cer:.2%}")
+    dev, weights = min(results, key=lambda result: result[0].wer)
+    model.acoustic.load_state_dict(weights)
+    return dev
+
+
+def _refuse_to_overwrite(folder: CheckpointFolder, *, resume: bool) -> None:
+    if folder.last.exists() and not resume:
+        raise TrainingError(
+            f"{folder.last} exists: continue it with --resume, or choose another output=FOLDER, or delete it"
+        )
+
+
+def _fingerprint(config: Config, train_cuts: CutSet) -> str:
+    """Changes with everything that decides which weights come out."""
+    settings = config.model_dump(mode="json", exclude={"output": True, "corpus": True, "train": HARMLESS})
+    digest = hashlib.sha256(repr(settings).encode())
+    for cut in train_cuts:
+        digest.update(f"{cut.id} {cut.supervisions[0].text}\n".encode())
+    return digest.hexdigest()
+
+
+def _seconds(cuts: CutSet) -> float:
+    """Speech in cuts."""
+    return float(sum(cut.duration for cut in cuts))
+
+
+def _quieten() -> None:
+    """Libraries count devices aloud and advise on programming; a user of the command needs neither."""
+    logging.getLogger("lightning").setLevel(logging.ERROR)
+    warnings.filterwarnings("ignore", module="lightning")
+    warnings.filterwarnings("ignore", module="lhotse")
+
+
+def _say_nothing(message: str) -> None:
+    """What processes but the first have to say."""

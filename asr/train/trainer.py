@@ -1,0 +1,332 @@
+"""The training loop: batches in, better weights out.
+
+The network reads augmented speech, CTC says how far it is from the references, AdamW follows
+the gradient. Devices, processes and precision are Lightning Fabric's; the loop is plain so
+that it can be read, changed and resumed to the bit.
+"""
+
+import math
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import torch
+from lightning.fabric import Fabric
+from torch import Tensor, nn
+
+from asr.acoustic.ctc import consistency_loss, ctc_loss
+from asr.acoustic.model import Output
+from asr.config import OptimizerSettings, TrainSettings
+from asr.decode.greedy import greedy_decode
+from asr.errors import TrainingError
+from asr.score.wer import score_utterances
+from asr.signal.augment import draw_seed
+from asr.text.tokenizer import Tokenizer
+from asr.train.checkpoint import CheckpointFolder, Weights
+from asr.train.dataset import Batch, SpeechLoader
+from asr.train.monitor import EpochReport, Monitor
+from asr.train.stopping import StopRequest
+
+
+class TrainingInterrupted(TrainingError):
+    """A signal stopped the run; where it stood is on disk."""
+
+
+@dataclass
+class Position:
+    """Where a run stands. Everything that the next step depends on beside weights and optimiser."""
+
+    epoch: int = 0
+    batches: int = 0  # of this epoch, already seen
+    seconds: float = 0.0  # of speech in this epoch, already seen, over all processes
+    loss_sum: float = 0.0
+    steps: int = 0
+    bad_steps: int = 0  # non-finite gradients so far
+    bad_in_a_row: int = 0
+    elapsed: float = 0.0  # seconds of training, over all sessions
+    history: list[dict[str, Any]] = field(default_factory=list)
+
+
+@dataclass
+class DevResult:
+    """What the model makes of the development set."""
+
+    loss: float
+    wer: float
+    cer: float
+    samples: list[tuple[str, str]]  # reference, hypothesis
+
+
+class Trainer:
+    """Trains a model on one set of speech while watching another.
+
+    Args:
+        fabric: Launched; knows device, processes and precision.
+        model: The acoustic model.
+        train_loader, dev_loader: Batches of speech.
+        tokenizer: To read hypotheses on the development set.
+        settings: The recipe.
+        train_seconds: Speech in the training set.
+        folder: Where checkpoints go.
+        monitor: Told what happens.
+        fingerprint: What must not differ between a checkpoint and the run that resumes it.
+    """
+
+    def __init__(
+        self,
+        fabric: Fabric,
+        model: nn.Module,
+        train_loader: SpeechLoader,
+        dev_loader: SpeechLoader,
+        *,
+        tokenizer: Tokenizer,
+        settings: TrainSettings,
+        train_seconds: float,
+        folder: CheckpointFolder,
+        monitor: Monitor,
+        fingerprint: str,
+    ) -> None:
+        self.fabric = fabric
+        optimizer = torch.optim.AdamW(
+            model.parameters(),
+            lr=settings.optimizer.learning_rate,
+            weight_decay=settings.optimizer.weight_decay,
+        )
+        self.model, self.optimizer = fabric.setup(model, optimizer)
+        self.train_loader = train_loader
+        self.dev_loader = dev_loader
+        self.tokenizer = tokenizer
+        self.settings = settings
+        self.train_seconds = train_seconds
+        self.folder = folder
+        self.monitor = monitor
+        self.fingerprint = fingerprint
+        self.position = Position()
+        self.stop_request = StopRequest(fabric)
+
+    def fit(self) -> Weights:
+        """Train to the end; return the average of the best epochs' weights.
+
+        Raises:
+            TrainingInterrupted: On SIGINT or SIGTERM; `restore` continues.
+            TrainingError: If gradients are non-finite several times in a row.
+        """
+        with self.stop_request, self.monitor:
+            while self.position.epoch < self.settings.epochs and not self._out_of_patience():
+                self._train_epoch()
+                self._finish_epoch()
+        return self.folder.average_epochs(self.best_epochs())
+
+    def restore(self) -> None:
+        """Continue from the folder's last checkpoint.
+
+        Raises:
+            TrainingError: If there is none, or it was made with other settings.
+        """
+        state = self.folder.load_last()
+        if state["fingerprint"] != self.fingerprint:
+            raise TrainingError(
+                f"{self.folder.last}: made with other settings or data; train without --resume, or to another output"
+            )
+        self._module().load_state_dict(state["model"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.position = Position(**state["position"])
+        self.monitor.resume_at(self.position.epoch + self.position.seconds / self.train_seconds)
+
+    def best_epochs(self) -> list[int]:
+        """The epochs with the lowest dev WER (then dev loss), best first."""
+        ranked = sorted(self.position.history, key=lambda epoch: (epoch["dev_wer"], epoch["dev_loss"]))
+        return [int(epoch["epoch"]) for epoch in ranked[: self.settings.average]]
+
+    def evaluate(self) -> DevResult:
+        """Decode the development set greedily with the current weights."""
+        self.model.eval()
+        loss, num_tokens = 0.0, 0
+        pairs: list[tuple[str, str]] = []
+        with torch.inference_mode():
+            for batch in self.dev_loader.batches():
+                output = self.model(batch.features.to(self.fabric.device), batch.lengths)
+                loss += float(self._ctc(output.log_probs, output.lengths, batch).sum())
+                num_tokens += int(batch.token_lengths.sum())
+                decoded = greedy_decode(output.log_probs, output.lengths)
+                pairs += zip(batch.texts, map(self.tokenizer.decode, decoded), strict=True)
+        self.model.train()
+        rate = score_utterances([reference for reference, _ in pairs], [hypothesis for _, hypothesis in pairs])
+        return DevResult(loss / num_tokens, rate.wer, rate.cer, pairs[:: max(1, len(pairs) // 4)][:4])
+
+    def _train_epoch(self) -> None:
+        self.model.train()
+        position = self.position
+        batches = self.train_loader.batches(position.epoch, skip=position.batches)
+        saved = time.monotonic()
+        for group in _grouped(batches, self.settings.optimizer.accumulate):
+            started = time.monotonic()
+            self._step(group)
+            position.elapsed += time.monotonic() - started
+            stop = self.stop_request.agreed()
+            if stop or time.monotonic() - saved >= 60 * self.settings.checkpoint_minutes:
+                self._save()
+                saved = time.monotonic()
+            if stop:
+                raise TrainingInterrupted(
+                    f"stopped in epoch {position.epoch + 1} after step {position.steps}; go on with --resume"
+                )
+
+    def _step(self, group: list[Batch]) -> None:
+        """One step of the optimiser, on the mean gradient of a few batches."""
+        position = self.position
+        # What dropout draws depends on the place alone, so a resumed run draws the same.
+        torch.manual_seed(draw_seed(self.settings.seed, position.epoch, position.batches, self.fabric.global_rank))
+        rate = self._set_learning_rate()
+        loss = 0.0
+        for index, batch in enumerate(group):
+            last = index == len(group) - 1
+            with self.fabric.no_backward_sync(self.model, enabled=not last):
+                batch_loss = self.loss(batch) / len(group)
+                self.fabric.backward(batch_loss)
+            loss += float(batch_loss.detach())
+        norm = self._apply_gradients(group)
+        seconds = sum(batch.seconds for batch in group)
+        position.batches += len(group)
+        position.seconds += seconds * self.fabric.world_size
+        position.loss_sum += loss * seconds * self.fabric.world_size
+        position.steps += 1
+        self.monitor.step(
+            position.steps, loss=loss, learning_rate=rate, gradient_norm=norm, seconds=seconds * self.fabric.world_size
+        )
+
+    def loss(self, batch: Batch) -> Tensor:
+        """The training loss of a batch, in nats a token."""
+        settings = self.settings.loss
+        batch = batch.to(self.fabric.device)
+        with_intermediate = settings.intermediate_weight > 0
+        output: Output = self.model(batch.features, batch.lengths, with_intermediate=with_intermediate)
+        loss = self._ctc(output.log_probs, output.lengths, batch)
+        if output.intermediate is not None:
+            middle = self._ctc(output.intermediate, output.lengths, batch)
+            loss = (1 - settings.intermediate_weight) * loss + settings.intermediate_weight * middle
+        if settings.consistency_weight > 0:
+            loss = loss + settings.consistency_weight * consistency_loss(output.log_probs, output.lengths)
+        return loss.sum() / batch.token_lengths.sum().to(loss.device)
+
+    def _ctc(self, log_probs: Tensor, lengths: Tensor, batch: Batch) -> Tensor:
+        return ctc_loss(log_probs, lengths, batch.tokens.to(log_probs.device), batch.token_lengths)
+
+    def _apply_gradients(self, group: list[Batch]) -> float:
+        """Clip and step, or skip a step whose gradient is not finite. Returns the norm before clipping."""
+        position = self.position
+        limit = self.settings.optimizer.clip_norm
+        if self.monitor.wants_layers(position.steps + 1):
+            self.monitor.layers(position.steps + 1, gradient_norms(self._module()))
+        norm = float(nn.utils.clip_grad_norm_(self.model.parameters(), math.inf if limit is None else limit))
+        if math.isfinite(norm):
+            position.bad_in_a_row = 0
+            self.optimizer.step()
+        else:
+            position.bad_steps += 1
+            position.bad_in_a_row += 1
+            self._check_patience_with_bad_steps(group)
+        self.optimizer.zero_grad()
+        return norm
+
+    def _check_patience_with_bad_steps(self, group: list[Batch]) -> None:
+        names = ", ".join(name for batch in group for name in batch.utterances[:5])
+        self.monitor.warn(f"step {self.position.steps + 1}: gradient not finite, step skipped; batch of {names}, ...")
+        if self.position.bad_in_a_row >= self.settings.max_bad_steps:
+            raise TrainingError(
+                f"{self.position.bad_in_a_row} steps in a row had a gradient that is not finite, the last on the batch "
+                f"of {names}, ...; lower train.optimizer.learning_rate or clip_norm, or look at these recordings"
+            )
+
+    def _finish_epoch(self) -> None:
+        """Look at the development set, keep the weights if they are among the best, tell, save."""
+        position = self.position
+        dev = self.fabric.broadcast(self.evaluate())
+        report = EpochReport(
+            epoch=position.epoch,
+            loss=position.loss_sum / position.seconds,
+            dev_loss=dev.loss,
+            dev_wer=dev.wer,
+            dev_cer=dev.cer,
+            steps=position.steps,
+            bad_steps=position.bad_steps,
+            minutes=position.elapsed / 60,
+        )
+        position.history.append(asdict(report))
+        position.epoch += 1
+        position.batches, position.seconds, position.loss_sum = 0, 0.0, 0.0
+        if self.fabric.is_global_zero:
+            best = self.best_epochs()
+            if report.epoch in best:
+                self.folder.save_epoch(report.epoch, self._module().state_dict())
+            self.folder.keep_epochs(best)
+        self.monitor.epoch(report, dev.samples)
+        self._save()
+
+    def _save(self) -> None:
+        if self.fabric.is_global_zero:
+            self.folder.save_last(
+                {
+                    "fingerprint": self.fingerprint,
+                    "model": self._module().state_dict(),
+                    "optimizer": self.optimizer.state_dict(),
+                    "position": asdict(self.position),
+                }
+            )
+        self.fabric.barrier()
+
+    def _set_learning_rate(self) -> float:
+        """By the share of all speech seen so far: known without counting batches beforehand."""
+        seen = (self.position.epoch + self.position.seconds / self.train_seconds) / self.settings.epochs
+        rate = learning_rate(min(seen, 1.0), self.settings.optimizer)
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        return rate
+
+    def _out_of_patience(self) -> bool:
+        patience = self.settings.patience
+        history = self.position.history
+        if patience is None or not history:
+            return False
+        best = min(range(len(history)), key=lambda index: (history[index]["dev_wer"], history[index]["dev_loss"]))
+        return len(history) - 1 - best >= patience
+
+    def _module(self) -> nn.Module:
+        module: nn.Module = self.model.module
+        return module
+
+
+def learning_rate(share: float, settings: OptimizerSettings) -> float:
+    """Linear warm-up, then half a cosine to zero (Loshchilov & Hutter 2017).
+
+    Args:
+        share: Of the whole training, in [0, 1].
+        settings: Peak and share of the warm-up.
+    """
+    if share < settings.warmup_fraction:
+        # Never zero: the first step counts too.
+        return settings.learning_rate * max(share / settings.warmup_fraction, 0.01)
+    remaining = (1 - share) / (1 - settings.warmup_fraction)
+    return settings.learning_rate * 0.5 * (1 - math.cos(math.pi * remaining))
+
+
+def gradient_norms(model: nn.Module) -> dict[str, float]:
+    """L2 norm of the gradient of each layer: a module that owns weights itself."""
+    norms = {}
+    for name, module in model.named_modules():
+        gradients = [p.grad for p in module.parameters(recurse=False) if p.grad is not None]
+        if gradients:
+            norms[name] = float(nn.utils.get_total_norm(gradients))
+    return norms
+
+
+def _grouped(batches: Iterator[Batch], size: int) -> Iterator[list[Batch]]:
+    group: list[Batch] = []
+    for batch in batches:
+        group.append(batch)
+        if len(group) == size:
+            yield group
+            group = []
+    if group:
+        yield group

@@ -1,0 +1,46 @@
+#!/usr/bin/env bash
+# Train and evaluate a recogniser for spelled words, digits and commands on CMU AN4.
+#
+#   recipes/an4/run.sh [CORPUS]                 CORPUS: a copy of AN4; downloaded where none is given
+#   SEEDS="1 2 3" recipes/an4/run.sh [CORPUS]   the three runs behind the README's mean
+#
+# Interrupted? Run it again: it goes on where it stopped.
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+PATH="$PWD/.venv/bin:$PATH"
+
+commit=b567d132f43304e70a2b2eca6077f22255311812
+corpus=${1:-data/download/an4-$commit}
+if [ ! -d "$corpus" ]; then
+    archive=data/download/an4.tar.gz
+    url=https://github.com/cmusphinx/an4/archive/$commit.tar.gz
+    mkdir -p data/download
+    # A server that cannot resume (curl's exit 33) is asked from the start.
+    curl --fail --location --retry 5 --continue-at - --output $archive $url ||
+        { [ $? = 33 ] && rm -f $archive && curl --fail --location --retry 5 --output $archive $url; }
+    tar --extract --gzip --file $archive --directory data/download
+fi
+python recipes/an4/verify.py "$corpus"
+asr prepare an4 "$corpus" data/an4
+
+# Synthetic voices beside the real ones, so that the model follows both.
+train=data/an4/train.jsonl.gz
+if command -v espeak-ng >/dev/null; then
+    [ -f data/synthetic/all.jsonl.gz ] || {
+        python tools/make_synthetic_speech.py data/synthetic --utterances 400 --seed 1
+        asr prepare kaldi data/synthetic data/synthetic
+    }
+    train=$train,data/synthetic/all.jsonl.gz
+else
+    echo "espeak-ng is not installed: training on AN4 alone" >&2
+fi
+
+for seed in ${SEEDS:-1}; do
+    output=exp/an4-seed$seed
+    if [ ! -f $output/model.safetensors ]; then
+        resume=$([ -f $output/run/last.pt ] && echo --resume || true)
+        asr train conf/an4.yaml "corpus.train=[$train]" output=$output train.seed=$seed $resume
+    fi
+    asr evaluate --model $output data/an4/test.jsonl.gz --json $output/test.json --add-to-card "AN4 test"
+done
+python recipes/an4/summarize.py exp/an4-seed*/test.json

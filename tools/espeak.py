@@ -1,0 +1,54 @@
+"""Synthetic voices, by the program espeak-ng. Knows how it is told to spell."""
+
+import io
+import shutil
+import subprocess
+import sys
+from typing import NamedTuple
+
+import librosa
+import numpy as np
+import soundfile
+from numpy.typing import NDArray
+
+RATE = 16000
+ACCENTS = ["en-us", "en-us", "en-us", "en-gb", "en-gb-scotland", "en-gb-x-rp", "en-029"]
+VARIANTS = [f"m{n}" for n in range(1, 9)] + [f"f{n}" for n in range(1, 6)] + ["klatt", "klatt2", "klatt4"]
+VARIANTS += ["Andy", "Annie", "Gene", "Lee", "Mario", "Michael", "Alicia", "Andrea", "steph", "max", "rob", "zac"]
+
+
+class Voice(NamedTuple):
+    """How to speak: espeak-ng's accent and variant, words a minute, pitch in 0..99, volume in 0..200."""
+
+    accent: str
+    variant: str
+    rate: int = 160
+    pitch: int = 50
+    volume: int = 100
+
+    @property
+    def name(self) -> str:
+        return f"{self.accent}+{self.variant}"
+
+
+def make_voices() -> list[Voice]:
+    """Every variant in every accent."""
+    return [Voice(accent, variant) for accent in ACCENTS for variant in VARIANTS]
+
+
+def speak(text: str, voice: Voice) -> NDArray[np.float32]:
+    """The sound of a text: (S,) at 16 kHz. Single letters are spelled."""
+    if shutil.which("espeak-ng") is None:
+        sys.exit("the program espeak-ng is not installed; on Debian and Ubuntu: apt-get install espeak-ng")
+    command = ["espeak-ng", "--stdout", "-v", voice.name, "-s", str(voice.rate), "-p", str(voice.pitch)]
+    command += ["-a", str(voice.volume), "--", " ".join(pronounce(word) for word in text.split())]
+    sound = subprocess.run(command, check=True, capture_output=True).stdout
+    samples, rate = soundfile.read(io.BytesIO(sound), dtype="float32")
+    return librosa.resample(samples, orig_sr=rate, target_sr=RATE)
+
+
+def pronounce(word: str) -> str:
+    """A word as espeak-ng reads it right: "a" is the letter, not the article; others are letters in upper case."""
+    if word == "a":
+        return "[['eI]]"
+    return word.upper() if len(word) == 1 else word
