@@ -67,7 +67,8 @@ class Asker:
         """Forget all states but these; returns their new numbers."""
         used, renumbered = np.unique(numbers, return_inverse=True)
         self.states = [self.states[number] for number in used.tolist()]
-        return renumbered.reshape(numbers.shape).astype(np.int32)
+        found: Array = renumbered.reshape(numbers.shape).astype(np.int32)
+        return found
 
     def _fill_row(self, search: Search, fusion: Fusion, node_id: int) -> None:
         node = search.nodes[node_id]

@@ -289,10 +289,12 @@ class BeamState:
 
     def _entries(self) -> Array:
         progress = self._search.progress[0]
-        return self._search.entries[int(progress["side"]), : int(progress["num_entries"])]
+        entries: Array = self._search.entries[int(progress["side"]), : int(progress["num_entries"])]
+        return entries
 
     def _nodes(self) -> Array:
-        return self._search.nodes[self._entries()["node"]]
+        nodes: Array = self._search.nodes[self._entries()["node"]]
+        return nodes
 
     def _masses(self) -> Array:
         entries = self._entries()

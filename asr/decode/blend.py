@@ -154,7 +154,8 @@ def _bounds(phrases: PhraseTable, spelling: Spelling, beta: float, *, by_token: 
         gains = gains + bonus
     elif by_word:
         gains = gains + np.where(spelling.starts_word, bonus, 0.0)
-    return np.exp(np.minimum(gains, math.log(np.finfo(np.float64).max) / 2))
+    bounds: Array = np.exp(np.minimum(gains, math.log(np.finfo(np.float64).max) / 2))
+    return bounds
 
 
 def _no_automaton() -> Automaton:

@@ -5,6 +5,9 @@ token-level one at each token; a model that is not made of arrays has its gains 
 the interpreter, which these functions ask for by answering NaN (see beam.py).
 """
 
+# mypy: disable-error-code="no-any-return"
+# Elements of arrays have no type that mypy knows; numba checks them.
+
 import math
 from typing import NamedTuple
 

@@ -5,6 +5,9 @@ to order N - 1. Its arcs, sorted by word, are the n-grams that continue it. Wher
 arc, the state's backoff is paid and the search goes on in its longest proper suffix.
 """
 
+# mypy: disable-error-code="no-any-return"
+# Elements of arrays have no type that mypy knows; numba checks them.
+
 from typing import NamedTuple
 
 from asr.language.compiled import Array, compiled

@@ -51,7 +51,7 @@ def write_binary(model: NgramModel, path: Path | str) -> None:
     with Path(path).open("wb") as file:
         file.write(_MAGIC + len(header).to_bytes(8, "little") + header)
         for name, array in arrays.items():
-            file.seek(body + int(places[name]["offset"]))  # type: ignore[call-overload]
+            file.seek(body + int(places[name]["offset"]))
             file.write(array.tobytes())
         file.truncate(body + place)
 

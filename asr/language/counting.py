@@ -87,7 +87,7 @@ def count_ngrams(
         keys, counts = _count_chunk(chunk, order, bits)
         runs.append(_save_run(folder / f"run{index}", keys, counts))
     merged = _merge_runs(runs, folder)
-    return Counts(words, np.load(merged[0], mmap_mode="r+"), np.load(merged[1], mmap_mode="r+"), bits)
+    return Counts(words, *_load_run(merged), bits)
 
 
 @compiled
@@ -182,6 +182,11 @@ def _save_run(stem: Path, keys: Array, counts: Array) -> tuple[Path, Path]:
     return files
 
 
+def _load_run(files: tuple[Path, Path]) -> tuple[Array, Array]:
+    # Mapped for writing, though only read: compiled code takes no arrays that cannot be written.
+    return np.asarray(np.load(files[0], mmap_mode="r+")), np.asarray(np.load(files[1], mmap_mode="r+"))
+
+
 def _merge_runs(runs: list[tuple[Path, Path]], folder: Path) -> tuple[Path, Path]:
     merges = 0
     while len(runs) > 1:
@@ -194,12 +199,12 @@ def _merge_runs(runs: list[tuple[Path, Path]], folder: Path) -> tuple[Path, Path
 
 
 def _merge_two(first: tuple[Path, Path], second: tuple[Path, Path], stem: Path) -> tuple[Path, Path]:
-    runs = [[np.asarray(np.load(path, mmap_mode="r+")) for path in run] for run in (first, second)]
-    room = len(runs[0][1]) + len(runs[1][1])
+    (keys, counts), (other_keys, other_counts) = (_load_run(run) for run in (first, second))
+    room = len(counts) + len(other_counts)
     files = Path(f"{stem}.keys.npy"), Path(f"{stem}.counts.npy")
-    wide = np.lib.format.open_memmap(f"{stem}.wide.keys", "w+", np.uint64, (room, runs[0][0].shape[1]))
+    wide = np.lib.format.open_memmap(f"{stem}.wide.keys", "w+", np.uint64, (room, keys.shape[1]))
     wide_counts = np.lib.format.open_memmap(f"{stem}.wide.counts", "w+", np.int64, (room,))
-    used = _merge(*runs[0], *runs[1], np.asarray(wide), np.asarray(wide_counts))
+    used = _merge(keys, counts, other_keys, other_counts, np.asarray(wide), np.asarray(wide_counts))
     np.save(files[0], wide[:used])
     np.save(files[1], wide_counts[:used])
     del wide, wide_counts

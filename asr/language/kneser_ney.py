@@ -112,8 +112,8 @@ def _check_thresholds(order: int, prune: Sequence[int]) -> list[int]:
 def _all_orders(counts: Counts, order: int, scratch: Path) -> list[_Order]:
     """From n-grams of the highest order to those of every order, with adjusted counts."""
     ngrams = _new_array(scratch / "padded", (len(counts.counts), order), np.int32)
-    unpack(np.asarray(counts.keys), counts.bits, ngrams)
-    adjusted = actual = np.asarray(counts.counts)
+    unpack(counts.keys, counts.bits, ngrams)
+    adjusted = actual = counts.counts
     padded = [(ngrams, adjusted, actual)]
     for size in range(order - 1, 0, -1):
         rows = len(ngrams)
