@@ -6,9 +6,10 @@ from pathlib import Path
 from asr.errors import AudioError
 
 # What is taken from a folder; a file that is named is read whatever its name is.
-SUFFIXES = (
-    ".wav .flac .mp3 .ogg .oga .opus .aif .aiff .au .caf .w64 .m4a .aac .wma .amr .mp4 .mkv .mov .webm .avi .3gp"
-).split()
+SUFFIXES = frozenset(
+    [".wav", ".flac", ".mp3", ".ogg", ".oga", ".opus", ".aif", ".aiff", ".au", ".caf", ".w64"]
+    + [".m4a", ".aac", ".wma", ".amr", ".mp4", ".mkv", ".mov", ".webm", ".avi", ".3gp"]
+)
 
 
 def find_audio(paths: Sequence[Path]) -> tuple[list[Path], list[AudioError]]:
@@ -31,7 +32,7 @@ def find_audio(paths: Sequence[Path]) -> tuple[list[Path], list[AudioError]]:
         elif found := _recordings(path):
             files.update(dict.fromkeys(found))
         else:
-            errors.append(AudioError(f"{path}: a folder without audio; looked for {', '.join(SUFFIXES)}"))
+            errors.append(AudioError(f"{path}: a folder without audio; looked for {', '.join(sorted(SUFFIXES))}"))
     return list(files), errors
 
 
