@@ -6,10 +6,9 @@ from pathlib import Path
 from asr.errors import AudioError
 
 # What is taken from a folder; a file that is named is read whatever its name is.
-SUFFIXES = frozenset(
-    [".wav", ".flac", ".mp3", ".ogg", ".oga", ".opus", ".aif", ".aiff", ".au", ".caf", ".w64"]
-    + [".m4a", ".aac", ".wma", ".amr", ".mp4", ".mkv", ".mov", ".webm", ".avi", ".3gp"]
-)
+_SOUND = [".wav", ".flac", ".mp3", ".ogg", ".oga", ".opus", ".aif", ".aiff", ".au", ".caf", ".w64", ".m4a", ".aac"]
+_FILM = [".mp4", ".mkv", ".mov", ".webm", ".avi", ".3gp", ".wma", ".amr"]  # and what else ffmpeg is needed for
+SUFFIXES = frozenset([*_SOUND, *_FILM])
 
 
 def find_audio(paths: Sequence[Path]) -> tuple[list[Path], list[AudioError]]:
