@@ -6,9 +6,9 @@ from pathlib import Path
 from asr.errors import AudioError
 
 # What is taken from a folder; a file that is named is read whatever its name is.
-SUFFIXES = (
-    ".wav .flac .mp3 .ogg .oga .opus .aif .aiff .au .caf .w64 .m4a .aac .wma .amr .mp4 .mkv .mov .webm .avi .3gp"
-).split()
+_SOUND = [".wav", ".flac", ".mp3", ".ogg", ".oga", ".opus", ".aif", ".aiff", ".au", ".caf", ".w64", ".m4a", ".aac"]
+_FILM = [".mp4", ".mkv", ".mov", ".webm", ".avi", ".3gp", ".wma", ".amr"]  # and what else ffmpeg is needed for
+SUFFIXES = frozenset([*_SOUND, *_FILM])
 
 
 def find_audio(paths: Sequence[Path]) -> tuple[list[Path], list[AudioError]]:
@@ -31,7 +31,7 @@ def find_audio(paths: Sequence[Path]) -> tuple[list[Path], list[AudioError]]:
         elif found := _recordings(path):
             files.update(dict.fromkeys(found))
         else:
-            errors.append(AudioError(f"{path}: a folder without audio; looked for {', '.join(SUFFIXES)}"))
+            errors.append(AudioError(f"{path}: a folder without audio; looked for {', '.join(sorted(SUFFIXES))}"))
     return list(files), errors
 
 

@@ -1,0 +1,68 @@
+from pathlib import Path
+
+import pytest
+
+from asr.config import dump_yaml, load_config, load_model_settings
+from asr.errors import ConfigError
+
+MINIMAL = "corpus: {train: [a.jsonl.gz], dev: [b.jsonl.gz]}\noutput: out\n"
+ROOT = Path(__file__).parent.parent
+
+
+def write(folder: Path, text: str) -> Path:
+    path = folder / "conf.yaml"
+    path.write_text(text)
+    return path
+
+
+def test_overrides_reach_any_depth(tmp_path: Path):
+    config = load_config(write(tmp_path, MINIMAL), ["train.optimizer.learning_rate=1e-4", "acoustic.cell=gru"])
+    assert config.train.optimizer.learning_rate == 1e-4  # YAML 1.1 would read a string
+    assert config.acoustic.cell == "gru"
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (["train.epoch=3"], "train.epoch: no such setting; there are: .*epochs"),
+        (["train.augment.spec_augment.width=3"], r"train\.augment\.spec_augment\.width: no such setting"),
+        (["train.epochs=many"], r"train\.epochs: .*'many'"),
+        (["acoustic.cell=transformer"], r"acoustic\.cell: .*lstm"),
+        (["train.epochs"], "key.path=value"),
+        (["train=[1"], "not a YAML value"),
+    ],
+)
+def test_a_wrong_setting_is_named_by_its_path(tmp_path: Path, overrides: list[str], message: str):
+    with pytest.raises(ConfigError, match=message):
+        load_config(write(tmp_path, MINIMAL), overrides)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"), [("- 1\n", "key: value"), ("a: [", "not YAML"), ("output: x\n", "corpus")]
+)
+def test_a_wrong_file_is_told(tmp_path: Path, text: str, message: str):
+    with pytest.raises(ConfigError, match=message):
+        load_config(write(tmp_path, text))
+
+
+def test_a_missing_file_is_told(tmp_path: Path):
+    with pytest.raises(ConfigError, match="cannot be read"):
+        load_config(tmp_path / "none.yaml")
+
+
+def test_settings_survive_being_written(tmp_path: Path):
+    config = load_config(write(tmp_path, MINIMAL), ["acoustic.num_layers=5"])
+    (tmp_path / "again.yaml").write_text(dump_yaml(config))
+    assert load_config(tmp_path / "again.yaml") == config
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "conf").glob("*.yaml")), ids=lambda path: path.name)
+def test_the_settings_that_ship_are_valid(path: Path):
+    assert load_config(path).output.name
+
+
+@pytest.mark.parametrize(
+    "path", sorted((ROOT / "asr" / "models").glob("*/config.yaml")), ids=lambda path: path.parent.name
+)
+def test_the_models_that_ship_have_valid_settings(path: Path):
+    assert load_model_settings(path).features.sample_rate == 16000
