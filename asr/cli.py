@@ -20,11 +20,28 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+language_app = typer.Typer(help="Language models: estimate and measure them.", no_args_is_help=True)
+app.add_typer(language_app, name="lm")
 console = Console(stderr=True)
 
 Manifests = Annotated[list[Path], typer.Argument(help="Manifests of lhotse cuts, as `asr prepare` writes them.")]
 ModelName = Annotated[str, typer.Option("--model", "-m", help="A model folder, or a name that `asr models` lists.")]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")]
+DecoderName = Annotated[
+    str | None, typer.Option("--decoder", help="greedy or beam. Default: beam where there is a language model.")
+]
+BeamSize = Annotated[int | None, typer.Option(min=1, help="Prefixes that beam search keeps.")]
+LanguageModel = Annotated[
+    Path | None, typer.Option("--lm", help="A language model, ARPA or binary. Default: the model's own, if any.")
+]
+Hotwords = Annotated[
+    list[str] | None,
+    typer.Option("--hotword", help="A word or phrase to expect, as PHRASE or PHRASE:WEIGHT; repeatable."),
+]
+Nbest = Annotated[int, typer.Option(min=1, help="Readings to show of each recording, with their scores.")]
+Texts = Annotated[list[Path], typer.Argument(help="Text files, a sentence a line; .gz and .xz too.", metavar="TEXT...")]
+Unit = Annotated[str, typer.Option(help="What is predicted: word or char.")]
+Raw = Annotated[bool, typer.Option(help="Take the text as it is: keep case and punctuation.")]
 
 
 def main() -> None:
@@ -46,11 +63,18 @@ def transcribe(
     model: ModelName = "an4",
     format: Annotated[str, typer.Option("--format", "-f", help="txt or json.")] = "txt",  # noqa: A002
     device: Device = "auto",
+    decoder: DecoderName = None,
+    beam_size: BeamSize = None,
+    lm: LanguageModel = None,
+    hotwords: Hotwords = None,
+    nbest: Nbest = 1,
 ) -> None:
     """Write what is said in recordings."""
     from asr.recognize.batch import transcribe_files
+    from asr.recognize.decoding import Decoding
 
-    summary = transcribe_files(paths, model=model, format=format, device=device, console=console)
+    decoding = Decoding(decoder, beam_size, lm, hotwords or (), nbest)
+    summary = transcribe_files(paths, model=model, format=format, device=device, console=console, decoding=decoding)
     raise typer.Exit(1 if summary.failed else 0)
 
 
@@ -79,13 +103,83 @@ def evaluate(
     worst: Annotated[int, typer.Option(min=0, help="Show so many of the worst utterances.")] = 5,
     add_to_card: Annotated[str | None, typer.Option(help="Add the result to the model's card under this name.")] = None,
     device: Device = "auto",
+    decoder: DecoderName = None,
+    beam_size: BeamSize = None,
+    lm: LanguageModel = None,
+    hotwords: Hotwords = None,
 ) -> None:
     """Compare a model's text with the transcripts: word and character error rate."""
+    from asr.recognize.decoding import Decoding
     from asr.train.evaluate import evaluate_model
 
     evaluate_model(
-        manifests, model=model, device=device, console=Console(), json=json, worst=worst, add_to_card=add_to_card
+        manifests,
+        model=model,
+        device=device,
+        console=Console(),
+        json=json,
+        worst=worst,
+        add_to_card=add_to_card,
+        decoding=Decoding(decoder, beam_size, lm, hotwords or ()),
     )
+
+
+@app.command()
+def tune(
+    manifests: Manifests,
+    model: ModelName = "an4",
+    lm: LanguageModel = None,
+    device: Device = "auto",
+) -> None:
+    """Find the language model's weights on development data and save them, and it, in the model's folder."""
+    from asr.train.tune import tune as run
+
+    best = run(manifests, model=model, lm=lm, device=device, console=console)
+    typer.echo(f"alpha {best.weights.alpha:g}, beta {best.weights.beta:g}, beam size {best.weights.beam_size}")
+
+
+@language_app.command("train")
+def train_language_model(
+    texts: Texts,
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help="NAME.arpa, NAME.arpa.gz, or NAME.bin for the binary form.")
+    ],
+    order: Annotated[int, typer.Option(min=1, help="Words in the longest n-grams.")] = 3,
+    prune: Annotated[str, typer.Option(help="Leave out n-grams that occur at most so often, by order: '0 1 1'.")] = "0",
+    unit: Unit = "word",
+    raw: Raw = False,
+    memory: Annotated[float, typer.Option(min=0.01, help="Gigabytes for sorting.")] = 2.0,
+) -> None:
+    """Estimate an n-gram model from text: modified Kneser-Ney, interpolated."""
+    from asr.config import NormalizerSettings
+    from asr.language.build import build_language_model, parse_thresholds
+
+    build_language_model(
+        texts,
+        output,
+        order=order,
+        prune=parse_thresholds(prune),
+        unit=unit,
+        normalizer=None if raw else NormalizerSettings(),
+        memory_bytes=int(memory * 2**30),
+        console=console,
+    )
+
+
+@language_app.command("score")
+def score_text(
+    model: Annotated[Path, typer.Argument(help="A language model, ARPA or binary.", metavar="LM")],
+    texts: Texts,
+    unit: Unit = "word",
+    raw: Raw = False,
+) -> None:
+    """Perplexity of a language model on text."""
+    from asr.config import NormalizerSettings
+    from asr.language.build import measure_language_model
+
+    measured = measure_language_model(texts, model, unit=unit, normalizer=None if raw else NormalizerSettings())
+    for name, value in measured._asdict().items():
+        typer.echo(f"{name}\t{value:g}" if isinstance(value, float) else f"{name}\t{value}")
 
 
 @app.command()

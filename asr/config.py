@@ -121,6 +121,19 @@ class CorpusSettings(Settings):
     licence: str = ""
 
 
+class DecoderSettings(Settings):
+    """Beam search (decode/beam.py); `asr tune` finds alpha, beta and beam_size on development data."""
+
+    beam_size: int = Field(64, ge=1)
+    beam_threshold: float = Field(12.0, gt=0)  # natural log; prefixes this far behind the best are dropped
+    max_tokens: int | None = Field(None, ge=1)  # tokens a frame that may extend a prefix
+    token_threshold: float = Field(9.0, gt=0)  # less probable tokens than e to minus this extend no prefix
+    blank_skip: float = Field(0.9999, gt=0)  # frames whose blank is at least so probable are skipped
+    alpha: float = Field(0.5, ge=0)  # weight of the language model
+    beta: float = 1.0  # added for each word
+    unknown_score: float = -8.0  # added for each word that the language model does not know
+
+
 class ModelSettings(Settings):
     """What a trained model needs to be used again; its folder's `config.yaml`."""
 
@@ -128,6 +141,7 @@ class ModelSettings(Settings):
     normalizer: NormalizerSettings = NormalizerSettings()
     tokenizer: TokenizerSettings = TokenizerSettings()
     acoustic: AcousticSettings = AcousticSettings()
+    decoder: DecoderSettings = DecoderSettings()
 
 
 class Config(ModelSettings):

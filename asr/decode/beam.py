@@ -7,6 +7,7 @@ Knows nothing of audio or networks. Scores are natural logs. A hypothesis' score
 the summed probability of all its alignments, plus what language model and boosting add.
 """
 
+import copy
 import functools
 import math
 import os
@@ -18,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from asr.decode.asking import Asker
-from asr.decode.blend import LanguageModel, Level, build_fusion
+from asr.decode.blend import LanguageModel, Level, build_fusion, reweigh
 from asr.decode.fusion import TOKEN_LEVEL, closing_gains
 from asr.decode.hotwords import read_hotwords
 from asr.decode.layout import LIMITS, new_search
@@ -113,6 +114,13 @@ class BeamDecoder:
         )
         _load_compiled()
 
+    def reweighted(self, *, alpha: float, beta: float, beam_size: int) -> "BeamDecoder":
+        """The same decoder with other weights; cheap, since the vocabulary is not prepared again."""
+        made = copy.copy(self)
+        made.beam_size = beam_size
+        made.fusion = reweigh(self.fusion, alpha, beta)
+        return made
+
     def start(self) -> "BeamState":
         """A search that takes log probabilities as they come."""
         return BeamState(self)
@@ -137,7 +145,7 @@ class BeamDecoder:
 
     def decode_batch(
         self,
-        batch: Sequence[Any],
+        batch: Sequence[Any] | Array,
         lengths: Sequence[int] | None = None,
         *,
         nbest: int = 1,

@@ -8,7 +8,7 @@ from typing import Any, Literal, Protocol, TypeAlias
 import numpy as np
 
 from asr.decode.fusion import NO_MODEL, TOKEN_LEVEL, WORD_LEVEL, Fusion
-from asr.decode.hotwords import PhraseTable, build_phrase_table
+from asr.decode.hotwords import build_phrase_table
 from asr.decode.layout import NONE
 from asr.decode.spelling import Lexicon, Spelling, build_lexicon, spell_tokens
 from asr.errors import ConfigError
@@ -92,9 +92,16 @@ def build_fusion(
         phrase_next=phrases.next_state,
         phrase_gains=phrases.gains,
         phrase_end=phrases.end_gains,
-        bounds=_bounds(phrases, spelling, beta, by_token=by_token, by_word=by_word),
+        bounds=np.ones(len(symbols)),
     )
+    fusion = reweigh(fusion, alpha, beta)
     return fusion, spelling, phrases.start
+
+
+def reweigh(fusion: Fusion, alpha: float, beta: float) -> Fusion:
+    """The same fusion with other weights of the language model."""
+    fusion = fusion._replace(alpha=float(alpha), beta=float(beta))
+    return fusion._replace(bounds=_bounds(fusion))
 
 
 def _is_token_level(ngram: NgramModel | None, level: Level, symbols: Sequence[str]) -> bool:
@@ -146,14 +153,15 @@ def _token_words(ngram: NgramModel, symbols: Sequence[str]) -> Array:
     return numbers
 
 
-def _bounds(phrases: PhraseTable, spelling: Spelling, beta: float, *, by_token: bool, by_word: bool) -> Array:
+def _bounds(fusion: Fusion) -> Array:
     """The largest factor that fusion can put on each token, log probabilities being at most 0."""
-    gains = phrases.gains.max(axis=0).clip(min=0)
-    bonus = max(beta, 0.0)
-    if by_token:
+    gains = fusion.phrase_gains.max(axis=0).clip(min=0)
+    bonus = max(fusion.beta, 0.0)
+    if fusion.level == TOKEN_LEVEL:
         gains = gains + bonus
-    elif by_word:
-        gains = gains + np.where(spelling.starts_word, bonus, 0.0)
+    elif fusion.level == WORD_LEVEL:
+        # An unknown word may bring more than nothing, if that is what was chosen.
+        gains = gains + np.where(fusion.starts_word, max(bonus + max(fusion.unknown_gain, 0.0), 0.0), 0.0)
     bounds: Array = np.exp(np.minimum(gains, math.log(np.finfo(np.float64).max) / 2))
     return bounds
 

@@ -38,19 +38,22 @@ class Counts(NamedTuple):
     bits: int  # a word takes in a key
 
 
-def read_sentences(paths: Iterable[Path | str], unit: Unit = "word") -> Iterator[list[str]]:
+def read_sentences(
+    paths: Iterable[Path | str], unit: Unit = "word", prepare: Callable[[str], str] = str
+) -> Iterator[list[str]]:
     """Sentences of text files, a line each; `.gz` and `.xz` are decompressed, empty lines skipped.
 
     Args:
         paths: UTF-8 text files.
         unit: "char" splits into characters, with `▁` for each space.
+        prepare: Done to each line first.
 
     Raises:
         TextError: If a file cannot be read, or holds `<s>` or `</s>`.
     """
     for path in paths:
         for number, line in enumerate(_read_lines(Path(path)), start=1):
-            words = line.split()
+            words = prepare(line).split()
             if unit == "char":
                 words = list(SPACE.join(words))
             elif START in words or END in words:

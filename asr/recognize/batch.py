@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from asr.errors import AsrError, AudioError
+from asr.recognize.decoding import Decoding
 from asr.recognize.recognizer import load_model
 from asr.recognize.sources import find_audio
 from asr.recognize.writers import WRITERS
@@ -38,6 +39,7 @@ def transcribe_files(
     format: str,  # noqa: A002  the option's name
     device: str,
     console: Console,
+    decoding: Decoding | None = None,
 ) -> Summary:
     """Transcribe files and folders to standard output.
 
@@ -48,7 +50,7 @@ def transcribe_files(
     """
     if format not in WRITERS:
         raise AsrError(f"--format {format}: no such format; there are: {', '.join(WRITERS)}")
-    recognizer = load_model(model, device=device)
+    recognizer = load_model(model, device=device, decoding=decoding)
     files, errors = find_audio(paths)
     summary = Summary(files=len(files) + len(errors))
     for error in errors:

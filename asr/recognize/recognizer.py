@@ -11,10 +11,12 @@ import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
+from asr.decode.beam import BeamDecoder
 from asr.decode.greedy import greedy_decode
 from asr.errors import AsrError, AudioError
+from asr.recognize.decoding import Decoding, build_beam
 from asr.recognize.model_folder import Model, find_model, model_names, read_model
-from asr.recognize.transcript import Transcript
+from asr.recognize.transcript import Alternative, Transcript
 from asr.signal.audio import AudioSource, load_audio
 from asr.signal.features import FeatureExtractor
 
@@ -28,9 +30,13 @@ class Recognizer:
     Args:
         model: The parts, as `read_model` gives them.
         device: Where the network runs; "auto" takes a GPU where there is one.
+        beam: Beam search; None takes the most probable path.
+        nbest: Readings wanted of each recording, by beam search.
     """
 
-    def __init__(self, model: Model, *, device: str = "auto") -> None:
+    def __init__(self, model: Model, *, device: str = "auto", beam: BeamDecoder | None = None, nbest: int = 1) -> None:
+        self.beam = beam
+        self.nbest = nbest
         self.device = torch.device(pick_device(device))
         self.acoustic = model.acoustic.to(self.device).eval()
         self.tokenizer = model.tokenizer
@@ -51,8 +57,7 @@ class Recognizer:
             AudioError: If it cannot be read or holds less than one window of sound.
         """
         waveform = self.load(source)
-        text = self.recognize([waveform])[0]
-        return Transcript(text=text, duration=waveform.numel() / self.sample_rate, source=_name(source))
+        return self._transcript(source, waveform, self.recognize_nbest([waveform])[0])
 
     def transcribe_many(self, sources: Iterable[AudioSource]) -> Iterator[Transcript | AudioError]:
         """Transcribe recordings in their order, several through the network at once.
@@ -90,8 +95,16 @@ class Recognizer:
 
     def recognize(self, waveforms: Sequence[Tensor]) -> list[str]:
         """Texts of waveforms (S,) that go through the network as one batch."""
+        return [readings[0].text for readings in self.recognize_nbest(waveforms)]
+
+    def recognize_nbest(self, waveforms: Sequence[Tensor]) -> list[list[Alternative]]:
+        """The n best readings of waveforms (S,); the most probable path alone, unscored, without beam search."""
         log_probs, lengths = self.log_probs(waveforms)
-        return [self.tokenizer.decode(tokens) for tokens in greedy_decode(log_probs, lengths)]
+        if self.beam is None:
+            paths = greedy_decode(log_probs, lengths)
+            return [[Alternative(self.tokenizer.decode(tokens), float("nan"))] for tokens in paths]
+        found = self.beam.decode_batch(log_probs.float().numpy(), lengths.tolist(), nbest=self.nbest)
+        return [[Alternative(self.tokenizer.decode(one.tokens), one.score) for one in best] for best in found]
 
     @torch.inference_mode()
     def log_probs(self, waveforms: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
@@ -103,21 +116,40 @@ class Recognizer:
 
     def _flush(self, waiting: list[tuple[AudioSource, Tensor | AudioError]]) -> Iterator[Transcript | AudioError]:
         waveforms = [waveform for _, waveform in waiting if isinstance(waveform, Tensor)]
-        texts = iter(self.recognize(waveforms) if waveforms else [])
+        readings = iter(self.recognize_nbest(waveforms) if waveforms else [])
         for source, waveform in waiting:
             if isinstance(waveform, AudioError):
                 yield waveform
             else:
-                yield Transcript(text=next(texts), duration=waveform.numel() / self.sample_rate, source=_name(source))
+                yield self._transcript(source, waveform, next(readings))
+
+    def _transcript(self, source: AudioSource, waveform: Tensor, readings: list[Alternative]) -> Transcript:
+        return Transcript(
+            text=readings[0].text,
+            duration=waveform.numel() / self.sample_rate,
+            source=_name(source),
+            alternatives=tuple(readings) if self.nbest > 1 else (),
+        )
 
 
-def load_model(name: str | Path = DEFAULT_MODEL, *, device: str = "auto") -> Recognizer:
+def load_model(
+    name: str | Path = DEFAULT_MODEL, *, device: str = "auto", decoding: Decoding | None = None
+) -> Recognizer:
     """Load a model folder, or a model that comes with the package by its name. Runs no code from it.
+
+    Args:
+        name: The folder or name.
+        device: Where the network runs.
+        decoding: How text is found; None: by the folder's language model if it holds one.
 
     Raises:
         ModelError: If there is no such model or it is broken.
+        ConfigError: If the choices for decoding contradict one another.
     """
-    return Recognizer(read_model(name), device=device)
+    decoding = decoding or Decoding()
+    model = read_model(name)
+    beam = build_beam(find_model(name), model.tokenizer.symbols, model.settings.decoder, decoding)
+    return Recognizer(model, device=device, beam=beam, nbest=decoding.nbest)
 
 
 def list_models() -> dict[str, Path]:

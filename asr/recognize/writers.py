@@ -9,8 +9,14 @@ Writer = Callable[[Transcript, bool], str]
 
 
 def write_txt(transcript: Transcript, named: bool = False) -> str:
-    """A line: the text, after the file's name and a tab where there are several files."""
-    return f"{transcript.source}\t{transcript.text}\n" if named else f"{transcript.text}\n"
+    """A line: the text, after the file's name and a tab where there are several files.
+
+    With alternatives a line each, the score before the text.
+    """
+    name = f"{transcript.source}\t" if named else ""
+    if transcript.alternatives:
+        return "".join(f"{name}{one.score:.3f}\t{one.text}\n" for one in transcript.alternatives)
+    return f"{name}{transcript.text}\n"
 
 
 def write_json(transcript: Transcript, named: bool = False) -> str:

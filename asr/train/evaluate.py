@@ -9,6 +9,7 @@ from lhotse import CutSet
 from rich.console import Console
 from torch import Tensor
 
+from asr.recognize.decoding import Decoding
 from asr.recognize.model_folder import find_model
 from asr.recognize.recognizer import Recognizer, load_model
 from asr.score.report import print_report, to_json, write_json
@@ -44,7 +45,7 @@ def evaluate(recognizer: Recognizer, cuts: CutSet) -> Evaluation:
     started = time.perf_counter()
     hypotheses = []
     for first in range(0, len(chosen), BATCH):
-        hypotheses += recognizer.recognize(_waveforms(chosen[first : first + BATCH], recognizer.sample_rate))
+        hypotheses += recognizer.recognize(read_waveforms(chosen[first : first + BATCH], recognizer.sample_rate))
     elapsed = time.perf_counter() - started
     references = [normalize(cut.supervisions[0].text, recognizer.settings.normalizer) for cut in chosen]
     return Evaluation(
@@ -65,9 +66,10 @@ def evaluate_model(
     json: Path | None,
     worst: int,
     add_to_card: str | None,
+    decoding: Decoding | None = None,
 ) -> None:
     """`asr evaluate`: print a table, and write what was asked for."""
-    evaluation = evaluate(load_model(model, device=device), load_cuts(manifests))
+    evaluation = evaluate(load_model(model, device=device, decoding=decoding), load_cuts(manifests))
     print_report(evaluation, console, worst=worst)
     if json is not None:
         write_json(json, to_json(evaluation))
@@ -75,5 +77,6 @@ def evaluate_model(
         add_result(find_model(model), add_to_card, evaluation.rates)
 
 
-def _waveforms(cuts: Sequence[object], sample_rate: int) -> list[Tensor]:
+def read_waveforms(cuts: Sequence[object], sample_rate: int) -> list[Tensor]:
+    """Waveforms (S,) of cuts."""
     return [read_waveform(cut, sample_rate) for cut in cuts]

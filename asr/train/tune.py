@@ -1,0 +1,85 @@
+"""`asr tune`: a language model's weights, from development data into the model's settings."""
+
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from rich.console import Console
+
+from asr.config import dump_yaml
+from asr.decode.beam import BeamDecoder
+from asr.decode.tuning import Trial, Weights, search_weights
+from asr.errors import ModelError
+from asr.language.binary import write_binary
+from asr.language.ngram import load_ngram
+from asr.recognize.decoding import LANGUAGE_MODELS, find_language_model
+from asr.recognize.model_folder import SETTINGS, find_model
+from asr.recognize.recognizer import Recognizer, load_model
+from asr.score.wer import score_utterances
+from asr.text.normalize import normalize
+from asr.train.corpus import load_cuts
+from asr.train.evaluate import BATCH, read_waveforms
+
+logger = logging.getLogger(__name__)
+
+# Characters decide between weights that make as many word errors.
+_CHARACTER_SHARE = 0.01
+
+
+def tune(manifests: Sequence[Path], *, model: str, lm: Path | None, device: str, console: Console) -> Trial:
+    """Find alpha, beta and beam size, and save them in the model's folder, with the language model.
+
+    The network runs once; its log probabilities are kept and decoded again for each trial.
+
+    Args:
+        manifests: Development data; never a test set.
+        model: A model folder or name.
+        lm: A language model; None: the one in the folder.
+        device: Where the network runs.
+        console: Told of progress.
+
+    Raises:
+        ModelError: If there is no language model.
+    """
+    folder = find_model(model)
+    path = lm or find_language_model(folder)
+    if path is None:
+        raise ModelError(f"{folder}: holds no language model ({', '.join(LANGUAGE_MODELS)}); give one with --lm")
+    recognizer = load_model(folder, device=device)
+    language_model = load_ngram(path)
+    settings = recognizer.settings.decoder
+    decoder = BeamDecoder(recognizer.tokenizer.symbols, language_model=language_model, **settings.model_dump())
+    references, log_probs = collect_log_probs(recognizer, manifests)
+    console.print(f"{len(references)} utterances, {sum(map(len, log_probs))} frames")
+
+    def measure(weights: Weights) -> float:
+        found = decoder.reweighted(**weights._asdict()).decode_batch(log_probs)
+        texts = [recognizer.tokenizer.decode(best[0].tokens) for best in found]
+        rates = score_utterances(references, texts, resamples=1)
+        return 100 * (rates.wer + _CHARACTER_SHARE * rates.cer)
+
+    def report(trial: Trial) -> None:
+        alpha, beta, beam_size = trial.weights
+        console.print(
+            f"alpha {alpha:.2f}  beta {beta:.2f}  beam {beam_size}: {trial.errors:.2f} % errors", highlight=False
+        )
+
+    best = search_weights(measure, Weights(settings.alpha, settings.beta, settings.beam_size), report=report)
+    chosen = settings.model_copy(update=best.weights._asdict())
+    (folder / SETTINGS).write_text(
+        dump_yaml(recognizer.settings.model_copy(update={"decoder": chosen})), encoding="utf-8"
+    )
+    if lm is not None:
+        write_binary(language_model, folder / LANGUAGE_MODELS[0])
+    return best
+
+
+def collect_log_probs(recognizer: Recognizer, manifests: Sequence[Path]) -> tuple[list[str], list[np.ndarray]]:
+    """Normalised references, and what the network says of each utterance: (T', V) natural logs."""
+    cuts = sorted(load_cuts(manifests), key=lambda cut: cut.duration)
+    found: list[np.ndarray] = []
+    for first in range(0, len(cuts), BATCH):
+        log_probs, lengths = recognizer.log_probs(read_waveforms(cuts[first : first + BATCH], recognizer.sample_rate))
+        found += [one[:length].float().numpy() for one, length in zip(log_probs, lengths.tolist(), strict=True)]
+    return [normalize(cut.supervisions[0].text, recognizer.settings.normalizer) for cut in cuts], found
