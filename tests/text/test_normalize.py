@@ -80,7 +80,7 @@ def test_numbers_are_spelled_out_in_other_languages(language, text, expected):
 
 
 def test_an_unknown_language_is_refused_by_name():
-    with pytest.raises(ConfigError, match="tlh.*there are:.* en,"):
+    with pytest.raises(ConfigError, match=r"tlh.*there are:.* en,"):
         normalize("no number", NormalizerSettings(spell_out_numbers="tlh"))
 
 

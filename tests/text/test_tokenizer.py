@@ -116,20 +116,20 @@ def test_a_broken_subword_model_is_named(tmp_path):
     tokenizer = build_tokenizer(TEXTS, SUBWORD)
     tokenizer.save(tmp_path)
     (tmp_path / "tokens.txt").write_text("<blank>\nother\n")
-    with pytest.raises(ModelError, match="not those of tokens.txt"):
+    with pytest.raises(ModelError, match=r"not those of tokens\.txt"):
         load_tokenizer(tmp_path, SUBWORD)
     for content in (b"garbage", b""):
         (tmp_path / "subword.model").write_bytes(content)
         with pytest.raises(ModelError, match="expected a SentencePiece model"):
             load_tokenizer(tmp_path, SUBWORD)
     (tmp_path / "subword.model").unlink()
-    with pytest.raises(ModelError, match="subword.model"):
+    with pytest.raises(ModelError, match=r"subword\.model"):
         load_tokenizer(tmp_path, SUBWORD)
 
 
 def test_too_few_units_for_the_alphabet_are_refused():
     pytest.importorskip("sentencepiece")
-    with pytest.raises(ConfigError, match="tokenizer.vocab_size=5"):
+    with pytest.raises(ConfigError, match=r"tokenizer\.vocab_size=5"):
         build_tokenizer(TEXTS, TokenizerSettings(kind="subword", vocab_size=5))
 
 
