@@ -3,7 +3,6 @@
 import json
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -118,13 +117,11 @@ def test_the_samples_that_ship_are_understood():
     assert "times real time" in told.stderr
 
 
-def test_help_answers_within_a_second():
-    started = time.monotonic()
+def test_help_names_the_commands():
     told = run("--help")
     assert told.returncode == 0
-    assert "transcribe" in told.stdout
-    # Three times the promise: a busy machine may be slow, but an import of torch takes longer still.
-    assert time.monotonic() - started < 3
+    for command in ("transcribe", "train", "evaluate", "prepare", "doctor", "models"):
+        assert command in told.stdout
 
 
 @pytest.mark.parametrize(
@@ -171,7 +168,7 @@ def test_recordings_of_test_speakers_give_the_evaluated_text(corpora: Path, tmp_
     from asr.train.evaluate import evaluate
 
     recognizer = asr.load_model()
-    cuts = CutSet([cut for cut in CutSet.from_file(tmp_path / "test.jsonl.gz")][:8])
+    cuts = CutSet(list(CutSet.from_file(tmp_path / "test.jsonl.gz"))[:8])
     evaluated = evaluate(recognizer, cuts)
     files = {cut.id: cut.recording.sources[0].source for cut in cuts}
     texts = {name: recognizer.transcribe(path).text for name, path in files.items()}
