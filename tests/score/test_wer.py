@@ -1,4 +1,4 @@
-from functools import lru_cache
+from functools import cache
 
 import numpy as np
 import pytest
@@ -11,7 +11,7 @@ from asr.score.wer import Edits, compare, count_edits, score_utterances
 def distance(first, second) -> int:
     """Levenshtein's distance by its recursive definition."""
 
-    @lru_cache(maxsize=None)
+    @cache
     def of(i: int, j: int) -> int:
         if i == 0 or j == 0:
             return i + j
@@ -92,7 +92,7 @@ def test_a_perfect_result_has_no_width():
 
 
 def test_a_paired_comparison_sees_what_two_intervals_do_not():
-    words = "a b c d e f g h".split()
+    words = list("abcdefgh")
     errors = np.random.default_rng(0).integers(1, 9, 100)
     references = [" ".join(words)] * 100
     first, second = ([" ".join(["x"] * n + words[n:]) for n in counts] for counts in (errors, errors - errors % 2))

@@ -151,7 +151,7 @@ def test_a_malformed_kaldi_folder_is_named_with_the_line(tmp_path, files, reason
 
 
 def test_what_is_no_corpus_is_refused(tmp_path):
-    with pytest.raises(CorpusError, match="expected `text` and `wav.scp`"):
+    with pytest.raises(CorpusError, match=r"expected `text` and `wav\.scp`"):
         prepare_kaldi(tmp_path, tmp_path / "out")
     with pytest.raises(CorpusError, match="no such folder"):
         prepare_kaldi(tmp_path / "none", tmp_path / "out")
