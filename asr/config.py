@@ -103,7 +103,7 @@ class TrainSettings(Settings):
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     seed: int = 1
     average: int = Field(5, ge=1)  # best checkpoints whose weights are averaged
-    patience: int | None = Field(None, ge=1)  # epochs without a better dev WER, or loss at the same WER, before training stops
+    patience: int | None = Field(None, ge=1)  # epochs without a better dev result (WER, then loss) before it stops
     max_bad_steps: int = Field(10, ge=1)  # non-finite gradients in a row before training stops
     checkpoint_minutes: float = Field(2.0, ge=0)  # between checkpoints within an epoch; 0: after every step
     num_workers: int = Field(1, ge=0)  # processes that read audio

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from rich.console import Console
 from rich.markup import escape
+from rich.progress import MofNCompleteColumn, Progress
 
 from asr.errors import AsrError, AudioError
 from asr.recognize.decoding import Decoding
@@ -56,16 +57,23 @@ def transcribe_files(
     for error in errors:
         _report(error, summary, console)
     started = time.perf_counter()
-    for result in recognizer.transcribe_many(files):
-        if isinstance(result, AudioError):
-            _report(result, summary, console)
-            continue
-        summary.seconds += result.duration
-        sys.stdout.write(WRITERS[format](result, summary.files > 1))
-        sys.stdout.flush()
+    with _progress(console) as progress:
+        for result in progress.track(recognizer.transcribe_many(files), total=len(files), description="transcribing"):
+            if isinstance(result, AudioError):
+                _report(result, summary, console)
+                continue
+            summary.seconds += result.duration
+            sys.stdout.write(WRITERS[format](result, summary.files > 1))
+            sys.stdout.flush()
     summary.elapsed = time.perf_counter() - started
     console.print(str(summary), style="dim", highlight=False)
     return summary
+
+
+def _progress(console: Console) -> Progress:
+    """A bar on standard error; none where the texts themselves appear on the terminal and show the progress."""
+    columns = [*Progress.get_default_columns(), MofNCompleteColumn()]
+    return Progress(*columns, console=console, transient=True, disable=sys.stdout.isatty() or not console.is_terminal)
 
 
 def _report(error: AudioError, summary: Summary, console: Console) -> None:

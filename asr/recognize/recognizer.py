@@ -21,7 +21,7 @@ from asr.signal.audio import AudioSource, load_audio
 from asr.signal.features import FeatureExtractor
 
 DEFAULT_MODEL = "an4"
-BATCH_SECONDS = 60.0  # of speech that go through the network together
+BATCH_SECONDS = 60.0  # of speech, padding included, that go through the network together
 
 
 class Recognizer:
@@ -65,18 +65,19 @@ class Recognizer:
         A recording that cannot be read comes out as its error; the others go on.
         """
         waiting: list[tuple[AudioSource, Tensor | AudioError]] = []
-        seconds = 0.0
+        count, longest = 0, 0
         for source in sources:
             try:
                 waveform = self.load(source)
             except AudioError as error:
                 waiting.append((source, error))
                 continue
-            waiting.append((source, waveform))
-            seconds += waveform.numel() / self.sample_rate
-            if seconds >= BATCH_SECONDS:
+            # Short files are padded to the longest beside them: a long one must not wait with many.
+            if (count + 1) * max(longest, waveform.numel()) > BATCH_SECONDS * self.sample_rate:
                 yield from self._flush(waiting)
-                waiting, seconds = [], 0.0
+                waiting, count, longest = [], 0, 0
+            waiting.append((source, waveform))
+            count, longest = count + 1, max(longest, waveform.numel())
         yield from self._flush(waiting)
 
     def load(self, source: AudioSource) -> Tensor:

@@ -153,10 +153,16 @@ def load_tokenizer(folder: Path, settings: TokenizerSettings) -> Tokenizer:
     """
     symbols = _read_symbols(folder / TOKENS_FILE)
     if settings.kind == "char":
+        for number, symbol in enumerate(symbols[1:], start=2):
+            if len(symbol) != 1:
+                raise ModelError(f"{folder / TOKENS_FILE}:{number}: expected one character, found {symbol!r}")
         return CharTokenizer(symbols)
     path = folder / SUBWORD_FILE
     try:
-        tokenizer = SubwordTokenizer(path.read_bytes())
+        model = path.read_bytes()
+        if not model:  # SentencePiece takes it for a model without units
+            raise RuntimeError("the file is empty")
+        tokenizer = SubwordTokenizer(model)
     except (OSError, RuntimeError) as error:
         raise ModelError(f"{path}: expected a SentencePiece model: {error}") from None
     if tokenizer.symbols != symbols:

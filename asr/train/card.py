@@ -76,6 +76,7 @@ def add_result(folder: Path, name: str, rates: ErrorRates) -> None:
     row = (
         f"| {name} | {rates.utterances} | {rates.words} | {rates.wer:.2%} | {low:.2%} to {high:.2%} | {rates.cer:.2%} |"
     )
-    rows, _, rest = after.partition("\n\n")
-    kept = [line for line in rows.splitlines() if line and not line.startswith(f"| {name} |")]
-    card.write_text(f"{before}{table}" + "\n".join([*kept, row]) + f"\n\n{rest.lstrip()}", encoding="utf-8")
+    lines = after.splitlines()
+    kept = [line for line in lines if line.startswith("|") and not line.startswith(f"| {name} |")]
+    rest = [line for line in lines if not line.startswith("|")]
+    card.write_text(before + table + "\n".join([*kept, row, *rest]) + "\n", encoding="utf-8")

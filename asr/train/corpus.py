@@ -23,7 +23,7 @@ OWN_CORPORA = {
     "an4": "CMU AN4: spelled words, digits and commands; train, test, and a dev part of held-out speakers",
     "kaldi": "Kaldi folders: `text` and `wav.scp`, in the folder itself or in folders within it",
 }
-AN4_SUFFIXES = (".wav", ".flac", ".sph")
+AN4_SUFFIXES = (".wav", ".flac")
 # AN4 has no development set. Every 14th training speaker by name makes one: six of 74, of both
 # sexes in the proportion of the whole, since names begin with f or m.
 AN4_DEV_EVERY = 14
@@ -78,7 +78,7 @@ def load_cuts(paths: Sequence[Path]) -> CutSet:
 
 
 def prepare_an4(source: Path, output: Path) -> dict[str, CutSet]:
-    """Prepare AN4 as in the repository cmusphinx/an4: `etc/` and `wav/`, of WAV, FLAC or SPHERE files.
+    """Prepare AN4 as in the repository cmusphinx/an4: `etc/` and `wav/`, of WAV or FLAC files.
 
     The parts are `train`, `dev` and `test`; `dev` is every 14th training speaker by name.
 
@@ -204,6 +204,8 @@ def _kaldi_recording(folder: Path, name: str, number: int, value: str) -> Record
 
 
 def _recording(name: str, path: Path, where: str) -> Recording:
+    if path.suffix == ".sph":  # libsndfile reads it, but lhotse calls the program sph2pipe, which nobody has
+        raise CorpusError(f"{where}: {path} is a SPHERE file; convert it to FLAC or WAV")
     try:
         info = soundfile.info(str(path))
     except soundfile.SoundFileError as error:

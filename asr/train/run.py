@@ -225,7 +225,7 @@ def _seconds(cuts: CutSet) -> float:
 
 def _quieten() -> None:
     """Libraries count devices aloud and advise on programming; a user of the command needs neither."""
-    logging.getLogger("lightning").setLevel(logging.ERROR)
+    logging.getLogger("lightning.fabric").setLevel(logging.ERROR)
     warnings.filterwarnings("ignore", module="lightning")
     warnings.filterwarnings("ignore", module="lhotse")
 

@@ -1,0 +1,103 @@
+"""The recogniser around an untrained network: what it says is noise, but how it says it must be right."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+from safetensors.torch import load_file, save_file
+
+from asr.config import AcousticSettings, ModelSettings
+from asr.errors import AudioError, ModelError
+from asr.recognize import recognizer as module
+from asr.recognize.model_folder import Model, build_acoustic, read_model, save_model
+from asr.recognize.recognizer import Recognizer
+from asr.text.tokenizer import CharTokenizer
+
+RATE = 16000
+
+
+def make_model() -> Model:
+    torch.manual_seed(0)
+    settings = ModelSettings(acoustic=AcousticSettings(num_layers=1, hidden_size=16, conv_channels=4))
+    tokenizer = CharTokenizer(["<blank>", " ", "a", "b"])
+    acoustic = build_acoustic(settings, tokenizer.vocab_size)
+    with torch.no_grad():
+        acoustic.head.weight *= 30  # so that it says something
+    return Model(acoustic.eval(), tokenizer, settings)
+
+
+def noise(seconds: float, seed: int) -> np.ndarray:
+    return (0.1 * np.random.default_rng(seed).standard_normal(int(seconds * RATE))).astype(np.float32)
+
+
+def test_many_recordings_give_what_each_gives_alone_in_order_and_errors_stay_in_place(tmp_path: Path):
+    recognizer = Recognizer(make_model())
+    sources = [(noise(seconds, seed), RATE) for seed, seconds in enumerate([0.5, 3.0, 1.2, 0.03])]
+    mixed = [sources[0], tmp_path / "missing.wav", *sources[1:], (np.zeros(1, np.float32), RATE)]
+    results = list(recognizer.transcribe_many(mixed))
+    assert isinstance(results[1], AudioError)
+    assert isinstance(results[-1], AudioError)
+    good = [result for result in results if not isinstance(result, AudioError)]
+    assert [one.text for one in good] == [recognizer.transcribe(source).text for source in sources]
+    assert any(one.text for one in good)
+
+
+def test_a_long_recording_does_not_make_short_ones_as_long(monkeypatch: pytest.MonkeyPatch):
+    recognizer = Recognizer(make_model())
+    shapes = []
+    forward = recognizer.acoustic.forward
+    monkeypatch.setattr(recognizer.acoustic, "forward", lambda x, n: shapes.append(x.shape) or forward(x, n))
+    monkeypatch.setattr(module, "BATCH_SECONDS", 4.0)
+    list(recognizer.transcribe_many([(noise(seconds, 0), RATE) for seconds in (1, 1, 1, 10, 1)]))
+    assert [(shape[0], shape[1] // 100) for shape in shapes] == [(3, 0), (1, 9), (1, 0)]
+
+
+def test_a_model_folder_gives_the_model_back(tmp_path: Path):
+    model = make_model()
+    save_model(model, tmp_path)
+    again = read_model(tmp_path)
+    assert again.settings == model.settings
+    assert again.tokenizer.symbols == model.tokenizer.symbols
+    for name, value in again.acoustic.state_dict().items():
+        torch.testing.assert_close(value, model.acoustic.state_dict()[name], atol=1e-3, rtol=1e-3)
+
+
+def test_a_file_object_and_a_path_give_the_same(tmp_path: Path):
+    recognizer = Recognizer(make_model())
+    soundfile.write(tmp_path / "a.wav", noise(1.0, 0), RATE)
+    with (tmp_path / "a.wav").open("rb") as file:
+        assert recognizer.transcribe(file) == recognizer.transcribe(str(tmp_path / "a.wav"))
+
+
+def cut_weights(folder: Path) -> None:
+    weights = load_file(folder / "model.safetensors")
+    weights.pop("head.bias")
+    save_file(weights, folder / "model.safetensors")
+
+
+def spoil_weights(folder: Path) -> None:
+    weights = load_file(folder / "model.safetensors")
+    weights["head.bias"][0] = torch.nan
+    save_file(weights, folder / "model.safetensors")
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (lambda folder: (folder / "config.yaml").unlink(), "no such model"),
+        (lambda folder: (folder / "config.yaml").write_text("cell: x"), "cell: no such setting"),
+        (lambda folder: (folder / "tokens.txt").unlink(), "tokens.txt"),
+        (lambda folder: (folder / "tokens.txt").write_text("<blank>\na\n"), "does not fit"),
+        (lambda folder: (folder / "model.safetensors").unlink(), "cannot be read"),
+        (lambda folder: (folder / "model.safetensors").write_bytes(b"x" * 100), "cannot be read"),
+        (cut_weights, "head.bias"),
+        (spoil_weights, "not finite"),
+    ],
+)
+def test_a_broken_model_folder_is_told(tmp_path: Path, damage, message: str):
+    save_model(make_model(), tmp_path)
+    damage(tmp_path)
+    with pytest.raises(ModelError, match=message):
+        read_model(tmp_path)

@@ -1,0 +1,19 @@
+from pathlib import Path
+
+from asr.score.wer import score_utterances
+from asr.train.card import _TABLE, CARD, add_result
+
+
+def test_results_are_added_and_replaced_by_name(tmp_path: Path):
+    card = tmp_path / CARD
+    card.write_text(f"before\n\n{_TABLE}\n## Limits\n\nafter\n")
+    bad, good = score_utterances(["a b"], ["a"]), score_utterances(["a b"], ["a b"])
+    add_result(tmp_path, "test", bad)
+    add_result(tmp_path, "other", good)
+    add_result(tmp_path, "test", good)
+    text = card.read_text()
+    assert text.startswith("before\n\n" + _TABLE)
+    assert text.endswith("\n\n## Limits\n\nafter\n")
+    rows = [line for line in text.splitlines() if line.startswith(("| test", "| other"))]
+    assert len(rows) == 2
+    assert all("| 0.00% |" in row for row in rows)

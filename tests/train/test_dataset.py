@@ -1,0 +1,85 @@
+"""Batches: what is drawn depends on seed, epoch and utterance only, and can be taken up anywhere."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from asr.config import AugmentSettings, FeatureSettings, NormalizerSettings, TokenizerSettings
+from asr.signal.features import FeatureExtractor
+from asr.text.tokenizer import build_tokenizer
+from asr.train.corpus import load_cuts
+from asr.train.dataset import Batch, SpeechDataset, SpeechLoader, measure_features
+
+
+@pytest.fixture
+def cuts(tone_manifests: Path):
+    return load_cuts([tone_manifests / "train.jsonl.gz"])
+
+
+def make_loader(cuts, *, views: int = 1, augment: bool = True, num_workers: int = 0, **place: int) -> SpeechLoader:
+    tokenizer = build_tokenizer([cut.supervisions[0].text for cut in cuts], TokenizerSettings())
+    dataset = SpeechDataset(
+        FeatureExtractor(FeatureSettings()),
+        tokenizer,
+        NormalizerSettings(),
+        augment=AugmentSettings() if augment else None,
+        views=views,
+        seed=3,
+    )
+    return SpeechLoader(cuts, dataset, batch_seconds=8.0, shuffle=augment, num_workers=num_workers, **place)
+
+
+def assert_equal(first: list[Batch], second: list[Batch]) -> None:
+    assert [batch.utterances for batch in first] == [batch.utterances for batch in second]
+    for ours, theirs in zip(first, second, strict=True):
+        assert torch.equal(ours.features, theirs.features)
+        assert torch.equal(ours.tokens, theirs.tokens)
+
+
+def test_an_epoch_holds_every_utterance_once_in_batches_of_limited_length(cuts):
+    batches = list(make_loader(cuts).batches())
+    names = [name for batch in batches for name in batch.utterances]
+    assert sorted(names) == sorted(cut.id for cut in cuts)
+    assert all(batch.seconds <= 8.0 for batch in batches)
+    assert len(batches) > 3
+
+
+def test_workers_and_skipped_batches_change_nothing(cuts):
+    whole = list(make_loader(cuts).batches(2))
+    assert_equal(whole, list(make_loader(cuts, num_workers=1).batches(2)))
+    assert_equal(whole[2:], list(make_loader(cuts).batches(2, skip=2)))
+    other = list(make_loader(cuts).batches(3))
+    assert [batch.utterances for batch in whole] != [batch.utterances for batch in other]
+
+
+def test_each_process_gets_its_share(cuts):
+    shares = [list(make_loader(cuts, rank=rank, world_size=2).batches()) for rank in range(2)]
+    assert len(shares[0]) == len(shares[1])
+    names = [{name for batch in share for name in batch.utterances} for share in shares]
+    assert names[0] | names[1] == {cut.id for cut in cuts}
+
+
+def test_two_views_share_the_sound_and_differ_in_their_masks(cuts):
+    batch = next(make_loader(cuts, views=2).batches())
+    count = len(batch.utterances)
+    first, second = batch.features.chunk(2)
+    assert first.shape[0] == count
+    assert torch.equal(batch.lengths[:count], batch.lengths[count:])
+    assert torch.equal(batch.tokens[:count], batch.tokens[count:])
+    assert not torch.equal(first, second)
+    unmasked = (first != 0) & (second != 0)
+    assert torch.equal(first[unmasked], second[unmasked])
+
+
+def test_development_speech_is_as_it_is(cuts):
+    loaders = [make_loader(cuts, augment=False) for _ in range(2)]
+    assert_equal(list(loaders[0].batches(0)), list(loaders[1].batches(5)))
+
+
+def test_the_statistics_are_those_of_all_frames(cuts):
+    extractor = FeatureExtractor(FeatureSettings())
+    mean, deviation = measure_features(cuts, extractor)
+    frames = torch.cat([extractor.log_mel(torch.from_numpy(cut.load_audio()[0])) for cut in cuts])
+    torch.testing.assert_close(mean, frames.mean(0), atol=1e-3, rtol=1e-4)
+    torch.testing.assert_close(deviation, frames.std(0), atol=1e-3, rtol=1e-3)

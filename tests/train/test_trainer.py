@@ -1,0 +1,55 @@
+"""The parts of the loop, each against its definition; whole runs are in test_run.py."""
+
+import math
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+from asr.config import OptimizerSettings
+from asr.errors import TrainingError
+from asr.train.checkpoint import CheckpointFolder, save_atomically
+from asr.train.trainer import gradient_norms, learning_rate
+
+
+def test_the_learning_rate_rises_then_falls_by_half_a_cosine():
+    settings = OptimizerSettings(learning_rate=2.0, warmup_fraction=0.2)
+    assert learning_rate(0.0, settings) > 0
+    assert learning_rate(0.1, settings) == pytest.approx(1.0)
+    assert learning_rate(0.2, settings) == pytest.approx(2.0)
+    assert learning_rate(0.6, settings) == pytest.approx(1.0)  # half way down
+    assert learning_rate(0.4, settings) == pytest.approx(1 + math.sqrt(0.5))  # cos 45 degrees
+    assert learning_rate(1.0, settings) == pytest.approx(0.0)
+
+
+def test_gradient_norms_are_by_layer():
+    model = nn.Sequential(nn.Linear(2, 1), nn.Tanh(), nn.Linear(1, 1))
+    for parameter in model.parameters():
+        parameter.grad = torch.full_like(parameter, 2.0)
+    assert gradient_norms(model) == {"0": pytest.approx(math.sqrt(3 * 4)), "2": pytest.approx(math.sqrt(2 * 4))}
+
+
+def test_averaging_is_the_mean_of_the_epochs_asked_for(tmp_path: Path):
+    folder = CheckpointFolder(tmp_path)
+    for epoch, value in enumerate([1.0, 2.0, 6.0]):
+        folder.save_epoch(epoch, {"w": torch.full((2,), value)})
+    assert folder.average_epochs([1, 2])["w"].tolist() == [4.0, 4.0]
+    folder.keep_epochs([0, 2])
+    assert sorted(path.name for path in folder.path.iterdir()) == ["epoch-000.pt", "epoch-002.pt"]
+
+
+def test_a_write_that_fails_leaves_the_old_checkpoint(tmp_path: Path):
+    path = tmp_path / "last.pt"
+    save_atomically({"step": 1}, path)
+    with pytest.raises(Exception, match="pickle"):
+        save_atomically({"step": lambda: 2}, path)  # breaks off in the middle of writing
+    assert torch.load(path, weights_only=True) == {"step": 1}
+
+
+def test_a_broken_checkpoint_is_told(tmp_path: Path):
+    folder = CheckpointFolder(tmp_path)
+    folder.path.mkdir()
+    folder.last.write_bytes(b"not a checkpoint")
+    with pytest.raises(TrainingError, match=r"last\.pt: not a checkpoint"):
+        folder.load_last()
