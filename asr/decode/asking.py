@@ -83,7 +83,7 @@ class Asker:
             node["word_gain"] = -math.inf
             return
         score, state = self._ask(int(node["state"]), self._word(search, node_id))
-        node["word_gain"] = fusion.alpha * score + fusion.beta
+        node["word_gain"] = fusion.alpha * score + fusion.beta - fusion.advance[node["spelled"]]
         node["state_after"] = self._number(state)
 
     def _word(self, search: Search, node_id: int) -> str:

@@ -20,7 +20,7 @@ import numpy as np
 
 from asr.decode.asking import Asker
 from asr.decode.blend import LanguageModel, Level, build_fusion, reweigh
-from asr.decode.fusion import TOKEN_LEVEL, closing_gains
+from asr.decode.fusion import TOKEN_LEVEL, read_scores
 from asr.decode.hotwords import read_hotwords
 from asr.decode.layout import LIMITS, new_search
 from asr.decode.search import DEAD, DONE, FULL, NOT_NORMALIZED, WANTED, advance, plant
@@ -216,20 +216,16 @@ class BeamState:
 
     def best(self, nbest: int = 1) -> list[Hypothesis]:
         """The best hypotheses of what has been fed, as if more were to come: an open last word is not scored yet."""
-        masses = self._masses()
-        zeros = np.zeros(len(masses))
-        return self._hypotheses(masses, zeros, zeros, nbest)
+        return self._hypotheses(self._scores(closed=False), nbest)
 
     def finish(self, nbest: int = 1) -> list[Hypothesis]:
         """The best hypotheses of the whole utterance: last words end, unfinished phrases give their credit back."""
         self._finished = True
-        fusion, nodes = self.decoder.fusion, self._nodes()
-        boosts = fusion.phrase_end[nodes["phrase"]]
-        gains = self._closing_gains()
-        if np.isneginf(gains).all():
+        scores = self._scores(closed=True)
+        if np.isneginf(scores[:, 3]).all():
             # The utterance broke off within a word: better that than nothing.
-            gains = np.zeros(len(gains))
-        return self._hypotheses(self._masses(), gains, boosts, nbest)
+            scores[:, 3] = 0.0
+        return self._hypotheses(scores, nbest)
 
     def settle(self) -> tuple[list[int], list[int]]:
         """Hand over, once, the tokens and frames that no later frame can change; later results go without them."""
@@ -295,48 +291,39 @@ class BeamState:
         model = self.decoder.language_model
         return model.start() if isinstance(model, NgramModel) else 0
 
-    def _entries(self) -> Array:
-        progress = self._search.progress[0]
-        entries: Array = self._search.entries[int(progress["side"]), : int(progress["num_entries"])]
-        return entries
-
-    def _nodes(self) -> Array:
-        nodes: Array = self._search.nodes[self._entries()["node"]]
-        return nodes
-
-    def _masses(self) -> Array:
-        entries = self._entries()
-        with np.errstate(divide="ignore"):
-            scores: Array = np.log(entries["blank_mass"] + entries["label_mass"])
-        return scores + self._search.progress["log_scale"][0]
-
-    def _closing_gains(self) -> Array:
+    def _scores(self, *, closed: bool) -> Array:
+        """See `read_scores`; without what the utterance's end brings unless `closed`."""
         search, fusion = self._search, self.decoder.fusion
-        if self._asker:
-            return np.array([self._asker.closing_gain(search, fusion, node) for node in self._entries()["node"]])
-        gains = np.empty(len(self._entries()))
-        closing_gains(search, fusion, gains)
-        return gains
+        progress = search.progress[0]
+        scores = np.zeros((int(progress["num_entries"]), 5))
+        read_scores(search, fusion, scores)
+        if not closed:
+            scores[:, 3:] = 0.0
+        elif self._asker:
+            for slot, node_id in enumerate(search.entries["node"][int(progress["side"]), : len(scores)]):
+                scores[slot, 3] = self._asker.closing_gain(search, fusion, node_id)
+        return scores
 
-    def _hypotheses(self, scores: Array, gains: Array, boosts: Array, nbest: int) -> list[Hypothesis]:
-        """The best members of the beam, given what language model and boosting add to each."""
-        nodes = self._nodes()
-        order = np.argsort(-(scores + gains + boosts), kind="stable")[:nbest]
+    def _hypotheses(self, scores: Array, nbest: int) -> list[Hypothesis]:
+        """The best members of the beam."""
+        totals = scores[:, 0] + scores[:, 3] + scores[:, 4]
+        order = np.argsort(-totals, kind="stable")[:nbest]
         settled_tokens = [t for tokens, _ in self._settled for t in tokens.tolist()]
         settled_frames = [f for _, frames in self._settled for f in frames.tolist()]
         hypotheses = []
-        for slot in order:
-            if np.isneginf(gains[slot]):
+        for slot in order.tolist():
+            score, language, boost, language_end, boost_end = scores[slot].tolist()
+            if language_end == -math.inf:
                 continue
             tokens, frames = trace(self._search, slot)
             hypotheses.append(
                 Hypothesis(
                     tokens=(*settled_tokens, *tokens.tolist()),
                     frames=(*settled_frames, *frames.tolist()),
-                    score=float(scores[slot] + gains[slot] + boosts[slot]),
-                    acoustic=float(scores[slot] - nodes["language"][slot] - nodes["boost"][slot]),
-                    language=float(nodes["language"][slot] + gains[slot]),
-                    boost=float(nodes["boost"][slot] + boosts[slot]),
+                    score=score + language_end + boost_end,
+                    acoustic=score - language - boost,
+                    language=language + language_end,
+                    boost=boost + boost_end,
                 )
             )
         return hypotheses
@@ -360,7 +347,7 @@ def _load_compiled() -> None:
     with announce_compilation("beam search"):
         plant(search, 0, 0)
         advance(search, fusion, np.full((1, 2), 0.5), 0)
-        closing_gains(search, fusion, np.empty(1))
+        read_scores(search, fusion, np.empty((1, 5)))
         compact(search)
         trace(search, 0)
         agree(search)

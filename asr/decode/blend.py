@@ -10,7 +10,7 @@ import numpy as np
 from asr.decode.fusion import NO_MODEL, TOKEN_LEVEL, WORD_LEVEL, Fusion
 from asr.decode.hotwords import build_phrase_table
 from asr.decode.layout import NONE
-from asr.decode.spelling import Lexicon, Spelling, build_lexicon, spell_tokens
+from asr.decode.spelling import Lexicon, Spelling, build_lexicon, look_ahead, spell_tokens
 from asr.errors import ConfigError
 from asr.language.automaton import Automaton
 from asr.language.compiled import Array
@@ -85,6 +85,8 @@ def build_fusion(
         first_child=lexicon.first_child,
         letters=lexicon.letters,
         words=lexicon.words,
+        ahead=look_ahead(lexicon, _unigram_scores(ngram, lexicon)),
+        advance=np.zeros(len(lexicon.words) + 1),
         starts_word=spelling.starts_word,
         first_letter=spelling.first_letter,
         token_letters=spelling.token_letters,
@@ -101,7 +103,22 @@ def build_fusion(
 def reweigh(fusion: Fusion, alpha: float, beta: float) -> Fusion:
     """The same fusion with other weights of the language model."""
     fusion = fusion._replace(alpha=float(alpha), beta=float(beta))
+    if fusion.level == WORD_LEVEL:
+        advance = alpha * fusion.ahead + beta
+        advance[0] = 0.0
+        # An external model knows all words that can be spelled.
+        advance[-1] += 0.0 if fusion.external else fusion.unknown_gain
+        fusion = fusion._replace(advance=advance)
     return fusion._replace(bounds=_bounds(fusion))
+
+
+def _unigram_scores(ngram: NgramModel | None, lexicon: Lexicon) -> Array:
+    """(L + 1,) natural logs of unigram probabilities, -inf where no word ends; last, the unknown word's."""
+    scores = np.zeros(len(lexicon.words) + 1)
+    if ngram:
+        scores = ngram.automaton.word_scores.astype(np.float64)[[*lexicon.words, ngram.unknown]]
+    scores[:-1][lexicon.words == NONE] = -np.inf
+    return scores
 
 
 def _is_token_level(ngram: NgramModel | None, level: Level, symbols: Sequence[str]) -> bool:
@@ -160,8 +177,10 @@ def _bounds(fusion: Fusion) -> Array:
     if fusion.level == TOKEN_LEVEL:
         gains = gains + bonus
     elif fusion.level == WORD_LEVEL:
-        # An unknown word may bring more than nothing, if that is what was chosen.
-        gains = gains + np.where(fusion.starts_word, max(bonus + max(fusion.unknown_gain, 0.0), 0.0), 0.0)
+        most, least = fusion.advance.max(), fusion.advance.min()
+        going_on = max(most, fusion.advance[-1] - least, 0.0)
+        ending = bonus + max(fusion.unknown_gain, 0.0) - least
+        gains = gains + np.where(fusion.starts_word, going_on + max(ending, 0.0), going_on)
     bounds: Array = np.exp(np.minimum(gains, math.log(np.finfo(np.float64).max) / 2))
     return bounds
 

@@ -1,8 +1,11 @@
 """What a language model, a vocabulary and boosted phrases add to a prefix that grows by a token.
 
 Gains are natural logs, weights included. A word-level model speaks when a word ends, a
-token-level one at each token; a model that is not made of arrays has its gains filled in by
-the interpreter, which these functions ask for by answering NaN (see beam.py).
+token-level one at each token. So that words can be compared while they are being spelled, they
+are lent an advance: what the best word that goes on so would bring without its context
+(Steinbiss et al. 1994; flashlight calls it smearing). It never changes final scores. A model
+that is not made of arrays has its gains filled in by the interpreter, which these functions
+ask for by answering NaN (see asking.py); its words get no advance.
 """
 
 # mypy: disable-error-code="no-any-return"
@@ -35,6 +38,8 @@ class Fusion(NamedTuple):
     first_child: Array  # (L + 1,) int32, the lexicon: children of a place are numbered in a row
     letters: Array  # (L,) int32, letter that leads to a place; rising among siblings
     words: Array  # (L,) int32, word spelled there: the model's number, or NONE
+    ahead: Array  # (L + 1,) float64, best unigram score of a word that goes on there; at the end the unknown word's
+    advance: Array  # (L + 1,) float64, gain lent to a word being spelled, and given back at its end
     starts_word: Array  # (V,) bool, the token begins with the word separator
     first_letter: Array  # (V + 1,) int32, where the letters of each token begin
     token_letters: Array  # int32
@@ -56,14 +61,15 @@ def language_gain(search: Search, fusion: Fusion, node_id: int, token: int) -> f
     if fusion.starts_word[token] and spelled != 0:
         gain = word_end_gain(search, fusion, node_id)
         spelled = 0
-    if fusion.closed and spell(fusion, spelled, token) == NONE:
+    place = spell(fusion, spelled, token)
+    if fusion.closed and place == NONE:
         return -math.inf
-    return gain
+    return gain + fusion.advance[place] - fusion.advance[spelled]
 
 
 @compiled
 def word_end_gain(search: Search, fusion: Fusion, node_id: int) -> float:
-    """Gain of ending the word that a prefix is spelling; kept, since each frame may ask."""
+    """Gain of ending the word that a prefix is spelling, less its advance; kept, since each frame may ask."""
     node = search.nodes[node_id]
     if not math.isnan(node.word_gain):
         return node.word_gain
@@ -73,7 +79,7 @@ def word_end_gain(search: Search, fusion: Fusion, node_id: int) -> float:
         return -math.inf
     if fusion.external:
         return math.nan
-    gain = fusion.beta
+    gain = fusion.beta - fusion.advance[node.spelled]
     if word == NONE:
         word = fusion.unknown_word
         gain += fusion.unknown_gain
@@ -131,11 +137,23 @@ def release_row(search: Search, node_id: int) -> None:
 
 
 @compiled
-def closing_gains(search: Search, fusion: Fusion, gains: Array) -> None:
-    """What a language model made of arrays gives each member of the beam when the utterance ends."""
+def read_scores(search: Search, fusion: Fusion, scores: Array) -> None:
+    """Scores of each member of the beam, natural logs.
+
+    Args:
+        search: The search.
+        fusion: Language model and phrases.
+        scores: (beam_size, 5) to write to: the score so far, its language and boost parts, and
+            the gains of both should the utterance end here (0 for external models).
+    """
     progress = search.progress[0]
     for slot in range(progress.num_entries):
-        gains[slot] = _closing_gain(search, fusion, search.entries[progress.side, slot].node)
+        entry = search.entries[progress.side, slot]
+        node = search.nodes[entry.node]
+        scores[slot, 0] = math.log(entry.blank_mass + entry.label_mass) + progress.log_scale
+        scores[slot, 1], scores[slot, 2] = node.language, node.boost
+        scores[slot, 3] = 0.0 if fusion.external else _closing_gain(search, fusion, entry.node)
+        scores[slot, 4] = fusion.phrase_end[node.phrase]
 
 
 @compiled

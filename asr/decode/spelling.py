@@ -68,6 +68,22 @@ def spell_tokens(symbols: Sequence[str]) -> Spelling:
     return Spelling(letters, starts_word, first_letter, np.array(token_letters, np.int32))
 
 
+def look_ahead(lexicon: Lexicon, scores: Array) -> Array:
+    """The best score of any word at or below each place.
+
+    Args:
+        lexicon: Words as a tree.
+        scores: (L + 1,) of the words at each place, -inf where there is none; the last one is kept.
+    """
+    best = scores.copy()
+    parents = np.repeat(np.arange(len(lexicon.words)), np.diff(lexicon.first_child))
+    for place in range(len(lexicon.words) - 1, 0, -1):
+        parent = parents[place - 1]
+        if best[place] > best[parent]:
+            best[parent] = best[place]
+    return np.where(np.isneginf(best), 0.0, best)
+
+
 def build_lexicon(spellings: Iterable[tuple[Sequence[int], int]]) -> Lexicon:
     """Arrange words as a tree of letters.
 
