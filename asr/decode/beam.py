@@ -24,14 +24,16 @@ from asr.decode.fusion import TOKEN_LEVEL, read_scores
 from asr.decode.hotwords import read_hotwords
 from asr.decode.layout import LIMITS, new_search
 from asr.decode.search import DEAD, DONE, FULL, NOT_NORMALIZED, WANTED, advance, plant
-from asr.decode.tree import agree, compact, forget_gains, trace
+from asr.decode.tree import agree, compact, count_open, forget_gains, trace
 from asr.errors import AsrError, ConfigError
 from asr.language.compiled import Array, announce_compilation
 from asr.language.ngram import NgramModel
 
-_BLOCK_FRAMES = 4096  # probabilities made at a time, which bounds their memory
 _MIN_NODES = 1 << 12
-_MAX_NODES = 1 << 18  # beyond it, alternatives that have been open for longest are decided
+# At every so many frames of a stream, however it is cut into blocks, alternatives that differ
+# more than so many tokens ago are decided; so memory stays bounded.
+_UPKEEP_FRAMES = 1024
+_MAX_OPEN = 250
 
 
 @dataclass(frozen=True)
@@ -210,9 +212,14 @@ class BeamState:
         vocab_size = len(self.decoder.symbols)
         if log_probs.ndim != 2 or log_probs.shape[1] != vocab_size:
             raise ValueError(f"expected log_probs of shape (frames, {vocab_size}), found {log_probs.shape}")
-        for first in range(0, len(log_probs), _BLOCK_FRAMES):
-            probs = np.exp(log_probs[first : first + _BLOCK_FRAMES], dtype=np.float64)
+        first = 0
+        while first < len(log_probs):
+            last = first + _UPKEEP_FRAMES - self.num_frames % _UPKEEP_FRAMES
+            probs = np.exp(log_probs[first:last], dtype=np.float64)
             self._advance(np.ascontiguousarray(probs))
+            if self.num_frames % _UPKEEP_FRAMES == 0:
+                self._decide_old()
+            first = last
 
     def best(self, nbest: int = 1) -> list[Hypothesis]:
         """The best hypotheses of what has been fed, as if more were to come: an open last word is not scored yet."""
@@ -261,19 +268,18 @@ class BeamState:
 
     def _make_room(self) -> None:
         self._compact()
-        capacity = len(self._search.nodes)
-        while self._fill() > max(_MAX_NODES, 8 * self.decoder.beam_size) // 2:
-            agree(self._search)
-            self._compact()
-        if self._fill() > capacity // 2:
+        progress = self._search.progress[0]
+        if max(int(progress["num_nodes"]), int(progress["num_marks"])) > len(self._search.nodes) // 2:
             self._search = self._search._replace(
                 nodes=np.concatenate([self._search.nodes, np.empty_like(self._search.nodes)]),
                 marks=np.concatenate([self._search.marks, np.empty_like(self._search.marks)]),
             )
 
-    def _fill(self) -> int:
-        progress = self._search.progress[0]
-        return max(int(progress["num_nodes"]), int(progress["num_marks"]))
+    def _decide_old(self) -> None:
+        self._compact()
+        if count_open(self._search) > _MAX_OPEN:
+            agree(self._search, _MAX_OPEN // 2)
+            self._compact()
 
     def _compact(self) -> None:
         tokens, frames = compact(self._search)
@@ -350,7 +356,8 @@ def _load_compiled() -> None:
         read_scores(search, fusion, np.empty((1, 5)))
         compact(search)
         trace(search, 0)
-        agree(search)
+        count_open(search)
+        agree(search, 0)
         forget_gains(search)
 
 

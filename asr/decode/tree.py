@@ -51,20 +51,28 @@ def compact(search: Search) -> tuple[Array, Array]:
 
 
 @compiled_allocating
-def agree(search: Search) -> None:
-    """Drop hypotheses that differ from the best within the first half of its open tokens.
+def count_open(search: Search) -> int:
+    """Tokens of the best hypothesis since the root."""
+    progress = search.progress[0]
+    node_id = search.entries[progress.side, _best(search)].node
+    length = 0
+    while search.nodes[node_id].parent != NONE:
+        length += 1
+        node_id = search.nodes[node_id].parent
+    return length
 
-    Only for streams whose alternatives stay open for so long that the tree would outgrow its
-    limit: a search with bounded memory has to decide at some point.
+
+@compiled_allocating
+def agree(search: Search, num_open: int) -> None:
+    """Drop hypotheses that differ from the best before its last `num_open` tokens.
+
+    Alternatives that are about as probable would otherwise stay open for ever, long after
+    anything heard or any language model could still decide between them.
     """
     progress = search.progress[0]
     beam = search.entries[progress.side]
-    best = 0
-    for slot in range(progress.num_entries):
-        if beam[slot].blank_mass + beam[slot].label_mass > beam[best].blank_mass + beam[best].label_mass:
-            best = slot
-    ancestor = beam[best].node
-    for _ in range(len(trace(search, best)[0]) // 2):
+    ancestor = beam[_best(search)].node
+    for _ in range(min(num_open, count_open(search))):
         ancestor = search.nodes[ancestor].parent
     under = np.zeros(progress.num_nodes, np.bool_)
     for node_id in range(progress.num_nodes):
@@ -93,6 +101,17 @@ def forget_gains(search: Search) -> None:
 
 
 @compiled_allocating
+def _best(search: Search) -> int:
+    progress = search.progress[0]
+    beam = search.entries[progress.side]
+    best = 0
+    for slot in range(progress.num_entries):
+        if beam[slot].blank_mass + beam[slot].label_mass > beam[best].blank_mass + beam[best].label_mass:
+            best = slot
+    return best
+
+
+@compiled_allocating
 def _count_through(search: Search) -> Array:
     """How many members of the beam grew from each prefix; parents are numbered below children."""
     progress = search.progress[0]
@@ -108,13 +127,7 @@ def _count_through(search: Search) -> Array:
 
 @compiled_allocating
 def _settled(search: Search, root: int) -> tuple[Array, Array]:
-    progress = search.progress[0]
-    beam = search.entries[progress.side]
-    best = 0
-    for slot in range(progress.num_entries):
-        if beam[slot].blank_mass + beam[slot].label_mass > beam[best].blank_mass + beam[best].label_mass:
-            best = slot
-    tokens, frames = trace(search, best)
+    tokens, frames = trace(search, _best(search))
     depth = 0
     while search.nodes[root].parent != NONE:
         depth += 1

@@ -54,7 +54,7 @@ def build_language_model(
             status.update("writing")
             save_ngram(tables, output)
             counts = ", ".join(f"{len(table.scores):,} {n}-grams" for n, table in enumerate(tables.orders, start=1))
-    console.print(f"{output}: {counts}", highlight=False)
+    console.print(f"{output}: {counts}", highlight=False, soft_wrap=True)
 
 
 def measure_language_model(
@@ -65,7 +65,8 @@ def measure_language_model(
     Raises:
         ModelError, TextError: If the model or a text cannot be read.
     """
-    return load_ngram(model).perplexity(_sentences(texts, _check_unit(unit), normalizer))
+    sentences = _sentences(texts, _check_unit(unit), normalizer)
+    return load_ngram(model).perplexity(sentences)
 
 
 def parse_thresholds(text: str) -> list[int]:

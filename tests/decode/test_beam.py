@@ -2,6 +2,7 @@
 
 import logging
 import math
+import time
 
 import numpy as np
 import pytest
@@ -191,28 +192,43 @@ def test_settings_out_of_range_are_named(settings_):
         BeamDecoder(SYMBOLS, **settings_)
 
 
-def test_long_streams_keep_time_and_memory():
-    rng = np.random.default_rng(0)
-    decoder = BeamDecoder(SYMBOLS, beam_size=16)
-    state = decoder.start()
-    sizes = []
-    for _ in range(60):
-        log_probs = random_log_probs(500, 4, seed=rng.integers(1 << 30), spread=1.0)
-        state.feed(log_probs)
-        state.settle()
-        sizes.append(len(state._search.nodes))
-    assert max(sizes) <= 16384
+def speechlike_log_probs(num_frames, seed):
+    """Mostly blank, a clear or less clear label every fourth frame: 29 symbols."""
+    rng = np.random.default_rng(seed)
+    logits = rng.normal(0, 2, (num_frames, 29))
+    logits[:, 0] += 8
+    spoken = rng.choice(num_frames, num_frames // 4, replace=False)
+    logits[spoken, rng.integers(1, 29, len(spoken))] += rng.uniform(8, 16, len(spoken))
+    return (logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))).astype(np.float32)
 
 
-def test_alternatives_that_stay_open_are_decided_before_memory_runs_out(monkeypatch):
-    monkeypatch.setattr("asr.decode.beam._MAX_NODES", 4096)
-    # Each frame pair leaves "a" and "b" equally probable for ever.
+def test_ten_hours_take_as_long_a_frame_and_as_much_memory_at_the_end_as_at_the_start():
+    blocks = [speechlike_log_probs(100, seed) for seed in range(50)]
+    state = BeamDecoder(["", *"abcdefghijklmnopqrstuvwxyz'", " "], beam_size=16).start()
+    num_blocks = 10 * 3600 * 25 // 100  # of 25 frames a second
+    times, sizes, num_settled = np.empty(num_blocks), np.empty(num_blocks), 0
+    for index in range(num_blocks):
+        started = time.process_time()
+        state.feed(blocks[index % len(blocks)])
+        num_settled += len(state.settle()[0])
+        times[index] = time.process_time() - started
+        sizes[index] = sum(array.nbytes for array in state._search)
+    assert state.num_frames == 900_000
+    assert num_settled > 150_000
+    tenth = num_blocks // 10
+    assert np.median(times[-tenth:]) < 1.5 * np.median(times[:tenth])
+    assert sizes[-1] == sizes[tenth] < 2e6
+
+
+def test_alternatives_that_stay_open_are_decided_at_last():
+    # Each pair of frames leaves "a" and "b" equally probable for ever.
     decoder = BeamDecoder(SYMBOLS, beam_size=300, beam_threshold=math.inf)
-    frames = np.log(np.tile([[0.02, 0.48, 0.48, 0.02], [0.94, 0.02, 0.02, 0.02]], (4000, 1)))
+    frames = np.log(np.tile([[0.02, 0.48, 0.48, 0.02], [0.94, 0.02, 0.02, 0.02]], (4096, 1)))
     state = decoder.start()
     state.feed(frames)
-    assert len(state._search.nodes) <= 8192
-    assert len(state.finish()[0].tokens) == 4000
+    assert len(state._search.nodes) <= 2 * 300 * 1024
+    assert len(state.settle()[0]) > 3900
+    assert len(decoder.decode(frames)[0].tokens) == 4096
 
 
 def test_compilation_is_announced_only_when_it_takes_long(caplog, monkeypatch):
@@ -220,8 +236,6 @@ def test_compilation_is_announced_only_when_it_takes_long(caplog, monkeypatch):
 
     monkeypatch.setattr(compiled, "_PATIENCE_SECONDS", 0.01)
     with caplog.at_level(logging.WARNING), compiled.announce_compilation("beam search"):
-        import time
-
         time.sleep(0.1)
     assert "compiling the beam search for this machine; this happens once" in caplog.text
 

@@ -1,0 +1,68 @@
+"""What a person chooses, and what the model folder holds, against the decoder that comes of it."""
+
+from pathlib import Path
+
+import pytest
+
+from asr.config import DecoderSettings
+from asr.errors import ConfigError, ModelError, TextError
+from asr.language.binary import write_binary
+from asr.language.kneser_ney import estimate
+from asr.language.ngram import NgramModel, save_ngram
+from asr.recognize.decoding import Decoding, build_beam
+
+SYMBOLS = ["<blank>", " ", "a", "b"]
+
+
+def write_lm(path: Path, words: str = "ab ba"):
+    with estimate(lambda: [words.split()] * 3, 2) as tables:
+        if path.suffix == ".bin":
+            write_binary(NgramModel.from_tables(tables), path)
+        else:
+            save_ngram(tables, path)
+
+
+def build(folder: Path, **choices):
+    return build_beam(folder, SYMBOLS, DecoderSettings(alpha=0.8, beta=1.5, beam_size=20), Decoding(**choices))
+
+
+def test_without_a_reason_the_best_path_is_taken(tmp_path):
+    assert build(tmp_path) is None
+    assert build(tmp_path, decoder="greedy") is None
+
+
+@pytest.mark.parametrize("choices", [{"decoder": "beam"}, {"beam_size": 9}, {"hotwords": ["ab:3"]}, {"nbest": 3}])
+def test_what_needs_beam_search_gets_it(tmp_path, choices):
+    beam = build(tmp_path, **choices)
+    assert beam.language_model is None
+    assert beam.beam_size == choices.get("beam_size", 20)
+
+
+@pytest.mark.parametrize("name", ["lm.bin", "lm.arpa", "lm.arpa.gz"])
+def test_a_folders_language_model_is_used_with_its_settings(tmp_path, name):
+    write_lm(tmp_path / name)
+    beam = build(tmp_path)
+    assert set(beam.language_model.words) >= {"ab", "ba"}
+    assert (beam.fusion.alpha, beam.fusion.beta) == (0.8, 1.5)
+    assert build(tmp_path, decoder="greedy") is None
+
+
+def test_a_chosen_language_model_comes_before_the_folders(tmp_path):
+    write_lm(tmp_path / "lm.bin")
+    write_lm(tmp_path / "other.arpa", "aaa bbb")
+    assert "aaa" in build(tmp_path, lm=tmp_path / "other.arpa").language_model.words
+
+
+@pytest.mark.parametrize(
+    ("choices", "error", "message"),
+    [
+        ({"decoder": "viterbi"}, ConfigError, "there are: greedy, beam"),
+        ({"decoder": "greedy", "nbest": 2}, ConfigError, "use --decoder beam"),
+        ({"lm": Path("missing.arpa")}, ModelError, "No such file"),
+        ({"hotwords": ["ab:x"]}, ConfigError, "weight"),
+        ({"hotwords": ["xyz"]}, TextError, "'xyz': the alphabet has no x y z"),
+    ],
+)
+def test_choices_that_make_no_sense_are_named(tmp_path, choices, error, message):
+    with pytest.raises(error, match=message):
+        build(tmp_path, **choices)
