@@ -294,13 +294,24 @@ def _open_sound(file: BinaryIO, name: str) -> soundfile.SoundFile | None:
         raise AudioError(f"{name}: breaks off in the midst of an Ogg page; copy it again")
     file.seek(0)
     try:
-        sound = soundfile.SoundFile(cast(Any, _Nameless(file)))
+        sound = _ForwardSound(cast(Any, _Nameless(file)))
     except soundfile.LibsndfileError:
         return None
     if sound.frames > _LENGTH_UNKNOWN:  # its last samples come with an error, and soundfile drops them
         sound.close()
         return None
     return sound
+
+
+class _ForwardSound(soundfile.SoundFile):
+    """A sound that is only read on, never sought in.
+
+    soundfile seeks after every read of a sound that can. In an MP3 that loses what frames borrow
+    from those before them: wrong samples at each seam, and complaints of libmpg123 on stderr.
+    """
+
+    def seekable(self) -> bool:
+        return False
 
 
 class _Nameless:
