@@ -303,7 +303,7 @@ def _open_sound(file: BinaryIO, name: str) -> soundfile.SoundFile | None:
     return sound
 
 
-class _ForwardSound(soundfile.SoundFile):
+class _ForwardSound(soundfile.SoundFile):  # type: ignore[misc]
     """A sound that is only read on, never sought in.
 
     soundfile seeks after every read of a sound that can. In an MP3 that loses what frames borrow
