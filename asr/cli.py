@@ -12,6 +12,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
+from asr.config import DEFAULT_MODEL
 from asr.errors import AsrError
 
 app = typer.Typer(
@@ -60,7 +61,7 @@ def main() -> None:
 @app.command()
 def transcribe(
     paths: Annotated[list[Path], typer.Argument(help="Recordings, or folders of them.", metavar="FILE...")],
-    model: ModelName = "an4",
+    model: ModelName = DEFAULT_MODEL,
     format: Annotated[str, typer.Option("--format", "-f", help="txt or json.")] = "txt",  # noqa: A002
     device: Device = "auto",
     decoder: DecoderName = None,
@@ -98,7 +99,7 @@ def train(
 @app.command()
 def evaluate(
     manifests: Manifests,
-    model: ModelName = "an4",
+    model: ModelName = DEFAULT_MODEL,
     json: Annotated[Path | None, typer.Option(help="Write the result there, too.")] = None,
     worst: Annotated[int, typer.Option(min=0, help="Show so many of the worst utterances.")] = 5,
     add_to_card: Annotated[str | None, typer.Option(help="Add the result to the model's card under this name.")] = None,
@@ -127,7 +128,7 @@ def evaluate(
 @app.command()
 def tune(
     manifests: Manifests,
-    model: ModelName = "an4",
+    model: ModelName = DEFAULT_MODEL,
     lm: LanguageModel = None,
     device: Device = "auto",
 ) -> None:

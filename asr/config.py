@@ -14,6 +14,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from asr.errors import ConfigError
 
+DEFAULT_MODEL = "an4"  # of the models that come with the package
+
 
 class Settings(BaseModel):
     """A group of settings that refuses keys it does not know."""

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
+from asr.config import DEFAULT_MODEL
 from asr.decode.beam import BeamDecoder
 from asr.decode.greedy import greedy_decode
 from asr.errors import AsrError, AudioError
@@ -20,7 +21,6 @@ from asr.recognize.transcript import Alternative, Transcript
 from asr.signal.audio import AudioSource, load_audio
 from asr.signal.features import FeatureExtractor
 
-DEFAULT_MODEL = "an4"
 BATCH_SECONDS = 60.0  # of speech, padding included, that go through the network together
 
 
