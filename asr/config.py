@@ -127,9 +127,9 @@ class DecoderSettings(Settings):
     """Beam search (decode/beam.py); `asr tune` finds alpha, beta and beam_size on development data."""
 
     beam_size: int = Field(64, ge=1)
-    beam_threshold: float = Field(12.0, gt=0)  # natural log; prefixes this far behind the best are dropped
+    beam_threshold: float = Field(10.0, gt=0)  # natural log; prefixes this far behind the best are dropped
     max_tokens: int | None = Field(None, ge=1)  # tokens a frame that may extend a prefix
-    token_threshold: float = Field(9.0, gt=0)  # less probable tokens than e to minus this extend no prefix
+    token_threshold: float = Field(6.0, gt=0)  # less probable tokens than e to minus this extend no prefix
     blank_skip: float = Field(0.9999, gt=0)  # frames whose blank is at least so probable are skipped
     alpha: float = Field(0.5, ge=0)  # weight of the language model
     beta: float = 1.0  # added for each word

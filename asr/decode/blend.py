@@ -95,6 +95,8 @@ def build_fusion(
         phrase_gains=phrases.gains,
         phrase_end=phrases.end_gains,
         bounds=np.ones(len(symbols)),
+        start_bound=1.0,
+        word_bound=1.0,
     )
     fusion = reweigh(fusion, alpha, beta)
     return fusion, spelling, phrases.start
@@ -109,7 +111,7 @@ def reweigh(fusion: Fusion, alpha: float, beta: float) -> Fusion:
         # An external model knows all words that can be spelled.
         advance[-1] += 0.0 if fusion.external else fusion.unknown_gain
         fusion = fusion._replace(advance=advance)
-    return fusion._replace(bounds=_bounds(fusion))
+    return _with_bounds(fusion)
 
 
 def _unigram_scores(ngram: NgramModel | None, lexicon: Lexicon) -> Array:
@@ -170,19 +172,25 @@ def _token_words(ngram: NgramModel, symbols: Sequence[str]) -> Array:
     return numbers
 
 
-def _bounds(fusion: Fusion) -> Array:
-    """The largest factor that fusion can put on each token, log probabilities being at most 0."""
+def _with_bounds(fusion: Fusion) -> Fusion:
+    """The largest factors that fusion can put on extensions, log probabilities being at most 0."""
     gains = fusion.phrase_gains.max(axis=0).clip(min=0)
-    bonus = max(fusion.beta, 0.0)
+    starting = going_on = 0.0
     if fusion.level == TOKEN_LEVEL:
-        gains = gains + bonus
+        gains = gains + max(fusion.beta, 0.0)
     elif fusion.level == WORD_LEVEL:
-        most, least = fusion.advance.max(), fusion.advance.min()
-        going_on = max(most, fusion.advance[-1] - least, 0.0)
-        ending = bonus + max(fusion.unknown_gain, 0.0) - least
-        gains = gains + np.where(fusion.starts_word, going_on + max(ending, 0.0), going_on)
-    bounds: Array = np.exp(np.minimum(gains, math.log(np.finfo(np.float64).max) / 2))
-    return bounds
+        # Within a word the best that is still possible only gets worse, unless unknown words are favoured.
+        going_on = max(fusion.advance[-1] - fusion.advance.min(), 0.0)
+        starting = max(fusion.advance.max(), going_on)
+        ending = max(fusion.beta + max(fusion.unknown_gain, 0.0) - fusion.advance.min(), 0.0)
+        begins_anew = fusion.starts_word & (np.diff(fusion.first_letter) > 0)
+        gains = gains + np.where(fusion.starts_word, ending, 0.0) + np.where(begins_anew, starting, 0.0)
+    most = math.log(np.finfo(np.float64).max) / 3
+    return fusion._replace(
+        bounds=np.exp(np.minimum(gains, most)),
+        start_bound=math.exp(min(starting, most)),
+        word_bound=math.exp(min(going_on, most)),
+    )
 
 
 def _no_automaton() -> Automaton:

@@ -48,6 +48,8 @@ class Fusion(NamedTuple):
     phrase_gains: Array  # (P, V) float64
     phrase_end: Array  # (P,) float64, gain when the utterance ends
     bounds: Array  # (V,) float64, the largest factor a token can bring
+    start_bound: float  # and what comes on top at the beginning of a word
+    word_bound: float  # or within one
 
 
 @compiled

@@ -196,6 +196,7 @@ def _choose_tokens(search: Search, fusion: Fusion, probs: Array, largest: float)
     """Tokens that can bring a prefix above the cut, by falling bound."""
     progress, limits = search.progress[0], search.limits[0]
     floor = limits.token_floor
+    reach = largest * max(fusion.start_bound, fusion.word_bound)
     if limits.max_tokens < len(probs) - 1:
         for token in range(1, len(probs)):
             search.token_ranks[token - 1] = probs[token]
@@ -203,7 +204,7 @@ def _choose_tokens(search: Search, fusion: Fusion, probs: Array, largest: float)
     count = 0
     for token in range(1, len(probs)):
         bound = probs[token] * fusion.bounds[token]
-        if probs[token] >= floor and bound * largest > progress.cut:
+        if probs[token] >= floor and bound * reach > progress.cut:
             search.tokens[count] = token
             search.bounds[count] = bound
             count += 1
@@ -222,15 +223,16 @@ def _propose(search: Search, fusion: Fusion, probs: Array) -> None:
         return
     for slot in range(progress.num_entries):
         entry = beam[slot]
-        if entry.mass * search.bounds[0] <= progress.cut:
+        reach = fusion.start_bound if search.nodes[entry.node].spelled == 0 else fusion.word_bound
+        if entry.mass * reach * search.bounds[0] <= progress.cut:
             continue
         _stamp_kids(search, beam, entry.first_kid)
         for index in range(progress.num_tokens):
-            if entry.mass * search.bounds[index] <= progress.cut:
+            if entry.mass * reach * search.bounds[index] <= progress.cut:
                 break
             token = search.tokens[index]
             mass = (entry.blank_mass if token == entry.token else entry.mass) * probs[token]
-            if mass * fusion.bounds[token] <= progress.cut or search.stamps[token] == progress.stamp:
+            if mass * reach * fusion.bounds[token] <= progress.cut or search.stamps[token] == progress.stamp:
                 continue
             if plain:
                 _add_proposal(search, mass, 0.0, 0.0, slot, token)

@@ -117,3 +117,14 @@ def test_wrong_hot_words_are_named(text):
 def test_phrases_that_cannot_be_spelled_are_named():
     with pytest.raises(TextError, match="hot word 'café': the alphabet has no c f é"):
         BeamDecoder(SYMBOLS, hotwords=["café"])
+
+
+@pytest.mark.corpora
+@pytest.mark.parametrize("phrase", ["pittsburgh", "new york", "scott street", "zanzibar"])
+def test_boosting_leaves_utterances_without_the_phrase_alone(phrase, corpora, an4_log_probs):
+    references, log_probs, symbols = an4_log_probs
+    plain = BeamDecoder(symbols).decode_batch(log_probs)
+    boosted = BeamDecoder(symbols, hotwords=[phrase]).decode_batch(log_probs)
+    for reference, before, after in zip(references, plain, boosted, strict=True):
+        if phrase not in reference:
+            assert after[0].tokens == before[0].tokens, reference
