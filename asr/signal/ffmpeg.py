@@ -20,6 +20,8 @@ from asr.errors import AudioError
 _BLOCK_SAMPLES = 65536
 # A playlist must not make ffmpeg fetch anything from a network.
 _QUIET_AND_LOCAL = ["-v", "error", "-protocol_whitelist", "file,pipe"]
+# What the C library calls the failure to find any frame at all.
+_VAGUE_REASONS = ("Invalid argument", "Input/output error", "End of file")
 
 
 def has_ffmpeg() -> bool:
@@ -50,7 +52,16 @@ def decode_with_ffmpeg(
             "(AAC, m4a, video), install ffmpeg (for example: apt-get install ffmpeg)"
         )
     # "file:" keeps names that begin with a dash or hold a colon from being taken for something else.
-    command = ["ffmpeg", "-nostdin", *_QUIET_AND_LOCAL, *["-xerror"][:strict], "-i", f"file:{path}", "-map", "0:a:0"]
+    command = [
+        "ffmpeg",
+        "-nostdin",
+        *_QUIET_AND_LOCAL,
+        *(["-xerror"] if strict else []),
+        "-i",
+        f"file:{path}",
+        "-map",
+        "0:a:0",
+    ]
     command += ["-ac", "1", "-ar", str(sample_rate), "-f", "f32le", "-"]
     # Complaints go to a file: a pipe that nobody reads would fill up and stop ffmpeg.
     with tempfile.TemporaryFile() as complaints:
@@ -84,4 +95,6 @@ def _last_reason(complaints: IO[bytes], path: Path) -> str:
     told = [line.replace(f"file:{path}: ", "") for line in told if line and not line.startswith("To ignore this")]
     if not told:
         return "it gave no reason"
-    return "no audio track" if "matches no streams" in told[-1] else told[-1].rstrip(".")
+    if "matches no streams" in told[-1]:
+        return "no audio track"
+    return "nothing in it looks like audio" if told[-1] in _VAGUE_REASONS else told[-1].rstrip(".")
