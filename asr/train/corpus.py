@@ -43,7 +43,7 @@ class Utterance:
 
 
 def prepare(name: str, source: Path, output: Path) -> dict[str, CutSet]:
-    """Write a corpus's manifests, `output/<part>.jsonl.gz`.
+    """Write a corpus's manifests, `output/<part>.jsonl.gz`, and its transcripts, `output/<part>.txt`.
 
     Args:
         name: One of `list_corpora`.
@@ -286,6 +286,9 @@ def _write(output: Path, parts: Mapping[str, CutSet]) -> dict[str, CutSet]:
             partial.replace(output / f"{part}.jsonl.gz")
         finally:
             partial.unlink(missing_ok=True)
+        # For language models, which are estimated from text, a sentence a line.
+        texts = (supervision.text for cut in cuts for supervision in cut.supervisions if supervision.text)
+        (output / f"{part}.txt").write_text("".join(f"{text}\n" for text in texts), encoding="utf-8")
     return dict(parts)
 
 

@@ -35,12 +35,20 @@ else
     echo "espeak-ng is not installed: training on AN4 alone" >&2
 fi
 
+# A language model of the training transcripts alone, for beam search.
+mkdir -p exp
+asr lm train data/an4/train.txt --order 3 --output exp/an4-lm.arpa
+
 for seed in ${SEEDS:-1}; do
     output=exp/an4-seed$seed
     if [ ! -f $output/model.safetensors ]; then
         resume=$([ -f $output/run/last.pt ] && echo --resume || true)
         asr train conf/an4.yaml "corpus.train=[$train]" output=$output train.seed=$seed $resume
     fi
-    asr evaluate --model $output data/an4/test.jsonl.gz --json $output/test.json --add-to-card "AN4 test"
+    asr evaluate --model $output --decoder greedy data/an4/test.jsonl.gz --json $output/greedy.json \
+        --add-to-card "AN4 test, greedy"
+    asr tune --model $output --lm exp/an4-lm.arpa data/an4/dev.jsonl.gz
+    asr evaluate --model $output data/an4/test.jsonl.gz --json $output/beam.json --add-to-card "AN4 test, language model"
 done
-python recipes/an4/summarize.py exp/an4-seed*/test.json
+python recipes/an4/summarize.py exp/an4-seed*/greedy.json
+python recipes/an4/summarize.py exp/an4-seed*/beam.json
