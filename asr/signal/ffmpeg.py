@@ -52,16 +52,8 @@ def decode_with_ffmpeg(
             "(AAC, m4a, video), install ffmpeg (for example: apt-get install ffmpeg)"
         )
     # "file:" keeps names that begin with a dash or hold a colon from being taken for something else.
-    command = [
-        "ffmpeg",
-        "-nostdin",
-        *_QUIET_AND_LOCAL,
-        *(["-xerror"] if strict else []),
-        "-i",
-        f"file:{path}",
-        "-map",
-        "0:a:0",
-    ]
+    on_damage = ["-xerror"] if strict else []
+    command = ["ffmpeg", "-nostdin", *_QUIET_AND_LOCAL, *on_damage, "-i", f"file:{path}", "-map", "0:a:0"]
     command += ["-ac", "1", "-ar", str(sample_rate), "-f", "f32le", "-"]
     # Complaints go to a file: a pipe that nobody reads would fill up and stop ffmpeg.
     with tempfile.TemporaryFile() as complaints:

@@ -206,6 +206,17 @@ def test_what_is_no_file_is_told(tmp_path: Path):
         load_audio(tmp_path)
 
 
+def test_a_file_without_permission_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    soundfile.write(tmp_path / "a.wav", np.zeros(RATE), RATE)
+
+    def refuse(self: Path, mode: str) -> None:  # the tests may run as root, who may read all
+        raise PermissionError(13, "Permission denied", str(self))
+
+    monkeypatch.setattr(Path, "open", refuse)
+    with pytest.raises(AudioError, match=r"a\.wav: no permission"):
+        load_audio(tmp_path / "a.wav")
+
+
 @pytest.mark.parametrize(
     ("source", "message"),
     [
