@@ -1,5 +1,6 @@
 """Which files are meant by the paths that a person gives."""
 
+import stat
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -24,9 +25,14 @@ def find_audio(paths: Sequence[Path]) -> tuple[list[Path], list[AudioError]]:
     files: dict[Path, None] = {}
     errors = []
     for path in paths:
-        if not path.exists():
-            errors.append(AudioError(f"{path}: no such file or folder"))
-        elif not path.is_dir():
+        try:
+            is_folder = stat.S_ISDIR(path.stat().st_mode)
+        except FileNotFoundError:
+            errors.append(AudioError(f"{path}: no such file or folder; check the path"))
+            continue
+        except (OSError, ValueError):  # no permission to look, a name too long, a null byte in it
+            is_folder = False  # reading it will tell the reason
+        if not is_folder:
             files[path] = None
         elif found := _recordings(path):
             files.update(dict.fromkeys(found))

@@ -27,3 +27,8 @@ def test_what_is_missing_or_empty_is_told_and_the_rest_goes_on(tmp_path: Path):
     assert files == [good]
     assert [str(error).split(":")[0] for error in errors] == [str(tmp_path / "none.wav"), str(tmp_path / "empty")]
     assert ".flac" in str(errors[1])
+
+
+def test_a_path_that_cannot_be_looked_at_is_left_to_the_reader(tmp_path: Path):
+    too_long = tmp_path / ("a" * 300 + ".wav")  # stat fails with ENAMETOOLONG
+    assert find_audio([too_long]) == ([too_long], [])
