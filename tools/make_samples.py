@@ -1,7 +1,8 @@
 """The recordings that ship with the project: `python tools/make_samples.py` writes recipes/an4/samples.
 
-Synthesised by espeak-ng, so they belong to nobody. Their phrases are not among those that the
-model is trained on, and each has its own voice.
+Synthesised by espeak-ng, so they belong to nobody; each has its own voice. The synthetic speech
+that a model may be trained on leaves their phrases out. Of AN4's training phrases one is among
+them, the command "help".
 """
 
 from pathlib import Path
