@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from asr.config import DEFAULT_MODEL
-from asr.errors import AsrError
+from asr.errors import STOPPED, AsrError
 
 app = typer.Typer(
     help="Recognise speech: from sound to text, and from recordings to a model of your own.",
@@ -50,10 +50,11 @@ def main() -> None:
     try:
         app()
     except AsrError as error:
-        console.print(f"[bold red]error:[/] {escape(str(error))}", soft_wrap=True, highlight=False)
-        sys.exit(1)
+        word = "[yellow]stopped:[/]" if error.exit_status == STOPPED else "[bold red]error:[/]"
+        console.print(f"{word} {escape(str(error))}", soft_wrap=True, highlight=False)
+        sys.exit(error.exit_status)
     except KeyboardInterrupt:
-        sys.exit(130)
+        sys.exit(STOPPED)
     except BrokenPipeError:
         sys.exit(1)
 

@@ -7,20 +7,29 @@ dotted path. `conf/` holds commented files.
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from asr.errors import ConfigError
 
 DEFAULT_MODEL = "an4"  # of the models that come with the package
 
 
+def _check_order(bounds: tuple[float, float]) -> tuple[float, float]:
+    if bounds[0] > bounds[1]:
+        raise ValueError("the lower bound comes first")
+    return bounds
+
+
+Range = Annotated[tuple[float, float], AfterValidator(_check_order)]
+
+
 class Settings(BaseModel):
     """A group of settings that refuses keys it does not know."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class FeatureSettings(Settings):
@@ -71,11 +80,11 @@ class SpecAugmentSettings(Settings):
 class AugmentSettings(Settings):
     """What is done to training speech (signal/augment.py); each item is off when None or empty."""
 
-    speeds: list[float] = [0.9, 1.0, 1.1]
-    gain_db: tuple[float, float] | None = None
+    speeds: list[Annotated[float, Field(gt=0.1, lt=10)]] = [0.9, 1.0, 1.1]
+    gain_db: Range | None = None
     noise: Path | None = None  # a folder of recordings, or "white" for Gaussian noise
     noise_probability: float = Field(0.3, ge=0, le=1)
-    noise_snr_db: tuple[float, float] = (5.0, 30.0)
+    noise_snr_db: Range = (5.0, 30.0)
     reverberation_probability: float = Field(0.0, ge=0, le=1)
     spec_augment: SpecAugmentSettings | None = SpecAugmentSettings()
 

@@ -3,9 +3,13 @@
 The command line prints them as one line; a library user catches `AsrError` for all of them.
 """
 
+STOPPED = 130  # exit status by which scripts tell a stop from a failure, as shells do for SIGINT
+
 
 class AsrError(Exception):
     """Anything that went wrong for a reason the user can understand and mend."""
+
+    exit_status = 1
 
 
 class AudioError(AsrError):
@@ -30,3 +34,9 @@ class ModelError(AsrError):
 
 class TrainingError(AsrError):
     """A training run that cannot go on."""
+
+
+class TrainingInterrupted(TrainingError):
+    """A signal stopped the run; where it stood is on disk, and `--resume` goes on."""
+
+    exit_status = STOPPED

@@ -20,10 +20,10 @@ SAMPLES = {
     "phone": "five five five oh one eight three",
 }
 VOICES = [
-    Voice("en-us", "m3", rate=140),
-    Voice("en-gb", "f2", rate=150),
-    Voice("en-us", "f4", rate=145),
-    Voice("en-gb-x-rp", "m1", rate=150),
+    Voice("en-us", "f2", rate=150),
+    Voice("en-us", "m3", rate=150),
+    Voice("en-gb", "f1", rate=150),
+    Voice("en-gb", "f4", rate=150),
     Voice("en-gb-scotland", "m7", rate=145),
     Voice("en-us", "klatt", rate=150),
 ]

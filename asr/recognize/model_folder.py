@@ -15,6 +15,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from asr.acoustic.model import AcousticModel
+from asr.atomic import replacing
 from asr.config import ModelSettings, dump_yaml, load_model_settings
 from asr.errors import AsrError, ModelError
 from asr.text.tokenizer import Tokenizer, load_tokenizer
@@ -42,14 +43,18 @@ def save_model(model: Model, folder: Path) -> None:
     """Write a model folder, but for its card.
 
     Weights go in float16: the error rate does not notice (recipes/an4/README.md), the file is half as large.
+
+    Raises:
+        ModelError: If a weight is not finite.
     """
-    folder.mkdir(parents=True, exist_ok=True)
     weights = {name: _halved(value) for name, value in model.acoustic.state_dict().items()}
-    partial = folder / f".{WEIGHTS}"
-    save_file(weights, partial)
-    partial.replace(folder / WEIGHTS)
-    (folder / SETTINGS).write_text(dump_yaml(model.settings), encoding="utf-8")
+    _check_finite(weights, folder / WEIGHTS)
+    folder.mkdir(parents=True, exist_ok=True)
+    with replacing(folder / SETTINGS) as partial:
+        partial.write_text(dump_yaml(model.settings), encoding="utf-8")
     model.tokenizer.save(folder)
+    with replacing(folder / WEIGHTS) as partial:  # last: where they are, the rest is too
+        save_file(weights, partial)
 
 
 def read_model(name: str | Path) -> Model:
@@ -101,6 +106,10 @@ def _load_weights(acoustic: AcousticModel, path: Path) -> None:
     except RuntimeError as error:
         reason = " ".join(str(error).split())[:300]
         raise ModelError(f"{path}: does not fit {SETTINGS} or tokens.txt beside it: {reason}") from None
+    _check_finite(weights, path)
+
+
+def _check_finite(weights: dict[str, Tensor], path: Path) -> None:
     broken = [name for name, value in weights.items() if not torch.isfinite(value).all()]
     if broken:
-        raise ModelError(f"{path}: {broken[0]} holds values that are not finite")
+        raise ModelError(f"{path}: {broken[0]} holds values that are not finite; the training diverged")

@@ -112,7 +112,10 @@ class Recognizer:
         """What the network says of waveforms (S,): (B, T', V) log probabilities and (B,) valid frames, on the CPU."""
         features = [self.extractor(waveform) for waveform in waveforms]
         lengths = torch.tensor([len(one) for one in features])
-        output = self.acoustic(pad_sequence(features, batch_first=True).to(self.device), lengths)
+        padded = pad_sequence(features, batch_first=True)
+        if padded.shape[1] == 0:  # nothing is as long as a window; the network wants a frame nevertheless
+            padded = padded.new_zeros(len(features), 1, self.settings.features.num_mels)
+        output = self.acoustic(padded.to(self.device), lengths)
         return output.log_probs.cpu(), output.lengths
 
     def _flush(self, waiting: list[tuple[AudioSource, Tensor | AudioError]]) -> Iterator[Transcript | AudioError]:
@@ -163,8 +166,8 @@ def pick_device(device: str) -> str:
     if device == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
     try:
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError) as error:
+        torch.zeros(1, device=device).cpu()
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
         raise AsrError(f"device {device!r} cannot be used: {str(error).splitlines()[0]}; try auto or cpu") from None
     return device
 

@@ -1,7 +1,6 @@
 """Error rates in, what people and programs read out: tables, alignments, JSON."""
 
 import json
-import os
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -12,6 +11,7 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from asr.atomic import replacing
 from asr.score.wer import Edits, ErrorRates, count_edits
 
 _MARKS = {"substitute": "yellow", "delete": "red", "insert": "magenta", "equal": ""}
@@ -56,14 +56,9 @@ def to_json(evaluation: Evaluation) -> dict[str, Any]:
 
 
 def write_json(path: Path, result: dict[str, Any]) -> None:
-    """Write a result whole or not at all, so that no reader meets half of it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    try:
+    """Write a result whole or not at all. Raises AsrError if it cannot be written."""
+    with replacing(path) as partial:
         partial.write_text(json.dumps(result, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def print_report(evaluation: Evaluation, console: Console, *, worst: int = 5) -> None:

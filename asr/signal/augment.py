@@ -20,6 +20,7 @@ from asr.errors import ConfigError
 from asr.signal.audio import load_audio
 
 NUM_ROOMS = 100
+WHITE = "white"  # the setting that asks for Gaussian noise in place of a folder
 AUDIO_SUFFIXES = {".wav", ".flac", ".ogg", ".opus", ".mp3"}
 
 
@@ -49,11 +50,23 @@ def augment_waveform(
         rooms = simulate_rooms(sample_rate)
         waveform = reverberate(waveform, rooms[int(rng.integers(len(rooms)))])
     if settings.noise is not None and rng.random() < settings.noise_probability:
-        noise = draw_noise(settings.noise, waveform.numel(), rng)
+        noise = draw_noise(settings.noise, waveform.numel(), rng, sample_rate=sample_rate)
         waveform = add_noise(waveform, noise, snr_db=rng.uniform(*settings.noise_snr_db))
     if settings.gain_db is not None:
         waveform = F.gain(waveform, rng.uniform(*settings.gain_db))
     return waveform
+
+
+def prepare_augmentation(settings: AugmentSettings, *, sample_rate: int) -> None:
+    """Do beforehand what takes long or may fail, so that processes that read audio inherit it.
+
+    Raises:
+        ConfigError: If there is no noise where the settings say.
+    """
+    if settings.noise is not None and str(settings.noise) != WHITE:
+        _noise_files(settings.noise)
+    if settings.reverberation_probability > 0:
+        simulate_rooms(sample_rate)
 
 
 def change_speed(waveform: Tensor, factor: float, *, sample_rate: int) -> Tensor:
@@ -87,12 +100,12 @@ def simulate_rooms(sample_rate: int) -> list[Tensor]:
         return [torch.from_numpy(generator(nsource=1)[0]).float() for _ in range(NUM_ROOMS)]
 
 
-def draw_noise(source: Path, num_samples: int, rng: np.random.Generator) -> Tensor:
+def draw_noise(source: Path, num_samples: int, rng: np.random.Generator, *, sample_rate: int) -> Tensor:
     """Noise of a given length: Gaussian for "white", else a random piece of a random recording of a folder."""
-    if str(source) == "white":
+    if str(source) == WHITE:
         return torch.from_numpy(rng.standard_normal(num_samples, dtype=np.float32))
     recordings = _noise_files(source)
-    noise = _noise(recordings[int(rng.integers(len(recordings)))])
+    noise = _noise(recordings[int(rng.integers(len(recordings)))], sample_rate)
     start = int(rng.integers(noise.numel()))
     repeats = 1 + (start + num_samples) // noise.numel()
     return noise.repeat(repeats)[start : start + num_samples]
@@ -129,6 +142,6 @@ def _noise_files(folder: Path) -> Sequence[Path]:
     return recordings
 
 
-@lru_cache(maxsize=1000)
-def _noise(path: Path) -> Tensor:
-    return torch.from_numpy(load_audio(path))
+@lru_cache(maxsize=100)
+def _noise(path: Path, sample_rate: int) -> Tensor:
+    return torch.from_numpy(load_audio(path, sample_rate=sample_rate))

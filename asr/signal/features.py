@@ -15,6 +15,7 @@ from asr.config import FeatureSettings
 # Mel energy below which there is nothing to hear (about -77 dBFS of white noise). It keeps
 # digital silence and the empty top bands of compressed audio close to a quiet room.
 ENERGY_FLOOR = 1e-7
+BLOCK_SECONDS = 30
 
 
 class FeatureExtractor:
@@ -40,7 +41,10 @@ class FeatureExtractor:
 
     def __call__(self, waveform: Tensor) -> Tensor:
         """Features of a whole recording: (S,) to (T, F), T = `num_frames(S)`."""
-        return self.stream().feed(waveform)
+        stream = self.stream()
+        # In blocks, since intermediate results take many times the room of the waveform.
+        blocks = torch.split(waveform, BLOCK_SECONDS * self.settings.sample_rate)
+        return torch.cat([stream.feed(block) for block in blocks])
 
     def stream(self) -> "FeatureStream":
         """A stream that gives the same frames block by block."""

@@ -1,10 +1,13 @@
 """The model card: what a model was made of, how good it is, where it must not be trusted."""
 
 import datetime
+from itertools import takewhile
 from pathlib import Path
 
 from asr import __version__
+from asr.atomic import replacing
 from asr.config import Config
+from asr.errors import ModelError
 from asr.recognize.model_folder import WEIGHTS, Model
 from asr.score.wer import ErrorRates
 from asr.train.trainer import DevResult, Position
@@ -53,7 +56,8 @@ def write_card(
         cer=dev.cer,
         table=_TABLE,
     )
-    (config.output / CARD).write_text(text, encoding="utf-8")
+    with replacing(config.output / CARD) as partial:
+        partial.write_text(text, encoding="utf-8")
 
 
 def _describe_model(config: Config, model: Model) -> dict[str, str]:
@@ -69,14 +73,32 @@ def _describe_model(config: Config, model: Model) -> dict[str, str]:
 
 
 def add_result(folder: Path, name: str, rates: ErrorRates) -> None:
-    """Add a row to a card's table of results; one of the same name is replaced."""
-    card = folder / CARD
-    before, table, after = card.read_text(encoding="utf-8").partition(_TABLE)
-    low, high = rates.wer_interval
-    row = (
-        f"| {name} | {rates.utterances} | {rates.words} | {rates.wer:.2%} | {low:.2%} to {high:.2%} | {rates.cer:.2%} |"
-    )
+    """Add a row to a card's table of results; one of the same name is replaced.
+
+    Raises:
+        ModelError: If the folder has no card with such a table.
+    """
+    before, after = read_results(folder)
     lines = after.splitlines()
-    kept = [line for line in lines if line.startswith("|") and not line.startswith(f"| {name} |")]
-    rest = [line for line in lines if not line.startswith("|")]
-    card.write_text(before + table + "\n".join([*kept, row, *rest]) + "\n", encoding="utf-8")
+    rows = list(takewhile(lambda line: line.startswith("|"), lines))
+    low, high = rates.wer_interval
+    label = name.replace("|", "/")
+    cells = [label, rates.utterances, rates.words, f"{rates.wer:.2%}", f"{low:.2%} to {high:.2%}", f"{rates.cer:.2%}"]
+    kept = [row for row in rows if not row.startswith(f"| {label} |")]
+    kept.append(f"| {' | '.join(map(str, cells))} |")
+    with replacing(folder / CARD) as partial:
+        partial.write_text(before + _TABLE + "\n".join([*kept, *lines[len(rows) :]]) + "\n", encoding="utf-8")
+
+
+def read_results(folder: Path) -> tuple[str, str]:
+    """What stands before and after the head of a card's table of results.
+
+    Raises:
+        ModelError: If the folder has no card with such a table.
+    """
+    card = folder / CARD
+    text = card.read_text(encoding="utf-8") if card.is_file() else ""
+    before, table, after = text.partition(_TABLE)
+    if not table:
+        raise ModelError(f"{card}: no model card with a table of results, as `asr train` writes it")
+    return before, after

@@ -7,7 +7,6 @@
 A file is written beside its place and moved there whole: a kill in the middle leaves the old one.
 """
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from asr.atomic import replacing
 from asr.errors import TrainingError
 
 Weights = dict[str, Tensor]
@@ -29,7 +29,7 @@ class CheckpointFolder:
 
     def save_last(self, state: dict[str, Any]) -> None:
         """Replace the place from which training continues."""
-        save_atomically(state, self.last)
+        _save(state, self.last)
 
     def load_last(self) -> dict[str, Any]:
         """Raises TrainingError where there is nothing to continue from."""
@@ -44,7 +44,7 @@ class CheckpointFolder:
 
     def save_epoch(self, epoch: int, weights: Weights) -> None:
         """Keep the weights of an epoch."""
-        save_atomically(weights, self._epoch(epoch))
+        _save(weights, self._epoch(epoch))
 
     def keep_epochs(self, epochs: Sequence[int]) -> None:
         """Delete the weights of all other epochs."""
@@ -65,12 +65,6 @@ class CheckpointFolder:
         return self.path / f"epoch-{epoch:03d}.pt"
 
 
-def save_atomically(content: Any, path: Path) -> None:
-    """`torch.save`, whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
-    with partial.open("wb") as file:
-        torch.save(content, file)
-        file.flush()
-        os.fsync(file.fileno())
-    partial.replace(path)
+def _save(content: Any, path: Path) -> None:
+    with replacing(path) as partial:
+        torch.save(content, partial)

@@ -17,6 +17,7 @@ from lhotse.audio import AudioSource
 from lhotse.cut import MultiCut
 from lhotse.serialization import load_manifest
 
+from asr.atomic import replacing
 from asr.errors import CorpusError
 
 OWN_CORPORA = {
@@ -278,17 +279,13 @@ def _write(output: Path, parts: Mapping[str, CutSet]) -> dict[str, CutSet]:
     empty = [part for part, cuts in parts.items() if len(cuts) == 0]
     if empty or not parts:
         raise CorpusError(f"no utterances were found for {', '.join(empty) or 'any part'}; nothing is written")
-    output.mkdir(parents=True, exist_ok=True)
     for part, cuts in parts.items():
-        partial = output / f".{part}.partial.jsonl.gz"  # lhotse goes by the suffix
-        try:
+        with replacing(output / f"{part}.jsonl.gz") as partial:
             cuts.to_file(partial)
-            partial.replace(output / f"{part}.jsonl.gz")
-        finally:
-            partial.unlink(missing_ok=True)
         # For language models, which are estimated from text, a sentence a line.
         texts = (supervision.text for cut in cuts for supervision in cut.supervisions if supervision.text)
-        (output / f"{part}.txt").write_text("".join(f"{text}\n" for text in texts), encoding="utf-8")
+        with replacing(output / f"{part}.txt") as partial:
+            partial.write_text("".join(f"{text}\n" for text in texts), encoding="utf-8")
     return dict(parts)
 
 

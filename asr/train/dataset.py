@@ -5,7 +5,7 @@ depends on seed, epoch and utterance only (signal/augment.py).
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any
 
@@ -18,7 +18,8 @@ from torch.nn.utils.rnn import pad_sequence
 from torch.utils.data import DataLoader, Dataset
 
 from asr.config import AugmentSettings, NormalizerSettings
-from asr.signal.augment import augment_waveform, draw_seed, simulate_rooms, spec_augment
+from asr.signal.audio import load_audio
+from asr.signal.augment import augment_waveform, draw_seed, prepare_augmentation, spec_augment
 from asr.signal.features import FeatureExtractor
 from asr.text.normalize import normalize
 from asr.text.tokenizer import Tokenizer
@@ -52,8 +53,7 @@ class Batch:
 
     def to(self, device: torch.device) -> "Batch":
         """The same batch with its features and tokens on a device; lengths stay on the CPU."""
-        moved = {"features": self.features.to(device), "tokens": self.tokens.to(device)}
-        return Batch(**{**self.__dict__, **moved})
+        return replace(self, features=self.features.to(device), tokens=self.tokens.to(device))
 
 
 class SpeechDataset(Dataset[Batch]):
@@ -85,8 +85,8 @@ class SpeechDataset(Dataset[Batch]):
         self.views = views
         self.seed = seed
         self.epoch = 0
-        if augment is not None and augment.reverberation_probability > 0:
-            simulate_rooms(extractor.settings.sample_rate)  # here, so that reading processes inherit them
+        if augment is not None:
+            prepare_augmentation(augment, sample_rate=extractor.settings.sample_rate)
 
     def __getitem__(self, cuts: CutSet) -> Batch:
         cuts = list(cuts)
@@ -156,7 +156,7 @@ class SpeechLoader:
             cuts,
             max_duration=batch_seconds,
             shuffle=shuffle,
-            num_buckets=min(NUM_BUCKETS, len(cuts)),
+            num_buckets=max(2, min(NUM_BUCKETS, len(cuts))),
             buffer_size=SHUFFLE_BUFFER,
             seed=dataset.seed,
             rank=rank,
@@ -172,16 +172,22 @@ class SpeechLoader:
 
 
 def read_waveform(cut: Any, sample_rate: int) -> Tensor:
-    """The speech of a cut: (S,) float32, mono, at a sampling rate in Hz."""
-    samples = cut.resample(sample_rate).load_audio()  # (channels, S)
-    return torch.from_numpy(np.ascontiguousarray(samples, dtype=np.float32)).mean(0)
+    """The speech of a cut: (S,) float32, mono, at a sampling rate in Hz.
+
+    Raises:
+        AudioError: If samples are not finite, or there are none.
+    """
+    samples = cut.load_audio()  # (channels, S) at the cut's own rate
+    # Mixed down and resampled as `asr transcribe` does it, so that both hear the same.
+    return torch.from_numpy(load_audio((samples.T, cut.sampling_rate), sample_rate=sample_rate))
 
 
 def measure_features(cuts: CutSet, extractor: FeatureExtractor, *, num_cuts: int = 2000) -> tuple[Tensor, Tensor]:
-    """Mean and standard deviation (F,) of the log-mel features of (at most so many) cuts."""
+    """Mean and standard deviation (F,) of the log-mel features of (at most about so many) cuts."""
     count = 0
     sums = squares = torch.zeros(extractor.settings.num_mels, dtype=torch.float64)
-    for cut in islice(cuts, num_cuts):
+    # From all over the manifest, which may be sorted by speaker or corpus.
+    for cut in islice(cuts, 0, None, max(1, len(cuts) // num_cuts)):
         features = extractor.log_mel(read_waveform(cut, extractor.settings.sample_rate)).double()
         count += len(features)
         sums = sums + features.sum(0)

@@ -89,14 +89,15 @@ def examine(
 
 
 def keep_usable(
-    cuts: CutSet, tokenizer: Tokenizer | None, settings: ModelSettings, *, read_audio: bool = True
+    cuts: CutSet, tokenizer: Tokenizer | None, settings: ModelSettings, *, read_audio: bool = True, speed: float = 1.0
 ) -> tuple[CutSet, list[Problem]]:
     """The cuts without a problem, and the problems of the others; arguments as for `examine`.
 
-    Of utterances that share a name the first is kept.
+    Of utterances that share a name the first is kept. At a speed above 1, to which training may
+    bring an utterance, it must be feasible, too.
     """
     cuts = list(cuts)
-    found = _examine(cuts, tokenizer, settings, read_audio)
+    found = _examine(cuts, tokenizer, settings, read_audio, speed)
     kept = [cut for cut, problems in zip(cuts, found, strict=True) if not problems]
     return CutSet(kept), [problem for problems in found for problem in problems]
 
@@ -121,10 +122,10 @@ def clipped_share(waveform: NDArray[np.float32]) -> float:
 
 
 def _examine(
-    cuts: list[Any], tokenizer: Tokenizer | None, settings: ModelSettings, read_audio: bool
+    cuts: list[Any], tokenizer: Tokenizer | None, settings: ModelSettings, read_audio: bool, speed: float = 1.0
 ) -> list[list[Problem]]:
     """The problems of each cut: by place, since names may be given twice."""
-    num_frames = _frame_counter(settings)
+    num_frames = _frame_counter(settings, speed)
     found = [[*_check_manifest(cut), *_check_text(cut, tokenizer, settings, num_frames)] for cut in cuts]
     names: set[str] = set()
     for cut, problems in zip(cuts, found, strict=True):
@@ -145,9 +146,10 @@ def _examine(
     return found
 
 
-def _frame_counter(settings: ModelSettings) -> Callable[[float], int]:
+def _frame_counter(settings: ModelSettings, speed: float) -> Callable[[float], int]:
     extractor = FeatureExtractor(settings.features)
-    return lambda seconds: subsampled(extractor.num_frames(round(seconds * settings.features.sample_rate)))
+    rate = settings.features.sample_rate / speed
+    return lambda seconds: subsampled(extractor.num_frames(round(seconds * rate)))
 
 
 def _check_manifest(cut: Any) -> Iterator[Problem]:
@@ -185,9 +187,11 @@ def _check_text(
 
 
 def _source(cut: Any) -> Path | None:
-    """The file of a cut that is a plain stretch of one; None for mixtures, archives, streams and transformed cuts."""
+    """The file of a cut that is a plain stretch of one; None for mixtures, channels, archives and changed cuts."""
     recording = getattr(cut, "recording", None)
-    if recording is None or recording.transforms or len(recording.sources) != 1 or recording.sources[0].type != "file":
+    if recording is None or recording.transforms or recording.num_channels != 1:
+        return None
+    if len(recording.sources) != 1 or recording.sources[0].type != "file":
         return None
     return Path(recording.sources[0].source)
 

@@ -1,25 +1,25 @@
 """A model and transcribed speech in, error rates out."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from lhotse import CutSet
 from rich.console import Console
 from torch import Tensor
 
+from asr.errors import CorpusError
 from asr.recognize.decoding import Decoding
 from asr.recognize.model_folder import find_model
-from asr.recognize.recognizer import Recognizer, load_model
+from asr.recognize.recognizer import BATCH_SECONDS, Recognizer, load_model
 from asr.score.report import print_report, to_json, write_json
 from asr.score.wer import ErrorRates, score_utterances
 from asr.text.normalize import normalize
-from asr.train.card import add_result
+from asr.train.card import add_result, read_results
 from asr.train.corpus import load_cuts
 from asr.train.dataset import read_waveform
-
-BATCH = 16  # utterances of like length that go through the network together
 
 
 @dataclass(frozen=True)
@@ -40,14 +40,20 @@ class Evaluation:
 
 
 def evaluate(recognizer: Recognizer, cuts: CutSet) -> Evaluation:
-    """Transcribe cuts and compare with their texts, normalised as in training."""
+    """Transcribe cuts and compare with their texts, normalised as in training.
+
+    Raises:
+        CorpusError: If a cut has no text, or its audio cannot be read.
+    """
     chosen = sorted(cuts, key=lambda cut: cut.duration)
+    references = [normalize(reference_text(cut), recognizer.settings.normalizer) for cut in chosen]
+    if not any(references):
+        raise CorpusError("none of the utterances has a word in its transcript, so there is nothing to compare with")
     started = time.perf_counter()
     hypotheses = []
-    for first in range(0, len(chosen), BATCH):
-        hypotheses += recognizer.recognize(read_waveforms(chosen[first : first + BATCH], recognizer.sample_rate))
+    for batch in batches(chosen):
+        hypotheses += recognizer.recognize(read_waveforms(batch, recognizer.sample_rate))
     elapsed = time.perf_counter() - started
-    references = [normalize(cut.supervisions[0].text, recognizer.settings.normalizer) for cut in chosen]
     return Evaluation(
         utterances=[cut.id for cut in chosen],
         references=references,
@@ -68,7 +74,13 @@ def evaluate_model(
     add_to_card: str | None,
     decoding: Decoding | None = None,
 ) -> None:
-    """`asr evaluate`: print a table, and write what was asked for."""
+    """`asr evaluate`: print a table, and write what was asked for.
+
+    Raises:
+        AsrError: If the model or a manifest cannot be used, or a result cannot be written.
+    """
+    if add_to_card is not None:
+        read_results(find_model(model))  # before the work: is there a card to add to?
     evaluation = evaluate(load_model(model, device=device, decoding=decoding), load_cuts(manifests))
     print_report(evaluation, console, worst=worst)
     if json is not None:
@@ -77,6 +89,35 @@ def evaluate_model(
         add_result(find_model(model), add_to_card, evaluation.rates)
 
 
-def read_waveforms(cuts: Sequence[object], sample_rate: int) -> list[Tensor]:
-    """Waveforms (S,) of cuts."""
-    return [read_waveform(cut, sample_rate) for cut in cuts]
+def read_waveforms(cuts: Sequence[Any], sample_rate: int) -> list[Tensor]:
+    """Waveforms (S,) of cuts.
+
+    Raises:
+        CorpusError: If the audio of one cannot be read.
+    """
+    waveforms = []
+    for cut in cuts:
+        try:
+            waveforms.append(read_waveform(cut, sample_rate))
+        except Exception as error:  # whatever lhotse's many backends raise
+            reason = " ".join(str(error).split())[:300]
+            raise CorpusError(f"{cut.id}: its audio cannot be read: {reason}") from None
+    return waveforms
+
+
+def reference_text(cut: Any) -> str:
+    """What was said in a cut. Raises CorpusError where the manifest does not tell."""
+    if len(cut.supervisions) != 1 or cut.supervisions[0].text is None:
+        raise CorpusError(f"{cut.id}: has no transcript, or several; `asr doctor` lists such utterances")
+    return str(cut.supervisions[0].text)
+
+
+def batches(cuts: Sequence[Any]) -> Iterator[list[Any]]:
+    """Cuts that go through the network together; they come by length, so the last is the longest."""
+    batch: list[Any] = []
+    for cut in cuts:
+        if batch and (len(batch) + 1) * cut.duration > BATCH_SECONDS:
+            yield batch
+            batch = []
+        batch.append(cut)
+    yield batch

@@ -21,7 +21,7 @@ class EpochReport:
     """An epoch in figures. Losses are nats a token, error rates fractions."""
 
     epoch: int  # from 0
-    loss: float
+    loss: float | None  # None where it was not finite in any step
     dev_loss: float
     dev_wer: float
     dev_cer: float
@@ -70,9 +70,10 @@ class Monitor:
         if self._board is not None:
             self._board.finalize("success" if error is None else "failed")
 
-    def resume_at(self, epochs: float) -> None:
+    def resume_at(self, epochs: float, *, dev_wer: float) -> None:
         """Start the progress line where a resumed run starts."""
         self._done = epochs * self._epoch_seconds
+        self._dev_wer = dev_wer
 
     def step(self, step: int, *, loss: float, learning_rate: float, gradient_norm: float, seconds: float) -> None:
         """A step of the optimiser on so many seconds of speech."""
@@ -81,8 +82,8 @@ class Monitor:
             figures = f"loss {loss:.3f}  dev WER {self._dev_wer:.2%}  {self._times_real_time():.0f} x real time"
             self._progress.update(self._task, advance=seconds, figures=figures)
         if self._board is not None and step % LOG_EVERY == 0:
-            figures_ = {"loss": loss, "learning_rate": learning_rate, "gradient_norm/all": gradient_norm}
-            self._board.log_metrics({f"train/{name}": value for name, value in figures_.items()}, step)
+            metrics = {"loss": loss, "learning_rate": learning_rate, "gradient_norm/all": gradient_norm}
+            self._board.log_metrics({f"train/{name}": value for name, value in metrics.items()}, step)
 
     def wants_layers(self, step: int) -> bool:
         """Whether this step's gradients are to be measured by layer."""
@@ -100,22 +101,25 @@ class Monitor:
         if self._board is None:
             return
         self._append(asdict(report))
+        loss = "not finite" if report.loss is None else f"{report.loss:.3f}"
         self._board.log_metrics(
             {f"dev/{name}": getattr(report, f"dev_{name}") for name in ("loss", "wer", "cer")}, report.steps
         )
         self._console.print(
-            f"epoch {report.epoch + 1}/{self._num_epochs}  loss {report.loss:.3f}  dev loss {report.dev_loss:.3f}  "
+            f"epoch {report.epoch + 1}/{self._num_epochs}  loss {loss}  dev loss {report.dev_loss:.3f}  "
             f"dev WER {report.dev_wer:.2%}  CER {report.dev_cer:.2%}  {report.minutes:.1f} min  "
             f"{self._times_real_time():.0f} x real time",
             highlight=False,
+            soft_wrap=True,
         )
         for reference, hypothesis in samples:
-            self._console.print(f"  [dim]{escape(reference)}[/dim]\n  {escape(hypothesis)}", highlight=False)
+            pair = f"  [dim]{escape(reference)}[/dim]\n  {escape(hypothesis)}"
+            self._console.print(pair, highlight=False, soft_wrap=True)
 
     def warn(self, message: str) -> None:
         """Something went wrong that training survives."""
         if self._active:
-            self._console.print(f"[yellow]{escape(message)}[/yellow]")
+            self._console.print(f"[yellow]{escape(message)}[/yellow]", highlight=False, soft_wrap=True)
             self._append({"warning": message})
 
     def _times_real_time(self) -> float:

@@ -6,9 +6,11 @@ statistics from the training speech, trains, averages, and writes the folder wit
 
 import hashlib
 import logging
+import math
 import os
 import warnings
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -16,9 +18,10 @@ from lhotse import CutSet
 from lightning.fabric import Fabric
 from rich.console import Console
 
+from asr.atomic import replacing
 from asr.config import Config, ModelSettings
 from asr.errors import CorpusError, TrainingError
-from asr.recognize.model_folder import Model, build_acoustic, save_model
+from asr.recognize.model_folder import WEIGHTS, Model, build_acoustic, save_model
 from asr.signal.augment import draw_seed
 from asr.signal.features import FeatureExtractor
 from asr.text.normalize import normalize
@@ -55,8 +58,8 @@ def train(config: Config, *, resume: bool = False, devices: int = 1, console: Co
     """
     console = console or Console(stderr=True)
     fabric = _launch(config, devices)
-    say = console.print if fabric.is_global_zero else _say_nothing
-    _refuse_to_overwrite(CheckpointFolder(config.output), resume=resume)
+    say = partial(_say, console) if fabric.is_global_zero else _say_nothing
+    _refuse_to_overwrite(config.output, CheckpointFolder(config.output), resume=resume)
     train_cuts, dev_cuts, tokenizer = _prepare(config, say)
     model = _build(config, tokenizer, train_cuts, say)
     trainer = _make_trainer(config, fabric, model, train_cuts, dev_cuts, console)
@@ -104,24 +107,28 @@ def _launch(config: Config, devices: int) -> Fabric:
 
 def _prepare(config: Config, say: Say) -> tuple[CutSet, CutSet, Tokenizer]:
     """The cuts that can be used, and the alphabet that spells the texts of training."""
-    train_cuts, dev_cuts = load_cuts(config.corpus.train), load_cuts(config.corpus.dev)
-    tokenizer = build_tokenizer(
-        (normalize(cut.supervisions[0].text or "", config.normalizer) for cut in train_cuts if cut.supervisions),
-        config.tokenizer,
-    )
-    parts = [_usable(cuts, tokenizer, config, say, part) for part, cuts in (("train", train_cuts), ("dev", dev_cuts))]
-    return parts[0], parts[1], tokenizer
+    # First without an alphabet: what is left out must not put its letters into it.
+    train_cuts = _usable(load_cuts(config.corpus.train), None, config, say, "train")
+    texts = (normalize(cut.supervisions[0].text, config.normalizer) for cut in train_cuts)
+    tokenizer = build_tokenizer(texts, config.tokenizer)
+    dev_cuts = _usable(load_cuts(config.corpus.dev), tokenizer, config, say, "dev")
+    return train_cuts, dev_cuts, tokenizer
 
 
-def _usable(cuts: CutSet, tokenizer: Tokenizer, config: Config, say: Say, part: str) -> CutSet:
-    """Leave out what cannot be learnt from, and say how much that is."""
-    kept, problems = keep_usable(cuts, tokenizer, config)
+def _usable(cuts: CutSet, tokenizer: Tokenizer | None, config: Config, say: Say, part: str) -> CutSet:
+    """Leave out what cannot be learnt from, list it in the run's folder, and say how much that is."""
+    speed = max(config.train.augment.speeds, default=1.0) if part == "train" else 1.0
+    kept, problems = keep_usable(cuts, tokenizer, config, speed=speed)
+    listing = config.output / "run" / f"left-out-{part}.tsv"
+    with replacing(listing) as partial_listing:
+        lines = (f"{problem.utterance}\t{problem.kind}\t{problem.reason}\n" for problem in problems)
+        partial_listing.write_text("".join(lines), encoding="utf-8")
     for problem in problems[:MOST_PROBLEMS]:
         say(f"  {problem.utterance}: {problem.reason}")
     if problems:
-        say(f"{part}: {len(problems)} of {len(cuts)} utterances left out; `asr doctor` lists them all")
+        say(f"{part}: {len(cuts) - len(kept)} of {len(cuts)} utterances left out; {listing} has the reasons")
     if not kept:
-        raise CorpusError(f"{part}: no usable utterance among {len(cuts)}; `asr doctor` says what is wrong with them")
+        raise CorpusError(f"{part}: no usable utterance among {len(cuts)}; {listing} says what is wrong with them")
     say(f"{part}: {len(kept)} utterances, {_seconds(kept) / 3600:.2f} h")
     return kept
 
@@ -170,7 +177,7 @@ def _make_trainer(
             num_epochs=config.train.epochs,
             epoch_seconds=train_seconds,
         ),
-        fingerprint=_fingerprint(config, train_cuts),
+        fingerprint=_fingerprint(config, fabric.world_size, train_cuts, dev_cuts),
     )
 
 
@@ -198,23 +205,28 @@ def _choose(trainer: Trainer, model: Model, average: Weights, say: Say) -> DevRe
         results.append((trainer.evaluate(), weights))
         say(f"{name}: dev WER {results[-1][0].wer:.2%}, CER {results[-1][0].cer:.2%}")
     dev, weights = min(results, key=lambda result: result[0].wer)
+    if not math.isfinite(dev.loss):
+        raise TrainingError("the loss on dev is not finite: training diverged; lower train.optimizer.learning_rate")
     model.acoustic.load_state_dict(weights)
     return dev
 
 
-def _refuse_to_overwrite(folder: CheckpointFolder, *, resume: bool) -> None:
-    if folder.last.exists() and not resume:
-        raise TrainingError(
-            f"{folder.last} exists: continue it with --resume, or choose another output=FOLDER, or delete it"
-        )
+def _refuse_to_overwrite(output: Path, folder: CheckpointFolder, *, resume: bool) -> None:
+    if resume:
+        return
+    for path, remedy in ((folder.last, "continue it with --resume"), (output / WEIGHTS, "it is a trained model")):
+        if path.exists():
+            raise TrainingError(f"{path} exists: {remedy}, or choose another output=FOLDER, or delete it")
 
 
-def _fingerprint(config: Config, train_cuts: CutSet) -> str:
+def _fingerprint(config: Config, world_size: int, train_cuts: CutSet, dev_cuts: CutSet) -> str:
     """Changes with everything that decides which weights come out."""
+    # Not the corpus's paths: the same speech may have moved.
     settings = config.model_dump(mode="json", exclude={"output": True, "corpus": True, "train": HARMLESS})
-    digest = hashlib.sha256(repr(settings).encode())
-    for cut in train_cuts:
-        digest.update(f"{cut.id} {cut.supervisions[0].text}\n".encode())
+    digest = hashlib.sha256(repr((settings, world_size, pick_precision(config.train.precision))).encode())
+    for cuts in (train_cuts, dev_cuts):
+        for cut in cuts:
+            digest.update(f"{cut.id} {cut.supervisions[0].text}\n".encode())
     return digest.hexdigest()
 
 
@@ -228,6 +240,10 @@ def _quieten() -> None:
     logging.getLogger("lightning.fabric").setLevel(logging.ERROR)
     warnings.filterwarnings("ignore", module="lightning")
     warnings.filterwarnings("ignore", module="lhotse")
+
+
+def _say(console: Console, message: str) -> None:
+    console.print(message, markup=False, highlight=False, soft_wrap=True)
 
 
 def _say_nothing(message: str) -> None:

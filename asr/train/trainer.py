@@ -19,7 +19,7 @@ from asr.acoustic.ctc import consistency_loss, ctc_loss
 from asr.acoustic.model import Output
 from asr.config import OptimizerSettings, TrainSettings
 from asr.decode.greedy import greedy_decode
-from asr.errors import TrainingError
+from asr.errors import TrainingError, TrainingInterrupted
 from asr.score.wer import score_utterances
 from asr.signal.augment import draw_seed
 from asr.text.tokenizer import Tokenizer
@@ -29,10 +29,6 @@ from asr.train.monitor import EpochReport, Monitor
 from asr.train.stopping import StopRequest
 
 
-class TrainingInterrupted(TrainingError):
-    """A signal stopped the run; where it stood is on disk."""
-
-
 @dataclass
 class Position:
     """Where a run stands. Everything that the next step depends on beside weights and optimiser."""
@@ -40,11 +36,12 @@ class Position:
     epoch: int = 0
     batches: int = 0  # of this epoch, already seen
     seconds: float = 0.0  # of speech in this epoch, already seen, over all processes
-    loss_sum: float = 0.0
+    loss_sum: float = 0.0  # finite losses, weighted by seconds of speech
+    loss_seconds: float = 0.0
     steps: int = 0
     bad_steps: int = 0  # non-finite gradients so far
     bad_in_a_row: int = 0
-    elapsed: float = 0.0  # seconds of training, over all sessions
+    elapsed: float = 0.0  # seconds of training and dev evaluation, over all sessions
     history: list[dict[str, Any]] = field(default_factory=list)
 
 
@@ -103,7 +100,7 @@ class Trainer:
         self.monitor = monitor
         self.fingerprint = fingerprint
         self.position = Position()
-        self.stop_request = StopRequest(fabric)
+        self.stop_request = StopRequest()
 
     def fit(self) -> Weights:
         """Train to the end; return the average of the best epochs' weights.
@@ -113,9 +110,13 @@ class Trainer:
             TrainingError: If gradients are non-finite several times in a row.
         """
         with self.stop_request, self.monitor:
+            if self.position.steps == 0:
+                self._save()  # a run that is killed before its first checkpoint can be resumed, too
             while self.position.epoch < self.settings.epochs and not self._out_of_patience():
                 self._train_epoch()
                 self._finish_epoch()
+                if self.position.epoch < self.settings.epochs:
+                    self._agree_to_go_on()
         return self.folder.average_epochs(self.best_epochs())
 
     def restore(self) -> None:
@@ -132,7 +133,8 @@ class Trainer:
         self._module().load_state_dict(state["model"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.position = Position(**state["position"])
-        self.monitor.resume_at(self.position.epoch + self.position.seconds / self.train_seconds)
+        dev_wer = self.position.history[-1]["dev_wer"] if self.position.history else math.nan
+        self.monitor.resume_at(self.position.epoch + self.position.seconds / self.train_seconds, dev_wer=dev_wer)
 
     def best_epochs(self) -> list[int]:
         """The epochs with the lowest dev WER (then dev loss), best first."""
@@ -159,19 +161,35 @@ class Trainer:
         self.model.train()
         position = self.position
         batches = self.train_loader.batches(position.epoch, skip=position.batches)
-        saved = time.monotonic()
+        saved = started = time.monotonic()
         for group in _grouped(batches, self.settings.optimizer.accumulate):
-            started = time.monotonic()
             self._step(group)
-            position.elapsed += time.monotonic() - started
-            stop = self.stop_request.agreed()
-            if stop or time.monotonic() - saved >= 60 * self.settings.checkpoint_minutes:
+            now = time.monotonic()
+            position.elapsed += now - started
+            started = now
+            if self._any(now - saved >= 60 * self.settings.checkpoint_minutes):
                 self._save()
-                saved = time.monotonic()
-            if stop:
-                raise TrainingInterrupted(
-                    f"stopped in epoch {position.epoch + 1} after step {position.steps}; go on with --resume"
-                )
+                saved = now
+            self._agree_to_go_on()
+
+    def _agree_to_go_on(self) -> None:
+        """Stop all processes at the same step where one of them was asked to."""
+        if self._any(self.stop_request.received):
+            self._save()
+            raise TrainingInterrupted(
+                f"stopped in epoch {self.position.epoch + 1} after step {self.position.steps}; go on with --resume"
+            )
+
+    def _any(self, here: bool) -> bool:
+        """Whether something holds in any process. All must ask at the same place: each has its own clock."""
+        return self._sum(float(here))[0] > 0
+
+    def _sum(self, *values: float) -> list[float]:
+        """Each value's sum over all processes."""
+        if self.fabric.world_size == 1:
+            return list(values)
+        tensor = torch.tensor(values, dtype=torch.float64, device=self.fabric.device)
+        return self.fabric.all_reduce(tensor, reduce_op="sum").tolist()
 
     def _step(self, group: list[Batch]) -> None:
         """One step of the optimiser, on the mean gradient of a few batches."""
@@ -187,17 +205,21 @@ class Trainer:
                 self.fabric.backward(batch_loss)
             loss += float(batch_loss.detach())
         norm = self._apply_gradients(group)
-        seconds = sum(batch.seconds for batch in group)
+        own_seconds = sum(batch.seconds for batch in group)
+        # Of all processes: the learning rate follows from it, and must be the same in each.
+        seconds, weighted = self._sum(own_seconds, loss * own_seconds)
         position.batches += len(group)
-        position.seconds += seconds * self.fabric.world_size
-        position.loss_sum += loss * seconds * self.fabric.world_size
+        position.seconds += seconds
         position.steps += 1
+        if math.isfinite(weighted):
+            position.loss_sum += weighted
+            position.loss_seconds += seconds
         self.monitor.step(
-            position.steps, loss=loss, learning_rate=rate, gradient_norm=norm, seconds=seconds * self.fabric.world_size
+            position.steps, loss=weighted / seconds, learning_rate=rate, gradient_norm=norm, seconds=seconds
         )
 
     def loss(self, batch: Batch) -> Tensor:
-        """The training loss of a batch, in nats a token."""
+        """The training loss of a batch, in nats a token; with two views each counts as an utterance."""
         settings = self.settings.loss
         batch = batch.to(self.fabric.device)
         with_intermediate = settings.intermediate_weight > 0
@@ -226,11 +248,11 @@ class Trainer:
         else:
             position.bad_steps += 1
             position.bad_in_a_row += 1
-            self._check_patience_with_bad_steps(group)
+            self._tell_bad_step(group)
         self.optimizer.zero_grad()
         return norm
 
-    def _check_patience_with_bad_steps(self, group: list[Batch]) -> None:
+    def _tell_bad_step(self, group: list[Batch]) -> None:
         names = ", ".join(name for batch in group for name in batch.utterances[:5])
         self.monitor.warn(f"step {self.position.steps + 1}: gradient not finite, step skipped; batch of {names}, ...")
         if self.position.bad_in_a_row >= self.settings.max_bad_steps:
@@ -242,10 +264,12 @@ class Trainer:
     def _finish_epoch(self) -> None:
         """Look at the development set, keep the weights if they are among the best, tell, save."""
         position = self.position
+        started = time.monotonic()
         dev = self.fabric.broadcast(self.evaluate())
+        position.elapsed += time.monotonic() - started
         report = EpochReport(
             epoch=position.epoch,
-            loss=position.loss_sum / position.seconds,
+            loss=position.loss_sum / position.loss_seconds if position.loss_seconds else None,
             dev_loss=dev.loss,
             dev_wer=dev.wer,
             dev_cer=dev.cer,
@@ -255,14 +279,14 @@ class Trainer:
         )
         position.history.append(asdict(report))
         position.epoch += 1
-        position.batches, position.seconds, position.loss_sum = 0, 0.0, 0.0
-        if self.fabric.is_global_zero:
-            best = self.best_epochs()
-            if report.epoch in best:
-                self.folder.save_epoch(report.epoch, self._module().state_dict())
-            self.folder.keep_epochs(best)
+        position.batches, position.seconds, position.loss_sum, position.loss_seconds = 0, 0.0, 0.0, 0.0
+        best = self.best_epochs()
+        if self.fabric.is_global_zero and report.epoch in best:
+            self.folder.save_epoch(report.epoch, self._module().state_dict())
         self.monitor.epoch(report, dev.samples)
         self._save()
+        if self.fabric.is_global_zero:
+            self.folder.keep_epochs(best)  # after the save: what it still names must be there
 
     def _save(self) -> None:
         if self.fabric.is_global_zero:

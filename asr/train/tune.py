@@ -19,7 +19,7 @@ from asr.recognize.recognizer import Recognizer, load_model
 from asr.score.wer import score_utterances
 from asr.text.normalize import normalize
 from asr.train.corpus import load_cuts
-from asr.train.evaluate import BATCH, read_waveforms
+from asr.train.evaluate import batches, read_waveforms, reference_text
 
 logger = logging.getLogger(__name__)
 
@@ -79,7 +79,7 @@ def collect_log_probs(recognizer: Recognizer, manifests: Sequence[Path]) -> tupl
     """Normalised references, and what the network says of each utterance: (T', V) natural logs."""
     cuts = sorted(load_cuts(manifests), key=lambda cut: cut.duration)
     found: list[np.ndarray] = []
-    for first in range(0, len(cuts), BATCH):
-        log_probs, lengths = recognizer.log_probs(read_waveforms(cuts[first : first + BATCH], recognizer.sample_rate))
+    for batch in batches(cuts):
+        log_probs, lengths = recognizer.log_probs(read_waveforms(batch, recognizer.sample_rate))
         found += [one[:length].float().numpy() for one, length in zip(log_probs, lengths.tolist(), strict=True)]
-    return [normalize(cut.supervisions[0].text, recognizer.settings.normalizer) for cut in cuts], found
+    return [normalize(reference_text(cut), recognizer.settings.normalizer) for cut in cuts], found

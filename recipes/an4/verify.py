@@ -21,7 +21,7 @@ TEXT_DIGESTS = {
 def main() -> None:
     corpus = Path(sys.argv[1])
     wrong = [name for name, digest in TEXT_DIGESTS.items() if digest_text(corpus / "etc" / name) != digest]
-    if digest_audio(corpus) != AUDIO_DIGEST:
+    if not wrong and digest_audio(corpus) != AUDIO_DIGEST:
         wrong.append("wav/")
     if wrong:
         sys.exit(f"{corpus}: differs from the AN4 of the published results in {', '.join(wrong)}; download it anew")

@@ -13,6 +13,7 @@ from asr.signal.augment import (
     change_speed,
     draw_noise,
     draw_seed,
+    prepare_augmentation,
     reverberate,
     simulate_rooms,
     spec_augment,
@@ -75,14 +76,14 @@ def test_a_room_keeps_length_and_energy_and_adds_no_delay():
 
 def test_noise_comes_from_a_folder_at_any_length(tmp_path: Path):
     soundfile.write(tmp_path / "hum.wav", sine(100, 0.1).numpy(), RATE)
-    noise = draw_noise(tmp_path, 5000, np.random.default_rng(0))
+    noise = draw_noise(tmp_path, 5000, np.random.default_rng(0), sample_rate=RATE)
     assert noise.shape == (5000,)
     assert noise.abs().max() > 0.2
 
 
 def test_a_folder_without_noise_is_told(tmp_path: Path):
     with pytest.raises(ConfigError, match=r"train\.augment\.noise"):
-        draw_noise(tmp_path / "none", 10, np.random.default_rng(0))
+        prepare_augmentation(AugmentSettings(noise=tmp_path / "none"), sample_rate=RATE)
 
 
 def test_masks_are_whole_bands_and_whole_stretches_within_their_limits():
