@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 from lhotse import CutSet
-from lhotse.dataset import DynamicBucketingSampler
+from lhotse.dataset import DynamicBucketingSampler, DynamicCutSampler
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 from torch.utils.data import DataLoader, Dataset
@@ -152,15 +152,13 @@ class SpeechLoader:
     ) -> None:
         self._dataset = dataset
         self._num_workers = num_workers
-        self._sampler = DynamicBucketingSampler(
-            cuts,
-            max_duration=batch_seconds,
-            shuffle=shuffle,
-            num_buckets=max(2, min(NUM_BUCKETS, len(cuts))),
-            buffer_size=SHUFFLE_BUFFER,
-            seed=dataset.seed,
-            rank=rank,
-            world_size=world_size,
+        options = {"max_duration": batch_seconds, "shuffle": shuffle, "seed": dataset.seed}
+        options |= {"rank": rank, "world_size": world_size}
+        num_buckets = min(NUM_BUCKETS, len(cuts))
+        self._sampler = (
+            DynamicBucketingSampler(cuts, num_buckets=num_buckets, buffer_size=SHUFFLE_BUFFER, **options)
+            if num_buckets > 1
+            else DynamicCutSampler(cuts, **options)  # a single utterance fills no two buckets
         )
 
     def batches(self, epoch: int = 0, *, skip: int = 0) -> Iterator[Batch]:

@@ -24,7 +24,8 @@ ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1"}
 
 def start(conf: Path, *arguments: str) -> "subprocess.Popen[str]":
     command = [sys.executable, "-m", "asr.cli", "train", str(conf), *arguments]
-    return subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=ENVIRONMENT)
+    # A group of its own, so that a signal reaches reading and training processes alike.
+    return subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=ENVIRONMENT, start_new_session=True)
 
 
 def run(conf: Path, *arguments: str) -> str:
@@ -59,29 +60,40 @@ def assert_equal_weights(first: Path, second: Path) -> None:
 OFTEN = ["train.checkpoint_minutes=0", "train.loss.consistency_weight=0.2"]
 
 
+def interrupt(conf: Path, output: Path, number: signal.Signals, step: int, *arguments: str) -> int:
+    """Train, send a signal after so many steps; returns the exit status."""
+    process = start(conf, f"output={output}", *arguments)
+    wait_for_step(process, output, step)
+    os.killpg(process.pid, number)
+    told = process.communicate(timeout=60)[1]
+    assert "Traceback" not in told, told
+    return process.returncode
+
+
 def test_a_run_that_was_killed_and_one_that_was_stopped_reach_the_same_weights(conf: Path, tmp_path: Path):
     run(conf, f"output={tmp_path / 'whole'}", *OFTEN)
     total = steps_done(tmp_path / "whole")
     assert total >= 6, "too few steps for an interruption in the middle of an epoch"
 
-    for number, step in ((signal.SIGKILL, 2), (signal.SIGTERM, total // 2 + 1)):
+    for number, step, status in ((signal.SIGKILL, 2, -signal.SIGKILL), (signal.SIGTERM, total // 2 + 1, 130)):
         output = tmp_path / number.name
-        process = start(conf, f"output={output}", *OFTEN)
-        wait_for_step(process, output, step)
-        process.send_signal(number)
-        told = process.communicate(timeout=60)[1]
-        assert process.returncode != 0
-        assert "Traceback" not in told
+        assert interrupt(conf, output, number, step, *OFTEN) == status
         assert steps_done(output) < total
         assert "resuming" in run(conf, f"output={output}", "--resume", *OFTEN)
         assert_equal_weights(tmp_path / "whole", output)
 
 
-def test_two_processes_train_one_model(conf: Path, tmp_path: Path):
-    run(conf, "--devices", "2")
-    alone = [json.loads(line) for line in (tmp_path / "model" / "run" / "log.jsonl").read_text().splitlines()]
-    assert sum("dev_wer" in entry for entry in alone) == 2
-    assert load_model(tmp_path / "model").tokenizer.vocab_size == 5
+def test_two_processes_train_one_model_and_resume_to_the_same(conf: Path, tmp_path: Path):
+    both = ["--devices", "2", "train.batch_seconds=6", *OFTEN]
+    run(conf, f"output={tmp_path / 'whole'}", *both)
+    told = [json.loads(line) for line in (tmp_path / "whole" / "run" / "log.jsonl").read_text().splitlines()]
+    assert sum("dev_wer" in entry for entry in told) == 2
+    # A resumed run gives every process what the first one saved: equal only if replicas never drift apart.
+    interrupt(conf, tmp_path / "killed", signal.SIGKILL, 3, *both)
+    run(conf, f"output={tmp_path / 'killed'}", "--resume", *both)
+    assert_equal_weights(tmp_path / "whole", tmp_path / "killed")
+    refused = start(conf, f"output={tmp_path / 'whole'}", "--resume", "train.batch_seconds=6", *OFTEN)
+    assert "other settings" in refused.communicate(timeout=60)[1]
 
 
 def test_a_network_learns_the_language_of_tones(conf: Path, tone_manifests: Path, tmp_path: Path):
@@ -147,3 +159,34 @@ def test_a_finished_run_is_not_overwritten(conf: Path):
 def test_resuming_nothing_is_told(conf: Path):
     with pytest.raises(TrainingError, match="no checkpoint"):
         train(load_config(conf), resume=True)
+
+
+def test_a_single_utterance_is_enough(conf: Path, tone_manifests: Path):
+    one = tone_manifests / "one.jsonl.gz"
+    cuts = load_cuts([tone_manifests / "train.jsonl.gz"])
+    type(cuts)(list(cuts)[:1]).to_file(one)
+    train(load_config(conf, [f"corpus.train=[{one}]", f"corpus.dev=[{one}]", "train.epochs=1"]))
+
+
+def test_markup_in_a_transcript_is_text(conf: Path, tone_manifests: Path, capsys: pytest.CaptureFixture[str]):
+    marked = tone_manifests / "marked.jsonl.gz"
+    cuts = list(load_cuts([tone_manifests / "train.jsonl.gz"]))
+    cuts[0].supervisions[0].text = "[/]"
+    type(load_cuts([tone_manifests / "train.jsonl.gz"]))(cuts).to_file(marked)
+    train(load_config(conf, [f"corpus.train=[{marked}]", "train.epochs=1"]))
+    assert "'[/]'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        ["acoustic.cell=gru", "train.loss.intermediate_weight=0.3", "train.optimizer.accumulate=3"],
+        ["acoustic.cell=rnn", "acoustic.direction=forward", "train.loss.consistency_weight=0.2"],
+        ["tokenizer.kind=subword", "tokenizer.vocab_size=12"],
+        ["features.sample_rate=8000", "train.augment.reverberation_probability=0.5"],
+    ],
+)
+def test_other_settings_train_and_read_back(conf: Path, settings: list[str], tone_manifests: Path):
+    output = train(load_config(conf, [*settings, "train.epochs=1"]))
+    result = evaluate(load_model(output), load_cuts([tone_manifests / "dev.jsonl.gz"]))
+    assert result.rates.utterances == 12

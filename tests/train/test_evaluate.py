@@ -1,0 +1,64 @@
+"""Scoring a model on cuts: what can be wrong with them is told, by name."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from lhotse import CutSet
+
+from asr.errors import CorpusError
+from asr.recognize.recognizer import Recognizer
+from asr.train.corpus import load_cuts
+from asr.train.dataset import read_waveform
+from asr.train.evaluate import evaluate
+from tests.recognize.test_recognizer import make_model
+
+RATE = 16000
+
+
+@pytest.fixture
+def cuts(tone_manifests: Path) -> list:
+    return list(load_cuts([tone_manifests / "dev.jsonl.gz"]))
+
+
+def without_text(cut) -> None:
+    cut.supervisions[0].text = None
+
+
+def without_supervision(cut) -> None:
+    cut.supervisions = []
+
+
+def without_recording(cut) -> None:
+    cut.recording.sources[0].source = "/nowhere.wav"
+
+
+@pytest.mark.parametrize("spoil", [without_text, without_supervision, without_recording])
+def test_an_utterance_that_cannot_be_scored_is_named(cuts: list, spoil):
+    spoil(cuts[3])
+    with pytest.raises(CorpusError, match=f"^{cuts[3].id}: "):
+        evaluate(Recognizer(make_model()), CutSet(cuts))
+
+
+def test_nothing_to_compare_with_is_told(cuts: list):
+    for cut in cuts:
+        cut.supervisions[0].text = "..."
+    with pytest.raises(CorpusError, match="nothing to compare"):
+        evaluate(Recognizer(make_model()), CutSet(cuts))
+
+
+def test_an_utterance_shorter_than_a_frame_has_no_text(cuts: list):
+    cut = cuts[0].truncate(duration=0.01, preserve_id=True)
+    cut.supervisions = cuts[0].supervisions
+    assert evaluate(Recognizer(make_model()), CutSet([cut])).hypotheses == [""]
+
+
+@pytest.mark.parametrize("rate", [8000, 44100])
+def test_training_and_transcription_hear_the_same_at_any_rate(tmp_path: Path, rate: int):
+    samples = 0.1 * np.random.default_rng(0).standard_normal((rate, 2)).astype(np.float32)
+    soundfile.write(tmp_path / "a.wav", samples, rate, subtype="FLOAT")
+    from lhotse import Recording
+
+    heard = read_waveform(Recording.from_file(tmp_path / "a.wav").to_cut(), RATE)
+    np.testing.assert_allclose(heard, Recognizer(make_model()).load(tmp_path / "a.wav"), atol=1e-6)
