@@ -26,7 +26,7 @@ def transcripts() -> dict[str, str]:
 
 @pytest.fixture(scope="module")
 def speech() -> np.ndarray:
-    return soundfile.read(SAMPLES / "help.flac", dtype="float32")[0]
+    return soundfile.read(SAMPLES / "number.flac", dtype="float32")[0]
 
 
 def write_bad_files(folder: Path, speech: np.ndarray) -> dict[str, str]:
@@ -90,7 +90,7 @@ def test_odd_but_valid_sound_gives_the_same_text(
 
     samples = librosa.resample(speech, orig_sr=RATE, target_sr=rate)
     soundfile.write(tmp_path / "odd.wav", np.tile(samples[:, None], (1, channels)), rate, subtype=subtype)
-    assert asr.load_model().transcribe(tmp_path / "odd.wav").text == transcripts()["help"]
+    assert asr.load_model().transcribe(tmp_path / "odd.wav").text == transcripts()["number"]
 
 
 def test_telephone_sound_is_transcribed(tmp_path: Path, speech: np.ndarray):

@@ -1,12 +1,14 @@
 """`asr tune`: a language model's weights, from development data into the model's settings."""
 
 import logging
+import math
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 from rich.console import Console
 
+from asr.atomic import replacing
 from asr.config import dump_yaml
 from asr.decode.beam import BeamDecoder
 from asr.decode.tuning import Trial, Weights, search_weights
@@ -59,7 +61,13 @@ def tune(manifests: Sequence[Path], *, model: str, lm: Path | None, device: str,
         rates = score_utterances(references, texts, resamples=1)
         return 100 * (rates.wer + _CHARACTER_SHARE * rates.cer)
 
+    fewest = math.inf
+
     def report(trial: Trial) -> None:
+        nonlocal fewest
+        if trial.errors >= fewest:
+            return
+        fewest = trial.errors
         alpha, beta, beam_size = trial.weights
         console.print(
             f"alpha {alpha:.2f}  beta {beta:.2f}  beam {beam_size}: {trial.errors:.2f} % errors", highlight=False
@@ -67,9 +75,8 @@ def tune(manifests: Sequence[Path], *, model: str, lm: Path | None, device: str,
 
     best = search_weights(measure, Weights(settings.alpha, settings.beta, settings.beam_size), report=report)
     chosen = settings.model_copy(update=best.weights._asdict())
-    (folder / SETTINGS).write_text(
-        dump_yaml(recognizer.settings.model_copy(update={"decoder": chosen})), encoding="utf-8"
-    )
+    with replacing(folder / SETTINGS) as partial:
+        partial.write_text(dump_yaml(recognizer.settings.model_copy(update={"decoder": chosen})), encoding="utf-8")
     if lm is not None:
         write_binary(language_model, folder / LANGUAGE_MODELS[0])
     return best
