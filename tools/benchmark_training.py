@@ -21,7 +21,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
-from asr.acoustic.ctc import ctc_loss
+from asr.acoustic.ctc import consistency_loss, ctc_loss
 from asr.acoustic.model import AcousticModel
 from asr.acoustic.rnn import RecurrentLayer
 from asr.config import Config, load_config
@@ -30,6 +30,8 @@ from asr.train.run import pick_precision
 CONF = Path(__file__).parent.parent / "conf" / "an4.yaml"
 VOCAB_SIZE = 29
 FRAMES_PER_SECOND = 100
+LONGEST = (1.5, 2.5, 3.5)  # seconds: the longest utterance of each batch
+Rows = tuple[Tensor, Tensor, Tensor, Tensor]  # features, lengths, tokens, token_lengths
 
 
 class PackedLayer(nn.Module):
@@ -61,18 +63,19 @@ def main() -> None:
 
 def measure(num_steps: int) -> dict[str, object]:
     config = load_config(CONF)
-    batches = [make_batch(config.train.batch_seconds, seed) for seed in range(3)]
-    ours = AcousticModel(config.acoustic, num_mels=config.features.num_mels, vocab_size=VOCAB_SIZE)
-    packed = AcousticModel(config.acoustic, num_mels=config.features.num_mels, vocab_size=VOCAB_SIZE)
+    batches = [make_batch(config.train.batch_seconds, seconds, seed) for seed, seconds in enumerate(LONGEST)]
+    ours = make_model(config)
+    packed = make_model(config)
     packed.load_state_dict(ours.state_dict())
     for block in packed.blocks:
         block.recurrent = PackedLayer(block.recurrent)
-    steps = {"asr": make_step(ours, config, batches), "packed": make_step(packed, config, batches)}
-    alone = {name: median_seconds(step, num_steps) for name, step in steps.items()}
+    models = {"asr": ours, "packed": packed}
+    steps = {name: make_step(model, config, batches) for name, model in models.items()}
+    layers = {name: make_layer_step(model, config, batches) for name, model in models.items()}
+    alone = median_seconds(steps, num_steps)
+    recurrent = median_seconds(layers, num_steps)
     with busy_process():
-        beside = median_seconds(steps["asr"], num_steps)
-    layers = {"asr": make_layer_step(ours, config, batches), "packed": make_layer_step(packed, config, batches)}
-    recurrent = {name: median_seconds(step, num_steps) for name, step in layers.items()}
+        beside = median_seconds(steps, num_steps)
     speech = config.train.batch_seconds
     return {
         "machine": f"{platform.machine()}, {torch.get_num_threads()} threads",
@@ -81,55 +84,59 @@ def measure(num_steps: int) -> dict[str, object]:
         "step_seconds": alone["asr"],
         "packed_step_seconds": alone["packed"],
         "ratio_to_packed": alone["packed"] / alone["asr"],
-        "ratio_to_packed_recurrent_layers_only": recurrent["packed"] / recurrent["asr"],
+        "ratio_to_packed_recurrent_layers": recurrent["packed"] / recurrent["asr"],
         "audio_seconds_per_second": speech / alone["asr"],
-        "step_seconds_beside_busy_process": beside,
-        "audio_seconds_per_second_beside_busy_process": speech / beside,
+        "step_seconds_beside_busy_process": beside["asr"],
+        "packed_step_seconds_beside_busy_process": beside["packed"],
+        "audio_seconds_per_second_beside_busy_process": speech / beside["asr"],
     }
 
 
-def make_batch(seconds: float, seed: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Random features with AN4's lengths: utterances alike in length, as the sampler draws them."""
+def make_model(config: Config) -> AcousticModel:
+    return AcousticModel(config.acoustic, num_mels=config.features.num_mels, vocab_size=VOCAB_SIZE)
+
+
+def make_batch(batch_seconds: float, longest_seconds: float, seed: int) -> Rows:
+    """Random features with AN4's lengths, two views of each: utterances alike in length, as the sampler draws them."""
     generator = torch.Generator().manual_seed(seed)
-    longest = int((1.5 + seed) * FRAMES_PER_SECOND)
-    count = int(seconds * FRAMES_PER_SECOND / longest)
+    longest = int(longest_seconds * FRAMES_PER_SECOND)
+    count = int(batch_seconds * FRAMES_PER_SECOND / longest)
     lengths = torch.randint(int(0.8 * longest), longest + 1, (count,), generator=generator)
     lengths[0] = longest
-    features = torch.randn(count, longest, 80, generator=generator)
+    lengths = lengths.repeat(2)
+    features = torch.randn(2 * count, longest, 80, generator=generator)
     token_lengths = lengths // 12
-    tokens = torch.randint(1, VOCAB_SIZE, (count, int(token_lengths.max())), generator=generator)
+    tokens = torch.randint(1, VOCAB_SIZE, (2 * count, int(token_lengths.max())), generator=generator)
     return features, lengths, tokens, token_lengths
 
 
-def make_step(
-    model: AcousticModel, config: Config, batches: list[tuple[Tensor, Tensor, Tensor, Tensor]]
-) -> Callable[[], None]:
+def make_step(model: AcousticModel, config: Config, batches: list[Rows]) -> Callable[[], None]:
+    """What training does with a batch: CTC and consistency of two views, clipping, AdamW."""
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4)
-    bf16 = pick_precision(config.train.precision) == "bf16-mixed"
+    settings = config.train
 
     def step() -> None:
         for features, lengths, tokens, token_lengths in batches:
-            with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
+            with autocast(config):
                 output = model(features, lengths)
-            ctc_loss(output.log_probs, output.lengths, tokens, token_lengths).mean().backward()
-            nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+            loss = ctc_loss(output.log_probs, output.lengths, tokens, token_lengths)
+            loss = loss + settings.loss.consistency_weight * consistency_loss(output.log_probs, output.lengths)
+            (loss.sum() / token_lengths.sum()).backward()
+            nn.utils.clip_grad_norm_(model.parameters(), settings.optimizer.clip_norm)
             optimizer.step()
             optimizer.zero_grad()
 
     return step
 
 
-def make_layer_step(
-    model: AcousticModel, config: Config, batches: list[tuple[Tensor, Tensor, Tensor, Tensor]]
-) -> Callable[[], None]:
+def make_layer_step(model: AcousticModel, config: Config, batches: list[Rows]) -> Callable[[], None]:
     """The recurrent layers alone, forward and backward."""
-    bf16 = pick_precision(config.train.precision) == "bf16-mixed"
     width = model.norm.normalized_shape[0]
     inputs = [(torch.randn(len(f), f.shape[1] // 4, width), lengths // 4) for f, lengths, _, _ in batches]
 
     def step() -> None:
         for hidden, lengths in inputs:
-            with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
+            with autocast(config):
                 for block in model.blocks:
                     hidden = block.recurrent(hidden, lengths)
             hidden.float().square().mean().backward()
@@ -137,15 +144,20 @@ def make_layer_step(
     return step
 
 
-def median_seconds(step: Callable[[], None], count: int) -> float:
-    """Median time of a batch; a step goes over three."""
-    step()
-    times = []
-    for _ in range(count):
-        started = time.perf_counter()
-        step()
-        times.append(time.perf_counter() - started)
-    return statistics.median(times) / 3
+def autocast(config: Config) -> torch.autocast:
+    return torch.autocast("cpu", torch.bfloat16, enabled=pick_precision(config.train.precision) == "bf16-mixed")
+
+
+def median_seconds(steps: dict[str, Callable[[], None]], count: int) -> dict[str, float]:
+    """Median time a batch of each; they take turns, so that whatever slows the machine slows both."""
+    times: dict[str, list[float]] = {name: [] for name in steps}
+    for turn in range(count + 1):
+        for name, step in steps.items():
+            started = time.perf_counter()
+            step()
+            if turn > 0:  # the first warms up
+                times[name].append((time.perf_counter() - started) / len(LONGEST))
+    return {name: statistics.median(values) for name, values in times.items()}
 
 
 class busy_process:  # noqa: N801  reads as a phrase: with busy_process()
