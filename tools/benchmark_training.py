@@ -30,7 +30,7 @@ from asr.train.run import pick_precision
 CONF = Path(__file__).parent.parent / "conf" / "an4.yaml"
 VOCAB_SIZE = 29
 FRAMES_PER_SECOND = 100
-LONGEST = (1.5, 2.5, 3.5)  # seconds: the longest utterance of each batch
+LONGEST = (1.9, 2.9, 4.2)  # seconds: utterances in the middle of each third of AN4's training speech
 Rows = tuple[Tensor, Tensor, Tensor, Tensor]  # features, lengths, tokens, token_lengths
 
 
@@ -74,6 +74,8 @@ def measure(num_steps: int) -> dict[str, object]:
     layers = {name: make_layer_step(model, config, batches) for name, model in models.items()}
     alone = median_seconds(steps, num_steps)
     recurrent = median_seconds(layers, num_steps)
+    single = make_single_layer_steps(config)
+    one_layer = median_seconds(single, num_steps)
     with busy_process():
         beside = median_seconds(steps, num_steps)
     speech = config.train.batch_seconds
@@ -85,6 +87,7 @@ def measure(num_steps: int) -> dict[str, object]:
         "packed_step_seconds": alone["packed"],
         "ratio_to_packed": alone["packed"] / alone["asr"],
         "ratio_to_packed_recurrent_layers": recurrent["packed"] / recurrent["asr"],
+        "ratio_to_packed_one_layer_150_frames_40_rows": one_layer["packed"] / one_layer["asr"],
         "audio_seconds_per_second": speech / alone["asr"],
         "step_seconds_beside_busy_process": beside["asr"],
         "packed_step_seconds_beside_busy_process": beside["packed"],
@@ -142,6 +145,25 @@ def make_layer_step(model: AcousticModel, config: Config, batches: list[Rows]) -
             hidden.float().square().mean().backward()
 
     return step
+
+
+def make_single_layer_steps(config: Config) -> dict[str, Callable[[], None]]:
+    """One layer on rows of 6 s: longer than AN4's, where packing costs more."""
+    layer = RecurrentLayer(config.acoustic.hidden_size, config.acoustic.hidden_size)
+    lengths = torch.randint(100, 151, (40,), generator=torch.Generator().manual_seed(0))
+    lengths[0] = 150
+    inputs = torch.randn(40, 150, config.acoustic.hidden_size, requires_grad=True)
+
+    def make(module: nn.Module) -> Callable[[], None]:
+        def step() -> None:
+            for _ in LONGEST:
+                with autocast(config):
+                    outputs = module(inputs, lengths)
+                outputs.float().square().mean().backward()
+
+        return step
+
+    return {"asr": make(layer), "packed": make(PackedLayer(layer))}
 
 
 def autocast(config: Config) -> torch.autocast:
