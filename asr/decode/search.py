@@ -22,8 +22,9 @@ from asr.language.compiled import Array, Record, compiled
 DONE, FULL, WANTED, DEAD, NOT_NORMALIZED = 0, 1, 2, 3, 4
 
 # Rescale well before the largest mass nears the smallest double (2**-1022), so that prefixes
-# down to e**-600 of the best keep full precision.
-_SMALL = 2.0**-100
+# down to e**-600 of the best keep full precision; and well before bonuses for words and
+# phrases, which add up over a long recording, bring it near the largest (2**1024).
+_SMALL, _LARGE = 2.0**-100, 2.0**100
 _TINY = 2.0**-960
 _TOLERANCE = 0.02  # on a frame's sum; 16-bit log probabilities are this far off at times
 
@@ -113,7 +114,7 @@ def _take_frame(search: Search, fusion: Fusion, probs: Array) -> int:
     _form_beam(search, fusion)
     if progress.num_entries == 0:
         return DEAD
-    if progress.best < _SMALL:
+    if progress.best < _SMALL or progress.best > _LARGE:
         _rescale(search)
     return DONE
 

@@ -131,6 +131,8 @@ def test_lengths_cut_padding_off():
     assert decoder.decode_batch(batch, [9, 4])[1] == decoder.decode(batch[1, :4])
     with pytest.raises(ValueError, match="length of 10 frames"):
         decoder.decode_batch(batch, [10, 4])
+    with pytest.raises(ValueError, match="length of -1 frames"):
+        decoder.decode_batch(batch, [9, -1])
     with pytest.raises(ValueError, match="2 utterances came with 1 lengths"):
         decoder.decode_batch(batch, [9])
 
@@ -185,11 +187,39 @@ def test_a_finished_search_takes_no_more():
 
 @pytest.mark.parametrize(
     "settings_",
-    [{"beam_size": 0}, {"beam_threshold": -1}, {"token_threshold": 0}, {"max_tokens": 0}, {"alpha": -1}],
+    [
+        {"beam_size": 0},
+        {"beam_size": 10**9},
+        {"beam_threshold": -1},
+        {"token_threshold": 0},
+        {"max_tokens": 0},
+        {"blank_skip": 0},
+        {"alpha": -1},
+        {"alpha": math.inf},
+        {"beta": math.nan},
+        {"unknown_score": -math.inf},
+        {"level": "words"},
+        {"hotwords": "ab"},
+    ],
 )
 def test_settings_out_of_range_are_named(settings_):
     with pytest.raises(ConfigError, match=next(iter(settings_))):
         BeamDecoder(SYMBOLS, **settings_)
+
+
+def test_nbest_must_be_at_least_one():
+    with pytest.raises(ValueError, match="nbest is 0; expected at least 1"):
+        exact().decode(one_hot([1], 4), nbest=0)
+
+
+@pytest.mark.parametrize("bonus", [{"hotwords": {"ab": 6.0}}, {"vocabulary": ["ab"], "beta": 6.0}])
+def test_bonuses_may_add_up_without_end(bonus):
+    # 2000 words at e**6 each are e**12000; the largest double is e**709.
+    log_probs = one_hot([1, 2, 3] * 2000, 4, certainty=0.999)
+    hypothesis = BeamDecoder(SYMBOLS, beam_size=8, **bonus).decode(log_probs)[0]
+    assert hypothesis.tokens == (1, 2, 3) * 2000
+    assert hypothesis.language + hypothesis.boost == pytest.approx(12000)
+    assert hypothesis.acoustic == pytest.approx(6000 * math.log(0.999), abs=0.1)
 
 
 def speechlike_log_probs(num_frames, seed):
