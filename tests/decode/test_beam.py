@@ -2,6 +2,9 @@
 
 import logging
 import math
+import os
+import subprocess
+import sys
 import time
 
 import numpy as np
@@ -268,6 +271,29 @@ def test_compilation_is_announced_only_when_it_takes_long(caplog, monkeypatch):
     with caplog.at_level(logging.WARNING), compiled.announce_compilation("beam search"):
         time.sleep(0.1)
     assert "compiling the beam search for this machine; this happens once" in caplog.text
+
+
+FIRST_USE = """
+import time
+import numpy as np
+from asr.decode.beam import BeamDecoder
+started = time.process_time()
+BeamDecoder(["", "a"]).decode(np.log([[0.4, 0.6]]))
+print(time.process_time() - started)
+"""
+
+
+@pytest.mark.slow
+def test_the_first_process_compiles_and_says_so_and_the_next_loads_what_it_left(tmp_path):
+    # As a first use is: with a cache of its own.
+    environment = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path)}
+    first, second = (
+        subprocess.run([sys.executable, "-c", FIRST_USE], env=environment, capture_output=True, text=True, check=True)
+        for _ in range(2)
+    )
+    assert first.stderr == "compiling the beam search for this machine; this happens once\n"
+    assert second.stderr == ""
+    assert float(second.stdout) < min(0.5, float(first.stdout) / 4)
 
 
 def test_a_vocabulary_that_cannot_explain_the_audio_is_an_error():
