@@ -385,7 +385,9 @@ def _check_pruning(
     if max_tokens is not None and max_tokens < 1:
         raise ConfigError(f"max_tokens is {max_tokens}; expected at least 1, or None for all")
     if not blank_skip > 0:
-        raise ConfigError(f"blank_skip is {blank_skip}; expected a probability above 0, or more than 1 to skip no frame")
+        raise ConfigError(
+            f"blank_skip is {blank_skip}; expected a probability above 0, or more than 1 to skip no frame"
+        )
 
 
 def _check_weights(level: str, alpha: float, beta: float, unknown_score: float) -> None:
