@@ -109,6 +109,7 @@ def evaluate(
     beam_size: BeamSize = None,
     lm: LanguageModel = None,
     hotwords: Hotwords = None,
+    nbest: Annotated[int, typer.Option(min=1, help="Also compare the best of so many readings of each.")] = 1,
 ) -> None:
     """Compare a model's text with the transcripts: word and character error rate."""
     from asr.recognize.decoding import Decoding
@@ -122,7 +123,7 @@ def evaluate(
         json=json,
         worst=worst,
         add_to_card=add_to_card,
-        decoding=Decoding(decoder, beam_size, lm, hotwords or ()),
+        decoding=Decoding(decoder, beam_size, lm, hotwords or (), nbest),
     )
 
 

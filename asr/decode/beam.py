@@ -14,7 +14,7 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 
@@ -34,6 +34,8 @@ _MIN_NODES = 1 << 12
 # more than so many tokens ago are decided; so memory stays bounded.
 _UPKEEP_FRAMES = 1024
 _MAX_OPEN = 250
+_MAX_BEAM = 1 << 20  # which takes 1 GB for each utterance that is decoded at a time
+_MAX_BONUS = 100.0  # natural log, for a word; more would overflow
 
 
 @dataclass(frozen=True)
@@ -95,7 +97,8 @@ class BeamDecoder:
             ConfigError: If a setting is out of range, or the parts do not fit one another.
             TextError: If the alphabet cannot spell a hot word.
         """
-        _check_settings(len(symbols), beam_size, beam_threshold, max_tokens, token_threshold, alpha)
+        _check_pruning(len(symbols), beam_size, beam_threshold, max_tokens, token_threshold, blank_skip)
+        _check_weights(level, alpha, beta, unknown_score)
         self.beam_size = beam_size
         self.symbols = tuple(symbols)
         self.language_model = language_model
@@ -138,7 +141,7 @@ class BeamDecoder:
             At least one hypothesis, best first, and fewer than `nbest` where the beam holds fewer.
 
         Raises:
-            ValueError: If the shape is wrong, or a frame's probabilities do not sum to 1.
+            ValueError: If the shape is wrong, a frame's probabilities do not sum to 1, or nbest is below 1.
             AsrError: If no labelling that the vocabulary allows has any probability.
         """
         state = self.start()
@@ -312,6 +315,8 @@ class BeamState:
 
     def _hypotheses(self, scores: Array, nbest: int) -> list[Hypothesis]:
         """The best members of the beam."""
+        if nbest < 1:
+            raise ValueError(f"nbest is {nbest}; expected at least 1")
         totals = scores[:, 0] + scores[:, 3] + scores[:, 4]
         order = np.argsort(-totals, kind="stable")[:nbest]
         settled_tokens = [t for tokens, _ in self._settled for t in tokens.tolist()]
@@ -361,30 +366,43 @@ def _load_compiled() -> None:
         forget_gains(search)
 
 
-def _check_settings(
+def _check_pruning(
     vocab_size: int,
     beam_size: int,
     beam_threshold: float,
     max_tokens: int | None,
     token_threshold: float,
-    alpha: float,
+    blank_skip: float,
 ) -> None:
     if vocab_size < 2:
         raise ConfigError(f"expected the blank and at least one more symbol, found {vocab_size} symbols")
-    if beam_size < 1:
-        raise ConfigError(f"beam_size is {beam_size}; expected at least 1")
+    if not 1 <= beam_size <= _MAX_BEAM:
+        raise ConfigError(f"beam_size is {beam_size}; expected 1 to {_MAX_BEAM}")
     if not beam_threshold > 0 or not token_threshold > 0:
         raise ConfigError(
             f"beam_threshold is {beam_threshold}, token_threshold {token_threshold}; expected natural logs above 0"
         )
     if max_tokens is not None and max_tokens < 1:
         raise ConfigError(f"max_tokens is {max_tokens}; expected at least 1, or None for all")
-    if not alpha >= 0:
-        raise ConfigError(f"alpha is {alpha}; expected at least 0")
+    if not blank_skip > 0:
+        raise ConfigError(
+            f"blank_skip is {blank_skip}; expected a probability above 0, or more than 1 to skip no frame"
+        )
+
+
+def _check_weights(level: str, alpha: float, beta: float, unknown_score: float) -> None:
+    if level not in get_args(Level):
+        raise ConfigError(f"level is {level!r}; there are: {', '.join(get_args(Level))}")
+    if not 0 <= alpha < math.inf:
+        raise ConfigError(f"alpha is {alpha}; expected a number of at least 0")
+    if not abs(beta) <= _MAX_BONUS or not abs(unknown_score) <= _MAX_BONUS:
+        raise ConfigError(
+            f"beta is {beta}, unknown_score {unknown_score}; expected natural logs within ±{_MAX_BONUS:g}"
+        )
 
 
 def _cut(log_probs: Any, length: int) -> Any:
-    if length > len(log_probs):
+    if not 0 <= length <= len(log_probs):
         raise ValueError(f"a length of {length} frames came with log_probs of {len(log_probs)} frames")
     return log_probs[:length]
 

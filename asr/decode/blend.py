@@ -1,4 +1,20 @@
-"""Prepare what is fused into the search: a language model, a vocabulary, boosted phrases."""
+"""Prepare what is fused into the search: a language model, a vocabulary, boosted phrases.
+
+Symbols, words and phrases come in as text; a `Fusion` of arrays (fusion.py) goes out, since
+compiled code knows no text. For the symbols `_ a b c` (`_` for the space) and the words "a", "ab",
+"cab" the lexicon is a tree of letters, its places numbered level by level:
+
+    place    0 ─a─► 1 ─b─► 3                first_child[p] to first_child[p + 1]: the children of p
+             ╰─c──► 2 ─a─► 4 ─b─► 5         letters[p]: leads to p;  words[p]: word that ends there
+                                            ahead[p]: the best unigram score of any word below p
+
+A prefix at place 1 has heard the word "a", or the beginning of "ab". It is lent
+`advance[1] = alpha * ahead[1] + beta`, so that it competes fairly with prefixes whose words have
+ended; at the end of the word the model's true score takes the advance's place.
+
+A `Fusion` has three levels: NO_MODEL, WORD_LEVEL (a language model of words or a vocabulary) and
+TOKEN_LEVEL (a language model of tokens, asked at each; it needs no lexicon).
+"""
 
 import logging
 import math
@@ -60,18 +76,13 @@ def build_fusion(
     """
     spelling = spell_tokens(symbols)
     ngram = language_model if isinstance(language_model, NgramModel) else None
-    by_token = language_model is not None and _is_token_level(ngram, level, symbols)
-    if by_token and vocabulary is not None:
-        raise ConfigError("a vocabulary needs a language model of words or none; this one scores tokens")
-    by_word = (language_model is not None or vocabulary is not None) and not by_token
-    if by_word and not spelling.has_separator:
-        raise ConfigError("no token is or begins with a space or ▁, so words have no end; use a model of tokens")
+    kind = _find_level(language_model, level, symbols, spelling, has_vocabulary=vocabulary is not None)
     words = vocabulary if vocabulary is not None else ngram.words if ngram else ()
     words = [*words, *(word for phrase in hotwords for word in phrase.split())]
-    lexicon = _word_lexicon(ngram, words, spelling) if by_word else build_lexicon([])
+    lexicon = _word_lexicon(ngram, words, spelling) if kind == WORD_LEVEL else build_lexicon([])
     phrases = build_phrase_table(hotwords, spelling)
     fusion = Fusion(
-        level=TOKEN_LEVEL if by_token else WORD_LEVEL if by_word else NO_MODEL,
+        level=kind,
         scored=language_model is not None,
         external=language_model is not None and ngram is None,
         closed=vocabulary is not None,
@@ -90,7 +101,7 @@ def build_fusion(
         starts_word=spelling.starts_word,
         first_letter=spelling.first_letter,
         token_letters=spelling.token_letters,
-        token_words=_token_words(ngram, symbols) if ngram and by_token else np.zeros(len(symbols), np.int32),
+        token_words=_token_words(ngram, symbols) if ngram and kind == TOKEN_LEVEL else np.zeros(len(symbols), np.int32),
         phrase_next=phrases.next_state,
         phrase_gains=phrases.gains,
         phrase_end=phrases.end_gains,
@@ -100,6 +111,27 @@ def build_fusion(
     )
     fusion = reweigh(fusion, alpha, beta)
     return fusion, spelling, phrases.start
+
+
+def _find_level(
+    language_model: LanguageModel | None,
+    level: Level,
+    symbols: Sequence[str],
+    spelling: Spelling,
+    *,
+    has_vocabulary: bool,
+) -> int:
+    """NO_MODEL, WORD_LEVEL or TOKEN_LEVEL. Raises ConfigError if the parts do not fit one another."""
+    if language_model is None and not has_vocabulary:
+        return NO_MODEL
+    ngram = language_model if isinstance(language_model, NgramModel) else None
+    if language_model is not None and _is_token_level(ngram, level, symbols):
+        if has_vocabulary:
+            raise ConfigError("a vocabulary needs a language model of words or none; this one scores tokens")
+        return TOKEN_LEVEL
+    if not spelling.has_separator:
+        raise ConfigError("no token is or begins with a space or ▁, so words have no end; use a model of tokens")
+    return WORD_LEVEL
 
 
 def reweigh(fusion: Fusion, alpha: float, beta: float) -> Fusion:

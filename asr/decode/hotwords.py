@@ -6,7 +6,6 @@ match fails; only a whole phrase keeps it. So at any time the boost of a prefix 
 of the phrases it holds, and a part of the one it may be spelling, whichever way it came there.
 """
 
-import math
 from collections import deque
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
@@ -18,6 +17,7 @@ from asr.errors import ConfigError, TextError
 from asr.language.compiled import Array
 
 DEFAULT_WEIGHT = 6.0  # natural log: about e**6 = 400 times as probable
+MAX_WEIGHT = 100.0  # either way; more could not change what is found, and overflow
 
 _SEPARATOR = 0
 
@@ -35,7 +35,7 @@ def parse_hotword(text: str) -> tuple[str, float]:
     """Read `phrase` or `phrase:weight`.
 
     Raises:
-        ConfigError: If the phrase is empty or the weight is no finite number.
+        ConfigError: If the phrase is empty or the weight is no number within ±100.
     """
     phrase, colon, weight = text.rpartition(":")
     if not colon:
@@ -46,13 +46,17 @@ def parse_hotword(text: str) -> tuple[str, float]:
         raise ConfigError(
             f"{text!r}: the weight of a hot word is a number, as in 'new york:8'; found {weight!r}"
         ) from None
-    if not phrase.strip() or not math.isfinite(value):
-        raise ConfigError(f"{text!r}: a hot word is written phrase or phrase:weight, with a finite weight")
+    if not phrase.strip() or not abs(value) <= MAX_WEIGHT:
+        raise ConfigError(
+            f"{text!r}: a hot word is written phrase or phrase:weight, with a weight of at most {MAX_WEIGHT:g}"
+        )
     return " ".join(phrase.split()), value
 
 
 def read_hotwords(hotwords: Mapping[str, float] | Iterable[str]) -> dict[str, float]:
     """Phrases and their weights, from a mapping or from `phrase[:weight]` items."""
+    if isinstance(hotwords, str):
+        raise ConfigError(f"hotwords is the text {hotwords!r}; expected a list of phrases, such as [{hotwords!r}]")
     if isinstance(hotwords, Mapping):
         return {" ".join(phrase.split()): float(weight) for phrase, weight in hotwords.items()}
     return dict(parse_hotword(item) for item in hotwords)
@@ -67,7 +71,7 @@ def build_phrase_table(hotwords: Mapping[str, float], spelling: Spelling) -> Phr
 
     Raises:
         TextError: If the alphabet cannot spell a phrase.
-        ConfigError: If a phrase is empty or its weight is not finite.
+        ConfigError: If a phrase is empty or its weight is not within ±100.
     """
     matcher = _Matcher(len(spelling.letters))
     for phrase, weight in hotwords.items():
@@ -77,8 +81,10 @@ def build_phrase_table(hotwords: Mapping[str, float], spelling: Spelling) -> Phr
             raise TextError(
                 f"hot word {phrase!r}: the alphabet has no {' '.join(unknown)}; write it as the model would"
             )
-        if not letters or not math.isfinite(weight):
-            raise ConfigError(f"hot word {phrase!r} with weight {weight}: expected some letters and a finite weight")
+        if not letters or not abs(weight) <= MAX_WEIGHT:
+            raise ConfigError(
+                f"hot word {phrase!r} with weight {weight}: expected some letters and a weight within ±{MAX_WEIGHT:g}"
+            )
         matcher.add(letters, weight)
     matcher.link()
     return matcher.tabulate(spelling)

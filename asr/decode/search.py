@@ -5,6 +5,33 @@ again); prefixes whose parent is in the beam too receive what the parent extends
 tokens worth trying are found; extensions to prefixes that are not in the beam are proposed,
 skipping all that cannot reach it; and the best of both form the next beam.
 
+The data (layout.py), after the labels "a" and "b" were heard:
+
+    nodes, a tree of prefixes          entries, the beam        marks, each the frame of a token
+                                       (old and new half)       in a prefix's best alignment
+        0 ""  ── 1 "a" ── 2 "ab"
+          │        ╲                   slot 0  node 2 ──────────► mark 5: frame 9 ─► mark 1: frame 4
+          │         3 "aa"             slot 1  node 1 ──────────► mark 1: frame 4
+          ╰───── 4 "b"
+
+Node 2 has slot 0 and node 1 slot 1; nodes 0, 3 and 4 have fallen out of the beam, so their
+slot is NONE. They stay in the tree until it is compacted (tree.py): node 0 because others grew
+from it, 3 and 4 because a prefix that comes back must be the same as before. A node holds what
+depends on its labels only (places in language model, lexicon and phrases), an entry what depends
+on the frames (probabilities). An entry has two masses, since a label
+repeats only after a blank; after two frames "a" has three alignments (`-` is the blank):
+
+    a -    blank_mass: ends in blank; another "a" makes it "aa"
+    a a    label_mass: ends in "a"; another "a" leaves it "a"
+    - a    label_mass
+
+`cut` is the mass that a proposal has to exceed to get into the next beam, as far as is known;
+it rises while proposals come in. `bounds` say how much fusion can multiply a mass by at most, so
+that what cannot reach the cut is skipped before any language model is asked.
+
+A frame can be taken again: until `_form_beam`, it changes only caches and what the next attempt
+computes anew. So the search may stop in it (WANTED) for gains that the interpreter has to fill in.
+
 Nothing is allocated here, and what is pruned is decided by exact comparisons: with a full-width
 beam and no limits the result is the exact sum over all alignments.
 """
@@ -22,8 +49,9 @@ from asr.language.compiled import Array, Record, compiled
 DONE, FULL, WANTED, DEAD, NOT_NORMALIZED = 0, 1, 2, 3, 4
 
 # Rescale well before the largest mass nears the smallest double (2**-1022), so that prefixes
-# down to e**-600 of the best keep full precision.
-_SMALL = 2.0**-100
+# down to e**-600 of the best keep full precision; and well before bonuses for words and
+# phrases, which add up over a long recording, bring it near the largest (2**1024).
+_SMALL, _LARGE = 2.0**-100, 2.0**100
 _TINY = 2.0**-960
 _TOLERANCE = 0.02  # on a frame's sum; 16-bit log probabilities are this far off at times
 
@@ -113,7 +141,7 @@ def _take_frame(search: Search, fusion: Fusion, probs: Array) -> int:
     _form_beam(search, fusion)
     if progress.num_entries == 0:
         return DEAD
-    if progress.best < _SMALL:
+    if progress.best < _SMALL or progress.best > _LARGE:
         _rescale(search)
     return DONE
 

@@ -21,8 +21,10 @@ from typing import IO, cast
 
 import numpy as np
 
+from asr.atomic import replacing
 from asr.errors import ModelError
-from asr.language.ngram import NgramTables, OrderTable
+from asr.language.compiled import Array
+from asr.language.ngram import MAX_STATES, NgramTables, OrderTable
 
 _ROWS_AT_ONCE = 1 << 16
 
@@ -44,8 +46,12 @@ def read_arpa(path: Path | str) -> NgramTables:
 
 
 def write_arpa(tables: NgramTables, path: Path | str) -> None:
-    """Write a model; a name that ends in `.gz` is compressed."""
-    with _open_text(path, "w") as file:
+    """Write a model, whole or not at all; a name that ends in `.gz` is compressed.
+
+    Raises:
+        AsrError: If the file cannot be written.
+    """
+    with replacing(Path(path)) as partial, _open_text(partial, "w") as file:
         file.write("\\data\\\n")
         for order, table in enumerate(tables.orders, start=1):
             file.write(f"ngram {order}={len(table.scores)}\n")
@@ -96,7 +102,7 @@ class _Reader:
         counts: list[int] = []
         while True:
             line = self._next_line()
-            match = re.fullmatch(r"ngram\s+(\d+)\s*=\s*(\d+)", line)
+            match = re.fullmatch(r"ngram\s+([0-9]{1,18})\s*=\s*([0-9]{1,18})", line)
             if not match:
                 break
             if int(match[1]) != len(counts) + 1:
@@ -114,8 +120,7 @@ class _Reader:
     def _read_order(self, order: int, count: int, max_order: int) -> OrderTable:
         if order > 1:
             self._expect_section(self._next_line(), order)
-        ngrams = np.empty((count, order), np.int32)
-        scores, backoffs = np.empty(count, np.float32), np.zeros(count, np.float32)
+        ngrams, scores, backoffs = self._make_room(order, count)
         for row in range(count):
             fields = self._next_line().split()
             if len(fields) not in (order + 1, order + 2) or (len(fields) == order + 2 and order == max_order):
@@ -125,6 +130,14 @@ class _Reader:
                 backoffs[row] = self._number(fields[-1], is_probability=False)
             ngrams[row] = self._word_numbers(fields[1 : order + 1], order)
         return OrderTable(ngrams, scores, backoffs)
+
+    def _make_room(self, order: int, count: int) -> tuple[Array, Array, Array]:
+        try:
+            if count > MAX_STATES:
+                raise MemoryError
+            return np.empty((count, order), np.int32), np.empty(count, np.float32), np.zeros(count, np.float32)
+        except MemoryError:
+            raise self._error(f"\\data\\ announces {count} {order}-grams, more than memory can hold") from None
 
     def _describe_line(self, fields: list[str], order: int, row: int, count: int) -> str:
         found = " ".join(fields)[:60]

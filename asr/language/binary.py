@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from asr.atomic import replacing
 from asr.errors import ModelError
 from asr.language.automaton import Automaton
 from asr.language.compiled import Array
@@ -39,7 +40,11 @@ def is_binary(path: Path | str) -> bool:
 
 
 def write_binary(model: NgramModel, path: Path | str) -> None:
-    """Write a model."""
+    """Write a model, whole or not at all; processes that have the old file mapped keep it.
+
+    Raises:
+        AsrError: If the file cannot be written.
+    """
     arrays = {name: getattr(model.automaton, name).astype(getattr(_DTYPES, name)) for name in Automaton._fields}
     arrays["words"] = np.frombuffer("\n".join(model.words).encode(), np.uint8)
     places, place = {}, 0
@@ -48,7 +53,7 @@ def write_binary(model: NgramModel, path: Path | str) -> None:
         place = _align(place + array.nbytes)
     header = json.dumps({"version": _VERSION, "order": model.order, "arrays": places, "size": place}).encode()
     body = _align(len(_MAGIC) + 8 + len(header))
-    with Path(path).open("wb") as file:
+    with replacing(Path(path)) as partial, partial.open("wb") as file:
         file.write(_MAGIC + len(header).to_bytes(8, "little") + header)
         for name, array in arrays.items():
             file.seek(body + int(places[name]["offset"]))

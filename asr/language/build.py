@@ -13,6 +13,7 @@ from asr.language.ngram import Perplexity, load_ngram, save_ngram
 from asr.text.normalize import normalize
 
 UNITS: tuple[Unit, ...] = ("word", "char")
+ENDINGS = (".arpa", ".arpa.gz", ".bin")
 
 
 def build_language_model(
@@ -30,7 +31,7 @@ def build_language_model(
 
     Args:
         texts: UTF-8 text, a sentence a line; `.gz` and `.xz` are decompressed.
-        output: `.arpa` and `.arpa.gz` are written as ARPA, any other name in the binary form.
+        output: `.arpa` and `.arpa.gz` are written as ARPA, `.bin` in the binary form.
         order: Words in the longest n-grams.
         prune: See `estimate`.
         unit: What is predicted: "word" or "char".
@@ -41,8 +42,11 @@ def build_language_model(
     Raises:
         TextError: If a text cannot be read or holds nothing.
         ConfigError: If the settings make no sense.
+        AsrError: If the file cannot be written.
     """
     checked = _check_unit(unit)
+    if not output.name.endswith(ENDINGS):
+        raise ConfigError(f"--output {output}: expected a name that ends in {', '.join(ENDINGS)}")
     with console.status("reading") as status:
 
         def report(what: str, num_lines: int) -> None:

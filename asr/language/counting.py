@@ -80,7 +80,7 @@ def count_ngrams(
         report: Told of progress.
 
     Raises:
-        TextError: If there is no sentence.
+        TextError: If there is no sentence, or only one pass can be made.
     """
     words = _count_words(sentences(), report)
     numbers = {word: number for number, word in enumerate(words)}
@@ -89,6 +89,8 @@ def count_ngrams(
     for index, chunk in enumerate(_number_chunks(sentences(), numbers, order, chunk_ngrams, report)):
         keys, counts = _count_chunk(chunk, order, bits)
         runs.append(_save_run(folder / f"run{index}", keys, counts))
+    if not runs:
+        raise TextError("the text was empty on the second pass; give files, since a pipe can be read only once")
     merged = _merge_runs(runs, folder)
     return Counts(words, *_load_run(merged), bits)
 

@@ -21,7 +21,7 @@ from asr.language.compiled import Array
 UNKNOWN, START, END = "<unk>", "<s>", "</s>"
 _LOG_10 = math.log(10)
 _NEVER = -100.0  # log10 of a word that the model does not have, as in KenLM
-_MAX_STATES = 2**31 - 1
+MAX_STATES = 2**31 - 1
 
 
 class OrderTable(NamedTuple):
@@ -160,7 +160,11 @@ def load_ngram(path: Path | str) -> NgramModel:
 
 
 def save_ngram(tables: NgramTables, path: Path | str) -> None:
-    """Write a model: ARPA text if the name ends in `.arpa`, gzipped in `.arpa.gz`, else the binary form."""
+    """Write a model: ARPA text if the name ends in `.arpa`, gzipped in `.arpa.gz`, else the binary form.
+
+    Raises:
+        AsrError: If the file cannot be written.
+    """
     from asr.language.arpa import write_arpa
     from asr.language.binary import write_binary
 
@@ -208,7 +212,7 @@ def _add_order(
     twice = np.flatnonzero(keys[1:] == keys[:-1])
     if len(twice):
         raise ModelError(f"the n-gram {_spell(words, table.ngrams[rising[twice[0]]])!r} is there twice")
-    if num_states + len(keys) > _MAX_STATES:
+    if num_states + len(keys) > MAX_STATES:
         raise ModelError(f"{num_states + len(keys)} n-grams are more than the 2**31 that a model can hold; prune it")
     # Contexts are states of the order before, which are the last ones so far.
     ends = np.searchsorted(keys // len(words), np.arange(num_states - num_contexts, num_states), side="right")

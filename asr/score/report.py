@@ -25,6 +25,7 @@ class Evaluation(Protocol):
         utterances, references, hypotheses: Names and normalised texts, in one order.
         rates: Word and character error rates.
         real_time_factor: Seconds of computing per second of speech.
+        oracle: The rates of the best of several readings, where there are several.
     """
 
     @property
@@ -37,11 +38,14 @@ class Evaluation(Protocol):
     def rates(self) -> ErrorRates: ...
     @property
     def real_time_factor(self) -> float: ...
+    @property
+    def oracle(self) -> ErrorRates | None: ...
 
 
 def to_json(evaluation: Evaluation) -> dict[str, Any]:
     """A result as a dictionary that `json` can write; all rates are fractions (0.05 is 5 %)."""
     rates = evaluation.rates
+    oracle = {"oracle_wer": evaluation.oracle.wer} if evaluation.oracle else {}
     return {
         "wer": rates.wer,
         "wer_interval": list(rates.wer_interval),
@@ -52,6 +56,7 @@ def to_json(evaluation: Evaluation) -> dict[str, Any]:
         "word_edits": _edits(rates.word_edits),
         "character_edits": _edits(rates.character_edits),
         "real_time_factor": evaluation.real_time_factor,
+        **oracle,
     }
 
 
@@ -64,6 +69,8 @@ def write_json(path: Path, result: dict[str, Any]) -> None:
 def print_report(evaluation: Evaluation, console: Console, *, worst: int = 5) -> None:
     """Print a result for people: a table in percent, then so many of the worst utterances."""
     console.print(result_table(evaluation.rates, evaluation.real_time_factor))
+    if evaluation.oracle:
+        console.print(f"word error rate of the best readings: {evaluation.oracle.wer:.2%}", highlight=False)
     if worst > 0:
         console.print(
             worst_utterances(evaluation.utterances, evaluation.references, evaluation.hypotheses, count=worst)

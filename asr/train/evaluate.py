@@ -15,7 +15,7 @@ from asr.recognize.decoding import Decoding
 from asr.recognize.model_folder import find_model
 from asr.recognize.recognizer import BATCH_SECONDS, Recognizer, load_model
 from asr.score.report import print_report, to_json, write_json
-from asr.score.wer import ErrorRates, score_utterances
+from asr.score.wer import ErrorRates, count_edits, score_utterances
 from asr.text.normalize import normalize
 from asr.train.card import add_result, read_results
 from asr.train.corpus import load_cuts
@@ -29,6 +29,7 @@ class Evaluation:
     Attributes:
         utterances, references, hypotheses: Names and normalised texts.
         rates: Word and character error rates.
+        oracle: Those of the best of the n readings of each utterance, where several were asked for.
         real_time_factor: Seconds of computing per second of speech, reading of audio included.
     """
 
@@ -37,6 +38,7 @@ class Evaluation:
     hypotheses: list[str]
     rates: ErrorRates
     real_time_factor: float
+    oracle: ErrorRates | None = None
 
 
 def evaluate(recognizer: Recognizer, cuts: CutSet) -> Evaluation:
@@ -50,16 +52,19 @@ def evaluate(recognizer: Recognizer, cuts: CutSet) -> Evaluation:
     if not any(references):
         raise CorpusError("none of the utterances has a word in its transcript, so there is nothing to compare with")
     started = time.perf_counter()
-    hypotheses = []
+    readings: list[list[str]] = []
     for batch in batches(chosen):
-        hypotheses += recognizer.recognize(read_waveforms(batch, recognizer.sample_rate))
+        found = recognizer.recognize_nbest(read_waveforms(batch, recognizer.sample_rate))
+        readings += [[one.text for one in best] for best in found]
     elapsed = time.perf_counter() - started
+    hypotheses = [texts[0] for texts in readings]
     return Evaluation(
         utterances=[cut.id for cut in chosen],
         references=references,
         hypotheses=hypotheses,
         rates=score_utterances(references, hypotheses),
         real_time_factor=elapsed / sum(cut.duration for cut in chosen),
+        oracle=_score_oracle(references, readings) if recognizer.nbest > 1 else None,
     )
 
 
@@ -87,6 +92,15 @@ def evaluate_model(
         write_json(json, to_json(evaluation))
     if add_to_card is not None:
         add_result(find_model(model), add_to_card, evaluation.rates)
+
+
+def _score_oracle(references: Sequence[str], readings: Sequence[Sequence[str]]) -> ErrorRates:
+    """Error rates if the reading with the fewest word errors were always chosen."""
+    chosen = []
+    for reference, texts in zip(references, readings, strict=True):
+        edits = count_edits([reference] * len(texts), texts)
+        chosen.append(min(zip(edits, texts, strict=True), key=lambda pair: pair[0].errors)[1])
+    return score_utterances(references, chosen)
 
 
 def read_waveforms(cuts: Sequence[Any], sample_rate: int) -> list[Tensor]:

@@ -15,7 +15,7 @@ from asr.decode.tuning import Trial, Weights, search_weights
 from asr.errors import ModelError
 from asr.language.binary import write_binary
 from asr.language.ngram import load_ngram
-from asr.recognize.decoding import LANGUAGE_MODELS, find_language_model
+from asr.recognize.decoding import LANGUAGE_MODELS, Decoding, find_language_model
 from asr.recognize.model_folder import SETTINGS, find_model
 from asr.recognize.recognizer import Recognizer, load_model
 from asr.score.wer import score_utterances
@@ -43,12 +43,14 @@ def tune(manifests: Sequence[Path], *, model: str, lm: Path | None, device: str,
 
     Raises:
         ModelError: If there is no language model.
+        AsrError: If the model's folder cannot be written to.
     """
     folder = find_model(model)
     path = lm or find_language_model(folder)
     if path is None:
         raise ModelError(f"{folder}: holds no language model ({', '.join(LANGUAGE_MODELS)}); give one with --lm")
-    recognizer = load_model(folder, device=device)
+    # Without the folder's own language model, which may be broken where another is given.
+    recognizer = load_model(folder, device=device, decoding=Decoding(decoder="greedy"))
     language_model = load_ngram(path)
     settings = recognizer.settings.decoder
     decoder = BeamDecoder(recognizer.tokenizer.symbols, language_model=language_model, **settings.model_dump())
@@ -75,10 +77,10 @@ def tune(manifests: Sequence[Path], *, model: str, lm: Path | None, device: str,
 
     best = search_weights(measure, Weights(settings.alpha, settings.beta, settings.beam_size), report=report)
     chosen = settings.model_copy(update=best.weights._asdict())
-    with replacing(folder / SETTINGS) as partial:
-        partial.write_text(dump_yaml(recognizer.settings.model_copy(update={"decoder": chosen})), encoding="utf-8")
     if lm is not None:
         write_binary(language_model, folder / LANGUAGE_MODELS[0])
+    with replacing(folder / SETTINGS) as partial:
+        partial.write_text(dump_yaml(recognizer.settings.model_copy(update={"decoder": chosen})), encoding="utf-8")
     return best
 
 

@@ -2,6 +2,9 @@
 
 import logging
 import math
+import os
+import subprocess
+import sys
 import time
 
 import numpy as np
@@ -131,6 +134,8 @@ def test_lengths_cut_padding_off():
     assert decoder.decode_batch(batch, [9, 4])[1] == decoder.decode(batch[1, :4])
     with pytest.raises(ValueError, match="length of 10 frames"):
         decoder.decode_batch(batch, [10, 4])
+    with pytest.raises(ValueError, match="length of -1 frames"):
+        decoder.decode_batch(batch, [9, -1])
     with pytest.raises(ValueError, match="2 utterances came with 1 lengths"):
         decoder.decode_batch(batch, [9])
 
@@ -185,11 +190,39 @@ def test_a_finished_search_takes_no_more():
 
 @pytest.mark.parametrize(
     "settings_",
-    [{"beam_size": 0}, {"beam_threshold": -1}, {"token_threshold": 0}, {"max_tokens": 0}, {"alpha": -1}],
+    [
+        {"beam_size": 0},
+        {"beam_size": 10**9},
+        {"beam_threshold": -1},
+        {"token_threshold": 0},
+        {"max_tokens": 0},
+        {"blank_skip": 0},
+        {"alpha": -1},
+        {"alpha": math.inf},
+        {"beta": math.nan},
+        {"unknown_score": -math.inf},
+        {"level": "words"},
+        {"hotwords": "ab"},
+    ],
 )
 def test_settings_out_of_range_are_named(settings_):
     with pytest.raises(ConfigError, match=next(iter(settings_))):
         BeamDecoder(SYMBOLS, **settings_)
+
+
+def test_nbest_must_be_at_least_one():
+    with pytest.raises(ValueError, match="nbest is 0; expected at least 1"):
+        exact().decode(one_hot([1], 4), nbest=0)
+
+
+@pytest.mark.parametrize("bonus", [{"hotwords": {"ab": 6.0}}, {"vocabulary": ["ab"], "beta": 6.0}])
+def test_bonuses_may_add_up_without_end(bonus):
+    # 2000 words at e**6 each are e**12000; the largest double is e**709.
+    log_probs = one_hot([1, 2, 3] * 2000, 4, certainty=0.999)
+    hypothesis = BeamDecoder(SYMBOLS, beam_size=8, **bonus).decode(log_probs)[0]
+    assert hypothesis.tokens == (1, 2, 3) * 2000
+    assert hypothesis.language + hypothesis.boost == pytest.approx(12000)
+    assert hypothesis.acoustic == pytest.approx(6000 * math.log(0.999), abs=0.1)
 
 
 def speechlike_log_probs(num_frames, seed):
@@ -238,6 +271,29 @@ def test_compilation_is_announced_only_when_it_takes_long(caplog, monkeypatch):
     with caplog.at_level(logging.WARNING), compiled.announce_compilation("beam search"):
         time.sleep(0.1)
     assert "compiling the beam search for this machine; this happens once" in caplog.text
+
+
+FIRST_USE = """
+import time
+import numpy as np
+from asr.decode.beam import BeamDecoder
+started = time.process_time()
+BeamDecoder(["", "a"]).decode(np.log([[0.4, 0.6]]))
+print(time.process_time() - started)
+"""
+
+
+@pytest.mark.slow
+def test_the_first_process_compiles_and_says_so_and_the_next_loads_what_it_left(tmp_path):
+    # As a first use is: with a cache of its own.
+    environment = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path)}
+    first, second = (
+        subprocess.run([sys.executable, "-c", FIRST_USE], env=environment, capture_output=True, text=True, check=True)
+        for _ in range(2)
+    )
+    assert first.stderr == "compiling the beam search for this machine; this happens once\n"
+    assert second.stderr == ""
+    assert float(second.stdout) < min(0.5, float(first.stdout) / 4)
 
 
 def test_a_vocabulary_that_cannot_explain_the_audio_is_an_error():

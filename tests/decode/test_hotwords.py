@@ -108,7 +108,7 @@ def test_how_hot_words_are_written():
     assert read_hotwords({" a  b ": 2}) == {"a b": 2.0}
 
 
-@pytest.mark.parametrize("text", ["", ":3", "new york:", "new york:much", "a:inf", "a:nan"])
+@pytest.mark.parametrize("text", ["", ":3", "new york:", "new york:much", "a:inf", "a:nan", "a:101", "a:-1000"])
 def test_wrong_hot_words_are_named(text):
     with pytest.raises(ConfigError, match="hot word"):
         parse_hotword(text)

@@ -96,6 +96,12 @@ def test_probabilities_sum_to_one_after_any_history(order, prune):
             assert total == pytest.approx(1, abs=1e-4)
 
 
+def test_a_text_that_can_be_read_only_once_is_refused():
+    once = iter([["a", "b"], ["b"]])
+    with pytest.raises(TextError, match="a pipe can be read only once"), estimate(lambda: once, 2):
+        pass
+
+
 def test_pruning_leaves_out_what_is_rare():
     sentences = sample_text()
     with estimate(lambda: sentences, 3, prune=(0, 1, 2)) as tables:

@@ -1,5 +1,5 @@
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pytest
 from rich.console import Console
@@ -15,6 +15,7 @@ class Evaluation:
     hypotheses: list[str]
     rates: ErrorRates
     real_time_factor: float
+    oracle: ErrorRates | None = None
 
 
 @pytest.fixture
@@ -71,3 +72,12 @@ def test_equal_words_stand_below_each_other():
     above, below = align("a b", "a long b")
     assert above.plain == "  said: a **** b "
     assert below.plain == " heard: a long b "
+
+
+def test_the_best_of_several_readings_is_told_apart(evaluation):
+    console = Console(record=True, width=100)
+    best = replace(evaluation, oracle=score_utterances(evaluation.references, evaluation.references))
+    print_report(best, console, worst=0)
+    assert "word error rate of the best readings: 0.00%" in console.export_text()
+    assert to_json(best)["oracle_wer"] == 0
+    assert "oracle_wer" not in to_json(evaluation)

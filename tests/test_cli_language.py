@@ -1,0 +1,245 @@
+"""Language models and decoding on the command line: what is right works, what is wrong is told in a line.
+
+The network has learnt nothing: what it hears is noise, but how it is asked for must be right.
+"""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+from typer.testing import CliRunner
+
+from asr import cli
+from asr.config import AcousticSettings, ModelSettings, load_model_settings
+from asr.recognize.model_folder import Model, build_acoustic, save_model
+from asr.text.tokenizer import CharTokenizer
+from asr.train.corpus import prepare_kaldi
+from tests.tones import write_corpus
+
+RATE = 16000
+TEXT = "Ab, ba!\nba ab ab\nab\na b\n"
+ARPA = """\
+\\data\\
+ngram 1=4
+ngram 2=2
+
+\\1-grams:
+-1.5 <unk>
+-99 <s> -0.5
+-1 </s>
+-0.5 ab -0.25
+
+\\2-grams:
+-0.1 <s> ab
+-0.2 ab </s>
+
+\\end\\
+"""
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model folder without a language model, a recording, a text and an ARPA file."""
+    folder = tmp_path_factory.mktemp("cli")
+    torch.manual_seed(0)
+    settings = ModelSettings(acoustic=AcousticSettings(num_layers=1, hidden_size=16, conv_channels=4))
+    tokenizer = CharTokenizer(["<blank>", *" abc"])
+    acoustic = build_acoustic(settings, tokenizer.vocab_size)
+    with torch.no_grad():
+        acoustic.head.weight *= 30  # so that it says something
+    save_model(Model(acoustic.eval(), tokenizer, settings), folder / "model")
+    noise = 0.1 * np.random.default_rng(0).standard_normal(2 * RATE)
+    soundfile.write(folder / "noise.wav", noise.astype(np.float32), RATE)
+    (folder / "text.txt").write_text(TEXT, encoding="utf-8")
+    (folder / "lm.arpa").write_text(ARPA, encoding="utf-8")
+    return folder
+
+
+class Told:
+    """What a command printed, and how it ended."""
+
+    def __init__(self, *arguments: object) -> None:
+        result = CliRunner().invoke(cli.app, [str(argument) for argument in arguments])
+        self.exit_code, self.output, self.error = result.exit_code, result.stdout, result.exception
+
+
+def ask(*arguments: object) -> str:
+    """Standard output of a command that succeeds."""
+    told = Told(*arguments)
+    assert told.exit_code == 0, (told.output, told.error)
+    return told.output
+
+
+def refuse(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, *arguments: object) -> str:
+    """The one line by which a command says that it cannot be done."""
+    monkeypatch.setattr(sys, "argv", ["asr", *map(str, arguments)])
+    with pytest.raises(SystemExit) as stopped:
+        cli.main()
+    lines = capsys.readouterr().err.splitlines()
+    assert stopped.value.code == 1, lines
+    errors = [line for line in lines if line.startswith("error: ")]
+    assert len(errors) == 1, lines
+    return errors[0]
+
+
+def readings(folder: Path, *choices: object) -> list[tuple[float, str]]:
+    """The n best readings of the recording."""
+    lines = ask("transcribe", folder / "noise.wav", "--model", folder / "model", *choices).splitlines()
+    return [(float(score), text) for score, text in (line.split("\t") for line in lines)]
+
+
+@pytest.mark.parametrize("name", ["lm.arpa", "lm.arpa.gz", "lm.bin"])
+def test_a_language_model_is_estimated_and_measured(folder: Path, tmp_path: Path, name: str):
+    ask("lm", "train", folder / "text.txt", "--order", 2, "--prune", "0 0", "--output", tmp_path / name)
+    measured = dict(line.split("\t") for line in ask("lm", "score", tmp_path / name, folder / "text.txt").splitlines())
+    assert (measured["num_words"], measured["num_unknown"], measured["num_sentences"]) == ("12", "0", "4")
+    assert 1 < float(measured["perplexity"]) < 6
+    raw = ask("lm", "score", tmp_path / name, folder / "text.txt", "--raw")
+    assert "num_unknown\t2" in raw  # "Ab," and "ba!"
+
+
+def test_characters_are_predicted_too(folder: Path, tmp_path: Path):
+    ask("lm", "train", folder / "text.txt", "--unit", "char", "--order", 3, "--output", tmp_path / "lm.bin")
+    assert "num_words\t22" in ask("lm", "score", tmp_path / "lm.bin", folder / "text.txt", "--unit", "char")
+    assert readings(folder, "--lm", tmp_path / "lm.bin", "--nbest", 2)
+
+
+@pytest.mark.parametrize(
+    ("choices", "message"),
+    [
+        (["text.txt", "-o", "new.txt"], "ends in .arpa, .arpa.gz, .bin"),
+        (["text.txt", "-o", "text.txt/lm.arpa"], "cannot be written"),
+        (["text.txt", "-o", "new.arpa", "--order", 11], "the order is 11"),
+        (["text.txt", "-o", "new.arpa", "--prune", "0 many"], "expected whole numbers"),
+        (["text.txt", "-o", "new.arpa", "--prune", "1"], "unigrams cannot be pruned"),
+        (["text.txt", "-o", "new.arpa", "--unit", "syllable"], "there are: word, char"),
+        (["missing.txt", "-o", "new.arpa"], "missing.txt: cannot be read: No such file"),
+        (["noise.wav", "-o", "new.arpa"], "not UTF-8"),
+        (["empty.txt", "-o", "new.arpa"], "no word"),
+    ],
+)
+def test_estimation_that_cannot_be_done_is_refused(folder, monkeypatch, capsys, choices, message):
+    (folder / "empty.txt").touch()
+    monkeypatch.chdir(folder)
+    assert message in refuse(capsys, monkeypatch, "lm", "train", *choices)
+    assert not (folder / "new.arpa").exists()
+
+
+BROKEN = {
+    "broken": (ARPA.replace("-0.1 <s>", "minus <s>"), "line 12: expected a number, found 'minus'"),
+    "truncated": (ARPA[:-6], "cut short"),
+    "half": (ARPA.replace("-0.2 ab </s>\n", ""), "announces 2 2-grams, but after 1"),
+    "mis-ordered": (
+        "\\data\\\nngram 1=4\nngram 2=2\n\\2-grams:" + ARPA.split("\\2-grams:")[1],
+        "expected \\1-grams:, found",
+    ),
+    "unspelled": (ARPA.replace(" ab", " XYZ"), "cannot spell any word of the language model or vocabulary"),
+    "huge": (ARPA.replace("1=4", "1=123456789012345"), "more than memory can hold"),
+    "empty": ("", "cut short"),
+    "missing": (None, "No such file"),
+}
+
+
+@pytest.mark.parametrize("kind", BROKEN)
+@pytest.mark.parametrize("command", ["transcribe", "evaluate", "tune", "lm score"])
+def test_broken_language_models_are_told_by_every_command(folder, monkeypatch, capsys, tmp_path, kind, command):
+    text, message = BROKEN[kind]
+    path = tmp_path / f"{kind}.arpa"
+    if text is not None:
+        path.write_text(text, encoding="utf-8")
+    if command == "lm score":
+        if kind == "unspelled":  # it knows of no alphabet
+            return
+        arguments = ["lm", "score", path, folder / "text.txt"]
+    else:
+        arguments = [command, folder / "noise.wav", "--model", folder / "model", "--lm", path]
+    assert message in refuse(capsys, monkeypatch, *arguments)
+
+
+@pytest.mark.parametrize(
+    ("choices", "message"),
+    [
+        (["--beam-size", 10**9], "beam_size is 1000000000; expected 1 to"),
+        (["--decoder", "viterbi"], "there are: greedy, beam"),
+        (["--decoder", "greedy", "--beam-size", 4], "use --decoder beam"),
+        (["--decoder", "greedy", "--nbest", 2], "use --decoder beam"),
+        (["--hotword", "ab:heavy"], "the weight of a hot word is a number"),
+        (["--hotword", "ab:1000"], "at most 100"),
+        (["--hotword", ""], "hot word"),
+        (["--hotword", "Zürich"], "the alphabet has no"),
+    ],
+)
+@pytest.mark.parametrize("command", ["transcribe", "evaluate"])
+def test_choices_that_make_no_sense_are_told(folder, monkeypatch, capsys, command, choices, message):
+    assert message in refuse(capsys, monkeypatch, command, folder / "noise.wav", "--model", folder / "model", *choices)
+
+
+@pytest.mark.parametrize(
+    "choices", [["--beam-size", "0"], ["--beam-size", "-3"], ["--beam-size", "x"], ["--nbest", "0"]]
+)
+def test_numbers_out_of_range_are_refused_before_anything_is_loaded(folder: Path, choices: list[str]):
+    assert Told("transcribe", folder / "noise.wav", "--model", folder / "model", *choices).exit_code == 2
+
+
+def test_readings_come_best_first_and_a_wide_beam_finds_as_good_ones(folder: Path):
+    narrow, wide = (readings(folder, "--beam-size", size, "--nbest", 4) for size in (4, 200))
+    for found in (narrow, wide):
+        assert len({text for _, text in found}) == len(found) == 4
+        assert [score for score, _ in found] == sorted((score for score, _ in found), reverse=True)
+    assert wide[0][0] >= narrow[0][0] - 1e-3
+    told = ask("transcribe", folder / "noise.wav", "--model", folder / "model", "--nbest", 2, "--format", "json")
+    alternatives = json.loads(told)["alternatives"]
+    assert [one["text"] for one in alternatives] == [text for _, text in readings(folder, "--nbest", 2)]
+
+
+def test_hot_words_and_language_models_change_what_is_heard(folder: Path):
+    (score, plain), *_ = readings(folder, "--nbest", 2)
+    (_, boosted), *_ = readings(folder, "--nbest", 2, "--hotword", "ac:20")
+    assert "ac" not in plain.split()
+    assert "ac" in boosted.split()
+    (modelled, _), *_ = readings(folder, "--nbest", 2, "--lm", folder / "lm.arpa")
+    assert modelled < score - 1  # it knows one word only, and that was not said
+
+
+def test_tuning_writes_its_result_into_the_folder_where_it_is_used(folder: Path, tmp_path: Path):
+    for file in (folder / "model").iterdir():
+        (tmp_path / "model").mkdir(exist_ok=True)
+        (tmp_path / "model" / file.name).write_bytes(file.read_bytes())
+    write_corpus(tmp_path / "corpus", train=1, dev=3)
+    prepare_kaldi(tmp_path / "corpus", tmp_path / "cuts")
+    # What is there is broken; what is given takes its place.
+    (tmp_path / "model" / "lm.bin").write_bytes(b"ASRNGRAM")
+    manifest = tmp_path / "cuts" / "dev.jsonl.gz"
+    told = ask("tune", manifest, "--model", tmp_path / "model", "--lm", folder / "lm.arpa")
+    saved = load_model_settings(tmp_path / "model" / "config.yaml").decoder
+    assert told == f"alpha {saved.alpha:g}, beta {saved.beta:g}, beam size {saved.beam_size}\n"
+    ask("evaluate", manifest, "--model", tmp_path / "model", "--json", tmp_path / "default.json")
+    given = ["--decoder", "beam", "--lm", folder / "lm.arpa", "--beam-size", saved.beam_size]
+    ask("evaluate", manifest, "--model", tmp_path / "model", "--json", tmp_path / "given.json", *given)
+    default, explicit = (json.loads((tmp_path / f"{name}.json").read_text()) for name in ("default", "given"))
+    assert default["word_edits"] == explicit["word_edits"]
+    assert "oracle_wer" not in default
+    told = ask("evaluate", manifest, "--model", tmp_path / "model", "--json", tmp_path / "best.json", "--nbest", 20)
+    best = json.loads((tmp_path / "best.json").read_text())
+    assert best["word_edits"] == default["word_edits"]
+    assert best["oracle_wer"] <= best["wer"]
+    assert f"best readings: {best['oracle_wer']:.2%}" in told
+
+
+def test_tuning_needs_a_language_model_and_a_manifest(folder, monkeypatch, capsys):
+    for choices, message in (([], "give one with --lm"), (["--lm", folder / "lm.arpa"], "missing.jsonl.gz")):
+        arguments = ["tune", "missing.jsonl.gz", "--model", folder / "model", *choices]
+        assert message in refuse(capsys, monkeypatch, *arguments)
+
+
+def test_a_real_process_tells_a_broken_language_model_in_a_line(folder: Path):
+    command = [sys.executable, "-m", "asr.cli", "lm", "score", str(folder / "noise.wav"), str(folder / "text.txt")]
+    told = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert told.returncode == 1
+    assert told.stderr.startswith("error: ")
+    assert len(told.stderr.splitlines()) == 1
