@@ -9,7 +9,7 @@ import logging
 import math
 import os
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -30,7 +30,7 @@ from asr.train.card import write_card
 from asr.train.checkpoint import CheckpointFolder, Weights
 from asr.train.corpus import load_cuts
 from asr.train.dataset import SpeechDataset, SpeechLoader, measure_features
-from asr.train.doctor import keep_usable
+from asr.train.doctor import Problem, keep_usable
 from asr.train.monitor import Monitor
 from asr.train.trainer import DevResult, Trainer
 
@@ -60,7 +60,7 @@ def train(config: Config, *, resume: bool = False, devices: int = 1, console: Co
     fabric = _launch(config, devices)
     say = partial(_say, console) if fabric.is_global_zero else _say_nothing
     _refuse_to_overwrite(config.output, CheckpointFolder(config.output), resume=resume)
-    train_cuts, dev_cuts, tokenizer = _prepare(config, say)
+    train_cuts, dev_cuts, tokenizer = _prepare(config, fabric, say)
     model = _build(config, tokenizer, train_cuts, say)
     trainer = _make_trainer(config, fabric, model, train_cuts, dev_cuts, console)
     if resume:
@@ -105,24 +105,23 @@ def _launch(config: Config, devices: int) -> Fabric:
     return fabric
 
 
-def _prepare(config: Config, say: Say) -> tuple[CutSet, CutSet, Tokenizer]:
+def _prepare(config: Config, fabric: Fabric, say: Say) -> tuple[CutSet, CutSet, Tokenizer]:
     """The cuts that can be used, and the alphabet that spells the texts of training."""
     # First without an alphabet: what is left out must not put its letters into it.
-    train_cuts = _usable(load_cuts(config.corpus.train), None, config, say, "train")
+    train_cuts = _usable(load_cuts(config.corpus.train), None, config, fabric, say, "train")
     texts = (normalize(cut.supervisions[0].text, config.normalizer) for cut in train_cuts)
     tokenizer = build_tokenizer(texts, config.tokenizer)
-    dev_cuts = _usable(load_cuts(config.corpus.dev), tokenizer, config, say, "dev")
+    dev_cuts = _usable(load_cuts(config.corpus.dev), tokenizer, config, fabric, say, "dev")
     return train_cuts, dev_cuts, tokenizer
 
 
-def _usable(cuts: CutSet, tokenizer: Tokenizer | None, config: Config, say: Say, part: str) -> CutSet:
+def _usable(cuts: CutSet, tokenizer: Tokenizer | None, config: Config, fabric: Fabric, say: Say, part: str) -> CutSet:
     """Leave out what cannot be learnt from, list it in the run's folder, and say how much that is."""
     speed = max(config.train.augment.speeds, default=1.0) if part == "train" else 1.0
     kept, problems = keep_usable(cuts, tokenizer, config, speed=speed)
     listing = config.output / "run" / f"left-out-{part}.tsv"
-    with replacing(listing) as partial_listing:
-        lines = (f"{problem.utterance}\t{problem.kind}\t{problem.reason}\n" for problem in problems)
-        partial_listing.write_text("".join(lines), encoding="utf-8")
+    if fabric.is_global_zero:  # processes that write the same file at once would trip over each other
+        _list_problems(problems, listing)
     for problem in problems[:MOST_PROBLEMS]:
         say(f"  {problem.utterance}: {problem.reason}")
     if problems:
@@ -131,6 +130,12 @@ def _usable(cuts: CutSet, tokenizer: Tokenizer | None, config: Config, say: Say,
         raise CorpusError(f"{part}: no usable utterance among {len(cuts)}; {listing} says what is wrong with them")
     say(f"{part}: {len(kept)} utterances, {_seconds(kept) / 3600:.2f} h")
     return kept
+
+
+def _list_problems(problems: Sequence[Problem], listing: Path) -> None:
+    with replacing(listing) as partial_listing:
+        lines = (f"{problem.utterance}\t{problem.kind}\t{problem.reason}\n" for problem in problems)
+        partial_listing.write_text("".join(lines), encoding="utf-8")
 
 
 def _build(config: Config, tokenizer: Tokenizer, train_cuts: CutSet, say: Say) -> Model:
