@@ -223,10 +223,10 @@ def doctor(
 @app.command()
 def models() -> None:
     """List the models that come with asr."""
-    from asr.recognize.model_folder import BUILT_IN, model_names
+    from asr.recognize.recognizer import list_models
 
-    for name in model_names():
-        typer.echo(f"{name}\t{BUILT_IN / name}")
+    for name, folder in list_models().items():
+        typer.echo(f"{name}\t{folder}")
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ from asr.decode.beam import BeamDecoder
 from asr.decode.greedy import greedy_decode
 from asr.errors import AsrError, AudioError
 from asr.recognize.decoding import Decoding, build_beam
-from asr.recognize.model_folder import Model, find_model, model_names, read_model
+from asr.recognize.model_folder import BUILT_IN, Model, find_model, model_names, read_model
 from asr.recognize.transcript import Alternative, Transcript
 from asr.signal.audio import AudioSource, load_audio
 from asr.signal.features import FeatureExtractor
@@ -158,7 +158,7 @@ def load_model(
 
 def list_models() -> dict[str, Path]:
     """Names and folders of the models that come with the package."""
-    return {name: find_model(name) for name in model_names()}
+    return {name: BUILT_IN / name for name in model_names()}
 
 
 def pick_device(device: str) -> str:
