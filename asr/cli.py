@@ -86,11 +86,15 @@ def train(
     overrides: Annotated[list[str] | None, typer.Argument(help="Settings, as key.path=value.")] = None,
     resume: Annotated[bool, typer.Option(help="Continue an interrupted run.")] = False,
     devices: Annotated[int, typer.Option(min=1, help="Processes: GPUs, or shares of the processor.")] = 1,
+    init_from: Annotated[
+        str | None, typer.Option("--from", help="Start from this model's weights: a folder, or a name in `asr models`.")
+    ] = None,
 ) -> None:
     """Train a model from recordings and their transcripts."""
     from asr.config import load_config
 
-    settings = load_config(config, overrides or [])
+    base = [] if init_from is None else [f"train.init_from={init_from}"]
+    settings = load_config(config, [*(overrides or []), *base])
 
     from asr.train.run import train as run
 

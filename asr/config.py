@@ -109,6 +109,7 @@ class OptimizerSettings(Settings):
 class TrainSettings(Settings):
     """The loop (train/trainer.py)."""
 
+    init_from: str | None = None  # a model folder, or a name that `asr models` lists, whose weights are the start
     epochs: int = Field(60, ge=1)
     batch_seconds: float = Field(60.0, gt=0)
     precision: Literal["auto", "fp32", "bf16"] = "auto"

@@ -1,5 +1,6 @@
 """What was said in a recording: the result that people and programs read."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +16,53 @@ class Alternative:
 
 
 @dataclass(frozen=True)
+class Word:
+    """A word and when it was said.
+
+    Attributes:
+        text: As the alphabet spells it.
+        start, end: Seconds from the start of the recording, half-open.
+        confidence: Probability that the word is right; None where the model is not calibrated.
+    """
+
+    text: str
+    start: float
+    end: float
+    confidence: float | None = None
+
+
+@dataclass(frozen=True)
+class Segment:
+    """A stretch of speech between pauses, as subtitles and readers want it.
+
+    Attributes:
+        words: At least one, in the order of time.
+    """
+
+    words: tuple[Word, ...]
+
+    @property
+    def text(self) -> str:
+        """Its words with spaces between."""
+        return " ".join(word.text for word in self.words)
+
+    @property
+    def start(self) -> float:
+        """Seconds at which its first word starts."""
+        return self.words[0].start
+
+    @property
+    def end(self) -> float:
+        """Seconds at which its last word ends."""
+        return self.words[-1].end
+
+    @property
+    def confidence(self) -> float | None:
+        """The share of its words that one may expect to be right."""
+        return mean_confidence(self.words)
+
+
+@dataclass(frozen=True)
 class Transcript:
     """The text of one recording. Prints as its text.
 
@@ -22,16 +70,28 @@ class Transcript:
         text: What was said; empty where nothing was.
         duration: Seconds of audio.
         source: The recording's name, where it has one.
+        segments: The words with their times, cut at pauses; none where nothing was said.
         alternatives: The n best readings, the text first, where they were asked for.
     """
 
     text: str
     duration: float
     source: str | None = None
+    segments: tuple[Segment, ...] = ()
     alternatives: tuple[Alternative, ...] = ()
 
     def __str__(self) -> str:
         return self.text
+
+    @property
+    def words(self) -> tuple[Word, ...]:
+        """The words of all segments."""
+        return tuple(word for segment in self.segments for word in segment.words)
+
+    @property
+    def confidence(self) -> float | None:
+        """The share of its words that one may expect to be right; None where there is no telling."""
+        return mean_confidence(self.words)
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON holds it: `schema_version` grows when a key changes its meaning, not when one is added."""
@@ -44,3 +104,10 @@ class Transcript:
         if self.alternatives:
             fields["alternatives"] = [{"text": one.text, "score": round(one.score, 4)} for one in self.alternatives]
         return fields
+
+
+def mean_confidence(words: Iterable[Word]) -> float | None:
+    """The mean of the words' confidences; None where there are no words or one has none."""
+    known = [word.confidence for word in words]
+    confidences = [one for one in known if one is not None]
+    return sum(confidences) / len(confidences) if confidences and len(confidences) == len(known) else None

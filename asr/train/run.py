@@ -21,7 +21,7 @@ from rich.console import Console
 from asr.atomic import replacing
 from asr.config import Config, ModelSettings
 from asr.errors import CorpusError, TrainingError
-from asr.recognize.model_folder import WEIGHTS, Model, build_acoustic, save_model
+from asr.recognize.model_folder import WEIGHTS, Model, build_acoustic, read_model, save_model
 from asr.signal.augment import draw_seed
 from asr.signal.features import FeatureExtractor
 from asr.text.normalize import normalize
@@ -33,6 +33,7 @@ from asr.train.dataset import SpeechDataset, SpeechLoader, measure_features
 from asr.train.doctor import Problem, keep_usable
 from asr.train.monitor import Monitor
 from asr.train.trainer import DevResult, Trainer
+from asr.train.transfer import copy_weights, take_shape
 
 Say = Callable[[str], None]
 MOST_PROBLEMS = 10  # named before training; the rest are counted
@@ -53,15 +54,18 @@ def train(config: Config, *, resume: bool = False, devices: int = 1, console: Co
 
     Raises:
         CorpusError: If there is nothing to train on, or on which to watch.
+        ModelError: If the model to start from is not there or broken.
         TrainingInterrupted: On SIGINT and SIGTERM; `resume` continues.
         TrainingError: If training cannot go on, or there is nothing to resume.
     """
     console = console or Console(stderr=True)
+    base = read_model(config.train.init_from) if config.train.init_from is not None else None
+    config = take_shape(config, base) if base is not None else config
     fabric = _launch(config, devices)
     say = partial(_say, console) if fabric.is_global_zero else _say_nothing
     _refuse_to_overwrite(config.output, CheckpointFolder(config.output), resume=resume)
     train_cuts, dev_cuts, tokenizer = _prepare(config, fabric, say)
-    model = _build(config, tokenizer, train_cuts, say)
+    model = _build(config, base, tokenizer, train_cuts, say)
     trainer = _make_trainer(config, fabric, model, train_cuts, dev_cuts, console)
     if resume:
         trainer.restore()
@@ -138,17 +142,24 @@ def _list_problems(problems: Sequence[Problem], listing: Path) -> None:
         partial_listing.write_text("".join(lines), encoding="utf-8")
 
 
-def _build(config: Config, tokenizer: Tokenizer, train_cuts: CutSet, say: Say) -> Model:
-    """A network with random weights that knows the statistics of the training speech."""
+def _build(config: Config, base: Model | None, tokenizer: Tokenizer, train_cuts: CutSet, say: Say) -> Model:
+    """The network to train: new, with the statistics of the training speech, or from another model's weights."""
     torch.manual_seed(draw_seed(config.train.seed, "weights"))
     settings = ModelSettings(**{name: getattr(config, name) for name in ModelSettings.model_fields})
     acoustic = build_acoustic(settings, tokenizer.vocab_size)
+    model = Model(acoustic, tokenizer, settings)
+    num_weights = sum(parameter.numel() for parameter in acoustic.parameters())
+    say(f"network: {num_weights / 1e6:.1f} million weights, {tokenizer.vocab_size} tokens")
+    if base is not None:
+        known = copy_weights(base, model)
+        say(
+            f"starting from {config.train.init_from}, which knows {known} of the tokens; features and sizes are its own"
+        )
+        return model
     mean, deviation = measure_features(train_cuts, FeatureExtractor(config.features))
     acoustic.feature_mean.copy_(mean)
     acoustic.feature_deviation.copy_(deviation)
-    num_weights = sum(parameter.numel() for parameter in acoustic.parameters())
-    say(f"network: {num_weights / 1e6:.1f} million weights, {tokenizer.vocab_size} tokens")
-    return Model(acoustic, tokenizer, settings)
+    return model
 
 
 def _make_trainer(
