@@ -62,6 +62,8 @@ def test_noise_is_mixed_at_the_signal_to_noise_ratio(snr_db: float):
 
 def test_silence_stays_silence():
     assert torch.equal(add_noise(torch.zeros(100), torch.randn(100), snr_db=5.0), torch.zeros(100))
+    # What lossy codecs leave of silence: its energy underflows, and no gain brings it to a finite level.
+    assert torch.equal(add_noise(sine(440), torch.full((RATE,), 1e-25), snr_db=5.0), sine(440))
 
 
 def test_a_room_keeps_length_and_energy_and_adds_no_delay():
