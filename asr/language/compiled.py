@@ -32,7 +32,7 @@ def compiled(function: Function) -> Function:
     """
     # Without reference counts on the arrays it is handed, the beam search is 5 times as fast
     # (measured). Allocating would need them; numba refuses to compile that.
-    return _compile(function, _nrt=False)
+    return _compile(function, _nrt=False, forceinline=True)
 
 
 def compiled_allocating(function: Function) -> Function:
