@@ -47,8 +47,11 @@ def propose(search: Search, fusion: Fusion, probs: Array) -> None:
     progress.num_proposals = progress.num_wanted = 0
     if progress.num_tokens == 0:
         return
+    furthest = max(fusion.start_bound, fusion.word_bound) * search.bounds[0]
     for slot in range(progress.num_entries):
         entry = beam[slot]
+        if entry.mass * furthest <= progress.cut:
+            continue
         reach = fusion.start_bound if search.nodes[entry.node].spelled == 0 else fusion.word_bound
         if entry.mass * reach * search.bounds[0] <= progress.cut:
             continue

@@ -22,7 +22,8 @@ def form_beam(search: Search, fusion: Fusion) -> None:
     worst = worst_of_beam(search)
     cut = max(worst, progress.best * limits.beam_ratio)
     old, new = search.entries[progress.side], search.entries[1 - progress.side]
-    free = beam_size - _count_above(search, cut)  # places for those that equal the cut
+    # Places for those that equal the cut.
+    free = beam_size - _count_above(search, cut) if worst > 0 else beam_size
     count = 0
     for slot in range(progress.num_entries):
         standing = old[slot].standing
@@ -41,7 +42,7 @@ def form_beam(search: Search, fusion: Fusion) -> None:
             _open_entry(search, fusion, proposal, old[proposal.slot], new[count])
             search.nodes[new[count].node].slot = count
             count += 1
-    if kept < progress.num_entries:
+    if kept < progress.num_entries and len(search.free_rows) > 0:
         _release_dropped(search, old)
     progress.num_entries = count
     progress.side = 1 - progress.side

@@ -58,13 +58,13 @@ _TOLERANCE = 0.02  # on a frame's sum; 16-bit log probabilities are this far off
 
 
 @compiled
-def advance(search: Search, fusion: Fusion, probs: Array, first: int) -> tuple[int, int]:
+def advance(search: Search, fusion: Fusion, log_probs: Array, first: int) -> tuple[int, int]:
     """Search on from frame `first` of a block.
 
     Args:
         search: The utterance's search.
         fusion: Language model, vocabulary and phrases.
-        probs: (T, V) probabilities, blank first.
+        log_probs: (T, V) float64 natural-log probabilities, blank first.
         first: The first frame of the block not searched yet.
 
     Returns:
@@ -73,22 +73,25 @@ def advance(search: Search, fusion: Fusion, probs: Array, first: int) -> tuple[i
         DEAD: no prefix has any probability at the frame; NOT_NORMALIZED: the frame's
         probabilities do not sum to 1.
     """
-    progress, limits = search.progress[0], search.limits[0]
+    progress, limits, probs = search.progress[0], search.limits[0], search.probs
     beam_size = search.entries.shape[1]
-    for frame in range(first, len(probs)):
+    for frame in range(first, len(log_probs)):
         if progress.num_nodes + beam_size > len(search.nodes) or progress.num_marks + beam_size > len(search.marks):
             return FULL, frame
-        if not abs(probs[frame].sum() - 1) < _TOLERANCE:
+        total = 0.0
+        for token in range(len(probs)):
+            probs[token] = math.exp(log_probs[frame, token])
+            total += probs[token]
+        if not abs(total - 1) < _TOLERANCE:
             return NOT_NORMALIZED, frame
-        blank = probs[frame, 0]
-        if blank >= limits.blank_skip:
-            _skip_blank(search, blank)
+        if probs[0] >= limits.blank_skip:
+            _skip_blank(search, probs[0])
         else:
-            status = _take_frame(search, fusion, probs[frame])
+            status = _take_frame(search, fusion, probs)
             if status != DONE:
                 return status, frame
         progress.frame += 1
-    return DONE, len(probs)
+    return DONE, len(log_probs)
 
 
 @compiled
@@ -136,10 +139,9 @@ def _skip_blank(search: Search, blank: float) -> None:
 
 @compiled
 def _take_frame(search: Search, fusion: Fusion, probs: Array) -> int:
-    progress, limits = search.progress[0], search.limits[0]
+    progress = search.progress[0]
     largest = _carry_over(search, probs)
     _receive(search, probs)
-    _set_cut(search, limits.beam_ratio)
     choose_tokens(search, fusion, probs, largest)
     propose(search, fusion, probs)
     if progress.num_wanted > 0:
@@ -185,46 +187,43 @@ def _flush(value: float) -> float:
 
 @compiled
 def _receive(search: Search, probs: Array) -> None:
-    """Add to each prefix what its parent, if it is in the beam, extends to."""
+    """Add to each prefix what its parent, if it is in the beam, extends to; find what proposals have to exceed.
+
+    That is the standing of a full beam's worst member, and a fraction of the best mass.
+    """
     progress = search.progress[0]
     beam = search.entries[progress.side]
+    best, worst = 0.0, math.inf
     for slot in range(progress.num_entries):
         entry = beam[slot]
         node = search.nodes[entry.node]
-        if node.parent == NONE or search.nodes[node.parent].slot == NONE:
-            continue
-        parent_slot = search.nodes[node.parent].slot
-        parent = beam[parent_slot]
-        entry.next_kid = parent.first_kid
-        parent.first_kid = slot
-        factor = probs[entry.token] * node.gain
-        mass, path, mark = parent.mass, parent.label_path, parent.label_mark
-        if parent.token == entry.token:  # a label repeats only after a blank
-            mass, path, mark = parent.blank_mass, parent.blank_path, parent.blank_mark
-        elif parent.blank_path > path:
-            path, mark = parent.blank_path, parent.blank_mark
-        entry.next_label_mass += mass * factor
-        if path * factor > entry.next_label_path:
-            entry.next_label_path = path * factor
-            entry.enters = 1
-            entry.enter_mark = mark
-
-
-@compiled
-def _set_cut(search: Search, beam_ratio: float) -> None:
-    """What a proposal has to exceed: a full beam's worst member, and a fraction of the best mass."""
-    progress = search.progress[0]
-    best, worst = 0.0, math.inf
-    for slot in range(progress.num_entries):
-        entry = search.entries[progress.side, slot]
+        if node.parent != NONE and search.nodes[node.parent].slot != NONE:
+            _receive_from(beam, search.nodes[node.parent].slot, slot, probs[entry.token] * node.gain)
         mass = entry.next_blank_mass + entry.next_label_mass
         entry.standing = mass * entry.lift
         best = max(best, mass)
         worst = min(worst, entry.standing)
     progress.best = best
-    progress.cut = best * beam_ratio
-    if progress.num_entries == search.entries.shape[1]:
+    progress.cut = best * search.limits[0].beam_ratio
+    if progress.num_entries == len(beam):
         progress.cut = max(progress.cut, worst)
+
+
+@compiled
+def _receive_from(beam: Array, parent_slot: int, slot: int, factor: float) -> None:
+    parent, entry = beam[parent_slot], beam[slot]
+    entry.next_kid = parent.first_kid
+    parent.first_kid = slot
+    mass, path, mark = parent.mass, parent.label_path, parent.label_mark
+    if parent.token == entry.token:  # a label repeats only after a blank
+        mass, path, mark = parent.blank_mass, parent.blank_path, parent.blank_mark
+    elif parent.blank_path > path:
+        path, mark = parent.blank_path, parent.blank_mark
+    entry.next_label_mass += mass * factor
+    if path * factor > entry.next_label_path:
+        entry.next_label_path = path * factor
+        entry.enters = 1
+        entry.enter_mark = mark
 
 
 @compiled

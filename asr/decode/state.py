@@ -79,7 +79,7 @@ class BeamState:
         first = 0
         while first < len(log_probs):
             last = first + _UPKEEP_FRAMES - self.num_frames % _UPKEEP_FRAMES
-            self._advance(np.exp(log_probs[first:last], dtype=np.float64, order="C"))
+            self._advance(np.ascontiguousarray(log_probs[first:last], np.float64))
             if self.num_frames % _UPKEEP_FRAMES == 0:
                 self._decide_old()
             first = last
@@ -92,7 +92,7 @@ class BeamState:
         """The best hypotheses of the whole utterance: last words end, unfinished phrases give their credit back."""
         self._finished = True
         scores = self._scores(closed=True)
-        if scores[:, 3].max() == -math.inf:
+        if self.decoder.fusion.closed and scores[:, 3].max() == -math.inf:
             # The utterance broke off within a word: better that than nothing.
             scores[:, 3] = 0.0
         return self._hypotheses(scores, nbest)
@@ -109,10 +109,10 @@ class BeamState:
             f for _, frames in settled for f in frames.tolist()
         ]
 
-    def _advance(self, probs: Array) -> None:
+    def _advance(self, log_probs: Array) -> None:
         frame = 0
         while True:
-            status, frame = advance(self._search, self.decoder.fusion, probs, frame)
+            status, frame = advance(self._search, self.decoder.fusion, log_probs, frame)
             if status == DONE:
                 return
             if status == FULL:
@@ -120,7 +120,7 @@ class BeamState:
             elif status == WANTED and self._asker:
                 self._asker.answer(self._search, self.decoder.fusion)
             elif status == NOT_NORMALIZED:
-                raise ValueError(self._describe_sum(probs[frame]))
+                raise ValueError(self._describe_sum(np.exp(log_probs[frame])))
             elif status == DEAD:
                 raise AsrError(f"frame {self.num_frames}: nothing that the vocabulary allows has any probability")
 
