@@ -61,6 +61,12 @@ class BeamState:
         """Frames fed so far."""
         return int(self._search.progress["frame"][0])
 
+    @property
+    def num_bytes(self) -> int:
+        """Memory that the search takes; with `settle`, it does not grow with the stream."""
+        arrays = [*self._search, *(array for settled in self._settled for array in settled)]
+        return sum(array.nbytes for array in arrays)
+
     def feed(self, log_probs: Any) -> None:
         """Search on through the next frames; how frames are cut into blocks changes nothing.
 
