@@ -128,6 +128,17 @@ def test_threads_change_nothing():
     assert decoder.decode_batch(batch, num_threads=4, nbest=3) == one
 
 
+def test_memory_of_earlier_utterances_changes_nothing():
+    decoder = BeamDecoder(SYMBOLS, beam_size=8, blank_skip=0.6, hotwords={"ab": 2.0})
+    for seed, num_frames in enumerate([300, 0, 7, 4000, 1, 50]):
+        with pytest.raises(ValueError, match="NaN"):
+            decoder.decode([*random_log_probs(3, 4, seed), [math.nan] * 4])
+        log_probs = random_log_probs(num_frames, 4, seed, spread=3)
+        fresh = BeamDecoder(SYMBOLS, beam_size=8, blank_skip=0.6, hotwords={"ab": 2.0})
+        assert decoder.decode(log_probs, nbest=8) == fresh.decode(log_probs, nbest=8)
+        assert decoder.reweighted(alpha=0, beta=0, beam_size=3).decode(log_probs)
+
+
 def test_lengths_cut_padding_off():
     batch = np.stack([random_log_probs(9, 4, seed=0), random_log_probs(9, 4, seed=1)])
     decoder = exact()
@@ -271,6 +282,20 @@ def test_compilation_is_announced_only_when_it_takes_long(caplog, monkeypatch):
     with caplog.at_level(logging.WARNING), compiled.announce_compilation("beam search"):
         time.sleep(0.1)
     assert "compiling the beam search for this machine; this happens once" in caplog.text
+
+
+WITHOUT_TORCH = """
+import sys
+sys.modules |= dict.fromkeys(["torch", "torchaudio", "librosa"])  # None: importing them fails
+import numpy as np
+from asr.decode.beam import BeamDecoder
+print(BeamDecoder(["", "a"]).decode(np.log([[0.4, 0.6]]))[0].tokens)
+"""
+
+
+def test_decoding_needs_numpy_and_numba_alone():
+    told = subprocess.run([sys.executable, "-c", WITHOUT_TORCH], capture_output=True, text=True, check=True)
+    assert told.stdout == "(1,)\n"
 
 
 FIRST_USE = """
