@@ -42,7 +42,7 @@ def main() -> None:
         hotwords=["hello world"],
     )
     rows = decode_stream(decoder.start(), int(options.hours * 3600 / BLOCK_SECONDS))
-    print("| hours | µs a frame | arrays, MB | process, MB | tokens settled |\n|--:|--:|--:|--:|--:|")
+    print("| hours | µs a frame | search, MB | process, MB | tokens settled |\n|--:|--:|--:|--:|--:|")
     for row in rows:
         print("| {hours:.1f} | {us_per_frame:.2f} | {array_mb:.2f} | {peak_mb:.0f} | {settled} |".format(**row))
     if options.json:
