@@ -69,10 +69,11 @@ class AcousticModel(nn.Module):
         for index, block in enumerate(self.blocks):
             hidden = block(hidden, lengths)
             if with_intermediate and index == (len(self.blocks) - 1) // 2:
-                middle = self._log_probs(hidden)
-        return Output(self._log_probs(hidden), lengths, middle)
+                middle = self.read_out(hidden)
+        return Output(self.read_out(hidden), lengths, middle)
 
-    def _log_probs(self, hidden: Tensor) -> Tensor:
+    def read_out(self, hidden: Tensor) -> Tensor:
+        """The CTC head: (B, T', D) of a layer to (B, T', V) natural-log probabilities."""
         logits = self.head(self.dropout(self.norm(hidden)))
         return F.log_softmax(logits.float(), dim=-1)
 
@@ -94,9 +95,13 @@ class Subsampling(nn.Module):
             hidden = _mask_padding(hidden, lengths)
             hidden = F.relu(convolution(hidden))
             lengths = (lengths + 1) // 2
-        batch, channels, frames, bands = hidden.shape
-        hidden = hidden.transpose(1, 2).reshape(batch, frames, channels * bands)
-        return self.projection(hidden), lengths
+        return self.project(hidden), lengths
+
+    def project(self, images: Tensor) -> Tensor:
+        """(B, C, T', F') of the last convolution to (B, T', width)."""
+        batch, channels, frames, bands = images.shape
+        hidden: Tensor = self.projection(images.transpose(1, 2).reshape(batch, frames, channels * bands))
+        return hidden
 
 
 class RecurrentBlock(nn.Module):

@@ -17,6 +17,7 @@ from typing import Any, get_args
 
 import numpy as np
 
+from asr.compiled import Array, announce_compilation
 from asr.decode.blend import LanguageModel, Level, build_fusion, reweigh
 from asr.decode.fusion import TOKEN_LEVEL, read_scores
 from asr.decode.hotwords import read_hotwords
@@ -25,7 +26,6 @@ from asr.decode.search import advance, plant
 from asr.decode.state import BeamState, Hypothesis
 from asr.decode.tree import agree, compact, count_open, forget_gains, trace
 from asr.errors import ConfigError
-from asr.language.compiled import Array, announce_compilation
 
 __all__ = ["BeamDecoder", "BeamState", "Hypothesis"]
 

@@ -10,11 +10,11 @@ that what cannot reach the cut is skipped before any language model is asked.
 
 import math
 
+from asr.compiled import Array, compiled
 from asr.decode.fusion import NO_MODEL, Fusion, language_gain
 from asr.decode.layout import NONE, Search
 from asr.decode.next_beam import worst_of_beam
 from asr.decode.ranking import nth_largest, sort_falling
-from asr.language.compiled import Array, compiled
 
 
 @compiled

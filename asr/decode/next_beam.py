@@ -8,10 +8,10 @@ What is pruned is decided by exact comparisons, ties by the order in which prefi
 
 import math
 
+from asr.compiled import Array, Record, compiled
 from asr.decode.fusion import Fusion, enter_node, release_row
 from asr.decode.layout import NONE, Search
 from asr.decode.ranking import nth_largest
-from asr.language.compiled import Array, Record, compiled
 
 
 @compiled

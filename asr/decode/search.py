@@ -41,11 +41,11 @@ beam and no limits the result is the exact sum over all alignments.
 
 import math
 
+from asr.compiled import Array, compiled
 from asr.decode.extend import choose_tokens, propose
 from asr.decode.fusion import Fusion
 from asr.decode.layout import NONE, Search
 from asr.decode.next_beam import form_beam
-from asr.language.compiled import Array, compiled
 
 DONE, FULL, WANTED, DEAD, NOT_NORMALIZED = 0, 1, 2, 3, 4
 

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from asr.compiled import Array
 from asr.decode.asking import Asker
 from asr.decode.fusion import read_scores
 from asr.decode.layout import Search
 from asr.decode.search import DEAD, DONE, FULL, NOT_NORMALIZED, WANTED, advance, plant
 from asr.decode.tree import agree, compact, count_open, forget_gains, trace
 from asr.errors import AsrError
-from asr.language.compiled import Array
 from asr.language.ngram import NgramModel
 
 if TYPE_CHECKING:

@@ -4,7 +4,9 @@ A batch is drawn by seconds of speech, of utterances alike in length. Everything
 depends on seed, epoch and utterance only (signal/augment.py).
 """
 
+import signal
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any
@@ -104,7 +106,8 @@ class SpeechDataset(Dataset[Batch]):
         )
 
     def _all_views(self, cuts: list[Any]) -> list[Tensor]:
-        plain = [self.extractor(self._waveform(cut)) for cut in cuts]
+        with _one_thread():
+            plain = [self.extractor(self._waveform(cut)) for cut in cuts]
         return [
             self._mask(one, cut.id, view) for view in range(self.views) for cut, one in zip(cuts, plain, strict=True)
         ]
@@ -166,7 +169,32 @@ class SpeechLoader:
         self._dataset.epoch = epoch
         self._sampler.set_epoch(epoch)
         chosen = islice(iter(self._sampler), skip, None)
-        return iter(DataLoader(self._dataset, batch_size=None, sampler=chosen, num_workers=self._num_workers))
+        loader = DataLoader(
+            self._dataset,
+            batch_size=None,
+            sampler=chosen,
+            num_workers=self._num_workers,
+            worker_init_fn=_leave_signals_to_training,
+        )
+        return iter(loader)
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """As in a process that only reads audio: the order in which a library sums, and so the last bit of
+    resampled or reverberated speech, differs with the number of threads on some processors."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def _leave_signals_to_training(_: int) -> None:
+    """A terminal's Ctrl-C, or a job scheduler, signals a whole group: readers must outlive the last checkpoint."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
 
 
 def read_waveform(cut: Any, sample_rate: int) -> Tensor:

@@ -35,7 +35,7 @@ def test_what_is_found_is_saved_with_the_language_model(folder, tone_manifests, 
     saved = load_model_settings(folder / SETTINGS).decoder
     assert (saved.alpha, saved.beta, saved.beam_size) == best.weights
     assert "% errors" in console.file.getvalue()
-    beam = load_model(folder, device="cpu").beam
+    beam = load_model(folder, device="cpu").reader.beam
     assert (beam.fusion.alpha, beam.beam_size) == (best.weights.alpha, best.weights.beam_size)
     assert "cab" in beam.language_model.words
 
