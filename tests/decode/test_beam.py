@@ -276,7 +276,7 @@ def test_alternatives_that_stay_open_are_decided_at_last():
 
 
 def test_compilation_is_announced_only_when_it_takes_long(caplog, monkeypatch):
-    from asr.language import compiled
+    from asr import compiled
 
     monkeypatch.setattr(compiled, "_PATIENCE_SECONDS", 0.01)
     with caplog.at_level(logging.WARNING), compiled.announce_compilation("beam search"):
