@@ -7,7 +7,7 @@ of the phrases it holds, and a part of the one it may be spelling, whichever way
 
 Credit is not yet earned, and heavy credit would crowd what else may have been said out of the beam
 while a phrase that only sounds alike is being spelled. So it is kept apart from what is earned, and
-counts in the choice of the beam no more than that of a phrase with the default weight.
+counts in the choice of the beam as if no weight were above `MOST_LIFT`.
 """
 
 from collections import deque
@@ -21,7 +21,7 @@ from asr.decode.spelling import Spelling
 from asr.errors import ConfigError, TextError
 
 DEFAULT_WEIGHT = 6.0  # natural log: about e**6 = 400 times as probable
-MOST_LIFT = DEFAULT_WEIGHT  # weight that credit is reckoned by in the choice of the beam, at most
+MOST_LIFT = 10.0  # natural log, for a whole phrase: as far again as prefixes may fall behind by default
 MAX_WEIGHT = 100.0  # either way; more could not change what is found, and overflow
 
 _SEPARATOR = 0
