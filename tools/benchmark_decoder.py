@@ -1,16 +1,19 @@
 """How fast and how good is beam search, beside flashlight-text and pyctcdecode?
 
-    python tools/benchmark_decoder.py --model an4 --lm lm.arpa --set "AN4 test=data/an4/test.jsonl.gz" \
+    python tools/benchmark_decoder.py --set "AN4 test" MODEL LM.arpa DEV.jsonl.gz TEST.jsonl.gz \
         --json out.json --plot out.png --pyctcdecode /path/to/python
 
 The network runs once; then every decoder gets the same log probabilities, one utterance after
 another, in one thread. Without a language model flashlight's lexicon-free decoder is the
 peer; with one its lexicon decoder and pyctcdecode are. "same" has the peer's pruning and ours
 alike (a beam threshold of 50, every token tried, no frame skipped); "default" has our own.
-Peers that are not installed are left out, and a line says so.
+Each decoder has the language model's weights that make the fewest errors for it on the
+development set, of one grid for all. Peers that are not installed are left out, and a line says so.
 """
 
 import argparse
+import gzip
+import itertools
 import json
 import math
 import platform
@@ -20,7 +23,7 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import asr  # noqa: F401  before torch: it tames OpenMP
 
@@ -30,7 +33,7 @@ import torch
 
 from asr.decode.beam import BeamDecoder
 from asr.language.ngram import NgramModel, load_ngram
-from asr.recognize.recognizer import load_model
+from asr.recognize.recognizer import Recognizer, load_model
 from asr.score.wer import score_utterances
 from asr.text.tokenizer import Tokenizer
 from asr.train.tune import collect_log_probs
@@ -39,24 +42,51 @@ THRESHOLD = 50.0  # natural log; torchaudio's default
 SAME = {"beam_threshold": THRESHOLD, "token_threshold": math.inf, "blank_skip": 2.0}
 # pyctcdecode's defaults; blanks are skipped in neither.
 PYCTCDECODE = {"beam_threshold": 10.0, "token_threshold": 5.0, "blank_skip": 2.0}
+PYCTCDECODE_SAME = {"beam_prune_logp": -THRESHOLD, "token_min_logp": -THRESHOLD}
 SPECIAL = ("<s>", "</s>", "<unk>")
+TUNING_BEAM = 64
+ALPHAS, BETAS = (0.05, 0.25, 0.5, 1.0), (0.0, 1.5, 3.0)
 Row = dict[str, Any]
 Decode = Callable[[np.ndarray], str]
+
+
+class Weights(NamedTuple):
+    """Of the language model, natural logs."""
+
+    alpha: float
+    beta: float
+
+
+GRID = [Weights(*pair) for pair in itertools.product(ALPHAS, BETAS)]
+
+
+class Speech(NamedTuple):
+    """References and what the network says."""
+
+    references: list[str]
+    log_probs: list[np.ndarray]
+
+
+class Setting(NamedTuple):
+    """What all decoders of a set share."""
+
+    tokenizer: Tokenizer
+    lm: NgramModel
+    lm_path: Path
+    words: list[str]  # of the language model, that the alphabet can spell
+    pyctcdecode: Path | None
 
 
 def main() -> None:
     options = parse_options()
     torch.set_num_threads(1)
-    recognizer = load_model(options.model, device=options.device)
-    lm = load_ngram(options.lm) if options.lm else None
     rows: list[Row] = []
-    for item in options.sets:
-        name, _, manifest = item.partition("=")
-        references, log_probs = collect_log_probs(recognizer, [Path(manifest)])
-        # Every so many utterances, since they are sorted by length.
-        step = max(1, len(references) // options.utterances) if options.utterances else 1
-        chosen = (references[::step], log_probs[::step])
-        rows += measure_set(name, *chosen, recognizer.tokenizer, lm, options)
+    for name, model, lm, dev, test in options.sets:
+        recognizer = load_model(model, device=options.device)
+        setting = prepare(recognizer.tokenizer, Path(lm), options.pyctcdecode)
+        weights = tune(listen(recognizer, Path(dev), options.dev_utterances), setting)
+        speech = listen(recognizer, Path(test), options.utterances)
+        rows += measure_set(name, speech, setting, weights, options.beams)
     print_table(rows)
     if options.json:
         result = {"machine": platform.processor(), "python": platform.python_version(), "rows": rows}
@@ -67,13 +97,11 @@ def main() -> None:
 
 def parse_options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", default="an4", help="a model folder or name")
-    parser.add_argument("--set", dest="sets", action="append", required=True, help="NAME=MANIFEST; repeatable")
-    parser.add_argument("--lm", type=Path, help="a word model as ARPA text")
-    parser.add_argument("--alpha", type=float, default=0.5)
-    parser.add_argument("--beta", type=float, default=1.0)
+    names = ("NAME", "MODEL", "LM.arpa", "DEV", "TEST")
+    parser.add_argument("--set", dest="sets", action="append", nargs=5, required=True, metavar=names, help="repeatable")
     parser.add_argument("--beams", type=int, nargs="+", default=[16, 64, 256])
-    parser.add_argument("--utterances", type=int, help="at most about so many of each set")
+    parser.add_argument("--utterances", type=int, default=150, help="at most about so many of each test set")
+    parser.add_argument("--dev-utterances", type=int, default=150, help="and of each development set")
     parser.add_argument("--pyctcdecode", type=Path, help="the python of an environment that has pyctcdecode")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--json", type=Path, help="write the rows there, too")
@@ -81,110 +109,148 @@ def parse_options() -> argparse.Namespace:
     return parser.parse_args()
 
 
+def prepare(tokenizer: Tokenizer, lm_path: Path, pyctcdecode: Path | None) -> Setting:
+    lm = load_ngram(lm_path)
+    letters = set(tokenizer.symbols[1:])
+    words = [word for word in lm.words if word not in SPECIAL and set(word) <= letters]
+    return Setting(tokenizer, lm, lm_path, words, pyctcdecode)
+
+
+def listen(recognizer: Recognizer, manifest: Path, num_utterances: int) -> Speech:
+    """Log probabilities of every so many utterances of a set, so that all its speakers are there."""
+    with gzip.open(manifest, "rt", encoding="utf-8") as file:
+        lines = file.readlines()
+    chosen = lines[:: max(1, round(len(lines) / num_utterances))]
+    with tempfile.TemporaryDirectory() as folder:
+        part = Path(folder) / "part.jsonl.gz"
+        with gzip.open(part, "wt", encoding="utf-8") as file:
+            file.writelines(chosen)
+        return Speech(*collect_log_probs(recognizer, [part]))
+
+
+def tune(speech: Speech, setting: Setting) -> dict[str, Weights]:
+    """The weights that make the fewest word errors, for each kind of decoder."""
+    closed, opened = (beam_decoder(setting, TUNING_BEAM, {}, GRID[0], closed=closed) for closed in (True, False))
+    errors: dict[str, list[float]] = {}
+    for weights in GRID:
+        chosen = {**weights._asdict(), "beam_size": TUNING_BEAM}
+        kinds = {
+            "closed": ours(setting, closed.reweighted(**chosen)),
+            "open": ours(setting, opened.reweighted(**chosen)),
+        }
+        if (peer := flashlight(setting, TUNING_BEAM, weights)) is not None:
+            kinds["flashlight"] = peer
+        for kind, decode in kinds.items():
+            texts = [decode(one) for one in speech.log_probs]
+            errors.setdefault(kind, []).append(word_error_rate(speech, texts))
+    runs = run_pyctcdecode(speech, setting, [make_run(TUNING_BEAM, weights, {}) for weights in GRID])
+    errors["pyctcdecode"] = [word_error_rate(speech, run["texts"]) for run in runs]
+    best = {kind: GRID[int(np.argmin(found))] for kind, found in errors.items() if found}
+    for kind, (alpha, beta) in best.items():
+        print(f"{kind}: alpha {alpha}, beta {beta}: {100 * min(errors[kind]):.2f} % on dev", file=sys.stderr)
+    return best
+
+
 def measure_set(
-    name: str,
-    references: list[str],
-    log_probs: list[np.ndarray],
-    tokenizer: Tokenizer,
-    lm: NgramModel | None,
-    options: argparse.Namespace,
+    name: str, speech: Speech, setting: Setting, weights: dict[str, Weights], beams: Sequence[int]
 ) -> list[Row]:
     """Rows of all decoders on one set."""
     rows = []
-    num_frames = sum(map(len, log_probs))
-    for beam in options.beams:
-        for decoder, decode in decoders(tokenizer, lm, beam, options).items():
-            decode(log_probs[0])
+    for beam in beams:
+        for decoder, (decode, chosen) in decoders(setting, beam, weights).items():
+            decode(speech.log_probs[0])
             started = time.process_time()
-            texts = [decode(one) for one in log_probs]
+            texts = [decode(one) for one in speech.log_probs]
             seconds = time.process_time() - started
-            rows.append(make_row(decoder, name, beam, seconds, num_frames, references, texts))
-    if lm and options.pyctcdecode:
-        for decoder, settings in (
-            ("pyctcdecode + LM, same", {"beam_prune_logp": -THRESHOLD, "token_min_logp": -THRESHOLD}),
-            ("pyctcdecode + LM, its default", {}),
-        ):
-            rows += [
-                make_row(decoder, name, result["beam"], result["seconds"], num_frames, references, result["texts"])
-                for result in run_pyctcdecode(log_probs, tokenizer, lm, settings, options)
-            ]
+            rows.append(make_row(decoder, name, beam, seconds, speech, texts, chosen))
+    if "pyctcdecode" not in weights:
+        return rows
+    best = weights["pyctcdecode"]
+    for decoder, settings in (
+        ("pyctcdecode + LM, same", PYCTCDECODE_SAME),
+        ("pyctcdecode + LM, its default", {}),
+    ):
+        rows += [
+            make_row(decoder, name, result["beam"], result["seconds"], speech, result["texts"], best)
+            for result in run_pyctcdecode(speech, setting, [make_run(beam, best, settings) for beam in beams])
+        ]
     return rows
 
 
-def decoders(tokenizer: Tokenizer, lm: NgramModel | None, beam: int, options: argparse.Namespace) -> dict[str, Decode]:
-    """Every decoder that is at hand, by name."""
-    found: dict[str, Decode] = {}
-    for name, settings in (("same", SAME), ("default", {})):
-        found[f"asr, {name}"] = ours(tokenizer, beam_size=beam, **settings)
-        if lm:
-            weights = {"language_model": lm, "alpha": options.alpha, "beta": options.beta, **settings}
-            words = [word for word in lm.words if word not in SPECIAL]
-            found[f"asr + LM, closed vocabulary, {name}"] = ours(tokenizer, beam_size=beam, vocabulary=words, **weights)
-            found[f"asr + LM, open vocabulary, {name}"] = ours(tokenizer, beam_size=beam, **weights)
-    if lm:
-        weights = {"language_model": lm, "alpha": options.alpha, "beta": options.beta, **PYCTCDECODE}
-        found["asr + LM, open vocabulary, pyctcdecode's pruning"] = ours(tokenizer, beam_size=beam, **weights)
+def decoders(setting: Setting, beam: int, weights: dict[str, Weights]) -> dict[str, tuple[Decode, Weights | None]]:
+    """Every decoder that is at hand, by name, and its weights."""
+    found: dict[str, tuple[Decode, Weights | None]] = {}
+
+    def add(name: str, pruning: Row, chosen: Weights | None = None, *, closed: bool = False) -> None:
+        decoder = beam_decoder(setting, beam, pruning, chosen, closed=closed)
+        found[name] = ours(setting, decoder), chosen
+
+    for name, pruning in (("same", SAME), ("default", {})):
+        add(f"asr, {name}", pruning)
+        add(f"asr + LM, closed vocabulary, {name}", pruning, weights["closed"], closed=True)
+        add(f"asr + LM, open vocabulary, {name}", pruning, weights["open"])
+    add("asr + LM, open vocabulary, pyctcdecode's pruning", PYCTCDECODE, weights["open"])
+    for name, chosen in (("flashlight", None), ("flashlight + LM, lexicon", weights.get("flashlight"))):
+        if "flashlight" in weights and (decode := flashlight(setting, beam, chosen)) is not None:
+            found[name] = decode, chosen
+    return found
+
+
+def beam_decoder(setting: Setting, beam: int, pruning: Row, weights: Weights | None, *, closed: bool) -> BeamDecoder:
+    fused: Row = {} if weights is None else {"language_model": setting.lm, **weights._asdict()}
+    vocabulary = setting.words if closed else None
+    return BeamDecoder(setting.tokenizer.symbols, beam_size=beam, vocabulary=vocabulary, **fused, **pruning)
+
+
+def ours(setting: Setting, decoder: BeamDecoder) -> Decode:
+    return lambda log_probs: setting.tokenizer.decode(decoder.decode(log_probs)[0].tokens)
+
+
+def flashlight(setting: Setting, beam: int, weights: Weights | None) -> Decode | None:
+    """Flashlight's lexicon-free decoder, or with weights its lexicon decoder; None where it is not installed."""
     try:
         from torchaudio.models.decoder import ctc_decoder
     except ImportError as error:
         print(f"flashlight left out: {error}", file=sys.stderr)
-        return found
-    tokens = ["<blank>", *("|" if symbol == " " else symbol for symbol in tokenizer.symbols[1:])]
+        return None
+    symbols = setting.tokenizer.symbols[1:]
+    tokens = ["<blank>", *("|" if symbol == " " else symbol for symbol in symbols)]
     common = {"tokens": tokens, "blank_token": "<blank>", "sil_token": "|", "log_add": True, "beam_size": beam}
     common["beam_threshold"] = THRESHOLD
-    found["flashlight"] = flashlight(ctc_decoder(lexicon=None, **common))
-    if lm:
-        found["flashlight + LM, lexicon"] = flashlight(with_lexicon(ctc_decoder, common, tokenizer, lm, options))
-    return found
+    if weights is None:
+        made = ctc_decoder(lexicon=None, **common)
+    else:
+        with tempfile.TemporaryDirectory() as folder:
+            lexicon = Path(folder) / "lexicon.txt"
+            lexicon.write_text("".join(f"{word}\t{' '.join(word)} |\n" for word in setting.words), encoding="utf-8")
+            # KenLM speaks in log10, our weights are for natural logs.
+            common |= {"lm": str(setting.lm_path), "lm_weight": weights.alpha * math.log(10)}
+            made = ctc_decoder(lexicon=str(lexicon), word_score=weights.beta, **common)
 
-
-def ours(tokenizer: Tokenizer, **settings: Any) -> Decode:
-    decoder = BeamDecoder(tokenizer.symbols, **settings)
-    return lambda log_probs: tokenizer.decode(decoder.decode(log_probs)[0].tokens)
-
-
-def flashlight(decoder: Any) -> Decode:
     def decode(log_probs: np.ndarray) -> str:
-        best = decoder(torch.from_numpy(log_probs)[None])[0][0]
-        return "".join(decoder.idxs_to_tokens(best.tokens)).replace("|", " ").strip()
+        best = made(torch.from_numpy(log_probs)[None])[0][0]
+        return "".join(made.idxs_to_tokens(best.tokens)).replace("|", " ").strip()
 
     return decode
 
 
-def with_lexicon(ctc_decoder: Any, common: Row, tokenizer: Tokenizer, lm: NgramModel, options: Any) -> Any:
-    """Flashlight's lexicon decoder over the words of the language model that the alphabet can spell."""
-    letters = set(tokenizer.symbols[1:])
-    words = [word for word in lm.words if word not in SPECIAL and set(word) <= letters]
-    with tempfile.TemporaryDirectory() as folder:
-        lexicon = Path(folder) / "lexicon.txt"
-        lexicon.write_text("".join(f"{word}\t{' '.join(word)} |\n" for word in words), encoding="utf-8")
-        # KenLM speaks in log10, our weights are for natural logs.
-        weight = options.alpha * math.log(10)
-        return ctc_decoder(
-            lexicon=str(lexicon), lm=str(options.lm), lm_weight=weight, word_score=options.beta, **common
-        )
+def make_run(beam: int, weights: Weights, settings: Row) -> Row:
+    return {"beam": beam, **weights._asdict(), "settings": settings}
 
 
-def run_pyctcdecode(
-    log_probs: list[np.ndarray], tokenizer: Tokenizer, lm: NgramModel, settings: Row, options: argparse.Namespace
-) -> list[Row]:
+def run_pyctcdecode(speech: Speech, setting: Setting, runs: list[Row]) -> list[Row]:
+    """Texts and seconds of each run; none where pyctcdecode is not at hand."""
+    if setting.pyctcdecode is None:
+        return []
     with tempfile.TemporaryDirectory() as folder:
         stored = Path(folder) / "log_probs.npz"
-        np.savez(stored, **{f"{index:06d}": one for index, one in enumerate(log_probs)})
-        job = {
-            "log_probs": str(stored),
-            "labels": ["", *tokenizer.symbols[1:]],
-            "lm": str(options.lm),
-            "words": [word for word in lm.words if word not in SPECIAL],
-            "alpha": options.alpha,
-            "beta": options.beta,
-            "beams": options.beams,
-            "settings": settings,
-        }
+        np.savez(stored, **{f"{index:06d}": one for index, one in enumerate(speech.log_probs)})
+        labels = ["", *setting.tokenizer.symbols[1:]]
+        job = {"log_probs": str(stored), "labels": labels, "lm": str(setting.lm_path), "words": setting.words}
         worker = Path(__file__).parent / "pyctcdecode_worker.py"
-        done = subprocess.run(
-            [options.pyctcdecode, worker], input=json.dumps(job), capture_output=True, text=True, check=False
-        )
+        command = [setting.pyctcdecode, worker]
+        told = json.dumps({**job, "runs": runs})
+        done = subprocess.run(command, input=told, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         print(f"pyctcdecode left out: {done.stderr.strip().splitlines()[-1]}", file=sys.stderr)
         return []
@@ -192,14 +258,18 @@ def run_pyctcdecode(
     return results
 
 
+def word_error_rate(speech: Speech, texts: Sequence[str]) -> float:
+    return score_utterances(speech.references, [" ".join(text.split()) for text in texts], resamples=1).wer
+
+
 def make_row(
-    decoder: str, name: str, beam: int, seconds: float, num_frames: int, references: Sequence[str], texts: Sequence[str]
+    decoder: str, name: str, beam: int, seconds: float, speech: Speech, texts: Sequence[str], weights: Weights | None
 ) -> Row:
-    texts = [" ".join(text.split()) for text in texts]
-    rates = score_utterances(references, texts, resamples=1)
-    row = {"decoder": decoder, "set": name, "beam": beam, "us_per_frame": 1e6 * seconds / num_frames, "wer": rates.wer}
-    row |= {"utterances": len(references), "frames": num_frames}
-    print(f"{name}  {decoder}  beam {beam}: {row['us_per_frame']:.2f} us, {100 * rates.wer:.2f} %", file=sys.stderr)
+    num_frames = sum(map(len, speech.log_probs))
+    wer = word_error_rate(speech, texts)
+    row = {"decoder": decoder, "set": name, "beam": beam, "us_per_frame": 1e6 * seconds / num_frames, "wer": wer}
+    row |= {"utterances": len(speech.references), "frames": num_frames, **(weights._asdict() if weights else {})}
+    print(f"{name}  {decoder}  beam {beam}: {row['us_per_frame']:.2f} us, {100 * wer:.2f} %", file=sys.stderr)
     return row
 
 

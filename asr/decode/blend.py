@@ -104,6 +104,8 @@ def build_fusion(
         token_words=_token_words(ngram, symbols) if ngram and kind == TOKEN_LEVEL else np.zeros(len(symbols), np.int32),
         phrase_next=phrases.next_state,
         phrase_gains=phrases.gains,
+        phrase_credit=phrases.credit,
+        phrase_lift=np.exp(phrases.lift),
         phrase_end=phrases.end_gains,
         bounds=np.ones(len(symbols)),
         start_bound=1.0,
@@ -206,7 +208,7 @@ def _token_words(ngram: NgramModel, symbols: Sequence[str]) -> Array:
 
 def _with_bounds(fusion: Fusion) -> Fusion:
     """The largest factors that fusion can put on extensions, log probabilities being at most 0."""
-    gains = fusion.phrase_gains.max(axis=0).clip(min=0)
+    gains = fusion.phrase_gains.max(axis=0).clip(min=0) + np.log(fusion.phrase_lift[fusion.phrase_next]).max(axis=0)
     starting = going_on = 0.0
     if fusion.level == TOKEN_LEVEL:
         gains = gains + max(fusion.beta, 0.0)

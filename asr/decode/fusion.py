@@ -45,8 +45,10 @@ class Fusion(NamedTuple):
     token_letters: Array  # int32
     token_words: Array  # (V,) int32, numbers of tokens in a token-level model
     phrase_next: Array  # (P, V) int32, boosting state after a token
-    phrase_gains: Array  # (P, V) float64
-    phrase_end: Array  # (P,) float64, gain when the utterance ends
+    phrase_gains: Array  # (P, V) float64, earned by phrases that a token makes whole
+    phrase_credit: Array  # (P,) float64, for a phrase under way
+    phrase_lift: Array  # (P,) float64, factor by which that lifts a prefix while the beam is chosen
+    phrase_end: Array  # (P,) float64, earned when the utterance ends
     bounds: Array  # (V,) float64, the largest factor a token can bring
     start_bound: float  # and what comes on top at the beginning of a word
     word_bound: float  # or within one
@@ -145,8 +147,9 @@ def read_scores(search: Search, fusion: Fusion, scores: Array) -> None:
     Args:
         search: The search.
         fusion: Language model and phrases.
-        scores: (beam_size, 5) to write to: the score so far, its language and boost parts, and
-            the gains of both should the utterance end here (0 for external models).
+        scores: (beam_size, 6) to write to: the score so far, its language and boost parts, the
+            gains of both should the utterance end here (0 for external models), and the credit
+            of a phrase under way, which counts only until then.
     """
     progress = search.progress[0]
     for slot in range(progress.num_entries):
@@ -156,6 +159,7 @@ def read_scores(search: Search, fusion: Fusion, scores: Array) -> None:
         scores[slot, 1], scores[slot, 2] = node.language, node.boost
         scores[slot, 3] = 0.0 if fusion.external else _closing_gain(search, fusion, entry.node)
         scores[slot, 4] = fusion.phrase_end[node.phrase]
+        scores[slot, 5] = fusion.phrase_credit[node.phrase]
 
 
 @compiled

@@ -4,6 +4,10 @@ A phrase is matched letter by letter from a word's beginning to a word's end, in
 the tokens cut it. Credit grows in equal parts with each letter, and is given back when the
 match fails; only a whole phrase keeps it. So at any time the boost of a prefix is the weight
 of the phrases it holds, and a part of the one it may be spelling, whichever way it came there.
+
+Credit is not yet earned, and heavy credit would crowd what else may have been said out of the beam
+while a phrase that only sounds alike is being spelled. So it is kept apart from what is earned, and
+counts in the choice of the beam as if no weight were above `MOST_LIFT`.
 """
 
 from collections import deque
@@ -17,6 +21,7 @@ from asr.decode.spelling import Spelling
 from asr.errors import ConfigError, TextError
 
 DEFAULT_WEIGHT = 6.0  # natural log: about e**6 = 400 times as probable
+MOST_LIFT = 10.0  # natural log, for a whole phrase: as far again as prefixes may fall behind by default
 MAX_WEIGHT = 100.0  # either way; more could not change what is found, and overflow
 
 _SEPARATOR = 0
@@ -27,8 +32,10 @@ class PhraseTable(NamedTuple):
 
     start: int
     next_state: Array  # (P, V) int32
-    gains: Array  # (P, V) float64, natural log
-    end_gains: Array  # (P,) float64, when the utterance ends
+    gains: Array  # (P, V) float64, natural log, of phrases that a token makes whole
+    credit: Array  # (P,) float64, natural log, of the phrase under way
+    lift: Array  # (P,) float64, natural log, what of that counts in the choice of the beam
+    end_gains: Array  # (P,) float64, of phrases that the utterance's end makes whole
 
 
 def parse_hotword(text: str) -> tuple[str, float]:
@@ -97,6 +104,7 @@ class _Matcher:
         self.num_letters = num_letters
         self.following: list[dict[int, int]] = [{}]
         self.credit = [0.0]  # for a match under way
+        self.lift = [0.0]  # what of that counts in the choice of the beam
         self.earned = [0.0]  # for phrases that are whole on entering the state
 
     def add(self, letters: list[int], weight: float) -> None:
@@ -105,6 +113,7 @@ class _Matcher:
             state = self._child(state, letter)
             # A penalty falls due only for the whole phrase: on credit it would hurt its neighbours.
             self.credit[state] = max(self.credit[state], weight * matched / len(letters))
+            self.lift[state] = max(self.lift[state], min(weight, MOST_LIFT) * matched / len(letters))
         self.earned[self._child(state, _SEPARATOR)] += weight
 
     def link(self) -> None:
@@ -115,6 +124,7 @@ class _Matcher:
         while queue:
             state = queue.popleft()
             self.credit[state] = max(self.credit[state], self.credit[fallback[state]])
+            self.lift[state] = max(self.lift[state], self.lift[fallback[state]])
             if state:
                 self.earned[state] += self.earned[fallback[state]]
                 self.step[state] = self.step[fallback[state]]
@@ -126,7 +136,7 @@ class _Matcher:
     def tabulate(self, spelling: Spelling) -> PhraseTable:
         """Follow every token's letters from every state."""
         num_states, num_tokens = len(self.following), len(spelling.starts_word)
-        credit, earned = np.array(self.credit), np.array(self.earned)
+        earned = np.array(self.earned)
         next_state = np.zeros((num_states, num_tokens), np.int32)
         gains = np.zeros((num_states, num_tokens))
         for token in range(num_tokens):
@@ -135,15 +145,16 @@ class _Matcher:
             for letter in [_SEPARATOR] * int(spelling.starts_word[token]) + letters:
                 state = self.step[state, letter]
                 gains[:, token] += earned[state]
-            gains[:, token] += credit[state] - credit
             next_state[:, token] = state
         ended = self.step[:, _SEPARATOR]
-        return PhraseTable(int(self.step[0, _SEPARATOR]), next_state, gains, earned[ended] - credit)
+        start = int(self.step[0, _SEPARATOR])
+        return PhraseTable(start, next_state, gains, np.array(self.credit), np.array(self.lift), earned[ended])
 
     def _child(self, state: int, letter: int) -> int:
         if letter not in self.following[state]:
             self.following[state][letter] = len(self.following)
             self.following.append({})
             self.credit.append(0.0)
+            self.lift.append(0.0)
             self.earned.append(0.0)
         return self.following[state][letter]

@@ -29,7 +29,7 @@ NODE = np.dtype(
         ("phrase", np.int32),  # boosting state
         ("gain", np.float64),  # factor that language and boost put on entering this node
         ("language", np.float64),  # sum of the language gains from the root, natural log
-        ("boost", np.float64),  # sum of the boost gains from the root, natural log
+        ("boost", np.float64),  # sum of what whole phrases brought from the root, natural log
         ("word_gain", np.float64),  # gain of ending the word here; NaN: not asked yet
     ],
     align=True,
@@ -44,6 +44,7 @@ ENTRY = np.dtype(
     [
         ("node", np.int32),
         ("token", np.int32),
+        ("lift", np.float64),  # of a phrase that has begun, while the beam is chosen; 1 where none
         ("blank_mass", np.float64),
         ("label_mass", np.float64),
         ("blank_path", np.float64),
@@ -54,6 +55,7 @@ ENTRY = np.dtype(
         ("mass", np.float64),
         ("next_blank_mass", np.float64),
         ("next_label_mass", np.float64),
+        ("standing", np.float64),  # their sum, lifted: what prefixes are ranked by
         ("next_blank_path", np.float64),
         ("next_label_path", np.float64),
         ("next_blank_mark", np.int32),
@@ -69,6 +71,7 @@ ENTRY = np.dtype(
 PROPOSAL = np.dtype(
     [
         ("mass", np.float64),
+        ("standing", np.float64),  # lifted
         ("language", np.float64),
         ("boost", np.float64),
         ("slot", np.int32),
@@ -81,7 +84,7 @@ PROGRESS = np.dtype(
     [
         ("log_scale", np.float64),  # natural log of what masses have to be multiplied by
         ("best", np.float64),  # largest mass in the beam
-        ("cut", np.float64),  # proposals must exceed it
+        ("cut", np.float64),  # the standing of proposals must exceed it
         ("frame", np.int64),
         ("stamp", np.int64),  # of the prefix whose extensions are being proposed
         ("num_nodes", np.int32),
@@ -117,6 +120,7 @@ class Search(NamedTuple):
     marks: Array  # (M,) MARK
     entries: Array  # (2, beam_size) ENTRY
     proposals: Array  # (P,) PROPOSAL
+    probs: Array  # (V,) float64, this frame's
     ranks: Array  # (beam_size + P,) float64 scratch
     token_ranks: Array  # (V,) float64 scratch
     tokens: Array  # (V,) int32, this frame's, by falling bound
@@ -129,7 +133,7 @@ class Search(NamedTuple):
 
 
 def new_search(beam_size: int, vocab_size: int, limits: Array, num_rows: int, num_nodes: int) -> Search:
-    """A search that has seen no frame.
+    """Room for a search, which `plant` begins.
 
     Args:
         beam_size: Prefixes kept.
@@ -139,13 +143,14 @@ def new_search(beam_size: int, vocab_size: int, limits: Array, num_rows: int, nu
         num_nodes: Prefixes that fit before the tree has to be compacted.
     """
     num_proposals = 4 * beam_size + 64
-    search = Search(
+    return Search(
         progress=np.zeros(1, PROGRESS),
         limits=limits,
         nodes=np.empty(num_nodes, NODE),
         marks=np.empty(num_nodes, MARK),
         entries=np.empty((2, beam_size), ENTRY),
         proposals=np.empty(num_proposals, PROPOSAL),
+        probs=np.empty(vocab_size),
         ranks=np.empty(beam_size + num_proposals),
         token_ranks=np.empty(vocab_size),
         tokens=np.empty(vocab_size, np.int32),
@@ -153,8 +158,6 @@ def new_search(beam_size: int, vocab_size: int, limits: Array, num_rows: int, nu
         bounds=np.empty(vocab_size),
         row_gains=np.full((num_rows, vocab_size), np.nan),
         row_states=np.zeros((num_rows, vocab_size), np.int32),
-        free_rows=np.arange(num_rows, dtype=np.int32),
+        free_rows=np.empty(num_rows, np.int32),
         wanted=np.empty(beam_size, np.int32),
     )
-    search.progress["num_rows_free"] = num_rows
-    return search

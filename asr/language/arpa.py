@@ -27,6 +27,7 @@ from asr.errors import ModelError
 from asr.language.ngram import MAX_STATES, NgramTables, OrderTable
 
 _ROWS_AT_ONCE = 1 << 16
+_LEAST, _MOST_BACKOFF = -1000.0, 10.0  # log10; what is beyond would overflow in a search
 
 
 def read_arpa(path: Path | str) -> NgramTables:
@@ -156,6 +157,8 @@ class _Reader:
             raise self._error(f"expected a finite number, found {text!r}")
         if is_probability and value > 0:
             raise self._error(f"a log10 probability is at most 0, found {text!r}")
+        if not _LEAST <= value <= _MOST_BACKOFF:
+            raise self._error(f"expected a log10 between {_LEAST:g} and {_MOST_BACKOFF:g}, found {text!r}")
         return value
 
     def _word_numbers(self, words: list[str], order: int) -> list[int]:

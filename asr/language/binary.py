@@ -7,7 +7,6 @@ arrays      little-endian, each at a multiple of 64 bytes; the words as UTF-8 li
 """
 
 import json
-import math
 import mmap
 from pathlib import Path
 from typing import Any
@@ -23,6 +22,7 @@ from asr.language.ngram import UNKNOWN, NgramModel
 _MAGIC = b"ASRNGRAM"
 _VERSION = 1
 _ALIGNMENT = 64
+_LEAST_SCORE = -1e4  # natural log; far below what an ARPA file can be asked to hold
 _DTYPES = Automaton(*(np.dtype(code) for code in ("<f4", "<i8", "<f4", "<i4", "<i4", "<f4", "<i4")))  # type: ignore[arg-type]
 
 
@@ -81,10 +81,10 @@ def read_binary(path: Path | str) -> NgramModel:
             raise ModelError(f"{path}: version {header['version']} of the format; this program reads {_VERSION}")
         if len(content) < body + header["size"]:
             raise ModelError(f"{path}: {len(content)} bytes, expected {body + header['size']}: it is cut short")
-        arrays = {name: _array(content, body, place) for name, place in header["arrays"].items()}
+        arrays = {name: _array(content, body, name, header["arrays"][name]) for name in ("words", *Automaton._fields)}
         words = arrays.pop("words").tobytes().decode().split("\n")
         model = NgramModel(words, int(header["order"]), Automaton(**arrays))
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
         raise ModelError(f"{path}: broken: {error!r}; write it anew from its ARPA file") from None
     _check(path, model)
     return model
@@ -94,25 +94,47 @@ def _align(place: int) -> int:
     return -(-place // _ALIGNMENT) * _ALIGNMENT
 
 
-def _array(content: mmap.mmap, body: int, place: dict[str, Any]) -> Array:
-    count = math.prod(place["shape"])
-    dtype = np.dtype(place["dtype"])
-    array: Array = np.frombuffer(content, dtype, count, body + place["offset"]).reshape(place["shape"])
+def _array(content: mmap.mmap, body: int, name: str, place: dict[str, Any]) -> Array:
+    dtype = np.dtype(np.uint8) if name == "words" else getattr(_DTYPES, name)
+    (count,) = place["shape"]
+    offset = place["offset"]
+    if place["dtype"] != dtype.str or count < 0 or offset < 0 or offset % _ALIGNMENT:
+        raise ValueError(f"{name} lies at {place}")
+    array: Array = np.frombuffer(content, dtype, count, body + offset)
     return array
 
 
 def _check(path: Path | str, model: NgramModel) -> None:
-    """What a broken file would make compiled code read out of bounds, as far as it is quickly told."""
-    automaton, num_states = model.automaton, len(model.automaton.backoff)
-    num_arcs = len(automaton.arc_words)
+    """Refuse what would make compiled code read out of bounds, run for ever or meet what is no probability.
+
+    Each array is read once, which takes some 0.1 s for ten million n-grams.
+    """
+    automaton = model.automaton
+    num_words, num_states, num_arcs = len(model.words), len(automaton.backoff), len(automaton.arc_words)
     sound = (
         UNKNOWN in model.words
-        and len(model.words) == len(automaton.word_scores) < num_states + 1
-        and len(automaton.first_arc) == num_states + 1
-        and len(automaton.suffix) == num_states
+        and 1 <= model.order <= num_states
+        and num_words
+        == len(automaton.word_scores)
+        < num_states
+        == len(automaton.suffix)
+        == len(automaton.first_arc) - 1
         and len(automaton.arc_scores) == len(automaton.arc_states) == num_arcs
-        and automaton.first_arc[-1] == num_arcs
-        and all(array.dtype == dtype for array, dtype in zip(automaton, _DTYPES, strict=True))
+        and _within(automaton.first_arc, 0, num_arcs)
+        and bool((automaton.first_arc[1:] >= automaton.first_arc[:-1]).all())
+        and _within(automaton.suffix, 0, num_states - 1)
+        # A shorter context has the lower number, so that backing off comes to an end.
+        and bool((automaton.suffix[1:] < np.arange(1, num_states, dtype=np.int32)).all())
+        and _within(automaton.arc_words, 0, num_words - 1)
+        and _within(automaton.arc_states, 0, num_states - 1)
+        and _within(automaton.word_scores, _LEAST_SCORE, 0)
+        and _within(automaton.arc_scores, _LEAST_SCORE, 0)
+        and _within(automaton.backoff, _LEAST_SCORE, -_LEAST_SCORE)
     )
     if not sound:
         raise ModelError(f"{path}: broken: its arrays do not fit together; write it anew from its ARPA file")
+
+
+def _within(array: Array, low: float, high: float) -> bool:
+    """Whether all values lie there; NaN does not."""
+    return len(array) == 0 or bool(low <= array.min() and array.max() <= high)

@@ -24,6 +24,7 @@ logger = logging.getLogger(__name__)
 _LEAST = 1e-30
 # KenLM's --discount_fallback, for texts too small or too regular to estimate discounts from.
 _FALLBACK = (0.5, 1.0, 1.5)
+_ROWS_AT_ONCE = 1 << 18  # of a finished table
 _BYTES_AN_NGRAM = 100  # that counting holds in memory for each n-gram of a chunk (measured)
 
 
@@ -73,8 +74,11 @@ def estimate(
         report("estimating", 0)
         orders = _all_orders(counts, order, scratch)
         for index in range(order):
-            _estimate_order(orders, index, thresholds[index], num_words=len(counts.words))
-        yield NgramTables(counts.words, [_finish(orders, index, thresholds[index]) for index in range(order)])
+            _estimate_order(orders, index, thresholds[index], len(counts.words), scratch)
+        finished = [
+            _finish(table, thresholds[index], scratch / f"final{index + 1}") for index, table in enumerate(orders)
+        ]
+        yield NgramTables(counts.words, finished)
 
 
 def discounts(count_of_counts: Sequence[int]) -> tuple[float, float, float] | None:
@@ -156,7 +160,7 @@ def _link(ngrams: Array, adjusted: Array, actual: Array, shorter: _Order, stem: 
     return _Order(*(array[:used] for array in made))
 
 
-def _estimate_order(orders: list[_Order], index: int, threshold: int, num_words: int) -> None:
+def _estimate_order(orders: list[_Order], index: int, threshold: int, num_words: int, scratch: Path) -> None:
     """Probabilities of one order, and what their contexts leave for unseen words."""
     table = orders[index]
     count_of_counts = np.zeros(4, np.int64)
@@ -173,19 +177,30 @@ def _estimate_order(orders: list[_Order], index: int, threshold: int, num_words:
         table.probs[START_ID] = 1.0  # never predicted; log10 of 0 as KenLM writes it
         return
     contexts = orders[index - 1]
-    totals = np.zeros(len(contexts.probs))
+    totals = _new_array(scratch / f"totals{index + 1}", contexts.probs.shape, np.float64)
     _share_out(table, contexts, totals, by_count, threshold)
 
 
-def _finish(orders: list[_Order], index: int, threshold: int) -> OrderTable:
-    """Kept n-grams as log10."""
-    table = orders[index]
-    kept = np.flatnonzero(table.actual > threshold) if threshold else slice(None)
-    backoffs = table.backoffs[kept].astype(np.float32)
-    ngrams = np.asarray(table.ngrams[kept])
-    # Nothing follows these, so nothing is left over: the weight is never used.
-    backoffs[backoffs == 0] = 1
-    return OrderTable(ngrams, np.log10(table.probs[kept]).astype(np.float32), np.log10(backoffs))
+def _finish(table: _Order, threshold: int, stem: Path) -> OrderTable:
+    """Kept n-grams as log10, in files of their own."""
+    parts = [slice(first, first + _ROWS_AT_ONCE) for first in range(0, len(table.probs), _ROWS_AT_ONCE)]
+    # Where nothing is pruned, <unk> and <s> stay, which do not occur.
+    counts = [int((table.actual[part] > threshold).sum()) if threshold else len(table.actual[part]) for part in parts]
+    made = OrderTable(
+        _new_array(Path(f"{stem}.ngrams"), (sum(counts), table.ngrams.shape[1]), np.int32),
+        *(_new_array(Path(f"{stem}.{name}"), (sum(counts),), np.float32) for name in ("scores", "backoffs")),
+    )
+    used = 0
+    for part, count in zip(parts, counts, strict=True):
+        kept = table.actual[part] > threshold if threshold else slice(None)
+        rows = slice(used, used + count)
+        backoffs = table.backoffs[part][kept]
+        # Nothing follows these, so nothing is left over: the weight is never used.
+        backoffs = np.where(backoffs == 0, 1, backoffs)
+        made.ngrams[rows] = table.ngrams[part][kept]
+        made.scores[rows], made.backoffs[rows] = np.log10(table.probs[part][kept]), np.log10(backoffs)
+        used += count
+    return made
 
 
 def _new_array(path: Path, shape: tuple[int, ...], dtype: type) -> Array:

@@ -137,6 +137,14 @@ def test_slow_models_survive_compaction(level, model, monkeypatch):
     assert rest.score == pytest.approx(whole.score)
 
 
+def test_memory_of_earlier_utterances_holds_no_gains_of_theirs():
+    decoder = BeamDecoder(SYMBOLS, beam_size=5, language_model=character_model(), **WEIGHTS)
+    for seed in range(6):
+        log_probs = random_log_probs(40, 4, seed)
+        fresh = BeamDecoder(SYMBOLS, beam_size=5, language_model=character_model(), **WEIGHTS)
+        assert decoder.decode(log_probs, nbest=5) == fresh.decode(log_probs, nbest=5)
+
+
 def test_a_vocabulary_needs_no_language_model():
     log_probs = random_log_probs(6, 4, seed=4)
     found = BeamDecoder(SYMBOLS, vocabulary=["ab", "b"], beta=0.0, **EVERYTHING).decode(log_probs, nbest=999)

@@ -22,7 +22,7 @@ def walk(table, tokens):
     for token in tokens:
         total += table.gains[state, token]
         state = table.next_state[state, token]
-    return total, total + table.end_gains[state]
+    return total + table.credit[state], total + table.end_gains[state]
 
 
 def count_phrase(text, phrase):
@@ -119,12 +119,42 @@ def test_phrases_that_cannot_be_spelled_are_named():
         BeamDecoder(SYMBOLS, hotwords=["café"])
 
 
+def test_a_heavy_phrase_that_fails_takes_nothing_along():
+    # Eight times "b", each of which might just be an "a"; the "c" that the phrase ends in is never there.
+    letter, blank = [0.015, 0.004, 0.98, 0.0, 0.001], [0.996, 0.001, 0.001, 0.0, 0.002]
+    with np.errstate(divide="ignore"):
+        log_probs = np.log([letter, blank] * 8)
+    symbols = ["", "a", "b", "c", " "]
+    plain = BeamDecoder(symbols, beam_size=8).decode(log_probs)
+    assert plain[0].tokens == (2,) * 8
+    for weight in (6, 20, 100):
+        assert BeamDecoder(symbols, beam_size=8, hotwords={"aaaac": weight}).decode(log_probs)[0] == plain[0]
+
+
+def test_the_best_so_far_shows_credit_and_the_end_takes_it_back():
+    state = BeamDecoder(SYMBOLS, hotwords={"abba": 8.0}).start()
+    state.feed(np.log([[0.01, 0.97, 0.01, 0.01], [0.01, 0.01, 0.97, 0.01]]))
+    so_far, at_last = state.best()[0], state.finish()[0]
+    assert so_far.tokens == at_last.tokens == (1, 2)
+    assert (so_far.boost, at_last.boost) == (4, 0)
+    assert so_far.score == pytest.approx(at_last.score + 4)
+
+
 @pytest.mark.corpora
-@pytest.mark.parametrize("phrase", ["pittsburgh", "new york", "scott street", "zanzibar"])
-def test_boosting_leaves_utterances_without_the_phrase_alone(phrase, corpora, an4_log_probs):
+@pytest.mark.parametrize("closed", [False, True])
+@pytest.mark.parametrize("weight", [DEFAULT_WEIGHT, 20, 60])
+@pytest.mark.parametrize("phrase", ["pittsburgh", "new york", "scott street", "zanzibar", "pennsylvania avenue", "yes"])
+def test_boosting_leaves_utterances_without_the_phrase_alone(phrase, weight, closed, an4_log_probs):
     references, log_probs, symbols = an4_log_probs
-    plain = BeamDecoder(symbols).decode_batch(log_probs)
-    boosted = BeamDecoder(symbols, hotwords=[phrase]).decode_batch(log_probs)
-    for reference, before, after in zip(references, plain, boosted, strict=True):
-        if phrase not in reference:
-            assert after[0].tokens == before[0].tokens, reference
+    vocabulary = sorted({word for reference in references for word in reference.split()}) if closed else None
+    plain = BeamDecoder(symbols, vocabulary=vocabulary).decode_batch(log_probs)
+    boosted = BeamDecoder(symbols, vocabulary=vocabulary, hotwords={phrase: weight}).decode_batch(log_probs)
+    taken = 0
+    for reference, (before,), (after,) in zip(references, plain, boosted, strict=True):
+        if count_phrase(reference, phrase) or after.tokens == before.tokens:
+            continue
+        # Only the phrase itself, heard where it sounds alike, may change anything.
+        assert count_phrase("".join(symbols[token] for token in after.tokens), phrase), reference
+        taken += 1
+    # A short word of a weight that no evidence of its letters outweighs may do so.
+    assert taken <= (3 if phrase == "yes" and weight > DEFAULT_WEIGHT else 0)

@@ -63,6 +63,8 @@ def test_infinite_scores_become_very_small_ones(tmp_path):
         ("-0.1 <s> a", "0.1 <s> a", "at most 0, found '0.1'"),
         ("-0.1 <s> a", "nan <s> a", "finite number, found 'nan'"),
         ("-0.1 <s> a", "minus <s> a", "expected a number, found 'minus'"),
+        ("-0.1 <s> a", "-2000 <s> a", "line 14: expected a log10 between -1000 and 10, found '-2000'"),
+        ("-0.5 a -0.25", "-0.5 a 1e30", "line 11: expected a log10 between -1000 and 10, found '1e30'"),
         ("-0.1 <s> a", "-0.1 <s>", "2 words"),
         ("-0.1 <s> a", "-0.1 <s> a -0.3", "2 words"),
         ("-0.5 a -0.25", "-0.5 <s> -0.25", "line 11: the unigram '<s>' is there twice"),

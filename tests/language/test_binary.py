@@ -1,6 +1,11 @@
 """The binary form, whole and broken."""
 
+import contextlib
+import math
+
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from asr.errors import ModelError
 from asr.language.binary import is_binary, read_binary, write_binary
@@ -34,4 +39,53 @@ def test_a_changed_header_is_refused(path):
         load_ngram(path)
     path.write_bytes(content.replace(b'"suffix"', b'"surfix"', 1))
     with pytest.raises(ModelError, match="broken"):
+        load_ngram(path)
+
+
+def ask_everything(model):
+    """Let compiled code walk from every state over every word."""
+    for state in range(len(model.automaton.backoff)):
+        for word in model.words:
+            score, after = model.score(state, word)
+            assert score < 1e6
+            assert 0 <= after < len(model.automaton.backoff)
+    model.to_tables()
+
+
+@given(place=st.floats(0, 1, exclude_max=True), bit=st.integers(0, 7), more=st.binary(max_size=12))
+@settings(max_examples=400, deadline=None)
+def test_no_broken_byte_leads_out_of_bounds(tmp_path_factory, place, bit, more):
+    path = tmp_path_factory.mktemp("lm") / "lm.bin"
+    write_binary(NgramModel.from_tables(hand_made()), path)
+    content = bytearray(path.read_bytes())
+    index = int(place * len(content))
+    content[index] ^= 1 << bit
+    content[index + 1 : index + 1 + len(more)] = more[: len(content) - index - 1]
+    path.write_bytes(content)
+    with contextlib.suppress(ModelError):  # or what was changed is text, or a score that may be
+        ask_everything(load_ngram(path))
+
+
+@pytest.mark.parametrize(
+    ("name", "index", "value"),
+    [
+        ("first_arc", 2, 10**9),
+        ("first_arc", 0, -1),
+        ("first_arc", 1, 5),
+        ("suffix", 7, 7),
+        ("suffix", 7, -1),
+        ("arc_states", 0, 10**6),
+        ("arc_words", 1, -3),
+        ("word_scores", 1, math.nan),
+        ("arc_scores", 0, 0.5),
+        ("backoff", 3, math.inf),
+    ],
+)
+def test_values_that_compiled_code_could_not_stand_are_refused(path, name, index, value):
+    model = NgramModel.from_tables(hand_made())
+    broken = getattr(model.automaton, name).copy()
+    broken[index] = value
+    model.automaton = model.automaton._replace(**{name: broken})
+    write_binary(model, path)
+    with pytest.raises(ModelError, match=r"lm\.bin: broken: its arrays do not fit together"):
         load_ngram(path)

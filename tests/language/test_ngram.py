@@ -114,6 +114,9 @@ def test_scores_equal_kenlms(tmp_path_factory, text, held_out, order, prune):
     if order == 1:
         return
     ours, theirs = load_ngram(path), kenlm.Model(str(path))
+    log10_sum = sum(theirs.score(" ".join(words)) for words in held_out)
+    perplexity = 10 ** (-log10_sum / sum(len(words) + 1 for words in held_out))
+    assert ours.perplexity(held_out).perplexity == pytest.approx(perplexity, rel=1e-5, abs=1e-4)
     for words in held_out:
         expected = [score for score, _, _ in theirs.full_scores(" ".join(words))]
         assert log10_scores(ours, words) == pytest.approx(expected, abs=1e-5)

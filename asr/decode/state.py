@@ -1,0 +1,214 @@
+"""The search over one utterance or stream: blocks of log probabilities in, hypotheses out.
+
+The compiled search (search.py) works on a `Search`; here its memory is kept bounded, what it
+asks for is fetched, and its results are read out.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from asr.compiled import Array
+from asr.decode.asking import Asker
+from asr.decode.fusion import read_scores
+from asr.decode.layout import Search
+from asr.decode.search import DEAD, DONE, FULL, NOT_NORMALIZED, WANTED, advance, plant
+from asr.decode.tree import agree, compact, count_open, forget_gains, trace
+from asr.errors import AsrError
+from asr.language.ngram import NgramModel
+
+if TYPE_CHECKING:
+    from asr.decode.beam import BeamDecoder
+
+# At every so many frames of a stream, however it is cut into blocks, alternatives that differ
+# more than so many tokens ago are decided; so memory stays bounded.
+_UPKEEP_FRAMES = 1024
+_MAX_OPEN = 250
+
+
+@dataclass(frozen=True)
+class Hypothesis:
+    """One labelling of an utterance; `score` is the sum of its three parts, natural logs."""
+
+    tokens: tuple[int, ...]
+    frames: tuple[int, ...]  # at which the most probable alignment enters each token
+    score: float
+    acoustic: float  # summed over alignments
+    language: float  # weighted, insertion bonus included
+    boost: float
+
+
+class BeamState:
+    """The search over one stream of frames.
+
+    Between blocks it costs nothing. Its memory stays bounded for streams of any length as long
+    as `settle` is called now and then; without it, only the settled tokens themselves add up.
+    """
+
+    def __init__(self, decoder: "BeamDecoder", search: Search) -> None:
+        """Use `BeamDecoder.start`. The memory of `search` is this state's alone."""
+        self.decoder = decoder
+        self._search = search
+        self._asker = Asker(decoder.language_model, decoder.symbols) if decoder.fusion.external else None
+        plant(self._search, self._first_state(), decoder.first_phrase)
+        self._settled: list[tuple[Array, Array]] = []
+        self._finished = False
+
+    @property
+    def num_frames(self) -> int:
+        """Frames fed so far."""
+        return int(self._search.progress["frame"][0])
+
+    @property
+    def num_bytes(self) -> int:
+        """Memory that the search takes; with `settle`, it does not grow with the stream."""
+        arrays = [*self._search, *(array for settled in self._settled for array in settled)]
+        return sum(array.nbytes for array in arrays)
+
+    def feed(self, log_probs: Any) -> None:
+        """Search on through the next frames; how frames are cut into blocks changes nothing.
+
+        Args:
+            log_probs: (T, V) natural-log probabilities, blank first.
+
+        Raises:
+            ValueError, AsrError: As `BeamDecoder.decode`.
+        """
+        if self._finished:
+            raise ValueError("this search is finished; start another for the next utterance")
+        log_probs = np.asarray(log_probs)
+        vocab_size = len(self.decoder.symbols)
+        if log_probs.ndim != 2 or log_probs.shape[1] != vocab_size:
+            raise ValueError(f"expected log_probs of shape (frames, {vocab_size}), found {log_probs.shape}")
+        first = 0
+        while first < len(log_probs):
+            last = first + _UPKEEP_FRAMES - self.num_frames % _UPKEEP_FRAMES
+            self._advance(np.ascontiguousarray(log_probs[first:last], np.float64))
+            if self.num_frames % _UPKEEP_FRAMES == 0:
+                self._decide_old()
+            first = last
+
+    def best(self, nbest: int = 1) -> list[Hypothesis]:
+        """The best hypotheses of what has been fed, as if more were to come: an open last word is not scored yet."""
+        return self._hypotheses(self._scores(closed=False), nbest)
+
+    def finish(self, nbest: int = 1) -> list[Hypothesis]:
+        """The best hypotheses of the whole utterance: last words end, unfinished phrases give their credit back."""
+        self._finished = True
+        scores = self._scores(closed=True)
+        if self.decoder.fusion.closed and scores[:, 3].max() == -math.inf:
+            # The utterance broke off within a word: better that than nothing.
+            scores[:, 3] = 0.0
+        return self._hypotheses(scores, nbest)
+
+    def release(self) -> Search:
+        """The memory of a finished search, for another to use."""
+        return self._search
+
+    def settle(self) -> tuple[list[int], list[int]]:
+        """Hand over, once, the tokens and frames that no later frame can change; later results go without them."""
+        self._compact()
+        settled, self._settled = self._settled, []
+        return [t for tokens, _ in settled for t in tokens.tolist()], [
+            f for _, frames in settled for f in frames.tolist()
+        ]
+
+    def _advance(self, log_probs: Array) -> None:
+        frame = 0
+        while True:
+            status, frame = advance(self._search, self.decoder.fusion, log_probs, frame)
+            if status == DONE:
+                return
+            if status == FULL:
+                self._make_room()
+            elif status == WANTED and self._asker:
+                self._asker.answer(self._search, self.decoder.fusion)
+            elif status == NOT_NORMALIZED:
+                raise ValueError(self._describe_sum(np.exp(log_probs[frame])))
+            elif status == DEAD:
+                raise AsrError(f"frame {self.num_frames}: nothing that the vocabulary allows has any probability")
+
+    def _describe_sum(self, probs: Array) -> str:
+        total = float(probs.sum())
+        if math.isnan(total):
+            return f"frame {self.num_frames} holds NaN; the network or its input is broken"
+        return (
+            f"the probabilities of frame {self.num_frames} sum to {total:.4g}, not 1; "
+            "pass natural-log probabilities, such as log_softmax returns"
+        )
+
+    def _make_room(self) -> None:
+        self._compact()
+        progress = self._search.progress[0]
+        if max(int(progress["num_nodes"]), int(progress["num_marks"])) > len(self._search.nodes) // 2:
+            self._search = self._search._replace(
+                nodes=np.concatenate([self._search.nodes, np.empty_like(self._search.nodes)]),
+                marks=np.concatenate([self._search.marks, np.empty_like(self._search.marks)]),
+            )
+
+    def _decide_old(self) -> None:
+        self._compact()
+        if count_open(self._search) > _MAX_OPEN:
+            agree(self._search, _MAX_OPEN // 2)
+            self._compact()
+
+    def _compact(self) -> None:
+        tokens, frames = compact(self._search)
+        if len(tokens):
+            self._settled.append((tokens, frames))
+        if self._asker:
+            self._asker.settle(tokens.tolist())
+            used = self._search.nodes[: int(self._search.progress["num_nodes"][0])]
+            used["state"] = self._asker.keep(used["state"])
+            forget_gains(self._search)
+
+    def _first_state(self) -> int:
+        if self._asker:
+            return self._asker.start()
+        model = self.decoder.language_model
+        return model.start() if isinstance(model, NgramModel) else 0
+
+    def _scores(self, *, closed: bool) -> Array:
+        """(N, 5): the score so far, its language and boost parts, and what comes to both.
+
+        That is what the utterance's end brings, or, unless `closed`, the credit of open phrases.
+        """
+        search, fusion = self._search, self.decoder.fusion
+        progress = search.progress[0]
+        scores = np.empty((int(progress["num_entries"]), 6))
+        read_scores(search, fusion, scores)
+        if not closed:
+            scores[:, 3] = 0.0
+            scores[:, 4] = scores[:, 5]
+        elif self._asker:
+            for slot, node_id in enumerate(search.entries["node"][int(progress["side"]), : len(scores)]):
+                scores[slot, 3] = self._asker.closing_gain(search, fusion, node_id)
+        return scores[:, :5]
+
+    def _hypotheses(self, scores: Array, nbest: int) -> list[Hypothesis]:
+        """The best members of the beam."""
+        if nbest < 1:
+            raise ValueError(f"nbest is {nbest}; expected at least 1")
+        totals = scores[:, 0] + scores[:, 3] + scores[:, 4]
+        order = np.argsort(-totals, kind="stable")[:nbest].tolist() if nbest > 1 else [int(totals.argmax())]
+        settled_tokens = [t for tokens, _ in self._settled for t in tokens.tolist()]
+        settled_frames = [f for _, frames in self._settled for f in frames.tolist()]
+        hypotheses = []
+        for slot in order:
+            score, language, boost, language_end, boost_end = scores[slot].tolist()
+            if language_end == -math.inf:
+                continue
+            tokens, frames = trace(self._search, slot)
+            hypotheses.append(
+                Hypothesis(
+                    tokens=(*settled_tokens, *tokens.tolist()),
+                    frames=(*settled_frames, *frames.tolist()),
+                    score=score + language_end + boost_end,
+                    acoustic=score - language - boost,
+                    language=language + language_end,
+                    boost=boost + boost_end,
+                )
+            )
+        return hypotheses
