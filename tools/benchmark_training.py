@@ -23,12 +23,13 @@ from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from asr.acoustic.ctc import consistency_loss, ctc_loss
 from asr.acoustic.model import AcousticModel
+from asr.acoustic.precision import pick_precision
 from asr.acoustic.rnn import RecurrentLayer
 from asr.config import Config, load_config
-from asr.train.run import pick_precision
 
 CONF = Path(__file__).parent.parent / "conf" / "an4.yaml"
 VOCAB_SIZE = 29
+CPU = torch.device("cpu")
 FRAMES_PER_SECOND = 100
 LONGEST = (1.9, 2.9, 4.2)  # seconds: utterances in the middle of each third of AN4's training speech
 Rows = tuple[Tensor, Tensor, Tensor, Tensor]  # features, lengths, tokens, token_lengths
@@ -82,7 +83,7 @@ def measure(num_steps: int) -> dict[str, object]:
     return {
         "machine": f"{platform.machine()}, {torch.get_num_threads()} threads",
         "torch": torch.__version__,
-        "precision": pick_precision(config.train.precision),
+        "precision": pick_precision(config.train.precision, CPU),
         "step_seconds": alone["asr"],
         "packed_step_seconds": alone["packed"],
         "ratio_to_packed": alone["packed"] / alone["asr"],
@@ -167,7 +168,7 @@ def make_single_layer_steps(config: Config) -> dict[str, Callable[[], None]]:
 
 
 def autocast(config: Config) -> torch.autocast:
-    return torch.autocast("cpu", torch.bfloat16, enabled=pick_precision(config.train.precision) == "bf16-mixed")
+    return torch.autocast("cpu", torch.bfloat16, enabled=pick_precision(config.train.precision, CPU) == "bf16")
 
 
 def median_seconds(steps: dict[str, Callable[[], None]], count: int) -> dict[str, float]:

@@ -83,6 +83,14 @@ def stream_audio(source: AudioSource, *, block_seconds: float = 10.0, sample_rat
     return _reblock(_read(source, sample_rate), max(1, round(block_seconds * sample_rate)))
 
 
+def name_of(source: AudioSource) -> str | None:
+    """What to call a source: its path, or the name that a file object has; None for others."""
+    if isinstance(source, str | os.PathLike):
+        return str(source)
+    name = getattr(source, "name", None)  # a number where the file was opened by descriptor
+    return name if isinstance(name, str) else None
+
+
 def audio_duration(path: str | os.PathLike[str]) -> float:
     """Seconds of audio in a file, from its header where that tells, else by decoding it.
 
@@ -134,8 +142,7 @@ def _read(source: AudioSource, sample_rate: int) -> Iterator[Waveform]:
         else:
             yield from _read_file(path, name, sample_rate)
     elif hasattr(source, "read"):
-        given = getattr(source, "name", None)  # a number where it was opened by descriptor
-        yield from _read_stream(source, given if isinstance(given, str) else "audio stream", sample_rate)
+        yield from _read_stream(source, name_of(source) or "audio stream", sample_rate)
     else:
         raise TypeError(f"audio comes from a path, a binary file or an (array, rate) tuple, not {type(source)}")
 

@@ -64,7 +64,7 @@ def evaluate(recognizer: Recognizer, cuts: CutSet) -> Evaluation:
         hypotheses=hypotheses,
         rates=score_utterances(references, hypotheses),
         real_time_factor=elapsed / sum(cut.duration for cut in chosen),
-        oracle=_score_oracle(references, readings) if recognizer.nbest > 1 else None,
+        oracle=_score_oracle(references, readings) if recognizer.reader.nbest > 1 else None,
     )
 
 

@@ -18,6 +18,7 @@ from lhotse import CutSet
 from lightning.fabric import Fabric
 from rich.console import Console
 
+from asr.acoustic.precision import pick_precision
 from asr.atomic import replacing
 from asr.config import Config, ModelSettings
 from asr.errors import CorpusError, TrainingError
@@ -37,6 +38,7 @@ from asr.train.transfer import copy_weights, take_shape
 
 Say = Callable[[str], None]
 MOST_PROBLEMS = 10  # named before training; the rest are counted
+FABRIC_PRECISIONS = {"fp32": "32-true", "bf16": "bf16-mixed"}
 HARMLESS = {"num_workers", "checkpoint_minutes"}  # settings that do not change what comes out
 
 
@@ -82,31 +84,23 @@ def train(config: Config, *, resume: bool = False, devices: int = 1, console: Co
     return config.output
 
 
-def pick_precision(precision: str) -> str:
-    """Fabric's name for "auto", "fp32" or "bf16"; auto takes bf16 where the hardware multiplies it."""
-    if precision == "auto":
-        precision = "bf16" if _has_bf16() else "fp32"
-    return {"fp32": "32-true", "bf16": "bf16-mixed"}[precision]
-
-
-def _has_bf16() -> bool:
-    if torch.cuda.is_available():
-        return torch.cuda.is_bf16_supported(including_emulation=False)
-    return bool(torch.cpu._is_amx_tile_supported() or torch.cpu._is_avx512_bf16_supported())
-
-
 def _launch(config: Config, devices: int) -> Fabric:
     _quieten()
     fabric = Fabric(
-        accelerator="cuda" if torch.cuda.is_available() else "cpu",
+        accelerator=_device().type,
         devices=devices,
         strategy="ddp" if devices > 1 else "auto",
-        precision=pick_precision(config.train.precision),
+        precision=FABRIC_PRECISIONS[pick_precision(config.train.precision, _device())],
     )
     if devices > 1 and fabric.device.type == "cpu":
         torch.set_num_threads(max(1, (os.cpu_count() or 1) // devices))
     fabric.launch()
     return fabric
+
+
+def _device() -> torch.device:
+    """Where training runs."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
 def _prepare(config: Config, fabric: Fabric, say: Say) -> tuple[CutSet, CutSet, Tokenizer]:
@@ -239,7 +233,7 @@ def _fingerprint(config: Config, world_size: int, train_cuts: CutSet, dev_cuts: 
     """Changes with everything that decides which weights come out."""
     # Not the corpus's paths: the same speech may have moved.
     settings = config.model_dump(mode="json", exclude={"output": True, "corpus": True, "train": HARMLESS})
-    digest = hashlib.sha256(repr((settings, world_size, pick_precision(config.train.precision))).encode())
+    digest = hashlib.sha256(repr((settings, world_size, pick_precision(config.train.precision, _device()))).encode())
     for cuts in (train_cuts, dev_cuts):
         for cut in cuts:
             digest.update(f"{cut.id} {cut.supervisions[0].text}\n".encode())

@@ -89,6 +89,5 @@ def collect_log_probs(recognizer: Recognizer, manifests: Sequence[Path]) -> tupl
     cuts = sorted(load_cuts(manifests), key=lambda cut: cut.duration)
     found: list[np.ndarray] = []
     for batch in batches(cuts):
-        log_probs, lengths = recognizer.log_probs(read_waveforms(batch, recognizer.sample_rate))
-        found += [one[:length].float().numpy() for one, length in zip(log_probs, lengths.tolist(), strict=True)]
+        found += recognizer.log_probs(read_waveforms(batch, recognizer.sample_rate))
     return [normalize(reference_text(cut), recognizer.settings.normalizer) for cut in cuts], found

@@ -10,7 +10,6 @@ from safetensors.torch import load_file, save_file
 
 from asr.config import AcousticSettings, ModelSettings
 from asr.errors import AudioError, ModelError
-from asr.recognize import recognizer as module
 from asr.recognize.model_folder import Model, build_acoustic, read_model, save_model
 from asr.recognize.recognizer import Recognizer
 from asr.text.tokenizer import CharTokenizer
@@ -42,16 +41,6 @@ def test_many_recordings_give_what_each_gives_alone_in_order_and_errors_stay_in_
     good = [result for result in results if not isinstance(result, AudioError)]
     assert [one.text for one in good] == [recognizer.transcribe(source).text for source in sources]
     assert any(one.text for one in good)
-
-
-def test_a_long_recording_does_not_make_short_ones_as_long(monkeypatch: pytest.MonkeyPatch):
-    recognizer = Recognizer(make_model())
-    shapes = []
-    forward = recognizer.acoustic.forward
-    monkeypatch.setattr(recognizer.acoustic, "forward", lambda x, n: shapes.append(x.shape) or forward(x, n))
-    monkeypatch.setattr(module, "BATCH_SECONDS", 4.0)
-    list(recognizer.transcribe_many([(noise(seconds, 0), RATE) for seconds in (1, 1, 1, 10, 1)]))
-    assert [(shape[0], shape[1] // 100) for shape in shapes] == [(3, 0), (1, 9), (1, 0)]
 
 
 def test_a_model_folder_gives_the_model_back(tmp_path: Path):

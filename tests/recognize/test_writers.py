@@ -20,7 +20,7 @@ def test_json_is_one_line_that_keeps_every_letter():
 
 def test_alternatives_come_with_their_scores():
     readings = (Alternative("yes", -0.5), Alternative("yet", -2.25))
-    transcript = Transcript("yes", 1.0, "a.wav", readings)
+    transcript = Transcript("yes", 1.0, "a.wav", alternatives=readings)
     assert WRITERS["txt"](transcript, False) == "-0.500\tyes\n-2.250\tyet\n"
     assert WRITERS["txt"](transcript, True) == "a.wav\t-0.500\tyes\na.wav\t-2.250\tyet\n"
     expected = [{"text": "yes", "score": -0.5}, {"text": "yet", "score": -2.25}]

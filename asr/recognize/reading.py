@@ -1,0 +1,92 @@
+"""Log probabilities in, words out: decoding, and then the times and confidences of what was decoded.
+
+Knows nothing of audio or networks. A `Reader` holds no recording; threads share it.
+"""
+
+import heapq
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import torch
+
+from asr.decode.beam import BeamDecoder
+from asr.decode.greedy import greedy_decode
+from asr.recognize.spans import LogProbs, Span, cut_spans
+from asr.recognize.transcript import Alternative, Word
+from asr.recognize.words import find_words
+from asr.text.tokenizer import Tokenizer
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What was read in a recording or a span of it.
+
+    Attributes:
+        alternatives: The n best readings, at least one, best first; unscored (NaN) without beam search.
+        words: The words of the best one; times in seconds from the start of the recording.
+    """
+
+    alternatives: tuple[Alternative, ...]
+    words: tuple[Word, ...]
+
+    @property
+    def text(self) -> str:
+        """The best reading."""
+        return self.alternatives[0].text
+
+
+class Reader:
+    """Decodes, and finds the times of words.
+
+    Args:
+        tokenizer: Spells tokens.
+        frame_seconds: Length of a frame of log probabilities.
+        beam: Beam search; None takes the most probable path.
+        nbest: Readings wanted, by beam search.
+    """
+
+    def __init__(
+        self, tokenizer: Tokenizer, frame_seconds: float, *, beam: BeamDecoder | None = None, nbest: int = 1
+    ) -> None:
+        self.tokenizer = tokenizer
+        self.frame_seconds = frame_seconds
+        self.beam = beam
+        self.nbest = nbest
+
+    def read(self, log_probs: LogProbs) -> Reading:
+        """A whole recording's (T, V) log probabilities."""
+        spans = cut_spans(log_probs, self.frame_seconds)
+        return self.join([self.read_span(span) for span in spans])
+
+    def read_span(self, span: Span) -> Reading:
+        """A stretch of a recording."""
+        decoded = self._decode(span.log_probs)
+        words = find_words(
+            span.log_probs, decoded[0][0], self.tokenizer, self.frame_seconds, start=span.first * self.frame_seconds
+        )
+        return Reading(tuple(Alternative(self._text(tokens), score) for tokens, score in decoded), words)
+
+    def join(self, readings: Sequence[Reading]) -> Reading:
+        """The reading of a recording from those of its spans, in their order."""
+        alternatives = [Alternative("", 0.0 if self.beam else math.nan)]
+        for reading in readings:
+            alternatives = _join_alternatives(alternatives, reading.alternatives, self.nbest)
+        return Reading(tuple(alternatives), tuple(word for reading in readings for word in reading.words))
+
+    def _decode(self, log_probs: LogProbs) -> list[tuple[Sequence[int], float]]:
+        """Token ids and scores, best first."""
+        if self.beam is not None:
+            return [(one.tokens, one.score) for one in self.beam.decode(log_probs, self.nbest)]
+        path = greedy_decode(torch.from_numpy(log_probs)[None], torch.tensor([len(log_probs)]))[0]
+        return [(path, math.nan)]
+
+    def _text(self, tokens: Sequence[int]) -> str:
+        # The network may begin with a space, or say one twice.
+        return " ".join(self.tokenizer.decode(tokens).split())
+
+
+def _join_alternatives(before: Iterable[Alternative], after: Sequence[Alternative], count: int) -> list[Alternative]:
+    """The best ways to go on from one of the first readings with one of the second."""
+    joined = (Alternative(f"{one.text} {two.text}".strip(), one.score + two.score) for one in before for two in after)
+    return heapq.nlargest(count, joined, key=lambda one: one.score)

@@ -1,0 +1,43 @@
+"""A long recording of real utterances, joined: streaming must say what the whole says."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+import asr
+from asr.recognize import pipeline
+
+RATE = 16000
+PAUSE = np.zeros(RATE // 2, np.float32)
+
+
+@pytest.mark.corpora
+def test_a_long_recording_streams_to_the_words_and_times_of_the_whole(corpora: Path, monkeypatch: pytest.MonkeyPatch):
+    paths = sorted((corpora / "an4" / "wav" / "an4test_clstk").rglob("*.flac"))[:60]
+    waveform = np.concatenate([part for path in paths for part in (soundfile.read(path, dtype="float32")[0], PAUSE)])
+    assert len(waveform) > 2.5 * pipeline.LONG_SECONDS * RATE
+    recognizer = asr.load_model("an4")
+    streamed = recognizer.transcribe((waveform, RATE))
+    monkeypatch.setattr(pipeline, "LONG_SECONDS", 10_000.0)
+    whole = recognizer.transcribe((waveform, RATE))
+    assert streamed.text == whole.text
+    assert len(whole.words) > 200
+    for ours, theirs in zip(streamed.words, whole.words, strict=True):
+        assert ours.start == pytest.approx(theirs.start, abs=0.05)
+        assert ours.end == pytest.approx(theirs.end, abs=0.05)
+
+
+@pytest.mark.corpora
+def test_log_probabilities_of_a_stream_come_close_to_those_of_the_whole(corpora: Path):
+    import torch
+
+    paths = sorted((corpora / "an4" / "wav" / "an4test_clstk").rglob("*.flac"))[:40]
+    waveform = np.concatenate([soundfile.read(path, dtype="float32")[0] for path in paths])
+    recognizer = asr.load_model("an4")
+    (whole,) = recognizer.log_probs([torch.from_numpy(waveform)])
+    streamed = np.concatenate(list(recognizer.stream_log_probs(np.array_split(waveform, 7))))
+    gap = np.abs(np.exp(streamed) - np.exp(whole)).max(axis=1)
+    assert gap.max() < 0.01
+    assert (streamed.argmax(axis=1) == whole.argmax(axis=1)).all()

@@ -1,0 +1,123 @@
+"""Many recordings at once, long ones among them, around an untrained network."""
+
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+
+from asr.acoustic.precision import has_bf16
+from asr.errors import AudioError, ConfigError
+from asr.recognize import pipeline
+from asr.recognize.recognizer import Recognizer
+from asr.recognize.transcript import Transcript
+from tests.recognize.test_recognizer import RATE, make_model, noise
+
+
+@pytest.fixture(scope="module")
+def recognizer() -> Recognizer:
+    return Recognizer(make_model())
+
+
+def texts(recognizer: Recognizer, sources: list, **options) -> list[str]:
+    results = list(recognizer.transcribe_many(sources, **options))
+    assert all(isinstance(result, Transcript) for result in results)
+    return [result.text for result in results]
+
+
+def test_results_come_in_order_whatever_the_lengths_and_the_threads(recognizer: Recognizer):
+    sources = [(noise(seconds, seed), RATE) for seed, seconds in enumerate([2, 0.3, 5, 1, 0.5, 4, 0.2, 3, 1, 2])]
+    alone = [recognizer.transcribe(source).text for source in sources]
+    assert len(set(alone)) > 5
+    for batch_seconds, jobs in ((1.0, 1), (6.0, 3), (60.0, 2)):
+        assert texts(recognizer, sources, batch_seconds=batch_seconds, jobs=jobs) == alone
+
+
+def test_recordings_of_one_length_share_batches_that_are_full_and_no_fuller(
+    recognizer: Recognizer, monkeypatch: pytest.MonkeyPatch
+):
+    shapes = []
+    forward = recognizer.acoustic.forward
+    monkeypatch.setattr(recognizer.acoustic, "forward", lambda x, n: shapes.append(tuple(x.shape[:2])) or forward(x, n))
+    sources = [(noise(seconds, 0), RATE) for seconds in (1, 4, 1, 1, 4, 1)]
+    list(recognizer.transcribe_many(sources, batch_seconds=8.0))
+    # The first window ends where a batch is full: 1 + 4 + 1 + 1 + 4 seconds; the second holds the rest.
+    assert shapes == [(3, 98), (2, 398), (1, 98)]
+
+
+def test_a_long_recording_streams_to_the_text_of_the_whole(recognizer: Recognizer, monkeypatch: pytest.MonkeyPatch):
+    source = (noise(150.0, 3), RATE)
+    streamed = recognizer.transcribe(source)
+    monkeypatch.setattr(pipeline, "LONG_SECONDS", 1000.0)
+    whole = recognizer.transcribe(source)
+    assert streamed.text == whole.text
+    assert len(whole.text) > 50
+    assert streamed.duration == whole.duration == pytest.approx(150.0)
+    assert [word.text for word in streamed.words] == [word.text for word in whole.words]
+
+
+def test_what_breaks_in_the_middle_of_a_long_recording_is_its_error_alone(recognizer: Recognizer, tmp_path: Path):
+    samples = noise(100.0, 0)
+    samples[90 * RATE] = np.nan
+    soundfile.write(tmp_path / "broken.wav", samples, RATE, subtype="FLOAT")
+    short = (noise(1.0, 0), RATE)
+    results = list(recognizer.transcribe_many([short, tmp_path / "broken.wav", short]))
+    assert isinstance(results[1], AudioError)
+    assert "broken.wav" in str(results[1])
+    assert results[0].text == results[2].text
+
+
+def test_reading_stays_a_bounded_way_ahead(recognizer: Recognizer):
+    taken = 0
+
+    def sources() -> Iterator[tuple[np.ndarray, int]]:
+        nonlocal taken
+        while True:
+            taken += 1
+            yield noise(1.0, 0), RATE
+
+    results = recognizer.transcribe_many(sources(), batch_seconds=4.0, jobs=2)
+    for count in range(100):
+        next(results)
+        assert taken - count < 3 * pipeline.MOST_BATCHES * 4
+    results.close()
+    before = taken
+    time.sleep(0.1)
+    assert taken == before
+
+
+def test_threads_end_where_nobody_takes_the_rest(recognizer: Recognizer):
+    before = threading.active_count()
+    results = recognizer.transcribe_many([(noise(1.0, 0), RATE)] * 50)
+    next(results)
+    results.close()
+    assert threading.active_count() <= before
+
+
+def test_a_defect_of_ours_is_not_hidden(recognizer: Recognizer, monkeypatch: pytest.MonkeyPatch):
+    def fail(*_: object) -> None:
+        raise RuntimeError("a defect")
+
+    monkeypatch.setattr(recognizer.reader, "read", fail)
+    with pytest.raises(RuntimeError, match="a defect"):
+        list(recognizer.transcribe_many([(noise(1.0, 0), RATE)]))
+
+
+@pytest.mark.parametrize("precision", ["int8", "bf16"])
+def test_lower_precision_says_nearly_the_same(recognizer: Recognizer, precision: str):
+    if precision == "bf16" and not has_bf16(torch.device("cpu")):
+        with pytest.raises(ConfigError, match="take fp32"):
+            Recognizer(make_model(), device="cpu", precision=precision)
+        pytest.skip("this processor does not multiply bfloat16 numbers")
+    lower = Recognizer(make_model(), device="cpu", precision=precision)
+    waveform = torch.from_numpy(noise(3.0, 0))
+    ours, theirs = lower.log_probs([waveform])[0], recognizer.log_probs([waveform])[0]
+    assert ours.dtype == np.float32
+    assert np.abs(np.exp(ours) - np.exp(theirs)).mean() < 0.03
+    assert not np.array_equal(ours, theirs)
+    pieces = list(lower.stream_log_probs([noise(3.0, 0)]))
+    np.testing.assert_allclose(np.exp(np.concatenate(pieces)), np.exp(ours), atol=0.05)
