@@ -28,6 +28,10 @@ class TextError(AsrError):
     """A transcript that the alphabet cannot spell."""
 
 
+class AlignmentError(AsrError):
+    """A text that does not fit its recording."""
+
+
 class ModelError(AsrError):
     """A model folder that is missing, incomplete or does not fit its settings."""
 

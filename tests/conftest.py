@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+import asr  # noqa: F401  before torch, so that its idle threads sleep: they slow a busy machine down tenfold
+
 ROOT = Path(__file__).parent.parent
 
 
@@ -26,4 +28,14 @@ def corpora() -> Path:
     folder = Path(os.environ.get("ASR_CORPORA", ROOT.parent / "shared" / "corpora"))
     if not folder.is_dir():
         pytest.skip(f"needs real speech: {folder} is missing; set ASR_CORPORA")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def an4_manifests(corpora: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with train.jsonl.gz, dev.jsonl.gz and test.jsonl.gz of AN4."""
+    from asr.train.corpus import prepare  # heavy, and needed by few tests
+
+    folder = tmp_path_factory.mktemp("an4")
+    prepare("an4", corpora / "an4", folder)
     return folder

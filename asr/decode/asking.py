@@ -10,10 +10,10 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from asr.compiled import Array
 from asr.decode.fusion import TOKEN_LEVEL, Fusion
 from asr.decode.layout import NONE, Search
 from asr.decode.spelling import SEPARATORS
-from asr.language.compiled import Array
 
 
 class Model(Protocol):

@@ -18,6 +18,7 @@ from typing import Any, get_args
 
 import numpy as np
 
+from asr.compiled import Array, announce_compilation
 from asr.decode.asking import Asker
 from asr.decode.blend import LanguageModel, Level, build_fusion, reweigh
 from asr.decode.fusion import TOKEN_LEVEL, read_scores
@@ -26,7 +27,6 @@ from asr.decode.layout import LIMITS, new_search
 from asr.decode.search import DEAD, DONE, FULL, NOT_NORMALIZED, WANTED, advance, plant
 from asr.decode.tree import agree, compact, count_open, forget_gains, trace
 from asr.errors import AsrError, ConfigError
-from asr.language.compiled import Array, announce_compilation
 from asr.language.ngram import NgramModel
 
 _MIN_NODES = 1 << 12

@@ -23,13 +23,13 @@ from typing import Any, Literal, Protocol, TypeAlias
 
 import numpy as np
 
+from asr.compiled import Array
 from asr.decode.fusion import NO_MODEL, TOKEN_LEVEL, WORD_LEVEL, Fusion
 from asr.decode.hotwords import build_phrase_table
 from asr.decode.layout import NONE
 from asr.decode.spelling import Lexicon, Spelling, build_lexicon, look_ahead, spell_tokens
 from asr.errors import ConfigError
 from asr.language.automaton import Automaton
-from asr.language.compiled import Array
 from asr.language.ngram import NgramModel
 
 logger = logging.getLogger(__name__)

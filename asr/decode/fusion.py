@@ -14,9 +14,9 @@ ask for by answering NaN (see asking.py); its words get no advance.
 import math
 from typing import NamedTuple
 
+from asr.compiled import Array, compiled
 from asr.decode.layout import NONE, Search
 from asr.language.automaton import Automaton, score_word
-from asr.language.compiled import Array, compiled
 
 NO_MODEL, WORD_LEVEL, TOKEN_LEVEL = 0, 1, 2
 

@@ -12,9 +12,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from asr.compiled import Array
 from asr.decode.spelling import Spelling
 from asr.errors import ConfigError, TextError
-from asr.language.compiled import Array
 
 DEFAULT_WEIGHT = 6.0  # natural log: about e**6 = 400 times as probable
 MAX_WEIGHT = 100.0  # either way; more could not change what is found, and overflow

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from asr.language.compiled import Array
+from asr.compiled import Array
 
 NONE = -1  # no node, mark, slot, row or state
 

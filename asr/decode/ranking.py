@@ -3,7 +3,7 @@
 # mypy: disable-error-code="no-any-return"
 # Elements of arrays have no type that mypy knows; numba checks them.
 
-from asr.language.compiled import Array, compiled
+from asr.compiled import Array, compiled
 
 
 @compiled

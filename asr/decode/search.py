@@ -41,10 +41,10 @@ beam and no limits the result is the exact sum over all alignments.
 
 import math
 
+from asr.compiled import Array, Record, compiled
 from asr.decode.fusion import NO_MODEL, Fusion, enter_node, language_gain, release_row
 from asr.decode.layout import NONE, Search
 from asr.decode.ranking import nth_largest, sort_falling
-from asr.language.compiled import Array, Record, compiled
 
 DONE, FULL, WANTED, DEAD, NOT_NORMALIZED = 0, 1, 2, 3, 4
 

@@ -9,8 +9,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from asr.compiled import Array
 from asr.errors import ConfigError
-from asr.language.compiled import Array
 
 SEPARATORS = " ▁"
 

@@ -8,9 +8,9 @@ import math
 
 import numpy as np
 
+from asr.compiled import Array, compiled_allocating
 from asr.decode.fusion import release_row
 from asr.decode.layout import NONE, Search
-from asr.language.compiled import Array, compiled_allocating
 
 
 @compiled_allocating

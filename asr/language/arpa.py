@@ -22,8 +22,8 @@ from typing import IO, cast
 import numpy as np
 
 from asr.atomic import replacing
+from asr.compiled import Array
 from asr.errors import ModelError
-from asr.language.compiled import Array
 from asr.language.ngram import MAX_STATES, NgramTables, OrderTable
 
 _ROWS_AT_ONCE = 1 << 16

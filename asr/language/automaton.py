@@ -10,7 +10,7 @@ arc, the state's backoff is paid and the search goes on in its longest proper su
 
 from typing import NamedTuple
 
-from asr.language.compiled import Array, compiled
+from asr.compiled import Array, compiled
 
 
 class Automaton(NamedTuple):

@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 
 from asr.atomic import replacing
+from asr.compiled import Array
 from asr.errors import ModelError
 from asr.language.automaton import Automaton
-from asr.language.compiled import Array
 from asr.language.ngram import UNKNOWN, NgramModel
 
 _MAGIC = b"ASRNGRAM"

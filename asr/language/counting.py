@@ -14,8 +14,8 @@ from typing import IO, Literal, NamedTuple, TypeAlias, cast
 
 import numpy as np
 
+from asr.compiled import Array, compiled
 from asr.errors import TextError
-from asr.language.compiled import Array, compiled
 from asr.language.ngram import END, START, UNKNOWN
 
 logger = logging.getLogger(__name__)

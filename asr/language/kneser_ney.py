@@ -13,8 +13,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from asr.compiled import Array, announce_compilation, compiled
 from asr.errors import ConfigError
-from asr.language.compiled import Array, announce_compilation, compiled
 from asr.language.counting import START_ID, UNKNOWN_ID, Counts, Report, copy_row, count_ngrams, unpack
 from asr.language.ngram import NgramTables, OrderTable
 

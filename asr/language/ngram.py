@@ -14,9 +14,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from asr.compiled import Array
 from asr.errors import ModelError
 from asr.language.automaton import Automaton, connect, find_contexts, score_sequence, score_word
-from asr.language.compiled import Array
 
 UNKNOWN, START, END = "<unk>", "<s>", "</s>"
 _LOG_10 = math.log(10)

@@ -4,17 +4,14 @@ import pytest
 
 
 @pytest.fixture(scope="session")
-def an4_log_probs(corpora, tmp_path_factory):
+def an4_log_probs(an4_manifests):
     """AN4's test set under the model that comes with the package: references, (T, V) log probabilities, symbols."""
     # Heavy, and needed by these tests only.
     from asr.recognize.recognizer import list_models, load_model
-    from asr.train.corpus import prepare
     from asr.train.tune import collect_log_probs
 
     if "an4" not in list_models():
         pytest.skip("needs the model an4, which this checkout does not hold")
-    folder = tmp_path_factory.mktemp("an4")
-    prepare("an4", corpora / "an4", folder)
     recognizer = load_model("an4", device="cpu")
-    references, log_probs = collect_log_probs(recognizer, [folder / "test.jsonl.gz"])
+    references, log_probs = collect_log_probs(recognizer, [an4_manifests / "test.jsonl.gz"])
     return references, log_probs, recognizer.tokenizer.symbols
