@@ -33,7 +33,8 @@ from asr.language.ngram import NgramModel, load_ngram
 from asr.recognize.recognizer import load_model
 from asr.score.wer import score_utterances
 from asr.text.tokenizer import Tokenizer
-from asr.train.tune import collect_log_probs
+from asr.train.corpus import load_cuts
+from asr.train.evaluate import collect_log_probs
 
 THRESHOLD = 50.0  # natural log; torchaudio's default
 SAME = {"beam_threshold": THRESHOLD, "token_threshold": math.inf, "blank_skip": 2.0}
@@ -52,7 +53,7 @@ def main() -> None:
     rows: list[Row] = []
     for item in options.sets:
         name, _, manifest = item.partition("=")
-        references, log_probs = collect_log_probs(recognizer, [Path(manifest)])
+        references, log_probs = collect_log_probs(recognizer, load_cuts([Path(manifest)]))
         # Every so many utterances, since they are sorted by length.
         step = max(1, len(references) // options.utterances) if options.utterances else 1
         chosen = (references[::step], log_probs[::step])

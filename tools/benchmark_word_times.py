@@ -165,7 +165,7 @@ def measure(recognizer: asr.Recognizer, recordings: Sequence[Recording]) -> dict
 
 
 def run_network(recognizer: asr.Recognizer, recording: Recording) -> Samples:
-    return recognizer.log_probs([torch.from_numpy(recording.waveform)])[0][0].numpy()
+    return recognizer.log_probs([torch.from_numpy(recording.waveform)])[0]
 
 
 def align(recognizer: asr.Recognizer, recording: Recording, log_probs: Samples) -> Sequence[Word]:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import torch
 
+from asr.config import ConfidenceSettings
 from asr.decode.beam import BeamDecoder
 from asr.decode.greedy import greedy_decode
 from asr.recognize.spans import LogProbs, Span, cut_spans
@@ -44,15 +45,23 @@ class Reader:
         frame_seconds: Length of a frame of log probabilities.
         beam: Beam search; None takes the most probable path.
         nbest: Readings wanted, by beam search.
+        confidence: What the model was calibrated to; None: words have no confidence.
     """
 
     def __init__(
-        self, tokenizer: Tokenizer, frame_seconds: float, *, beam: BeamDecoder | None = None, nbest: int = 1
+        self,
+        tokenizer: Tokenizer,
+        frame_seconds: float,
+        *,
+        beam: BeamDecoder | None = None,
+        nbest: int = 1,
+        confidence: ConfidenceSettings | None = None,
     ) -> None:
         self.tokenizer = tokenizer
         self.frame_seconds = frame_seconds
         self.beam = beam
         self.nbest = nbest
+        self.confidence = confidence
 
     def read(self, log_probs: LogProbs) -> Reading:
         """A whole recording's (T, V) log probabilities."""
@@ -61,9 +70,14 @@ class Reader:
 
     def read_span(self, span: Span) -> Reading:
         """A stretch of a recording."""
-        decoded = self._decode(span.log_probs)
+        decoded = self.decode(span.log_probs)
         words = find_words(
-            span.log_probs, decoded[0][0], self.tokenizer, self.frame_seconds, start=span.first * self.frame_seconds
+            span.log_probs,
+            decoded[0][0],
+            self.tokenizer,
+            self.frame_seconds,
+            start_seconds=span.first * self.frame_seconds,
+            confidence=self.confidence,
         )
         return Reading(tuple(Alternative(self._text(tokens), score) for tokens, score in decoded), words)
 
@@ -74,8 +88,8 @@ class Reader:
             alternatives = _join_alternatives(alternatives, reading.alternatives, self.nbest)
         return Reading(tuple(alternatives), tuple(word for reading in readings for word in reading.words))
 
-    def _decode(self, log_probs: LogProbs) -> list[tuple[Sequence[int], float]]:
-        """Token ids and scores, best first."""
+    def decode(self, log_probs: LogProbs) -> list[tuple[Sequence[int], float]]:
+        """Token ids and scores of the n best readings of (T, V) log probabilities, best first."""
         if self.beam is not None:
             return [(one.tokens, one.score) for one in self.beam.decode(log_probs, self.nbest)]
         path = greedy_decode(torch.from_numpy(log_probs)[None], torch.tensor([len(log_probs)]))[0]
