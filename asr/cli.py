@@ -83,9 +83,7 @@ def transcribe(
 @app.command()
 def align(
     audio: Annotated[Path, typer.Argument(help="A recording of any length.", metavar="AUDIO")],
-    text_file: Annotated[
-        Path | None, typer.Argument(help="A file with all that is said in it.", metavar="TEXT")
-    ] = None,
+    text_file: Annotated[Path | None, typer.Argument(help="A file with all that is said.", metavar="TEXT")] = None,
     text: Annotated[str | None, typer.Option(help="The words themselves, in place of a file.")] = None,
     model: ModelName = DEFAULT_MODEL,
     format: Annotated[str, typer.Option("--format", "-f", help="As for transcribe.")] = "json",  # noqa: A002
@@ -96,6 +94,22 @@ def align(
     from asr.recognize.align import align_file
 
     align_file(audio, text_file, text, model=model, format=format, output=output, device=device)
+
+
+@app.command()
+def plot(
+    audio: Annotated[Path, typer.Argument(help="A recording.", metavar="AUDIO")],
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="A PNG file; default: AUDIO.png here.")] = None,
+    text: Annotated[str | None, typer.Option(help="What is said; else what the model recognises.")] = None,
+    start: Annotated[float, typer.Option(min=0, help="Where in the recording to begin, in seconds.")] = 0.0,
+    seconds: Annotated[float, typer.Option(min=0.1, help="At most so much of it.")] = 10.0,
+    model: ModelName = DEFAULT_MODEL,
+    device: Device = "auto",
+) -> None:
+    """Draw how a recording becomes text: waveform, features, what the network says, and the words."""
+    from asr.recognize.plot import plot_file
+
+    typer.echo(plot_file(audio, output, text=text, start=start, seconds=seconds, model=model, device=device))
 
 
 @app.command()

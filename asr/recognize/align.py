@@ -22,6 +22,7 @@ from asr.recognize.words import segment_words, words_from_alignment
 from asr.recognize.writers import WRITERS
 from asr.signal.audio import AudioSource, Waveform, name_of, stream_audio
 from asr.text.normalize import normalize
+from asr.text.tokenizer import Tokenizer
 
 BLOCK_SECONDS = 20.0  # of audio that are read at a time
 
@@ -78,7 +79,7 @@ def align_text(recognizer: Recognizer, source: AudioSource, text: str) -> Transc
         AlignmentError: If the text does not fit the recording.
     """
     written = pair_words(text, recognizer.settings.normalizer)
-    tokens = _spell([word for one in written for word in one.spoken], recognizer)
+    tokens = spell_words(written, recognizer.tokenizer)
     meter = _Meter(stream_audio(source, block_seconds=BLOCK_SECONDS, sample_rate=recognizer.sample_rate), recognizer)
     try:
         alignment = align_stream(recognizer.stream_log_probs(meter), tokens)
@@ -87,7 +88,7 @@ def align_text(recognizer: Recognizer, source: AudioSource, text: str) -> Transc
     frame_seconds = recognizer.reader.frame_seconds
     levels = np.concatenate([np.empty(0), *meter.levels])
     spoken = words_from_alignment(alignment, tokens, recognizer.tokenizer, frame_seconds, levels=levels)
-    words = list(_join(written, spoken))
+    words = join_spoken(written, spoken)
     return Transcript(
         text=" ".join(word.text for word in words),
         duration=meter.num_samples / recognizer.sample_rate,
@@ -116,6 +117,26 @@ def pair_words(text: str, settings: NormalizerSettings) -> list[WrittenWord]:
     return [word for word in words if word.spoken]
 
 
+def spell_words(words: Sequence[WrittenWord], tokenizer: Tokenizer) -> list[int]:
+    """Tokens of what is said for the words. Raises TextError if there is none, or the alphabet cannot spell it."""
+    spoken = [word for one in words for word in one.spoken]
+    if not spoken:
+        raise TextError("there is no word in the text, so there is nothing to align")
+    for word in dict.fromkeys(spoken):
+        tokenizer.encode(word)  # an error names the word rather than the whole text
+    return tokenizer.encode(" ".join(spoken))
+
+
+def join_spoken(written: Sequence[WrittenWord], spoken: Sequence[Word]) -> list[Word]:
+    """The written words, with the times of what is said for them."""
+    words, first = [], 0
+    for text, said in written:
+        own = spoken[first : first + len(said)]
+        words.append(Word(text, own[0].start, own[-1].end))
+        first += len(said)
+    return words
+
+
 class _Meter:
     """Blocks of a waveform as they are; their loudness and length are measured as they pass."""
 
@@ -130,23 +151,6 @@ class _Meter:
             self.levels.append(speech_levels(block, self._sample_rate))
             self.num_samples += len(block)
             yield block
-
-
-def _spell(words: Sequence[str], recognizer: Recognizer) -> list[int]:
-    if not words:
-        raise TextError("there is no word in the text, so there is nothing to align")
-    for word in dict.fromkeys(words):
-        recognizer.tokenizer.encode(word)  # an error names the word rather than the whole text
-    return recognizer.tokenizer.encode(" ".join(words))
-
-
-def _join(written: Sequence[WrittenWord], spoken: Sequence[Word]) -> Iterator[Word]:
-    """The written words, with the times of what is said for them."""
-    first = 0
-    for text, said in written:
-        own = spoken[first : first + len(said)]
-        first += len(said)
-        yield Word(text, own[0].start, own[-1].end)
 
 
 def _read_text(path: Path) -> str:
