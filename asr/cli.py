@@ -81,6 +81,38 @@ def transcribe(
 
 
 @app.command()
+def align(
+    audio: Annotated[Path, typer.Argument(help="A recording of any length.", metavar="AUDIO")],
+    text_file: Annotated[Path | None, typer.Argument(help="A file with all that is said.", metavar="TEXT")] = None,
+    text: Annotated[str | None, typer.Option(help="The words themselves, in place of a file.")] = None,
+    model: ModelName = DEFAULT_MODEL,
+    format: Annotated[str, typer.Option("--format", "-f", help="As for transcribe.")] = "json",  # noqa: A002
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="A file; else standard output.")] = None,
+    device: Device = "auto",
+) -> None:
+    """Find when each word of a given text is said in a recording."""
+    from asr.recognize.align import align_file
+
+    align_file(audio, text_file, text, model=model, format=format, output=output, device=device)
+
+
+@app.command()
+def plot(
+    audio: Annotated[Path, typer.Argument(help="A recording.", metavar="AUDIO")],
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="A PNG file; default: AUDIO.png here.")] = None,
+    text: Annotated[str | None, typer.Option(help="What is said; else what the model recognises.")] = None,
+    start: Annotated[float, typer.Option(min=0, help="Where in the recording to begin, in seconds.")] = 0.0,
+    seconds: Annotated[float, typer.Option(min=0.1, help="At most so much of it.")] = 10.0,
+    model: ModelName = DEFAULT_MODEL,
+    device: Device = "auto",
+) -> None:
+    """Draw how a recording becomes text: waveform, features, what the network says, and the words."""
+    from asr.recognize.plot import plot_file
+
+    typer.echo(plot_file(audio, output, text=text, start=start, seconds=seconds, model=model, device=device))
+
+
+@app.command()
 def train(
     config: Annotated[Path, typer.Argument(help="A YAML file of settings; see conf/.", metavar="CONF")],
     overrides: Annotated[list[str] | None, typer.Argument(help="Settings, as key.path=value.")] = None,
@@ -108,6 +140,7 @@ def evaluate(
     json: Annotated[Path | None, typer.Option(help="Write the result there, too.")] = None,
     worst: Annotated[int, typer.Option(min=0, help="Show so many of the worst utterances.")] = 5,
     add_to_card: Annotated[str | None, typer.Option(help="Add the result to the model's card under this name.")] = None,
+    reliability: Annotated[Path | None, typer.Option(help="Draw there how far to believe confidences.")] = None,
     device: Device = "auto",
     decoder: DecoderName = None,
     beam_size: BeamSize = None,
@@ -127,6 +160,7 @@ def evaluate(
         json=json,
         worst=worst,
         add_to_card=add_to_card,
+        reliability=reliability,
         decoding=Decoding(decoder, beam_size, lm, hotwords or (), nbest),
     )
 
@@ -143,6 +177,15 @@ def tune(
 
     best = run(manifests, model=model, lm=lm, device=device, console=console)
     typer.echo(f"alpha {best.weights.alpha:g}, beta {best.weights.beta:g}, beam size {best.weights.beam_size}")
+
+
+@app.command()
+def calibrate(manifests: Manifests, model: ModelName = DEFAULT_MODEL, device: Device = "auto") -> None:
+    """Fit the confidences of words to development data and save that in the model's folder."""
+    from asr.score.report import describe
+    from asr.train.calibrate import calibrate as run
+
+    typer.echo(describe(run(manifests, model=model, device=device, console=console)))
 
 
 @language_app.command("train")

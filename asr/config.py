@@ -146,6 +146,15 @@ class DecoderSettings(Settings):
     unknown_score: float = -8.0  # added for each word that the language model does not know
 
 
+class ConfidenceSettings(Settings):
+    """Word confidences (recognize/confidence.py); `asr calibrate` fits them on development data."""
+
+    bias: float
+    worst_token: float
+    mean_token: float
+    length: float
+
+
 class ModelSettings(Settings):
     """What a trained model needs to be used again; its folder's `config.yaml`."""
 
@@ -154,6 +163,7 @@ class ModelSettings(Settings):
     tokenizer: TokenizerSettings = TokenizerSettings()
     acoustic: AcousticSettings = AcousticSettings()
     decoder: DecoderSettings = DecoderSettings()
+    confidence: ConfidenceSettings | None = None  # not calibrated
 
 
 class Config(ModelSettings):

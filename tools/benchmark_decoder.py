@@ -12,7 +12,6 @@ development set, of one grid for all. Peers that are not installed are left out,
 """
 
 import argparse
-import gzip
 import itertools
 import json
 import math
@@ -36,7 +35,7 @@ from asr.language.ngram import NgramModel, load_ngram
 from asr.recognize.recognizer import Recognizer, load_model
 from asr.score.wer import score_utterances
 from asr.text.tokenizer import Tokenizer
-from asr.train.tune import collect_log_probs
+from asr.train.evaluate import collect_log_probs
 
 THRESHOLD = 50.0  # natural log; torchaudio's default
 SAME = {"beam_threshold": THRESHOLD, "token_threshold": math.inf, "blank_skip": 2.0}
@@ -118,14 +117,8 @@ def prepare(tokenizer: Tokenizer, lm_path: Path, pyctcdecode: Path | None) -> Se
 
 def listen(recognizer: Recognizer, manifest: Path, num_utterances: int) -> Speech:
     """Log probabilities of every so many utterances of a set, so that all its speakers are there."""
-    with gzip.open(manifest, "rt", encoding="utf-8") as file:
-        lines = file.readlines()
-    chosen = lines[:: max(1, round(len(lines) / num_utterances))]
-    with tempfile.TemporaryDirectory() as folder:
-        part = Path(folder) / "part.jsonl.gz"
-        with gzip.open(part, "wt", encoding="utf-8") as file:
-            file.writelines(chosen)
-        return Speech(*collect_log_probs(recognizer, [part]))
+    cuts = list(load_cuts([manifest]))
+    return Speech(*collect_log_probs(recognizer, cuts[:: max(1, round(len(cuts) / num_utterances))]))
 
 
 def tune(speech: Speech, setting: Setting) -> dict[str, Weights]:

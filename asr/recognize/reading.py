@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from asr.config import ConfidenceSettings
 from asr.decode.beam import BeamDecoder
 from asr.decode.greedy import greedy_decode
 from asr.recognize.boundaries import LEVEL_SECONDS
@@ -75,15 +76,23 @@ class Reader:
         frame_seconds: Length of a frame of log probabilities.
         beam: Beam search; None takes the most probable path.
         nbest: Readings wanted, by beam search.
+        confidence: What the model was calibrated to; None: words have no confidence.
     """
 
     def __init__(
-        self, tokenizer: Tokenizer, frame_seconds: float, *, beam: BeamDecoder | None = None, nbest: int = 1
+        self,
+        tokenizer: Tokenizer,
+        frame_seconds: float,
+        *,
+        beam: BeamDecoder | None = None,
+        nbest: int = 1,
+        confidence: ConfidenceSettings | None = None,
     ) -> None:
         self.tokenizer = tokenizer
         self.frame_seconds = frame_seconds
         self.beam = beam
         self.nbest = nbest
+        self.confidence = confidence
 
     def read(self, log_probs: LogProbs, levels: Levels | None = None) -> Reading:
         """A whole recording's (T, V) log probabilities, and its loudness (N,) by `speech_levels` for better times."""
@@ -95,7 +104,7 @@ class Reader:
 
     def read_span(self, span: Span, levels: Levels | None = None) -> Reading:
         """A stretch of a recording, and its loudness."""
-        decoded = self._decode(span.log_probs)
+        decoded = self.decode(span.log_probs)
         words = find_words(
             span.log_probs,
             decoded[0][0],
@@ -103,6 +112,7 @@ class Reader:
             self.frame_seconds,
             levels=levels,
             start_seconds=span.first * self.frame_seconds,
+            confidence=self.confidence,
         )
         return Reading(tuple(Alternative(self._text(tokens), score) for tokens, score in decoded), words)
 
@@ -113,8 +123,8 @@ class Reader:
             alternatives = _join_alternatives(alternatives, reading.alternatives, self.nbest)
         return Reading(tuple(alternatives), tuple(word for reading in readings for word in reading.words))
 
-    def _decode(self, log_probs: LogProbs) -> list[tuple[Sequence[int], float]]:
-        """Token ids and scores, best first."""
+    def decode(self, log_probs: LogProbs) -> list[tuple[Sequence[int], float]]:
+        """Token ids and scores of the n best readings of (T, V) log probabilities, best first."""
         if self.beam is not None:
             return [(one.tokens, one.score) for one in self.beam.decode(log_probs, self.nbest)]
         path = greedy_decode(torch.from_numpy(log_probs)[None], torch.tensor([len(log_probs)]))[0]

@@ -65,7 +65,8 @@ class Recognizer:
             model.settings.features, model.acoustic.feature_mean, model.acoustic.feature_deviation
         )
         frame_seconds = model.settings.features.step_seconds * SUBSAMPLING
-        self.reader = Reader(model.tokenizer, frame_seconds, beam=beam, nbest=nbest)
+        confidence = model.settings.confidence
+        self.reader = Reader(model.tokenizer, frame_seconds, beam=beam, nbest=nbest, confidence=confidence)
 
     @property
     def sample_rate(self) -> int:

@@ -1,33 +1,24 @@
 """Tokens and when they were said in, words with times and confidences out.
 
-    words = find_words(log_probs, tokens, tokenizer, frame_seconds, levels=speech_levels(waveform, rate))
-    segments = segment_words(words)
-
-Tokens are read as words the way tokenizers write them: a space between words, or a unit that
-begins with U+2581.
+words = find_words(log_probs, tokens, tokenizer, frame_seconds, levels=speech_levels(waveform, rate))
+segments = segment_words(words)
 """
 
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import numpy as np
 
 from asr.acoustic.alignment import Alignment, align_tokens
 from asr.compiled import Array
+from asr.config import ConfidenceSettings
 from asr.recognize.boundaries import find_boundaries
+from asr.recognize.confidence import estimate_confidence, word_features
+from asr.recognize.grouping import group_tokens
 from asr.recognize.transcript import Segment, Word
-from asr.text.tokenizer import WORD_START, Tokenizer
+from asr.text.tokenizer import Tokenizer
 
 PAUSE_SECONDS = 0.6  # between segments; shorter ones are made within a sentence
 WINDOW_SECONDS = 0.025  # of sound in a feature frame
-
-
-class WordTokens(NamedTuple):
-    """A word and its tokens: those from `first` up to, not including, `last`."""
-
-    text: str
-    first: int
-    last: int
 
 
 def find_words(
@@ -39,6 +30,7 @@ def find_words(
     levels: Array | None = None,
     window_seconds: float = WINDOW_SECONDS,
     start_seconds: float = 0.0,
+    confidence: ConfidenceSettings | None = None,
 ) -> tuple[Word, ...]:
     """Words of a text that was recognised, by forced alignment.
 
@@ -50,6 +42,7 @@ def find_words(
         levels: (N,) the stretch's `boundaries.speech_levels`; they halve the error of the times.
         window_seconds: Sound in a feature frame.
         start_seconds: Where in the recording the stretch begins; added to all times.
+        confidence: What the model was calibrated to; None leaves confidences out.
 
     Raises:
         AlignmentError: If no path spells the tokens, which cannot be where they were decoded from `log_probs`.
@@ -62,6 +55,7 @@ def find_words(
         levels=levels,
         window_seconds=window_seconds,
         start_seconds=start_seconds,
+        confidence=confidence,
     )
 
 
@@ -74,6 +68,7 @@ def words_from_alignment(
     levels: Array | None = None,
     window_seconds: float = WINDOW_SECONDS,
     start_seconds: float = 0.0,
+    confidence: ConfidenceSettings | None = None,
 ) -> tuple[Word, ...]:
     """Words of aligned tokens; for the arguments see `find_words`."""
     spans = group_tokens(tokens, tokenizer)
@@ -83,28 +78,13 @@ def words_from_alignment(
     lasts = alignment.ends[[span.last - 1 for span in spans]] * frame_seconds + offset
     duration = alignment.num_frames * frame_seconds + offset
     starts, ends = find_boundaries(np.maximum(firsts, 0.0), lasts, duration, levels)
+    confidences: list[float] | list[None] = [None] * len(spans)
+    if confidence is not None:
+        confidences = estimate_confidence(word_features(alignment.log_probs, spans), confidence).tolist()
     return tuple(
-        Word(span.text, float(start) + start_seconds, float(end) + start_seconds)
-        for span, start, end in zip(spans, starts, ends, strict=True)
+        Word(span.text, float(start) + start_seconds, float(end) + start_seconds, known)
+        for span, start, end, known in zip(spans, starts, ends, confidences, strict=True)
     )
-
-
-def group_tokens(tokens: Sequence[int], tokenizer: Tokenizer) -> list[WordTokens]:
-    """The words that tokens spell; tokens that spell none (spaces) belong to no word."""
-    words: list[WordTokens] = []
-    text, first = "", 0
-    for index, token in enumerate(tokens):
-        symbol = tokenizer.symbols[token]
-        if symbol == " " or symbol.startswith(WORD_START):
-            if text:
-                words.append(WordTokens(text, first, index))
-            text, symbol = "", symbol.lstrip(" " + WORD_START)
-        if not text:
-            first = index
-        text += symbol
-    if text:
-        words.append(WordTokens(text, first, len(tokens)))
-    return words
 
 
 def segment_words(words: Sequence[Word], pause_seconds: float = PAUSE_SECONDS) -> tuple[Segment, ...]:

@@ -12,6 +12,8 @@ from rich.table import Table
 from rich.text import Text
 
 from asr.atomic import replacing
+from asr.score.calibration import Reliability
+from asr.score.calibration import to_json as reliability_to_json
 from asr.score.wer import Edits, ErrorRates, count_edits
 
 _MARKS = {"substitute": "yellow", "delete": "red", "insert": "magenta", "equal": ""}
@@ -26,6 +28,7 @@ class Evaluation(Protocol):
         rates: Word and character error rates.
         real_time_factor: Seconds of computing per second of speech.
         oracle: The rates of the best of several readings, where there are several.
+        reliability: How far the confidences of words can be believed, where there are any.
     """
 
     @property
@@ -40,12 +43,15 @@ class Evaluation(Protocol):
     def real_time_factor(self) -> float: ...
     @property
     def oracle(self) -> ErrorRates | None: ...
+    @property
+    def reliability(self) -> Reliability | None: ...
 
 
 def to_json(evaluation: Evaluation) -> dict[str, Any]:
     """A result as a dictionary that `json` can write; all rates are fractions (0.05 is 5 %)."""
     rates = evaluation.rates
     oracle = {"oracle_wer": evaluation.oracle.wer} if evaluation.oracle else {}
+    confidence = {"confidence": reliability_to_json(evaluation.reliability)} if evaluation.reliability else {}
     return {
         "wer": rates.wer,
         "wer_interval": list(rates.wer_interval),
@@ -57,6 +63,7 @@ def to_json(evaluation: Evaluation) -> dict[str, Any]:
         "character_edits": _edits(rates.character_edits),
         "real_time_factor": evaluation.real_time_factor,
         **oracle,
+        **confidence,
     }
 
 
@@ -71,10 +78,20 @@ def print_report(evaluation: Evaluation, console: Console, *, worst: int = 5) ->
     console.print(result_table(evaluation.rates, evaluation.real_time_factor))
     if evaluation.oracle:
         console.print(f"word error rate of the best readings: {evaluation.oracle.wer:.2%}", highlight=False)
+    if evaluation.reliability:
+        console.print(describe(evaluation.reliability), highlight=False)
     if worst > 0:
         console.print(
             worst_utterances(evaluation.utterances, evaluation.references, evaluation.hypotheses, count=worst)
         )
+
+
+def describe(reliability: Reliability) -> str:
+    """Confidences in a line."""
+    return (
+        f"confidence of words: {reliability.confidence:.1%} on average, {reliability.accuracy:.1%} are right; "
+        f"expected calibration error {reliability.error:.2%}"
+    )
 
 
 def result_table(rates: ErrorRates, real_time_factor: float) -> Table:

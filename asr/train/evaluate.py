@@ -1,7 +1,7 @@
 """A model and transcribed speech in, error rates out."""
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,10 +10,13 @@ from lhotse import CutSet
 from rich.console import Console
 from torch import Tensor
 
-from asr.errors import CorpusError
+from asr.errors import CorpusError, ModelError
 from asr.recognize.decoding import Decoding
-from asr.recognize.model_folder import find_model
+from asr.recognize.model_folder import find_model, read_model
+from asr.recognize.reading import Reading
 from asr.recognize.recognizer import BATCH_SECONDS, Recognizer, load_model
+from asr.recognize.spans import LogProbs
+from asr.score.calibration import Reliability, draw_reliability, mark_correct, measure_reliability
 from asr.score.report import print_report, to_json, write_json
 from asr.score.wer import ErrorRates, count_edits, score_utterances
 from asr.text.normalize import normalize
@@ -31,6 +34,7 @@ class Evaluation:
         rates: Word and character error rates.
         oracle: Those of the best of the n readings of each utterance, where several were asked for.
         real_time_factor: Seconds of computing per second of speech, reading of audio included.
+        reliability: How far the words' confidences can be believed, where the model is calibrated.
     """
 
     utterances: list[str]
@@ -39,6 +43,7 @@ class Evaluation:
     rates: ErrorRates
     real_time_factor: float
     oracle: ErrorRates | None = None
+    reliability: Reliability | None = None
 
 
 def evaluate(recognizer: Recognizer, cuts: CutSet) -> Evaluation:
@@ -52,12 +57,11 @@ def evaluate(recognizer: Recognizer, cuts: CutSet) -> Evaluation:
     if not any(references):
         raise CorpusError("none of the utterances has a word in its transcript, so there is nothing to compare with")
     started = time.perf_counter()
-    readings: list[list[str]] = []
+    readings: list[Reading] = []
     for batch in batches(chosen):
-        found = recognizer.recognize_nbest(read_waveforms(batch, recognizer.sample_rate))
-        readings += [[one.text for one in best] for best in found]
+        readings += recognizer.read_waveforms(read_waveforms(batch, recognizer.sample_rate))
     elapsed = time.perf_counter() - started
-    hypotheses = [texts[0] for texts in readings]
+    hypotheses = [reading.text for reading in readings]
     return Evaluation(
         utterances=[cut.id for cut in chosen],
         references=references,
@@ -65,6 +69,7 @@ def evaluate(recognizer: Recognizer, cuts: CutSet) -> Evaluation:
         rates=score_utterances(references, hypotheses),
         real_time_factor=elapsed / sum(cut.duration for cut in chosen),
         oracle=_score_oracle(references, readings) if recognizer.reader.nbest > 1 else None,
+        reliability=_measure_reliability(references, readings),
     )
 
 
@@ -77,6 +82,7 @@ def evaluate_model(
     json: Path | None,
     worst: int,
     add_to_card: str | None,
+    reliability: Path | None = None,
     decoding: Decoding | None = None,
 ) -> None:
     """`asr evaluate`: print a table, and write what was asked for.
@@ -84,23 +90,47 @@ def evaluate_model(
     Raises:
         AsrError: If the model or a manifest cannot be used, or a result cannot be written.
     """
+    if reliability is not None and read_model(model).settings.confidence is None:
+        raise ModelError(f"{model}: its confidences are not calibrated; `asr calibrate` does it on development data")
     if add_to_card is not None:
         read_results(find_model(model))  # before the work: is there a card to add to?
     evaluation = evaluate(load_model(model, device=device, decoding=decoding), load_cuts(manifests))
     print_report(evaluation, console, worst=worst)
     if json is not None:
         write_json(json, to_json(evaluation))
+    if reliability is not None and evaluation.reliability is not None:
+        draw_reliability(evaluation.reliability, reliability)
     if add_to_card is not None:
         add_result(find_model(model), add_to_card, evaluation.rates)
 
 
-def _score_oracle(references: Sequence[str], readings: Sequence[Sequence[str]]) -> ErrorRates:
+def _score_oracle(references: Sequence[str], readings: Sequence[Reading]) -> ErrorRates:
     """Error rates if the reading with the fewest word errors were always chosen."""
     chosen = []
-    for reference, texts in zip(references, readings, strict=True):
+    for reference, reading in zip(references, readings, strict=True):
+        texts = [one.text for one in reading.alternatives]
         edits = count_edits([reference] * len(texts), texts)
         chosen.append(min(zip(edits, texts, strict=True), key=lambda pair: pair[0].errors)[1])
     return score_utterances(references, chosen)
+
+
+def _measure_reliability(references: Sequence[str], readings: Sequence[Reading]) -> Reliability | None:
+    """Of the words of all utterances; None where the model is not calibrated, or said nothing."""
+    confidences, correct = [], []
+    for reference, reading in zip(references, readings, strict=True):
+        known = [word.confidence for word in reading.words]
+        confidences += [one for one in known if one is not None]
+        correct += mark_correct(reference, " ".join(word.text for word in reading.words))
+    return measure_reliability(confidences, correct) if confidences else None
+
+
+def collect_log_probs(recognizer: Recognizer, cuts: Iterable[Any]) -> tuple[list[str], list[LogProbs]]:
+    """Normalised references of cuts, and what the network says of each: (T', V) natural logs; by rising length."""
+    chosen = sorted(cuts, key=lambda cut: cut.duration)
+    found: list[LogProbs] = []
+    for batch in batches(chosen):
+        found += recognizer.log_probs(read_waveforms(batch, recognizer.sample_rate))
+    return [normalize(reference_text(cut), recognizer.settings.normalizer) for cut in chosen], found
 
 
 def read_waveforms(cuts: Sequence[Any], sample_rate: int) -> list[Tensor]:

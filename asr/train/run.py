@@ -27,6 +27,7 @@ from asr.signal.augment import draw_seed
 from asr.signal.features import FeatureExtractor
 from asr.text.normalize import normalize
 from asr.text.tokenizer import Tokenizer, build_tokenizer
+from asr.train.calibrate import calibrate_greedy
 from asr.train.card import write_card
 from asr.train.checkpoint import CheckpointFolder, Weights
 from asr.train.corpus import load_cuts
@@ -75,6 +76,7 @@ def train(config: Config, *, resume: bool = False, devices: int = 1, console: Co
     average = trainer.fit()
     dev = _choose(trainer, model, average, say)
     if fabric.is_global_zero:
+        model = calibrate_greedy(model, dev_cuts, device=str(fabric.device))
         save_model(model, config.output)
         write_card(
             config, model, trainer.position, dev, train_seconds=_seconds(train_cuts), num_utterances=len(train_cuts)
@@ -232,7 +234,10 @@ def _refuse_to_overwrite(output: Path, folder: CheckpointFolder, *, resume: bool
 def _fingerprint(config: Config, world_size: int, train_cuts: CutSet, dev_cuts: CutSet) -> str:
     """Changes with everything that decides which weights come out."""
     # Not the corpus's paths: the same speech may have moved.
-    settings = config.model_dump(mode="json", exclude={"output": True, "corpus": True, "train": HARMLESS})
+    # What is found after training has no say in it either.
+    settings = config.model_dump(
+        mode="json", exclude={"output": True, "corpus": True, "confidence": True, "train": HARMLESS}
+    )
     digest = hashlib.sha256(repr((settings, world_size, pick_precision(config.train.precision, _device()))).encode())
     for cuts in (train_cuts, dev_cuts):
         for cut in cuts:

@@ -5,23 +5,20 @@ import math
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
 from rich.console import Console
 
-from asr.atomic import replacing
-from asr.config import dump_yaml
 from asr.decode.beam import BeamDecoder
 from asr.decode.tuning import Trial, Weights, search_weights
 from asr.errors import ModelError
 from asr.language.binary import write_binary
 from asr.language.ngram import load_ngram
 from asr.recognize.decoding import LANGUAGE_MODELS, Decoding, find_language_model
-from asr.recognize.model_folder import SETTINGS, find_model
-from asr.recognize.recognizer import Recognizer, load_model
+from asr.recognize.model_folder import find_model
+from asr.recognize.recognizer import load_model
 from asr.score.wer import score_utterances
-from asr.text.normalize import normalize
+from asr.train.calibrate import fit_examples, save_settings
 from asr.train.corpus import load_cuts
-from asr.train.evaluate import batches, read_waveforms, reference_text
+from asr.train.evaluate import collect_log_probs
 
 logger = logging.getLogger(__name__)
 
@@ -31,6 +28,8 @@ _CHARACTER_SHARE = 0.01
 
 def tune(manifests: Sequence[Path], *, model: str, lm: Path | None, device: str, console: Console) -> Trial:
     """Find alpha, beta and beam size, and save them in the model's folder, with the language model.
+
+    Word confidences are calibrated to them, too.
 
     The network runs once; its log probabilities are kept and decoded again for each trial.
 
@@ -54,7 +53,7 @@ def tune(manifests: Sequence[Path], *, model: str, lm: Path | None, device: str,
     language_model = load_ngram(path)
     settings = recognizer.settings.decoder
     decoder = BeamDecoder(recognizer.tokenizer.symbols, language_model=language_model, **settings.model_dump())
-    references, log_probs = collect_log_probs(recognizer, manifests)
+    references, log_probs = collect_log_probs(recognizer, load_cuts(manifests))
     console.print(f"{len(references)} utterances, {sum(map(len, log_probs))} frames")
 
     def measure(weights: Weights) -> float:
@@ -79,15 +78,7 @@ def tune(manifests: Sequence[Path], *, model: str, lm: Path | None, device: str,
     chosen = settings.model_copy(update=best.weights._asdict())
     if lm is not None:
         write_binary(language_model, folder / LANGUAGE_MODELS[0])
-    with replacing(folder / SETTINGS) as partial:
-        partial.write_text(dump_yaml(recognizer.settings.model_copy(update={"decoder": chosen})), encoding="utf-8")
+    found = decoder.reweighted(**best.weights._asdict()).decode_batch(log_probs)
+    confidence = fit_examples(references, log_probs, [one[0].tokens for one in found], recognizer.tokenizer)
+    save_settings(recognizer.settings.model_copy(update={"decoder": chosen, "confidence": confidence}), folder)
     return best
-
-
-def collect_log_probs(recognizer: Recognizer, manifests: Sequence[Path]) -> tuple[list[str], list[np.ndarray]]:
-    """Normalised references, and what the network says of each utterance: (T', V) natural logs."""
-    cuts = sorted(load_cuts(manifests), key=lambda cut: cut.duration)
-    found: list[np.ndarray] = []
-    for batch in batches(cuts):
-        found += recognizer.log_probs(read_waveforms(batch, recognizer.sample_rate))
-    return [normalize(reference_text(cut), recognizer.settings.normalizer) for cut in cuts], found

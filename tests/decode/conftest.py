@@ -8,10 +8,11 @@ def an4_log_probs(an4_manifests):
     """AN4's test set under the model that comes with the package: references, (T, V) log probabilities, symbols."""
     # Heavy, and needed by these tests only.
     from asr.recognize.recognizer import list_models, load_model
-    from asr.train.tune import collect_log_probs
+    from asr.train.corpus import load_cuts
+    from asr.train.evaluate import collect_log_probs
 
     if "an4" not in list_models():
         pytest.skip("needs the model an4, which this checkout does not hold")
     recognizer = load_model("an4", device="cpu")
-    references, log_probs = collect_log_probs(recognizer, [an4_manifests / "test.jsonl.gz"])
+    references, log_probs = collect_log_probs(recognizer, load_cuts([an4_manifests / "test.jsonl.gz"]))
     return references, log_probs, recognizer.tokenizer.symbols

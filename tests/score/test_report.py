@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 import pytest
 from rich.console import Console
 
+from asr.score.calibration import Reliability, measure_reliability
 from asr.score.report import align, print_report, to_json, write_json
 from asr.score.wer import ErrorRates, score_utterances
 
@@ -16,6 +17,7 @@ class Evaluation:
     rates: ErrorRates
     real_time_factor: float
     oracle: ErrorRates | None = None
+    reliability: Reliability | None = None
 
 
 @pytest.fixture
@@ -81,3 +83,14 @@ def test_the_best_of_several_readings_is_told_apart(evaluation):
     assert "word error rate of the best readings: 0.00%" in console.export_text()
     assert to_json(best)["oracle_wer"] == 0
     assert "oracle_wer" not in to_json(evaluation)
+
+
+def test_confidences_are_told_where_there_are_any(evaluation):
+    assert "confidence" not in to_json(evaluation)
+    known = replace(evaluation, reliability=measure_reliability([0.9, 0.8], [True, False], bins=10))
+    told = to_json(known)["confidence"]
+    assert told["ece"] == pytest.approx(0.45)
+    assert told["bins"] == [[1, 0.8, 0.0], [1, 0.9, 1.0]]
+    console = Console(record=True, width=100)
+    print_report(known, console)
+    assert "85.0% on average, 50.0% are right; expected calibration error 45.00%" in console.export_text()

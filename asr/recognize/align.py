@@ -1,0 +1,164 @@
+"""`asr align`: a recording of any length and what is said in it in, a transcript with times out.
+
+The network reads what the model can spell; the transcript keeps the words as they are written, with
+their capitals and marks.
+"""
+
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from asr.acoustic.alignment import align_stream
+from asr.atomic import replacing
+from asr.config import NormalizerSettings
+from asr.errors import AlignmentError, AsrError, TextError
+from asr.recognize.boundaries import speech_levels
+from asr.recognize.recognizer import Recognizer, load_model
+from asr.recognize.transcript import Transcript, Word
+from asr.recognize.words import segment_words, words_from_alignment
+from asr.recognize.writers import WRITERS
+from asr.signal.audio import AudioSource, Waveform, name_of, stream_audio
+from asr.text.normalize import normalize
+from asr.text.tokenizer import Tokenizer
+
+BLOCK_SECONDS = 20.0  # of audio that are read at a time
+
+
+class WrittenWord(NamedTuple):
+    """A word as it is written, and the words that are said for it: `7:30` is "seven thirty"."""
+
+    text: str
+    spoken: tuple[str, ...]
+
+
+def align_file(
+    audio: Path,
+    text_file: Path | None,
+    text: str | None,
+    *,
+    model: str,
+    format: str,  # noqa: A002  the option's name
+    output: Path | None,
+    device: str,
+) -> None:
+    """Align a recording's text and write the result to a file, or to standard output.
+
+    Raises:
+        AsrError: If text, recording, model or format cannot be used, or the text does not fit the recording.
+    """
+    if format not in WRITERS:
+        raise AsrError(f"--format {format}: no such format; there are: {', '.join(WRITERS)}")
+    if (text_file is None) == (text is None):
+        raise AsrError("give the text once: a file after the recording, or --text 'the words'")
+    given = text if text_file is None else _read_text(text_file)
+    transcript = align_text(load_model(model, device=device), audio, given or "")
+    written = WRITERS[format](transcript, False)
+    if output is None:
+        sys.stdout.write(written)
+        return
+    with replacing(output) as partial:
+        partial.write_text(written, encoding="utf-8")
+
+
+def align_text(recognizer: Recognizer, source: AudioSource, text: str) -> Transcript:
+    """When each word of a given text was said.
+
+    Memory does not grow with the recording, but for the result and 100 numbers a second (its loudness).
+
+    Args:
+        recognizer: A model; how it decodes does not matter.
+        source: The recording: a path, a file object, or (array, sample_rate).
+        text: All that is said in it, as it is written.
+
+    Raises:
+        AudioError: If the recording cannot be read.
+        TextError: If there is no word in the text, or the alphabet cannot spell it.
+        AlignmentError: If the text does not fit the recording.
+    """
+    written = pair_words(text, recognizer.settings.normalizer)
+    tokens = spell_words(written, recognizer.tokenizer)
+    meter = _Meter(stream_audio(source, block_seconds=BLOCK_SECONDS, sample_rate=recognizer.sample_rate), recognizer)
+    try:
+        alignment = align_stream(recognizer.stream_log_probs(meter), tokens)
+    except AlignmentError as error:
+        raise AlignmentError(f"{name_of(source) or 'audio'}: {error}") from None
+    frame_seconds = recognizer.reader.frame_seconds
+    levels = np.concatenate([np.empty(0), *meter.levels])
+    spoken = words_from_alignment(alignment, tokens, recognizer.tokenizer, frame_seconds, levels=levels)
+    words = join_spoken(written, spoken)
+    return Transcript(
+        text=" ".join(word.text for word in words),
+        duration=meter.num_samples / recognizer.sample_rate,
+        source=name_of(source),
+        segments=segment_words(words),
+    )
+
+
+def pair_words(text: str, settings: NormalizerSettings) -> list[WrittenWord]:
+    """The words of a text as they are written, each with what is said for it.
+
+    A mark that stands alone goes with the word before it. Where a line reads otherwise as a whole
+    than word by word (`5 %`), its words are those that are said.
+    """
+    words: list[WrittenWord] = []
+    for line in text.splitlines():
+        spoken = normalize(line, settings).split()
+        pairs = [WrittenWord(word, tuple(normalize(word, settings).split())) for word in line.split()]
+        if [word for pair in pairs for word in pair.spoken] != spoken:
+            pairs = [WrittenWord(word, (word,)) for word in spoken]
+        for pair in pairs:
+            if pair.spoken or not words:
+                words.append(pair)
+            else:
+                words[-1] = words[-1]._replace(text=f"{words[-1].text} {pair.text}")
+    return [word for word in words if word.spoken]
+
+
+def spell_words(words: Sequence[WrittenWord], tokenizer: Tokenizer) -> list[int]:
+    """Tokens of what is said for the words. Raises TextError if there is none, or the alphabet cannot spell it."""
+    spoken = [word for one in words for word in one.spoken]
+    if not spoken:
+        raise TextError("there is no word in the text, so there is nothing to align")
+    for word in dict.fromkeys(spoken):
+        tokenizer.encode(word)  # an error names the word rather than the whole text
+    return tokenizer.encode(" ".join(spoken))
+
+
+def join_spoken(written: Sequence[WrittenWord], spoken: Sequence[Word]) -> list[Word]:
+    """The written words, with the times of what is said for them."""
+    words, first = [], 0
+    for text, said in written:
+        own = spoken[first : first + len(said)]
+        words.append(Word(text, own[0].start, own[-1].end))
+        first += len(said)
+    return words
+
+
+class _Meter:
+    """Blocks of a waveform as they are; their loudness and length are measured as they pass."""
+
+    def __init__(self, blocks: Iterable[Waveform], recognizer: Recognizer) -> None:
+        self._blocks = blocks
+        self._sample_rate = recognizer.sample_rate
+        self.levels: list[np.ndarray] = []
+        self.num_samples = 0
+
+    def __iter__(self) -> Iterator[Waveform]:
+        for block in self._blocks:
+            self.levels.append(speech_levels(block, self._sample_rate))
+            self.num_samples += len(block)
+            yield block
+
+
+def _read_text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except OSError as error:
+        raise TextError(
+            f"{path}: cannot be read: {error.strerror}; a text that is no file is given by --text"
+        ) from None
+    except UnicodeDecodeError:
+        raise TextError(f"{path}: not UTF-8 text; convert it first") from None

@@ -1,0 +1,193 @@
+"""`asr plot`: a recording in, the picture of how it becomes text out.
+
+Four rows over one time axis: the words; the waveform; the log-mel features, as the network sees
+them; and what the network says at each frame, the blank in grey, with the tokens where the
+alignment places them.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import librosa
+import numpy as np
+import torch
+
+from asr.acoustic.alignment import Alignment, align_tokens
+from asr.atomic import replacing
+from asr.compiled import Array
+from asr.errors import AudioError
+from asr.recognize.align import join_spoken, pair_words, spell_words
+from asr.recognize.boundaries import speech_levels
+from asr.recognize.recognizer import Recognizer, load_model
+from asr.recognize.transcript import Word
+from asr.recognize.words import words_from_alignment
+from asr.signal.audio import AudioSource, load_audio
+
+INK, BLANK_GREY, WORD_SHADES = "#24527a", "#d9d9d9", ("#dbe7f3", "#f3e6d3")
+# Okabe & Ito (2008): colours that the colour-blind tell apart, without the one that is nearly white.
+TOKEN_COLORS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#7a5195")
+INCHES_PER_SECOND, NARROWEST, WIDEST = 3.2, 10.0, 24.0
+
+
+@dataclass(frozen=True)
+class Picture:
+    """What is drawn.
+
+    Attributes:
+        waveform: (S,) at `sample_rate` Hz.
+        features: (T, F) normalised log-mel features, a frame each `step_seconds`.
+        log_probs: (T', V), a frame each `frame_seconds`.
+        symbols: V of them, the blank first.
+        tokens: (U,) of the text, and where they lie.
+        words: With their times.
+        start: Seconds into the recording at which the stretch begins; words and frames count from there.
+        centre: Seconds at which the middle of the first frame lies.
+    """
+
+    waveform: Array
+    sample_rate: int
+    features: Array
+    step_seconds: float
+    log_probs: Array
+    frame_seconds: float
+    symbols: Sequence[str]
+    tokens: Sequence[int]
+    alignment: Alignment
+    words: Sequence[Word]
+    start: float
+    centre: float
+
+
+def plot_file(
+    audio: Path, output: Path | None, *, text: str | None, start: float, seconds: float, model: str, device: str
+) -> Path:
+    """Draw a stretch of a recording into a PNG file; by default one of its name in the current folder.
+
+    Raises:
+        AsrError: If recording, text or model cannot be used, or the file cannot be written.
+    """
+    output = output or Path(f"{audio.stem}.png")
+    recognizer = load_model(model, device=device)
+    picture = prepare_picture(recognizer, audio, text=text, start=start, seconds=seconds)
+    with replacing(output) as partial:
+        draw(picture).savefig(partial, dpi=130, format="png")
+    return output
+
+
+def prepare_picture(
+    recognizer: Recognizer, source: AudioSource, *, text: str | None = None, start: float = 0.0, seconds: float = 10.0
+) -> Picture:
+    """Recognise a stretch of a recording, or align what is said in it.
+
+    Raises:
+        AudioError: If the recording cannot be read or ends before the stretch.
+        TextError: If the alphabet cannot spell the text.
+        AlignmentError: If the text does not fit.
+    """
+    rate = recognizer.sample_rate
+    samples = load_audio(source, sample_rate=rate)
+    waveform = samples[round(start * rate) : round((start + seconds) * rate)]
+    if len(waveform) < recognizer.extractor.window:
+        raise AudioError(f"{source}: there is nothing to draw after {start:g} s; it lasts {len(samples) / rate:.2f} s")
+    log_probs = recognizer.log_probs([torch.from_numpy(waveform)])[0]
+    written = None if text is None else pair_words(text, recognizer.settings.normalizer)
+    tokens = (
+        recognizer.reader.decode(log_probs)[0][0] if written is None else spell_words(written, recognizer.tokenizer)
+    )
+    alignment = align_tokens(log_probs, tokens)
+    frame_seconds = recognizer.reader.frame_seconds
+    words = words_from_alignment(
+        alignment, tokens, recognizer.tokenizer, frame_seconds, levels=speech_levels(waveform, rate)
+    )
+    return Picture(
+        waveform=waveform,
+        sample_rate=rate,
+        features=recognizer.extractor(torch.from_numpy(waveform)).numpy(),
+        step_seconds=recognizer.settings.features.step_seconds,
+        log_probs=log_probs,
+        frame_seconds=frame_seconds,
+        symbols=recognizer.tokenizer.symbols,
+        tokens=tokens,
+        alignment=alignment,
+        words=words if written is None else join_spoken(written, words),
+        start=start,
+        centre=recognizer.settings.features.window_seconds / 2,
+    )
+
+
+def draw(picture: Picture) -> Any:
+    """The picture as a matplotlib figure."""
+    from matplotlib.figure import Figure
+
+    seconds = len(picture.waveform) / picture.sample_rate
+    width = float(np.clip(INCHES_PER_SECOND * seconds, NARROWEST, WIDEST))
+    figure = Figure(figsize=(width, 6.6), layout="constrained")
+    rows = figure.subplots(4, 1, sharex=True, height_ratios=[0.32, 1, 1.7, 1.7])
+    _draw_words(rows[0], picture, width / seconds)
+    _draw_waveform(rows[1], picture)
+    _draw_features(rows[2], picture)
+    _draw_posteriors(rows[3], picture)
+    for axes in rows[1:]:
+        for word in picture.words:
+            axes.axvline(picture.start + word.start, color="#888888", linewidth=0.6, alpha=0.6)
+            axes.axvline(picture.start + word.end, color="#888888", linewidth=0.6, alpha=0.6, linestyle=":")
+    rows[3].set(xlabel="seconds", xlim=(picture.start, picture.start + seconds))
+    return figure
+
+
+def _draw_words(axes: Any, picture: Picture, inches_per_second: float) -> None:
+    axes.set(ylim=(0, 1), yticks=[])
+    axes.spines[:].set_visible(False)
+    axes.tick_params(bottom=False)
+    for number, word in enumerate(picture.words):
+        start, length = picture.start + word.start, word.end - word.start
+        axes.axvspan(start, start + length, color=WORD_SHADES[number % 2], linewidth=0)
+        # A letter is about 0.6 of the font's size wide, and a point is a 72nd of an inch.
+        fitting = 72 * length * inches_per_second / (0.6 * max(len(word.text), 1))
+        axes.text(start + length / 2, 0.5, word.text, ha="center", va="center", fontsize=float(np.clip(fitting, 6, 14)))
+
+
+def _draw_waveform(axes: Any, picture: Picture) -> None:
+    times = picture.start + np.arange(len(picture.waveform)) / picture.sample_rate
+    axes.plot(times, picture.waveform, linewidth=0.4, color=INK)
+    loudest = max(float(np.abs(picture.waveform).max()), 1e-4)
+    axes.set(ylabel="waveform", yticks=[], ylim=(-1.05 * loudest, 1.05 * loudest))
+    for number, word in enumerate(picture.words):
+        shade = WORD_SHADES[number % 2]
+        axes.axvspan(picture.start + word.start, picture.start + word.end, color=shade, linewidth=0, alpha=0.5)
+
+
+def _draw_features(axes: Any, picture: Picture) -> None:
+    from librosa.display import specshow
+
+    num_frames, num_mels = picture.features.shape
+    specshow(
+        picture.features.T,
+        x_coords=picture.start + picture.centre + np.arange(num_frames) * picture.step_seconds,
+        y_coords=librosa.mel_frequencies(num_mels, fmax=picture.sample_rate / 2),
+        x_axis="s",
+        y_axis="mel",
+        sr=picture.sample_rate,
+        cmap="magma",
+        ax=axes,
+    )
+    axes.set(ylabel="log-mel features, Hz", xlabel="")
+
+
+def _draw_posteriors(axes: Any, picture: Picture) -> None:
+    """A line a token that the text holds, coloured where it peaks; the blank as grey ground."""
+    probabilities = np.exp(picture.log_probs)
+    times = picture.start + picture.centre + np.arange(len(probabilities)) * picture.frame_seconds
+    axes.fill_between(times, probabilities[:, 0], color=BLANK_GREY, linewidth=0, label="blank")
+    used = list(dict.fromkeys(picture.tokens))
+    colors = {token: TOKEN_COLORS[index % len(TOKEN_COLORS)] for index, token in enumerate(used)}
+    for token in used:
+        axes.plot(times, probabilities[:, token], linewidth=1.3, color=colors[token])
+    for token, first, last in zip(picture.tokens, picture.alignment.starts, picture.alignment.ends, strict=True):
+        peak = first + int(probabilities[first:last, token].argmax())
+        symbol = picture.symbols[token].replace(" ", "␣")
+        axes.text(times[peak], 1.04, symbol, ha="center", fontsize=11, color=colors[token])
+    axes.set(ylabel="probability", ylim=(0, 1.2), yticks=[0, 0.5, 1])
+    axes.legend(loc="center right", fontsize=9, framealpha=0.8)

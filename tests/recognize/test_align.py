@@ -1,0 +1,126 @@
+"""Given texts: how they are paired with what is said, and when it is."""
+
+import json
+import struct
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from asr.config import NormalizerSettings
+from asr.errors import AlignmentError, AudioError, TextError
+from asr.recognize.align import align_file, align_text, pair_words
+from asr.recognize.model_folder import save_model
+from asr.recognize.plot import draw, prepare_picture
+from asr.recognize.recognizer import Recognizer
+from tests.recognize.test_recognizer import RATE, make_model, noise
+
+ROOT = Path(__file__).parents[2]
+PLAIN = NormalizerSettings()
+NUMBERS = NormalizerSettings(spell_out_numbers="en")
+
+
+def pairs(text: str, settings: NormalizerSettings = PLAIN) -> list[tuple[str, str]]:
+    return [(word.text, " ".join(word.spoken)) for word in pair_words(text, settings)]
+
+
+def test_written_words_keep_capitals_and_marks():
+    assert pairs("Well — Don't,\n  you KNOW?") == [
+        ("Well —", "well"),
+        ("Don't,", "don't"),
+        ("you", "you"),
+        ("KNOW?", "know"),
+    ]
+    assert pairs("- twenty-one") == [("twenty-one", "twenty one")]
+    assert pairs("... ! \n\n") == []
+
+
+def test_numbers_are_said_in_several_words_and_a_line_that_reads_otherwise_as_a_whole_is_written_as_said():
+    assert pairs("At 21, no", NUMBERS) == [("At", "at"), ("21,", "twenty one"), ("no", "no")]
+    assert pairs("5 %\nYes.", NUMBERS) == [("five", "five"), ("percent", "percent"), ("Yes.", "yes")]
+
+
+def test_the_given_words_come_with_rising_times():
+    recognizer = Recognizer(make_model())
+    transcript = align_text(recognizer, (noise(3.0, 0), RATE), "Ab, b-a! (BB)")
+    assert transcript.text == "Ab, b-a! (BB)"
+    assert [word.text for word in transcript.words] == ["Ab,", "b-a!", "(BB)"]
+    times = [time for word in transcript.words for time in (word.start, word.end)]
+    assert times == sorted(times)
+    assert 0 <= times[0] < times[-1] <= transcript.duration == 3.0
+
+
+@pytest.mark.parametrize(
+    ("text", "error", "message"),
+    [
+        ("ab, Xb!", TextError, r"'x' \(U\+0078 LATIN SMALL LETTER X\) is not in the alphabet; found in 'xb'$"),
+        ("?!", TextError, "no word in the text"),
+        ("ab " * 50, AlignmentError, "too short for the text"),
+    ],
+)
+def test_texts_that_cannot_be_aligned_are_told(text: str, error: type[Exception], message: str):
+    with pytest.raises(error, match=message):
+        align_text(Recognizer(make_model()), (noise(1.0, 0), RATE), text)
+
+
+def test_the_command_writes_a_file_or_names_what_is_wrong(tmp_path: Path):
+    save_model(make_model(), tmp_path / "model")
+    soundfile.write(tmp_path / "a.wav", noise(1.0, 0), RATE)
+    (tmp_path / "a.txt").write_text("Ab, ab.", encoding="utf-8-sig")
+    options = {"model": str(tmp_path / "model"), "format": "json", "device": "cpu"}
+    align_file(tmp_path / "a.wav", tmp_path / "a.txt", None, output=tmp_path / "out" / "a.json", **options)
+    assert json.loads((tmp_path / "out" / "a.json").read_text())["text"] == "Ab, ab."
+    (tmp_path / "latin.txt").write_bytes(b"\xe4b")
+    for text_file, message in (("none.txt", "No such file.*--text"), ("latin.txt", "not UTF-8")):
+        with pytest.raises(TextError, match=message):
+            align_file(tmp_path / "a.wav", tmp_path / text_file, None, output=None, **options)
+    told = subprocess.run(
+        [sys.executable, "-m", "asr.cli", "align", "a.wav", "a.txt", "--text", "ab"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        env={"PYTHONPATH": str(ROOT)},
+    )
+    assert (told.returncode, told.stdout) == (1, "")
+    assert "give the text once" in told.stderr
+
+
+def test_the_picture_shows_the_stretch_that_was_asked_for(tmp_path: Path):
+    recognizer = Recognizer(make_model())
+    picture = prepare_picture(recognizer, (noise(3.0, 0), RATE), text="Ab, b!", start=1.0, seconds=1.5)
+    assert len(picture.waveform) == 1.5 * RATE
+    assert [word.text for word in picture.words] == ["Ab,", "b!"]
+    figure = draw(picture)
+    assert figure.axes[-1].get_xlim() == (1.0, 2.5)
+    assert [text.get_text() for text in figure.axes[0].texts] == ["Ab,", "b!"]
+    assert [text.get_text() for text in figure.axes[-1].texts] == ["a", "b", "␣", "b"]
+    figure.savefig(tmp_path / "a.png")
+    assert struct.unpack(">I", (tmp_path / "a.png").read_bytes()[16:20]) > (800,)
+    prepared = prepare_picture(recognizer, (noise(3.0, 0), RATE))
+    assert [word.text for word in prepared.words] == recognizer.transcribe((noise(3.0, 0), RATE)).text.split()
+    with pytest.raises(AudioError, match=r"nothing to draw after 9 s; it lasts 3\.00 s"):
+        prepare_picture(recognizer, (noise(3.0, 0), RATE), start=9.0)
+
+
+@pytest.mark.corpora
+def test_a_long_text_is_found_in_minutes_of_real_speech(an4_manifests: Path):
+    from asr.recognize.recognizer import load_model
+    from asr.text.normalize import normalize
+    from asr.train.corpus import load_cuts
+    from asr.train.evaluate import read_waveforms, reference_text
+
+    recognizer = load_model("an4", device="cpu")
+    cuts = list(load_cuts([an4_manifests / "test.jsonl.gz"]))[:40]
+    waveforms = [one.numpy() for one in read_waveforms(cuts, RATE)]
+    texts = [normalize(reference_text(cut), recognizer.settings.normalizer) for cut in cuts]
+    transcript = align_text(recognizer, (np.concatenate(waveforms), RATE), "\n".join(text.title() for text in texts))
+    assert transcript.text == " ".join(texts).title()
+    words, offset, within = list(transcript.words), 0.0, []
+    for waveform, text in zip(waveforms, texts, strict=True):
+        end = offset + len(waveform) / RATE
+        within += [offset <= word.start < word.end <= end + 0.1 for word in words[: len(text.split())]]
+        words, offset = words[len(text.split()) :], end
+    assert np.mean(within) > 0.98
