@@ -146,6 +146,16 @@ class DecoderSettings(Settings):
     unknown_score: float = -8.0  # added for each word that the language model does not know
 
 
+class SubtitleSettings(Settings):
+    """How words become subtitles (recognize/subtitles.py)."""
+
+    max_line_length: int = Field(42, ge=1)  # characters; a longer word gets a line of its own
+    max_lines: int = Field(2, ge=1)  # on the screen at once
+    max_seconds: float = Field(6.0, gt=0)  # on the screen
+    min_seconds: float = Field(1.0, ge=0)  # where the next words leave the time
+    characters_per_second: float = Field(17.0, gt=0)  # that people read; likewise
+
+
 class ModelSettings(Settings):
     """What a trained model needs to be used again; its folder's `config.yaml`."""
 
