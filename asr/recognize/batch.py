@@ -3,29 +3,28 @@
 Knows nothing of how recordings are recognised, how many at a time or by what: that is for the recogniser.
 """
 
+import signal
 import sys
+import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Protocol
+from contextlib import contextmanager
+from types import FrameType
+from typing import TypeAlias
 
 from rich.console import Console
 
 from asr.errors import AsrError, AudioError, TranscriptionInterrupted
-from asr.recognize.interruption import Interruption
 from asr.recognize.outputs import Destination, Outputs, open_destination
 from asr.recognize.progress import JobProgress, Summary
 from asr.recognize.sources import Inputs, Recording, find_recordings
 from asr.recognize.transcript import Transcript
 from asr.signal.audio import AudioSource
 
-
-class Transcriber(Protocol):
-    """What a job needs of a recogniser."""
-
-    def transcribe_many(self, sources: Iterable[AudioSource]) -> Iterator[Transcript | AudioError]:
-        """A transcript, or the reason why there is none, for each recording in its order."""
+# A transcript, or the reason why there is none, for each recording in its order.
+Transcribe: TypeAlias = Callable[[Iterable[AudioSource]], Iterator[Transcript | AudioError]]
 
 
-def transcribe_files(inputs: Inputs, outputs: Outputs, *, load: Callable[[], Transcriber], console: Console) -> Summary:
+def transcribe_files(inputs: Inputs, outputs: Outputs, *, load: Callable[[], Transcribe], console: Console) -> Summary:
     """Transcribe recordings into files or to standard output.
 
     A recording that cannot be read, or whose transcript cannot be written, does not stop the others. All
@@ -34,7 +33,7 @@ def transcribe_files(inputs: Inputs, outputs: Outputs, *, load: Callable[[], Tra
     Args:
         inputs: What to transcribe.
         outputs: What to write, and where.
-        load: Gives the recogniser; not called where everything is done already.
+        load: Gives what transcribes, such as a recogniser's `transcribe_many`; not called where all is done already.
         console: Where progress and failures are told.
 
     Raises:
@@ -62,16 +61,15 @@ def transcribe_files(inputs: Inputs, outputs: Outputs, *, load: Callable[[], Tra
 
 def _transcribe(
     recordings: Sequence[Recording],
-    recognizer: Transcriber,
+    transcribe: Transcribe,
     destination: Destination,
     summary: Summary,
     console: Console,
 ) -> None:
     # Where the texts themselves appear on the terminal, they show the progress, and a bar would break them.
     active = console.is_terminal and (destination.is_silent or not sys.stdout.isatty())
-    with Interruption() as interruption, JobProgress(console, recordings, summary, active=active) as progress:
-        sources = interruption.watch(recording.source for recording in recordings)
-        results = interruption.watch(recognizer.transcribe_many(sources))
+    with _stopping_on_sigterm(), JobProgress(console, recordings, summary, active=active) as progress:
+        results = transcribe(recording.source for recording in recordings)
         for recording, result in zip(recordings, results, strict=True):
             if isinstance(result, AudioError):
                 summary.failures.append(result)
@@ -95,3 +93,24 @@ def _how_to_go_on(summary: Summary, outputs: Outputs) -> str:
     if outputs.folder is None:
         return f"{told}; with --output-dir, --skip-existing can go on later"
     return f"{told}; the same command with --skip-existing goes on"
+
+
+@contextmanager
+def _stopping_on_sigterm() -> Iterator[None]:
+    """SIGTERM raises KeyboardInterrupt, as SIGINT does; a second one acts as it did before.
+
+    Outputs are written whole or not at all, so that a job may stop anywhere.
+    """
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        signal.signal(signal.SIGTERM, previous)
+        raise KeyboardInterrupt
+
+    if threading.current_thread() is not threading.main_thread():  # which alone may set handlers
+        yield
+        return
+    previous = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, previous)

@@ -14,8 +14,7 @@ from rich.console import Console
 
 from asr.errors import AsrError, AudioError, TranscriptionInterrupted
 from asr.recognize import outputs as module
-from asr.recognize.batch import transcribe_files
-from asr.recognize.interruption import Interruption
+from asr.recognize.batch import Transcribe, transcribe_files
 from asr.recognize.outputs import Outputs
 from asr.recognize.progress import Summary
 from asr.recognize.sources import Inputs, Recording
@@ -54,7 +53,9 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def work(*paths: str, recognizer: MadeUp | None = None, **outputs: object) -> tuple[Summary, str]:
     console = Console(file=io.StringIO(), width=200)
     made_up = recognizer or MadeUp()
-    summary = transcribe_files(Inputs(paths or ["in"]), Outputs(**outputs), load=lambda: made_up, console=console)
+    summary = transcribe_files(
+        Inputs(paths or ["in"]), Outputs(**outputs), load=lambda: made_up.transcribe_many, console=console
+    )
     return summary, console.file.getvalue()
 
 
@@ -92,7 +93,7 @@ def test_a_job_continues_with_what_lacks_a_format():
 def test_the_model_is_not_loaded_where_nothing_is_left_to_do():
     work("in/x.wav", folder=Path("out"))
 
-    def load() -> MadeUp:
+    def load() -> Transcribe:
         raise AssertionError
 
     console = Console(file=io.StringIO())
@@ -170,32 +171,12 @@ def test_a_signal_stops_the_job_and_what_is_written_stays():
     console = Console(file=io.StringIO(), width=200)
     recognizer = MadeUp(stop="x.flac")
     with pytest.raises(TranscriptionInterrupted, match="3 of 5 recordings are done; the same command with --skip-exis"):
-        transcribe_files(Inputs(["in"]), Outputs(folder=Path("out")), load=lambda: recognizer, console=console)
+        transcribe_files(
+            Inputs(["in"]), Outputs(folder=Path("out")), load=lambda: recognizer.transcribe_many, console=console
+        )
     assert written() == {"a/x.txt", "b/x.txt"}
     assert "failed: in/b/bad.wav: is bad" in console.file.getvalue()
     assert signal.getsignal(signal.SIGTERM) == before
-
-
-def test_a_signal_within_libsndfiles_callback_is_raised_once_that_has_returned():
-    import soundfile
-
-    file = io.BytesIO()
-    soundfile.write(file, [0.0] * 100, 16000, format="WAV")
-    file.seek(0)
-
-    class Interrupting:
-        seek, tell = file.seek, file.tell
-
-        def read(self, size: int = -1) -> bytes:
-            os.kill(os.getpid(), signal.SIGINT)
-            return file.read(size)
-
-    with Interruption() as interruption:
-        items = interruption.watch([1, 2])
-        assert next(items) == 1
-        assert len(soundfile.read(Interrupting())[0]) == 100
-        with pytest.raises(KeyboardInterrupt):
-            next(items)
 
 
 def test_progress_moves_by_seconds_and_tells_what_failed(tmp_path: Path):
@@ -204,7 +185,9 @@ def test_progress_moves_by_seconds_and_tells_what_failed(tmp_path: Path):
 
     soundfile.write("in/a/x.wav", np.zeros(16000 * 3), 16000)
     console = Console(file=io.StringIO(), width=200, force_terminal=True)
-    transcribe_files(Inputs(["in"]), Outputs(folder=Path("out")), load=MadeUp, console=console)
+    transcribe_files(
+        Inputs(["in"]), Outputs(folder=Path("out")), load=lambda: MadeUp().transcribe_many, console=console
+    )
     told = console.file.getvalue()
     assert "5/5 files  1 failed" in told
     assert "x real time" in told

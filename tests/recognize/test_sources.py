@@ -8,6 +8,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import soundfile
 
 from asr.errors import AsrError
 from asr.recognize.sources import Inputs, find_recordings
@@ -149,6 +150,11 @@ def test_standard_input_is_a_recording_of_any_kind_or_raw_samples(monkeypatch: p
     recordings, _ = find_recordings(Inputs(["-", "-"], rate=16000))
     assert [recording.name for recording in recordings] == ["stdin"]
     np.testing.assert_allclose(load_audio(recordings[0].source), samples / 32768, atol=1e-6)
+    whole = io.BytesIO()
+    soundfile.write(whole, samples, 16000, format="FLAC")
+    give_stdin(monkeypatch, whole.getvalue())
+    (flac,), _ = find_recordings(Inputs(["-"]))
+    np.testing.assert_allclose(load_audio(flac.source), samples / 32768, atol=1e-6)
     give_stdin(monkeypatch, samples.tobytes())
     (stereo,), _ = find_recordings(Inputs(["-"], rate=8000, channels=2))
     assert len(load_audio(stereo.source)) == 16000
