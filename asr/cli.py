@@ -5,6 +5,7 @@ Text goes to standard output, all else to standard error.
 """
 
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -12,7 +13,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from asr.config import DEFAULT_MODEL
+from asr.config import BATCH_SECONDS, DEFAULT_MODEL, JOBS, SubtitleSettings
 from asr.errors import STOPPED, AsrError
 
 app = typer.Typer(
@@ -24,10 +25,14 @@ app = typer.Typer(
 language_app = typer.Typer(help="Language models: estimate and measure them.", no_args_is_help=True)
 app.add_typer(language_app, name="lm")
 console = Console(stderr=True)
+SUBTITLES = SubtitleSettings()
 
 Manifests = Annotated[list[Path], typer.Argument(help="Manifests of lhotse cuts, as `asr prepare` writes them.")]
 ModelName = Annotated[str, typer.Option("--model", "-m", help="A model folder, or a name that `asr models` lists.")]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")]
+PrecisionName = Annotated[
+    str, typer.Option("--precision", help="fp32, bf16 or int8. Default: the fastest that costs no accuracy here.")
+]
 DecoderName = Annotated[
     str | None, typer.Option("--decoder", help="greedy or beam. Default: beam where there is a language model.")
 ]
@@ -40,6 +45,16 @@ Hotwords = Annotated[
     typer.Option("--hotword", help="A word or phrase to expect, as PHRASE or PHRASE:WEIGHT; repeatable."),
 ]
 Nbest = Annotated[int, typer.Option(min=1, help="Readings to show of each recording, with their scores.")]
+Formats = Annotated[
+    list[str] | None,
+    typer.Option("--format", "-f", help="txt (default), json, srt, vtt, tsv, ctm, textgrid; several with commas."),
+]
+OutputDir = Annotated[
+    Path | None,
+    typer.Option("--output-dir", "-o", help="Write files there, folders kept, instead of to standard output."),
+]
+MaxLineLength = Annotated[int, typer.Option(min=1, help="Characters in a line of subtitles.")]
+MaxLines = Annotated[int, typer.Option(min=1, help="Lines of subtitles on the screen at once.")]
 Texts = Annotated[list[Path], typer.Argument(help="Text files, a sentence a line; .gz and .xz too.", metavar="TEXT...")]
 Unit = Annotated[str, typer.Option(help="What is predicted: word or char.")]
 Raw = Annotated[bool, typer.Option(help="Take the text as it is: keep case and punctuation.")]
@@ -61,23 +76,57 @@ def main() -> None:
 
 @app.command()
 def transcribe(
-    paths: Annotated[list[Path], typer.Argument(help="Recordings, or folders of them.", metavar="FILE...")],
+    paths: Annotated[
+        list[str] | None,
+        typer.Argument(help="Recordings, folders of them, globs in quotes; - for standard input.", metavar="FILE..."),
+    ] = None,
+    list_file: Annotated[
+        str | None, typer.Option("--list", help="A file of more of these, one a line; - for standard input.")
+    ] = None,
+    rate: Annotated[
+        int | None, typer.Option(min=100, max=1_000_000, help="Hz of raw 16-bit samples on standard input.")
+    ] = None,
+    channels: Annotated[int, typer.Option(min=1, max=128, help="Of raw standard input.")] = 1,
+    formats: Formats = None,
+    output_dir: OutputDir = None,
+    skip_existing: Annotated[
+        bool, typer.Option("--skip-existing", help="Leave out what is in --output-dir in all formats already.")
+    ] = False,
+    max_line_length: MaxLineLength = SUBTITLES.max_line_length,
+    max_lines: MaxLines = SUBTITLES.max_lines,
     model: ModelName = DEFAULT_MODEL,
-    format: Annotated[str, typer.Option("--format", "-f", help="txt or json.")] = "txt",  # noqa: A002
     device: Device = "auto",
+    precision: PrecisionName = "auto",
+    batch_seconds: Annotated[
+        float, typer.Option(min=1, help="Speech that goes through the network at once: more takes more memory.")
+    ] = BATCH_SECONDS,
+    jobs: Annotated[int, typer.Option(min=1, help="Threads that read audio, and as many that decode.")] = JOBS,
     decoder: DecoderName = None,
     beam_size: BeamSize = None,
     lm: LanguageModel = None,
     hotwords: Hotwords = None,
     nbest: Nbest = 1,
 ) -> None:
-    """Write what is said in recordings."""
-    from asr.recognize.batch import transcribe_files
+    """Write what is said in recordings: text, tables or subtitles, to standard output or into a folder."""
+    from asr.recognize.batch import Transcribe, transcribe_files
     from asr.recognize.decoding import Decoding
+    from asr.recognize.outputs import Outputs
+    from asr.recognize.recognizer import load_model
+    from asr.recognize.sources import Inputs
+
+    def load() -> Transcribe:
+        recognizer = load_model(model, device=device, precision=precision, decoding=decoding)
+        return partial(recognizer.transcribe_many, batch_seconds=batch_seconds, jobs=jobs)
 
     decoding = Decoding(decoder, beam_size, lm, hotwords or (), nbest)
-    summary = transcribe_files(paths, model=model, format=format, device=device, console=console, decoding=decoding)
-    raise typer.Exit(1 if summary.failed else 0)
+    subtitles = SubtitleSettings(max_line_length=max_line_length, max_lines=max_lines)
+    summary = transcribe_files(
+        Inputs(paths or (), list_file, rate, channels),
+        Outputs(formats or ("txt",), output_dir, skip_existing, subtitles),
+        load=load,
+        console=console,
+    )
+    raise typer.Exit(1 if summary.failures else 0)
 
 
 @app.command()

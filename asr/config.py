@@ -15,6 +15,8 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from asr.errors import ConfigError
 
 DEFAULT_MODEL = "an4"  # of the models that come with the package
+BATCH_SECONDS = 60.0  # of speech, padding included, that go through the network together
+JOBS = 2  # threads that read audio, and as many that decode
 
 
 def _check_order(bounds: tuple[float, float]) -> tuple[float, float]:
@@ -153,6 +155,16 @@ class ConfidenceSettings(Settings):
     worst_token: float
     mean_token: float
     length: float
+
+
+class SubtitleSettings(Settings):
+    """How words become subtitles (recognize/subtitles.py)."""
+
+    max_line_length: int = Field(42, ge=1)  # characters; a longer word gets a line of its own
+    max_lines: int = Field(2, ge=1)  # on the screen at once
+    max_seconds: float = Field(6.0, gt=0)  # on the screen
+    min_seconds: float = Field(1.0, ge=0)  # where the next words leave the time
+    characters_per_second: float = Field(17.0, gt=0)  # that people read; likewise
 
 
 class ModelSettings(Settings):

@@ -44,3 +44,9 @@ class TrainingInterrupted(TrainingError):
     """A signal stopped the run; where it stood is on disk, and `--resume` goes on."""
 
     exit_status = STOPPED
+
+
+class TranscriptionInterrupted(AsrError):
+    """A signal stopped a job of many recordings; what was written stays."""
+
+    exit_status = STOPPED

@@ -35,6 +35,7 @@ from asr.language.ngram import NgramModel, load_ngram
 from asr.recognize.recognizer import Recognizer, load_model
 from asr.score.wer import score_utterances
 from asr.text.tokenizer import Tokenizer
+from asr.train.corpus import load_cuts
 from asr.train.evaluate import collect_log_probs
 
 THRESHOLD = 50.0  # natural log; torchaudio's default

@@ -5,22 +5,20 @@ their capitals and marks.
 """
 
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
-
-import numpy as np
 
 from asr.acoustic.alignment import align_stream
 from asr.atomic import replacing
 from asr.config import NormalizerSettings
 from asr.errors import AlignmentError, AsrError, TextError
-from asr.recognize.boundaries import speech_levels
+from asr.recognize.loudness import Meter
 from asr.recognize.recognizer import Recognizer, load_model
 from asr.recognize.transcript import Transcript, Word
 from asr.recognize.words import segment_words, words_from_alignment
-from asr.recognize.writers import WRITERS
-from asr.signal.audio import AudioSource, Waveform, name_of, stream_audio
+from asr.recognize.writers import format_transcript, parse_formats
+from asr.signal.audio import AudioSource, name_of, stream_audio
 from asr.text.normalize import normalize
 from asr.text.tokenizer import Tokenizer
 
@@ -49,13 +47,12 @@ def align_file(
     Raises:
         AsrError: If text, recording, model or format cannot be used, or the text does not fit the recording.
     """
-    if format not in WRITERS:
-        raise AsrError(f"--format {format}: no such format; there are: {', '.join(WRITERS)}")
+    (name,) = parse_formats([format])
     if (text_file is None) == (text is None):
         raise AsrError("give the text once: a file after the recording, or --text 'the words'")
     given = text if text_file is None else _read_text(text_file)
     transcript = align_text(load_model(model, device=device), audio, given or "")
-    written = WRITERS[format](transcript, False)
+    written = format_transcript(transcript, name)
     if output is None:
         sys.stdout.write(written)
         return
@@ -80,18 +77,19 @@ def align_text(recognizer: Recognizer, source: AudioSource, text: str) -> Transc
     """
     written = pair_words(text, recognizer.settings.normalizer)
     tokens = spell_words(written, recognizer.tokenizer)
-    meter = _Meter(stream_audio(source, block_seconds=BLOCK_SECONDS, sample_rate=recognizer.sample_rate), recognizer)
+    frame_seconds = recognizer.reader.frame_seconds
+    blocks = stream_audio(source, block_seconds=BLOCK_SECONDS, sample_rate=recognizer.sample_rate)
+    meter = Meter(blocks, recognizer.sample_rate, frame_seconds)
     try:
         alignment = align_stream(recognizer.stream_log_probs(meter), tokens)
     except AlignmentError as error:
         raise AlignmentError(f"{name_of(source) or 'audio'}: {error}") from None
-    frame_seconds = recognizer.reader.frame_seconds
-    levels = np.concatenate([np.empty(0), *meter.levels])
+    levels = meter.tape.take_rest()
     spoken = words_from_alignment(alignment, tokens, recognizer.tokenizer, frame_seconds, levels=levels)
     words = join_spoken(written, spoken)
     return Transcript(
         text=" ".join(word.text for word in words),
-        duration=meter.num_samples / recognizer.sample_rate,
+        duration=meter.seconds,
         source=name_of(source),
         segments=segment_words(words),
     )
@@ -135,22 +133,6 @@ def join_spoken(written: Sequence[WrittenWord], spoken: Sequence[Word]) -> list[
         words.append(Word(text, own[0].start, own[-1].end))
         first += len(said)
     return words
-
-
-class _Meter:
-    """Blocks of a waveform as they are; their loudness and length are measured as they pass."""
-
-    def __init__(self, blocks: Iterable[Waveform], recognizer: Recognizer) -> None:
-        self._blocks = blocks
-        self._sample_rate = recognizer.sample_rate
-        self.levels: list[np.ndarray] = []
-        self.num_samples = 0
-
-    def __iter__(self) -> Iterator[Waveform]:
-        for block in self._blocks:
-            self.levels.append(speech_levels(block, self._sample_rate))
-            self.num_samples += len(block)
-            yield block
 
 
 def _read_text(path: Path) -> str:

@@ -1,81 +1,116 @@
-"""Many files in, their texts out as they come: what `asr transcribe` does."""
+"""A pile of recordings in, their transcripts out as they come: what `asr transcribe` does.
 
+Knows nothing of how recordings are recognised, how many at a time or by what: that is for the recogniser.
+"""
+
+import signal
 import sys
-import time
-from collections.abc import Sequence
-from dataclasses import dataclass
-from pathlib import Path
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from types import FrameType
+from typing import TypeAlias
 
 from rich.console import Console
-from rich.markup import escape
-from rich.progress import MofNCompleteColumn, Progress
 
-from asr.errors import AsrError, AudioError
-from asr.recognize.decoding import Decoding
-from asr.recognize.recognizer import load_model
-from asr.recognize.sources import find_audio
-from asr.recognize.writers import WRITERS
+from asr.errors import AsrError, AudioError, TranscriptionInterrupted
+from asr.recognize.outputs import Destination, Outputs, open_destination
+from asr.recognize.progress import JobProgress, Summary
+from asr.recognize.sources import Inputs, Recording, find_recordings
+from asr.recognize.transcript import Transcript
+from asr.signal.audio import AudioSource
 
-
-@dataclass
-class Summary:
-    """What came of a pile of recordings."""
-
-    files: int = 0
-    failed: int = 0
-    seconds: float = 0.0  # of audio
-    elapsed: float = 0.0  # seconds of work
-
-    def __str__(self) -> str:
-        failed = f", {self.failed} failed" if self.failed else ""
-        speed = self.seconds / self.elapsed if self.elapsed else 0.0
-        took = f"{self.seconds:.1f} s of audio in {self.elapsed:.1f} s: {speed:.0f} times real time"
-        return f"{self.files} files{failed}, {took}"
+# A transcript, or the reason why there is none, for each recording in its order.
+Transcribe: TypeAlias = Callable[[Iterable[AudioSource]], Iterator[Transcript | AudioError]]
 
 
-def transcribe_files(
-    paths: Sequence[Path],
-    *,
-    model: str,
-    format: str,  # noqa: A002  the option's name
-    device: str,
-    console: Console,
-    decoding: Decoding | None = None,
-) -> Summary:
-    """Transcribe files and folders to standard output.
+def transcribe_files(inputs: Inputs, outputs: Outputs, *, load: Callable[[], Transcribe], console: Console) -> Summary:
+    """Transcribe recordings into files or to standard output.
 
-    A recording that cannot be read is told on the console; the others go on.
+    A recording that cannot be read, or whose transcript cannot be written, does not stop the others. All
+    failures are listed on the console when the job ends, however it ends.
+
+    Args:
+        inputs: What to transcribe.
+        outputs: What to write, and where.
+        load: Gives what transcribes, such as a recogniser's `transcribe_many`; not called where all is done already.
+        console: Where progress and failures are told.
 
     Raises:
-        AsrError: If the model or the format is not there.
+        AsrError: If the wishes make no sense, the model is not there, or nothing can be written any more.
+        TranscriptionInterrupted: On SIGINT and SIGTERM. What is complete has been written.
     """
-    if format not in WRITERS:
-        raise AsrError(f"--format {format}: no such format; there are: {', '.join(WRITERS)}")
-    recognizer = load_model(model, device=device, decoding=decoding)
-    files, errors = find_audio(paths)
-    summary = Summary(files=len(files) + len(errors))
-    for error in errors:
-        _report(error, summary, console)
-    started = time.perf_counter()
-    with _progress(console) as progress:
-        for result in progress.track(recognizer.transcribe_many(files), total=len(files), description="transcribing"):
-            if isinstance(result, AudioError):
-                _report(result, summary, console)
-                continue
-            summary.seconds += result.duration
-            sys.stdout.write(WRITERS[format](result, summary.files > 1))
-            sys.stdout.flush()
-    summary.elapsed = time.perf_counter() - started
-    console.print(str(summary), style="dim", highlight=False)
+    recordings, errors = find_recordings(inputs)
+    files = len(recordings) + len(errors)
+    destination = open_destination(outputs, several=files > 1)
+    todo = [recording for recording in recordings if not destination.is_done(recording)]
+    summary = Summary(files=files, skipped=len(recordings) - len(todo), failures=list(errors))
+    try:
+        if todo:
+            _transcribe(todo, load(), destination, summary, console)
+    except KeyboardInterrupt:
+        summary.report(console)
+        raise TranscriptionInterrupted(_how_to_go_on(summary, outputs)) from None
+    except AsrError:
+        if summary.done:
+            summary.report(console)
+        raise
+    summary.report(console)
     return summary
 
 
-def _progress(console: Console) -> Progress:
-    """A bar on standard error; none where the texts themselves appear on the terminal and show the progress."""
-    columns = [*Progress.get_default_columns(), MofNCompleteColumn()]
-    return Progress(*columns, console=console, transient=True, disable=sys.stdout.isatty() or not console.is_terminal)
+def _transcribe(
+    recordings: Sequence[Recording],
+    transcribe: Transcribe,
+    destination: Destination,
+    summary: Summary,
+    console: Console,
+) -> None:
+    # Where the texts themselves appear on the terminal, they show the progress, and a bar would break them.
+    active = console.is_terminal and (destination.is_silent or not sys.stdout.isatty())
+    with _stopping_on_sigterm(), JobProgress(console, recordings, summary, active=active) as progress:
+        results = transcribe(recording.source for recording in recordings)
+        for recording, result in zip(recordings, results, strict=True):
+            if isinstance(result, AudioError):
+                summary.failures.append(result)
+            else:
+                _write(recording, result, destination, summary)
+            progress.advance()
 
 
-def _report(error: AudioError, summary: Summary, console: Console) -> None:
-    summary.failed += 1
-    console.print(f"[red]failed:[/] {escape(str(error))}", soft_wrap=True, highlight=False)
+def _write(recording: Recording, transcript: Transcript, destination: Destination, summary: Summary) -> None:
+    try:
+        destination.write(recording, transcript)
+    except AsrError as error:
+        destination.check()  # a full disk ends the job; a name that cannot be written does not
+        summary.failures.append(error)
+    else:
+        summary.seconds += transcript.duration
+
+
+def _how_to_go_on(summary: Summary, outputs: Outputs) -> str:
+    told = f"{summary.done + summary.skipped} of {summary.files} recordings are done"
+    if outputs.folder is None:
+        return f"{told}; with --output-dir, --skip-existing can go on later"
+    return f"{told}; the same command with --skip-existing goes on"
+
+
+@contextmanager
+def _stopping_on_sigterm() -> Iterator[None]:
+    """SIGTERM raises KeyboardInterrupt, as SIGINT does; a second one acts as it did before.
+
+    Outputs are written whole or not at all, so that a job may stop anywhere.
+    """
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        signal.signal(signal.SIGTERM, previous)
+        raise KeyboardInterrupt
+
+    if threading.current_thread() is not threading.main_thread():  # which alone may set handlers
+        yield
+        return
+    previous = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, previous)

@@ -20,7 +20,8 @@ from torch import Tensor
 
 from asr.errors import AsrError, AudioError
 from asr.recognize.boundaries import speech_levels
-from asr.recognize.reading import Levels, Reading, Tape
+from asr.recognize.loudness import Levels, Meter
+from asr.recognize.reading import Reading
 from asr.recognize.spans import LogProbs, SpanCutter
 from asr.recognize.transcript import Transcript
 from asr.signal.audio import AudioSource, Waveform, name_of, stream_audio
@@ -166,7 +167,7 @@ class Pipeline:
         """A long recording through the network, piece by piece."""
         reader = self._recognizer.reader
         cutter = SpanCutter(reader.frame_seconds)
-        passed = _Meter(_one_ahead(readers, long.blocks), self._recognizer.sample_rate, reader.frame_seconds)
+        passed = Meter(_one_ahead(readers, long.blocks), self._recognizer.sample_rate, reader.frame_seconds)
         try:
             pieces = self._recognizer.stream_log_probs(passed)
             spans = chain((span for piece in pieces for span in cutter.feed(piece)), cutter.finish())
@@ -178,22 +179,6 @@ class Pipeline:
 
     def _transcript(self, recording: Short | Long, reading: Reading, duration: float) -> Transcript:
         return self._recognizer.make_transcript(reading, duration, name_of(recording.source))
-
-
-class _Meter:
-    """Blocks of a waveform as they are; their loudness and length are measured as they pass."""
-
-    def __init__(self, blocks: Iterable[Waveform], sample_rate: int, frame_seconds: float) -> None:
-        self._blocks = blocks
-        self._sample_rate = sample_rate
-        self.tape = Tape(frame_seconds)
-        self.seconds = 0.0
-
-    def __iter__(self) -> Iterator[Waveform]:
-        for block in self._blocks:
-            self.tape.append(speech_levels(block, self._sample_rate))
-            self.seconds += len(block) / self._sample_rate
-            yield block
 
 
 @contextmanager

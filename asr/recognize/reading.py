@@ -7,22 +7,17 @@ import heapq
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
 
-import numpy as np
-import numpy.typing as npt
 import torch
 
 from asr.config import ConfidenceSettings
 from asr.decode.beam import BeamDecoder
 from asr.decode.greedy import greedy_decode
-from asr.recognize.boundaries import LEVEL_SECONDS
+from asr.recognize.loudness import Levels, Tape
 from asr.recognize.spans import LogProbs, Span, cut_spans
 from asr.recognize.transcript import Alternative, Word
 from asr.recognize.words import find_words
 from asr.text.tokenizer import Tokenizer
-
-Levels: TypeAlias = npt.NDArray[np.float64]  # (N,) decibels, as `speech_levels` measures them
 
 
 @dataclass(frozen=True)
@@ -41,31 +36,6 @@ class Reading:
     def text(self) -> str:
         """The best reading."""
         return self.alternatives[0].text
-
-
-class Tape:
-    """Loudness over a recording, kept until the span that needs it has come.
-
-    Args:
-        frame_seconds: Length of a frame of log probabilities.
-    """
-
-    def __init__(self, frame_seconds: float) -> None:
-        self._levels_per_frame = frame_seconds / LEVEL_SECONDS
-        self._first = 0  # the level, counted from the start of the recording, with which what is kept begins
-        self._kept: Levels = np.empty(0)
-
-    def append(self, levels: Levels) -> None:
-        """The next levels (N,)."""
-        self._kept = np.concatenate([self._kept, levels])
-
-    def take(self, span: Span) -> Levels | None:
-        """The levels of the next span; what came before is forgotten. None where there are none."""
-        first = round(span.first * self._levels_per_frame)
-        last = round((span.first + len(span.log_probs)) * self._levels_per_frame)
-        taken = self._kept[first - self._first : last - self._first]
-        self._kept, self._first = self._kept[last - self._first :], last
-        return taken if len(taken) else None
 
 
 class Reader:

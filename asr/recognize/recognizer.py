@@ -14,7 +14,7 @@ from torch.nn.utils.rnn import pad_sequence
 from asr.acoustic.model import SUBSAMPLING
 from asr.acoustic.precision import computing_in, pick_precision, prepare_network
 from asr.acoustic.streaming import AcousticStream, Latency, StreamingModel
-from asr.config import DEFAULT_MODEL
+from asr.config import BATCH_SECONDS, DEFAULT_MODEL, JOBS
 from asr.decode.beam import BeamDecoder
 from asr.errors import AsrError, AudioError
 from asr.recognize.decoding import Decoding, build_beam
@@ -27,8 +27,6 @@ from asr.recognize.words import segment_words
 from asr.signal.audio import AudioSource, Waveform
 from asr.signal.features import FeatureExtractor
 
-BATCH_SECONDS = 60.0  # of speech, padding included, that go through the network together
-JOBS = 2  # threads that read audio, and as many that decode
 # How long recordings go through the network. The backward direction remembers longer than one would think:
 # on two minutes of unbroken AN4 speech, a right context of 5 s changes 6 of 2775 best symbols and probabilities
 # by up to 0.15; 10 s changes none, and 0.03; 20 s, 0.0002.

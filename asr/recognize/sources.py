@@ -1,49 +1,228 @@
-"""Which files are meant by the paths that a person gives."""
+"""What a person gives as input, and the recordings that it means: each once, with a place for its output.
 
+Files, folders, globs that no shell has expanded, a list of these, and standard input. Nothing is opened here:
+what a recording holds, and whether it can be read, is for the reader to tell (signal/audio.py).
+"""
+
+import glob
+import os
 import stat
-from collections.abc import Sequence
+import sys
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO, cast
 
-from asr.errors import AudioError
+from asr.errors import AsrError, AudioError
+from asr.signal.audio import AudioSource
+from asr.signal.containers import au_header
 
 # What is taken from a folder; a file that is named is read whatever its name is.
-_SOUND = [".wav", ".flac", ".mp3", ".ogg", ".oga", ".opus", ".aif", ".aiff", ".au", ".caf", ".w64", ".m4a", ".aac"]
-_FILM = [".mp4", ".mkv", ".mov", ".webm", ".avi", ".3gp", ".wma", ".amr"]  # and what else ffmpeg is needed for
-SUFFIXES = frozenset([*_SOUND, *_FILM])
+_SOUND = [".wav", ".flac", ".mp3", ".ogg", ".oga", ".opus", ".aif", ".aiff", ".au", ".caf", ".w64", ".sph"]
+# And what ffmpeg is needed for.
+_COMPRESSED = [".m4a", ".m4b", ".aac", ".ac3", ".mka", ".mp2", ".wma", ".wv", ".amr"]
+_FILM = [".mp4", ".m4v", ".mkv", ".mov", ".webm", ".avi", ".3gp", ".mpg", ".mpeg", ".wmv", ".flv", ".ogv"]
+SUFFIXES = frozenset([*_SOUND, *_COMPRESSED, *_FILM])
+
+STANDARD_INPUT = "-"
 
 
-def find_audio(paths: Sequence[Path]) -> tuple[list[Path], list[AudioError]]:
-    """Files as they are given, and the recordings in folders and the folders within.
+@dataclass(frozen=True)
+class Recording:
+    """One recording of a job.
 
-    Args:
-        paths: Files and folders.
+    Attributes:
+        source: What the recogniser reads.
+        name: Where its outputs go: a path below the output folder without the format's suffix.
+            No two recordings of a job share one.
+    """
+
+    source: AudioSource
+    name: str
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What a person gives.
+
+    Attributes:
+        paths: Files, folders, globs (`**` goes into folders), and `-` for standard input.
+        list_file: A text file of more of these, one a line, relative to the current folder;
+            empty lines and lines that start with `#` do not count. `-` reads the list from standard input.
+        rate: Hz, where standard input is raw: signed 16-bit little-endian samples. None: it tells its own format.
+        channels: Of raw standard input.
+    """
+
+    paths: Sequence[str]
+    list_file: str | None = None
+    rate: int | None = None
+    channels: int = 1
+
+
+def find_recordings(inputs: Inputs) -> tuple[list[Recording], list[AudioError]]:
+    """Find the recordings that are meant.
 
     Returns:
-        Each recording once, in the order of the paths and by name within a folder; and an error
-        for each path that is missing or a folder without recordings.
+        Each recording once, in the order given and by name within a folder; and an error for each path that is
+        missing, a folder or glob without recordings, or a folder within that cannot be looked into.
+
+    Raises:
+        AsrError: If nothing is given, the list cannot be read, or standard input is asked for twice or wrongly.
     """
-    files: dict[Path, None] = {}
-    errors = []
-    for path in paths:
-        try:
-            is_folder = stat.S_ISDIR(path.stat().st_mode)
-        except FileNotFoundError:
-            errors.append(AudioError(f"{path}: no such file or folder; check the path"))
+    arguments = [*inputs.paths, *_read_list(inputs.list_file)]
+    _check(inputs, arguments)
+    found: dict[str, AudioSource] = {}  # by absolute path
+    errors: dict[str, AudioError] = {}
+    for argument in arguments:
+        if argument == STANDARD_INPUT:
+            found.setdefault(STANDARD_INPUT, cast(BinaryIO, _StandardInput(inputs.rate, inputs.channels)))
             continue
-        except (OSError, ValueError):  # no permission to look, a name too long, a null byte in it
-            is_folder = False  # reading it will tell the reason
-        if not is_folder:
-            files[path] = None
-        elif found := _recordings(path):
-            files.update(dict.fromkeys(found))
-        else:
-            errors.append(AudioError(f"{path}: a folder without audio; looked for {', '.join(sorted(SUFFIXES))}"))
-    return list(files), errors
+        paths, problems = _expand(argument)
+        for path in paths:
+            found.setdefault(_absolute(path), path)
+        errors.update((str(problem), problem) for problem in problems)
+    names = _name_outputs(list(found), arguments)
+    recordings = [Recording(source, name) for source, name in zip(found.values(), names, strict=True)]
+    return recordings, list(errors.values())
 
 
-def _recordings(folder: Path) -> list[Path]:
-    return sorted(
-        path
-        for path in folder.rglob("*")
-        if path.suffix.lower() in SUFFIXES and path.is_file() and not path.name.startswith(".")
-    )
+class _StandardInput:
+    """Standard input as a recording: read once, under a name that messages and transcripts use."""
+
+    name = "stdin"
+
+    def __init__(self, rate: int | None, channels: int) -> None:
+        # The AU format alone allows for a length that is not known yet, whatever it will be.
+        self._header = b"" if rate is None else au_header(rate, channels)
+
+    def read(self, size: int = -1) -> bytes:
+        header, self._header = self._header, b""
+        return header or sys.stdin.buffer.read(size)
+
+
+def _read_list(list_file: str | None) -> list[str]:
+    if list_file is None:
+        return []
+    try:
+        content = sys.stdin.buffer.read() if list_file == STANDARD_INPUT else Path(list_file).read_bytes()
+    except OSError as error:
+        raise AsrError(f"--list {list_file}: cannot be read: {error.strerror}") from None
+    # File names are bytes to the system: what is not UTF-8 must come through as it is.
+    lines = [line.strip() for line in content.decode("utf-8-sig", "surrogateescape").split("\n")]
+    return [line for line in lines if line and not line.startswith("#")]
+
+
+def _check(inputs: Inputs, arguments: Sequence[str]) -> None:
+    if not arguments:
+        raise AsrError(
+            "there is nothing to transcribe; give files, folders, globs, --list FILE, or - for sound on stdin"
+        )
+    reads_sound = STANDARD_INPUT in arguments
+    if reads_sound and inputs.list_file == STANDARD_INPUT:
+        raise AsrError("standard input cannot be both the list and a recording; put one of them into a file")
+    if reads_sound and sys.stdin.isatty():
+        raise AsrError("standard input is the keyboard; send it a recording, as in: asr transcribe - < talk.wav")
+    if not reads_sound and (inputs.rate is not None or inputs.channels != 1):
+        raise AsrError("--rate and --channels describe raw sound on standard input; give - as the input, too")
+    if inputs.channels != 1 and inputs.rate is None:
+        raise AsrError("--channels describes raw sound; give its --rate, too")
+
+
+def _expand(argument: str) -> tuple[list[Path], list[AudioError]]:
+    """The recordings that one argument means."""
+    path = Path(argument)
+    if _is_folder(path):
+        found, errors = _search(path)
+        if not found and not errors:
+            looked_for = ", ".join(sorted(SUFFIXES))
+            errors = [AudioError(f"{path}: a folder without audio; looked for {looked_for}")]
+        return found, errors
+    if os.path.lexists(path) or not glob.has_magic(argument):
+        # What is missing or forbidden, the reader tells.
+        return [path], []
+    return _match(argument)
+
+
+def _match(pattern: str) -> tuple[list[Path], list[AudioError]]:
+    """What a glob means: the files it matches that are recordings, and those in the folders it matches."""
+    # `*.bin` names a kind of file, `talks/*` does not.
+    suffix = Path(pattern).suffix
+    suffixes = {suffix.lower()} if suffix and not glob.has_magic(suffix) else SUFFIXES
+    found: list[Path] = []
+    errors: list[AudioError] = []
+    # Path.glob takes no absolute pattern.
+    for path in map(Path, sorted(glob.glob(pattern, recursive=True))):  # noqa: PTH207
+        if _is_folder(path):
+            within, problems = _search(path)
+            found += within
+            errors += problems
+        elif path.suffix.lower() in suffixes:
+            found.append(path)
+    if not found and not errors:
+        errors.append(AudioError(f"{pattern}: no recording matches; check the pattern and the current folder"))
+    return found, errors
+
+
+def _search(folder: Path) -> tuple[list[Path], list[AudioError]]:
+    """Recordings in a folder and the folders within, by name; hidden ones are left out."""
+    failures: list[OSError] = []
+    found = []
+    for place, folders, files in os.walk(folder, onerror=failures.append):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        paths = [Path(place, name) for name in files if not name.startswith(".")]
+        found += [path for path in paths if path.suffix.lower() in SUFFIXES and not _would_block(path)]
+    errors = [AudioError(f"{one.filename}: a folder that cannot be looked into: {one.strerror}") for one in failures]
+    return sorted(found), errors
+
+
+def _is_folder(path: Path) -> bool:
+    try:
+        return stat.S_ISDIR(path.stat().st_mode)
+    except (OSError, ValueError):  # missing, no permission to look, a name too long, a null byte in it
+        return False
+
+
+def _would_block(path: Path) -> bool:
+    """Whether a path in a folder is a pipe, socket or device. A broken link is not: the reader tells about it."""
+    try:
+        return not stat.S_ISREG(path.stat().st_mode)
+    except OSError:
+        return False
+
+
+def _name_outputs(keys: Sequence[str], arguments: Iterable[str]) -> list[str]:
+    """A name for each recording's outputs: its path below what all arguments have in common, without its suffix.
+
+    Where two would share that, as `x.wav` and `x.flac` do, they keep their suffixes. The names depend on what is
+    asked for and not on what has been done already, so that an interrupted job finds its outputs again.
+    """
+    base = _common_folder(arguments)
+    whole = ["stdin" if key == STANDARD_INPUT else os.path.relpath(key, base) for key in keys]
+    bare = [str(Path(name).with_suffix("")) for name in whole]
+    # Some file systems do not tell X from x.
+    claims = Counter(name for pair in zip(bare, whole, strict=True) for name in {one.casefold() for one in pair})
+    return [short if claims[short.casefold()] == 1 else full for short, full in zip(bare, whole, strict=True)]
+
+
+def _common_folder(arguments: Iterable[str]) -> str:
+    """The deepest folder that holds everything that the arguments may mean."""
+    anchors = [_anchor(argument) for argument in arguments if argument != STANDARD_INPUT]
+    return os.path.commonpath(anchors) if anchors else _absolute(Path())
+
+
+def _anchor(argument: str) -> str:
+    """A folder itself; of a file the folder it is in; of a glob the part before the first wildcard."""
+    path = Path(argument)
+    if _is_folder(path):
+        return _absolute(path)
+    if os.path.lexists(path) or not glob.has_magic(argument):
+        return _absolute(path.parent)
+    while glob.has_magic(str(path)):
+        path = path.parent
+    return _absolute(path)
+
+
+def _absolute(path: Path) -> str:
+    """Without `..`, but links stay: two names of one file are two recordings to the person who made them."""
+    return os.path.abspath(path)  # noqa: PTH100  Path.resolve follows links

@@ -2,7 +2,10 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rich.text import Text
 
 SCHEMA_VERSION = 1
 
@@ -62,9 +65,9 @@ class Segment:
         return mean_confidence(self.words)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Transcript:
-    """The text of one recording. Prints as its text.
+    """The text of one recording. Prints as its text; rich and notebooks show times and confidences, too.
 
     Attributes:
         text: What was said; empty where nothing was.
@@ -83,6 +86,21 @@ class Transcript:
     def __str__(self) -> str:
         return self.text
 
+    def __repr__(self) -> str:
+        start = self.text if len(self.text) <= 60 else f"{self.text[:59]}…"
+        name = f", {self.source}" if self.source else ""
+        return f"<Transcript {start!r}, {self.duration:.1f} s{name}>"
+
+    def __rich__(self) -> "Text":
+        from asr.recognize.display import to_rich
+
+        return to_rich(self)
+
+    def _repr_html_(self) -> str:
+        from asr.recognize.display import to_html
+
+        return to_html(self)
+
     @property
     def words(self) -> tuple[Word, ...]:
         """The words of all segments."""
@@ -94,16 +112,36 @@ class Transcript:
         return mean_confidence(self.words)
 
     def to_dict(self) -> dict[str, Any]:
-        """As JSON holds it: `schema_version` grows when a key changes its meaning, not when one is added."""
+        """As JSON holds it (docs/transcripts.md). Times to the millisecond, confidences to three digits.
+
+        `schema_version` grows when a key changes its meaning, not when one is added.
+        """
         fields: dict[str, Any] = {
             "schema_version": SCHEMA_VERSION,
             "file": self.source,
             "duration": round(self.duration, 3),
             "text": self.text,
+            "confidence": _rounded(self.confidence),
+            "segments": [
+                {**_timed(segment), "words": [_timed(word) for word in segment.words]} for segment in self.segments
+            ],
         }
         if self.alternatives:
             fields["alternatives"] = [{"text": one.text, "score": round(one.score, 4)} for one in self.alternatives]
         return fields
+
+
+def _timed(part: Segment | Word) -> dict[str, Any]:
+    return {
+        "start": round(part.start, 3),
+        "end": round(part.end, 3),
+        "text": part.text,
+        "confidence": _rounded(part.confidence),
+    }
+
+
+def _rounded(confidence: float | None) -> float | None:
+    return None if confidence is None else round(confidence, 3)
 
 
 def mean_confidence(words: Iterable[Word]) -> float | None:

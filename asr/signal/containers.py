@@ -109,3 +109,17 @@ def unread_mp3_seconds(file: BinaryIO, decoded_seconds: float) -> float:
     if b"APETAGEX" in file.read() or position == 0:
         return 0.0
     return (file_size - position) * decoded_seconds / position
+
+
+def au_header(rate: int, channels: int) -> bytes:
+    """A header that makes a recording of raw samples that follow it, however many.
+
+    Args:
+        rate: Hz.
+        channels: Interleaved, of signed 16-bit little-endian samples.
+
+    Returns:
+        24 bytes: an AU header of open length, in the byte order of DEC's machines, which libsndfile knows.
+    """
+    linear_16_bit, length_unknown = 3, 0xFFFFFFFF
+    return struct.pack("<4s5I", b"dns.", 24, length_unknown, linear_16_bit, rate, channels)

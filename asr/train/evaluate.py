@@ -10,11 +10,12 @@ from lhotse import CutSet
 from rich.console import Console
 from torch import Tensor
 
+from asr.config import BATCH_SECONDS
 from asr.errors import CorpusError, ModelError
 from asr.recognize.decoding import Decoding
 from asr.recognize.model_folder import find_model, read_model
 from asr.recognize.reading import Reading
-from asr.recognize.recognizer import BATCH_SECONDS, Recognizer, load_model
+from asr.recognize.recognizer import Recognizer, load_model
 from asr.recognize.spans import LogProbs
 from asr.score.calibration import Reliability, draw_reliability, mark_correct, measure_reliability
 from asr.score.report import print_report, to_json, write_json
