@@ -48,7 +48,7 @@ def generate(
             f"length {length}, temperature {temperature}, top_p {top_p}: expected at least 0, at least 0, and 0 to 1"
         )
     generator = torch.Generator().manual_seed(seed)
-    log_probs, state = model.read(spell_prompt(model, prompt))
+    log_probs, state = model.read(_spell(model, _prepare_lines(model, prompt)))
     for _ in range(length):
         token = draw(log_probs, temperature=temperature, top_p=top_p, generator=generator)
         yield model.pieces[token]
@@ -77,23 +77,14 @@ def complete(model: RnnModel, text: str, *, count: int = 10) -> list[Completion]
         At most `count` words, likeliest first, each with its probability given the whole text. In
         a fresh place those of all words and of punctuation sum to 1.
     """
-    text = _with_last_space(prepare(text, model.settings.normalizer), text)
+    text = _prepare_lines(model, text)
     begun = _last_word(text)
     context = text[: len(text) - len(begun)]
     # A subword unit holds the space before its word; characters have it in the context.
     joins_space = any(len(piece) > 1 for piece in model.pieces)
     space = " " if joins_space and (not context or context[-1] in " \n") else ""
     search = _WordSearch(model, space, begun, count)
-    tokens = spell_prompt(model, context.rstrip(" ") if space else context)
-    return search.run(tokens)
-
-
-def spell_prompt(model: RnnModel, prompt: str) -> list[int]:
-    """The tokens of a prompt, after the line break that every text starts with."""
-    tokens = []
-    for line in prompt.split("\n"):
-        tokens += [LINE_BREAK, *model.spell(line).tokens]
-    return tokens
+    return search.run(_spell(model, context.rstrip(" ") if space else context))
 
 
 class _Node(NamedTuple):
@@ -166,6 +157,20 @@ def _last_word(text: str) -> str:
     return "".join(letters)[::-1]
 
 
-def _with_last_space(prepared: str, text: str) -> str:
-    """Normalising takes the space from the end of a text, where it says that a word is over."""
-    return prepared + " " if text[-1:].isspace() and prepared and not prepared[-1].isspace() else prepared
+def _prepare_lines(model: RnnModel, text: str) -> str:
+    """A text as the model reads it; where lines stand apart, the last one alone."""
+    lines = text.split("\n")
+    if model.settings.lines == "apart":
+        lines = lines[-1:]
+    prepared = "\n".join(prepare(line, model.settings.normalizer) for line in lines)
+    # Normalising takes the space from the end, where it says that a word is over.
+    wants_space = text[-1:].isspace() and text[-1:] != "\n" and prepared and not prepared[-1].isspace()
+    return prepared + " " if wants_space else prepared
+
+
+def _spell(model: RnnModel, text: str) -> list[int]:
+    """The tokens of a text, after the line break that every text starts with."""
+    tokens = []
+    for line in text.split("\n"):
+        tokens += [LINE_BREAK, *model.spell(line).tokens]
+    return tokens
