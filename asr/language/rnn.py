@@ -19,9 +19,9 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from asr.atomic import replacing
+from asr.compiled import Array
 from asr.config import LanguageSettings, NormalizerSettings, dump_yaml, load_language_settings
 from asr.errors import AsrError, ModelError, TextError
-from asr.compiled import Array
 from asr.language.counting import read_lines
 from asr.language.network import LanguageNetwork
 from asr.language.streams import IGNORED, LINE_BREAK, Segment, line_segments
