@@ -38,7 +38,13 @@ DecoderName = Annotated[
 ]
 BeamSize = Annotated[int | None, typer.Option(min=1, help="Prefixes that beam search keeps.")]
 LanguageModel = Annotated[
-    Path | None, typer.Option("--lm", help="A language model, ARPA or binary. Default: the model's own, if any.")
+    Path | None,
+    typer.Option(
+        "--lm", help="n-grams, ARPA or binary, or a recurrent model's folder. Default: the model's own, if any."
+    ),
+]
+Rescore = Annotated[
+    Path | None, typer.Option(help="A recurrent language model's folder, to read the best readings again.")
 ]
 Hotwords = Annotated[
     list[str] | None,
@@ -105,6 +111,7 @@ def transcribe(
     decoder: DecoderName = None,
     beam_size: BeamSize = None,
     lm: LanguageModel = None,
+    rescore: Rescore = None,
     hotwords: Hotwords = None,
     nbest: Nbest = 1,
 ) -> None:
@@ -119,7 +126,7 @@ def transcribe(
         recognizer = load_model(model, device=device, precision=precision, decoding=decoding)
         return partial(recognizer.transcribe_many, batch_seconds=batch_seconds, jobs=jobs)
 
-    decoding = Decoding(decoder, beam_size, lm, hotwords or (), nbest)
+    decoding = Decoding(decoder, beam_size, lm, hotwords or (), nbest, rescore)
     subtitles = SubtitleSettings(max_line_length=max_line_length, max_lines=max_lines)
     summary = transcribe_files(
         Inputs(paths or (), list_file, rate, channels),
@@ -195,6 +202,7 @@ def evaluate(
     decoder: DecoderName = None,
     beam_size: BeamSize = None,
     lm: LanguageModel = None,
+    rescore: Rescore = None,
     hotwords: Hotwords = None,
     nbest: Annotated[int, typer.Option(min=1, help="Also compare the best of so many readings of each.")] = 1,
 ) -> None:
@@ -211,7 +219,7 @@ def evaluate(
         worst=worst,
         add_to_card=add_to_card,
         reliability=reliability,
-        decoding=Decoding(decoder, beam_size, lm, hotwords or (), nbest),
+        decoding=Decoding(decoder, beam_size, lm, hotwords or (), nbest, rescore),
     )
 
 
@@ -220,13 +228,13 @@ def tune(
     manifests: Manifests,
     model: ModelName = DEFAULT_MODEL,
     lm: LanguageModel = None,
+    rescore: Rescore = None,
     device: Device = "auto",
 ) -> None:
-    """Find the language model's weights on development data and save them, and it, in the model's folder."""
+    """Find the weights of language models on development data and save them, and these, in the model's folder."""
     from asr.train.tune import tune as run
 
-    best = run(manifests, model=model, lm=lm, device=device, console=console)
-    typer.echo(f"alpha {best.weights.alpha:g}, beta {best.weights.beta:g}, beam size {best.weights.beam_size}")
+    typer.echo(str(run(manifests, model=model, lm=lm, rescore=rescore, device=device, console=console)))
 
 
 @app.command()

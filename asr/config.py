@@ -193,6 +193,15 @@ class SubtitleSettings(Settings):
     characters_per_second: float = Field(17.0, gt=0)  # that people read; likewise
 
 
+class RescoringSettings(Settings):
+    """The second pass, where there is one (decode/rescoring.py); `asr tune` finds the weights."""
+
+    nbest: int = Field(32, ge=1)  # hypotheses of the first pass that are read again
+    keep: float = Field(0.5, ge=0)  # share of the first pass's language score that stays
+    alpha: float = Field(0.5, ge=0)  # weight of the second language model
+    beta: float = 0.0  # added for each word
+
+
 class ModelSettings(Settings):
     """What a trained model needs to be used again; its folder's `config.yaml`."""
 
@@ -201,6 +210,7 @@ class ModelSettings(Settings):
     tokenizer: TokenizerSettings = TokenizerSettings()
     acoustic: AcousticSettings = AcousticSettings()
     decoder: DecoderSettings = DecoderSettings()
+    rescoring: RescoringSettings = RescoringSettings()
     confidence: ConfidenceSettings | None = None  # not calibrated
 
 

@@ -72,10 +72,10 @@ def line_segments(lines: Sequence[Tensor], *, batch_size: int, length: int, seed
         lines: (N,) tokens of each, its line break at the end.
         batch_size: B, lines.
         length: T of each segment; longer lines take several.
-        seed: Of the order; None keeps to the order of lengths.
+        seed: Of the order; None: by length, and lines of the same length as they came.
     """
     rng = random.Random(seed)
-    ties = [rng.random() for _ in lines]
+    ties = [0.0 if seed is None else rng.random() for _ in lines]
     order = sorted(range(len(lines)), key=lambda index: (len(lines[index]), ties[index]))
     batches = [order[first : first + batch_size] for first in range(0, len(order), batch_size)]
     if seed is not None:
