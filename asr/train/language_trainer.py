@@ -27,6 +27,7 @@ from asr.train.language_monitor import LanguageMonitor, Look
 from asr.train.schedule import learning_rate
 from asr.train.stopping import StopRequest
 
+_BETAS = (0.9, 0.99)  # of AdamW: steps hold few tokens and may be few, so squares are forgotten sooner than by default
 _EARLY_LOOKS = (1 / 64, 1 / 32, 1 / 16)  # shares of the training: most is learnt at its beginning
 _MAX_BAD_STEPS = 10  # with gradients that are not finite, in a row
 _SAMPLE_TOKENS, _SAMPLE_TEMPERATURE = 160, 0.8
@@ -89,6 +90,7 @@ class LanguageTrainer:
         optimizer = torch.optim.AdamW(
             model.network.parameters(),
             lr=settings.optimizer.learning_rate,
+            betas=_BETAS,
             weight_decay=settings.optimizer.weight_decay,
         )
         self.network, self.optimizer = fabric.setup(model.network, optimizer)
@@ -149,40 +151,7 @@ class LanguageTrainer:
         targets = segment.targets.to(device).flatten()
         return F.cross_entropy(logits.flatten(0, 1).float(), targets, ignore_index=IGNORED)
 
-    def _train_epoch(self) -> None:
-        position = self.position
-        started, saved = time.monotonic(), time.monotonic()
-        self.network.train()
-        for segment in self._remaining():
-            self._step(segment)
-            now = time.monotonic()
-            position.elapsed += now - started
-            started = now
-            self._look_if_due()
-            if now - saved >= 60 * self.settings.checkpoint_minutes:
-                self._save()
-                saved = now
-            if self.stop_request.received:
-                self._save()
-                raise TrainingInterrupted(f"stopped after step {position.steps}; go on with --resume")
-        position.epoch += 1
-        position.segments, position.tokens, self.state = 0, 0, None
-        self._look_if_due()
-        self._save()
-
-    def _remaining(self) -> Iterator[Segment]:
-        """The segments of this epoch that were not read yet."""
-        segments = arrange(
-            self.text.train,
-            apart=self.model.settings.lines == "apart",
-            batch_size=self.settings.batch_size,
-            length=self.settings.segment,
-            seed=draw_seed(self.settings.seed, "order", self.position.epoch),
-        )
-        done = self.position.segments
-        return (segment for index, segment in enumerate(segments) if index >= done)
-
-    def _step(self, segment: Segment) -> None:
+    def step(self, segment: Segment) -> None:
         """One step of the optimiser."""
         position, limit = self.position, self.settings.optimizer.clip_norm
         # What dropout draws depends on the place alone, so a resumed run draws the same.
@@ -209,6 +178,39 @@ class LanguageTrainer:
         self.monitor.step(
             position.steps, loss=nats, learning_rate=rate, gradient_norm=norm, tokens=count, share=self.share()
         )
+
+    def _train_epoch(self) -> None:
+        position = self.position
+        started, saved = time.monotonic(), time.monotonic()
+        self.network.train()
+        for segment in self._remaining():
+            self.step(segment)
+            now = time.monotonic()
+            position.elapsed += now - started
+            started = now
+            self._look_if_due()
+            if now - saved >= 60 * self.settings.checkpoint_minutes:
+                self._save()
+                saved = now
+            if self.stop_request.received:
+                self._save()
+                raise TrainingInterrupted(f"stopped after step {position.steps}; go on with --resume")
+        position.epoch += 1
+        position.segments, position.tokens, self.state = 0, 0, None
+        self._look_if_due()
+        self._save()
+
+    def _remaining(self) -> Iterator[Segment]:
+        """The segments of this epoch that were not read yet."""
+        segments = arrange(
+            self.text.train,
+            apart=self.model.settings.lines == "apart",
+            batch_size=self.settings.batch_size,
+            length=self.settings.segment,
+            seed=draw_seed(self.settings.seed, "order", self.position.epoch),
+        )
+        done = self.position.segments
+        return (segment for index, segment in enumerate(segments) if index >= done)
 
     def _tell_bad_step(self) -> None:
         position = self.position

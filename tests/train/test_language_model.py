@@ -109,16 +109,16 @@ def test_a_carried_state_predicts_what_lies_before_the_segment(tmp_path: Path):
 def test_an_interrupted_run_ends_with_the_same_weights(tmp_path: Path, monkeypatch, lines: str, stop_after: int):
     settings = config(lines=lines, epochs=3)
     run(tmp_path / "whole", settings)
-    step = LanguageTrainer._step
+    step = LanguageTrainer.step
 
     def stop(trainer, segment):
         step(trainer, segment)
         trainer.stop_request.received = trainer.position.steps == stop_after
 
-    monkeypatch.setattr(LanguageTrainer, "_step", stop)
+    monkeypatch.setattr(LanguageTrainer, "step", stop)
     with pytest.raises(TrainingInterrupted, match="--resume"):
         run(tmp_path / "parts", settings)
-    monkeypatch.setattr(LanguageTrainer, "_step", step)
+    monkeypatch.setattr(LanguageTrainer, "step", step)
     told = run(tmp_path / "parts", settings, resume=True)
     assert f"resuming after step {stop_after}" in told
     whole, parts = (load_rnn(tmp_path / name / "lm").network.state_dict() for name in ("whole", "parts"))
