@@ -269,7 +269,8 @@ def test_a_recurrent_model_is_trained_measured_and_asked(folder: Path, rnn: Path
     assert len(words) == 4
     assert all(word.startswith("b") for _, word in words)
     assert [float(p) for p, _ in words] == sorted((float(p) for p, _ in words), reverse=True)
-    ask("lm", "train", folder / "text.txt", "--kind", "rnn", "-o", tmp_path / "new", "--from", rnn, *SMALL)
+    other = ["--dev", folder / "text.txt", "--from", rnn, *SMALL]
+    ask("lm", "train", folder / "text.txt", "--kind", "rnn", "-o", tmp_path / "new", *other)
     assert "num_unknown\t0" in ask("lm", "score", tmp_path / "new", folder / "text.txt")
 
 

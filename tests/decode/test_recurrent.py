@@ -50,7 +50,7 @@ def test_states_asked_for_together_give_what_they_give_one_by_one(seed: int):
     model = make_model("abcd ", seed=seed, hidden_size=16)
     symbols = ["", *"abcde "]  # the model has no e
     fusion = RecurrentFusion(model, symbols)
-    log_probs = random_log_probs(num_frames=40, vocab_size=7, seed=seed)
+    log_probs = random_log_probs(num_frames=15, vocab_size=7, seed=seed)
     together = decoder(symbols, fusion, beam_size=12).decode(log_probs, nbest=12)
     alone = decoder(symbols, OneByOne(fusion), beam_size=12).decode(log_probs, nbest=12)
     assert [one.tokens for one in together] == [one.tokens for one in alone]
