@@ -22,7 +22,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-language_app = typer.Typer(help="Language models: estimate and measure them.", no_args_is_help=True)
+language_app = typer.Typer(help="Language models: make, measure and ask them.", no_args_is_help=True)
 app.add_typer(language_app, name="lm")
 console = Console(stderr=True)
 SUBTITLES = SubtitleSettings()
@@ -38,7 +38,13 @@ DecoderName = Annotated[
 ]
 BeamSize = Annotated[int | None, typer.Option(min=1, help="Prefixes that beam search keeps.")]
 LanguageModel = Annotated[
-    Path | None, typer.Option("--lm", help="A language model, ARPA or binary. Default: the model's own, if any.")
+    Path | None,
+    typer.Option(
+        "--lm", help="n-grams, ARPA or binary, or a recurrent model's folder. Default: the model's own, if any."
+    ),
+]
+Rescore = Annotated[
+    Path | None, typer.Option(help="A recurrent language model's folder, to read the best readings again.")
 ]
 Hotwords = Annotated[
     list[str] | None,
@@ -57,6 +63,7 @@ MaxLineLength = Annotated[int, typer.Option(min=1, help="Characters in a line of
 MaxLines = Annotated[int, typer.Option(min=1, help="Lines of subtitles on the screen at once.")]
 Texts = Annotated[list[Path], typer.Argument(help="Text files, a sentence a line; .gz and .xz too.", metavar="TEXT...")]
 Unit = Annotated[str, typer.Option(help="What is predicted: word or char.")]
+RnnFolder = Annotated[Path, typer.Argument(help="A recurrent language model's folder.", metavar="LM")]
 Raw = Annotated[bool, typer.Option(help="Take the text as it is: keep case and punctuation.")]
 
 
@@ -104,6 +111,7 @@ def transcribe(
     decoder: DecoderName = None,
     beam_size: BeamSize = None,
     lm: LanguageModel = None,
+    rescore: Rescore = None,
     hotwords: Hotwords = None,
     nbest: Nbest = 1,
 ) -> None:
@@ -118,7 +126,7 @@ def transcribe(
         recognizer = load_model(model, device=device, precision=precision, decoding=decoding)
         return partial(recognizer.transcribe_many, batch_seconds=batch_seconds, jobs=jobs)
 
-    decoding = Decoding(decoder, beam_size, lm, hotwords or (), nbest)
+    decoding = Decoding(decoder, beam_size, lm, hotwords or (), nbest, rescore)
     subtitles = SubtitleSettings(max_line_length=max_line_length, max_lines=max_lines)
     summary = transcribe_files(
         Inputs(paths or (), list_file, rate, channels),
@@ -194,6 +202,7 @@ def evaluate(
     decoder: DecoderName = None,
     beam_size: BeamSize = None,
     lm: LanguageModel = None,
+    rescore: Rescore = None,
     hotwords: Hotwords = None,
     nbest: Annotated[int, typer.Option(min=1, help="Also compare the best of so many readings of each.")] = 1,
 ) -> None:
@@ -210,7 +219,7 @@ def evaluate(
         worst=worst,
         add_to_card=add_to_card,
         reliability=reliability,
-        decoding=Decoding(decoder, beam_size, lm, hotwords or (), nbest),
+        decoding=Decoding(decoder, beam_size, lm, hotwords or (), nbest, rescore),
     )
 
 
@@ -219,13 +228,13 @@ def tune(
     manifests: Manifests,
     model: ModelName = DEFAULT_MODEL,
     lm: LanguageModel = None,
+    rescore: Rescore = None,
     device: Device = "auto",
 ) -> None:
-    """Find the language model's weights on development data and save them, and it, in the model's folder."""
+    """Find the weights of language models on development data and save them, and these, in the model's folder."""
     from asr.train.tune import tune as run
 
-    best = run(manifests, model=model, lm=lm, device=device, console=console)
-    typer.echo(f"alpha {best.weights.alpha:g}, beta {best.weights.beta:g}, beam size {best.weights.beam_size}")
+    typer.echo(str(run(manifests, model=model, lm=lm, rescore=rescore, device=device, console=console)))
 
 
 @app.command()
@@ -241,16 +250,37 @@ def calibrate(manifests: Manifests, model: ModelName = DEFAULT_MODEL, device: De
 def train_language_model(
     texts: Texts,
     output: Annotated[
-        Path, typer.Option("--output", "-o", help="NAME.arpa, NAME.arpa.gz, or NAME.bin for the binary form.")
+        Path, typer.Option("--output", "-o", help="n-grams: NAME.arpa, NAME.arpa.gz or NAME.bin; rnn: a folder.")
     ],
-    order: Annotated[int, typer.Option(min=1, help="Words in the longest n-grams.")] = 3,
-    prune: Annotated[str, typer.Option(help="Leave out n-grams that occur at most so often, by order: '0 1 1'.")] = "0",
+    kind: Annotated[str, typer.Option(help="ngram, or rnn: a recurrent network.")] = "ngram",
+    order: Annotated[int, typer.Option(min=1, help="n-grams: words in the longest.")] = 3,
+    prune: Annotated[
+        str, typer.Option(help="n-grams: leave out those that occur at most so often, by order: '0 1 1'.")
+    ] = "0",
     unit: Unit = "word",
     raw: Raw = False,
-    memory: Annotated[float, typer.Option(min=0.01, help="Gigabytes for sorting.")] = 2.0,
+    memory: Annotated[float, typer.Option(min=0.01, help="n-grams: gigabytes for sorting.")] = 2.0,
+    config: Annotated[Path | None, typer.Option(help="rnn: a YAML file of settings; see conf/.")] = None,
+    changes: Annotated[list[str] | None, typer.Option("--set", help="rnn: a setting, as key.path=value.")] = None,
+    dev: Annotated[
+        list[Path] | None, typer.Option(help="rnn: text to watch and choose by. Default: a share held out.")
+    ] = None,
+    base: Annotated[
+        Path | None, typer.Option("--from", help="rnn: start from this model's weights, to adapt it.")
+    ] = None,
+    resume: Annotated[bool, typer.Option(help="rnn: continue an interrupted training.")] = False,
 ) -> None:
-    """Estimate an n-gram model from text: modified Kneser-Ney, interpolated."""
-    from asr.config import NormalizerSettings
+    """Make a language model of text: n-grams by modified Kneser-Ney, or a recurrent network."""
+    from asr.config import NormalizerSettings, load_language_config
+
+    if kind == "rnn":
+        settings = load_language_config(config, [*(changes or []), *(["normalizer=null"] if raw else [])])
+        from asr.train.language_model import train_language_model as run
+
+        run(texts, output, settings, dev=dev or (), base=base, resume=resume, console=console)
+        return
+    if kind != "ngram":
+        raise AsrError(f"--kind {kind}: no such kind; there are: ngram, rnn")
     from asr.language.build import build_language_model, parse_thresholds
 
     build_language_model(
@@ -267,18 +297,54 @@ def train_language_model(
 
 @language_app.command("score")
 def score_text(
-    model: Annotated[Path, typer.Argument(help="A language model, ARPA or binary.", metavar="LM")],
+    model: Annotated[Path, typer.Argument(help="An n-gram model's file or a recurrent one's folder.", metavar="LM")],
     texts: Texts,
     unit: Unit = "word",
     raw: Raw = False,
 ) -> None:
-    """Perplexity of a language model on text."""
+    """How well a language model predicts text; a recurrent one reads it as its own settings say."""
     from asr.config import NormalizerSettings
     from asr.language.build import measure_language_model
 
     measured = measure_language_model(texts, model, unit=unit, normalizer=None if raw else NormalizerSettings())
     for name, value in measured._asdict().items():
         typer.echo(f"{name}\t{value:g}" if isinstance(value, float) else f"{name}\t{value}")
+
+
+@language_app.command("generate")
+def generate_text(
+    model: RnnFolder,
+    prompt: Annotated[str, typer.Option(help="What the text goes on from.")] = "",
+    length: Annotated[int, typer.Option(min=0, help="Tokens to write.")] = 500,
+    temperature: Annotated[
+        float, typer.Option(help="Below 1 the likely becomes likelier; 0: always the likeliest.")
+    ] = 1,
+    top_p: Annotated[float, typer.Option(help="Draw from the fewest tokens that hold so much probability.")] = 1,
+    seed: Annotated[int, typer.Option(help="The same seed writes the same.")] = 1,
+) -> None:
+    """Write in the style of the text that a recurrent language model was trained on."""
+    from asr.language.rnn import load_rnn
+    from asr.language.writing import generate
+
+    typer.echo(prompt, nl=False)
+    written = generate(load_rnn(model), prompt=prompt, length=length, temperature=temperature, top_p=top_p, seed=seed)
+    for piece in written:
+        typer.echo(piece, nl=False)
+    typer.echo()
+
+
+@language_app.command("complete")
+def complete_text(
+    model: RnnFolder,
+    text: Annotated[str, typer.Argument(help="The beginning; a space at its end asks for a new word.")],
+    count: Annotated[int, typer.Option(min=1, help="Words to show.")] = 10,
+) -> None:
+    """The likeliest next words, with their probabilities."""
+    from asr.language.rnn import load_rnn
+    from asr.language.writing import complete
+
+    for word, probability in complete(load_rnn(model), text, count=count):
+        typer.echo(f"{probability:.4f}\t{word}")
 
 
 @app.command()

@@ -126,6 +126,32 @@ class TrainSettings(Settings):
     optimizer: OptimizerSettings = OptimizerSettings()
 
 
+class LanguageNetworkSettings(Settings):
+    """The network of a recurrent language model (language/network.py)."""
+
+    cell: Literal["lstm", "gru", "rnn"] = "lstm"
+    num_layers: int = Field(2, ge=1)
+    hidden_size: int = Field(256, ge=1)
+    embedding_size: int = Field(64, ge=1)
+    dropout: float = Field(0.2, ge=0, lt=1)  # between layers, and before the output
+    tied: bool = False  # the output reads the embedding's weights; through a projection where sizes differ
+
+
+class LanguageTrainSettings(Settings):
+    """Training of a recurrent language model (train/language_trainer.py)."""
+
+    epochs: int = Field(20, ge=1)
+    batch_size: int = Field(32, ge=1)  # streams of text, or sentences, that are read side by side
+    segment: int = Field(64, ge=1)  # tokens that gradients flow back through
+    carry_state: bool = True  # from a segment to the next
+    dev_share: float = Field(0.1, gt=0, lt=1)  # of the text, held out where no development text is given
+    looks: int = Field(10, ge=1)  # at the development text, evenly spread; a few early ones come on top
+    precision: Literal["auto", "fp32", "bf16"] = "auto"
+    seed: int = 1
+    checkpoint_minutes: float = Field(2.0, ge=0)  # 0: after every step
+    optimizer: OptimizerSettings = OptimizerSettings(learning_rate=6e-3, warmup_fraction=0.05)
+
+
 class CorpusSettings(Settings):
     """Where the speech is: manifests of lhotse cuts, as `asr prepare` writes them."""
 
@@ -167,6 +193,15 @@ class SubtitleSettings(Settings):
     characters_per_second: float = Field(17.0, gt=0)  # that people read; likewise
 
 
+class RescoringSettings(Settings):
+    """The second pass, where there is one (decode/rescoring.py); `asr tune` finds the weights."""
+
+    nbest: int = Field(32, ge=1)  # hypotheses of the first pass that are read again
+    keep: float = Field(0.5, ge=0)  # share of the first pass's language score that stays
+    alpha: float = Field(0.5, ge=0)  # weight of the second language model
+    beta: float = 0.0  # added for each word
+
+
 class ModelSettings(Settings):
     """What a trained model needs to be used again; its folder's `config.yaml`."""
 
@@ -175,6 +210,7 @@ class ModelSettings(Settings):
     tokenizer: TokenizerSettings = TokenizerSettings()
     acoustic: AcousticSettings = AcousticSettings()
     decoder: DecoderSettings = DecoderSettings()
+    rescoring: RescoringSettings = RescoringSettings()
     confidence: ConfidenceSettings | None = None  # not calibrated
 
 
@@ -184,6 +220,21 @@ class Config(ModelSettings):
     corpus: CorpusSettings
     output: Path
     train: TrainSettings = TrainSettings()
+
+
+class LanguageSettings(Settings):
+    """What a recurrent language model needs to be used again; its folder's `config.yaml`."""
+
+    lines: Literal["apart", "running"] = "apart"  # each a sentence by itself, or text that runs on through them
+    normalizer: NormalizerSettings | None = NormalizerSettings()  # None takes the text as it is
+    tokenizer: TokenizerSettings = TokenizerSettings()
+    network: LanguageNetworkSettings = LanguageNetworkSettings()
+
+
+class LanguageConfig(LanguageSettings):
+    """A training of a recurrent language model."""
+
+    train: LanguageTrainSettings = LanguageTrainSettings()
 
 
 _Kind = TypeVar("_Kind", bound=Settings)
@@ -199,10 +250,16 @@ def load_config(path: Path | str, overrides: Sequence[str] = ()) -> Config:
     Raises:
         ConfigError: If the file cannot be read, or a key is unknown or of the wrong type.
     """
-    values = read_yaml(path)
-    for item in overrides:
-        _override(values, item)
-    return _validate(Config, values, str(path))
+    return _load(Config, path, overrides)
+
+
+def load_language_config(path: Path | str | None, overrides: Sequence[str] = ()) -> LanguageConfig:
+    """Read how to train a recurrent language model; None: the defaults.
+
+    Raises:
+        ConfigError: As `load_config`.
+    """
+    return _load(LanguageConfig, path, overrides)
 
 
 def load_model_settings(path: Path | str) -> ModelSettings:
@@ -212,6 +269,15 @@ def load_model_settings(path: Path | str) -> ModelSettings:
         ConfigError: As `load_config`.
     """
     return _validate(ModelSettings, read_yaml(path), str(path))
+
+
+def load_language_settings(path: Path | str) -> LanguageSettings:
+    """Read the `config.yaml` of a recurrent language model's folder.
+
+    Raises:
+        ConfigError: As `load_config`.
+    """
+    return _validate(LanguageSettings, read_yaml(path), str(path))
 
 
 def dump_yaml(settings: Settings) -> str:
@@ -242,6 +308,13 @@ _Loader.add_implicit_resolver(
     re.compile(r"^[-+]?[0-9]+(\.[0-9]*)?[eE][-+]?[0-9]+$"),
     list("-+0123456789"),
 )
+
+
+def _load(kind: type[_Kind], path: Path | str | None, overrides: Sequence[str]) -> _Kind:
+    values = {} if path is None else read_yaml(path)
+    for item in overrides:
+        _override(values, item)
+    return _validate(kind, values, "settings" if path is None else str(path))
 
 
 def _override(values: dict[str, Any], item: str) -> None:

@@ -12,7 +12,7 @@ import asr
 PACKAGE = Path(asr.__file__).parent
 # A module may import from its own layer and from those before it.
 LAYERS = [
-    {"errors", "atomic", "config", "compiled", "__init__"},
+    {"errors", "atomic", "config", "compiled", "cells", "weights", "__init__"},
     {"signal", "text"},
     {"acoustic", "language"},
     {"decode"},

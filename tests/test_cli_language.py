@@ -4,6 +4,7 @@ The network has learnt nothing: what it hears is noise, but how it is asked for 
 """
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -243,3 +244,90 @@ def test_a_real_process_tells_a_broken_language_model_in_a_line(folder: Path):
     assert told.returncode == 1
     assert told.stderr.startswith("error: ")
     assert len(told.stderr.splitlines()) == 1
+
+
+SMALL = ["--set", "network.hidden_size=12", "--set", "train.epochs=2", "--set", "train.precision=fp32"]
+
+
+@pytest.fixture(scope="module")
+def rnn(folder: Path) -> Path:
+    """A recurrent language model of the recogniser's letters."""
+    (folder / "lines.txt").write_text("ab ba\nba cab\nabba\n" * 30, encoding="utf-8")
+    ask("lm", "train", folder / "lines.txt", "--kind", "rnn", "--output", folder / "rnn", *SMALL)
+    return folder / "rnn"
+
+
+def test_a_recurrent_model_is_trained_measured_and_asked(folder: Path, rnn: Path, tmp_path: Path):
+    measured = dict(line.split("\t") for line in ask("lm", "score", rnn, folder / "lines.txt").splitlines())
+    assert (measured["num_lines"], measured["num_characters"]) == ("90", "540")
+    assert 0 < float(measured["bits_per_character"]) < 3
+    written = ask("lm", "generate", rnn, "--length", 40, "--temperature", 0.7, "--top-p", 0.9, "--seed", 3)
+    assert written == ask("lm", "generate", rnn, "--length", 40, "--temperature", 0.7, "--top-p", 0.9, "--seed", 3)
+    assert set(written) <= set("abc \n")
+    assert ask("lm", "generate", rnn, "--prompt", "ab b", "--length", 3).startswith("ab b")
+    words = [line.split("\t") for line in ask("lm", "complete", rnn, "ab b", "--count", 4).splitlines()]
+    assert len(words) == 4
+    assert all(word.startswith("b") for _, word in words)
+    assert [float(p) for p, _ in words] == sorted((float(p) for p, _ in words), reverse=True)
+    other = ["--dev", folder / "text.txt", "--from", rnn, *SMALL]
+    ask("lm", "train", folder / "text.txt", "--kind", "rnn", "-o", tmp_path / "new", *other)
+    assert "num_unknown\t0" in ask("lm", "score", tmp_path / "new", folder / "text.txt")
+
+
+@pytest.mark.parametrize(
+    ("choices", "message"),
+    [
+        (["lines.txt", "-o", "rnn"], "is a trained model"),
+        (["lines.txt", "-o", "new", "--resume"], "no checkpoint to resume from"),
+        (["lines.txt", "-o", "new", "--set", "network.depth=2"], "network.depth: no such setting"),
+        (["lines.txt", "-o", "new", "--config", "missing.yaml"], "missing.yaml: cannot be read"),
+        (["lines.txt", "-o", "new", "--from", "model"], "not a usable recurrent language model"),
+        (["lines.txt", "-o", "new", "--dev", "empty.txt"], "there is no text"),
+        (["empty.txt", "-o", "new"], "there is no text"),
+        (["text.txt", "-o", "new", "--set", "train.dev_share=0.1"], "too few to hold out"),
+    ],
+)
+def test_training_that_cannot_be_done_is_refused(folder, rnn, monkeypatch, capsys, choices, message):
+    (folder / "empty.txt").touch()
+    monkeypatch.chdir(folder)
+    (rnn / "run" / "last.pt").unlink(missing_ok=True)
+    assert message in refuse(capsys, monkeypatch, "lm", "train", "--kind", "rnn", *choices)
+    assert not (folder / "new" / "model.safetensors").exists()
+
+
+def test_kinds_numbers_and_folders_that_make_no_sense_are_told(folder, rnn, monkeypatch, capsys):
+    for arguments, message in (
+        (["lm", "train", folder / "lines.txt", "-o", "x", "--kind", "transformer"], "there are: ngram, rnn"),
+        (["lm", "generate", folder / "model"], "not a usable recurrent language model"),
+        (["lm", "complete", folder / "missing", "ab"], "cannot be read"),
+        (["lm", "generate", rnn, "--top-p", 0], "top_p 0"),
+    ):
+        assert message in refuse(capsys, monkeypatch, *arguments)
+
+
+def test_recurrent_models_are_heard_in_fusion_and_in_a_second_pass(folder: Path, rnn: Path, monkeypatch, capsys):
+    (plain, _), *_ = readings(folder, "--nbest", 2)
+    fused = readings(folder, "--nbest", 3, "--lm", rnn)
+    assert [score for score, _ in fused] == sorted((score for score, _ in fused), reverse=True)
+    rescored = readings(folder, "--nbest", 3, "--rescore", rnn, "--lm", folder / "lm.arpa")
+    assert [score for score, _ in rescored] == sorted((score for score, _ in rescored), reverse=True)
+    assert len({plain, fused[0][0], rescored[0][0]}) == 3
+    arguments = ["transcribe", folder / "noise.wav", "--model", folder / "model", "--decoder", "greedy"]
+    assert "use --decoder beam" in refuse(capsys, monkeypatch, *arguments, "--rescore", rnn)
+
+
+def test_tuning_a_second_pass_keeps_it_in_the_folder(folder: Path, rnn: Path, tmp_path: Path):
+    shutil.copytree(folder / "model", tmp_path / "model")
+    write_corpus(tmp_path / "corpus", train=1, dev=3)
+    prepare_kaldi(tmp_path / "corpus", tmp_path / "cuts")
+    manifest = tmp_path / "cuts" / "dev.jsonl.gz"
+    model = ["--model", tmp_path / "model"]
+    ask("evaluate", manifest, *model, "--rescore", rnn, "--json", tmp_path / "before.json")
+    told = ask("tune", manifest, *model, "--rescore", rnn)
+    saved = load_model_settings(tmp_path / "model" / "config.yaml").rescoring
+    assert f"rescoring: alpha {saved.alpha:g}, beta {saved.beta:g}, keep {saved.keep:g}" in told
+    ask("evaluate", manifest, *model, "--json", tmp_path / "default.json")
+    ask("evaluate", manifest, *model, "--rescore", rnn, "--json", tmp_path / "given.json")
+    before, default, given = (json.loads((tmp_path / f"{n}.json").read_text()) for n in ("before", "default", "given"))
+    assert default["word_edits"] == given["word_edits"]
+    assert default["wer"] <= before["wer"]

@@ -4,15 +4,14 @@ A sequence in, a sequence out; what comes out for an utterance does not depend o
 neighbours in the batch. Knows nothing of speech.
 """
 
-from collections.abc import Callable
 from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 
-Cell = Literal["lstm", "gru", "rnn"]
+from asr.cells import Cell, make_layer
+
 Direction = Literal["bi", "forward"]
-_CELLS: dict[str, Callable[..., nn.RNNBase]] = {"lstm": nn.LSTM, "gru": nn.GRU, "rnn": nn.RNN}
 
 
 class RecurrentLayer(nn.Module):
@@ -31,13 +30,10 @@ class RecurrentLayer(nn.Module):
 
     def __init__(self, input_size: int, hidden_size: int, *, cell: Cell = "lstm", direction: Direction = "bi") -> None:
         super().__init__()
-        make = _CELLS[cell]
-        self.output_size = hidden_size * (2 if direction == "bi" else 1)
-        self.forward_rnn = make(input_size, hidden_size, batch_first=True)
-        self.backward_rnn = make(input_size, hidden_size, batch_first=True) if direction == "bi" else None
-        for rnn in (self.forward_rnn, self.backward_rnn):
-            if isinstance(rnn, nn.LSTM):
-                _open_forget_gate(rnn)
+        both = direction == "bi"
+        self.output_size = hidden_size * (2 if both else 1)
+        self.forward_rnn = make_layer(cell, input_size, hidden_size, batch_first=True)
+        self.backward_rnn = make_layer(cell, input_size, hidden_size, batch_first=True) if both else None
 
     def forward(self, inputs: Tensor, lengths: Tensor) -> Tensor:
         """(B, T, D) and (B,) valid frames to (B, T, H or 2H); frames past a length are undefined."""
@@ -84,11 +80,3 @@ class _Reorder(torch.autograd.Function):
 
 def _take_frames(sequences: Tensor, order: Tensor) -> Tensor:
     return sequences.gather(1, order[..., None].expand(sequences.shape))
-
-
-def _open_forget_gate(lstm: nn.LSTM) -> None:
-    """Start with the forget gate open (Jozefowicz et al. 2015): gradients reach back from the first step."""
-    hidden = lstm.hidden_size
-    with torch.no_grad():
-        for name, value in (("bias_ih_l0", 1.0), ("bias_hh_l0", 0.0)):
-            lstm.get_parameter(name)[hidden : 2 * hidden] = value

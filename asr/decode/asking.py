@@ -45,17 +45,9 @@ class Asker:
             else:
                 self._end_word(search, fusion, node_id)
 
-    def closing_gain(self, search: Search, fusion: Fusion, node_id: int) -> float:
-        """Gain when the utterance ends: its last word and the sentence end."""
-        node = search.nodes[node_id]
-        gain, state = 0.0, int(node["state"])
-        if fusion.level != TOKEN_LEVEL and node["spelled"] != 0:
-            if math.isnan(node["word_gain"]):
-                self._end_word(search, fusion, node_id)
-            gain, state = float(node["word_gain"]), int(node["state_after"])
-        if math.isinf(gain):
-            return gain
-        return gain + fusion.alpha * self._ask(state, "</s>")[0]
+    def closing_gains(self, search: Search, fusion: Fusion, node_ids: Array) -> Array:
+        """(N,) gains when the utterance ends after prefixes (N,): their last words and the sentence end."""
+        return np.array([self._closing_gain(search, fusion, node_id) for node_id in node_ids.tolist()])
 
     def settle(self, tokens: Sequence[int]) -> None:
         """Take note of tokens that leave the search's tree."""
@@ -69,6 +61,17 @@ class Asker:
         self.states = [self.states[number] for number in used.tolist()]
         found: Array = renumbered.reshape(numbers.shape).astype(np.int32)
         return found
+
+    def _closing_gain(self, search: Search, fusion: Fusion, node_id: int) -> float:
+        node = search.nodes[node_id]
+        gain, state = 0.0, int(node["state"])
+        if fusion.level != TOKEN_LEVEL and node["spelled"] != 0:
+            if math.isnan(node["word_gain"]):
+                self._end_word(search, fusion, node_id)
+            gain, state = float(node["word_gain"]), int(node["state_after"])
+        if math.isinf(gain):
+            return gain
+        return gain + fusion.alpha * self._ask(state, "</s>")[0]
 
     def _fill_row(self, search: Search, fusion: Fusion, node_id: int) -> None:
         node = search.nodes[node_id]

@@ -12,7 +12,8 @@ import numpy as np
 
 from asr.compiled import Array
 from asr.decode.asking import Asker
-from asr.decode.fusion import read_scores
+from asr.decode.batch_asking import BatchAsker, is_batch_model
+from asr.decode.fusion import TOKEN_LEVEL, read_scores
 from asr.decode.layout import Search
 from asr.decode.search import DEAD, DONE, FULL, NOT_NORMALIZED, WANTED, advance, plant
 from asr.decode.tree import agree, compact, count_open, forget_gains, trace
@@ -51,7 +52,7 @@ class BeamState:
         """Use `BeamDecoder.start`. The memory of `search` is this state's alone."""
         self.decoder = decoder
         self._search = search
-        self._asker = Asker(decoder.language_model, decoder.symbols) if decoder.fusion.external else None
+        self._asker = _make_asker(decoder) if decoder.fusion.external else None
         plant(self._search, self._first_state(), decoder.first_phrase)
         self._settled: list[tuple[Array, Array]] = []
         self._finished = False
@@ -183,8 +184,8 @@ class BeamState:
             scores[:, 3] = 0.0
             scores[:, 4] = scores[:, 5]
         elif self._asker:
-            for slot, node_id in enumerate(search.entries["node"][int(progress["side"]), : len(scores)]):
-                scores[slot, 3] = self._asker.closing_gain(search, fusion, node_id)
+            node_ids = search.entries["node"][int(progress["side"]), : len(scores)]
+            scores[:, 3] = self._asker.closing_gains(search, fusion, node_ids)
         return scores[:, :5]
 
     def _hypotheses(self, scores: Array, nbest: int) -> list[Hypothesis]:
@@ -212,3 +213,10 @@ class BeamState:
                 )
             )
         return hypotheses
+
+
+def _make_asker(decoder: "BeamDecoder") -> Asker | BatchAsker:
+    model = decoder.language_model
+    if is_batch_model(model) and decoder.fusion.level == TOKEN_LEVEL:
+        return BatchAsker(model, len(decoder.symbols))
+    return Asker(model, decoder.symbols)

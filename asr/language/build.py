@@ -9,7 +9,9 @@ from asr.config import NormalizerSettings
 from asr.errors import ConfigError
 from asr.language.counting import Unit, read_sentences
 from asr.language.kneser_ney import estimate
+from asr.language.measuring import Likelihood, measure_rnn
 from asr.language.ngram import Perplexity, load_ngram, save_ngram
+from asr.language.rnn import is_rnn_folder
 from asr.text.normalize import normalize
 
 UNITS: tuple[Unit, ...] = ("word", "char")
@@ -63,12 +65,14 @@ def build_language_model(
 
 def measure_language_model(
     texts: Sequence[Path], model: Path, *, unit: str, normalizer: NormalizerSettings | None
-) -> Perplexity:
-    """How well a language model predicts text files.
+) -> Perplexity | Likelihood:
+    """How well a language model predicts text files; a recurrent one reads them as its own settings say.
 
     Raises:
         ModelError, TextError: If the model or a text cannot be read.
     """
+    if is_rnn_folder(model):
+        return measure_rnn(texts, model)
     sentences = _sentences(texts, _check_unit(unit), normalizer)
     return load_ngram(model).perplexity(sentences)
 

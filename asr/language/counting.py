@@ -52,7 +52,7 @@ def read_sentences(
         TextError: If a file cannot be read, or holds `<s>` or `</s>`.
     """
     for path in paths:
-        for number, line in enumerate(_read_lines(Path(path)), start=1):
+        for number, line in enumerate(read_lines(Path(path)), start=1):
             words = prepare(line).split()
             if unit == "char":
                 words = list(SPACE.join(words))
@@ -60,6 +60,17 @@ def read_sentences(
                 raise TextError(f"{path}, line {number}: {START} and {END} are put in by the program; remove them")
             if words:
                 yield words
+
+
+def read_lines(path: Path) -> Iterator[str]:
+    """The lines of a text file; `.gz` and `.xz` are decompressed. Raises TextError if it cannot be read."""
+    try:
+        with _open(path) as file:
+            yield from file
+    except UnicodeDecodeError as error:
+        raise TextError(f"{path}: not UTF-8 text: {error.reason} at byte {error.start}") from None
+    except (OSError, EOFError, lzma.LZMAError) as error:
+        raise TextError(f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}") from None
 
 
 def count_ngrams(
@@ -112,16 +123,6 @@ def copy_row(source: Array, source_row: int, target: Array, row: int) -> None:
     """Copy a row (numba's own way of it allocates)."""
     for column in range(source.shape[1]):
         target[row, column] = source[source_row, column]
-
-
-def _read_lines(path: Path) -> Iterator[str]:
-    try:
-        with _open(path) as file:
-            yield from file
-    except UnicodeDecodeError as error:
-        raise TextError(f"{path}: not UTF-8 text: {error.reason} at byte {error.start}") from None
-    except (OSError, EOFError, lzma.LZMAError) as error:
-        raise TextError(f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}") from None
 
 
 def _open(path: Path) -> IO[str]:

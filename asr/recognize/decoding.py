@@ -1,16 +1,24 @@
-"""How text is found in what the network says: a person's choices in, a decoder out."""
+"""How text is found in what the network says: a person's choices in, decoder and rescorer out."""
 
+import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from asr.config import DecoderSettings
+from asr.config import DecoderSettings, RescoringSettings
 from asr.decode.beam import BeamDecoder
+from asr.decode.blend import LanguageModel, Level
+from asr.decode.recurrent import RecurrentFusion
+from asr.decode.rescoring import Rescorer
 from asr.errors import ConfigError
-from asr.language.ngram import load_ngram
+from asr.language.binary import write_binary
+from asr.language.ngram import NgramModel, load_ngram
+from asr.language.rnn import is_rnn_folder, load_rnn, save_rnn
+from asr.text.tokenizer import Tokenizer
 
-# The language model of a model folder; the first that is there counts.
-LANGUAGE_MODELS = ("lm.bin", "lm.arpa.gz", "lm.arpa")
+# The language model of a model folder; the first that is there counts. Without a suffix: a recurrent one's folder.
+LANGUAGE_MODELS = ("lm", "lm.bin", "lm.arpa.gz", "lm.arpa")
+RESCORER = "rescore"  # the folder of the recurrent language model that reads again what the first pass found
 
 
 @dataclass(frozen=True)
@@ -21,9 +29,10 @@ class Decoding:
         decoder: "greedy" or "beam"; by default beam search where there is a language model or
             anything here asks for it.
         beam_size: Prefixes kept.
-        lm: A language model, ARPA or binary.
+        lm: A language model: n-grams, ARPA or binary, or the folder of a recurrent one.
         hotwords: Phrases to expect, as `phrase` or `phrase:weight`.
         nbest: Readings wanted.
+        rescore: The folder of a recurrent language model for a second pass.
     """
 
     decoder: str | None = None
@@ -31,16 +40,48 @@ class Decoding:
     lm: Path | None = None
     hotwords: Sequence[str] = ()
     nbest: int = 1
+    rescore: Path | None = None
 
     @property
     def needs_beam(self) -> bool:
         """Whether a choice makes sense for beam search only."""
-        return self.beam_size is not None or self.lm is not None or bool(self.hotwords) or self.nbest > 1
+        models = self.lm is not None or self.rescore is not None
+        return self.beam_size is not None or models or bool(self.hotwords) or self.nbest > 1
 
 
 def find_language_model(folder: Path) -> Path | None:
     """The language model that a model folder holds."""
-    return next((folder / name for name in LANGUAGE_MODELS if (folder / name).is_file()), None)
+    found = (folder / name for name in LANGUAGE_MODELS)
+    return next((path for path in found if path.is_file() or is_rnn_folder(path)), None)
+
+
+def find_rescorer(folder: Path) -> Path | None:
+    """The recurrent language model that a model folder holds for a second pass."""
+    return folder / RESCORER if is_rnn_folder(folder / RESCORER) else None
+
+
+def load_language_model(path: Path, symbols: Sequence[str]) -> NgramModel | RecurrentFusion:
+    """A language model for the beam, n-grams or recurrent.
+
+    Raises:
+        ModelError: If it is broken.
+        ConfigError: If a recurrent one has another alphabet than the symbols.
+    """
+    return RecurrentFusion(load_rnn(path), symbols) if path.is_dir() else load_ngram(path)
+
+
+def keep_language_model(model: NgramModel | RecurrentFusion, folder: Path) -> None:
+    """Make a language model the one that a model folder holds."""
+    if isinstance(model, NgramModel):
+        write_binary(model, folder / "lm.bin")
+        shutil.rmtree(folder / "lm", ignore_errors=True)
+    else:
+        save_rnn(model.model, folder / "lm")
+
+
+def level_of(model: LanguageModel | None) -> Level:
+    """What a language model scores: a recurrent one tokens; n-grams tell by themselves."""
+    return "token" if isinstance(model, RecurrentFusion) else "auto"
 
 
 def build_beam(
@@ -62,10 +103,25 @@ def build_beam(
             )
         return None
     lm = decoding.lm or find_language_model(folder)
-    if lm is None and decoding.decoder is None and not decoding.needs_beam:
+    if lm is None and find_rescorer(folder) is None and decoding.decoder is None and not decoding.needs_beam:
         return None
     chosen = settings.model_dump()
     if decoding.beam_size is not None:
         chosen["beam_size"] = decoding.beam_size
-    model = load_ngram(lm) if lm else None
-    return BeamDecoder(symbols, language_model=model, hotwords=decoding.hotwords, **chosen)
+    model = load_language_model(lm, symbols) if lm else None
+    return BeamDecoder(symbols, language_model=model, level=level_of(model), hotwords=decoding.hotwords, **chosen)
+
+
+def build_rescorer(
+    folder: Path, tokenizer: Tokenizer, settings: RescoringSettings, decoding: Decoding
+) -> Rescorer | None:
+    """The second pass that a person or a model folder asks for; None where there is none.
+
+    The folder's own is left out where another language model is chosen, since its weights do not fit that.
+
+    Raises:
+        ModelError: If the recurrent language model is broken.
+    """
+    own = find_rescorer(folder) if decoding.lm is None and decoding.decoder != "greedy" else None
+    path = decoding.rescore or own
+    return Rescorer(load_rnn(path), tokenizer.decode, settings) if path else None

@@ -9,16 +9,12 @@ README.md           the model card
 from dataclasses import dataclass
 from pathlib import Path
 
-import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
-from torch import Tensor
-
 from asr.acoustic.model import AcousticModel
 from asr.atomic import replacing
 from asr.config import ModelSettings, dump_yaml, load_model_settings
 from asr.errors import AsrError, ModelError
 from asr.text.tokenizer import Tokenizer, load_tokenizer
+from asr.weights import halve, load_weights, save_weights
 
 WEIGHTS = "model.safetensors"
 SETTINGS = "config.yaml"
@@ -47,14 +43,12 @@ def save_model(model: Model, folder: Path) -> None:
     Raises:
         ModelError: If a weight is not finite.
     """
-    weights = {name: _halved(value) for name, value in model.acoustic.state_dict().items()}
-    _check_finite(weights, folder / WEIGHTS)
+    weights = halve(model.acoustic, folder / WEIGHTS)
     folder.mkdir(parents=True, exist_ok=True)
     with replacing(folder / SETTINGS) as partial:
         partial.write_text(dump_yaml(model.settings), encoding="utf-8")
     model.tokenizer.save(folder)
-    with replacing(folder / WEIGHTS) as partial:  # last: where they are, the rest is too
-        save_file(weights, partial)
+    save_weights(weights, folder / WEIGHTS)  # last: where they are, the rest is too
 
 
 def read_model(name: str | Path) -> Model:
@@ -73,7 +67,7 @@ def read_model(name: str | Path) -> Model:
     except AsrError as error:
         raise ModelError(f"{folder}: not a usable model: {error}") from None
     acoustic = build_acoustic(settings, tokenizer.vocab_size)
-    _load_weights(acoustic, folder / WEIGHTS)
+    load_weights(acoustic, folder / WEIGHTS)
     return Model(acoustic.eval(), tokenizer, settings)
 
 
@@ -91,25 +85,3 @@ def find_model(name: str | Path) -> Path:
 def model_names() -> list[str]:
     """Names of the models that come with the package."""
     return sorted(path.parent.name for path in BUILT_IN.glob(f"*/{SETTINGS}"))
-
-
-def _halved(value: Tensor) -> Tensor:
-    return value.half().contiguous() if value.is_floating_point() else value
-
-
-def _load_weights(acoustic: AcousticModel, path: Path) -> None:
-    try:
-        weights = {name: value.float() for name, value in load_file(path).items()}
-        acoustic.load_state_dict(weights)
-    except (OSError, SafetensorError) as error:
-        raise ModelError(f"{path}: cannot be read: {error}") from None
-    except RuntimeError as error:
-        reason = " ".join(str(error).split())[:300]
-        raise ModelError(f"{path}: does not fit {SETTINGS} or tokens.txt beside it: {reason}") from None
-    _check_finite(weights, path)
-
-
-def _check_finite(weights: dict[str, Tensor], path: Path) -> None:
-    broken = [name for name, value in weights.items() if not torch.isfinite(value).all()]
-    if broken:
-        raise ModelError(f"{path}: {broken[0]} holds values that are not finite; the training diverged")

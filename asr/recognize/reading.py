@@ -13,6 +13,8 @@ import torch
 from asr.config import ConfidenceSettings
 from asr.decode.beam import BeamDecoder
 from asr.decode.greedy import greedy_decode
+from asr.decode.rescoring import Rescorer
+from asr.decode.state import Hypothesis
 from asr.recognize.loudness import Levels, Tape
 from asr.recognize.spans import LogProbs, Span, cut_spans
 from asr.recognize.transcript import Alternative, Word
@@ -47,6 +49,7 @@ class Reader:
         beam: Beam search; None takes the most probable path.
         nbest: Readings wanted, by beam search.
         confidence: What the model was calibrated to; None: words have no confidence.
+        rescorer: Puts what beam search finds into a better order.
     """
 
     def __init__(
@@ -57,12 +60,14 @@ class Reader:
         beam: BeamDecoder | None = None,
         nbest: int = 1,
         confidence: ConfidenceSettings | None = None,
+        rescorer: Rescorer | None = None,
     ) -> None:
         self.tokenizer = tokenizer
         self.frame_seconds = frame_seconds
         self.beam = beam
         self.nbest = nbest
         self.confidence = confidence
+        self.rescorer = rescorer
 
     def read(self, log_probs: LogProbs, levels: Levels | None = None) -> Reading:
         """A whole recording's (T, V) log probabilities, and its loudness (N,) by `speech_levels` for better times."""
@@ -96,9 +101,15 @@ class Reader:
     def decode(self, log_probs: LogProbs) -> list[tuple[Sequence[int], float]]:
         """Token ids and scores of the n best readings of (T, V) log probabilities, best first."""
         if self.beam is not None:
-            return [(one.tokens, one.score) for one in self.beam.decode(log_probs, self.nbest)]
+            return [(one.tokens, one.score) for one in self._search(self.beam, log_probs)]
         path = greedy_decode(torch.from_numpy(log_probs)[None], torch.tensor([len(log_probs)]))[0]
         return [(path, math.nan)]
+
+    def _search(self, beam: BeamDecoder, log_probs: LogProbs) -> list[Hypothesis]:
+        if self.rescorer is None:
+            return beam.decode(log_probs, self.nbest)
+        wanted = max(self.nbest, self.rescorer.settings.nbest)
+        return self.rescorer.rescore(beam.decode(log_probs, wanted))[: self.nbest]
 
     def _text(self, tokens: Sequence[int]) -> str:
         # The network may begin with a space, or say one twice.

@@ -16,8 +16,9 @@ from asr.acoustic.precision import computing_in, pick_precision, prepare_network
 from asr.acoustic.streaming import AcousticStream, Latency, StreamingModel
 from asr.config import BATCH_SECONDS, DEFAULT_MODEL, JOBS
 from asr.decode.beam import BeamDecoder
+from asr.decode.rescoring import Rescorer
 from asr.errors import AsrError, AudioError
-from asr.recognize.decoding import Decoding, build_beam
+from asr.recognize.decoding import Decoding, build_beam, build_rescorer
 from asr.recognize.model_folder import BUILT_IN, Model, find_model, model_names, read_model
 from asr.recognize.pipeline import Pipeline
 from asr.recognize.reading import Reader, Reading
@@ -43,6 +44,7 @@ class Recognizer:
         precision: What it computes with: "fp32", "bf16" or "int8"; "auto" goes by the hardware.
         beam: Beam search; None takes the most probable path.
         nbest: Readings wanted of each recording, by beam search.
+        rescorer: A second pass over what beam search finds.
     """
 
     def __init__(
@@ -53,6 +55,7 @@ class Recognizer:
         precision: str = "auto",
         beam: BeamDecoder | None = None,
         nbest: int = 1,
+        rescorer: Rescorer | None = None,
     ) -> None:
         self.device = torch.device(pick_device(device))
         self.precision = pick_precision(precision, self.device)
@@ -64,7 +67,9 @@ class Recognizer:
         )
         frame_seconds = model.settings.features.step_seconds * SUBSAMPLING
         confidence = model.settings.confidence
-        self.reader = Reader(model.tokenizer, frame_seconds, beam=beam, nbest=nbest, confidence=confidence)
+        self.reader = Reader(
+            model.tokenizer, frame_seconds, beam=beam, nbest=nbest, confidence=confidence, rescorer=rescorer
+        )
 
     @property
     def sample_rate(self) -> int:
@@ -177,8 +182,10 @@ def load_model(
     """
     decoding = decoding or Decoding()
     model = read_model(name)
-    beam = build_beam(find_model(name), model.tokenizer.symbols, model.settings.decoder, decoding)
-    return Recognizer(model, device=device, precision=precision, beam=beam, nbest=decoding.nbest)
+    folder, settings = find_model(name), model.settings
+    beam = build_beam(folder, model.tokenizer.symbols, settings.decoder, decoding)
+    rescorer = build_rescorer(folder, model.tokenizer, settings.rescoring, decoding)
+    return Recognizer(model, device=device, precision=precision, beam=beam, nbest=decoding.nbest, rescorer=rescorer)
 
 
 def list_models() -> dict[str, Path]:

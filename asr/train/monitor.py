@@ -48,7 +48,7 @@ class Monitor:
         self._num_epochs = num_epochs
         self._epoch_seconds = epoch_seconds
         self._board: TensorBoardLogger | None = None
-        self._progress = _progress_bar(console, disable=not active or not console.is_terminal)
+        self._progress = progress_bar(console, disable=not active or not console.is_terminal)
         self._task: TaskID | None = None
         self._recent: deque[tuple[float, float]] = deque(maxlen=20)  # moment, seconds of speech
         self._dev_wer = float("nan")
@@ -134,7 +134,8 @@ class Monitor:
             file.write(json.dumps(entry) + "\n")
 
 
-def _progress_bar(console: Console, *, disable: bool) -> Progress:
+def progress_bar(console: Console, *, disable: bool) -> Progress:
+    """A line that shows how far training is, with the field `figures` beside it."""
     return Progress(
         TextColumn("training"),
         BarColumn(),

@@ -5,10 +5,7 @@ statistics from the training speech, trains, averages, and writes the folder wit
 """
 
 import hashlib
-import logging
 import math
-import os
-import warnings
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -33,13 +30,13 @@ from asr.train.checkpoint import CheckpointFolder, Weights
 from asr.train.corpus import load_cuts
 from asr.train.dataset import SpeechDataset, SpeechLoader, measure_features
 from asr.train.doctor import Problem, keep_usable
+from asr.train.launch import launch, training_device
 from asr.train.monitor import Monitor
 from asr.train.trainer import DevResult, Trainer
 from asr.train.transfer import copy_weights, take_shape
 
 Say = Callable[[str], None]
 MOST_PROBLEMS = 10  # named before training; the rest are counted
-FABRIC_PRECISIONS = {"fp32": "32-true", "bf16": "bf16-mixed"}
 HARMLESS = {"num_workers", "checkpoint_minutes"}  # settings that do not change what comes out
 
 
@@ -64,7 +61,7 @@ def train(config: Config, *, resume: bool = False, devices: int = 1, console: Co
     console = console or Console(stderr=True)
     base = read_model(config.train.init_from) if config.train.init_from is not None else None
     config = take_shape(config, base) if base is not None else config
-    fabric = _launch(config, devices)
+    fabric = launch(config.train.precision, devices)
     say = partial(_say, console) if fabric.is_global_zero else _say_nothing
     _refuse_to_overwrite(config.output, CheckpointFolder(config.output), resume=resume)
     train_cuts, dev_cuts, tokenizer = _prepare(config, fabric, say)
@@ -84,25 +81,6 @@ def train(config: Config, *, resume: bool = False, devices: int = 1, console: Co
         say(f"model written to {config.output}")
     fabric.barrier()
     return config.output
-
-
-def _launch(config: Config, devices: int) -> Fabric:
-    _quieten()
-    fabric = Fabric(
-        accelerator=_device().type,
-        devices=devices,
-        strategy="ddp" if devices > 1 else "auto",
-        precision=FABRIC_PRECISIONS[pick_precision(config.train.precision, _device())],
-    )
-    if devices > 1 and fabric.device.type == "cpu":
-        torch.set_num_threads(max(1, (os.cpu_count() or 1) // devices))
-    fabric.launch()
-    return fabric
-
-
-def _device() -> torch.device:
-    """Where training runs."""
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
 def _prepare(config: Config, fabric: Fabric, say: Say) -> tuple[CutSet, CutSet, Tokenizer]:
@@ -238,7 +216,9 @@ def _fingerprint(config: Config, world_size: int, train_cuts: CutSet, dev_cuts: 
     settings = config.model_dump(
         mode="json", exclude={"output": True, "corpus": True, "confidence": True, "train": HARMLESS}
     )
-    digest = hashlib.sha256(repr((settings, world_size, pick_precision(config.train.precision, _device()))).encode())
+    digest = hashlib.sha256(
+        repr((settings, world_size, pick_precision(config.train.precision, training_device()))).encode()
+    )
     for cuts in (train_cuts, dev_cuts):
         for cut in cuts:
             digest.update(f"{cut.id} {cut.supervisions[0].text}\n".encode())
@@ -248,13 +228,6 @@ def _fingerprint(config: Config, world_size: int, train_cuts: CutSet, dev_cuts: 
 def _seconds(cuts: CutSet) -> float:
     """Speech in cuts."""
     return float(sum(cut.duration for cut in cuts))
-
-
-def _quieten() -> None:
-    """Libraries count devices aloud and advise on programming; a user of the command needs neither."""
-    logging.getLogger("lightning.fabric").setLevel(logging.ERROR)
-    warnings.filterwarnings("ignore", module="lightning")
-    warnings.filterwarnings("ignore", module="lhotse")
 
 
 def _say(console: Console, message: str) -> None:

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from asr.acoustic.ctc import consistency_loss, ctc_loss
 from asr.acoustic.model import Output
-from asr.config import OptimizerSettings, TrainSettings
+from asr.config import TrainSettings
 from asr.decode.greedy import greedy_decode
 from asr.errors import TrainingError, TrainingInterrupted
 from asr.score.wer import score_utterances
@@ -26,6 +26,7 @@ from asr.text.tokenizer import Tokenizer
 from asr.train.checkpoint import CheckpointFolder, Weights
 from asr.train.dataset import Batch, SpeechLoader
 from asr.train.monitor import EpochReport, Monitor
+from asr.train.schedule import learning_rate
 from asr.train.stopping import StopRequest
 
 
@@ -319,20 +320,6 @@ class Trainer:
     def _module(self) -> nn.Module:
         module: nn.Module = self.model.module
         return module
-
-
-def learning_rate(share: float, settings: OptimizerSettings) -> float:
-    """Linear warm-up, then half a cosine to zero (Loshchilov & Hutter 2017).
-
-    Args:
-        share: Of the whole training, in [0, 1].
-        settings: Peak and share of the warm-up.
-    """
-    if share < settings.warmup_fraction:
-        # Never zero: the first step counts too.
-        return settings.learning_rate * max(share / settings.warmup_fraction, 0.01)
-    remaining = (1 - share) / (1 - settings.warmup_fraction)
-    return settings.learning_rate * 0.5 * (1 - math.cos(math.pi * remaining))
 
 
 def gradient_norms(model: nn.Module) -> dict[str, float]:

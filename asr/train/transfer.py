@@ -37,13 +37,13 @@ def copy_weights(base: Model, model: Model) -> int:
     with torch.no_grad():
         for name, value in model.acoustic.state_dict().items():
             if name.startswith(HEAD):
-                _copy_rows(weights[name], base.tokenizer, value, model.tokenizer)
+                copy_rows(weights[name], base.tokenizer, value, model.tokenizer)
             else:
                 value.copy_(weights[name])
     return len(_shared_symbols(base.tokenizer, model.tokenizer))
 
 
-def _copy_rows(source: Tensor, base: Tokenizer, target: Tensor, tokenizer: Tokenizer) -> None:
+def copy_rows(source: Tensor, base: Tokenizer, target: Tensor, tokenizer: Tokenizer) -> None:
     """Copy the rows (V, ...) of symbols that both alphabets hold, wherever they stand in either."""
     for symbol in _shared_symbols(base, tokenizer):
         target[tokenizer.symbols.index(symbol)] = source[base.symbols.index(symbol)]

@@ -1,42 +1,80 @@
-"""`asr tune`: a language model's weights, from development data into the model's settings."""
+"""`asr tune`: the weights of language models, from development data into the model's settings."""
 
-import logging
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, NamedTuple
 
+import numpy as np
 from rich.console import Console
 
+from asr.config import DecoderSettings, RescoringSettings
 from asr.decode.beam import BeamDecoder
+from asr.decode.rescoring import Rescorer, search_rescoring
 from asr.decode.tuning import Trial, Weights, search_weights
 from asr.errors import ModelError
-from asr.language.binary import write_binary
-from asr.language.ngram import load_ngram
-from asr.recognize.decoding import LANGUAGE_MODELS, Decoding, find_language_model
+from asr.language.rnn import load_rnn, save_rnn
+from asr.recognize.decoding import (
+    LANGUAGE_MODELS,
+    RESCORER,
+    Decoding,
+    find_language_model,
+    find_rescorer,
+    keep_language_model,
+    level_of,
+    load_language_model,
+)
 from asr.recognize.model_folder import find_model
 from asr.recognize.recognizer import load_model
-from asr.score.wer import score_utterances
+from asr.recognize.spans import LogProbs
+from asr.score.wer import count_edits, score_utterances
+from asr.text.tokenizer import Tokenizer
 from asr.train.calibrate import fit_examples, save_settings
 from asr.train.corpus import load_cuts
 from asr.train.evaluate import collect_log_probs
-
-logger = logging.getLogger(__name__)
 
 # Characters decide between weights that make as many word errors.
 _CHARACTER_SHARE = 0.01
 
 
-def tune(manifests: Sequence[Path], *, model: str, lm: Path | None, device: str, console: Console) -> Trial:
-    """Find alpha, beta and beam size, and save them in the model's folder, with the language model.
+class Tuned(NamedTuple):
+    """What was found; no rescoring where there is no second pass."""
 
-    Word confidences are calibrated to them, too.
+    weights: Weights
+    rescoring: RescoringSettings | None
 
-    The network runs once; its log probabilities are kept and decoded again for each trial.
+    def __str__(self) -> str:
+        alpha, beta, beam_size = self.weights
+        told = f"alpha {alpha:g}, beta {beta:g}, beam size {beam_size}"
+        if self.rescoring is None:
+            return told
+        second = self.rescoring
+        return f"{told}; rescoring: alpha {second.alpha:g}, beta {second.beta:g}, keep {second.keep:g}"
+
+
+@dataclass(frozen=True)
+class Speech:
+    """Development data as the decoder sees it: normalised references, and (T', V) log probabilities of each."""
+
+    references: list[str]
+    log_probs: list[LogProbs]
+
+
+def tune(
+    manifests: Sequence[Path], *, model: str, lm: Path | None, rescore: Path | None, device: str, console: Console
+) -> Tuned:
+    """Find the weights of language models, and save them in the model's folder, with the models.
+
+    Those within the beam are alpha, beta and beam size; they stay as they are where only a second
+    pass is given. Word confidences are calibrated to what comes out. The network runs once; its
+    log probabilities are kept and decoded again for each trial.
 
     Args:
         manifests: Development data; never a test set.
         model: A model folder or name.
-        lm: A language model; None: the one in the folder.
+        lm: A language model for the beam; None: the one in the folder.
+        rescore: A recurrent one for the second pass; None: the one in the folder, if any.
         device: Where the network runs.
         console: Told of progress.
 
@@ -46,20 +84,47 @@ def tune(manifests: Sequence[Path], *, model: str, lm: Path | None, device: str,
     """
     folder = find_model(model)
     path = lm or find_language_model(folder)
-    if path is None:
+    second = rescore or find_rescorer(folder)
+    if path is None and second is None:
         raise ModelError(f"{folder}: holds no language model ({', '.join(LANGUAGE_MODELS)}); give one with --lm")
     # Without the folder's own language model, which may be broken where another is given.
     recognizer = load_model(folder, device=device, decoding=Decoding(decoder="greedy"))
-    language_model = load_ngram(path)
-    settings = recognizer.settings.decoder
-    decoder = BeamDecoder(recognizer.tokenizer.symbols, language_model=language_model, **settings.model_dump())
-    references, log_probs = collect_log_probs(recognizer, load_cuts(manifests))
-    console.print(f"{len(references)} utterances, {sum(map(len, log_probs))} frames")
+    tokenizer, settings = recognizer.tokenizer, recognizer.settings
+    first = load_language_model(path, tokenizer.symbols) if path else None
+    chosen = settings.decoder.model_dump()
+    decoder = BeamDecoder(tokenizer.symbols, language_model=first, level=level_of(first), **chosen)
+    rescorer = Rescorer(load_rnn(second), tokenizer.decode, settings.rescoring) if second else None
+    speech = Speech(*collect_log_probs(recognizer, load_cuts(manifests)))
+    console.print(f"{len(speech.references)} utterances, {sum(map(len, speech.log_probs))} frames")
+    weights = Weights(settings.decoder.alpha, settings.decoder.beta, settings.decoder.beam_size)
+    if first is not None and (lm is not None or rescore is None):
+        weights = _tune_beam(decoder, speech, tokenizer, settings.decoder, console).weights
+        decoder = decoder.reweighted(**weights._asdict())
+    rescorer = _tune_rescoring(decoder, rescorer, speech, console) if rescorer else None
+    if first is not None and lm is not None:
+        keep_language_model(first, folder)
+    if rescorer is not None and rescore is not None:
+        save_rnn(load_rnn(rescore), folder / RESCORER)
+    confidence = fit_examples(speech.references, speech.log_probs, _read(decoder, rescorer, speech), tokenizer)
+    update: dict[str, Any] = {
+        "decoder": settings.decoder.model_copy(update=weights._asdict()),
+        "confidence": confidence,
+    }
+    if rescorer is not None:
+        update["rescoring"] = rescorer.settings
+    save_settings(settings.model_copy(update=update), folder)
+    return Tuned(weights, rescorer.settings if rescorer else None)
+
+
+def _tune_beam(
+    decoder: BeamDecoder, speech: Speech, tokenizer: Tokenizer, settings: DecoderSettings, console: Console
+) -> Trial:
+    """Alpha, beta and beam size."""
 
     def measure(weights: Weights) -> float:
-        found = decoder.reweighted(**weights._asdict()).decode_batch(log_probs)
-        texts = [recognizer.tokenizer.decode(best[0].tokens) for best in found]
-        rates = score_utterances(references, texts, resamples=1)
+        found = decoder.reweighted(**weights._asdict()).decode_batch(speech.log_probs)
+        texts = [tokenizer.decode(best[0].tokens) for best in found]
+        rates = score_utterances(speech.references, texts, resamples=1)
         return 100 * (rates.wer + _CHARACTER_SHARE * rates.cer)
 
     fewest = math.inf
@@ -74,11 +139,25 @@ def tune(manifests: Sequence[Path], *, model: str, lm: Path | None, device: str,
             f"alpha {alpha:.2f}  beta {beta:.2f}  beam {beam_size}: {trial.errors:.2f} % errors", highlight=False
         )
 
-    best = search_weights(measure, Weights(settings.alpha, settings.beta, settings.beam_size), report=report)
-    chosen = settings.model_copy(update=best.weights._asdict())
-    if lm is not None:
-        write_binary(language_model, folder / LANGUAGE_MODELS[0])
-    found = decoder.reweighted(**best.weights._asdict()).decode_batch(log_probs)
-    confidence = fit_examples(references, log_probs, [one[0].tokens for one in found], recognizer.tokenizer)
-    save_settings(recognizer.settings.model_copy(update={"decoder": chosen, "confidence": confidence}), folder)
-    return best
+    return search_weights(measure, Weights(settings.alpha, settings.beta, settings.beam_size), report=report)
+
+
+def _tune_rescoring(decoder: BeamDecoder, rescorer: Rescorer, speech: Speech, console: Console) -> Rescorer:
+    """The same second pass with the weights that choose best among the hypotheses of the first."""
+    found = decoder.decode_batch(speech.log_probs, nbest=rescorer.settings.nbest)
+    scores = [rescorer.measure(hypotheses) for hypotheses in found]
+    texts = [[rescorer.spell(one.tokens) for one in hypotheses] for hypotheses in found]
+    pairs = zip(speech.references, texts, strict=True)
+    errors = [np.array([float(one.errors) for one in count_edits([ref] * len(own), own)]) for ref, own in pairs]
+    best = search_rescoring(scores, errors, rescorer.settings)
+    num_words = sum(len(reference.split()) for reference in speech.references)
+    for name, settings in (("as it was", rescorer.settings), ("tuned", best)):
+        chosen = sum(own[one.total(settings).argmax()] for own, one in zip(errors, scores, strict=True))
+        console.print(f"rescoring, {name}: {100 * chosen / num_words:.2f} % errors", highlight=False)
+    return Rescorer(rescorer.model, rescorer.spell, best)
+
+
+def _read(decoder: BeamDecoder, rescorer: Rescorer | None, speech: Speech) -> list[tuple[int, ...]]:
+    """The tokens of the best reading of each utterance."""
+    found = decoder.decode_batch(speech.log_probs, nbest=rescorer.settings.nbest if rescorer else 1)
+    return [(rescorer.rescore(one) if rescorer else one)[0].tokens for one in found]

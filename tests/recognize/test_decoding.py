@@ -4,12 +4,16 @@ from pathlib import Path
 
 import pytest
 
-from asr.config import DecoderSettings
+from asr.config import DecoderSettings, RescoringSettings
+from asr.decode.recurrent import RecurrentFusion
 from asr.errors import ConfigError, ModelError, TextError
 from asr.language.binary import write_binary
 from asr.language.kneser_ney import estimate
-from asr.language.ngram import NgramModel, save_ngram
-from asr.recognize.decoding import Decoding, build_beam
+from asr.language.ngram import NgramModel, load_ngram, save_ngram
+from asr.language.rnn import save_rnn
+from asr.recognize.decoding import Decoding, build_beam, build_rescorer, keep_language_model
+from asr.text.tokenizer import CharTokenizer
+from tests.language.rnn_models import make_model
 
 SYMBOLS = ["<blank>", " ", "a", "b"]
 
@@ -24,6 +28,10 @@ def write_lm(path: Path, words: str = "ab ba"):
 
 def build(folder: Path, **choices):
     return build_beam(folder, SYMBOLS, DecoderSettings(alpha=0.8, beta=1.5, beam_size=20), Decoding(**choices))
+
+
+def rescorer(folder: Path, **choices):
+    return build_rescorer(folder, CharTokenizer(SYMBOLS), RescoringSettings(alpha=0.9), Decoding(**choices))
 
 
 def test_without_a_reason_the_best_path_is_taken(tmp_path):
@@ -45,6 +53,19 @@ def test_a_folders_language_model_is_used_with_its_settings(tmp_path, name):
     assert set(beam.language_model.words) >= {"ab", "ba"}
     assert (beam.fusion.alpha, beam.fusion.beta) == (0.8, 1.5)
     assert build(tmp_path, decoder="greedy") is None
+
+
+def test_a_folders_recurrent_models_are_used_where_no_other_is_chosen(tmp_path):
+    write_lm(tmp_path / "lm.bin")
+    save_rnn(make_model("ab "), tmp_path / "rescore")
+    assert rescorer(tmp_path).settings.alpha == 0.9
+    assert rescorer(tmp_path, decoder="greedy") is None
+    assert rescorer(tmp_path, lm=tmp_path / "lm.bin") is None  # its weights fit the folder's own
+    assert rescorer(tmp_path, lm=tmp_path / "lm.bin", rescore=tmp_path / "rescore") is not None
+    save_rnn(make_model("ab "), tmp_path / "lm")
+    assert isinstance(build(tmp_path).language_model, RecurrentFusion)
+    keep_language_model(load_ngram(tmp_path / "lm.bin"), tmp_path)
+    assert isinstance(build(tmp_path).language_model, NgramModel)
 
 
 def test_a_chosen_language_model_comes_before_the_folders(tmp_path):

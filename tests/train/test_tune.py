@@ -31,7 +31,7 @@ def test_what_is_found_is_saved_with_the_language_model(folder, tone_manifests, 
         save_ngram(tables, tmp_path / "lm.arpa")
     console = Console(file=io.StringIO())
     manifests = [tone_manifests / "dev.jsonl.gz"]
-    best = tune(manifests, model=str(folder), lm=tmp_path / "lm.arpa", device="cpu", console=console)
+    best = tune(manifests, model=str(folder), lm=tmp_path / "lm.arpa", rescore=None, device="cpu", console=console)
     saved = load_model_settings(folder / SETTINGS).decoder
     assert (saved.alpha, saved.beta, saved.beam_size) == best.weights
     assert "% errors" in console.file.getvalue()
@@ -42,4 +42,6 @@ def test_what_is_found_is_saved_with_the_language_model(folder, tone_manifests, 
 
 def test_there_must_be_a_language_model(folder, tone_manifests):
     with pytest.raises(ModelError, match="give one with --lm"):
-        tune([tone_manifests / "dev.jsonl.gz"], model=str(folder), lm=None, device="cpu", console=Console())
+        tune(
+            [tone_manifests / "dev.jsonl.gz"], model=str(folder), lm=None, rescore=None, device="cpu", console=Console()
+        )

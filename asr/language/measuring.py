@@ -1,0 +1,60 @@
+"""How well a recurrent language model predicts a text."""
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+
+from asr.language.rnn import UNKNOWN_SCORE, RnnModel, load_rnn, read_text, token_scores
+from asr.language.streams import arrange
+
+_SEGMENT = 256  # tokens at a time; no gradients are kept
+_BATCH_LINES = 64  # of those that stand apart
+
+
+class Likelihood(NamedTuple):
+    """How well a model predicts a text; a line break counts as a character."""
+
+    bits_per_character: float
+    nats_per_character: float
+    perplexity: float  # a word; where lines stand apart, their ends count as words, as in n-gram models
+    num_characters: int
+    num_words: int
+    num_unknown: int  # characters that the alphabet lacks; each costs UNKNOWN_SCORE
+    num_lines: int
+
+
+def measure_rnn(texts: Sequence[Path], folder: Path) -> Likelihood:
+    """Measure a model on text files, prepared as its settings say.
+
+    Raises:
+        ModelError, TextError: If the model or a text cannot be read.
+    """
+    model = load_rnn(folder)
+    return measure_lines(model, read_text(texts, model.settings))
+
+
+def measure_lines(model: RnnModel, lines: Sequence[str]) -> Likelihood:
+    """Measure a model on lines of text; a text that runs on is read as one, from its start."""
+    spelled = [model.spell(line) for line in lines]
+    apart = model.settings.lines == "apart"
+    segments = arrange(
+        [one.line() for one in spelled], apart=apart, batch_size=_BATCH_LINES if apart else 1, length=_SEGMENT
+    )
+    num_unknown = sum(one.num_unknown for one in spelled)
+    with torch.inference_mode():
+        score = sum(float(scores.sum()) for scores in token_scores(model.network, segments))
+    nats = -score - UNKNOWN_SCORE * num_unknown
+    num_characters = sum(len(line) + 1 for line in lines)
+    num_words = sum(len(line.split()) for line in lines) + (len(lines) if apart else 0)
+    return Likelihood(
+        bits_per_character=nats / num_characters / math.log(2),
+        nats_per_character=nats / num_characters,
+        perplexity=math.exp(min(nats / max(num_words, 1), 700.0)),
+        num_characters=num_characters,
+        num_words=num_words,
+        num_unknown=num_unknown,
+        num_lines=len(lines),
+    )

@@ -1,0 +1,78 @@
+"""A recurrent network that predicts the next token of a text: token ids in, logits out.
+
+    tokens (T, B) ──► embedding ──► recurrent layers, with residuals ──► logits (T, B, V)
+                                       ▲          │
+                             state (K, B, H) ──► state after the last token
+
+Time comes first, as the recurrent layers want it. Knows nothing of text.
+"""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from asr.cells import make_layer
+from asr.config import LanguageNetworkSettings
+
+
+class LanguageNetwork(nn.Module):
+    """Stacked recurrent layers over embedded tokens (Mikolov et al. 2010; Graves 2013).
+
+    A state is one tensor (K, B, H): for each layer its hidden state and, of an LSTM, its cell.
+
+    Args:
+        settings: Cell, depth, widths.
+        vocab_size: V, tokens.
+    """
+
+    def __init__(self, settings: LanguageNetworkSettings, vocab_size: int) -> None:
+        super().__init__()
+        width, narrow = settings.hidden_size, settings.embedding_size
+        self.width = width
+        self.states_a_layer = 2 if settings.cell == "lstm" else 1
+        self.embedding = nn.Embedding(vocab_size, narrow)
+        self.layers = nn.ModuleList(
+            make_layer(settings.cell, width if index else narrow, width, batch_first=False)
+            for index in range(settings.num_layers)
+        )
+        self.dropout = nn.Dropout(settings.dropout)
+        self.projection = nn.Linear(width, narrow) if settings.tied and width != narrow else nn.Identity()
+        # Tied weights are the embedding's own (Press & Wolf 2017; Inan et al. 2017), so that they are stored once.
+        self.head_weight = None if settings.tied else nn.Parameter(torch.empty(vocab_size, width))
+        self.head_bias = nn.Parameter(torch.zeros(vocab_size))
+        matrix = self.embedding.weight if self.head_weight is None else self.head_weight
+        nn.init.uniform_(matrix, -(matrix.shape[1] ** -0.5), matrix.shape[1] ** -0.5)
+
+    @property
+    def vocab_size(self) -> int:
+        """V, tokens."""
+        return self.embedding.num_embeddings
+
+    def first_state(self, batch_size: int) -> Tensor:
+        """(K, B, H): nothing has been read."""
+        return self.head_bias.new_zeros(len(self.layers) * self.states_a_layer, batch_size, self.width)
+
+    def forward(self, tokens: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
+        """Read on.
+
+        Args:
+            tokens: (T, B) token ids.
+            state: (K, B, H) after what was read before.
+
+        Returns:
+            (T, B, V) logits of the token that follows each, and the state (K, B, H) after the last.
+        """
+        hidden = self.embedding(tokens)
+        after: list[Tensor] = []
+        for index, layer in enumerate(self.layers):
+            outputs, last = layer(hidden, self._layer_state(state, index))
+            after += last if isinstance(last, tuple) else [last]
+            outputs = self.dropout(outputs)
+            hidden = outputs if index == 0 else hidden + outputs
+        weight = self.embedding.weight if self.head_weight is None else self.head_weight
+        return F.linear(self.projection(hidden), weight, self.head_bias), torch.cat(after)
+
+    def _layer_state(self, state: Tensor, index: int) -> Tensor | tuple[Tensor, Tensor]:
+        if self.states_a_layer == 1:
+            return state[index : index + 1]
+        return state[2 * index : 2 * index + 1], state[2 * index + 1 : 2 * index + 2]

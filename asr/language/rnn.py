@@ -1,0 +1,197 @@
+"""A trained recurrent language model: text in, probabilities out.
+
+Its folder holds text and weights, as an acoustic model's does, and no code is run from it:
+
+model.safetensors   weights in half precision
+config.yaml         what is needed to build the network and to read text (config.py, `LanguageSettings`)
+tokens.txt          the alphabet; token 0 stands for the line break, which both starts and ends a sentence
+
+Scores are natural logs. Text is taken as it is: whoever asks has normalised it.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from asr.atomic import replacing
+from asr.compiled import Array
+from asr.config import LanguageSettings, NormalizerSettings, dump_yaml, load_language_settings
+from asr.errors import AsrError, ModelError, TextError
+from asr.language.counting import read_lines
+from asr.language.network import LanguageNetwork
+from asr.language.streams import IGNORED, LINE_BREAK, Segment, line_segments
+from asr.text.normalize import normalize
+from asr.text.tokenizer import WORD_START, Tokenizer, load_tokenizer
+from asr.weights import halve, load_weights, save_weights
+
+WEIGHTS = "model.safetensors"
+SETTINGS = "config.yaml"
+# Natural log of the probability of a character that the alphabet lacks; the network skips it.
+UNKNOWN_SCORE = -10.0
+_BATCH_LINES = 64  # that are scored side by side
+_SEGMENT = 256  # tokens at a time, where no gradients are kept
+
+
+@dataclass(frozen=True)
+class Spelled:
+    """A line as tokens.
+
+    Attributes:
+        tokens: Without the line break.
+        num_unknown: Characters left out, since the alphabet lacks them.
+    """
+
+    tokens: list[int]
+    num_unknown: int
+
+    def line(self) -> Tensor:
+        """(U + 1,) int32 tokens, with the line break."""
+        return torch.tensor([*self.tokens, LINE_BREAK], dtype=torch.int32)
+
+
+class RnnModel:
+    """A network with its alphabet, which can be asked for sentences, for single tokens and for many states at once."""
+
+    def __init__(self, network: LanguageNetwork, tokenizer: Tokenizer, settings: LanguageSettings) -> None:
+        self.network = network
+        self.tokenizer = tokenizer
+        self.settings = settings
+        # The tokens as text: the line break, then letters or pieces with spaces for ▁.
+        self.pieces = ["\n", *(symbol.replace(WORD_START, " ") for symbol in tokenizer.symbols[1:])]
+        self._alphabet = set("".join(self.pieces))
+
+    @property
+    def device(self) -> torch.device:
+        """Where the network is."""
+        return self.network.head_bias.device
+
+    def spell(self, line: str) -> Spelled:
+        """A line of text as tokens; characters that the alphabet lacks are left out and counted."""
+        try:
+            return Spelled(self.tokenizer.encode(line), 0)
+        except TextError:
+            kept = "".join(letter for letter in line if letter in self._alphabet)
+            return Spelled(self.tokenizer.encode(kept), len(line) - len(kept))
+
+    @torch.inference_mode()
+    def score_sentences(self, sentences: Sequence[str]) -> Array:
+        """(N,) log probability of each sentence with its end, many read side by side.
+
+        A character that the alphabet lacks costs `UNKNOWN_SCORE`.
+        """
+        spelled = [self.spell(sentence) for sentence in sentences]
+        scores = np.array([UNKNOWN_SCORE * one.num_unknown for one in spelled], np.float64)
+        lines = [one.line() for one in spelled]
+        order = sorted(range(len(lines)), key=lambda index: len(lines[index]))
+        for first in range(0, len(order), _BATCH_LINES):
+            batch = order[first : first + _BATCH_LINES]
+            segments = line_segments([lines[i] for i in batch], batch_size=len(batch), length=_SEGMENT, seed=None)
+            for part in token_scores(self.network, segments):
+                scores[batch] += part.sum(dim=0).numpy()
+        return scores
+
+    @torch.inference_mode()
+    def read(self, tokens: Sequence[int], state: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """(V,) log probabilities of what follows the tokens, and the state (K, 1, H).
+
+        Args:
+            tokens: At least one.
+            state: After what was read before; None: nothing was.
+        """
+        state = self.network.first_state(1) if state is None else state
+        rows, state = self.advance([tokens[0]], state)
+        for token in tokens[1:]:
+            rows, state = self.advance([token], state)
+        return rows[0], state
+
+    @torch.inference_mode()
+    def advance(self, tokens: Sequence[int], state: Tensor) -> tuple[Tensor, Tensor]:
+        """Read one token from each of B states.
+
+        Returns:
+            (B, V) log probabilities of what follows, in float32 on the CPU, and the states (K, B, H).
+        """
+        logits, state = self.network(torch.tensor([tokens], device=self.device), state)
+        return F.log_softmax(logits[0].float(), dim=-1).cpu(), state
+
+
+def token_scores(network: LanguageNetwork, segments: Iterable[Segment]) -> Iterator[Tensor]:
+    """(T, B) float64 log probabilities of the targets of segments that follow one another; 0 for padding."""
+    state = network.first_state(1)
+    for segment in segments:
+        if segment.starts:
+            state = network.first_state(segment.inputs.shape[1])
+        device = state.device
+        logits, state = network(segment.inputs.to(device), state)
+        log_probs = F.log_softmax(logits.float(), dim=-1).cpu()
+        targets = segment.targets.clamp(min=0)
+        scores = log_probs.gather(-1, targets[..., None])[..., 0].double()
+        yield scores.masked_fill(segment.targets == IGNORED, 0.0)
+
+
+def read_text(paths: Sequence[Path], settings: LanguageSettings) -> list[str]:
+    """The lines of text files, prepared as the settings say; where lines stand apart, without empty ones.
+
+    Raises:
+        TextError: If a file cannot be read, or there is no text.
+    """
+    lines = [prepare(line, settings.normalizer) for path in paths for line in read_lines(path)]
+    if settings.lines == "apart":
+        lines = [line for line in lines if line]
+    if not any(lines):
+        raise TextError(f"{', '.join(map(str, paths))}: there is no text")
+    return lines
+
+
+def prepare(line: str, normalizer: NormalizerSettings | None) -> str:
+    """A line as the model reads it."""
+    if normalizer is not None:
+        return normalize(line, normalizer)
+    # An alphabet has one kind of white space.
+    return "".join(" " if letter.isspace() else letter for letter in line.rstrip("\r\n"))
+
+
+def build_network(settings: LanguageSettings, vocab_size: int) -> LanguageNetwork:
+    """The network that the settings describe, with random weights."""
+    return LanguageNetwork(settings.network, vocab_size)
+
+
+def is_rnn_folder(path: Path) -> bool:
+    """Whether a path is the folder of a recurrent language model, rather than an n-gram model's file."""
+    return (path / SETTINGS).is_file()
+
+
+def save_rnn(model: RnnModel, folder: Path) -> None:
+    """Write a model folder.
+
+    Raises:
+        ModelError: If a weight is not finite.
+        AsrError: If the folder cannot be written to.
+    """
+    weights = halve(model.network, folder / WEIGHTS)
+    with replacing(folder / SETTINGS) as partial:
+        partial.write_text(dump_yaml(model.settings), encoding="utf-8")
+    model.tokenizer.save(folder)
+    save_weights(weights, folder / WEIGHTS)  # last: where they are, the rest is too
+
+
+def load_rnn(folder: Path | str, *, device: torch.device | str = "cpu") -> RnnModel:
+    """Read a model folder.
+
+    Raises:
+        ModelError: If it is not one, or its parts do not fit together.
+    """
+    folder = Path(folder)
+    try:
+        settings = load_language_settings(folder / SETTINGS)
+        tokenizer = load_tokenizer(folder, settings.tokenizer)
+    except AsrError as error:
+        raise ModelError(f"{folder}: not a usable recurrent language model: {error}") from None
+    network = build_network(settings, tokenizer.vocab_size)
+    load_weights(network, folder / WEIGHTS)
+    return RnnModel(network.to(device).eval(), tokenizer, settings)

@@ -1,0 +1,44 @@
+"""Devices, processes and precision for a training run, by Lightning Fabric."""
+
+import logging
+import os
+import warnings
+
+import torch
+from lightning.fabric import Fabric
+
+from asr.acoustic.precision import pick_precision
+
+_FABRIC_PRECISIONS = {"fp32": "32-true", "bf16": "bf16-mixed"}
+
+
+def launch(precision: str, devices: int = 1) -> Fabric:
+    """Fabric on the GPUs where there are any, else on shares of the processor; the processes run.
+
+    Args:
+        precision: "auto", "fp32" or "bf16".
+        devices: Processes.
+    """
+    _quieten()
+    fabric = Fabric(
+        accelerator=training_device().type,
+        devices=devices,
+        strategy="ddp" if devices > 1 else "auto",
+        precision=_FABRIC_PRECISIONS[pick_precision(precision, training_device())],
+    )
+    if devices > 1 and fabric.device.type == "cpu":
+        torch.set_num_threads(max(1, (os.cpu_count() or 1) // devices))
+    fabric.launch()
+    return fabric
+
+
+def training_device() -> torch.device:
+    """Where training runs."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def _quieten() -> None:
+    """Libraries count devices aloud and advise on programming; a user of the command needs neither."""
+    logging.getLogger("lightning.fabric").setLevel(logging.ERROR)
+    warnings.filterwarnings("ignore", module="lightning")
+    warnings.filterwarnings("ignore", module="lhotse")

@@ -1,0 +1,77 @@
+"""The second pass against sums and choices written out."""
+
+import itertools
+
+import numpy as np
+import pytest
+
+from asr.config import RescoringSettings
+from asr.decode.rescoring import Rescorer, search_rescoring
+from asr.decode.state import Hypothesis
+from tests.language.rnn_models import log_prob_by_hand, make_model
+
+SYMBOLS = ["", "a", "b", " "]
+
+
+def spell(tokens):
+    return "".join(SYMBOLS[token] for token in tokens)
+
+
+def hypotheses(seed, count=6):
+    rng = np.random.default_rng(seed)
+    made = []
+    for _ in range(count):
+        acoustic, language, boost = rng.normal(0, 3, 3).tolist()
+        tokens = tuple(rng.integers(1, 4, rng.integers(0, 7)).tolist())
+        made.append(Hypothesis(tokens, tokens, acoustic + language + boost, acoustic, language, boost))
+    return sorted(made, key=lambda one: -one.score)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_hypotheses_are_ordered_by_the_sum_written_out(seed: int):
+    model = make_model("ab ")
+    settings = RescoringSettings(alpha=0.8, beta=0.6, keep=0.3)
+    first = hypotheses(seed)
+
+    def total(one):
+        text = " ".join(spell(one.tokens).split())
+        second = log_prob_by_hand(model, text + "\n")
+        return one.acoustic + one.boost + 0.3 * one.language + 0.8 * second + 0.6 * len(text.split())
+
+    found = Rescorer(model, spell, settings).rescore(first)
+    assert [one.tokens for one in found] == [one.tokens for one in sorted(first, key=lambda one: -total(one))]
+    originals = {id(one): one for one in first}
+    for one in found:
+        original = next(o for o in originals.values() if (o.tokens, o.acoustic) == (one.tokens, one.acoustic))
+        assert one.score == pytest.approx(total(original), rel=1e-5)
+        assert one.score == pytest.approx(one.acoustic + one.language + one.boost, rel=1e-6)
+
+
+def test_weights_that_leave_the_first_pass_as_it_is_change_nothing():
+    first = hypotheses(1)
+    found = Rescorer(make_model("ab "), spell, RescoringSettings(alpha=0, beta=0, keep=1)).rescore(first)
+    assert [one.tokens for one in found] == [one.tokens for one in first]
+
+
+def test_the_weights_found_make_as_few_errors_as_any_of_the_grid():
+    model, rng = make_model("ab "), np.random.default_rng(0)
+    start = RescoringSettings()
+    first = [hypotheses(seed, count=2 + seed % 4) for seed in range(12)]
+    rescorer = Rescorer(model, spell, start)
+    scores = [rescorer.measure(own) for own in first]
+    errors = [rng.integers(0, 4, len(own)).astype(float) for own in first]
+
+    def count(settings):
+        """Errors of what a rescorer with these weights puts first."""
+        total = 0.0
+        for own, cost in zip(first, errors, strict=True):
+            best = Rescorer(model, spell, settings).rescore(own)[0]
+            total += cost[[(o.tokens, o.acoustic) for o in own].index((best.tokens, best.acoustic))]
+        return total
+
+    found = search_rescoring(scores, errors, start)
+    grid = itertools.product((0.0, 0.5, 1.0), (0.0, 0.5, 1.0, 2.0), (-2.0, 0.0, 3.0))
+    others = [count(start.model_copy(update={"keep": k, "alpha": a, "beta": b})) for k, a, b in grid]
+    assert count(found) <= min(others)
+    assert count(found) <= count(start)
+    assert found.nbest == start.nbest

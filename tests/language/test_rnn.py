@@ -1,0 +1,110 @@
+"""Scores and files of recurrent language models."""
+
+import math
+import random
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from asr.errors import ModelError
+from asr.language.measuring import measure_lines, measure_rnn
+from asr.language.rnn import UNKNOWN_SCORE, WEIGHTS, load_rnn, read_text, save_rnn
+from tests.language.rnn_models import log_prob_by_hand, make_model
+
+SENTENCES = ["ab", "", "b a b", "aaaabbbb ab", "a"]
+
+
+@pytest.mark.parametrize("cell", ["lstm", "gru", "rnn"])
+def test_a_sentence_scores_the_sum_of_its_log_probabilities(cell: str):
+    model = make_model(cell=cell)
+    expected = [log_prob_by_hand(model, sentence + "\n") for sentence in SENTENCES]
+    np.testing.assert_allclose(model.score_sentences(SENTENCES), expected, rtol=1e-5)
+
+
+def test_all_sentences_together_are_certain():
+    model = make_model("a", spread=1.0)
+    total = np.exp(model.score_sentences(["a" * length for length in range(200)])).sum()
+    assert total == pytest.approx(1, abs=1e-4)
+
+
+def test_many_at_once_score_as_one_by_one():
+    model = make_model(num_layers=3)
+    rng = random.Random(0)
+    sentences = ["".join(rng.choices("ab ", k=n % 9)) for n in range(150)]
+    alone = [model.score_sentences([sentence])[0] for sentence in sentences]
+    np.testing.assert_allclose(model.score_sentences(sentences), alone, rtol=1e-5, atol=1e-5)
+
+
+def test_unknown_characters_cost_a_fixed_score_and_are_skipped():
+    model = make_model()
+    known, unknown = model.score_sentences(["ab", "aéb?"])
+    assert unknown == pytest.approx(known + 2 * UNKNOWN_SCORE)
+
+
+def test_states_that_are_advanced_together_are_as_if_alone():
+    model = make_model()
+    states = [model.read([0, token])[1] for token in (1, 2, 3)]
+    rows, after = model.advance([3, 1, 2], torch.cat(states, dim=1))
+    for index, token in enumerate((3, 1, 2)):
+        row, state = model.read([token], states[index])
+        torch.testing.assert_close(rows[index], row)
+        torch.testing.assert_close(after[:, index : index + 1], state)
+
+
+@pytest.mark.parametrize("lines", ["apart", "running"])
+def test_bits_per_character_are_the_text_added_up(lines: str):
+    model = make_model(lines=lines)
+    text = ["ab", "b a", "aab"]
+    measured = measure_lines(model, text)
+    if lines == "running":
+        total = log_prob_by_hand(model, "".join(f"{line}\n" for line in text))
+    else:
+        total = sum(log_prob_by_hand(model, f"{line}\n") for line in text)
+    assert measured.num_characters == 11
+    assert measured.nats_per_character == pytest.approx(-total / 11, rel=1e-5)
+    assert measured.bits_per_character == pytest.approx(-total / 11 / math.log(2), rel=1e-5)
+    assert measured.perplexity == pytest.approx(math.exp(-total / (7 if lines == "apart" else 4)), rel=1e-5)
+
+
+def test_what_is_saved_says_the_same_when_loaded(tmp_path: Path):
+    model = make_model(tied=True)
+    model.network.half().float()
+    save_rnn(model, tmp_path / "lm")
+    loaded = load_rnn(tmp_path / "lm")
+    np.testing.assert_allclose(loaded.score_sentences(SENTENCES), model.score_sentences(SENTENCES), rtol=1e-6)
+    assert loaded.settings == model.settings
+    (tmp_path / "text").write_text("ab\n\n b  a\n")
+    assert measure_rnn([tmp_path / "text"], tmp_path / "lm").num_lines == 2
+
+
+def test_text_as_it_is_keeps_all_but_other_white_space(tmp_path: Path):
+    (tmp_path / "text").write_bytes("A\tb\r\n\n c\u00a0\n".encode())
+    assert read_text([tmp_path / "text"], make_model(lines="running").settings) == ["A b", "", " c "]
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (lambda folder: (folder / WEIGHTS).write_bytes(b"no"), "cannot be read"),
+        (lambda folder: (folder / WEIGHTS).unlink(), "cannot be read"),
+        (lambda folder: (folder / "tokens.txt").write_text("<blank>\na\n"), "does not fit"),
+        (lambda folder: (folder / "config.yaml").write_text("network: {depth: 3}"), "no such setting"),
+        (lambda folder: (folder / "config.yaml").write_text("features: {}"), "no such setting"),
+    ],
+)
+def test_a_broken_folder_is_named(tmp_path: Path, damage, message: str):
+    save_rnn(make_model(), tmp_path)
+    damage(tmp_path)
+    with pytest.raises(ModelError, match=message):
+        load_rnn(tmp_path)
+
+
+def test_weights_that_are_not_finite_are_not_saved(tmp_path: Path):
+    model = make_model()
+    with torch.no_grad():
+        model.network.head_bias[0] = math.nan
+    with pytest.raises(ModelError, match="head_bias"):
+        save_rnn(model, tmp_path / "lm")
+    assert not (tmp_path / "lm").exists()
