@@ -92,9 +92,22 @@ class StreamReader:
         symbols = recognizer.tokenizer.symbols
         self.silent = {token for token, symbol in enumerate(symbols) if token == BLANK or not symbol.strip(" ▁")}
 
-    def start(self, beam: BeamDecoder | None = None) -> "SpeechStream":
-        """A new stream; a beam search of its own takes the place of the recogniser's."""
-        return SpeechStream(self, beam or self.recognizer.reader.beam)
+    def start(self, beam: BeamDecoder | None = None, *, start_seconds: float = 0.0) -> "SpeechStream":
+        """A new stream.
+
+        Args:
+            beam: A beam search of its own, in the place of the recogniser's.
+            start_seconds: Added to the times of its words.
+        """
+        return SpeechStream(self, beam or self.recognizer.reader.beam, start_seconds)
+
+    def warm_up(self) -> None:
+        """Load and compile what the first utterance would otherwise wait for."""
+        stream = self.start()
+        stream.put(torch.zeros(self.recognizer.sample_rate), last=True)
+        self.read([stream])
+        log_probs = np.full((25, len(self.recognizer.tokenizer.symbols)), -1.0, np.float32)
+        find_words(log_probs, [1], self.recognizer.tokenizer, self.frame_seconds, levels=np.zeros(100))
 
     def read(self, streams: Sequence["SpeechStream"]) -> list[Partial | None]:
         """Read what the streams hold.
@@ -125,8 +138,9 @@ class SpeechStream:
         ended: Whether its last samples are in.
     """
 
-    def __init__(self, reader: StreamReader, beam: BeamDecoder | None) -> None:
+    def __init__(self, reader: StreamReader, beam: BeamDecoder | None, start_seconds: float) -> None:
         self.ended = False
+        self._start_seconds = start_seconds
         self._reader = reader
         self._beam = beam
         self._num_samples = 0
@@ -181,7 +195,7 @@ class SpeechStream:
     def _close(self, num_samples: int) -> None:
         """The utterance is over; what lies after so many of its samples belongs to the next."""
         over = self._utterance
-        if words := over.words():
+        if words := over.words(self._start_seconds):
             self._finals.append(Segment(words))
         self._utterance = _Utterance(self._reader, self._beam, over.start + num_samples)
         self._utterance.put(over.waveform[num_samples:], last=self.ended)
@@ -240,8 +254,8 @@ class _Utterance:
         committed, text = (" ".join(self._reader.recognizer.tokenizer.decode(tokens).split()) for tokens in both)
         return committed, text
 
-    def words(self) -> tuple[Word, ...]:
-        """Its words, now that it is over, with their times in the stream."""
+    def words(self, stream_start: float) -> tuple[Word, ...]:
+        """Its words, now that it is over, with times from so many seconds before the stream's start."""
         recognizer = self._reader.recognizer
         return find_words(
             torch.cat(self._log_probs).numpy(),
@@ -249,7 +263,8 @@ class _Utterance:
             recognizer.tokenizer,
             self._reader.frame_seconds,
             levels=speech_levels(self.waveform.numpy(), recognizer.sample_rate),
-            start_seconds=self.start / recognizer.sample_rate,
+            start_seconds=stream_start + self.start / recognizer.sample_rate,
+            confidence=recognizer.reader.confidence,
         )
 
     def _append(self, log_probs: Tensor, last_token: int) -> None:
