@@ -1,0 +1,55 @@
+// The sound as a moving log-mel picture and a level; it only listens.
+const BANDS = 80;
+
+export class Picture {
+  constructor(canvas, level) {
+    this.canvas = canvas;
+    this.level = level;
+    this.canvas.width = 600;
+    this.canvas.height = BANDS;
+    this.context = canvas.getContext("2d");
+  }
+
+  start(audio, source) {
+    this.analyser = new AnalyserNode(audio, { fftSize: 1024, smoothingTimeConstant: 0 });
+    source.connect(this.analyser);
+    this.spectrum = new Float32Array(this.analyser.frequencyBinCount);
+    this.samples = new Float32Array(this.analyser.fftSize);
+    this.edges = melEdges(audio.sampleRate, this.analyser.fftSize);
+    this.draw();
+  }
+
+  stop() {
+    cancelAnimationFrame(this.frame);
+    this.level.value = -60;
+  }
+
+  draw() {
+    this.frame = requestAnimationFrame(() => this.draw());
+    this.analyser.getFloatTimeDomainData(this.samples);
+    this.level.value = 10 * Math.log10(this.samples.reduce((sum, x) => sum + x * x, 1e-9) / this.samples.length);
+    this.analyser.getFloatFrequencyData(this.spectrum);
+    const { width, height } = this.canvas;
+    this.context.drawImage(this.canvas, -2, 0);
+    this.context.clearRect(width - 2, 0, 2, height);
+    this.context.fillStyle = getComputedStyle(this.canvas).getPropertyValue("--accent");
+    for (let band = 0; band < BANDS; band++) {
+      let loudest = -Infinity;
+      for (let bin = this.edges[band]; bin <= this.edges[band + 1]; bin++) loudest = Math.max(loudest, this.spectrum[bin]);
+      this.context.globalAlpha = Math.min(1, Math.max(0, (loudest + 100) / 70)) ** 1.6;
+      this.context.fillRect(width - 2, height - 1 - band, 2, 1);
+    }
+    this.context.globalAlpha = 1;
+  }
+}
+
+// Bins at which bands begin, equally wide on the mel scale, up to the 8 kHz that the model hears.
+function melEdges(sampleRate, fftSize) {
+  const toMel = (hertz) => 2595 * Math.log10(1 + hertz / 700);
+  const toHertz = (mel) => 700 * (10 ** (mel / 2595) - 1);
+  const top = toMel(Math.min(8000, sampleRate / 2));
+  return Array.from({ length: BANDS + 1 }, (_, band) => {
+    const bin = Math.round((toHertz((band / BANDS) * top) / sampleRate) * fftSize);
+    return Math.min(fftSize / 2 - 1, bin);
+  });
+}
