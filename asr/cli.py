@@ -319,6 +319,45 @@ def doctor(
 
 
 @app.command()
+def mic(
+    model: ModelName = DEFAULT_MODEL,
+    device: Annotated[str | None, typer.Option(help="Microphone: its number or part of its name.")] = None,
+    list_all: Annotated[bool, typer.Option("--list", help="List the microphones.")] = False,
+    file: Annotated[
+        Path | None, typer.Option(help="Play this recording, in real time, in a microphone's place.")
+    ] = None,
+    save_audio: Annotated[Path | None, typer.Option(help="Keep what was heard: .wav, .flac, ...")] = None,
+    save_text: Annotated[Path | None, typer.Option(help="Keep what was said: .txt, .srt, .vtt or .json.")] = None,
+    chunk: ChunkSeconds = 0.4,
+    right: RightSeconds = 1.0,
+    decoder: DecoderName = None,
+    beam_size: BeamSize = None,
+    lm: LanguageModel = None,
+    hotwords: Hotwords = None,
+) -> None:
+    """Write what is said into the microphone, while it is said; Ctrl-C ends."""
+    from asr.live.listen import run
+    from asr.live.sound import list_devices
+    from asr.recognize.decoding import Decoding
+
+    if list_all:
+        for number, name, details in list_devices():
+            typer.echo(f"{number}\t{name}\t{details}")
+        return
+    run(
+        model,
+        device=device,
+        file=file,
+        chunk=chunk,
+        right=right,
+        decoding=Decoding(decoder, beam_size, lm, hotwords or ()),
+        console=Console(),
+        save_audio=save_audio,
+        save_text=save_text,
+    )
+
+
+@app.command()
 def serve(
     model: ModelName = DEFAULT_MODEL,
     host: Annotated[str, typer.Option(help="Address to listen on; 0.0.0.0 lets other machines in.")] = "127.0.0.1",

@@ -16,7 +16,7 @@ TEXT = "[...document.querySelectorAll('#finals p > span')].map(line => line.text
 @pytest.fixture(scope="module")
 def microphone(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two phrases with pauses around them."""
-    pcm = pause(0.3) + read_pcm("code") + pause(1.6) + read_pcm("phone") + pause(2.5)
+    pcm = pause(0.3) + read_pcm("number") + pause(1.2) + read_pcm("phone") + pause(0.5)
     path = tmp_path_factory.mktemp("microphone") / "talk.wav"
     soundfile.write(path, np.frombuffer(pcm, "<i2"), RATE, subtype="PCM_16")
     return path
@@ -35,7 +35,7 @@ def test_what_is_said_into_the_microphone_appears(server: str, microphone: Path)
         await tab.key("keyDown")
         await tab.key("keyUp")
         await tab.wait_for("document.getElementById('status').textContent === 'Ready.'")
-        assert await tab.evaluate(TEXT) == [TEXTS["code"], TEXTS["phone"]]
+        assert await tab.evaluate(TEXT) == [TEXTS["number"], TEXTS["phone"]]
         shades = "[...document.querySelectorAll('.word')].map(one => one.style.getPropertyValue('--confidence'))"
         assert all(0 < float(shade) <= 1 for shade in await tab.evaluate(shades))
         assert await tab.evaluate("document.getElementById('save-srt').disabled") is False

@@ -1,5 +1,6 @@
 // The sound as a moving log-mel picture and a level; it only listens.
 const BANDS = 80;
+const COLUMNS_A_SECOND = 60;
 
 export class Picture {
   constructor(canvas, level) {
@@ -16,6 +17,7 @@ export class Picture {
     this.spectrum = new Float32Array(this.analyser.frequencyBinCount);
     this.samples = new Float32Array(this.analyser.fftSize);
     this.edges = melEdges(audio.sampleRate, this.analyser.fftSize);
+    this.drawnAt = performance.now();
     this.draw();
   }
 
@@ -29,15 +31,24 @@ export class Picture {
     this.analyser.getFloatTimeDomainData(this.samples);
     this.level.value = 10 * Math.log10(this.samples.reduce((sum, x) => sum + x * x, 1e-9) / this.samples.length);
     this.analyser.getFloatFrequencyData(this.spectrum);
+    this.addColumn();
+  }
+
+  // As wide as the time since the last one.
+  addColumn() {
     const { width, height } = this.canvas;
-    this.context.drawImage(this.canvas, -2, 0);
-    this.context.clearRect(width - 2, 0, 2, height);
+    const now = performance.now();
+    const step = Math.min(width, Math.max(1, Math.round(((now - this.drawnAt) / 1000) * COLUMNS_A_SECOND)));
+    this.drawnAt = now;
+    this.context.globalCompositeOperation = "copy"; // over itself, it would grow darker
+    this.context.drawImage(this.canvas, -step, 0);
+    this.context.globalCompositeOperation = "source-over";
     this.context.fillStyle = getComputedStyle(this.canvas).getPropertyValue("--accent");
     for (let band = 0; band < BANDS; band++) {
       let loudest = -Infinity;
       for (let bin = this.edges[band]; bin <= this.edges[band + 1]; bin++) loudest = Math.max(loudest, this.spectrum[bin]);
-      this.context.globalAlpha = Math.min(1, Math.max(0, (loudest + 100) / 70)) ** 1.6;
-      this.context.fillRect(width - 2, height - 1 - band, 2, 1);
+      this.context.globalAlpha = Math.min(1, Math.max(0, (loudest + 100) / 65)) ** 1.5;
+      this.context.fillRect(width - step, height - 1 - band, step, 1);
     }
     this.context.globalAlpha = 1;
   }
