@@ -16,14 +16,27 @@ from asr.errors import AsrError
 
 if TYPE_CHECKING:
     from asr.recognize.recognizer import Recognizer, list_models, load_model
+    from asr.recognize.streaming import Partial, StreamingRecognizer
     from asr.recognize.transcript import Transcript
     from asr.signal.audio import load_audio, stream_audio
 
 __version__ = "0.1.0"
-__all__ = ["AsrError", "Recognizer", "Transcript", "list_models", "load_audio", "load_model", "stream_audio"]
+__all__ = [
+    "AsrError",
+    "Partial",
+    "Recognizer",
+    "StreamingRecognizer",
+    "Transcript",
+    "list_models",
+    "load_audio",
+    "load_model",
+    "stream_audio",
+]
 
 _HOME = {
+    "Partial": "asr.recognize.streaming",
     "Recognizer": "asr.recognize.recognizer",
+    "StreamingRecognizer": "asr.recognize.streaming",
     "Transcript": "asr.recognize.transcript",
     "list_models": "asr.recognize.recognizer",
     "load_audio": "asr.signal.audio",

@@ -61,6 +61,8 @@ OutputDir = Annotated[
 ]
 MaxLineLength = Annotated[int, typer.Option(min=1, help="Characters in a line of subtitles.")]
 MaxLines = Annotated[int, typer.Option(min=1, help="Lines of subtitles on the screen at once.")]
+ChunkSeconds = Annotated[float, typer.Option(min=0.04, help="Seconds that are read at a time.")]
+RightSeconds = Annotated[float, typer.Option(min=0, help="Seconds heard ahead before text is settled.")]
 Texts = Annotated[list[Path], typer.Argument(help="Text files, a sentence a line; .gz and .xz too.", metavar="TEXT...")]
 Unit = Annotated[str, typer.Option(help="What is predicted: word or char.")]
 RnnFolder = Annotated[Path, typer.Argument(help="A recurrent language model's folder.", metavar="LM")]
@@ -380,6 +382,91 @@ def doctor(
     for problem in (problems := diagnose(manifests, model)):
         typer.echo(f"{problem.utterance}\t{problem.kind}\t{problem.reason}")
     raise typer.Exit(1 if problems else 0)
+
+
+@app.command()
+def mic(
+    model: ModelName = DEFAULT_MODEL,
+    device: Annotated[str | None, typer.Option(help="Microphone: its number or part of its name.")] = None,
+    list_all: Annotated[bool, typer.Option("--list", help="List the microphones.")] = False,
+    file: Annotated[
+        Path | None, typer.Option(help="Play this recording, in real time, in a microphone's place.")
+    ] = None,
+    save_audio: Annotated[Path | None, typer.Option(help="Keep what was heard: .wav, .flac, ...")] = None,
+    save_text: Annotated[Path | None, typer.Option(help="Keep what was said: .txt, .srt, .vtt or .json.")] = None,
+    chunk: ChunkSeconds = 0.4,
+    right: RightSeconds = 1.0,
+    decoder: DecoderName = None,
+    beam_size: BeamSize = None,
+    lm: LanguageModel = None,
+    hotwords: Hotwords = None,
+) -> None:
+    """Write what is said into the microphone, while it is said; Ctrl-C ends."""
+    from asr.live.listen import run
+    from asr.live.sound import list_devices
+    from asr.recognize.decoding import Decoding
+
+    if list_all:
+        for number, name, details in list_devices():
+            typer.echo(f"{number}\t{name}\t{details}")
+        return
+    run(
+        model,
+        device=device,
+        file=file,
+        chunk=chunk,
+        right=right,
+        decoding=Decoding(decoder, beam_size, lm, hotwords or ()),
+        console=Console(),
+        save_audio=save_audio,
+        save_text=save_text,
+    )
+
+
+@app.command()
+def serve(
+    model: ModelName = DEFAULT_MODEL,
+    host: Annotated[str, typer.Option(help="Address to listen on; 0.0.0.0 lets other machines in.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="The default is Vosk's; 0 takes a free one.")] = 2700,
+    token: Annotated[
+        str | None, typer.Option(envvar="ASR_TOKEN", help="Clients must show this: Authorization: Bearer TOKEN.")
+    ] = None,
+    allow_origin: Annotated[
+        list[str] | None,
+        typer.Option(help="Let pages of this origin use the server, as https://example.org; repeatable."),
+    ] = None,
+    chunk: ChunkSeconds = 0.4,
+    right: RightSeconds = 1.0,
+    clients: Annotated[int, typer.Option(min=1, help="Live streams at a time.")] = 32,
+    minutes: Annotated[float, typer.Option(min=0.1, help="Of sound in one stream.")] = 60,
+    idle: Annotated[float, typer.Option(min=1, help="Seconds without a message after which a client must go.")] = 60,
+    upload: Annotated[int, typer.Option(min=1, help="Megabytes of the largest file.")] = 100,
+    device: Device = "auto",
+    decoder: DecoderName = None,
+    beam_size: BeamSize = None,
+    lm: LanguageModel = None,
+    hotwords: Hotwords = None,
+) -> None:
+    """Recognise for others: a web page, a websocket (Vosk's protocol), and files over HTTP (OpenAI's)."""
+    from asr.live.limits import Limits
+    from asr.live.server import ServerSettings, run
+    from asr.recognize.decoding import Decoding
+
+    run(
+        model,
+        ServerSettings(
+            host,
+            port,
+            token,
+            allow_origin or (),
+            Limits(clients=clients, session_seconds=60 * minutes, idle_seconds=idle, upload_bytes=upload << 20),
+        ),
+        chunk=chunk,
+        right=right,
+        device=device,
+        decoding=Decoding(decoder, beam_size, lm, hotwords or ()),
+        console=console,
+    )
 
 
 @app.command()

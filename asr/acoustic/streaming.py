@@ -94,17 +94,41 @@ class StreamingModel:
                 groups[shape].append(index)
         return groups
 
+    @torch.inference_mode()
+    def preview(self, streams: Sequence["AcousticStream"]) -> list[Tensor]:
+        """What would come out now if nothing followed, of the frames that wait; the streams stay where they are.
+
+        Returns:
+            For each stream (T', V) log probabilities on the CPU, a guess that `advance` will replace.
+        """
+        outputs = [self._nothing() for _ in streams]
+        groups: dict[int, list[int]] = defaultdict(list)
+        for index, stream in enumerate(streams):
+            groups[len(stream.hidden)].append(index)
+        groups.pop(0, None)
+        for length, members in groups.items():
+            log_probs, _ = self._read([streams[index] for index in members], length, length)
+            for index, own in zip(members, log_probs, strict=True):
+                outputs[index] = own
+        return outputs
+
     def _run(self, streams: Sequence["AcousticStream"], window: int, chunk: int) -> Tensor:
-        """One chunk of streams alike: (B, chunk, V)."""
+        """One chunk of streams alike: (B, chunk, V); the streams move on."""
+        log_probs, states = self._read(streams, window, chunk)
+        for index, stream in enumerate(streams):
+            stream.states = [own[index] for own in states]
+            stream.hidden = stream.hidden[chunk:]
+        return log_probs
+
+    def _read(self, streams: Sequence["AcousticStream"], window: int, chunk: int) -> tuple[Tensor, list[list[State]]]:
+        """One chunk of streams alike: (B, chunk, V), and each layer's states after it by stream."""
         hidden = torch.stack([stream.hidden[:window] for stream in streams])
+        states = []
         for depth, block in enumerate(_blocks(self.model)):
             state = _join_states([stream.states[depth] for stream in streams])
             hidden, state = run_block(block, hidden, state, chunk)
-            for stream, own in zip(streams, _split_state(state, len(streams)), strict=True):
-                stream.states[depth] = own
-        for stream in streams:
-            stream.hidden = stream.hidden[chunk:]
-        return self.model.read_out(hidden[:, :chunk]).cpu()
+            states.append(_split_state(state, len(streams)))
+        return self.model.read_out(hidden[:, :chunk]).cpu(), states
 
     def _nothing(self) -> Tensor:
         return torch.empty(0, self.model.head.out_features)

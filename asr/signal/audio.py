@@ -18,7 +18,6 @@ from typing import Any, BinaryIO, TypeAlias, cast
 import numpy as np
 import numpy.typing as npt
 import soundfile
-import soxr
 
 from asr.errors import AudioError
 from asr.signal.containers import (
@@ -29,6 +28,7 @@ from asr.signal.containers import (
     unread_mp3_seconds,
 )
 from asr.signal.ffmpeg import decode_with_ffmpeg, duration_with_ffprobe, has_ffmpeg
+from asr.signal.resample import Resampler
 
 Waveform: TypeAlias = npt.NDArray[np.float32]
 AudioSource: TypeAlias = str | os.PathLike[str] | BinaryIO | tuple[npt.ArrayLike, float]
@@ -265,13 +265,10 @@ def _check_samples(chunks: Iterable[Waveform], name: str) -> Iterator[Waveform]:
 
 def _resample(chunks: Iterable[Waveform], rate: float, sample_rate: int) -> Iterator[Waveform]:
     """Change the rate; how the samples are cut into chunks makes no difference to the result."""
-    if rate == sample_rate:
-        yield from chunks
-        return
-    resampler = soxr.ResampleStream(rate, sample_rate, 1, dtype="float32", quality="HQ")
+    resampler = Resampler(rate, sample_rate)
     for chunk in chunks:
-        yield resampler.resample_chunk(chunk)
-    yield resampler.resample_chunk(np.empty(0, dtype=np.float32), last=True)
+        yield resampler.feed(chunk)
+    yield resampler.feed(np.empty(0, dtype=np.float32), last=True)
 
 
 def _open_file(path: Path, name: str) -> BinaryIO:

@@ -122,6 +122,22 @@ def test_a_stream_holds_no_more_than_it_waits_for():
         assert len(stream.hidden) < 10
 
 
+def test_a_preview_says_what_would_come_if_nothing_followed_and_changes_nothing():
+    network = StreamingModel(make_model(), Latency(chunk=4, right=6))
+    streams, twins = [network.start() for _ in range(2)], [network.start() for _ in range(2)]
+    for stream, twin, seed, length in zip(streams, twins, (1, 2), (70, 75), strict=True):
+        stream.feed(make_features(length, seed))
+        twin.feed(make_features(length, seed))
+    guesses = network.preview([*streams, network.start()])
+    assert len(guesses[2]) == 0
+    for stream, twin, guess in zip(streams, twins, guesses, strict=False):
+        held = len(twin.hidden)
+        twin.accept(make_features(0), last=True)  # one more frame, of the convolution's edge: not guessed at
+        twin.hidden = twin.hidden[:held]
+        torch.testing.assert_close(guess, network.advance([twin])[0], atol=1e-5, rtol=0)
+        assert len(stream.hidden) == held
+
+
 def test_misuse_is_refused():
     with pytest.raises(ValueError, match="at least 1 frame"):
         Latency(0, 3)

@@ -1,0 +1,239 @@
+"""The server: live streams on a websocket, files over HTTP, a page to try both, and its own health.
+
+Routes hold no logic: hub.py talks with live clients, transcriptions.py answers for files,
+guard.py decides who may come in.
+"""
+
+import asyncio
+import contextlib
+import logging
+import signal
+import socket
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import uvicorn
+from fastapi import FastAPI, Request, Response, WebSocket
+from fastapi.responses import FileResponse
+from fastapi.staticfiles import StaticFiles
+from rich.console import Console
+from starlette.exceptions import HTTPException
+from starlette.middleware.cors import CORSMiddleware
+
+from asr.decode.beam import BeamDecoder
+from asr.errors import AsrError
+from asr.live.engine import Engine
+from asr.live.guard import LOOPBACK, Guard, TooLarge
+from asr.live.hub import Hub
+from asr.live.limits import Limits
+from asr.live.metrics import CONTENT_TYPE, Metrics
+from asr.live.transcriptions import RequestError, Transcriber
+from asr.recognize.decoding import Decoding
+from asr.recognize.recognizer import Recognizer, load_model
+from asr.recognize.streaming import StreamReader
+
+PORT = 2700  # the Vosk server's, where its clients look first
+PAGE = Path(__file__).parent / "page"
+
+
+@dataclass(frozen=True)
+class ServerSettings:
+    """Where and for whom a server is.
+
+    Attributes:
+        host, port: Address; 127.0.0.1 is heard on this machine only.
+        token: What clients must show; None: nothing.
+        origins: Web pages that may use it beside its own.
+        limits: What it bears.
+    """
+
+    host: str = "127.0.0.1"
+    port: int = PORT
+    token: str | None = None
+    origins: Sequence[str] = ()
+    limits: Limits = field(default_factory=Limits)
+
+
+def build_app(reader: StreamReader, name: str, settings: ServerSettings) -> FastAPI:
+    """The web application; `Server` runs it.
+
+    Args:
+        reader: Reads live streams; its recogniser transcribes files.
+        name: Of the model.
+        settings: For whom it is.
+    """
+    metrics = Metrics()
+    engine = Engine(reader, watch=metrics.count_round)
+    transcriber = Transcriber(reader.recognizer, name, settings.limits, metrics)
+
+    @contextlib.asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        app.state.hub = Hub(engine, beam_maker(reader.recognizer), settings.limits, metrics)
+        with engine:
+            yield
+        transcriber.close()
+
+    app = FastAPI(title="asr", lifespan=lifespan, openapi_url=None)
+    _add_routes(app, transcriber, metrics)
+    _add_errors(app, metrics)
+    if settings.origins:
+        app.add_middleware(
+            CORSMiddleware, allow_origins=list(settings.origins), allow_methods=["*"], allow_headers=["*"]
+        )
+    app.add_middleware(
+        Guard,  # added last, so it comes first
+        metrics=metrics,
+        token=settings.token,
+        origins=settings.origins,
+        hosts={*LOOPBACK, settings.host} if settings.host in LOOPBACK else None,
+        upload_bytes=settings.limits.upload_bytes,
+    )
+    return app
+
+
+def _add_routes(app: FastAPI, transcriber: Transcriber, metrics: Metrics) -> None:
+    @app.get("/")
+    async def page() -> FileResponse:
+        return FileResponse(PAGE / "index.html")
+
+    @app.get("/health")
+    async def health() -> dict[str, str]:
+        return {"status": "ok", "model": transcriber.name}
+
+    @app.get("/metrics")
+    async def expose() -> Response:
+        return Response(metrics.expose(), media_type=CONTENT_TYPE)
+
+    @app.get("/v1/models")
+    async def models() -> dict[str, Any]:
+        return {"object": "list", "data": transcriber.models()}
+
+    @app.get("/v1/models/{model}")
+    async def one_model(model: str) -> dict[str, Any]:
+        transcriber.check_model(model)
+        return transcriber.models()[0]
+
+    @app.post("/v1/audio/transcriptions")
+    async def transcribe(request: Request) -> Response:
+        return await transcriber.respond(request)
+
+    @app.websocket("/{path:path}")  # Vosk's server listens on any path
+    async def live(websocket: WebSocket) -> None:
+        await app.state.hub.serve(websocket)
+
+    app.mount("/page", StaticFiles(directory=PAGE))
+
+
+def _add_errors(app: FastAPI, metrics: Metrics) -> None:
+    """Every error in OpenAI's form, none with a stack trace."""
+
+    @app.exception_handler(RequestError)
+    async def refuse(request: Request, error: RequestError) -> Response:
+        return error.respond()
+
+    @app.exception_handler(TooLarge)
+    async def refuse_size(request: Request, error: TooLarge) -> Response:
+        metrics.refusals.labels("upload").inc()
+        return RequestError("the body is larger than this server takes", status=413, code="upload").respond()
+
+    @app.exception_handler(HTTPException)
+    async def tell(request: Request, error: HTTPException) -> Response:
+        return RequestError(str(error.detail), status=error.status_code).respond()
+
+    @app.exception_handler(Exception)
+    async def fail(request: Request, error: Exception) -> Response:
+        metrics.errors.inc()
+        return RequestError("the server failed; its log tells why", status=500).respond()
+
+
+def beam_maker(recognizer: Recognizer) -> Any:
+    """Makes beam searches for the phrases that a client expects."""
+
+    def make(phrases: Sequence[str], open_vocabulary: bool) -> BeamDecoder:
+        options = recognizer.settings.decoder.model_dump()
+        if open_vocabulary:
+            return BeamDecoder(recognizer.tokenizer.symbols, hotwords=phrases, **options)
+        words = sorted({word for phrase in phrases for word in phrase.split()})
+        return BeamDecoder(recognizer.tokenizer.symbols, vocabulary=words, **options)
+
+    return make
+
+
+class Server(uvicorn.Server):
+    """Uvicorn that lets live clients finish before it closes their connections."""
+
+    def __init__(self, app: FastAPI, settings: ServerSettings) -> None:
+        self._app = app
+        super().__init__(
+            uvicorn.Config(
+                app,
+                host=settings.host,
+                port=settings.port,
+                log_level="warning",
+                access_log=False,
+                ws="websockets-sansio",  # stops reading from a client whose message is not answered yet
+                ws_max_size=settings.limits.message_bytes,
+                ws_per_message_deflate=False,  # sound does not shrink by it
+                timeout_graceful_shutdown=10,
+                server_header=False,
+            )
+        )
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Finish open utterances, then close."""
+        await self._app.state.hub.close()
+        await super().shutdown(sockets)
+
+
+def run(
+    model: str,
+    settings: ServerSettings,
+    *,
+    chunk: float,
+    right: float,
+    device: str,
+    decoding: Decoding,
+    console: Console,
+) -> None:
+    """What `asr serve` does: run a server until SIGINT or SIGTERM.
+
+    Args:
+        model: Name or folder.
+        settings: Where and for whom it is.
+        chunk, right: Latency of live streams in seconds, as for `StreamReader`.
+        device: Where the network runs.
+        decoding: How text is found.
+        console: Told the address.
+
+    Raises:
+        AsrError: If there is no such model, or the address cannot be had.
+    """
+    logging.basicConfig(level=logging.WARNING)
+    listener = _listen(settings)
+    reader = StreamReader(load_model(model, device=device, decoding=decoding), chunk=chunk, right=right)
+    reader.warm_up()
+    server = Server(build_app(reader, Path(model).name, settings), settings)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # uvicorn handles it, and raises it again when all is closed
+    host, port = listener.getsockname()[:2]
+    console.print(
+        f"listening on http://{host}:{port} (a page) and ws://{host}:{port} (Vosk's protocol)", highlight=False
+    )
+    with contextlib.closing(listener), contextlib.suppress(KeyboardInterrupt):
+        asyncio.run(server.serve([listener]))
+
+
+def _listen(settings: ServerSettings) -> socket.socket:
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    listener = socket.socket(family)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((settings.host, settings.port))
+        listener.listen()  # from now on clients wait, until all is loaded, rather than being turned away
+    except (OSError, OverflowError) as error:
+        listener.close()
+        raise AsrError(
+            f"{settings.host}:{settings.port} cannot be listened on ({error}); take another --host or --port"
+        ) from None
+    return listener

@@ -1,0 +1,145 @@
+"""`asr mic`: a file in the microphone's place, and a microphone in PortAudio's."""
+
+import io
+import sys
+import types
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import soundfile
+from rich.console import Console
+
+from asr.errors import AudioError
+from asr.live.listen import listen
+from asr.live.sound import Microphone, PlayedFile, list_devices, measure_level
+from asr.recognize.recognizer import Recognizer
+from asr.recognize.streaming import StreamingRecognizer
+from tests.live.serving import RATE, SAMPLES, TEXTS
+
+PHONE = SAMPLES / "phone.flac"
+
+
+class Clock:
+    """Time that passes only while somebody sleeps."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.now = 0.0
+        monkeypatch.setattr("asr.live.sound.time", self)
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
+
+
+def test_a_file_is_played_recognised_and_kept(recognizer: Recognizer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    clock = Clock(monkeypatch)
+    told = io.StringIO()
+    transcript = listen(
+        StreamingRecognizer(recognizer),
+        PlayedFile(PHONE, RATE),
+        console=Console(file=told),
+        save_audio=tmp_path / "heard.flac",
+        save_text=tmp_path / "said.srt",
+    )
+    assert transcript.text == told.getvalue().strip() == TEXTS["phone"]
+    assert clock.now == pytest.approx(soundfile.info(PHONE).duration)  # as long as it sounds
+    heard, rate = soundfile.read(tmp_path / "heard.flac")
+    assert rate == RATE
+    np.testing.assert_allclose(heard, soundfile.read(PHONE)[0], atol=1e-4)
+    assert TEXTS["phone"] in (tmp_path / "said.srt").read_text()
+
+
+def test_a_terminal_shows_text_while_it_is_said_and_the_level(recognizer: Recognizer, monkeypatch: pytest.MonkeyPatch):
+    Clock(monkeypatch)
+    told = io.StringIO()
+    console = Console(file=told, force_terminal=True, width=100, color_system="standard")
+    listen(StreamingRecognizer(recognizer), PlayedFile(PHONE, RATE), console=console)
+    text = told.getvalue()
+    assert "five five f" in text.split("three")[0]  # before the last word
+    assert "█" in text
+    assert " dB " in text
+    assert f"\x1b[1;37m{TEXTS['phone']}" in text  # bold white when it is final
+
+
+def test_a_file_that_nobody_reads_in_time_loses_blocks(monkeypatch: pytest.MonkeyPatch):
+    clock = Clock(monkeypatch)
+    sound = PlayedFile(PHONE, RATE)
+    blocks = iter(sound)
+    next(blocks)
+    clock.now += 6
+    taken = 1 + len(list(blocks))
+    assert sound.dropped == 9  # what was more than 5 s late
+    assert taken + sound.dropped == np.ceil(soundfile.info(PHONE).duration / 0.1)
+
+
+class FakePortAudio(types.ModuleType):
+    """A sound card that gives a few blocks, more than anybody takes, and is then pulled out."""
+
+    class PortAudioError(Exception):
+        pass
+
+    def __init__(self, num_blocks: int) -> None:
+        super().__init__("sounddevice")
+        self.num_blocks = num_blocks
+        self.default = types.SimpleNamespace(device=(1, 0))
+        self.devices = [
+            {"index": 0, "name": "Speaker", "max_input_channels": 0, "default_samplerate": 48000.0},
+            {"index": 1, "name": "Headset", "max_input_channels": 1, "default_samplerate": 44100.0},
+        ]
+
+    def query_devices(self, device: Any = None, kind: str | None = None) -> Any:
+        if kind is None:
+            return self.devices
+        if device in (None, 1, "Head"):
+            return self.devices[1]
+        raise ValueError(f"No input device matching {device!r}")
+
+    def InputStream(self, *, callback: Any, finished_callback: Any, blocksize: int, **options: Any) -> Any:  # noqa: N802
+        def start() -> None:
+            for number in range(self.num_blocks):
+                status = types.SimpleNamespace(input_overflow=number == 0)
+                callback(np.full((blocksize, 1), number, np.float32), blocksize, None, status)
+            finished_callback()
+
+        return types.SimpleNamespace(start=start, close=lambda: None)
+
+
+def test_a_microphone_gives_blocks_at_its_own_rate_and_counts_what_is_lost(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setitem(sys.modules, "sounddevice", FakePortAudio(num_blocks=4))
+    microphone = Microphone("Head")
+    assert (microphone.name, microphone.sample_rate) == ("Headset", 44100.0)
+    with microphone:
+        blocks = list(microphone)
+    assert [block[0] for block in blocks] == [0, 1, 2, 3]
+    assert {len(block) for block in blocks} == {4410}
+    assert microphone.dropped == 1  # the card said so
+    assert list_devices() == [(1, "Headset", "1 channels, 44100 Hz *")]
+
+
+def test_blocks_that_nobody_takes_are_dropped_not_hoarded(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setitem(sys.modules, "sounddevice", FakePortAudio(num_blocks=70))
+    with Microphone() as microphone:
+        assert len(list(microphone)) == 49
+    assert microphone.dropped == 1 + 20
+
+
+def test_what_is_missing_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, recognizer: Recognizer):
+    monkeypatch.setitem(sys.modules, "sounddevice", FakePortAudio(0))
+    with pytest.raises(AudioError, match="--device Piano: no such microphone"):
+        Microphone("Piano")
+    monkeypatch.setitem(sys.modules, "sounddevice", None)
+    with pytest.raises(AudioError, match="pip install sounddevice"):
+        Microphone()
+    stream, sound = StreamingRecognizer(recognizer), PlayedFile(PHONE, RATE)
+    with pytest.raises(AudioError, match="cannot be written"):
+        listen(stream, sound, console=Console(file=io.StringIO()), save_audio=tmp_path / "no" / "folder.wav")
+
+
+def test_levels_are_decibels_below_full_scale():
+    sine = np.sin(np.linspace(0, 200 * np.pi, 16000, endpoint=False)).astype(np.float32)
+    assert measure_level(sine) == pytest.approx(-3.01, abs=0.01)
+    assert measure_level(np.zeros(10, np.float32)) == -90.0
