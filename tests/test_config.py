@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from asr.config import dump_yaml, load_config, load_model_settings
+from asr.config import dump_yaml, load_config, load_language_config, load_model_settings
 from asr.errors import ConfigError
 
 MINIMAL = "corpus: {train: [a.jsonl.gz], dev: [b.jsonl.gz]}\noutput: out\n"
@@ -59,9 +59,15 @@ def test_settings_survive_being_written(tmp_path: Path):
     assert load_config(tmp_path / "again.yaml") == config
 
 
+LANGUAGE_CONFIGS = {ROOT / "conf" / "shakespeare.yaml"}
+
+
 @pytest.mark.parametrize("path", sorted((ROOT / "conf").glob("*.yaml")), ids=lambda path: path.name)
 def test_the_settings_that_ship_are_valid(path: Path):
-    assert load_config(path).output.name
+    if path in LANGUAGE_CONFIGS:
+        assert load_language_config(path).network.hidden_size > 0
+    else:
+        assert load_config(path).output.name
 
 
 @pytest.mark.parametrize(
