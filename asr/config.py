@@ -116,6 +116,9 @@ class TrainSettings(Settings):
     batch_seconds: float = Field(60.0, gt=0)
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     seed: int = 1
+    chunk_seconds: float | None = Field(None, gt=0)  # some batches are read as streams with such chunks are (chunks.py)
+    chunk_right_seconds: Range = (0.2, 1.0)  # and with a right context drawn from these
+    chunk_share: float = Field(0.5, ge=0, le=1)  # of batches
     average: int = Field(5, ge=1)  # best checkpoints whose weights are averaged
     patience: int | None = Field(None, ge=1)  # epochs without a better dev result (WER, then loss) before it stops
     max_bad_steps: int = Field(10, ge=1)  # non-finite gradients in a row before training stops

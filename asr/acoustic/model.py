@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from asr.acoustic.chunks import Latency, Windows
 from asr.acoustic.rnn import RecurrentLayer
 from asr.config import AcousticSettings
 
@@ -55,22 +56,28 @@ class AcousticModel(nn.Module):
         self.dropout = nn.Dropout(settings.dropout)
         self.head = nn.Linear(width, vocab_size)
 
-    def forward(self, features: Tensor, lengths: Tensor, *, with_intermediate: bool = False) -> Output:
+    def forward(
+        self, features: Tensor, lengths: Tensor, *, with_intermediate: bool = False, latency: Latency | None = None
+    ) -> Output:
         """Log probabilities of a padded batch.
 
         Args:
             features: (B, T, F) normalised log-mel features.
             lengths: (B,) valid frames of T.
             with_intermediate: Also read the middle layer through the same head.
+            latency: Read as streams of such a latency are read; None: whole utterances.
         """
         hidden, lengths = self.subsampling(features, lengths)
         hidden = self.dropout(hidden)
+        windows = None if latency is None else Windows(lengths.to(hidden.device), hidden.shape[1], latency)
+        if windows is not None:
+            hidden = windows.cut(hidden)
         middle = None
         for index, block in enumerate(self.blocks):
-            hidden = block(hidden, lengths)
+            hidden = block(hidden, lengths, windows)
             if with_intermediate and index == (len(self.blocks) - 1) // 2:
-                middle = self.read_out(hidden)
-        return Output(self.read_out(hidden), lengths, middle)
+                middle = self.read_out(hidden if windows is None else windows.join(hidden))
+        return Output(self.read_out(hidden if windows is None else windows.join(hidden)), lengths, middle)
 
     def read_out(self, hidden: Tensor) -> Tensor:
         """The CTC head: (B, T', D) of a layer to (B, T', V) natural-log probabilities."""
@@ -113,9 +120,12 @@ class RecurrentBlock(nn.Module):
         self.recurrent = RecurrentLayer(width, settings.hidden_size, cell=settings.cell, direction=settings.direction)
         self.dropout = nn.Dropout(settings.dropout)
 
-    def forward(self, hidden: Tensor, lengths: Tensor) -> Tensor:
-        changed: Tensor = self.dropout(self.recurrent(self.norm(hidden), lengths))
-        return hidden + changed
+    def forward(self, hidden: Tensor, lengths: Tensor, windows: Windows | None = None) -> Tensor:
+        """(B, T, D), or with windows (B * K, W, D); the shape stays."""
+        normed = self.norm(hidden)
+        layer = self.recurrent
+        changed: Tensor = layer(normed, lengths) if windows is None else layer.read_windows(normed, windows)
+        return hidden + self.dropout(changed)
 
 
 def subsampled(num_frames: int) -> int:

@@ -9,6 +9,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
+from asr.acoustic.chunks import Windows
 from asr.cells import Cell, make_layer
 
 Direction = Literal["bi", "forward"]
@@ -42,6 +43,33 @@ class RecurrentLayer(nn.Module):
             return outputs
         backward = self.backward_rnn(reverse_within_lengths(inputs, lengths))[0]
         return torch.cat([outputs, reverse_within_lengths(backward, lengths)], dim=-1)
+
+    def read_windows(self, inputs: Tensor, windows: Windows) -> Tensor:
+        """As `forward`, but what lies past a window's end is not seen: (B * K, W, D) to (B * K, W, H or 2H).
+
+        The forward direction runs on from chunk to chunk, and from each chunk into its right context.
+        """
+        chunks = inputs[:, : windows.chunk].reshape(-1, windows.count, windows.chunk, inputs.shape[-1])
+        outputs, states, state = [], [], None
+        for chunk in chunks.unbind(1):
+            output, state = self.forward_rnn(chunk, state)
+            outputs.append(output)
+            states.append(state)
+        known = torch.stack(outputs, dim=1).flatten(0, 1)
+        ahead = inputs[:, windows.chunk :]
+        if ahead.shape[1] > 0:
+            known = torch.cat([known, self.forward_rnn(ahead, _join_chunk_states(states))[0]], dim=1)
+        if self.backward_rnn is None:
+            return known
+        backward = self.backward_rnn(reverse_within_lengths(inputs, windows.lengths))[0]
+        return torch.cat([known, reverse_within_lengths(backward, windows.lengths)], dim=-1)
+
+
+def _join_chunk_states(states: list[Any]) -> Any:
+    """States (1, B, H) after each of K chunks to one (1, B * K, H); an LSTM's is a pair of tensors."""
+    if isinstance(states[0], tuple):
+        return tuple(torch.stack(parts, dim=2).flatten(1, 2) for parts in zip(*states, strict=True))
+    return torch.stack(states, dim=2).flatten(1, 2)
 
 
 def reverse_within_lengths(sequences: Tensor, lengths: Tensor) -> Tensor:

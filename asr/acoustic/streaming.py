@@ -11,40 +11,16 @@ at the same time go through it together.
 
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from asr.acoustic.model import SUBSAMPLING, AcousticModel, RecurrentBlock, Subsampling
+from asr.acoustic.chunks import Latency
+from asr.acoustic.model import AcousticModel, RecurrentBlock, Subsampling
 
 State = Any  # of one layer, as its nn.RNNBase takes and returns it; None at the start
-
-
-@dataclass(frozen=True)
-class Latency:
-    """How much is waited for, in frames of the output (four feature frames each).
-
-    Attributes:
-        chunk: Frames that come out together.
-        right: Frames after a chunk that the backward direction has seen; a model that only
-            reads forward waits for none, whatever this says.
-    """
-
-    chunk: int
-    right: int
-
-    def __post_init__(self) -> None:
-        if self.chunk < 1 or self.right < 0:
-            raise ValueError(f"expected a chunk of at least 1 frame and a right context of 0 or more, found {self}")
-
-    @classmethod
-    def from_seconds(cls, chunk: float, right: float, *, step_seconds: float) -> "Latency":
-        """The nearest number of frames; `step_seconds` is a feature frame's."""
-        frame = step_seconds * SUBSAMPLING
-        return cls(max(1, round(chunk / frame)), max(0, round(right / frame)))
 
 
 class StreamingModel:

@@ -11,9 +11,10 @@ import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
+from asr.acoustic.chunks import Latency
 from asr.acoustic.model import SUBSAMPLING
 from asr.acoustic.precision import computing_in, pick_precision, prepare_network
-from asr.acoustic.streaming import AcousticStream, Latency, StreamingModel
+from asr.acoustic.streaming import AcousticStream, StreamingModel
 from asr.config import BATCH_SECONDS, DEFAULT_MODEL, JOBS
 from asr.decode.beam import BeamDecoder
 from asr.decode.rescoring import Rescorer
@@ -152,8 +153,8 @@ class Recognizer:
             )
 
     def _long_network(self) -> StreamingModel:
-        step = self.settings.features.step_seconds
-        latency = Latency.from_seconds(LONG_CHUNK_SECONDS, LONG_RIGHT_SECONDS, step_seconds=step)
+        frame = self.settings.features.step_seconds * SUBSAMPLING
+        latency = Latency.from_seconds(LONG_CHUNK_SECONDS, LONG_RIGHT_SECONDS, frame_seconds=frame)
         return StreamingModel(self.acoustic, latency)
 
     def _feed(self, stream: AcousticStream, features: Tensor, *, last: bool = False) -> LogProbs:

@@ -20,10 +20,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from asr.acoustic.chunks import Latency
 from asr.acoustic.ctc import BLANK
 from asr.acoustic.model import SUBSAMPLING
 from asr.acoustic.precision import computing_in
-from asr.acoustic.streaming import AcousticStream, Latency, StreamingModel
+from asr.acoustic.streaming import AcousticStream, StreamingModel
 from asr.decode.beam import BeamDecoder
 from asr.recognize.boundaries import speech_levels
 from asr.recognize.endpoints import EndpointDetector, Endpoints
@@ -87,7 +88,7 @@ class StreamReader:
         self.frame_seconds = features.step_seconds * SUBSAMPLING
         self.frame_samples = round(features.step_seconds * features.sample_rate) * SUBSAMPLING
         self.network = StreamingModel(
-            recognizer.acoustic, Latency.from_seconds(chunk, right, step_seconds=features.step_seconds)
+            recognizer.acoustic, Latency.from_seconds(chunk, right, frame_seconds=self.frame_seconds)
         )
         symbols = recognizer.tokenizer.symbols
         self.silent = {token for token, symbol in enumerate(symbols) if token == BLANK or not symbol.strip(" ▁")}

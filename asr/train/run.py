@@ -15,6 +15,7 @@ from lhotse import CutSet
 from lightning.fabric import Fabric
 from rich.console import Console
 
+from asr.acoustic.model import SUBSAMPLING
 from asr.acoustic.precision import pick_precision
 from asr.atomic import replacing
 from asr.config import Config, ModelSettings
@@ -159,6 +160,7 @@ def _make_trainer(
         tokenizer=model.tokenizer,
         settings=config.train,
         train_seconds=train_seconds,
+        frame_seconds=config.features.step_seconds * SUBSAMPLING,
         folder=folder,
         monitor=Monitor(
             folder.path,

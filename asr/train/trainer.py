@@ -15,6 +15,7 @@ import torch
 from lightning.fabric import Fabric
 from torch import Tensor, nn
 
+from asr.acoustic.chunks import Latency
 from asr.acoustic.ctc import consistency_loss, ctc_loss
 from asr.acoustic.model import Output
 from asr.config import TrainSettings
@@ -66,6 +67,7 @@ class Trainer:
         tokenizer: To read hypotheses on the development set.
         settings: The recipe.
         train_seconds: Speech in the training set.
+        frame_seconds: Length of a frame of log probabilities.
         folder: Where checkpoints go.
         monitor: Told what happens.
         fingerprint: What must not differ between a checkpoint and the run that resumes it.
@@ -81,6 +83,7 @@ class Trainer:
         tokenizer: Tokenizer,
         settings: TrainSettings,
         train_seconds: float,
+        frame_seconds: float,
         folder: CheckpointFolder,
         monitor: Monitor,
         fingerprint: str,
@@ -97,6 +100,7 @@ class Trainer:
         self.tokenizer = tokenizer
         self.settings = settings
         self.train_seconds = train_seconds
+        self.frame_seconds = frame_seconds
         self.folder = folder
         self.monitor = monitor
         self.fingerprint = fingerprint
@@ -224,7 +228,8 @@ class Trainer:
         settings = self.settings.loss
         batch = batch.to(self.fabric.device)
         with_intermediate = settings.intermediate_weight > 0
-        output: Output = self.model(batch.features, batch.lengths, with_intermediate=with_intermediate)
+        latency = draw_latency(self.settings, self.frame_seconds)
+        output: Output = self.model(batch.features, batch.lengths, with_intermediate=with_intermediate, latency=latency)
         loss = self._ctc(output.log_probs, output.lengths, batch)
         if output.intermediate is not None:
             middle = self._ctc(output.intermediate, output.lengths, batch)
@@ -320,6 +325,15 @@ class Trainer:
     def _module(self) -> nn.Module:
         module: nn.Module = self.model.module
         return module
+
+
+def draw_latency(settings: TrainSettings, frame_seconds: float) -> Latency | None:
+    """With which latency a batch is read; None for whole utterances. Drawn from torch's generator."""
+    if settings.chunk_seconds is None or float(torch.rand(())) >= settings.chunk_share:
+        return None
+    low, high = settings.chunk_right_seconds
+    right = low + (high - low) * float(torch.rand(()))
+    return Latency.from_seconds(settings.chunk_seconds, right, frame_seconds=frame_seconds)
 
 
 def gradient_norms(model: nn.Module) -> dict[str, float]:

@@ -5,9 +5,11 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
 
+from asr.acoustic.chunks import Latency
 from asr.acoustic.model import AcousticModel
-from asr.acoustic.streaming import Latency, StreamingModel, SubsamplingStream
+from asr.acoustic.streaming import StreamingModel, SubsamplingStream
 from asr.config import AcousticSettings
 
 NUM_MELS = 12
@@ -115,6 +117,30 @@ def test_streams_side_by_side_give_what_each_gives_alone():
         torch.testing.assert_close(torch.cat(parts), alone, atol=1e-5, rtol=0)
 
 
+@pytest.mark.parametrize("cell", ["lstm", "gru"])
+@pytest.mark.parametrize("direction", ["bi", "forward"])
+@pytest.mark.parametrize("latency", [Latency(4, 6), Latency(7, 3), Latency(5, 0), Latency(100, 20)])
+def test_what_training_reads_in_chunks_is_what_streams_read(cell: str, direction: str, latency: Latency):
+    model = make_model(cell, direction, num_layers=3)
+    recordings = [make_features(length, seed) for seed, length in enumerate((90, 33, 121, 1))]
+    lengths = torch.tensor([len(one) for one in recordings])
+    batch = pad_sequence(recordings, batch_first=True)
+    with torch.inference_mode():
+        output = model(batch, lengths, latency=latency)
+    for row, length, features in zip(output.log_probs, output.lengths.tolist(), recordings, strict=True):
+        found = streamed(model, features, latency, [len(features)])
+        torch.testing.assert_close(row[:length], found, atol=1e-5, rtol=0)
+
+
+def test_gradients_flow_through_chunks_and_not_from_the_padding():
+    model, latency = make_model(num_layers=2).train(), Latency(4, 6)
+    features = make_features(60)[None].requires_grad_()
+    padded = torch.nn.functional.pad(features, (0, 0, 0, 40))
+    model(padded, torch.tensor([60]), latency=latency).log_probs[:, :15].square().sum().backward()
+    assert features.grad.abs().sum(-1).gt(0).all()
+    assert all(parameter.grad is not None for parameter in model.parameters())
+
+
 def test_a_stream_holds_no_more_than_it_waits_for():
     stream = StreamingModel(make_model(), Latency(chunk=5, right=5)).start()
     for _ in range(50):
@@ -145,4 +171,4 @@ def test_misuse_is_refused():
     stream.feed(make_features(10), last=True)
     with pytest.raises(ValueError, match="has ended"):
         stream.feed(make_features(10))
-    assert Latency.from_seconds(0.4, 1.0, step_seconds=0.01) == Latency(10, 25)
+    assert Latency.from_seconds(0.4, 1.0, frame_seconds=0.04) == Latency(10, 25)

@@ -7,10 +7,10 @@ import pytest
 import torch
 from torch import nn
 
-from asr.config import OptimizerSettings
+from asr.config import OptimizerSettings, TrainSettings
 from asr.errors import TrainingError
 from asr.train.checkpoint import CheckpointFolder
-from asr.train.trainer import gradient_norms, learning_rate
+from asr.train.trainer import draw_latency, gradient_norms, learning_rate
 
 
 def test_the_learning_rate_rises_then_falls_by_half_a_cosine():
@@ -54,3 +54,16 @@ def test_a_broken_checkpoint_is_told(tmp_path: Path):
     folder.last.write_bytes(b"not a checkpoint")
     with pytest.raises(TrainingError, match=r"last\.pt: not a checkpoint"):
         folder.load_last()
+
+
+def test_batches_are_read_as_streams_only_where_asked_for_and_within_the_settings():
+    torch.manual_seed(0)
+    before = torch.get_rng_state()
+    assert draw_latency(TrainSettings(), 0.04) is None
+    assert torch.equal(torch.get_rng_state(), before)  # what dropout draws stays what it was
+    settings = TrainSettings(chunk_seconds=0.4, chunk_right_seconds=(0.2, 1.0), chunk_share=0.25)
+    drawn = [draw_latency(settings, 0.04) for _ in range(2000)]
+    chosen = [latency for latency in drawn if latency is not None]
+    assert 0.2 < len(chosen) / len(drawn) < 0.3
+    assert {latency.chunk for latency in chosen} == {10}
+    assert {latency.right for latency in chosen} == set(range(5, 26))
