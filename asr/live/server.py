@@ -211,6 +211,7 @@ def run(
         AsrError: If there is no such model, or the address cannot be had.
     """
     logging.basicConfig(level=logging.WARNING)
+    logging.getLogger("python_multipart").setLevel(logging.ERROR)  # it warns of each broken form, byte by byte
     listener = _listen(settings)
     reader = StreamReader(load_model(model, device=device, decoding=decoding), chunk=chunk, right=right)
     reader.warm_up()
