@@ -30,6 +30,7 @@ from asr.live.hub import Hub
 from asr.live.limits import Limits
 from asr.live.metrics import CONTENT_TYPE, Metrics
 from asr.live.transcriptions import RequestError, Transcriber
+from asr.live.vosk import BeamMaker
 from asr.recognize.decoding import Decoding
 from asr.recognize.recognizer import Recognizer, load_model
 from asr.recognize.streaming import StreamReader
@@ -148,7 +149,7 @@ def _add_errors(app: FastAPI, metrics: Metrics) -> None:
         return RequestError("the server failed; its log tells why", status=500).respond()
 
 
-def beam_maker(recognizer: Recognizer) -> Any:
+def beam_maker(recognizer: Recognizer) -> BeamMaker:
     """Makes beam searches for the phrases that a client expects."""
 
     def make(phrases: Sequence[str], open_vocabulary: bool) -> BeamDecoder:

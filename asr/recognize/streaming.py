@@ -124,6 +124,8 @@ class StreamReader:
                     stream.take(log_probs.float())
             if self.preview:
                 self._guess([stream for stream in streams if not stream.ended])
+        for stream in streams:
+            stream.settle()
         return [stream.look() for stream in streams]
 
     def _guess(self, streams: Sequence["SpeechStream"]) -> None:
@@ -181,10 +183,13 @@ class SpeechStream:
         """What (T, V) log probabilities say of the frames that `take` has yet to bring."""
         self._utterance.guess(log_probs)
 
-    def look(self) -> Partial | None:
-        """What is known now that all has been read; None where nothing is new."""
+    def settle(self) -> None:
+        """All has been read: if nothing follows, the last utterance is over, too."""
         if self.ended and self._utterance.has_frames:
             self._close(len(self._utterance.waveform))
+
+    def look(self) -> Partial | None:
+        """What is known now; None where nothing is new."""
         committed, text = self._utterance.texts()
         partial = Partial(committed, text[len(committed) :], tuple(self._finals))
         self._finals.clear()
