@@ -16,9 +16,11 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.nn import functional as F
+from torch.nn.utils.rnn import pad_sequence
 
 from asr.acoustic.chunks import Latency
 from asr.acoustic.model import AcousticModel, RecurrentBlock, Subsampling
+from asr.acoustic.rnn import reverse_within_lengths
 
 State = Any  # of one layer, as its nn.RNNBase takes and returns it; None at the start
 
@@ -77,34 +79,27 @@ class StreamingModel:
         Returns:
             For each stream (T', V) log probabilities on the CPU, a guess that `advance` will replace.
         """
-        outputs = [self._nothing() for _ in streams]
-        groups: dict[int, list[int]] = defaultdict(list)
-        for index, stream in enumerate(streams):
-            groups[len(stream.hidden)].append(index)
-        groups.pop(0, None)
-        for length, members in groups.items():
-            log_probs, _ = self._read([streams[index] for index in members], length, length)
-            for index, own in zip(members, log_probs, strict=True):
-                outputs[index] = own
-        return outputs
+        lengths = torch.tensor([len(stream.hidden) for stream in streams], device=self.device)
+        if len(streams) == 0 or int(lengths.max()) == 0:
+            return [self._nothing() for _ in streams]
+        # Unlike chunks, these differ in length: padded, for one batch is much faster than one a length.
+        hidden = pad_sequence([stream.hidden for stream in streams], batch_first=True)
+        for depth, block in enumerate(_blocks(self.model)):
+            hidden = _look_ahead(block, hidden, lengths, _join_states([stream.states[depth] for stream in streams]))
+        log_probs = self.model.read_out(hidden).cpu()
+        return [own[:length] for own, length in zip(log_probs, lengths.tolist(), strict=True)]
 
     def _run(self, streams: Sequence["AcousticStream"], window: int, chunk: int) -> Tensor:
-        """One chunk of streams alike: (B, chunk, V); the streams move on."""
-        log_probs, states = self._read(streams, window, chunk)
-        for index, stream in enumerate(streams):
-            stream.states = [own[index] for own in states]
-            stream.hidden = stream.hidden[chunk:]
-        return log_probs
-
-    def _read(self, streams: Sequence["AcousticStream"], window: int, chunk: int) -> tuple[Tensor, list[list[State]]]:
-        """One chunk of streams alike: (B, chunk, V), and each layer's states after it by stream."""
+        """One chunk of streams alike: (B, chunk, V)."""
         hidden = torch.stack([stream.hidden[:window] for stream in streams])
-        states = []
         for depth, block in enumerate(_blocks(self.model)):
             state = _join_states([stream.states[depth] for stream in streams])
             hidden, state = run_block(block, hidden, state, chunk)
-            states.append(_split_state(state, len(streams)))
-        return self.model.read_out(hidden[:, :chunk]).cpu(), states
+            for stream, own in zip(streams, _split_state(state, len(streams)), strict=True):
+                stream.states[depth] = own
+        for stream in streams:
+            stream.hidden = stream.hidden[chunk:]
+        return self.model.read_out(hidden[:, :chunk]).cpu()
 
     def _nothing(self) -> Tensor:
         return torch.empty(0, self.model.head.out_features)
@@ -209,6 +204,17 @@ def run_block(block: RecurrentBlock, hidden: Tensor, state: State, chunk: int) -
         backward = layer.backward_rnn(normed.flip(1))[0].flip(1)
         outputs = torch.cat([outputs, backward], dim=-1)
     return hidden + outputs, after_chunk
+
+
+def _look_ahead(block: RecurrentBlock, hidden: Tensor, lengths: Tensor, state: State) -> Tensor:
+    """All frames (B, T, D) that wait, each row within its own length, through one layer and its residual."""
+    normed = block.norm(hidden)
+    layer = block.recurrent
+    outputs = layer.forward_rnn(normed, state)[0]
+    if layer.backward_rnn is not None:
+        backward = layer.backward_rnn(reverse_within_lengths(normed, lengths))[0]
+        outputs = torch.cat([outputs, reverse_within_lengths(backward, lengths)], dim=-1)
+    return hidden + outputs
 
 
 def _blocks(model: AcousticModel) -> list[RecurrentBlock]:

@@ -21,8 +21,8 @@ from asr.decode.beam import BeamDecoder
 from asr.recognize.streaming import Partial, SpeechStream, StreamReader, cut_blocks
 from asr.signal.resample import Resampler, Samples
 
-# A round that takes longer than this has fallen behind; the next goes without previews.
-_LATE_SECONDS = 0.2
+# Where a block has waited so long already, nobody gets a preview: settled text comes first.
+_LATE_SECONDS = 0.05
 
 
 @dataclass
@@ -33,6 +33,7 @@ class _Job:
     blocks: list[tuple[Tensor, bool]]
     known: Partial
     future: "Future[Partial]"
+    since: float  # when it came, by time.perf_counter
 
 
 class Engine:
@@ -84,7 +85,7 @@ class Engine:
     async def read(self, stream: SpeechStream, samples: Samples, known: Partial, *, last: bool) -> Partial:
         """Have (S,) samples at the model's rate read; `known` is what was known before."""
         blocks = cut_blocks(samples, self._reader.recognizer.sample_rate, last=last)
-        job = _Job(stream, blocks, known, Future())
+        job = _Job(stream, blocks, known, Future(), time.perf_counter())
         with self._changed:
             self._jobs.append(job)
             self._changed.notify()
@@ -106,19 +107,17 @@ class Engine:
         """Read a block of each stream that waits; what is left of their blocks waits for the next round."""
         started = time.perf_counter()
         waiting = [job for job in jobs if not job.future.cancelled()]
+        is_late = any(started - job.since > _LATE_SECONDS for job in waiting)
+        self._reader.preview = self._preview and not is_late
         try:
             self._read(waiting)
-        except Exception:
-            # One stream may have broken it, such as by a search that allows nothing; spare the others.
+        except Exception as error:  # of the network itself: nobody's block was read
             for job in waiting:
-                if not job.future.done():
-                    self._read_alone(job)
+                _fail(job.future, error)
         unread = [job for job in waiting if job.blocks and not job.future.done()]
         with self._changed:
             self._jobs = unread + self._jobs
-        seconds = time.perf_counter() - started
-        self._reader.preview = self._preview and seconds < _LATE_SECONDS
-        self._watch(len(waiting), seconds)
+        self._watch(len(waiting), time.perf_counter() - started)
 
     def _read(self, jobs: Sequence[_Job]) -> None:
         for job in jobs:
@@ -128,15 +127,10 @@ class Engine:
         for job, partial in zip(jobs, self._reader.read([job.stream for job in jobs]), strict=True):
             if partial is not None:
                 job.known = replace(partial, finals=(*job.known.finals, *partial.finals))
-            if not job.blocks:
+            if job.stream.error is not None:
+                _fail(job.future, job.stream.error)
+            elif not job.blocks:
                 _answer(job.future, job.known)
-
-    def _read_alone(self, job: _Job) -> None:
-        try:
-            self._read([job])
-        except Exception as error:
-            if not job.future.done() and job.future.set_running_or_notify_cancel():
-                job.future.set_exception(error)
 
 
 class Session:
@@ -170,6 +164,11 @@ class Session:
     async def finish(self) -> Partial:
         """No more sound comes: everything is final."""
         return await self.feed(np.empty(0, np.float32), last=True)
+
+
+def _fail(future: "Future[Any]", error: Exception) -> None:
+    if not future.done() and future.set_running_or_notify_cancel():
+        future.set_exception(error)
 
 
 def _answer(future: "Future[Any]", result: object) -> None:

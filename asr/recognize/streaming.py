@@ -10,7 +10,8 @@ Each utterance is recognised afresh, as in training: where a pause ends one, the
 new states and a new running mean. So how a stream is cut into blocks never changes its text.
 """
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any
@@ -114,16 +115,17 @@ class StreamReader:
         """Read what the streams hold.
 
         Returns:
-            For each stream what is known now; None where nothing is new.
+            For each stream what is known now; None where nothing is new, and where it has failed:
+            its `error` tells why, and the others go on.
         """
         with computing_in(self.recognizer.precision, self.recognizer.device):
             # Where an utterance ends, what follows goes through the network again, with the next.
-            while waiting := [stream for stream in streams if stream.acoustic.next_step() is not None]:
+            while waiting := [one for one in streams if one.error is None and one.acoustic.next_step() is not None]:
                 found = self.network.advance([stream.acoustic for stream in waiting])
                 for stream, log_probs in zip(waiting, found, strict=True):
                     stream.take(log_probs.float())
             if self.preview:
-                self._guess([stream for stream in streams if not stream.ended])
+                self._guess([stream for stream in streams if not stream.ended and stream.error is None])
         for stream in streams:
             stream.settle()
         return [stream.look() for stream in streams]
@@ -139,7 +141,10 @@ class SpeechStream:
 
     Attributes:
         ended: Whether its last samples are in.
+        error: Why it cannot be read on, such as by a vocabulary that allows nothing of what is said.
     """
+
+    error: Exception | None = None
 
     def __init__(self, reader: StreamReader, beam: BeamDecoder | None, start_seconds: float) -> None:
         self.ended = False
@@ -175,21 +180,25 @@ class SpeechStream:
 
     def take(self, log_probs: Tensor) -> None:
         """Read (T, V) log probabilities on, up to where the utterance ends; what follows the network reads again."""
-        cut = self._utterance.take(log_probs)
-        if cut is not None:
-            self._close(cut * self._reader.frame_samples)
+        with self._failing_alone():
+            cut = self._utterance.take(log_probs)
+            if cut is not None:
+                self._close(cut * self._reader.frame_samples)
+
+    def settle(self) -> None:
+        """All has been read: if nothing follows, the last utterance is over, too."""
+        with self._failing_alone():
+            if self.ended and self.error is None and self._utterance.has_frames:
+                self._close(len(self._utterance.waveform))
 
     def guess(self, log_probs: Tensor) -> None:
         """What (T, V) log probabilities say of the frames that `take` has yet to bring."""
         self._utterance.guess(log_probs)
 
-    def settle(self) -> None:
-        """All has been read: if nothing follows, the last utterance is over, too."""
-        if self.ended and self._utterance.has_frames:
-            self._close(len(self._utterance.waveform))
-
     def look(self) -> Partial | None:
         """What is known now; None where nothing is new."""
+        if self.error is not None:
+            return None
         committed, text = self._utterance.texts()
         partial = Partial(committed, text[len(committed) :], tuple(self._finals))
         self._finals.clear()
@@ -197,6 +206,14 @@ class SpeechStream:
             return None
         self._shown = replace(partial, finals=())
         return partial
+
+    @contextlib.contextmanager
+    def _failing_alone(self) -> Iterator[None]:
+        """Streams that are read together must not lose their frames by an error of one."""
+        try:
+            yield
+        except Exception as error:
+            self.error = error
 
     def _close(self, num_samples: int) -> None:
         """The utterance is over; what lies after so many of its samples belongs to the next."""
@@ -335,7 +352,10 @@ class StreamingRecognizer:
         finals: list[Segment] = []
         for waveform, is_last in cut_blocks(samples, self._reader.recognizer.sample_rate, last=last):
             self._stream.put(waveform, last=is_last)
-            if (partial := self._reader.read([self._stream])[0]) is not None:
+            partial = self._reader.read([self._stream])[0]
+            if self._stream.error is not None:
+                raise self._stream.error
+            if partial is not None:
                 known = partial
                 finals += partial.finals
         self._segments += finals

@@ -40,7 +40,7 @@ def test_a_stream_that_fails_harms_no_other(recognizer: Recognizer, monkeypatch:
             def fail(log_probs: object) -> None:
                 raise RuntimeError("broken")
 
-            monkeypatch.setattr(sessions[1]._stream, "take", fail)
+            monkeypatch.setattr(sessions[1]._stream._utterance, "take", fail)
             names = ("phone", "number", "code")
             hearings = (hear(session, name) for session, name in zip(sessions, names, strict=True))
             return await asyncio.gather(*hearings, return_exceptions=True)
