@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal, TypeVar
 import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
+from asr.atomic import replacing
 from asr.errors import ConfigError
 
 DEFAULT_MODEL = "an4"  # of the models that come with the package
@@ -286,6 +287,12 @@ def load_language_settings(path: Path | str) -> LanguageSettings:
 def dump_yaml(settings: Settings) -> str:
     """Settings as YAML text that `load_config` or `load_model_settings` reads back."""
     return yaml.safe_dump(settings.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+
+
+def write_yaml(settings: Settings, path: Path) -> None:
+    """Write settings as `dump_yaml` gives them, whole or not at all. Raises AsrError if that cannot be done."""
+    with replacing(path) as partial:
+        partial.write_text(dump_yaml(settings), encoding="utf-8")
 
 
 def read_yaml(path: Path | str) -> dict[str, Any]:

@@ -36,9 +36,12 @@ class RecurrentLayer(nn.Module):
         self.forward_rnn = make_layer(cell, input_size, hidden_size, batch_first=True)
         self.backward_rnn = make_layer(cell, input_size, hidden_size, batch_first=True) if both else None
 
-    def forward(self, inputs: Tensor, lengths: Tensor) -> Tensor:
-        """(B, T, D) and (B,) valid frames to (B, T, H or 2H); frames past a length are undefined."""
-        outputs: Tensor = self.forward_rnn(inputs)[0]
+    def forward(self, inputs: Tensor, lengths: Tensor, state: Any = None) -> Tensor:
+        """(B, T, D) and (B,) valid frames to (B, T, H or 2H); frames past a length are undefined.
+
+        The forward direction goes on from a state, as its nn.RNNBase takes it; None: nothing was read before.
+        """
+        outputs: Tensor = self.forward_rnn(inputs, state)[0]
         if self.backward_rnn is None:
             return outputs
         backward = self.backward_rnn(reverse_within_lengths(inputs, lengths))[0]

@@ -20,7 +20,6 @@ from torch.nn.utils.rnn import pad_sequence
 
 from asr.acoustic.chunks import Latency
 from asr.acoustic.model import AcousticModel, RecurrentBlock, Subsampling
-from asr.acoustic.rnn import reverse_within_lengths
 
 State = Any  # of one layer, as its nn.RNNBase takes and returns it; None at the start
 
@@ -85,7 +84,8 @@ class StreamingModel:
         # Unlike chunks, these differ in length: padded, for one batch is much faster than one a length.
         hidden = pad_sequence([stream.hidden for stream in streams], batch_first=True)
         for depth, block in enumerate(_blocks(self.model)):
-            hidden = _look_ahead(block, hidden, lengths, _join_states([stream.states[depth] for stream in streams]))
+            state = _join_states([stream.states[depth] for stream in streams])
+            hidden = hidden + block.recurrent(block.norm(hidden), lengths, state)
         log_probs = self.model.read_out(hidden).cpu()
         return [own[:length] for own, length in zip(log_probs, lengths.tolist(), strict=True)]
 
@@ -204,17 +204,6 @@ def run_block(block: RecurrentBlock, hidden: Tensor, state: State, chunk: int) -
         backward = layer.backward_rnn(normed.flip(1))[0].flip(1)
         outputs = torch.cat([outputs, backward], dim=-1)
     return hidden + outputs, after_chunk
-
-
-def _look_ahead(block: RecurrentBlock, hidden: Tensor, lengths: Tensor, state: State) -> Tensor:
-    """All frames (B, T, D) that wait, each row within its own length, through one layer and its residual."""
-    normed = block.norm(hidden)
-    layer = block.recurrent
-    outputs = layer.forward_rnn(normed, state)[0]
-    if layer.backward_rnn is not None:
-        backward = layer.backward_rnn(reverse_within_lengths(normed, lengths))[0]
-        outputs = torch.cat([outputs, reverse_within_lengths(backward, lengths)], dim=-1)
-    return hidden + outputs
 
 
 def _blocks(model: AcousticModel) -> list[RecurrentBlock]:

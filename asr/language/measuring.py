@@ -7,11 +7,8 @@ from typing import NamedTuple
 
 import torch
 
-from asr.language.rnn import UNKNOWN_SCORE, RnnModel, load_rnn, read_text, token_scores
+from asr.language.rnn import BATCH_LINES, SEGMENT, UNKNOWN_SCORE, RnnModel, load_rnn, read_text, token_scores
 from asr.language.streams import arrange
-
-_SEGMENT = 256  # tokens at a time; no gradients are kept
-_BATCH_LINES = 64  # of those that stand apart
 
 
 class Likelihood(NamedTuple):
@@ -41,7 +38,7 @@ def measure_lines(model: RnnModel, lines: Sequence[str]) -> Likelihood:
     spelled = [model.spell(line) for line in lines]
     apart = model.settings.lines == "apart"
     segments = arrange(
-        [one.line() for one in spelled], apart=apart, batch_size=_BATCH_LINES if apart else 1, length=_SEGMENT
+        [one.line() for one in spelled], apart=apart, batch_size=BATCH_LINES if apart else 1, length=SEGMENT
     )
     num_unknown = sum(one.num_unknown for one in spelled)
     with torch.inference_mode():

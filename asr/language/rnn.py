@@ -18,9 +18,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from asr.atomic import replacing
 from asr.compiled import Array
-from asr.config import LanguageSettings, NormalizerSettings, dump_yaml, load_language_settings
+from asr.config import LanguageSettings, NormalizerSettings, load_language_settings, write_yaml
 from asr.errors import AsrError, ModelError, TextError
 from asr.language.counting import read_lines
 from asr.language.network import LanguageNetwork
@@ -33,8 +32,8 @@ WEIGHTS = "model.safetensors"
 SETTINGS = "config.yaml"
 # Natural log of the probability of a character that the alphabet lacks; the network skips it.
 UNKNOWN_SCORE = -10.0
-_BATCH_LINES = 64  # that are scored side by side
-_SEGMENT = 256  # tokens at a time, where no gradients are kept
+BATCH_LINES = 64  # that are scored side by side
+SEGMENT = 256  # tokens at a time, where no gradients are kept
 
 
 @dataclass(frozen=True)
@@ -88,9 +87,9 @@ class RnnModel:
         scores = np.array([UNKNOWN_SCORE * one.num_unknown for one in spelled], np.float64)
         lines = [one.line() for one in spelled]
         order = sorted(range(len(lines)), key=lambda index: len(lines[index]))
-        for first in range(0, len(order), _BATCH_LINES):
-            batch = order[first : first + _BATCH_LINES]
-            segments = line_segments([lines[i] for i in batch], batch_size=len(batch), length=_SEGMENT, seed=None)
+        for first in range(0, len(order), BATCH_LINES):
+            batch = order[first : first + BATCH_LINES]
+            segments = line_segments([lines[i] for i in batch], batch_size=len(batch), length=SEGMENT, seed=None)
             for part in token_scores(self.network, segments):
                 scores[batch] += part.sum(dim=0).numpy()
         return scores
@@ -174,8 +173,7 @@ def save_rnn(model: RnnModel, folder: Path) -> None:
         AsrError: If the folder cannot be written to.
     """
     weights = halve(model.network, folder / WEIGHTS)
-    with replacing(folder / SETTINGS) as partial:
-        partial.write_text(dump_yaml(model.settings), encoding="utf-8")
+    write_yaml(model.settings, folder / SETTINGS)
     model.tokenizer.save(folder)
     save_weights(weights, folder / WEIGHTS)  # last: where they are, the rest is too
 

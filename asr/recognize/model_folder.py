@@ -10,8 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from asr.acoustic.model import AcousticModel
-from asr.atomic import replacing
-from asr.config import ModelSettings, dump_yaml, load_model_settings
+from asr.config import ModelSettings, load_model_settings, write_yaml
 from asr.errors import AsrError, ModelError
 from asr.text.tokenizer import Tokenizer, load_tokenizer
 from asr.weights import halve, load_weights, save_weights
@@ -45,8 +44,7 @@ def save_model(model: Model, folder: Path) -> None:
     """
     weights = halve(model.acoustic, folder / WEIGHTS)
     folder.mkdir(parents=True, exist_ok=True)
-    with replacing(folder / SETTINGS) as partial:
-        partial.write_text(dump_yaml(model.settings), encoding="utf-8")
+    write_yaml(model.settings, folder / SETTINGS)
     model.tokenizer.save(folder)
     save_weights(weights, folder / WEIGHTS)  # last: where they are, the rest is too
 

@@ -91,7 +91,8 @@ def prepare_picture(
     waveform = samples[round(start * rate) : round((start + seconds) * rate)]
     if len(waveform) < recognizer.extractor.window:
         raise AudioError(f"{source}: there is nothing to draw after {start:g} s; it lasts {len(samples) / rate:.2f} s")
-    log_probs = recognizer.log_probs([torch.from_numpy(waveform)])[0]
+    features = recognizer.extractor(torch.from_numpy(waveform))
+    log_probs = recognizer.read_features([features])[0]
     written = None if text is None else pair_words(text, recognizer.settings.normalizer)
     tokens = (
         recognizer.reader.decode(log_probs)[0][0] if written is None else spell_words(written, recognizer.tokenizer)
@@ -104,7 +105,7 @@ def prepare_picture(
     return Picture(
         waveform=waveform,
         sample_rate=rate,
-        features=recognizer.extractor(torch.from_numpy(waveform)).numpy(),
+        features=features.numpy(),
         step_seconds=recognizer.settings.features.step_seconds,
         log_probs=log_probs,
         frame_seconds=frame_seconds,

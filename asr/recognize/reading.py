@@ -89,7 +89,7 @@ class Reader:
             start_seconds=span.first * self.frame_seconds,
             confidence=self.confidence,
         )
-        return Reading(tuple(Alternative(self._text(tokens), score) for tokens, score in decoded), words)
+        return Reading(tuple(Alternative(self.spell(tokens), score) for tokens, score in decoded), words)
 
     def join(self, readings: Sequence[Reading]) -> Reading:
         """The reading of a recording from those of its spans, in their order."""
@@ -111,7 +111,8 @@ class Reader:
         wanted = max(self.nbest, self.rescorer.settings.nbest)
         return self.rescorer.rescore(beam.decode(log_probs, wanted))[: self.nbest]
 
-    def _text(self, tokens: Sequence[int]) -> str:
+    def spell(self, tokens: Sequence[int]) -> str:
+        """The text that tokens spell, with single spaces between its words."""
         # The network may begin with a space, or say one twice.
         return " ".join(self.tokenizer.decode(tokens).split())
 

@@ -24,7 +24,7 @@ from asr.recognize.model_folder import BUILT_IN, Model, find_model, model_names,
 from asr.recognize.pipeline import Pipeline
 from asr.recognize.reading import Reader, Reading
 from asr.recognize.spans import LogProbs
-from asr.recognize.transcript import Alternative, Transcript
+from asr.recognize.transcript import Transcript
 from asr.recognize.words import segment_words
 from asr.signal.audio import AudioSource, Waveform
 from asr.signal.features import FeatureExtractor
@@ -106,10 +106,6 @@ class Recognizer:
         """What is read in waveforms (S,) that go through the network as one batch."""
         return [self.reader.read(log_probs) for log_probs in self.log_probs(waveforms)]
 
-    def recognize_nbest(self, waveforms: Sequence[Tensor]) -> list[list[Alternative]]:
-        """The n best readings of waveforms (S,); the most probable path alone, unscored, without beam search."""
-        return [list(reading.alternatives) for reading in self.read_waveforms(waveforms)]
-
     def log_probs(self, waveforms: Sequence[Tensor]) -> list[LogProbs]:
         """What the network says of waveforms (S,) at the model's rate, as one batch: (T', V) log probabilities each."""
         return self.read_features([self.extractor(waveform) for waveform in waveforms])
@@ -153,8 +149,8 @@ class Recognizer:
             )
 
     def _long_network(self) -> StreamingModel:
-        frame = self.settings.features.step_seconds * SUBSAMPLING
-        latency = Latency.from_seconds(LONG_CHUNK_SECONDS, LONG_RIGHT_SECONDS, frame_seconds=frame)
+        frame_seconds = self.reader.frame_seconds
+        latency = Latency.from_seconds(LONG_CHUNK_SECONDS, LONG_RIGHT_SECONDS, frame_seconds=frame_seconds)
         return StreamingModel(self.acoustic, latency)
 
     def _feed(self, stream: AcousticStream, features: Tensor, *, last: bool = False) -> LogProbs:

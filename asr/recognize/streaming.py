@@ -86,7 +86,7 @@ class StreamReader:
         self.recognizer = recognizer
         self.endpoints = endpoints or Endpoints()
         self.preview = preview
-        self.frame_seconds = features.step_seconds * SUBSAMPLING
+        self.frame_seconds = recognizer.reader.frame_seconds
         self.frame_samples = round(features.step_seconds * features.sample_rate) * SUBSAMPLING
         self.network = StreamingModel(
             recognizer.acoustic, Latency.from_seconds(chunk, right, frame_seconds=self.frame_seconds)
@@ -273,8 +273,7 @@ class _Utterance:
         """The text that will not change any more, and all of it as it seems now."""
         settled = self._text.settled
         both = settled, [*settled, *self._text.open(), *self._guessed]
-        # The network may begin with a space, or say one twice.
-        committed, text = (" ".join(self._reader.recognizer.tokenizer.decode(tokens).split()) for tokens in both)
+        committed, text = map(self._reader.recognizer.reader.spell, both)
         return committed, text
 
     def words(self, stream_start: float) -> tuple[Word, ...]:

@@ -9,8 +9,7 @@ import numpy as np
 from rich.console import Console
 
 from asr.acoustic.alignment import align_tokens
-from asr.atomic import replacing
-from asr.config import ConfidenceSettings, ModelSettings, dump_yaml
+from asr.config import ConfidenceSettings, write_yaml
 from asr.errors import CorpusError
 from asr.recognize.confidence import estimate_confidence, fit_confidence, word_features
 from asr.recognize.grouping import group_tokens
@@ -48,7 +47,7 @@ def calibrate(manifests: Sequence[Path], *, model: str, device: str, console: Co
     if len(features) == 0:
         raise CorpusError(f"the model finds no word in the {len(references)} utterances, so nothing can be calibrated")
     settings = fit_confidence(features, correct)
-    save_settings(recognizer.settings.model_copy(update={"confidence": settings}), find_model(model))
+    write_yaml(recognizer.settings.model_copy(update={"confidence": settings}), find_model(model) / SETTINGS)
     reliability = measure_reliability(estimate_confidence(features, settings).tolist(), correct.tolist())
     console.print(f"{len(correct)} words, {correct.mean():.1%} of them right", highlight=False)
     return reliability
@@ -89,9 +88,3 @@ def collect_examples(
         features.append(word_features(align_tokens(own, tokens).log_probs, spans))
         correct += mark_correct(reference, " ".join(span.text for span in spans))
     return np.concatenate(features), np.array(correct, dtype=bool)
-
-
-def save_settings(settings: ModelSettings, folder: Path) -> None:
-    """Replace a model folder's `config.yaml`. Raises AsrError if it cannot be written."""
-    with replacing(folder / SETTINGS) as partial:
-        partial.write_text(dump_yaml(settings), encoding="utf-8")

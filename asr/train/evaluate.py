@@ -13,7 +13,7 @@ from torch import Tensor
 from asr.config import BATCH_SECONDS
 from asr.errors import CorpusError, ModelError
 from asr.recognize.decoding import Decoding
-from asr.recognize.model_folder import find_model, read_model
+from asr.recognize.model_folder import find_model
 from asr.recognize.reading import Reading
 from asr.recognize.recognizer import Recognizer, load_model
 from asr.recognize.spans import LogProbs
@@ -91,11 +91,12 @@ def evaluate_model(
     Raises:
         AsrError: If the model or a manifest cannot be used, or a result cannot be written.
     """
-    if reliability is not None and read_model(model).settings.confidence is None:
+    recognizer = load_model(model, device=device, decoding=decoding)
+    if reliability is not None and recognizer.settings.confidence is None:
         raise ModelError(f"{model}: its confidences are not calibrated; `asr calibrate` does it on development data")
     if add_to_card is not None:
         read_results(find_model(model))  # before the work: is there a card to add to?
-    evaluation = evaluate(load_model(model, device=device, decoding=decoding), load_cuts(manifests))
+    evaluation = evaluate(recognizer, load_cuts(manifests))
     print_report(evaluation, console, worst=worst)
     if json is not None:
         write_json(json, to_json(evaluation))

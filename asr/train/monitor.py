@@ -42,22 +42,20 @@ class Monitor:
     """
 
     def __init__(self, folder: Path, console: Console, *, active: bool, num_epochs: int, epoch_seconds: float) -> None:
-        self._folder = folder
         self._console = console
         self._active = active
         self._num_epochs = num_epochs
         self._epoch_seconds = epoch_seconds
-        self._board: TensorBoardLogger | None = None
+        self._log = RunLog(folder)
         self._progress = progress_bar(console, disable=not active or not console.is_terminal)
         self._task: TaskID | None = None
-        self._recent: deque[tuple[float, float]] = deque(maxlen=20)  # moment, seconds of speech
+        self._pace = Pace(20)  # in seconds of speech
         self._dev_wer = float("nan")
         self._done = 0.0  # seconds of speech before this session
 
     def __enter__(self) -> "Monitor":
         if self._active:
-            self._folder.mkdir(parents=True, exist_ok=True)
-            self._board = TensorBoardLogger(self._folder, name="tensorboard", version="")
+            self._log.open()
             self._progress.start()
             total = self._num_epochs * self._epoch_seconds
             self._task = self._progress.add_task("", total=total, completed=round(self._done), figures="")
@@ -67,8 +65,7 @@ class Monitor:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._progress.stop()
-        if self._board is not None:
-            self._board.finalize("success" if error is None else "failed")
+        self._log.close(failed=error is not None)
 
     def resume_at(self, epochs: float, *, dev_wer: float) -> None:
         """Start the progress line where a resumed run starts."""
@@ -77,38 +74,36 @@ class Monitor:
 
     def step(self, step: int, *, loss: float, learning_rate: float, gradient_norm: float, seconds: float) -> None:
         """A step of the optimiser on so many seconds of speech."""
-        self._recent.append((monotonic(), seconds))
+        self._pace.add(seconds)
         if self._task is not None:
-            figures = f"loss {loss:.3f}  dev WER {self._dev_wer:.2%}  {self._times_real_time():.0f} x real time"
+            figures = f"loss {loss:.3f}  dev WER {self._dev_wer:.2%}  {self._pace.per_second():.0f} x real time"
             self._progress.update(self._task, advance=seconds, figures=figures)
-        if self._board is not None and step % LOG_EVERY == 0:
+        if step % LOG_EVERY == 0:
             metrics = {"loss": loss, "learning_rate": learning_rate, "gradient_norm/all": gradient_norm}
-            self._board.log_metrics({f"train/{name}": value for name, value in metrics.items()}, step)
+            self._log.draw("train", metrics, step)
 
     def wants_layers(self, step: int) -> bool:
         """Whether this step's gradients are to be measured by layer."""
-        return self._board is not None and step % LOG_EVERY == 0
+        return self._log.is_open and step % LOG_EVERY == 0
 
     def layers(self, step: int, norms: Mapping[str, float]) -> None:
         """Gradient norms by layer: those that vanish or explode show here first."""
-        if self._board is not None:
-            self._board.log_metrics({f"gradient_norm/{name}": value for name, value in norms.items()}, step)
-            self._append({"step": step, "gradient_norms": dict(norms)})
+        if self._log.is_open:
+            self._log.draw("gradient_norm", norms, step)
+            self._log.append({"step": step, "gradient_norms": dict(norms)})
 
     def epoch(self, report: EpochReport, samples: list[tuple[str, str]]) -> None:
         """An epoch is over; samples are pairs of reference and hypothesis."""
         self._dev_wer = report.dev_wer
-        if self._board is None:
+        if not self._log.is_open:
             return
-        self._append(asdict(report))
+        self._log.append(asdict(report))
         loss = "not finite" if report.loss is None else f"{report.loss:.3f}"
-        self._board.log_metrics(
-            {f"dev/{name}": getattr(report, f"dev_{name}") for name in ("loss", "wer", "cer")}, report.steps
-        )
+        self._log.draw("dev", {name: getattr(report, f"dev_{name}") for name in ("loss", "wer", "cer")}, report.steps)
         self._console.print(
             f"epoch {report.epoch + 1}/{self._num_epochs}  loss {loss}  dev loss {report.dev_loss:.3f}  "
             f"dev WER {report.dev_wer:.2%}  CER {report.dev_cer:.2%}  {report.minutes:.1f} min  "
-            f"{self._times_real_time():.0f} x real time",
+            f"{self._pace.per_second():.0f} x real time",
             highlight=False,
             soft_wrap=True,
         )
@@ -120,18 +115,66 @@ class Monitor:
         """Something went wrong that training survives."""
         if self._active:
             self._console.print(f"[yellow]{escape(message)}[/yellow]", highlight=False, soft_wrap=True)
-            self._append({"warning": message})
+            self._log.append({"warning": message})
 
-    def _times_real_time(self) -> float:
-        """Seconds of speech per second of training, over the last steps."""
-        if len(self._recent) < 2:
-            return float("nan")
-        speech = sum(seconds for _, seconds in list(self._recent)[1:])
-        return speech / max(self._recent[-1][0] - self._recent[0][0], 1e-9)
 
-    def _append(self, entry: Mapping[str, object]) -> None:
+class RunLog:
+    """What is kept of a training: `FOLDER/log.jsonl` and TensorBoard's curves.
+
+    Args:
+        folder: Where they go; made when opened.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._board: TensorBoardLogger | None = None
+
+    @property
+    def is_open(self) -> bool:
+        """Whether there is anything to draw on."""
+        return self._board is not None
+
+    def open(self) -> None:
+        """Begin, or go on where an earlier session ended."""
+        self._folder.mkdir(parents=True, exist_ok=True)
+        self._board = TensorBoardLogger(self._folder, name="tensorboard", version="")
+
+    def close(self, *, failed: bool) -> None:
+        """Finish the curves, if there are any."""
+        if self._board is not None:
+            self._board.finalize("failed" if failed else "success")
+
+    def draw(self, group: str, values: Mapping[str, float], step: int) -> None:
+        """A point of each curve `group/name`; nothing where the log is not open."""
+        if self._board is not None:
+            self._board.log_metrics({f"{group}/{name}": value for name, value in values.items()}, step)
+
+    def append(self, entry: Mapping[str, object]) -> None:
+        """A line of `log.jsonl`."""
         with (self._folder / "log.jsonl").open("a", encoding="utf-8") as file:
             file.write(json.dumps(entry) + "\n")
+
+
+class Pace:
+    """How much is done a second, over the last steps.
+
+    Args:
+        num_steps: How many count.
+    """
+
+    def __init__(self, num_steps: int) -> None:
+        self._recent: deque[tuple[float, float]] = deque(maxlen=num_steps)  # moment, amount
+
+    def add(self, amount: float) -> None:
+        """A step is over, in which so much was done."""
+        self._recent.append((monotonic(), amount))
+
+    def per_second(self) -> float:
+        """NaN before there are two steps."""
+        if len(self._recent) < 2:
+            return float("nan")
+        done = sum(amount for _, amount in list(self._recent)[1:])
+        return done / max(self._recent[-1][0] - self._recent[0][0], 1e-9)
 
 
 def progress_bar(console: Console, *, disable: bool) -> Progress:

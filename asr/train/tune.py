@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from rich.console import Console
 
-from asr.config import DecoderSettings, RescoringSettings
+from asr.config import DecoderSettings, RescoringSettings, write_yaml
 from asr.decode.beam import BeamDecoder
 from asr.decode.rescoring import Rescorer, search_rescoring
 from asr.decode.tuning import Trial, Weights, search_weights
@@ -25,12 +25,12 @@ from asr.recognize.decoding import (
     level_of,
     load_language_model,
 )
-from asr.recognize.model_folder import find_model
+from asr.recognize.model_folder import SETTINGS, find_model
 from asr.recognize.recognizer import load_model
 from asr.recognize.spans import LogProbs
 from asr.score.wer import count_edits, score_utterances
 from asr.text.tokenizer import Tokenizer
-from asr.train.calibrate import fit_examples, save_settings
+from asr.train.calibrate import fit_examples
 from asr.train.corpus import load_cuts
 from asr.train.evaluate import collect_log_probs
 
@@ -93,7 +93,8 @@ def tune(
     first = load_language_model(path, tokenizer.symbols) if path else None
     chosen = settings.decoder.model_dump()
     decoder = BeamDecoder(tokenizer.symbols, language_model=first, level=level_of(first), **chosen)
-    rescorer = Rescorer(load_rnn(second), tokenizer.decode, settings.rescoring) if second else None
+    second_model = load_rnn(second) if second else None
+    rescorer = Rescorer(second_model, tokenizer.decode, settings.rescoring) if second_model else None
     speech = Speech(*collect_log_probs(recognizer, load_cuts(manifests)))
     console.print(f"{len(speech.references)} utterances, {sum(map(len, speech.log_probs))} frames")
     weights = Weights(settings.decoder.alpha, settings.decoder.beta, settings.decoder.beam_size)
@@ -103,8 +104,8 @@ def tune(
     rescorer = _tune_rescoring(decoder, rescorer, speech, console) if rescorer else None
     if first is not None and lm is not None:
         keep_language_model(first, folder)
-    if rescorer is not None and rescore is not None:
-        save_rnn(load_rnn(rescore), folder / RESCORER)
+    if second_model is not None and rescore is not None:
+        save_rnn(second_model, folder / RESCORER)
     confidence = fit_examples(speech.references, speech.log_probs, _read(decoder, rescorer, speech), tokenizer)
     update: dict[str, Any] = {
         "decoder": settings.decoder.model_copy(update=weights._asdict()),
@@ -112,7 +113,7 @@ def tune(
     }
     if rescorer is not None:
         update["rescoring"] = rescorer.settings
-    save_settings(settings.model_copy(update=update), folder)
+    write_yaml(settings.model_copy(update=update), folder / SETTINGS)
     return Tuned(weights, rescorer.settings if rescorer else None)
 
 
