@@ -92,6 +92,7 @@ class LanguageTrainer:
             lr=settings.optimizer.learning_rate,
             betas=_BETAS,
             weight_decay=settings.optimizer.weight_decay,
+            fused=True,
         )
         self.network, self.optimizer = fabric.setup(model.network, optimizer)
         self.model = model
