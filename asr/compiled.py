@@ -1,9 +1,10 @@
 """Compile numeric loops once and keep the machine code on disk.
 
 Everything that numba compiles in this project goes through `compiled`, and the first call of
-a program that may have to wait for the compiler goes through `announce_compilation`.
+a process that may have to wait for the compiler goes through `loading`.
 """
 
+import functools
 import logging
 import threading
 import warnings
@@ -39,6 +40,31 @@ def compiled(function: Function) -> Function:
 def compiled_allocating(function: Function) -> Function:
     """As `compiled`, for a function that allocates arrays."""
     return _compile(function)
+
+
+def loading(what: str) -> Callable[[Callable[[], None]], Callable[[], None]]:
+    """Decorates a toy run of compiled functions, by which they are loaded, or compiled where they have not been yet.
+
+    It runs once a process, whatever the number of threads that ask for it, and says on the log if it
+    has to compile; from then on calling it costs nothing.
+    """
+
+    def decorate(load: Callable[[], None]) -> Callable[[], None]:
+        lock, is_loaded = threading.Lock(), threading.Event()
+
+        @functools.wraps(load)
+        def load_once() -> None:
+            if is_loaded.is_set():
+                return
+            with lock:
+                if not is_loaded.is_set():  # by the thread that had the lock before
+                    with announce_compilation(what):
+                        load()
+                    is_loaded.set()
+
+        return load_once
+
+    return decorate
 
 
 @contextmanager

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -159,6 +160,15 @@ def test_a_killed_job_of_500_files_goes_on_where_it_was(tmp_path: Path):
     kill_and_continue(tmp_path, good=472)
 
 
+@pytest.fixture
+def _children_heed_interrupts() -> Iterator[None]:
+    """A shell without job control starts what it puts in the background, and so all below it, deaf to SIGINT."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("_children_heed_interrupts")
 def test_a_stopped_job_says_how_to_go_on(tmp_path: Path):
     write_good_files(tmp_path / "in", 120)
     process = start(tmp_path / "in", "-o", tmp_path / "out")

@@ -28,7 +28,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from asr.acoustic.ctc import BLANK, required_frames
-from asr.compiled import Array, Record, announce_compilation, compiled
+from asr.compiled import Array, Record, compiled, loading
 from asr.errors import AlignmentError
 
 # Natural log. A path this far behind the best does not come back, even if a page of the text
@@ -96,6 +96,7 @@ class Aligner:
     """
 
     def __init__(self, tokens: Sequence[int] | Array, *, pruning: float = PRUNING) -> None:
+        _load_compiled()
         self._tokens = np.asarray(tokens, dtype=np.int64).reshape(-1)
         self._pruning = float(pruning)
         self._scores = np.full(2 * len(self._tokens) + 1, -math.inf)
@@ -122,8 +123,7 @@ class Aligner:
         self._pending = np.concatenate([self._pending, log_probs])
         frame = 0
         while frame < len(log_probs):
-            with announce_compilation("alignment"):
-                frame = _advance(log_probs, frame, self._tokens, self._pruning, self._scores, *self._buffers)
+            frame = _advance(log_probs, frame, self._tokens, self._pruning, self._scores, *self._buffers)
             if frame == _LOST:
                 raise _does_not_fit("none of its readings has any probability there", self._taken)
             if frame < len(log_probs):
@@ -197,6 +197,17 @@ class Aligner:
         emissions = np.append(np.concatenate(self._emissions), -math.inf)  # a span may end with the recording
         surest = np.maximum.reduceat(emissions, spans)[::2] if len(spans) else np.zeros(0)
         return Alignment(starts, ends, surest, score, len(path))
+
+
+@loading("alignment")
+def _load_compiled() -> None:
+    scores, progress = np.array([0.0, -math.inf, -math.inf]), np.zeros(1, dtype=_PROGRESS)
+    progress["high"] = 1
+    moves, frames = np.empty(16, dtype=np.uint8), np.empty(4, dtype=_FRAME)
+    _advance(np.zeros((2, 2), np.float32), 0, np.ones(1, np.int64), math.inf, scores, moves, frames, progress)
+    _find_agreement(scores, moves, frames, progress)
+    _trace(np.empty(2, np.int64), 2, moves, frames)
+    _forget(2, moves, frames, progress)
 
 
 def _does_not_fit(reason: str, frame: int) -> AlignmentError:

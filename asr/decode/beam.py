@@ -8,7 +8,6 @@ the summed probability of all its alignments, plus what language model and boost
 """
 
 import copy
-import functools
 import math
 import os
 from collections.abc import Iterable, Mapping, Sequence
@@ -17,7 +16,7 @@ from typing import Any, get_args
 
 import numpy as np
 
-from asr.compiled import Array, announce_compilation
+from asr.compiled import Array, loading
 from asr.decode.blend import LanguageModel, Level, build_fusion, reweigh
 from asr.decode.fusion import TOKEN_LEVEL, read_scores
 from asr.decode.hotwords import read_hotwords
@@ -180,7 +179,7 @@ class BeamDecoder:
             return new_search(self.beam_size, len(self.symbols), self.limits, num_rows, self._num_nodes)
 
 
-@functools.cache
+@loading("beam search")
 def _load_compiled() -> None:
     """Load the compiled search, or compile it where this machine has not yet."""
     limits = np.zeros(1, LIMITS)
@@ -195,15 +194,14 @@ def _load_compiled() -> None:
         hotwords={},
     )
     search = new_search(1, 2, limits, 0, 4)
-    with announce_compilation("beam search"):
-        plant(search, 0, 0)
-        advance(search, fusion, np.full((1, 2), math.log(0.5)), 0)
-        read_scores(search, fusion, np.empty((1, 6)))
-        compact(search)
-        trace(search, 0)
-        count_open(search)
-        agree(search, 0)
-        forget_gains(search)
+    plant(search, 0, 0)
+    advance(search, fusion, np.full((1, 2), math.log(0.5)), 0)
+    read_scores(search, fusion, np.empty((1, 6)))
+    compact(search)
+    trace(search, 0)
+    count_open(search)
+    agree(search, 0)
+    forget_gains(search)
 
 
 def _check_pruning(

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from asr.compiled import Array, announce_compilation, compiled
+from asr.compiled import Array, compiled, loading
 from asr.errors import ConfigError
 from asr.language.counting import START_ID, UNKNOWN_ID, Counts, Report, copy_row, count_ngrams, unpack
 from asr.language.ngram import NgramTables, OrderTable
@@ -66,8 +66,7 @@ def estimate(
     """
     thresholds = _check_thresholds(order, prune)
     with tempfile.TemporaryDirectory(dir=folder, prefix="asr-lm-", ignore_cleanup_errors=True) as made:
-        with announce_compilation("estimation of language models"):
-            _load_compiled()
+        _load_compiled()
         scratch = Path(made)
         chunk_ngrams = max(memory_bytes // _BYTES_AN_NGRAM, 1000)
         counts = count_ngrams(sentences, order, scratch, chunk_ngrams=chunk_ngrams, report=report)
@@ -209,6 +208,7 @@ def _new_array(path: Path, shape: tuple[int, ...], dtype: type) -> Array:
     return np.asarray(np.lib.format.open_memmap(path, "w+", dtype, shape))
 
 
+@loading("estimation of language models")
 def _load_compiled() -> None:
     """A toy run, so that the message about compilation comes before the work."""
     keys, ngrams = np.zeros((1, 1), np.uint64), np.zeros((1, 1), np.int32)

@@ -15,7 +15,7 @@ import math
 
 import numpy as np
 
-from asr.compiled import Array, announce_compilation, compiled
+from asr.compiled import Array, compiled, loading
 from asr.decode.ranking import nth_largest
 
 LEVEL_SECONDS = 0.01
@@ -68,11 +68,19 @@ def find_boundaries(firsts: Array, lasts: Array, duration: float, levels: Array 
     levels = np.empty(0) if levels is None else np.ascontiguousarray(levels, dtype=np.float64)
     limits = np.empty(len(firsts))
     nearby = np.empty(2 * round(_CONTEXT / LEVEL_SECONDS))
-    with announce_compilation("search for word boundaries"):
-        _measure_limits(firsts, lasts, levels, nearby, limits)
-        _find_starts(firsts, lasts, levels, limits, starts)
-        _find_ends(lasts, duration, levels, limits, starts, ends)
+    _load_compiled()
+    _measure_limits(firsts, lasts, levels, nearby, limits)
+    _find_starts(firsts, lasts, levels, limits, starts)
+    _find_ends(lasts, duration, levels, limits, starts, ends)
     return starts, ends
+
+
+@loading("search for word boundaries")
+def _load_compiled() -> None:
+    none = np.empty(0)
+    _measure_limits(none, none, none, none, none)
+    _find_starts(none, none, none, none, none)
+    _find_ends(none, 0.0, none, none, none, none)
 
 
 @compiled

@@ -1,5 +1,7 @@
 """The web page in a real browser, whose microphone is a recording."""
 
+import asyncio
+import time
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +22,17 @@ def microphone(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("microphone") / "talk.wav"
     soundfile.write(path, np.frombuffer(pcm, "<i2"), RATE, subtype="PCM_16")
     return path
+
+
+async def downloaded(folder: Path, pattern: str, seconds: float = 15) -> str:
+    """The text of a file that the browser saves; it takes its name before it has its content."""
+    end = time.monotonic() + seconds
+    while True:
+        text = "".join(path.read_text() for path in folder.glob(pattern))
+        if text and not list(folder.glob("*.crdownload")):
+            return text
+        assert time.monotonic() < end, f"nothing was saved; there is {[path.name for path in folder.iterdir()]}"
+        await asyncio.sleep(0.05)
 
 
 @needs_chromium
@@ -53,10 +66,7 @@ def test_a_file_that_is_dropped_is_transcribed_and_can_be_downloaded(server: str
         await tab.call("DOM.setFileInputFiles", files=[str(SAMPLES / "number.flac")], nodeId=node["nodeId"])
         await tab.wait_for("document.getElementById('status').textContent.endsWith('done.')")
         await tab.evaluate("document.getElementById('save-srt').click()")
-        await tab.wait_for("true")
-        while not (saved := list(tmp_path.glob("*.srt"))):
-            await tab.wait_for("true")
-        return saved[0].read_text()
+        return await downloaded(tmp_path, "*.srt")
 
     cue = browse(f"http://{server}/", microphone, visit).splitlines()
     assert cue[0] == "1"
