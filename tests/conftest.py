@@ -1,6 +1,8 @@
 """Fixtures and options that all tests share."""
 
 import os
+import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -39,3 +41,11 @@ def an4_manifests(corpora: Path, tmp_path_factory: pytest.TempPathFactory) -> Pa
     folder = tmp_path_factory.mktemp("an4")
     prepare("an4", corpora / "an4", folder)
     return folder
+
+
+@pytest.fixture
+def _heeding_interrupts() -> Iterator[None]:
+    """A shell without job control starts what it puts in the background, and so all below it, deaf to SIGINT."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)

@@ -7,7 +7,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -160,15 +159,7 @@ def test_a_killed_job_of_500_files_goes_on_where_it_was(tmp_path: Path):
     kill_and_continue(tmp_path, good=472)
 
 
-@pytest.fixture
-def _children_heed_interrupts() -> Iterator[None]:
-    """A shell without job control starts what it puts in the background, and so all below it, deaf to SIGINT."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
-
-
-@pytest.mark.usefixtures("_children_heed_interrupts")
+@pytest.mark.usefixtures("_heeding_interrupts")
 def test_a_stopped_job_says_how_to_go_on(tmp_path: Path):
     write_good_files(tmp_path / "in", 120)
     process = start(tmp_path / "in", "-o", tmp_path / "out")
@@ -179,6 +170,24 @@ def test_a_stopped_job_says_how_to_go_on(tmp_path: Path):
     assert b"Traceback" not in told
     assert b"of 120 recordings are done; the same command with --skip-existing goes on" in b" ".join(told.split())
     assert list((tmp_path / "out").rglob(".partial-*")) == []
+
+
+def test_one_signal_stops_a_job_that_waits_for_more_on_standard_input(tmp_path: Path):
+    environment = {**os.environ, "TMPDIR": str(tmp_path)}
+    process = subprocess.Popen(
+        [*COMMAND, "-", "--rate", "16000"], stdin=subprocess.PIPE, stderr=subprocess.PIPE, env=environment
+    )
+    process.stdin.write(bytes(200_000))
+    process.stdin.flush()
+    deadline = time.monotonic() + 120
+    while not [path for path in tmp_path.glob("asr-*/stream") if path.stat().st_size]:
+        assert process.poll() is None, process.stderr.read()
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(timeout=30) == 130  # with its standard input still open
+    assert b"0 of 1 recordings are done" in process.stderr.read()
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_raw_samples_on_standard_input_are_transcribed():

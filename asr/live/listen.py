@@ -10,6 +10,7 @@ from rich.console import Console, Group
 from rich.live import Live
 from rich.text import Text
 
+from asr.atomic import replacing
 from asr.errors import AudioError
 from asr.live.sound import Microphone, PlayedFile, Sound, measure_level
 from asr.recognize.decoding import Decoding
@@ -90,7 +91,8 @@ def listen(
         save_text: Keep what was said; subtitles where the name ends in .srt or .vtt, a line of JSON in .json.
 
     Raises:
-        AudioError: If the sound fails, or a file cannot be written.
+        AudioError: If the sound fails, or what was heard cannot be written.
+        AsrError: If what was said cannot be written.
     """
     with _recording(save_audio, sound.sample_rate) as keep, sound, Screen(console, sound) as screen:
         with contextlib.suppress(KeyboardInterrupt):  # the usual end
@@ -160,7 +162,5 @@ class _Keeper:
 def _save(transcript: Transcript, path: Path) -> None:
     name = path.suffix.lstrip(".")
     text = format_transcript(transcript, name if name in ("srt", "vtt", "json") else "txt")
-    try:
-        path.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise AudioError(f"{path}: cannot be written: {error.strerror}") from None
+    with replacing(path) as partial:
+        partial.write_text(text, encoding="utf-8")

@@ -63,6 +63,7 @@ def align_file(
 def align_text(recognizer: Recognizer, source: AudioSource, text: str) -> Transcript:
     """When each word of a given text was said.
 
+    Where the model is calibrated, words have confidences: a low one tells that something else may have been said.
     Memory does not grow with the recording, but for the result and 100 numbers a second (its loudness).
 
     Args:
@@ -85,7 +86,14 @@ def align_text(recognizer: Recognizer, source: AudioSource, text: str) -> Transc
     except AlignmentError as error:
         raise AlignmentError(f"{name_of(source) or 'audio'}: {error}") from None
     levels = meter.tape.take_rest()
-    spoken = words_from_alignment(alignment, tokens, recognizer.tokenizer, frame_seconds, levels=levels)
+    spoken = words_from_alignment(
+        alignment,
+        tokens,
+        recognizer.tokenizer,
+        frame_seconds,
+        levels=levels,
+        confidence=recognizer.settings.confidence,
+    )
     words = join_spoken(written, spoken)
     return Transcript(
         text=" ".join(word.text for word in words),
@@ -126,11 +134,12 @@ def spell_words(words: Sequence[WrittenWord], tokenizer: Tokenizer) -> list[int]
 
 
 def join_spoken(written: Sequence[WrittenWord], spoken: Sequence[Word]) -> list[Word]:
-    """The written words, with the times of what is said for them."""
+    """The written words, with the times of what is said for them; as sure as the least sure of that."""
     words, first = [], 0
     for text, said in written:
         own = spoken[first : first + len(said)]
-        words.append(Word(text, own[0].start, own[-1].end))
+        confidences = [word.confidence for word in own if word.confidence is not None]
+        words.append(Word(text, own[0].start, own[-1].end, min(confidences, default=None)))
         first += len(said)
     return words
 

@@ -9,19 +9,27 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from types import FrameType
-from typing import TypeAlias
+from typing import Protocol
 
 from rich.console import Console
 
 from asr.errors import AsrError, AudioError, TranscriptionInterrupted
 from asr.recognize.outputs import Destination, Outputs, open_destination
 from asr.recognize.progress import JobProgress, Summary
-from asr.recognize.sources import Inputs, Recording, find_recordings
+from asr.recognize.sources import Inputs, Recording, StandardInput, find_recordings
 from asr.recognize.transcript import Transcript
 from asr.signal.audio import AudioSource
 
-# A transcript, or the reason why there is none, for each recording in its order.
-Transcribe: TypeAlias = Callable[[Iterable[AudioSource]], Iterator[Transcript | AudioError]]
+
+class Transcribe(Protocol):
+    """Gives a transcript, or the reason why there is none, for each recording in its order.
+
+    Of a long recording under way it tells `heard` how many seconds of it are done.
+    """
+
+    def __call__(
+        self, sources: Iterable[AudioSource], *, heard: Callable[[float], None]
+    ) -> Iterator[Transcript | AudioError]: ...
 
 
 def transcribe_files(inputs: Inputs, outputs: Outputs, *, load: Callable[[], Transcribe], console: Console) -> Summary:
@@ -68,8 +76,11 @@ def _transcribe(
 ) -> None:
     # Where the texts themselves appear on the terminal, they show the progress, and a bar would break them.
     active = console.is_terminal and (destination.is_silent or not sys.stdout.isatty())
-    with _stopping_on_sigterm(), JobProgress(console, recordings, summary, active=active) as progress:
-        results = transcribe(recording.source for recording in recordings)
+    with (
+        _stopping([recording.source for recording in recordings]),
+        JobProgress(console, recordings, summary, active=active) as progress,
+    ):
+        results = transcribe((recording.source for recording in recordings), heard=progress.hear)
         for recording, result in zip(recordings, results, strict=True):
             if isinstance(result, AudioError):
                 summary.failures.append(result)
@@ -96,21 +107,32 @@ def _how_to_go_on(summary: Summary, outputs: Outputs) -> str:
 
 
 @contextmanager
-def _stopping_on_sigterm() -> Iterator[None]:
-    """SIGTERM raises KeyboardInterrupt, as SIGINT does; a second one acts as it did before.
+def _stopping(sources: Sequence[object]) -> Iterator[None]:
+    """SIGTERM raises KeyboardInterrupt, as SIGINT does, and neither waits for more on standard input.
 
-    Outputs are written whole or not at all, so that a job may stop anywhere.
+    A second signal acts as it did before. Outputs are written whole or not at all, so that a job
+    may stop anywhere.
     """
 
     def stop(number: int, frame: FrameType | None) -> None:
-        signal.signal(signal.SIGTERM, previous)
+        restore()
+        for source in sources:
+            if isinstance(source, StandardInput):
+                source.stop()
         raise KeyboardInterrupt
+
+    def restore() -> None:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
 
     if threading.current_thread() is not threading.main_thread():  # which alone may set handlers
         yield
         return
-    previous = signal.signal(signal.SIGTERM, stop)
+    previous = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    for number, handler in previous.items():
+        if handler is not signal.SIG_IGN:  # a job in the background of a script, or under nohup, is to go on
+            signal.signal(number, stop)
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, previous)
+        restore()

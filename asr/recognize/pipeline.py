@@ -68,12 +68,16 @@ class Pipeline:
         recognizer: Network and reader.
         batch_seconds: Speech, padding included, that goes through the network together.
         jobs: Threads that read audio, and as many that decode.
+        heard: Told how many seconds of a long recording are through, which is the next whose result is due.
     """
 
-    def __init__(self, recognizer: "Recognizer", *, batch_seconds: float, jobs: int) -> None:
+    def __init__(
+        self, recognizer: "Recognizer", *, batch_seconds: float, jobs: int, heard: Callable[[float], None] | None = None
+    ) -> None:
         self._recognizer = recognizer
         self._batch_seconds = batch_seconds
         self._jobs = jobs
+        self._heard = heard or (lambda seconds: None)
 
     def run(self, sources: Iterable[AudioSource]) -> Iterator[Result]:
         """Transcripts in the order of their sources; a recording that cannot be read comes out as its error."""
@@ -106,6 +110,7 @@ class Pipeline:
             yield
         for loaded, promise in zip(window, promises, strict=True):
             if isinstance(loaded, Long):
+                yield  # this takes long: first hand out what is before it
                 promise.set_result(self._stream(loaded, readers, decoders))
                 yield
 
@@ -169,13 +174,19 @@ class Pipeline:
         cutter = SpanCutter(reader.frame_seconds)
         passed = Meter(_one_ahead(readers, long.blocks), self._recognizer.sample_rate, reader.frame_seconds)
         try:
-            pieces = self._recognizer.stream_log_probs(passed)
+            pieces = self._tell(self._recognizer.stream_log_probs(passed), passed)
             spans = chain((span for piece in pieces for span in cutter.feed(piece)), cutter.finish())
             work = ((span, passed.tape.take(span)) for span in spans)
             readings = list(_ahead(decoders, lambda item: reader.read_span(*item), work, count=2 * self._jobs))
         except AsrError as error:
             return _as_audio_error(long.source, error)
         return self._transcript(long, reader.join(readings), passed.seconds)
+
+    def _tell(self, pieces: Iterable[LogProbs], passed: Meter) -> Iterator[LogProbs]:
+        """The pieces as they are; how far they go in the recording is told."""
+        for piece in pieces:
+            self._heard(passed.seconds)
+            yield piece
 
     def _transcript(self, recording: Short | Long, reading: Reading, duration: float) -> Transcript:
         return self._recognizer.make_transcript(reading, duration, name_of(recording.source))

@@ -88,7 +88,12 @@ class JobProgress:
         self._summary.elapsed = monotonic() - self._started
         failed = f"  {len(self._summary.failures)} failed" if self._summary.failures else ""
         figures = f"{self._summary.done}/{len(self._lengths)} files{failed}  {self._summary.speed:.0f} x real time"
-        self._progress.update(self._task, advance=self._lengths[self._summary.done - 1], figures=figures)
+        self._progress.update(self._task, completed=sum(self._lengths[: self._summary.done]), figures=figures)
+
+    def hear(self, seconds: float) -> None:
+        """Of the next recording, which is a long one, so many seconds are done."""
+        before, length = self._summary.done, self._lengths[self._summary.done]
+        self._progress.update(self._task, completed=sum(self._lengths[:before]) + min(seconds, length))
 
 
 def _measure(recordings: Sequence[Recording]) -> list[float]:

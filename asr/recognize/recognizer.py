@@ -4,7 +4,7 @@ recognizer = load_model("an4")
 print(recognizer.transcribe("speech.wav"))
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 import torch
@@ -89,7 +89,12 @@ class Recognizer:
         return result
 
     def transcribe_many(
-        self, sources: Iterable[AudioSource], *, batch_seconds: float = BATCH_SECONDS, jobs: int = JOBS
+        self,
+        sources: Iterable[AudioSource],
+        *,
+        batch_seconds: float = BATCH_SECONDS,
+        jobs: int = JOBS,
+        heard: Callable[[float], None] | None = None,
     ) -> Iterator[Transcript | AudioError]:
         """Transcribe recordings in their order, as they are done; short ones go through the network together.
 
@@ -99,8 +104,9 @@ class Recognizer:
             sources: As for `transcribe`.
             batch_seconds: Speech that goes through the network at once: more is faster and takes more memory.
             jobs: Threads that read audio, and as many that decode.
+            heard: Told, of a long recording whose transcript is the next to come, how many seconds are done.
         """
-        return Pipeline(self, batch_seconds=batch_seconds, jobs=jobs).run(sources)
+        return Pipeline(self, batch_seconds=batch_seconds, jobs=jobs, heard=heard).run(sources)
 
     def read_waveforms(self, waveforms: Sequence[Tensor]) -> list[Reading]:
         """What is read in waveforms (S,) that go through the network as one batch."""

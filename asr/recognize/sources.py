@@ -6,8 +6,10 @@ what a recording holds, and whether it can be read, is for the reader to tell (s
 
 import glob
 import os
+import select
 import stat
 import sys
+import threading
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -26,6 +28,7 @@ _FILM = [".mp4", ".m4v", ".mkv", ".mov", ".webm", ".avi", ".3gp", ".mpg", ".mpeg
 SUFFIXES = frozenset([*_SOUND, *_COMPRESSED, *_FILM])
 
 STANDARD_INPUT = "-"
+_GLANCE_SECONDS = 0.1  # between two looks at whether to stop waiting
 
 
 @dataclass(frozen=True)
@@ -76,7 +79,7 @@ def find_recordings(inputs: Inputs) -> tuple[list[Recording], list[AudioError]]:
     errors: dict[str, AudioError] = {}
     for argument in arguments:
         if argument == STANDARD_INPUT:
-            found.setdefault(STANDARD_INPUT, cast(BinaryIO, _StandardInput(inputs.rate, inputs.channels)))
+            found.setdefault(STANDARD_INPUT, cast(BinaryIO, StandardInput(inputs.rate, inputs.channels)))
             continue
         paths, problems = _expand(argument)
         for path in paths:
@@ -87,18 +90,35 @@ def find_recordings(inputs: Inputs) -> tuple[list[Recording], list[AudioError]]:
     return recordings, list(errors.values())
 
 
-class _StandardInput:
-    """Standard input as a recording: read once, under a name that messages and transcripts use."""
+class StandardInput:
+    """Standard input as a recording: read once, under a name that messages and transcripts use.
+
+    `stop` ends a read that waits, from any thread: of a pipe that is open, more may come for ever.
+    """
 
     name = "stdin"
 
     def __init__(self, rate: int | None, channels: int) -> None:
         # The AU format alone allows for a length that is not known yet, whatever it will be.
         self._header = b"" if rate is None else au_header(rate, channels)
+        self._is_stopped = threading.Event()
 
-    def read(self, size: int = -1) -> bytes:
+    def read(self, size: int) -> bytes:
         header, self._header = self._header, b""
-        return header or sys.stdin.buffer.read(size)
+        if header:
+            return header
+        try:
+            descriptor = sys.stdin.buffer.fileno()
+        except OSError:  # a file that is made up, which never waits
+            return sys.stdin.buffer.read(size)
+        # Past the buffer, of which select knows nothing; elsewhere than on POSIX it knows nothing of pipes.
+        while os.name == "posix" and not select.select([descriptor], [], [], _GLANCE_SECONDS)[0]:
+            if self._is_stopped.is_set():
+                raise AudioError(f"{self.name}: nothing more is wanted of it")
+        return os.read(descriptor, size)
+
+    def stop(self) -> None:
+        self._is_stopped.set()
 
 
 def _read_list(list_file: str | None) -> list[str]:

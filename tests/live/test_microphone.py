@@ -11,7 +11,7 @@ import pytest
 import soundfile
 from rich.console import Console
 
-from asr.errors import AudioError
+from asr.errors import AsrError, AudioError
 from asr.live.listen import listen
 from asr.live.sound import Microphone, PlayedFile, list_devices, measure_level
 from asr.recognize.recognizer import Recognizer
@@ -51,6 +51,28 @@ def test_a_file_is_played_recognised_and_kept(recognizer: Recognizer, tmp_path: 
     assert rate == RATE
     np.testing.assert_allclose(heard, soundfile.read(PHONE)[0], atol=1e-4)
     assert TEXTS["phone"] in (tmp_path / "said.srt").read_text()
+
+
+def test_a_text_that_cannot_be_kept_whole_leaves_the_old_one(
+    recognizer: Recognizer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    Clock(monkeypatch)
+    said, write = tmp_path / "said.txt", Path.write_text
+    said.write_text("what was said before")
+
+    def fill_up(path: Path, text: str, **options: object) -> None:
+        write(path, text[:3])
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_text", fill_up)
+    with pytest.raises(AsrError, match=r"said\.txt: cannot be written: No space left"):
+        listen(
+            StreamingRecognizer(recognizer),
+            PlayedFile(PHONE, RATE),
+            console=Console(file=io.StringIO()),
+            save_text=said,
+        )
+    assert [path.read_text() for path in tmp_path.iterdir()] == ["what was said before"]
 
 
 def test_a_terminal_shows_text_while_it_is_said_and_the_level(recognizer: Recognizer, monkeypatch: pytest.MonkeyPatch):

@@ -4,6 +4,7 @@ import json
 import struct
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,13 +13,16 @@ import soundfile
 
 from asr.config import NormalizerSettings
 from asr.errors import AlignmentError, AudioError, TextError
-from asr.recognize.align import align_file, align_text, pair_words
+from asr.recognize.align import align_file, align_text, join_spoken, pair_words
 from asr.recognize.model_folder import save_model
 from asr.recognize.plot import draw, prepare_picture
-from asr.recognize.recognizer import Recognizer
+from asr.recognize.recognizer import Recognizer, load_model
+from asr.recognize.transcript import Word
 from tests.recognize.test_recognizer import RATE, make_model, noise
 
 ROOT = Path(__file__).parents[2]
+SAMPLES = ROOT / "recipes" / "an4" / "samples"
+NUMBER = dict(line.split("\t") for line in (SAMPLES / "transcripts.txt").read_text().splitlines())["number"]
 PLAIN = NormalizerSettings()
 NUMBERS = NormalizerSettings(spell_out_numbers="en")
 
@@ -51,6 +55,22 @@ def test_the_given_words_come_with_rising_times():
     times = [time for word in transcript.words for time in (word.start, word.end)]
     assert times == sorted(times)
     assert 0 <= times[0] < times[-1] <= transcript.duration == 3.0
+
+
+def test_a_word_that_was_not_said_is_less_sure_than_those_that_were():
+    recognizer = load_model("an4", device="cpu")
+    said = align_text(recognizer, SAMPLES / "number.flac", NUMBER)
+    wrong = align_text(recognizer, SAMPLES / "number.flac", NUMBER.replace(NUMBER.split()[1], "stop", 1))
+    assert min(word.confidence for word in said.words) > 0.5
+    assert [word.text for word in wrong.words if word.confidence < 0.5] == ["stop"]
+
+
+def test_a_written_word_is_as_sure_as_the_least_sure_of_what_is_said_for_it():
+    spoken = [Word("twenty", 0.0, 0.4, 0.9), Word("one", 0.4, 0.6, 0.3), Word("no", 0.7, 0.9, 0.8)]
+    written = pair_words("21, no", NUMBERS)
+    assert join_spoken(written, spoken) == [Word("21,", 0.0, 0.6, 0.3), Word("no", 0.7, 0.9, 0.8)]
+    plain = [replace(word, confidence=None) for word in spoken]
+    assert [word.confidence for word in join_spoken(written, plain)] == [None, None]
 
 
 @pytest.mark.parametrize(
@@ -107,7 +127,6 @@ def test_the_picture_shows_the_stretch_that_was_asked_for(tmp_path: Path):
 
 @pytest.mark.corpora
 def test_a_long_text_is_found_in_minutes_of_real_speech(an4_manifests: Path):
-    from asr.recognize.recognizer import load_model
     from asr.text.normalize import normalize
     from asr.train.corpus import load_cuts
     from asr.train.evaluate import read_waveforms, reference_text

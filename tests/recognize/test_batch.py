@@ -5,7 +5,7 @@ import json
 import os
 import resource
 import signal
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,7 +16,7 @@ from asr.errors import AsrError, AudioError, TranscriptionInterrupted
 from asr.recognize import outputs as module
 from asr.recognize.batch import Transcribe, transcribe_files
 from asr.recognize.outputs import Outputs
-from asr.recognize.progress import Summary
+from asr.recognize.progress import JobProgress, Summary
 from asr.recognize.sources import Inputs, Recording
 from asr.recognize.transcript import Transcript
 
@@ -28,16 +28,18 @@ ALL = ("txt", "json", "srt", "vtt", "tsv", "ctm", "textgrid")
 class MadeUp:
     """Says the same of every recording; `bad` ones cannot be read, at `stop` a signal comes."""
 
-    def __init__(self, transcript: Transcript = DIALOGUE, stop: str = ""):
-        self.transcript, self.stop = transcript, stop
+    def __init__(self, transcript: Transcript = DIALOGUE, stop: str = "", number: int = signal.SIGTERM):
+        self.transcript, self.stop, self.number = transcript, stop, number
         self.heard: list[str] = []
 
-    def transcribe_many(self, sources: Iterable[object]) -> Iterator[Transcript | AudioError]:
+    def transcribe_many(
+        self, sources: Iterable[object], *, heard: Callable[[float], None]
+    ) -> Iterator[Transcript | AudioError]:
         for source in sources:
             name = Path(str(source)).name
             self.heard.append(name)
             if name == self.stop:
-                os.kill(os.getpid(), signal.SIGTERM)
+                os.kill(os.getpid(), self.number)
             yield AudioError(f"{source}: is bad") if "bad" in name else replace(self.transcript, source=str(source))
 
 
@@ -166,17 +168,27 @@ def test_a_text_without_times_is_told_and_nothing_of_it_written():
     assert written() == set()
 
 
-def test_a_signal_stops_the_job_and_what_is_written_stays():
-    before = signal.getsignal(signal.SIGTERM)
+@pytest.mark.usefixtures("_heeding_interrupts")
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_stops_the_job_and_what_is_written_stays(number: int):
+    before = signal.getsignal(number)
     console = Console(file=io.StringIO(), width=200)
-    recognizer = MadeUp(stop="x.flac")
+    recognizer = MadeUp(stop="x.flac", number=number)
     with pytest.raises(TranscriptionInterrupted, match="3 of 5 recordings are done; the same command with --skip-exis"):
         transcribe_files(
             Inputs(["in"]), Outputs(folder=Path("out")), load=lambda: recognizer.transcribe_many, console=console
         )
     assert written() == {"a/x.txt", "b/x.txt"}
     assert "failed: in/b/bad.wav: is bad" in console.file.getvalue()
-    assert signal.getsignal(signal.SIGTERM) == before
+    assert signal.getsignal(number) == before
+
+
+@pytest.mark.usefixtures("_heeding_interrupts")
+def test_a_job_that_was_started_deaf_to_interrupts_stays_so():
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # as `nohup` and the background of a script do
+    work(folder=Path("out"), recognizer=MadeUp(stop="x.flac", number=signal.SIGINT))
+    assert len(written()) == 4
+    assert signal.getsignal(signal.SIGINT) == signal.SIG_IGN
 
 
 def test_progress_moves_by_seconds_and_tells_what_failed(tmp_path: Path):
@@ -191,6 +203,22 @@ def test_progress_moves_by_seconds_and_tells_what_failed(tmp_path: Path):
     told = console.file.getvalue()
     assert "5/5 files  1 failed" in told
     assert "x real time" in told
+
+
+def test_progress_moves_within_a_long_recording():
+    import numpy as np
+    import soundfile
+
+    for name, seconds in (("in/a/x.wav", 30), ("in/b/x.wav", 100)):
+        soundfile.write(name, np.zeros(8000 * seconds), 8000)
+    recordings = [Recording(Path(name), name) for name in ("in/a/x.wav", "in/b/x.wav")]
+    console = Console(file=io.StringIO(), force_terminal=True)
+    with JobProgress(console, recordings, Summary(files=2), active=True) as progress:
+        done = []
+        for step in (progress.advance, lambda: progress.hear(20.0), lambda: progress.hear(90.0), progress.advance):
+            step()
+            done.append(progress._progress.tasks[0].completed)
+    assert done == [30.0, 50.0, 120.0, 130.0]
 
 
 def test_names_that_are_no_text_are_spelled_out(capfd: pytest.CaptureFixture[str]):

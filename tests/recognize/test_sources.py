@@ -3,6 +3,8 @@
 import io
 import os
 import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -10,7 +12,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from asr.errors import AsrError
+from asr.errors import AsrError, AudioError
 from asr.recognize.sources import Inputs, find_recordings
 from asr.signal.audio import load_audio
 
@@ -35,6 +37,22 @@ def find(*paths: object, **inputs: object) -> tuple[list[str], list[str]]:
 
 def names(*paths: object) -> list[str]:
     return [recording.name for recording in find_recordings(Inputs([str(path) for path in paths]))[0]]
+
+
+def test_waiting_for_standard_input_ends_when_it_is_stopped(monkeypatch: pytest.MonkeyPatch):
+    reading, writing = os.pipe()
+    with os.fdopen(reading, "rb") as pipe, os.fdopen(writing, "wb", buffering=0) as sender:
+        monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=pipe, isatty=lambda: False))
+        ((recording,), _) = find_recordings(Inputs(["-"]))
+        sender.write(b"RIFF")
+        assert recording.source.read(100) == b"RIFF"
+        with ThreadPoolExecutor(1) as pool:
+            waiting = pool.submit(recording.source.read, 100)
+            time.sleep(0.05)
+            assert not waiting.done()
+            recording.source.stop()
+            with pytest.raises(AudioError, match="stdin: nothing more is wanted"):
+                waiting.result(timeout=10)
 
 
 def give_stdin(monkeypatch: pytest.MonkeyPatch, content: bytes, *, is_keyboard: bool = False) -> None:
