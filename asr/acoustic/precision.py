@@ -30,8 +30,8 @@ def has_bf16(device: torch.device) -> bool:
 def pick_precision(precision: str, device: torch.device) -> str:
     """One of "fp32", "bf16" and "int8"; "auto" takes the fastest that costs no accuracy.
 
-    int8 is never taken by itself: on two cores with AVX2 it was no faster than fp32 on long
-    recordings and a quarter faster on short ones (tools/benchmark_transcribe.py).
+    int8 is never taken by itself: on cores with AVX2 it was no faster than fp32 on long recordings,
+    and a sixth to a quarter faster on short ones (tools/benchmark_transcribe.py).
 
     Raises:
         ConfigError: If there is no such precision, or the device cannot compute with it.
