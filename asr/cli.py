@@ -351,8 +351,10 @@ def complete_text(
 
 @app.command()
 def prepare(
-    corpus: Annotated[str | None, typer.Argument(help="an4, kaldi, or a corpus that lhotse knows.")] = None,
-    source: Annotated[Path | None, typer.Argument(help="The corpus as published.", metavar="SRC")] = None,
+    corpus: Annotated[str | None, typer.Argument(help="tsv, kaldi, an4, or a corpus that lhotse knows.")] = None,
+    source: Annotated[
+        Path | None, typer.Argument(help="The corpus as published, or your table.", metavar="SRC")
+    ] = None,
     output: Annotated[Path | None, typer.Argument(help="Where manifests go.", metavar="OUT")] = None,
     list_all: Annotated[bool, typer.Option("--list", help="List the corpora.")] = False,
 ) -> None:
@@ -365,7 +367,10 @@ def prepare(
             typer.echo(f"{name}\t{description}")
         return
     if corpus is None or source is None or output is None:
-        raise AsrError("prepare needs a corpus, its folder and an output folder: asr prepare an4 SRC OUT")
+        raise AsrError(
+            "prepare needs a corpus, its folder and an output folder: asr prepare an4 SRC OUT; "
+            "for your own recordings: asr prepare tsv TABLE OUT"
+        )
     for name, cuts in run(corpus, source, output).items():
         hours = sum(cut.duration for cut in cuts) / 3600
         typer.echo(f"{output / name}.jsonl.gz\t{len(cuts)} utterances\t{hours:.2f} h")
