@@ -176,7 +176,9 @@ def train(
     config: Annotated[Path, typer.Argument(help="A YAML file of settings; see conf/.", metavar="CONF")],
     overrides: Annotated[list[str] | None, typer.Argument(help="Settings, as key.path=value.")] = None,
     resume: Annotated[bool, typer.Option(help="Continue an interrupted run.")] = False,
-    devices: Annotated[int, typer.Option(min=1, help="Processes: GPUs, or shares of the processor.")] = 1,
+    devices: Annotated[
+        int, typer.Option(min=1, help="Processes: GPUs, or shares of the processor; torchrun brings its own.")
+    ] = 1,
     init_from: Annotated[
         str | None, typer.Option("--from", help="Start from this model's weights: a folder, or a name in `asr models`.")
     ] = None,

@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -95,6 +96,26 @@ def test_two_processes_train_one_model_and_resume_to_the_same(conf: Path, tmp_pa
     assert_equal_weights(tmp_path / "whole", tmp_path / "killed")
     refused = start(conf, f"output={tmp_path / 'whole'}", "--resume", "train.batch_seconds=6", *OFTEN)
     assert "other settings" in refused.communicate(timeout=60)[1]
+
+
+@pytest.mark.slow
+def test_two_machines_under_torchrun_train_as_two_processes_on_one_do(conf: Path, tmp_path: Path):
+    run(conf, f"output={tmp_path / 'one'}", "--devices", "2", "train.batch_seconds=6")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--nnodes=2", "--nproc-per-node=1"]
+    torchrun += ["--master-addr=127.0.0.1", f"--master-port={port}"]
+    train_both = ["-m", "asr.cli", "train", str(conf), f"output={tmp_path / 'two'}", "train.batch_seconds=6"]
+    machines = [
+        subprocess.Popen(
+            [*torchrun, f"--node-rank={rank}", *train_both], stderr=subprocess.PIPE, text=True, env=ENVIRONMENT
+        )
+        for rank in range(2)
+    ]
+    told = [machine.communicate(timeout=240)[1] for machine in machines]
+    assert [machine.returncode for machine in machines] == [0, 0], told
+    assert_equal_weights(tmp_path / "one", tmp_path / "two")
 
 
 def test_a_network_learns_the_language_of_tones(conf: Path, tone_manifests: Path, tmp_path: Path):
