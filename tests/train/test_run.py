@@ -205,6 +205,7 @@ def test_markup_in_a_transcript_is_text(conf: Path, tone_manifests: Path, capsys
         ["acoustic.cell=gru", "train.loss.intermediate_weight=0.3", "train.optimizer.accumulate=3"],
         ["acoustic.cell=rnn", "acoustic.direction=forward", "train.loss.consistency_weight=0.2"],
         ["tokenizer.kind=subword", "tokenizer.vocab_size=12"],
+        ["tokenizer.kind=word"],
         ["features.sample_rate=8000", "train.augment.reverberation_probability=0.5"],
     ],
 )
