@@ -176,7 +176,9 @@ def train(
     config: Annotated[Path, typer.Argument(help="A YAML file of settings; see conf/.", metavar="CONF")],
     overrides: Annotated[list[str] | None, typer.Argument(help="Settings, as key.path=value.")] = None,
     resume: Annotated[bool, typer.Option(help="Continue an interrupted run.")] = False,
-    devices: Annotated[int, typer.Option(min=1, help="Processes: GPUs, or shares of the processor.")] = 1,
+    devices: Annotated[
+        int, typer.Option(min=1, help="Processes: GPUs, or shares of the processor; torchrun brings its own.")
+    ] = 1,
     init_from: Annotated[
         str | None, typer.Option("--from", help="Start from this model's weights: a folder, or a name in `asr models`.")
     ] = None,
@@ -351,8 +353,10 @@ def complete_text(
 
 @app.command()
 def prepare(
-    corpus: Annotated[str | None, typer.Argument(help="an4, kaldi, or a corpus that lhotse knows.")] = None,
-    source: Annotated[Path | None, typer.Argument(help="The corpus as published.", metavar="SRC")] = None,
+    corpus: Annotated[str | None, typer.Argument(help="tsv, kaldi, an4, or a corpus that lhotse knows.")] = None,
+    source: Annotated[
+        Path | None, typer.Argument(help="The corpus as published, or your table.", metavar="SRC")
+    ] = None,
     output: Annotated[Path | None, typer.Argument(help="Where manifests go.", metavar="OUT")] = None,
     list_all: Annotated[bool, typer.Option("--list", help="List the corpora.")] = False,
 ) -> None:
@@ -365,7 +369,10 @@ def prepare(
             typer.echo(f"{name}\t{description}")
         return
     if corpus is None or source is None or output is None:
-        raise AsrError("prepare needs a corpus, its folder and an output folder: asr prepare an4 SRC OUT")
+        raise AsrError(
+            "prepare needs a corpus, its folder and an output folder: asr prepare an4 SRC OUT; "
+            "for your own recordings: asr prepare tsv TABLE OUT"
+        )
     for name, cuts in run(corpus, source, output).items():
         hours = sum(cut.duration for cut in cuts) / 3600
         typer.echo(f"{output / name}.jsonl.gz\t{len(cuts)} utterances\t{hours:.2f} h")

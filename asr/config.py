@@ -56,7 +56,7 @@ class NormalizerSettings(Settings):
 class TokenizerSettings(Settings):
     """How text becomes tokens (text/tokenizer.py)."""
 
-    kind: Literal["char", "subword"] = "char"
+    kind: Literal["char", "subword", "word"] = "char"  # word: no word but those of the training texts is ever heard
     vocab_size: int = Field(256, gt=2)  # subword units; characters need none
 
 

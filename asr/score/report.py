@@ -57,6 +57,9 @@ def to_json(evaluation: Evaluation) -> dict[str, Any]:
         "wer_interval": list(rates.wer_interval),
         "cer": rates.cer,
         "utterances": rates.utterances,
+        "wrong_utterances": rates.wrong_utterances,
+        "utterance_error_rate": rates.utterance_error_rate,
+        "utterance_interval": list(rates.utterance_interval),
         "words": rates.words,
         "characters": rates.character_edits.length,
         "word_edits": _edits(rates.word_edits),
@@ -101,6 +104,8 @@ def result_table(rates: ErrorRates, real_time_factor: float) -> Table:
         table.add_column(name, justify="right" if name else "left")
     low, high = rates.wer_interval
     table.add_row("words", f"{rates.wer:.2%}", f"{low:.2%} to {high:.2%}", *_counts(rates.word_edits))
+    low, high = rates.utterance_interval
+    table.add_row("utterances", f"{rates.utterance_error_rate:.2%}", f"{low:.2%} to {high:.2%}")
     table.add_row("characters", f"{rates.cer:.2%}", "", *_counts(rates.character_edits))
     table.caption = f"real-time factor {real_time_factor:.3f}"
     return table

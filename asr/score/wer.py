@@ -49,13 +49,25 @@ class ErrorRates:
     Attributes:
         utterances: How many there are.
         word_edits, character_edits: Summed over utterances; a space counts as a character.
-        wer_interval: 95 % bootstrap interval of the word error rate.
+        wer_interval: 95 % bootstrap interval of the word error rate; without an error, the exact one of as many words.
+        wrong_utterances: Those with any word error.
     """
 
     utterances: int
     word_edits: Edits
     character_edits: Edits
     wer_interval: tuple[float, float]
+    wrong_utterances: int
+
+    @property
+    def utterance_error_rate(self) -> float:
+        """The share of utterances with any word error."""
+        return self.wrong_utterances / self.utterances
+
+    @property
+    def utterance_interval(self) -> tuple[float, float]:
+        """95 % interval of `utterance_error_rate`."""
+        return exact_interval(self.wrong_utterances, self.utterances)
 
     @property
     def wer(self) -> float:
@@ -92,7 +104,8 @@ def score_utterances(
     """Score hypotheses against references.
 
     The interval holds the middle 95 % of the word error rates of resampled test sets, each as
-    many utterances drawn with replacement (Bisani & Ney 2004).
+    many utterances drawn with replacement (Bisani & Ney 2004). Where there is no error, every
+    draw has none, which says nothing; the exact interval of as many words stands in its place.
 
     Args:
         references: What was said; normalise it as the hypotheses are.
@@ -113,8 +126,21 @@ def score_utterances(
         utterances=len(references),
         word_edits=_sum(words),
         character_edits=characters,
-        wer_interval=_interval(errors, lengths, resamples, seed),
+        wer_interval=_interval(errors, lengths, resamples, seed)
+        if errors.any()
+        else exact_interval(0, int(lengths.sum())),
+        wrong_utterances=int((errors > 0).sum()),
     )
+
+
+def exact_interval(errors: int, trials: int) -> tuple[float, float]:
+    """95 % interval of a rate, given so many errors in independent trials (Clopper & Pearson 1934)."""
+    from scipy.stats import beta  # heavy
+
+    outside = (1 - CONFIDENCE) / 2
+    low = beta.ppf(outside, errors, trials - errors + 1) if errors > 0 else 0.0
+    high = beta.ppf(1 - outside, errors + 1, trials - errors) if errors < trials else 1.0
+    return float(low), float(high)
 
 
 def count_edits(references: Sequence[str], hypotheses: Sequence[str]) -> list[Edits]:

@@ -90,6 +90,31 @@ class CharTokenizer(Tokenizer):
         return "".join(self.symbols[token] for token in tokens if token != 0)
 
 
+class WordTokenizer(Tokenizer):
+    """One token a word, for vocabularies that are closed: digits, commands.
+
+    Args:
+        symbols: `<blank>`, then words, each after the mark of a word's start.
+    """
+
+    def __init__(self, symbols: Sequence[str]) -> None:
+        self.symbols = list(symbols)
+        self._ids = {symbol: token for token, symbol in enumerate(self.symbols) if token > 0}
+
+    def encode(self, text: str) -> list[int]:
+        try:
+            return [self._ids[WORD_START + word] for word in text.split()]
+        except KeyError as error:
+            word = error.args[0].removeprefix(WORD_START)
+            raise TextError(
+                f"the word {word!r} is none of the model's {self.vocab_size - 1}; found in {text!r}"
+            ) from None
+
+    def decode(self, tokens: Sequence[int]) -> str:
+        self._check_tokens(tokens)
+        return " ".join(self.symbols[token].removeprefix(WORD_START) for token in tokens if token != 0)
+
+
 class SubwordTokenizer(Tokenizer):
     """SentencePiece units (Kudo & Richardson 2018); needs the extra `asr[subword]`.
 
@@ -130,7 +155,7 @@ def build_tokenizer(texts: Iterable[str], settings: TokenizerSettings) -> Tokeni
 
     Args:
         texts: Normalised transcripts.
-        settings: Characters or subword units, and how many of those.
+        settings: Characters, words or subword units, and how many of those.
 
     Raises:
         TextError: If there is no text.
@@ -141,6 +166,8 @@ def build_tokenizer(texts: Iterable[str], settings: TokenizerSettings) -> Tokeni
         raise TextError("there is no text to make tokens of; every transcript is empty")
     if settings.kind == "subword":
         return SubwordTokenizer(_train_subwords(texts, settings.vocab_size))
+    if settings.kind == "word":
+        return WordTokenizer([BLANK_SYMBOL, *sorted({WORD_START + word for text in texts for word in text.split()})])
     return CharTokenizer([BLANK_SYMBOL, *sorted(set().union(*texts))])
 
 
@@ -157,6 +184,11 @@ def load_tokenizer(folder: Path, settings: TokenizerSettings) -> Tokenizer:
             if len(symbol) != 1:
                 raise ModelError(f"{folder / TOKENS_FILE}:{number}: expected one character, found {symbol!r}")
         return CharTokenizer(symbols)
+    if settings.kind == "word":
+        for number, symbol in enumerate(symbols[1:], start=2):
+            if len(symbol.split()) != 1 or not symbol.startswith(WORD_START) or symbol == WORD_START:
+                raise ModelError(f"{folder / TOKENS_FILE}:{number}: expected {WORD_START}WORD, found {symbol!r}")
+        return WordTokenizer(symbols)
     path = folder / SUBWORD_FILE
     try:
         model = path.read_bytes()

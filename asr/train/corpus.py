@@ -6,41 +6,27 @@ used from any folder. Transcripts stay as published; normalising them is text/no
 
 import inspect
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import soundfile
-from lhotse import CutSet, MonoCut, Recording, SupervisionSegment, recipes
-from lhotse.audio import AudioSource
-from lhotse.cut import MultiCut
+from lhotse import CutSet, Recording, recipes
 from lhotse.serialization import load_manifest
 
 from asr.atomic import replacing
 from asr.errors import CorpusError
+from asr.train.cuts import Utterance, describe_recording, first_file, one_line, read_lines, to_cuts
+from asr.train.table import is_table, read_table, split_table
 
 OWN_CORPORA = {
     "an4": "CMU AN4: spelled words, digits and commands; train, test, and a dev part of held-out speakers",
     "kaldi": "Kaldi folders: `text` and `wav.scp`, in the folder itself or in folders within it",
+    "tsv": "your own recordings: a table of lines `path<TAB>text`, or a folder of them, train.tsv, dev.tsv, ...",
 }
 AN4_SUFFIXES = (".wav", ".flac")
 # AN4 has no development set. Every 14th training speaker by name makes one: six of 74, of both
 # sexes in the proportion of the whole, since names begin with f or m.
 AN4_DEV_EVERY = 14
-
-
-@dataclass(frozen=True)
-class Utterance:
-    """A stretch of a recording and what is said in it; times in seconds, no end for all of it."""
-
-    name: str
-    recording: Recording
-    text: str
-    speaker: str | None = None
-    gender: str | None = None
-    start: float = 0.0
-    end: float | None = None
 
 
 def prepare(name: str, source: Path, output: Path) -> dict[str, CutSet]:
@@ -61,6 +47,8 @@ def prepare(name: str, source: Path, output: Path) -> dict[str, CutSet]:
         return prepare_an4(source, output)
     if name == "kaldi":
         return prepare_kaldi(source, output)
+    if name == "tsv":
+        return prepare_tsv(source, output)
     return prepare_lhotse(name, source, output)
 
 
@@ -93,7 +81,7 @@ def prepare_an4(source: Path, output: Path) -> dict[str, CutSet]:
         "dev": [utterance for utterance in train if utterance.speaker in dev_speakers],
         "test": test,
     }
-    return _write(output, {part: _to_cuts(utterances) for part, utterances in parts.items()})
+    return _write(output, {part: to_cuts(utterances) for part, utterances in parts.items()})
 
 
 def prepare_kaldi(source: Path, output: Path) -> dict[str, CutSet]:
@@ -109,7 +97,24 @@ def prepare_kaldi(source: Path, output: Path) -> dict[str, CutSet]:
     folders = {"all": source} if _is_kaldi(source) else {f.name: f for f in _folders(source) if _is_kaldi(f)}
     if not folders:
         raise CorpusError(f"{source}: expected `text` and `wav.scp` here or in a folder within; found neither")
-    return _write(output, {part: _to_cuts(_read_kaldi(folder)) for part, folder in folders.items()})
+    return _write(output, {part: to_cuts(_read_kaldi(folder)) for part, folder in folders.items()})
+
+
+def prepare_tsv(source: Path, output: Path) -> dict[str, CutSet]:
+    """Prepare recordings that a table names, `path<TAB>text` or `path<TAB>text<TAB>speaker` a line (table.py).
+
+    Of a single table every tenth recording, or every tenth speaker where there are ten, becomes
+    the part `dev`, the others `train`. In a folder each table, `<part>.tsv`, is a part.
+
+    Raises:
+        CorpusError: If there is no table, a recording is missing, or a line malformed.
+    """
+    if source.is_file():
+        return _write(output, {part: to_cuts(some) for part, some in split_table(read_table(source)).items()})
+    tables = sorted(path for path in source.glob("*") if is_table(path))
+    if not tables:
+        raise CorpusError(f"{source}: expected a table of lines `path<TAB>text`, or a folder of such files named *.tsv")
+    return _write(output, {path.stem: to_cuts(read_table(path)) for path in tables})
 
 
 def prepare_lhotse(name: str, source: Path, output: Path) -> dict[str, CutSet]:
@@ -129,7 +134,7 @@ def prepare_lhotse(name: str, source: Path, output: Path) -> dict[str, CutSet]:
         try:
             found = recipe(source.resolve(), **wanted)
         except Exception as error:  # recipes fail in any way they like on an unexpected layout
-            raise CorpusError(f"{source}: lhotse's recipe for {name} failed: {_one_line(error)}") from error
+            raise CorpusError(f"{source}: lhotse's recipe for {name} failed: {one_line(error)}") from error
     return _write(output, {part: _cuts_of_manifests(manifests) for part, manifests in _flatten(found)})
 
 
@@ -139,7 +144,7 @@ def _load_manifest(path: Path) -> CutSet:
     try:
         cuts = load_manifest(path, CutSet)
     except Exception as error:  # not gzip, not JSON, another kind of manifest: lhotse raises what it meets
-        raise CorpusError(f"{path}: not a manifest of lhotse cuts: {_one_line(error)}") from None
+        raise CorpusError(f"{path}: not a manifest of lhotse cuts: {one_line(error)}") from None
     if len(cuts) == 0:
         raise CorpusError(f"{path}: the manifest holds no cuts")
     return cuts
@@ -149,18 +154,18 @@ def _read_an4_part(source: Path, part: str) -> Iterator[Utterance]:
     listing = source / "etc" / f"an4_{part}.fileids"
     transcription = source / "etc" / f"an4_{part}.transcription"
     texts = {}
-    for number, line in _lines(transcription):
+    for number, line in read_lines(transcription):
         text, _, name = line.rpartition("(")
         if not name.endswith(")"):
             raise CorpusError(f"{transcription}:{number}: expected `TEXT (utterance)`, found {line!r}")
         texts[name[:-1]] = " ".join(word for word in text.split() if word not in ("<s>", "</s>"))
-    for number, file_id in _lines(listing):
+    for number, file_id in read_lines(listing):
         name, speaker = Path(file_id).name, Path(file_id).parent.name
         if name not in texts:
             raise CorpusError(f"{listing}:{number}: {name} has no transcript in {transcription.name}")
         candidates = [source / "wav" / f"{file_id}{suffix}" for suffix in AN4_SUFFIXES]
-        path = _first_file(candidates, where=f"{listing}:{number}")
-        yield Utterance(name, _recording(name, path, f"{listing}:{number}"), texts[name], speaker, speaker[:1])
+        path = first_file(candidates, where=f"{listing}:{number}")
+        yield Utterance(name, describe_recording(name, path, f"{listing}:{number}"), texts[name], speaker, speaker[:1])
 
 
 def _read_kaldi(folder: Path) -> Iterator[Utterance]:
@@ -200,55 +205,8 @@ def _kaldi_recording(folder: Path, name: str, number: int, value: str) -> Record
     where = f"{folder / 'wav.scp'}:{number}"
     if value.endswith("|"):
         raise CorpusError(f"{where}: {value!r} is a command; run it, and name the file that it writes")
-    path = _first_file([folder / value, folder.parent / value], where=where)
-    return _recording(name, path, where)
-
-
-def _recording(name: str, path: Path, where: str) -> Recording:
-    if path.suffix == ".sph":  # libsndfile reads it, but lhotse calls the program sph2pipe, which nobody has
-        raise CorpusError(f"{where}: {path} is a SPHERE file; convert it to FLAC or WAV")
-    try:
-        info = soundfile.info(str(path))
-    except soundfile.SoundFileError as error:
-        raise CorpusError(f"{where}: {path} cannot be read ({_one_line(error)}); convert it to FLAC or WAV") from None
-    if info.frames <= 0:
-        raise CorpusError(f"{where}: {path} holds no sound")
-    return Recording(
-        id=name,
-        sources=[AudioSource(type="file", channels=list(range(info.channels)), source=str(path.absolute()))],
-        sampling_rate=info.samplerate,
-        num_samples=info.frames,
-        duration=info.frames / info.samplerate,
-    )
-
-
-def _to_cuts(utterances: Iterable[Utterance]) -> CutSet:
-    return CutSet([_to_cut(utterance) for utterance in utterances])
-
-
-def _to_cut(utterance: Utterance) -> MonoCut | MultiCut:
-    recording = utterance.recording
-    end = recording.duration if utterance.end is None else utterance.end
-    mono = recording.num_channels == 1
-    channel = 0 if mono else recording.channel_ids
-    supervision = SupervisionSegment(
-        id=utterance.name,
-        recording_id=recording.id,
-        start=0.0,  # counted from the start of the cut
-        duration=end - utterance.start,
-        channel=channel,
-        text=utterance.text,
-        speaker=utterance.speaker,
-        gender=utterance.gender,
-    )
-    return (MonoCut if mono else MultiCut)(
-        id=utterance.name,
-        start=utterance.start,
-        duration=end - utterance.start,
-        channel=channel,
-        supervisions=[supervision],
-        recording=recording,
-    )
+    path = first_file([folder / value, folder.parent / value], where=where)
+    return describe_recording(name, path, where)
 
 
 def _cuts_of_manifests(manifests: Mapping[str, Any]) -> CutSet:
@@ -318,13 +276,6 @@ def _folders(source: Path) -> list[Path]:
     return sorted(path for path in source.iterdir() if path.is_dir())
 
 
-def _first_file(candidates: Sequence[Path], *, where: str) -> Path:
-    for path in candidates:
-        if path.is_file():
-            return path
-    raise CorpusError(f"{where}: no such recording; looked for {', '.join(dict.fromkeys(map(str, candidates)))}")
-
-
 def _optional_table(path: Path) -> dict[str, str]:
     return {name: value for name, (_, value) in _table(path).items()} if path.exists() else {}
 
@@ -332,28 +283,9 @@ def _optional_table(path: Path) -> dict[str, str]:
 def _table(path: Path) -> dict[str, tuple[int, str]]:
     """A Kaldi table: a name and the rest of its line, with the line's number."""
     table: dict[str, tuple[int, str]] = {}
-    for number, line in _lines(path):
+    for number, line in read_lines(path):
         name, _, value = line.replace("\t", " ").partition(" ")
         if name in table:
             raise CorpusError(f"{path}:{number}: {name} stands on line {table[name][0]} already")
         table[name] = (number, value.strip())
     return table
-
-
-def _lines(path: Path) -> Iterator[tuple[int, str]]:
-    """The lines of a text file that hold anything, with their numbers from 1."""
-    try:
-        lines = path.read_bytes().split(b"\n")
-    except OSError as error:
-        raise CorpusError(f"{path}: cannot be read: {error.strerror}") from None
-    for number, line in enumerate(lines, start=1):
-        try:
-            text = line.decode("utf-8").strip()
-        except UnicodeDecodeError:
-            raise CorpusError(f"{path}:{number}: not UTF-8 text") from None
-        if text:
-            yield number, text
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())[:300] or type(error).__name__

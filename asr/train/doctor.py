@@ -176,7 +176,7 @@ def _check_text(
         yield Problem(cut.id, "empty", f"nothing is left of the text {raw!r}" if raw else "there is no text")
         return
     try:
-        tokens = list(map(ord, text)) if tokenizer is None else tokenizer.encode(text)
+        tokens = _fewest_tokens(text, settings.tokenizer.kind) if tokenizer is None else tokenizer.encode(text)
     except TextError as error:
         yield Problem(cut.id, "out-of-alphabet", str(error))
         return
@@ -184,6 +184,13 @@ def _check_text(
     if not is_feasible(frames, tokens):
         reason = f"{len(tokens)} tokens need {required_frames(tokens)} frames, {cut.duration:.2f} s give {frames}"
         yield Problem(cut.id, "infeasible", reason)
+
+
+def _fewest_tokens(text: str, kind: str) -> list[int]:
+    """Tokens before there is an alphabet: letters; of words, and of subword units at their longest, words."""
+    units = list(text) if kind == "char" else text.split()
+    numbers = {unit: number for number, unit in enumerate(units, start=1)}
+    return [numbers[unit] for unit in units]
 
 
 def _source(cut: Any) -> Path | None:

@@ -15,15 +15,19 @@ _FABRIC_PRECISIONS = {"fp32": "32-true", "bf16": "bf16-mixed"}
 def launch(precision: str, devices: int = 1) -> Fabric:
     """Fabric on the GPUs where there are any, else on shares of the processor; the processes run.
 
+    Started by torchrun, it takes torchrun's processes, on however many machines.
+
     Args:
         precision: "auto", "fp32" or "bf16".
-        devices: Processes.
+        devices: Processes; torchrun's own number goes first.
     """
     _quieten()
+    nodes, devices = _torchrun() or (1, devices)
     fabric = Fabric(
         accelerator=training_device().type,
         devices=devices,
-        strategy="ddp" if devices > 1 else "auto",
+        num_nodes=nodes,
+        strategy="ddp" if nodes * devices > 1 else "auto",
         precision=_FABRIC_PRECISIONS[pick_precision(precision, training_device())],
     )
     if devices > 1 and fabric.device.type == "cpu":
@@ -35,6 +39,14 @@ def launch(precision: str, devices: int = 1) -> Fabric:
 def training_device() -> torch.device:
     """Where training runs."""
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def _torchrun() -> tuple[int, int] | None:
+    """Machines, and processes on each, where torchrun started this one."""
+    if not (torch.distributed.is_available() and torch.distributed.is_torchelastic_launched()):
+        return None
+    here = int(os.environ["LOCAL_WORLD_SIZE"])
+    return int(os.environ["WORLD_SIZE"]) // here, here
 
 
 def _quieten() -> None:

@@ -1,3 +1,4 @@
+import math
 from functools import cache
 
 import numpy as np
@@ -5,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from asr.score.wer import Edits, compare, count_edits, score_utterances
+from asr.score.wer import Edits, compare, count_edits, exact_interval, score_utterances
 
 
 def distance(first, second) -> int:
@@ -88,7 +89,24 @@ def test_the_interval_does_not_depend_on_chance_or_chunks(monkeypatch):
 
 
 def test_a_perfect_result_has_no_width():
-    assert score_utterances(["a b"] * 5, ["a b"] * 5).wer_interval == (0.0, 0.0)
+    rates = score_utterances(["a b"] * 5, ["a b"] * 5)
+    # At this rate of errors, ten words of ten are right with a probability of 0.025.
+    assert rates.wer_interval == (0.0, pytest.approx(1 - 0.025 ** (1 / 10)))
+    assert rates.utterance_interval == (0.0, pytest.approx(1 - 0.025 ** (1 / 5)))
+
+
+def test_the_exact_interval_is_where_the_binomial_tails_are():
+    low, high = exact_interval(3, 20)
+    tail_above = sum(math.comb(20, k) * low**k * (1 - low) ** (20 - k) for k in range(3, 21))
+    tail_below = sum(math.comb(20, k) * high**k * (1 - high) ** (20 - k) for k in range(4))
+    assert (tail_above, tail_below) == (pytest.approx(0.025), pytest.approx(0.025))
+    assert exact_interval(20, 20)[1] == 1.0
+
+
+def test_utterances_with_any_error_are_counted():
+    rates = score_utterances(["a b", "c d", "e"], ["a x", "y z", "e"])
+    assert rates.wrong_utterances == 2
+    assert rates.utterance_error_rate == pytest.approx(2 / 3)
 
 
 def test_a_paired_comparison_sees_what_two_intervals_do_not():

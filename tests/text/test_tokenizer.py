@@ -11,6 +11,7 @@ from asr.text.tokenizer import CharTokenizer, build_tokenizer, load_tokenizer
 
 CHAR = TokenizerSettings()
 SUBWORD = TokenizerSettings(kind="subword", vocab_size=40)
+WORD = TokenizerSettings(kind="word")
 TEXTS = ["the quick brown fox jumps over the lazy dog", "it's a dog's life", "שלום עולם"] * 3
 WORDS = sorted({word for text in TEXTS for word in text.split()})
 
@@ -137,3 +138,19 @@ def test_missing_sentencepiece_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "sentencepiece", None)
     with pytest.raises(ConfigError, match=r"pip install 'asr\[subword\]'"):
         build_tokenizer(TEXTS, SUBWORD)
+
+
+def test_words_are_tokens_of_their_own(tmp_path):
+    tokenizer = build_tokenizer(["yes no yes", "maybe"], WORD)
+    assert tokenizer.symbols == ["<blank>", "▁maybe", "▁no", "▁yes"]
+    assert tokenizer.encode("no  no yes") == [2, 2, 3]
+    assert tokenizer.decode([0, 2, 0, 3]) == "no yes"
+    tokenizer.save(tmp_path)
+    assert load_tokenizer(tmp_path, WORD).symbols == tokenizer.symbols
+    with pytest.raises(TextError, match="the word 'never' is none of the model's 3; found in 'no never'"):
+        tokenizer.encode("no never")
+    with pytest.raises(ValueError, match="token 4"):
+        tokenizer.decode([4])
+    (tmp_path / "tokens.txt").write_text("<blank>\n▁no\nyes\n", encoding="utf-8")
+    with pytest.raises(ModelError, match=r"tokens\.txt:3: expected ▁WORD, found 'yes'"):
+        load_tokenizer(tmp_path, WORD)

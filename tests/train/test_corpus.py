@@ -163,7 +163,7 @@ def test_what_is_no_corpus_is_refused(tmp_path):
 
 def test_lhotse_knows_more_corpora(tmp_path):
     corpora = list_corpora()
-    assert list(corpora)[:2] == ["an4", "kaldi"]
+    assert list(corpora)[:3] == ["an4", "kaldi", "tsv"]
     assert {"librispeech", "tedlium", "yesno"} <= set(corpora)
     assert all(description and "\n" not in description for description in corpora.values())
     for number in range(60):
@@ -178,7 +178,7 @@ def test_lhotse_knows_more_corpora(tmp_path):
 
 
 def test_a_corpus_that_lhotse_cannot_prepare_is_an_error_of_ours(tmp_path):
-    with pytest.raises(CorpusError, match="no corpus 'klingon'; there are: an4, kaldi,"):
+    with pytest.raises(CorpusError, match="no corpus 'klingon'; there are: an4, kaldi, tsv,"):
         prepare("klingon", tmp_path, tmp_path / "out")
     with pytest.raises(CorpusError, match="lhotse's recipe for yesno failed"):
         prepare("yesno", tmp_path, tmp_path / "out")

@@ -5,7 +5,7 @@ import pytest
 import soundfile
 from lhotse import CutSet
 
-from asr.config import ModelSettings
+from asr.config import ModelSettings, TokenizerSettings
 from asr.text.tokenizer import CharTokenizer
 from asr.train.corpus import load_cuts, prepare
 from asr.train.doctor import clipped_share, diagnose, examine, keep_usable
@@ -180,3 +180,11 @@ def test_an4_is_sound(corpora, tmp_path):
     parts = prepare("an4", corpora / "an4", tmp_path)
     for part in ("dev", "test"):
         assert examine(parts[part], None, SETTINGS) == []
+
+
+def test_a_word_that_is_one_token_needs_no_frame_for_each_letter(tmp_path):
+    cuts = make_cuts(tmp_path, {"short": ("incomprehensibilities", noise(0.3)), "many": ("yes no " * 9, noise(0.3))})
+    for kind in ("word", "subword"):
+        settings = SETTINGS.model_copy(update={"tokenizer": TokenizerSettings(kind=kind)})
+        assert [problem.utterance for problem in examine(cuts, None, settings)] == ["many"]
+    assert [problem.utterance for problem in examine(cuts, None, SETTINGS)] == ["short", "many"]

@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -117,6 +118,26 @@ def test_two_processes_train_one_model_and_resume_to_the_same(conf: Path, tmp_pa
         train(load_config(conf, [f"output={tmp_path / 'whole'}", "train.batch_seconds=6", *OFTEN]), resume=True)
 
 
+@pytest.mark.slow
+def test_two_machines_under_torchrun_train_as_two_processes_on_one_do(conf: Path, tmp_path: Path):
+    run(conf, f"output={tmp_path / 'one'}", "--devices", "2", "train.batch_seconds=6")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--nnodes=2", "--nproc-per-node=1"]
+    torchrun += ["--master-addr=127.0.0.1", f"--master-port={port}"]
+    train_both = ["-m", "asr.cli", "train", str(conf), f"output={tmp_path / 'two'}", "train.batch_seconds=6"]
+    machines = [
+        subprocess.Popen(
+            [*torchrun, f"--node-rank={rank}", *train_both], stderr=subprocess.PIPE, text=True, env=ENVIRONMENT
+        )
+        for rank in range(2)
+    ]
+    told = [machine.communicate(timeout=240)[1] for machine in machines]
+    assert [machine.returncode for machine in machines] == [0, 0], told
+    assert_equal_weights(tmp_path / "one", tmp_path / "two")
+
+
 def test_a_network_learns_the_language_of_tones(conf: Path, tone_manifests: Path, tmp_path: Path):
     output = train(load_config(conf, ["train.epochs=25", "train.average=3"]))
     result = evaluate(load_model(output), load_cuts([tone_manifests / "dev.jsonl.gz"]))
@@ -204,6 +225,7 @@ def test_markup_in_a_transcript_is_text(conf: Path, tone_manifests: Path, capsys
         ["acoustic.cell=gru", "train.loss.intermediate_weight=0.3", "train.optimizer.accumulate=3"],
         ["acoustic.cell=rnn", "acoustic.direction=forward", "train.loss.consistency_weight=0.2"],
         ["tokenizer.kind=subword", "tokenizer.vocab_size=12"],
+        ["tokenizer.kind=word"],
         ["features.sample_rate=8000", "train.augment.reverberation_probability=0.5"],
     ],
 )

@@ -1,0 +1,47 @@
+#!/usr/bin/env bash
+# Train on LibriSpeech with GPUs, of one machine or several, and evaluate.
+#
+#   recipes/librispeech/run.sh CORPUS               CORPUS: LibriSpeech as published, with train-clean-100, dev-clean ...
+#   SIZE=960 recipes/librispeech/run.sh CORPUS      all 960 hours; default: 100
+#   GPUS=8 ...                                      processes on this machine; default: all its GPUs
+#   NODES=4 RANK=0 MASTER=host:29500 ...            the same command on each machine, with RANK 0 to 3
+#   recipes/librispeech/run.sh CORPUS KEY=VALUE ... settings in place of the file's
+#
+# On several machines data/ and exp/ must be on a file system that all of them see.
+# Interrupted? Run it again: it goes on where it stopped.
+set -euo pipefail
+[ $# -ge 1 ] || { sed --quiet '2,/^[^#]/ s/^# \?//p' "$0" >&2; exit 2; }
+corpus=$(realpath "$1")
+shift
+cd "$(dirname "$0")/../.."
+PATH="$PWD/.venv/bin:$PATH"
+
+size=${SIZE:-100} nodes=${NODES:-1} rank=${RANK:-0} master=${MASTER:-localhost:29500}
+gpus=${GPUS:-$(python -c "import torch; print(max(1, torch.cuda.device_count()))")}
+output=exp/librispeech-$size
+prepared=data/librispeech/prepared
+
+if [ ! -f $prepared ] && [ "$rank" = 0 ]; then
+    # A part of the corpus, in Kaldi folders, will do to try this out.
+    [ -d "$corpus/dev-clean" ] && layout=librispeech || layout=kaldi
+    asr prepare $layout "$corpus" data/librispeech
+    touch $prepared
+fi
+until [ -f $prepared ]; do sleep 10; done # rank 0 prepares for all
+
+if [ ! -f $output/model.safetensors ]; then
+    resume=$([ -f $output/run/last.pt ] && echo --resume || true)
+    torchrun --nnodes="$nodes" --node-rank="$rank" --nproc-per-node="$gpus" \
+        --master-addr="${master%:*}" --master-port="${master#*:}" \
+        -m asr.cli train conf/librispeech-"$size".yaml output=$output "$@" $resume
+fi
+[ "$rank" = 0 ] || exit 0
+
+# A language model of the training transcripts; librispeech-lm-norm.txt.gz (openslr.org/11) gives a better one.
+asr lm train data/librispeech/train*.txt --order 3 --prune "0 0 1" --output exp/librispeech-lm.arpa.gz
+dev=$(ls data/librispeech/dev-clean.jsonl.gz data/librispeech/dev.jsonl.gz 2>/dev/null | head -1)
+asr tune --model $output --lm exp/librispeech-lm.arpa.gz "$dev"
+for part in dev-clean dev-other test-clean test-other; do
+    manifest=data/librispeech/$part.jsonl.gz
+    [ ! -f $manifest ] || asr evaluate --model $output $manifest --json $output/$part.json --add-to-card "LibriSpeech $part"
+done

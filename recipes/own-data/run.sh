@@ -1,0 +1,37 @@
+#!/usr/bin/env bash
+# From a table of recordings to a model that knows them: prepare, examine, train, language model, evaluate, transcribe.
+#
+#   recipes/own-data/run.sh TABLE [KEY=VALUE ...]      TABLE: lines of path<TAB>text, or a folder with train.tsv, dev.tsv, test.tsv
+#   NAME=mine FROM=an4 LM=texts.txt ...                where it goes (default: mine); the model to start from (default: none);
+#                                                      more text for the language model
+#
+# Interrupted? Run it again: it goes on where it stopped.
+set -euo pipefail
+[ $# -ge 1 ] || { sed --quiet '2,/^[^#]/ s/^# \?//p' "$0" >&2; exit 2; }
+table=$(realpath "$1")
+shift
+lm=${LM:+$(realpath "$LM")}
+cd "$(dirname "$0")/../.."
+PATH="$PWD/.venv/bin:$PATH"
+name=${NAME:-mine}
+manifests=data/$name
+output=exp/$name
+
+asr prepare tsv "$table" $manifests
+asr doctor $manifests/*.jsonl.gz || echo "training leaves these out; mend or delete them" >&2
+
+if [ ! -f $output/model.safetensors ]; then
+    resume=$([ -f $output/run/last.pt ] && echo --resume || true)
+    asr train conf/own-data.yaml "corpus.train=[$manifests/train.jsonl.gz]" "corpus.dev=[$manifests/dev.jsonl.gz]" \
+        corpus.name="$name" output=$output ${FROM:+--from "$FROM"} "$@" $resume
+fi
+
+asr lm train $manifests/train.txt $lm --order 3 --output exp/$name-lm.arpa.gz
+asr tune --model $output --lm exp/$name-lm.arpa.gz $manifests/dev.jsonl.gz
+
+# Where there is no test part, dev must do; it chose epochs and weights, so its figures flatter.
+part=$([ -f $manifests/test.jsonl.gz ] && echo test || echo dev)
+asr evaluate --model $output --decoder greedy $manifests/$part.jsonl.gz --json $output/greedy.json \
+    --add-to-card "$name, $part, greedy"
+asr evaluate --model $output $manifests/$part.jsonl.gz --json $output/beam.json --add-to-card "$name, $part, language model"
+echo "try it: asr transcribe --model $output FILE"
