@@ -174,19 +174,22 @@ def test_a_stopped_job_says_how_to_go_on(tmp_path: Path):
 
 def test_one_signal_stops_a_job_that_waits_for_more_on_standard_input(tmp_path: Path):
     environment = {**os.environ, "TMPDIR": str(tmp_path)}
-    process = subprocess.Popen(
+    with subprocess.Popen(
         [*COMMAND, "-", "--rate", "16000"], stdin=subprocess.PIPE, stderr=subprocess.PIPE, env=environment
-    )
-    process.stdin.write(bytes(200_000))
-    process.stdin.flush()
-    deadline = time.monotonic() + 120
-    while not [path for path in tmp_path.glob("asr-*/stream") if path.stat().st_size]:
-        assert process.poll() is None, process.stderr.read()
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-    process.send_signal(signal.SIGTERM)
-    assert process.wait(timeout=30) == 130  # with its standard input still open
-    assert b"0 of 1 recordings are done" in process.stderr.read()
+    ) as process:
+        try:
+            process.stdin.write(bytes(200_000))
+            process.stdin.flush()
+            deadline = time.monotonic() + 120
+            while not [path for path in tmp_path.glob("asr-*/stream") if path.stat().st_size]:
+                assert process.poll() is None, process.stderr.read()
+                assert time.monotonic() < deadline
+                time.sleep(0.02)
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(timeout=30) == 130  # with its standard input still open
+        finally:
+            process.kill()
+        assert b"0 of 1 recordings are done" in process.stderr.read()
     assert list(tmp_path.iterdir()) == []
 
 

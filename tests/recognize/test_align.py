@@ -2,8 +2,6 @@
 
 import json
 import struct
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,6 +17,7 @@ from asr.recognize.plot import draw, prepare_picture
 from asr.recognize.recognizer import Recognizer, load_model
 from asr.recognize.transcript import Word
 from tests.recognize.test_recognizer import RATE, make_model, noise
+from tests.test_cli import run
 
 ROOT = Path(__file__).parents[2]
 SAMPLES = ROOT / "recipes" / "an4" / "samples"
@@ -97,13 +96,7 @@ def test_the_command_writes_a_file_or_names_what_is_wrong(tmp_path: Path):
     for text_file, message in (("none.txt", "No such file.*--text"), ("latin.txt", "not UTF-8")):
         with pytest.raises(TextError, match=message):
             align_file(tmp_path / "a.wav", tmp_path / text_file, None, output=None, **options)
-    told = subprocess.run(
-        [sys.executable, "-m", "asr.cli", "align", "a.wav", "a.txt", "--text", "ab"],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        env={"PYTHONPATH": str(ROOT)},
-    )
+    told = run("align", tmp_path / "a.wav", tmp_path / "a.txt", "--text", "ab")
     assert (told.returncode, told.stdout) == (1, "")
     assert "give the text once" in told.stderr
 

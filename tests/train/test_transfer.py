@@ -45,7 +45,7 @@ def test_sizes_and_features_are_the_bases_and_dropout_is_the_recipes():
 
 
 def test_a_run_starts_where_the_base_ended_and_resumes(conf: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
-    base = train(load_config(conf, ["train.epochs=12", f"output={tmp_path / 'base'}"]))
+    base = train(load_config(conf, ["train.epochs=3", f"output={tmp_path / 'base'}"]))
     # Other sizes than the base's give way; at such a learning rate nothing moves.
     settings = [f"train.init_from={base}", "acoustic.hidden_size=50", "train.optimizer.learning_rate=1e-12"]
     tuned = train(load_config(conf, [*settings, "train.epochs=1", f"output={tmp_path / 'tuned'}"]))
