@@ -120,7 +120,7 @@ def test_two_processes_train_one_model_and_resume_to_the_same(conf: Path, tmp_pa
 
 @pytest.mark.slow
 def test_two_machines_under_torchrun_train_as_two_processes_on_one_do(conf: Path, tmp_path: Path):
-    run(conf, f"output={tmp_path / 'one'}", "--devices", "2", "train.batch_seconds=6")
+    finish(start(conf, f"output={tmp_path / 'one'}", "--devices", "2", "train.batch_seconds=6"))
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
