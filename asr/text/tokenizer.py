@@ -168,7 +168,8 @@ def build_tokenizer(texts: Iterable[str], settings: TokenizerSettings) -> Tokeni
         return SubwordTokenizer(_train_subwords(texts, settings.vocab_size))
     if settings.kind == "word":
         return WordTokenizer([BLANK_SYMBOL, *sorted({WORD_START + word for text in texts for word in text.split()})])
-    return CharTokenizer([BLANK_SYMBOL, *sorted(set().union(*texts))])
+    # With the space, always: a language model could not tell words apart without.
+    return CharTokenizer([BLANK_SYMBOL, *sorted({" "}.union(*texts))])
 
 
 def load_tokenizer(folder: Path, settings: TokenizerSettings) -> Tokenizer:

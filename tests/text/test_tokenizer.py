@@ -154,3 +154,7 @@ def test_words_are_tokens_of_their_own(tmp_path):
     (tmp_path / "tokens.txt").write_text("<blank>\n▁no\nyes\n", encoding="utf-8")
     with pytest.raises(ModelError, match=r"tokens\.txt:3: expected ▁WORD, found 'yes'"):
         load_tokenizer(tmp_path, WORD)
+
+
+def test_letters_of_single_words_come_with_the_space_between_words():
+    assert build_tokenizer(["yes", "no"], CHAR).symbols == ["<blank>", *" enosy"]
