@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import accumulate
 from pathlib import Path
 from time import monotonic
 from types import TracebackType
@@ -66,10 +67,11 @@ class JobProgress:
     def __init__(self, console: Console, recordings: Sequence[Recording], summary: Summary, *, active: bool) -> None:
         self._summary = summary
         self._started = 0.0
-        self._lengths = _measure(recordings) if active else [1.0] * len(recordings)
+        lengths = _measure(recordings) if active else [1.0] * len(recordings)
+        self._starts = [0.0, *accumulate(lengths)]  # of each recording, and the end of all
         columns = [BarColumn(), TaskProgressColumn(), TextColumn("{task.fields[figures]}"), TimeRemainingColumn()]
         self._progress = Progress(*columns, console=console, transient=True, disable=not active)
-        self._task = self._progress.add_task("", total=sum(self._lengths), figures=f"0/{len(recordings)} files")
+        self._task = self._progress.add_task("", total=self._starts[-1], figures=f"0/{len(recordings)} files")
 
     def __enter__(self) -> "JobProgress":
         self._started = monotonic()
@@ -87,13 +89,13 @@ class JobProgress:
         self._summary.done += 1
         self._summary.elapsed = monotonic() - self._started
         failed = f"  {len(self._summary.failures)} failed" if self._summary.failures else ""
-        figures = f"{self._summary.done}/{len(self._lengths)} files{failed}  {self._summary.speed:.0f} x real time"
-        self._progress.update(self._task, completed=sum(self._lengths[: self._summary.done]), figures=figures)
+        figures = f"{self._summary.done}/{len(self._starts) - 1} files{failed}  {self._summary.speed:.0f} x real time"
+        self._progress.update(self._task, completed=self._starts[self._summary.done], figures=figures)
 
     def hear(self, seconds: float) -> None:
         """Of the next recording, which is a long one, so many seconds are done."""
-        before, length = self._summary.done, self._lengths[self._summary.done]
-        self._progress.update(self._task, completed=sum(self._lengths[:before]) + min(seconds, length))
+        start, end = self._starts[self._summary.done : self._summary.done + 2]
+        self._progress.update(self._task, completed=min(start + seconds, end))
 
 
 def _measure(recordings: Sequence[Recording]) -> list[float]:
