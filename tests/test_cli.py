@@ -156,7 +156,7 @@ def test_help_names_the_commands():
 @pytest.mark.parametrize(
     ("arguments", "reason"),
     [
-        (["transcribe", "x.wav", "--model", "nowhere"], "no such model"),
+        (["evaluate", "nowhere.jsonl.gz"], "nowhere.jsonl.gz"),
         (["transcribe", "x.wav", "--format", "docx"], "no such format"),
         (["transcribe", "x.wav", "--device", "abacus"], "abacus"),
         (["train", "nowhere.yaml"], "cannot be read"),
@@ -175,9 +175,9 @@ def test_what_is_wrong_is_told_in_a_line(arguments: list[str], reason: str):
 
 
 def test_a_real_process_tells_what_is_wrong_in_a_line():
-    told = run_process("evaluate", "nowhere.jsonl.gz")
+    told = run_process("transcribe", "x.wav", "--model", "nowhere")
     assert (told.returncode, told.stdout) == (1, "")
-    assert told.stderr.startswith("error: nowhere.jsonl.gz")
+    assert told.stderr.startswith("error: nowhere: no such model")
     assert len(told.stderr.splitlines()) == 1
 
 

@@ -1,5 +1,6 @@
 """`asr transcribe` as people run it on a pile of recordings, killed and continued; real processes, real files."""
 
+import io
 import json
 import os
 import shutil
@@ -13,6 +14,8 @@ import numpy as np
 import pytest
 import soundfile
 import webvtt
+
+from tests.test_cli import run
 
 ROOT = Path(__file__).parent.parent
 SAMPLES = ROOT / "recipes" / "an4" / "samples"
@@ -200,9 +203,11 @@ def test_raw_samples_on_standard_input_are_transcribed():
     assert (result["file"], result["text"]) == ("stdin", expected_texts()["code"])
 
 
-def test_a_list_on_standard_input_and_a_quoted_glob_are_expanded():
-    told = transcribe(f"{SAMPLES}/**/h*.flac", "--list", "-", input=f"# one more\n{SAMPLES}/code.flac\n".encode())
-    assert [line.split("\t")[1] for line in told.stdout.decode().splitlines()] == ["help", expected_texts()["code"]]
+def test_a_list_on_standard_input_and_a_quoted_glob_are_expanded(monkeypatch: pytest.MonkeyPatch):
+    listed = io.BytesIO(f"# one more\n{SAMPLES}/code.flac\n".encode())
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(listed))
+    told = run("transcribe", f"{SAMPLES}/**/h*.flac", "--list", "-")
+    assert [line.split("\t")[1] for line in told.stdout.splitlines()] == ["help", expected_texts()["code"]]
 
 
 def without_announcements(told: bytes) -> bytes:

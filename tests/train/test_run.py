@@ -139,7 +139,7 @@ def test_two_machines_under_torchrun_train_as_two_processes_on_one_do(conf: Path
 
 
 def test_a_network_learns_the_language_of_tones(conf: Path, tone_manifests: Path, tmp_path: Path):
-    output = train(load_config(conf, ["train.epochs=25", "train.average=3"]))
+    output = train(load_config(conf, ["train.epochs=16", "train.average=3"]))
     result = evaluate(load_model(output), load_cuts([tone_manifests / "dev.jsonl.gz"]))
     assert result.rates.wer < 0.1
     assert sorted(path.name for path in output.iterdir()) == [
