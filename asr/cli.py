@@ -145,7 +145,7 @@ def align(
     text_file: Annotated[Path | None, typer.Argument(help="A file with all that is said.", metavar="TEXT")] = None,
     text: Annotated[str | None, typer.Option(help="The words themselves, in place of a file.")] = None,
     model: ModelName = DEFAULT_MODEL,
-    format: Annotated[str, typer.Option("--format", "-f", help="As for transcribe.")] = "json",  # noqa: A002
+    format: Annotated[str, typer.Option("--format", "-f", help="One of those of transcribe.")] = "json",  # noqa: A002
     output: Annotated[Path | None, typer.Option("--output", "-o", help="A file; else standard output.")] = None,
     device: Device = "auto",
 ) -> None:

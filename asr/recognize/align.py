@@ -47,12 +47,14 @@ def align_file(
     Raises:
         AsrError: If text, recording, model or format cannot be used, or the text does not fit the recording.
     """
-    (name,) = parse_formats([format])
+    names = parse_formats([format])
+    if len(names) != 1:
+        raise AsrError(f"--format {format}: asr align writes one format at a time; choose one of: {', '.join(names)}")
     if (text_file is None) == (text is None):
         raise AsrError("give the text once: a file after the recording, or --text 'the words'")
     given = text if text_file is None else _read_text(text_file)
     transcript = align_text(load_model(model, device=device), audio, given or "")
-    written = format_transcript(transcript, name)
+    written = format_transcript(transcript, names[0])
     if output is None:
         sys.stdout.write(written)
         return
