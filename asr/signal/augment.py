@@ -1,7 +1,7 @@
-"""Variations of training speech: speed, gain, noise and reverberation of waveforms, masks over features.
+"""Variations of training speech: speed, gain, noise and reverberation of waveforms, joins, masks over features.
 
-What is drawn depends on the seed, the epoch and the utterance alone: never on the order of
-utterances or the number of workers, so that a resumed training equals an uninterrupted one.
+What is drawn depends on the seed, the epoch and the utterances alone: never on the time of
+the draw or the number of workers, so that a resumed training equals an uninterrupted one.
 """
 
 import hashlib
@@ -22,6 +22,8 @@ from asr.signal.audio import load_audio
 NUM_ROOMS = 100
 WHITE = "white"  # the setting that asks for Gaussian noise in place of a folder
 SILENCE = 1e-12  # mean power, -120 dB
+PAUSE_SECONDS = (0.0, 1.5)  # between joined utterances
+PAUSE_DB = (-100.0, -45.0)  # of full scale; below about -77 nothing is heard (features.py)
 AUDIO_SUFFIXES = {".wav", ".flac", ".ogg", ".opus", ".mp3"}
 
 
@@ -110,6 +112,16 @@ def draw_noise(source: Path, num_samples: int, rng: np.random.Generator, *, samp
     start = int(rng.integers(noise.numel()))
     repeats = 1 + (start + num_samples) // noise.numel()
     return noise.repeat(repeats)[start : start + num_samples]
+
+
+def join_waveforms(waveforms: Sequence[Tensor], rng: np.random.Generator, *, sample_rate: int) -> Tensor:
+    """One recording of several: waveforms (S,) with pauses between, from digital silence to a noisy room."""
+    parts = [waveforms[0]]
+    for waveform in waveforms[1:]:
+        num_samples = int(rng.uniform(*PAUSE_SECONDS) * sample_rate)
+        level = 10 ** (rng.uniform(*PAUSE_DB) / 20)
+        parts += [level * draw_noise(Path(WHITE), num_samples, rng, sample_rate=sample_rate), waveform]
+    return torch.cat(parts)
 
 
 def spec_augment(features: Tensor, settings: SpecAugmentSettings, *, step_seconds: float, seed: int) -> Tensor:

@@ -1,7 +1,8 @@
 """Cuts in, batches out: audio, augmentation, features, tokens; in an order that can be resumed.
 
-A batch is drawn by seconds of speech, of utterances alike in length. Everything random
-depends on seed, epoch and utterance only (signal/augment.py).
+A batch is drawn by seconds of speech, of utterances alike in length; some batches join theirs
+to longer rows, since what only ever heard single utterances loses its way in a recording of many.
+Everything random depends on seed, epoch and utterances only (signal/augment.py).
 """
 
 import signal
@@ -21,13 +22,14 @@ from torch.utils.data import DataLoader, Dataset
 
 from asr.config import AugmentSettings, NormalizerSettings
 from asr.signal.audio import load_audio
-from asr.signal.augment import augment_waveform, draw_seed, prepare_augmentation, spec_augment
+from asr.signal.augment import augment_waveform, draw_seed, join_waveforms, prepare_augmentation, spec_augment
 from asr.signal.features import FeatureExtractor
 from asr.text.normalize import normalize
 from asr.text.tokenizer import Tokenizer
 
 SHUFFLE_BUFFER = 10_000  # cuts that the sampler looks at together
 NUM_BUCKETS = 10
+MOST_JOINED = 4  # utterances in a row
 
 
 @dataclass(frozen=True)
@@ -35,7 +37,7 @@ class Batch:
     """Utterances side by side.
 
     Attributes:
-        utterances: B names.
+        utterances: B names; a row of joined utterances has all of theirs, with plus signs between.
         texts: B normalised references.
         features: (B, T, F), padded with zeros. With two views (B names, 2B rows) the second
             views follow the first ones in the same order; `tokens` then has 2B rows as well.
@@ -92,11 +94,13 @@ class SpeechDataset(Dataset[Batch]):
 
     def __getitem__(self, cuts: CutSet) -> Batch:
         cuts = list(cuts)
-        texts = [normalize(cut.supervisions[0].text, self.normalizer) for cut in cuts]
+        rows = self._rows(cuts)
+        utterances = ["+".join(cut.id for cut in row) for row in rows]
+        texts = [self._text(row) for row in rows]
         tokens = [torch.tensor(self.tokenizer.encode(text)) for text in texts] * self.views
-        features = self._all_views(cuts)
+        features = self._all_views(rows, utterances)
         return Batch(
-            utterances=[cut.id for cut in cuts],
+            utterances=utterances,
             texts=texts,
             features=pad_sequence(features, batch_first=True),
             lengths=torch.tensor([len(one) for one in features]),
@@ -105,19 +109,37 @@ class SpeechDataset(Dataset[Batch]):
             seconds=sum(cut.duration for cut in cuts),
         )
 
-    def _all_views(self, cuts: list[Any]) -> list[Tensor]:
+    def _rows(self, cuts: list[Any]) -> list[list[Any]]:
+        """What is read in one go: an utterance each or, in the batches that are drawn for it, several."""
+        if self.augment is None:
+            return [[cut] for cut in cuts]
+        rng = np.random.default_rng(draw_seed(self.seed, self.epoch, "rows", cuts[0].id))
+        size = int(rng.integers(2, MOST_JOINED + 1)) if rng.random() < self.augment.join_share else 1
+        return [cuts[start : start + size] for start in range(0, len(cuts), size)]
+
+    def _text(self, row: list[Any]) -> str:
+        return " ".join(normalize(cut.supervisions[0].text, self.normalizer) for cut in row)
+
+    def _all_views(self, rows: list[list[Any]], utterances: list[str]) -> list[Tensor]:
         with _one_thread():
-            plain = [self.extractor(self._waveform(cut)) for cut in cuts]
+            plain = [self.extractor(self._waveform(row)) for row in rows]
         return [
-            self._mask(one, cut.id, view) for view in range(self.views) for cut, one in zip(cuts, plain, strict=True)
+            self._mask(one, name, view)
+            for view in range(self.views)
+            for name, one in zip(utterances, plain, strict=True)
         ]
 
-    def _waveform(self, cut: Any) -> Tensor:
-        waveform = read_waveform(cut, self.extractor.settings.sample_rate)
+    def _waveform(self, row: list[Any]) -> Tensor:
+        rate = self.extractor.settings.sample_rate
+        waveforms = [read_waveform(cut, rate) for cut in row]
         if self.augment is None:
-            return waveform
-        rng = np.random.default_rng(draw_seed(self.seed, self.epoch, cut.id))
-        return augment_waveform(waveform, self.augment, rng, sample_rate=self.extractor.settings.sample_rate)
+            return waveforms[0]
+        draws = [np.random.default_rng(draw_seed(self.seed, self.epoch, cut.id)) for cut in row]
+        varied = [
+            augment_waveform(waveform, self.augment, rng, sample_rate=rate)
+            for waveform, rng in zip(waveforms, draws, strict=True)
+        ]
+        return join_waveforms(varied, draws[0], sample_rate=rate)
 
     def _mask(self, features: Tensor, utterance: str, view: int) -> Tensor:
         if self.augment is None or self.augment.spec_augment is None:

@@ -13,6 +13,7 @@ from asr.signal.augment import (
     change_speed,
     draw_noise,
     draw_seed,
+    join_waveforms,
     prepare_augmentation,
     reverberate,
     simulate_rooms,
@@ -43,6 +44,22 @@ def test_seeds_differ_by_every_part_and_are_the_same_everywhere():
     assert draw_seed(1, 2, "a") == draw_seed(1, 2, "a")
     assert len({draw_seed(*parts) for parts in [(1, 2, "a"), (1, 3, "a"), (2, 2, "a"), (1, 2, "b"), (12, "a")]}) == 5
     assert draw_seed("x") == 2697552496229297191  # a value that must not change between processes or versions
+
+
+def test_a_join_holds_each_waveform_as_it_is_and_quiet_pauses():
+    parts = [sine(300), sine(440, 0.5), sine(500, 0.7)]
+    seen = set()
+    for seed in range(20):
+        joined = join_waveforms(parts, np.random.default_rng(seed), sample_rate=RATE)
+        pauses = len(joined) - sum(map(len, parts))
+        seen.add(pauses)
+        assert 0 <= pauses <= 2 * 1.5 * RATE
+        assert torch.equal(joined[: len(parts[0])], parts[0])
+        assert torch.equal(joined[-len(parts[2]) :], parts[2])
+        spoken = sum(float(part.square().sum()) for part in parts)
+        assert float(joined.square().sum()) - spoken <= pauses * 10**-4.5 * 1.1  # white noise at -45 dBFS, at most
+    assert len(seen) > 10
+    assert torch.equal(join_waveforms(parts[:1], np.random.default_rng(0), sample_rate=RATE), parts[0])
 
 
 @pytest.mark.parametrize("factor", [0.9, 1.1])

@@ -17,13 +17,15 @@ def cuts(tone_manifests: Path):
     return load_cuts([tone_manifests / "train.jsonl.gz"])
 
 
-def make_loader(cuts, *, views: int = 1, augment: bool = True, num_workers: int = 0, **place: int) -> SpeechLoader:
+def make_loader(
+    cuts, *, views: int = 1, augment: bool = True, join_share: float = 0.3, num_workers: int = 0, **place: int
+) -> SpeechLoader:
     tokenizer = build_tokenizer([cut.supervisions[0].text for cut in cuts], TokenizerSettings())
     dataset = SpeechDataset(
         FeatureExtractor(FeatureSettings()),
         tokenizer,
         NormalizerSettings(),
-        augment=AugmentSettings() if augment else None,
+        augment=AugmentSettings(join_share=join_share) if augment else None,
         views=views,
         seed=3,
     )
@@ -39,7 +41,7 @@ def assert_equal(first: list[Batch], second: list[Batch]) -> None:
 
 def test_an_epoch_holds_every_utterance_once_in_batches_of_limited_length(cuts):
     batches = list(make_loader(cuts).batches())
-    names = [name for batch in batches for name in batch.utterances]
+    names = [name for batch in batches for row in batch.utterances for name in row.split("+")]
     assert sorted(names) == sorted(cut.id for cut in cuts)
     assert all(batch.seconds <= 8.0 for batch in batches)
     assert len(batches) > 3
@@ -56,8 +58,31 @@ def test_workers_and_skipped_batches_change_nothing(cuts):
 def test_each_process_gets_its_share(cuts):
     shares = [list(make_loader(cuts, rank=rank, world_size=2).batches()) for rank in range(2)]
     assert len(shares[0]) == len(shares[1])
-    names = [{name for batch in share for name in batch.utterances} for share in shares]
+    names = [{name for batch in share for row in batch.utterances for name in row.split("+")} for share in shares]
     assert names[0] | names[1] == {cut.id for cut in cuts}
+
+
+def test_joined_utterances_are_one_recording_with_pauses_and_all_of_their_words(cuts):
+    texts = {cut.id: cut.supervisions[0].text for cut in cuts}
+    plain = {name: one for batch in make_loader(cuts, augment=False).batches() for name, one in rows(batch)}
+    batches = list(make_loader(cuts, join_share=1.0).batches())
+    joined = [(name.split("+"), row, text) for batch in batches for (name, row), text in zip(rows(batch), batch.texts)]
+    assert sorted(name for names, _, _ in joined for name in names) == sorted(texts)
+    sizes = {len(names) for names, _, _ in joined}
+    assert max(sizes) > 2
+    assert sizes <= {1, 2, 3, 4}
+    for names, row, text in joined:
+        assert text == " ".join(texts[name] for name in names)
+        speech = sum(len(plain[name]) for name in names)
+        # Played at 0.9 to 1.1 of its speed, with pauses of at most 1.5 s between.
+        assert speech / 1.1 - 5 <= len(row) <= speech / 0.9 + 150 * (len(names) - 1) + 5
+
+
+def rows(batch: Batch) -> list[tuple[str, torch.Tensor]]:
+    return [
+        (name, one[:length])
+        for name, one, length in zip(batch.utterances, batch.features, batch.lengths.tolist(), strict=True)
+    ]
 
 
 def test_two_views_share_the_sound_and_differ_in_their_masks(cuts):
