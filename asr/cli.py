@@ -51,6 +51,10 @@ Hotwords = Annotated[
     typer.Option("--hotword", help="A word or phrase to expect, as PHRASE or PHRASE:WEIGHT; repeatable."),
 ]
 Nbest = Annotated[int, typer.Option(min=1, help="Readings to show of each recording, with their scores.")]
+RawRate = Annotated[
+    int | None, typer.Option(min=100, max=1_000_000, help="Hz of raw 16-bit samples on standard input.")
+]
+RawChannels = Annotated[int, typer.Option(min=1, max=128, help="Of raw standard input.")]
 Formats = Annotated[
     list[str] | None,
     typer.Option("--format", "-f", help="txt (default), json, srt, vtt, tsv, ctm, textgrid; several with commas."),
@@ -92,10 +96,8 @@ def transcribe(
     list_file: Annotated[
         str | None, typer.Option("--list", help="A file of more of these, one a line; - for standard input.")
     ] = None,
-    rate: Annotated[
-        int | None, typer.Option(min=100, max=1_000_000, help="Hz of raw 16-bit samples on standard input.")
-    ] = None,
-    channels: Annotated[int, typer.Option(min=1, max=128, help="Of raw standard input.")] = 1,
+    rate: RawRate = None,
+    channels: RawChannels = 1,
     formats: Formats = None,
     output_dir: OutputDir = None,
     skip_existing: Annotated[
@@ -141,18 +143,25 @@ def transcribe(
 
 @app.command()
 def align(
-    audio: Annotated[Path, typer.Argument(help="A recording of any length.", metavar="AUDIO")],
+    audio: Annotated[str, typer.Argument(help="A recording of any length; - for standard input.", metavar="AUDIO")],
     text_file: Annotated[Path | None, typer.Argument(help="A file with all that is said.", metavar="TEXT")] = None,
     text: Annotated[str | None, typer.Option(help="The words themselves, in place of a file.")] = None,
+    rate: RawRate = None,
+    channels: RawChannels = 1,
+    formats: Annotated[
+        list[str] | None, typer.Option("--format", "-f", help="As transcribe's; json where none is named.")
+    ] = None,
+    output_dir: OutputDir = None,
     model: ModelName = DEFAULT_MODEL,
-    format: Annotated[str, typer.Option("--format", "-f", help="One of those of transcribe.")] = "json",  # noqa: A002
-    output: Annotated[Path | None, typer.Option("--output", "-o", help="A file; else standard output.")] = None,
     device: Device = "auto",
 ) -> None:
     """Find when each word of a given text is said in a recording."""
     from asr.recognize.align import align_file
+    from asr.recognize.outputs import Outputs
+    from asr.recognize.sources import Inputs
 
-    align_file(audio, text_file, text, model=model, format=format, output=output, device=device)
+    inputs, outputs = Inputs([audio], None, rate, channels), Outputs(formats or ("json",), output_dir)
+    align_file(inputs, text_file, text, model=model, outputs=outputs, device=device, console=console)
 
 
 @app.command()

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
 from asr.atomic import replacing
@@ -25,7 +25,7 @@ def halve(network: nn.Module, path: Path) -> dict[str, Tensor]:
 def save_weights(weights: dict[str, Tensor], path: Path) -> None:
     """Write weights whole or not at all."""
     with replacing(path) as partial:
-        save_file(weights, partial)
+        partial.write_bytes(save(weights))  # safetensors itself would shut everyone else out of the file
 
 
 def load_weights(network: nn.Module, path: Path) -> None:

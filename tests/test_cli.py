@@ -158,7 +158,6 @@ def test_help_names_the_commands():
     [
         (["evaluate", "nowhere.jsonl.gz"], "nowhere.jsonl.gz"),
         (["transcribe", "x.wav", "--format", "docx"], "no such format"),
-        (["align", "x.wav", "--text", "x", "--format", "json,srt"], "one format at a time; choose one of: json, srt"),
         (["transcribe", "x.wav", "--device", "abacus"], "abacus"),
         (["train", "nowhere.yaml"], "cannot be read"),
         (["train", str(ROOT / "conf" / "an4.yaml"), "train.epoch=1"], "no such setting"),

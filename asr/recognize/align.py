@@ -4,25 +4,27 @@ The network reads what the model can spell; the transcript keeps the words as th
 their capitals and marks.
 """
 
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from rich.console import Console
+
 from asr.acoustic.alignment import align_stream
-from asr.atomic import replacing
 from asr.config import NormalizerSettings
 from asr.errors import AlignmentError, AsrError, TextError
 from asr.recognize.loudness import Meter
+from asr.recognize.outputs import Outputs, open_destination
 from asr.recognize.recognizer import Recognizer, load_model
+from asr.recognize.sources import Inputs, find_recordings
 from asr.recognize.transcript import Transcript, Word
 from asr.recognize.words import segment_words, words_from_alignment
-from asr.recognize.writers import format_transcript, parse_formats
 from asr.signal.audio import AudioSource, name_of, stream_audio
 from asr.text.normalize import normalize
 from asr.text.tokenizer import Tokenizer
 
 BLOCK_SECONDS = 20.0  # of audio that are read at a time
+DOUBTFUL = 0.5  # confidence below which a word was rather not said than said
 
 
 class WrittenWord(NamedTuple):
@@ -33,33 +35,43 @@ class WrittenWord(NamedTuple):
 
 
 def align_file(
-    audio: Path,
+    inputs: Inputs,
     text_file: Path | None,
     text: str | None,
     *,
     model: str,
-    format: str,  # noqa: A002  the option's name
-    output: Path | None,
+    outputs: Outputs,
     device: str,
+    console: Console,
 ) -> None:
-    """Align a recording's text and write the result to a file, or to standard output.
+    """Align a recording's text and write the result into a folder, or to standard output.
 
     Raises:
-        AsrError: If text, recording, model or format cannot be used, or the text does not fit the recording.
+        AsrError: If text, recording, model or outputs cannot be used, or the text does not fit the recording.
     """
-    names = parse_formats([format])
-    if len(names) != 1:
-        raise AsrError(f"--format {format}: asr align writes one format at a time; choose one of: {', '.join(names)}")
     if (text_file is None) == (text is None):
         raise AsrError("give the text once: a file after the recording, or --text 'the words'")
     given = text if text_file is None else _read_text(text_file)
-    transcript = align_text(load_model(model, device=device), audio, given or "")
-    written = format_transcript(transcript, names[0])
-    if output is None:
-        sys.stdout.write(written)
-        return
-    with replacing(output) as partial:
-        partial.write_text(written, encoding="utf-8")
+    recordings, errors = find_recordings(inputs)
+    if errors:
+        raise errors[0]
+    if len(recordings) != 1:
+        raise AsrError(f"a text belongs to one recording, and {inputs.paths[0]} means {len(recordings)}; name one")
+    destination = open_destination(outputs, several=False)
+    transcript = align_text(load_model(model, device=device), recordings[0].source, given or "")
+    destination.write(recordings[0], transcript)
+    _tell_doubts(transcript, console)
+
+
+def _tell_doubts(transcript: Transcript, console: Console) -> None:
+    """An alignment exists for any text that is short enough, so say it where this one was hardly said."""
+    doubtful = sum(word.confidence is not None and word.confidence < DOUBTFUL for word in transcript.words)
+    if 2 * doubtful > len(transcript.words):
+        console.print(
+            f"{doubtful} of {len(transcript.words)} words are unlikely to have been said "
+            f"(confidence below {DOUBTFUL}): "
+            "does the text belong to this recording, and is the model made for such speech?"
+        )
 
 
 def align_text(recognizer: Recognizer, source: AudioSource, text: str) -> Transcript:

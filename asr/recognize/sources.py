@@ -28,6 +28,7 @@ _FILM = [".mp4", ".m4v", ".mkv", ".mov", ".webm", ".avi", ".3gp", ".mpg", ".mpeg
 SUFFIXES = frozenset([*_SOUND, *_COMPRESSED, *_FILM])
 
 STANDARD_INPUT = "-"
+_CONTAINER_MARKS = (b"RIFF", b"fLaC", b"OggS", b"FORM")  # how WAV, FLAC, Ogg and AIFF begin; raw sound hardly does
 _GLANCE_SECONDS = 0.1  # between two looks at whether to stop waiting
 
 
@@ -101,12 +102,20 @@ class StandardInput:
     def __init__(self, rate: int | None, channels: int) -> None:
         # The AU format alone allows for a length that is not known yet, whatever it will be.
         self._header = b"" if rate is None else au_header(rate, channels)
+        self._expects_raw = rate is not None
         self._is_stopped = threading.Event()
 
     def read(self, size: int) -> bytes:
         header, self._header = self._header, b""
         if header:
             return header
+        piece = self._read_piece(size)
+        if self._expects_raw and piece.startswith(_CONTAINER_MARKS):
+            raise AudioError(f"{self.name}: not raw samples, but a format with a header; leave out --rate")
+        self._expects_raw = False  # the first bytes alone are a header's
+        return piece
+
+    def _read_piece(self, size: int) -> bytes:
         try:
             descriptor = sys.stdin.buffer.fileno()
         except OSError:  # a file that is made up, which never waits

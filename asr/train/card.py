@@ -9,6 +9,7 @@ from asr.atomic import replacing
 from asr.config import Config
 from asr.errors import ModelError
 from asr.recognize.model_folder import WEIGHTS, Model
+from asr.score.calibration import Reliability
 from asr.score.wer import ErrorRates
 from asr.train.trainer import DevResult, Position
 
@@ -30,10 +31,13 @@ Greedy decoding, no language model. On the development set, which chose the weig
 ## Limits
 
 It writes only the symbols in `tokens.txt`, and is as good as above only on speech like that it
-was trained on: other accents, microphones, rooms and subjects cost accuracy. It does not know
-when it is wrong.
+was trained on: other accents, microphones, rooms and subjects cost accuracy. Its confidences are
+fitted to the development set; on other speech it may be surer than it is right.
 """
-_TABLE = "| speech | utterances | words | WER | 95 % interval | CER |\n| --- | --- | --- | --- | --- | --- |\n"
+_TABLE = (
+    "| speech | utterances | words | WER | 95 % interval | CER | ECE of confidences |\n"
+    "| --- | --- | --- | --- | --- | --- | --- |\n"
+)
 
 
 def write_card(
@@ -72,8 +76,14 @@ def _describe_model(config: Config, model: Model) -> dict[str, str]:
     }
 
 
-def add_result(folder: Path, name: str, rates: ErrorRates) -> None:
+def add_result(folder: Path, name: str, rates: ErrorRates, reliability: Reliability | None = None) -> None:
     """Add a row to a card's table of results; one of the same name is replaced.
+
+    Args:
+        folder: The model's.
+        name: Of the speech.
+        rates: How often the model errs there.
+        reliability: How far its confidences can be believed, where it has any.
 
     Raises:
         ModelError: If the folder has no card with such a table.
@@ -84,6 +94,7 @@ def add_result(folder: Path, name: str, rates: ErrorRates) -> None:
     low, high = rates.wer_interval
     label = name.replace("|", "/")
     cells = [label, rates.utterances, rates.words, f"{rates.wer:.2%}", f"{low:.2%} to {high:.2%}", f"{rates.cer:.2%}"]
+    cells.append("" if reliability is None else f"{reliability.error:.2%}")
     kept = [row for row in rows if not row.startswith(f"| {label} |")]
     kept.append(f"| {' | '.join(map(str, cells))} |")
     with replacing(folder / CARD) as partial:

@@ -103,7 +103,7 @@ def evaluate_model(
     if reliability is not None and evaluation.reliability is not None:
         draw_reliability(evaluation.reliability, reliability)
     if add_to_card is not None:
-        add_result(find_model(model), add_to_card, evaluation.rates)
+        add_result(find_model(model), add_to_card, evaluation.rates, evaluation.reliability)
 
 
 def _score_oracle(references: Sequence[str], readings: Sequence[Reading]) -> ErrorRates:

@@ -176,6 +176,10 @@ def test_standard_input_is_a_recording_of_any_kind_or_raw_samples(monkeypatch: p
     give_stdin(monkeypatch, samples.tobytes())
     (stereo,), _ = find_recordings(Inputs(["-"], rate=8000, channels=2))
     assert len(load_audio(stereo.source)) == 16000
+    give_stdin(monkeypatch, whole.getvalue())
+    (mistaken,), _ = find_recordings(Inputs(["-"], rate=16000))
+    with pytest.raises(AudioError, match="not raw samples, but a format with a header; leave out --rate"):
+        load_audio(mistaken.source)
 
 
 @pytest.mark.parametrize(

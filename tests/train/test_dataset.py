@@ -66,7 +66,11 @@ def test_joined_utterances_are_one_recording_with_pauses_and_all_of_their_words(
     texts = {cut.id: cut.supervisions[0].text for cut in cuts}
     plain = {name: one for batch in make_loader(cuts, augment=False).batches() for name, one in rows(batch)}
     batches = list(make_loader(cuts, join_share=1.0).batches())
-    joined = [(name.split("+"), row, text) for batch in batches for (name, row), text in zip(rows(batch), batch.texts)]
+    joined = [
+        (name.split("+"), row, text)
+        for batch in batches
+        for (name, row), text in zip(rows(batch), batch.texts, strict=True)
+    ]
     assert sorted(name for names, _, _ in joined for name in names) == sorted(texts)
     sizes = {len(names) for names, _, _ in joined}
     assert max(sizes) > 2
