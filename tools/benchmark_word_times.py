@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 import librosa
 import numpy as np
 import torch
-from espeak import RATE, Voice, make_voices, speak
+from espeak import RATE, Voice, make_voices, speak, spell
 from make_synthetic_speech import draw_phrase
 from numpy.typing import NDArray
 
@@ -108,7 +108,7 @@ def make_recording(seed: int) -> Recording:
 
 def speak_trimmed(word: str, voice: Voice) -> Samples:
     """The sound of a word without the silence around it."""
-    return librosa.effects.trim(speak(word, voice), top_db=40, frame_length=160, hop_length=40)[0]
+    return librosa.effects.trim(speak(spell(word), voice), top_db=40, frame_length=160, hop_length=40)[0]
 
 
 def join_utterances(manifest: Path, recognizer: asr.Recognizer, limit: int | None = None) -> Iterator[Recording]:

@@ -37,14 +37,19 @@ def make_voices() -> list[Voice]:
 
 
 def speak(text: str, voice: Voice) -> NDArray[np.float32]:
-    """The sound of a text: (S,) at 16 kHz. Single letters are spelled."""
+    """The sound of a text: (S,) at 16 kHz."""
     if shutil.which("espeak-ng") is None:
         sys.exit("the program espeak-ng is not installed; on Debian and Ubuntu: apt-get install espeak-ng")
     command = ["espeak-ng", "--stdout", "-v", voice.name, "-s", str(voice.rate), "-p", str(voice.pitch)]
-    command += ["-a", str(voice.volume), "--", " ".join(pronounce(word) for word in text.split())]
+    command += ["-a", str(voice.volume), "--", text]
     sound = subprocess.run(command, check=True, capture_output=True).stdout
     samples, rate = soundfile.read(io.BytesIO(sound), dtype="float32")
     return librosa.resample(samples, orig_sr=rate, target_sr=RATE)
+
+
+def spell(text: str) -> str:
+    """A text as espeak-ng spells its single letters."""
+    return " ".join(pronounce(word) for word in text.split())
 
 
 def pronounce(word: str) -> str:

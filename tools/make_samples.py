@@ -8,7 +8,7 @@ them, the command "help".
 from pathlib import Path
 
 import soundfile
-from espeak import RATE, Voice, speak
+from espeak import RATE, Voice, speak, spell
 
 FOLDER = Path(__file__).parent.parent / "recipes" / "an4" / "samples"
 SAMPLES = {
@@ -32,7 +32,7 @@ VOICES = [
 def main() -> None:
     FOLDER.mkdir(parents=True, exist_ok=True)
     for (name, text), voice in zip(SAMPLES.items(), VOICES, strict=True):
-        soundfile.write(FOLDER / f"{name}.flac", speak(text, voice), RATE)
+        soundfile.write(FOLDER / f"{name}.flac", speak(spell(text), voice), RATE)
     lines = [f"{name}\t{text}\n" for name, text in SAMPLES.items()]
     (FOLDER / "transcripts.txt").write_text("".join(lines), encoding="utf-8")
 

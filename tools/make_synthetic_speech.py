@@ -1,20 +1,30 @@
-"""Synthetic voices speak phrases in the manner of AN4, to be trained on beside real ones.
+"""Synthetic voices speak, to be trained on beside real ones: phrases in the manner of AN4, or lines of a text.
 
     python tools/make_synthetic_speech.py OUT [--utterances N] [--seed S]
+    python tools/make_synthetic_speech.py OUT --text english.txt.xz [--utterances N] [--seed S]
 
 writes a Kaldi folder: OUT/text, OUT/wav.scp, OUT/utt2spk and OUT/audio/*.flac, 16 kHz. The same
-seed and the same espeak-ng give the same files. Needs the program espeak-ng.
+seed and the same programs give the same files. Needs the program espeak-ng; for a text flite, too,
+whose voices read most of it.
 """
 
 import argparse
+import lzma
 import random
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+import espeak
+import flite
 import numpy as np
 import soundfile
-from espeak import RATE, Voice, make_voices, speak
+from espeak import RATE, Voice, make_voices
 from make_samples import SAMPLES
 from numpy.typing import NDArray
+
+FLITE_SHARE = 0.75
+WORDS_IN_A_BREATH = range(4, 19)
+Utterance = tuple[str, str, NDArray[np.float32]]  # text, speaker, samples
 
 DIGITS = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "oh"]
 TEENS = ["ten", "eleven", "twelve", "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen"]
@@ -116,26 +126,60 @@ def main() -> None:
     parser.add_argument("output", type=Path, metavar="OUT")
     parser.add_argument("--utterances", type=int, default=400)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--text", type=Path, help="a sentence a line, plain or .xz; words alone, lower case")
     options = parser.parse_args()
-    write_corpus(options.output, options.utterances, options.seed)
+    rng = random.Random(options.seed)
+    if options.text is None:
+        utterances = say_phrases(options.utterances, rng)
+    else:
+        utterances = read_aloud(draw_lines(options.text, options.utterances, rng), rng)
+    write_corpus(options.output, utterances)
 
 
-def write_corpus(output: Path, num_utterances: int, seed: int) -> None:
-    """Write a Kaldi folder of so many utterances."""
+def write_corpus(output: Path, utterances: Iterable[Utterance]) -> None:
+    """Write a Kaldi folder."""
     (output / "audio").mkdir(parents=True, exist_ok=True)
-    rng = random.Random(seed)
-    voices = make_voices()
     lists: dict[str, list[str]] = {"text": [], "wav.scp": [], "utt2spk": []}
-    for number in range(num_utterances):
+    for number, (text, speaker, samples) in enumerate(utterances):
         name = f"synthetic{number:05d}"
-        text, voice = draw_phrase(rng), rng.choice(voices)
-        samples = roughen(speak(text, vary(voice, rng)), rng)
         soundfile.write(output / "audio" / f"{name}.flac", samples, RATE)
         lists["text"].append(f"{name} {text}")
         lists["wav.scp"].append(f"{name} audio/{name}.flac")
-        lists["utt2spk"].append(f"{name} {voice.name}")
+        lists["utt2spk"].append(f"{name} {speaker}")
     for name, lines in lists.items():
         (output / name).write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def say_phrases(count: int, rng: random.Random) -> Iterator[Utterance]:
+    """Phrases in the manner of AN4."""
+    voices = make_voices()
+    for _ in range(count):
+        text, voice = draw_phrase(rng), rng.choice(voices)
+        yield text, voice.name, roughen(espeak.speak(espeak.spell(text), vary(voice, rng)), rng)
+
+
+def read_aloud(lines: Iterable[str], rng: random.Random) -> Iterator[Utterance]:
+    """Lines of a text: three in four by one of flite's few voices, the others by one of espeak-ng's many."""
+    voices = make_voices()
+    for line in lines:
+        if rng.random() < FLITE_SHARE:
+            speaker = rng.choice(flite.VOICES)
+            samples = flite.speak(line, speaker, stretch=rng.uniform(0.8, 1.25))
+        else:
+            voice = rng.choice(voices)
+            speaker, samples = voice.name, espeak.speak(line, vary(voice, rng))
+        yield line, speaker, roughen(samples, rng)
+
+
+def draw_lines(path: Path, count: int, rng: random.Random) -> list[str]:
+    """So many lines of a length that is easily said in one breath, from all over a text."""
+    with lzma.open(path, "rt") if path.suffix == ".xz" else path.open() as file:
+        fitting = [line.strip() for line in file if len(line.split()) in WORDS_IN_A_BREATH]
+    if len(fitting) < count:
+        raise SystemExit(
+            f"{path}: only {len(fitting)} lines have {WORDS_IN_A_BREATH[0]} to {WORDS_IN_A_BREATH[-1]} words"
+        )
+    return rng.sample(fitting, count)
 
 
 def draw_phrase(rng: random.Random) -> str:

@@ -1,0 +1,28 @@
+"""Synthetic voices, by the program flite: few, but made of the speech of real people."""
+
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import soundfile
+from numpy.typing import NDArray
+
+RATE = 16000
+VOICES = ["awb", "rms", "slt"]  # those that come with flite and know more than a telephone's frequencies
+
+
+def speak(text: str, voice: str, *, stretch: float = 1.0) -> NDArray[np.float32]:
+    """The sound of a text: (S,) at 16 kHz; a stretch above 1 is slower."""
+    if shutil.which("flite") is None:
+        sys.exit("the program flite is not installed; on Debian and Ubuntu: apt-get install flite")
+    with tempfile.TemporaryDirectory() as folder:
+        sound = Path(folder) / "speech.wav"
+        command = ["flite", "-voice", voice, "--setf", f"duration_stretch={stretch}", "-t", text, "-o", str(sound)]
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+        samples, rate = soundfile.read(sound, dtype="float32")
+    if rate != RATE:
+        sys.exit(f"flite's voice {voice} has {rate} Hz instead of {RATE}; is it another program of that name?")
+    return np.asarray(samples, dtype=np.float32)
