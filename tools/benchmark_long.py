@@ -1,9 +1,10 @@
-"""Do memory and speed stay flat over hours of audio? Joins real utterances and transcribes them.
+"""Do memory, speed and accuracy stay flat over hours of audio? Joins real utterances and transcribes them.
 
     python tools/benchmark_long.py data/an4/test.jsonl.gz --minutes 10 60 600 --json out.json
 
-Utterances of a manifest are joined, over and over in another order, with pauses between. Each
-length is a process of its own: `asr transcribe` of the file, its peak memory and its time.
+Utterances of a manifest are joined, over and over in another order, with pauses of digital silence or of
+noise between. Each length is a process of its own: `asr transcribe` of the file, its peak memory and its
+time. Word errors are counted beside those of the same utterances one by one.
 """
 
 import argparse
@@ -15,18 +16,24 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import soundfile
+from rapidfuzz.distance import Levenshtein
 
+from asr.recognize.model_folder import read_model
+from asr.recognize.recognizer import load_model
+from asr.text.normalize import normalize
 from asr.train.corpus import load_cuts
 from asr.train.dataset import read_waveform
+from asr.train.evaluate import evaluate
 
 RATE = 16000  # Hz
 PAUSES = (0.2, 1.5)  # seconds between utterances, drawn evenly
+Part = tuple[str, np.ndarray]  # what is said, and its samples (S,)
 
 
 def main() -> None:
@@ -35,44 +42,65 @@ def main() -> None:
     parser.add_argument("--model", default="an4")
     parser.add_argument("--minutes", type=float, nargs="+", default=[10, 60, 600])
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument(
+        "--noise", type=float, default=0.0, help="of the pauses, as a share of full scale: 0.001 is a room"
+    )
     parser.add_argument("--json", type=Path, help="write the result there, too")
     options = parser.parse_args()
-    rows = []
+    rows = [{"minutes": 0.0, "wer": wer_apart(options.manifest, options.model)}]
+    print(f"one by one: WER {rows[0]['wer']:.2%}", flush=True)
     with tempfile.TemporaryDirectory() as folder:
         for minutes in options.minutes:
             path = Path(folder) / "long.flac"
-            write_joined(options.manifest, path, minutes * 60, options.seed)
-            rows.append({"minutes": minutes, **measure([*command(options.model), str(path)])})
-            row = rows[-1]
+            reference = write_joined(joined(options.manifest, options.seed, options.noise), path, minutes * 60)
+            row = {"minutes": minutes, **measure([*command(options.model), str(path)])}
+            row["wer"] = word_error_rate(normalized(reference, options.model), row.pop("text"))
+            rows.append(row)
             print(
                 f"{minutes:g} minutes: peak {row['peak_mb']:.0f} MB, {row['seconds']:.1f} s, "
-                f"{60 * minutes / row['seconds']:.0f} times real time, {row['words']} words",
+                f"{60 * minutes / row['seconds']:.0f} times real time, WER {row['wer']:.2%}",
                 flush=True,
             )
     if options.json:
         options.json.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
 
 
-def write_joined(manifest: Path, path: Path, seconds: float, seed: int) -> None:
-    """A recording of joined utterances, written as they come."""
-    wanted = round(seconds * RATE)
+def wer_apart(manifest: Path, model: str) -> float:
+    """Word error rate of the utterances, each a recording of its own."""
+    return evaluate(load_model(model), load_cuts([manifest])).rates.wer
+
+
+def normalized(text: str, model: str) -> str:
+    return normalize(text, read_model(model).settings.normalizer)
+
+
+def word_error_rate(reference: str, hypothesis: str) -> float:
+    """Of a text of any length: the edits are counted and not told apart, which would take memory by its square."""
+    return Levenshtein.distance(reference.split(), hypothesis.split()) / len(reference.split())
+
+
+def write_joined(parts: Iterable[Part], path: Path, seconds: float) -> str:
+    """A recording of joined utterances, at least so long, written as they come. Returns what is said in it."""
+    wanted, texts = round(seconds * RATE), []
     with soundfile.SoundFile(path, "w", RATE, 1) as file:
-        for samples in joined(manifest, seed):
-            file.write(samples[:wanted])
+        for text, samples in parts:
+            file.write(samples)
+            texts.append(text)
             wanted -= len(samples)
             if wanted <= 0:
-                return
+                break
+    return " ".join(texts)
 
 
-def joined(manifest: Path, seed: int) -> Iterator[np.ndarray]:
-    """Utterances and pauses (S,), without end."""
-    rng = random.Random(seed)
+def joined(manifest: Path, seed: int, noise: float) -> Iterator[Part]:
+    """Utterances, each with a pause after it, without end."""
+    rng, noise_rng = random.Random(seed), np.random.default_rng(seed)
     cuts = list(load_cuts([manifest]))
     while True:
         rng.shuffle(cuts)
         for cut in cuts:
-            yield read_waveform(cut, RATE).numpy()
-            yield np.zeros(int(rng.uniform(*PAUSES) * RATE), np.float32)
+            pause = noise * noise_rng.standard_normal(int(rng.uniform(*PAUSES) * RATE), dtype=np.float32)
+            yield cut.supervisions[0].text, np.concatenate([read_waveform(cut, RATE).numpy(), pause])
 
 
 def command(model: str) -> list[str]:
@@ -80,15 +108,15 @@ def command(model: str) -> list[str]:
 
 
 def measure(arguments: list[str]) -> dict[str, Any]:
-    """Seconds and peak memory of a process, and the words that it writes."""
+    """Seconds and peak memory of a process, and the text that it writes."""
     started = time.perf_counter()
     process = subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
     assert process.stdout is not None
-    words = len(process.stdout.read().split())
+    text = process.stdout.read().decode().strip()
     _, status, usage = os.wait4(process.pid, 0)
     if status != 0:
         raise SystemExit(f"{' '.join(arguments)} ended with status {os.waitstatus_to_exitcode(status)}")
-    return {"seconds": time.perf_counter() - started, "peak_mb": _megabytes(usage), "words": words}
+    return {"seconds": time.perf_counter() - started, "peak_mb": _megabytes(usage), "text": text}
 
 
 def _megabytes(usage: "resource.struct_rusage") -> float:
