@@ -1,0 +1,60 @@
+"""Put the training parts of several corpora together, and take a development set out of them.
+
+python recipes/english/split.py DATA OUTPUT    DATA holds a folder a corpus, as `asr prepare` writes them
+"""
+
+import hashlib
+import sys
+from pathlib import Path
+
+from lhotse import CutSet
+
+from asr.train.corpus import load_cuts
+
+# Speakers that training does not see, named before any training: one of LibriSpeech's 16, every 14th of
+# speechocean762's. One speaker read all of Kathleen and LJSpeech, so there sentences are held out:
+# all takes of about one in 20.
+DEV_SPEAKERS = {"librispeech-dev-clean-half": 16, "speechocean762": 14}
+DEV_SENTENCES = {"kathleen": 20, "ljspeech-part": 20}
+WHOLE = ("an4",)  # has a development part of its own
+
+
+def is_dev(corpus: str, cut: object, speakers: list[str]) -> bool:
+    """Whether an utterance of a training part is held out."""
+    supervision = cut.supervisions[0]
+    if corpus in DEV_SPEAKERS:
+        return supervision.speaker in speakers[:: DEV_SPEAKERS[corpus]]
+    if corpus in DEV_SENTENCES:
+        digest = hashlib.sha256(supervision.text.lower().encode()).digest()
+        return digest[0] % DEV_SENTENCES[corpus] == 0
+    return False
+
+
+def split(source: Path, corpus: str) -> dict[str, list]:
+    """The utterances of a corpus by part, named after the corpus."""
+    cuts = load_cuts([source / corpus / "train.jsonl.gz"])
+    speakers = sorted({str(cut.supervisions[0].speaker) for cut in cuts})
+    parts = {"train": [], "dev": []}
+    for cut in cuts:
+        parts["dev" if is_dev(corpus, cut, speakers) else "train"].append(cut)
+    if corpus in WHOLE:
+        parts["dev"] = list(load_cuts([source / corpus / "dev.jsonl.gz"]))
+    return {part: [cut.with_id(f"{corpus}-{cut.id}") for cut in chosen] for part, chosen in parts.items()}
+
+
+def main() -> None:
+    source, output = map(Path, sys.argv[1:])
+    output.mkdir(parents=True, exist_ok=True)
+    together = {"train": [], "dev": []}
+    for corpus in (*WHOLE, *DEV_SPEAKERS, *DEV_SENTENCES):
+        for part, cuts in split(source, corpus).items():
+            together[part] += cuts
+    for part, cuts in together.items():
+        CutSet(cuts).to_file(output / f"{part}.jsonl.gz")
+        texts = "".join(f"{cut.supervisions[0].text}\n" for cut in cuts)
+        (output / f"{part}.txt").write_text(texts, encoding="utf-8")
+        print(f"{part}: {len(cuts)} utterances, {sum(cut.duration for cut in cuts) / 3600:.2f} h")
+
+
+if __name__ == "__main__":
+    main()
