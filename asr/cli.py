@@ -13,7 +13,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from asr.config import BATCH_SECONDS, DEFAULT_MODEL, JOBS, SubtitleSettings
+from asr.config import BATCH_SECONDS, DEFAULT_MODEL, JOBS, LIVE_STREAMS, SubtitleSettings
 from asr.errors import STOPPED, AsrError
 
 app = typer.Typer(
@@ -453,7 +453,7 @@ def serve(
     ] = None,
     chunk: ChunkSeconds = 0.4,
     right: RightSeconds = 1.0,
-    clients: Annotated[int, typer.Option(min=1, help="Live streams at a time.")] = 32,
+    clients: Annotated[int, typer.Option(min=1, help="Live streams at a time: 12 a core.")] = LIVE_STREAMS,
     minutes: Annotated[float, typer.Option(min=0.1, help="Of sound in one stream.")] = 60,
     idle: Annotated[float, typer.Option(min=1, help="Seconds without a message after which a client must go.")] = 60,
     upload: Annotated[int, typer.Option(min=1, help="Megabytes of the largest file.")] = 100,

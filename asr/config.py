@@ -4,6 +4,7 @@ Every key is listed here with its default; an unknown or mistyped one is refused
 dotted path. `conf/` holds commented files.
 """
 
+import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,6 +19,7 @@ from asr.errors import ConfigError
 DEFAULT_MODEL = "an4"  # of the models that come with the package
 BATCH_SECONDS = 60.0  # of speech, padding included, that go through the network together
 JOBS = 2  # threads that read audio, and as many that decode
+LIVE_STREAMS = 12 * (os.cpu_count() or 1)  # that a machine can be trusted to follow in time (docs/live.md)
 
 
 def _check_order(bounds: tuple[float, float]) -> tuple[float, float]:

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from asr.config import LIVE_STREAMS
+
 
 @dataclass(frozen=True)
 class Limits:
@@ -16,7 +18,7 @@ class Limits:
         uploads: Files that wait or are transcribed at a time.
     """
 
-    clients: int = 32
+    clients: int = LIVE_STREAMS
     message_bytes: int = 1 << 20
     session_seconds: float = 3600.0
     idle_seconds: float = 60.0
