@@ -1,6 +1,8 @@
 """The makers of synthetic speech, and the check of a downloaded corpus."""
 
+import lzma
 import random
+import shutil
 import sys
 from pathlib import Path
 
@@ -11,6 +13,7 @@ ROOT = Path(__file__).parent.parent
 sys.path[:0] = [str(ROOT / "tools"), str(ROOT / "recipes" / "an4")]
 
 import espeak  # noqa: E402
+import flite  # noqa: E402
 import make_synthetic_speech as synthetic  # noqa: E402
 import verify  # noqa: E402
 from make_samples import SAMPLES  # noqa: E402
@@ -29,6 +32,30 @@ def test_phrases_are_drawn_by_seed_and_never_those_of_the_samples():
 
 def test_letters_are_spelled_and_words_are_spoken():
     assert [espeak.pronounce(word) for word in ["a", "b", "go"]] == ["[['eI]]", "B", "go"]
+
+
+def test_lines_that_fit_in_a_breath_are_drawn_from_all_over_a_text(tmp_path: Path):
+    lines = [" ".join(["word"] * (number % 25) + [str(number)]) for number in range(1000)]
+    (tmp_path / "text.txt").write_text("\n".join(lines), encoding="utf-8")
+    with lzma.open(tmp_path / "text.txt.xz", "wt", encoding="utf-8") as file:
+        file.write("\n".join(lines))
+    drawn = synthetic.draw_lines(tmp_path / "text.txt", 100, random.Random(1))
+    assert drawn == synthetic.draw_lines(tmp_path / "text.txt.xz", 100, random.Random(1))
+    assert len(set(drawn)) == 100
+    assert set(drawn) <= set(lines)
+    assert {len(line.split()) for line in drawn} == set(range(4, 19))
+    numbers = [int(line.split()[-1]) for line in drawn]
+    assert min(numbers) < 200
+    assert max(numbers) > 800
+    with pytest.raises(SystemExit, match="only 600 lines have 4 to 18 words"):
+        synthetic.draw_lines(tmp_path / "text.txt", 601, random.Random(1))
+
+
+@pytest.mark.skipif(shutil.which("flite") is None, reason="needs the program flite")
+def test_a_stretched_voice_speaks_longer():
+    short, long = (flite.speak("where is the station", "slt", stretch=stretch) for stretch in (0.8, 1.25))
+    assert 0.5 < len(short) / flite.RATE < 3
+    assert 1.3 < len(long) / len(short) < 1.7
 
 
 def test_the_samples_that_ship_are_sixteen_thousand_hertz():
