@@ -21,8 +21,8 @@ Array: TypeAlias = np.ndarray[Any, Any]
 Record: TypeAlias = Any  # an element of a structured array; only compiled code sees its fields as attributes
 Function = TypeVar("Function", bound=Callable[..., Any])
 
-# Loading cached code takes 0.1 to 0.3 s, compiling it tens of seconds.
-_PATIENCE_SECONDS = 1.0
+# Loading cached code takes 0.1 to 0.3 s (1 s on a busy machine), compiling it tens of seconds.
+_PATIENCE_SECONDS = 2.0
 
 
 def compiled(function: Function) -> Function:

@@ -5,7 +5,7 @@ asks for is fetched, and its results are read out.
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -100,9 +100,17 @@ class BeamState:
         self._finished = True
         scores = self._scores(closed=True)
         if self.decoder.fusion.closed and scores[:, 3].max() == -math.inf:
-            # The utterance broke off within a word: better that than nothing.
+            # The utterance broke off within a word. Of what no word of the vocabulary is, nothing is left.
             scores[:, 3] = 0.0
+            return list({cut.tokens: cut for cut in map(self._cut_last_word, self._hypotheses(scores, nbest))}.values())
         return self._hypotheses(scores, nbest)
+
+    def _cut_last_word(self, hypothesis: Hypothesis) -> Hypothesis:
+        """Without the letters after the last word that is whole; what was handed over before stays."""
+        starts_word = self.decoder.fusion.starts_word
+        starts = [place for place, token in enumerate(hypothesis.tokens) if starts_word[token]]
+        end = starts[-1] if starts else 0
+        return replace(hypothesis, tokens=hypothesis.tokens[:end], frames=hypothesis.frames[:end])
 
     def release(self) -> Search:
         """The memory of a finished search, for another to use."""

@@ -69,6 +69,7 @@ class SpeechDataset(Dataset[Batch]):
         normalizer: What is done to the text first.
         augment: Variations of the speech; None for the speech as it is.
         views: Masked copies of each utterance: 2 for consistency regularisation.
+        epochs: Of the whole training; in the first of them utterances stay single (`join_after`).
         seed: Of everything that is drawn.
     """
 
@@ -80,6 +81,7 @@ class SpeechDataset(Dataset[Batch]):
         *,
         augment: AugmentSettings | None = None,
         views: int = 1,
+        epochs: int = 1,
         seed: int = 0,
     ) -> None:
         self.extractor = extractor
@@ -87,6 +89,7 @@ class SpeechDataset(Dataset[Batch]):
         self.normalizer = normalizer
         self.augment = augment
         self.views = views
+        self.epochs = epochs
         self.seed = seed
         self.epoch = 0
         if augment is not None:
@@ -111,7 +114,7 @@ class SpeechDataset(Dataset[Batch]):
 
     def _rows(self, cuts: list[Any]) -> list[list[Any]]:
         """What is read in one go: an utterance each or, in the batches that are drawn for it, several."""
-        if self.augment is None:
+        if self.augment is None or self.epoch < self.augment.join_after * self.epochs:
             return [[cut] for cut in cuts]
         rng = np.random.default_rng(draw_seed(self.seed, self.epoch, "rows", cuts[0].id))
         size = int(rng.integers(2, MOST_JOINED + 1)) if rng.random() < self.augment.join_share else 1

@@ -181,6 +181,7 @@ def _dataset(config: Config, model: Model, *, training: bool) -> SpeechDataset:
         config.normalizer,
         augment=config.train.augment if training else None,
         views=2 if training and config.train.loss.consistency_weight > 0 else 1,
+        epochs=config.train.epochs,
         seed=config.train.seed,
     )
 

@@ -153,11 +153,13 @@ def test_a_vocabulary_needs_no_language_model():
     assert {h.tokens: h.score for h in found} == pytest.approx(expected)
 
 
-def test_an_utterance_that_breaks_off_within_a_word_still_has_a_hypothesis():
-    probs = np.full((2, 4), 1e-6)
-    probs[[0, 1], [1, 2]] = 1 - 3e-6
-    found = BeamDecoder(SYMBOLS, vocabulary=["aba"], beam_size=1).decode(np.log(probs))
-    assert found[0].tokens == (1, 2)
+@pytest.mark.parametrize(("path", "kept"), [([1, 2], ()), ([1, 2, 1, 3, 1, 2], (1, 2, 1)), ([1, 2, 1], (1, 2, 1))])
+def test_an_utterance_that_breaks_off_within_a_word_keeps_those_that_are_whole(path: list[int], kept: tuple[int, ...]):
+    probs = np.full((len(path), 4), 1e-6)
+    probs[np.arange(len(path)), path] = 1 - 3e-6
+    (found,) = BeamDecoder(SYMBOLS, vocabulary=["aba"], beam_size=1).decode(np.log(probs))
+    assert found.tokens == kept
+    assert len(found.frames) == len(kept)
 
 
 def test_alphabets_that_cannot_spell_the_model_are_named():

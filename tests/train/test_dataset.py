@@ -18,7 +18,14 @@ def cuts(tone_manifests: Path):
 
 
 def make_loader(
-    cuts, *, views: int = 1, augment: bool = True, join_share: float = 0.3, num_workers: int = 0, **place: int
+    cuts,
+    *,
+    views: int = 1,
+    augment: bool = True,
+    join_share: float = 0.3,
+    epochs: int = 1,
+    num_workers: int = 0,
+    **place: int,
 ) -> SpeechLoader:
     tokenizer = build_tokenizer([cut.supervisions[0].text for cut in cuts], TokenizerSettings())
     dataset = SpeechDataset(
@@ -26,6 +33,7 @@ def make_loader(
         tokenizer,
         NormalizerSettings(),
         augment=AugmentSettings(join_share=join_share) if augment else None,
+        epochs=epochs,
         views=views,
         seed=3,
     )
@@ -62,13 +70,14 @@ def test_each_process_gets_its_share(cuts):
     assert names[0] | names[1] == {cut.id for cut in cuts}
 
 
-def test_joined_utterances_are_one_recording_with_pauses_and_all_of_their_words(cuts):
+def test_utterances_are_joined_in_the_later_half_with_pauses_and_all_of_their_words(cuts):
     texts = {cut.id: cut.supervisions[0].text for cut in cuts}
     plain = {name: one for batch in make_loader(cuts, augment=False).batches() for name, one in rows(batch)}
-    batches = list(make_loader(cuts, join_share=1.0).batches())
+    early, late = (list(make_loader(cuts, join_share=1.0, epochs=6).batches(epoch)) for epoch in (2, 3))
+    assert not any("+" in name for batch in early for name in batch.utterances)
     joined = [
         (name.split("+"), row, text)
-        for batch in batches
+        for batch in late
         for (name, row), text in zip(rows(batch), batch.texts, strict=True)
     ]
     assert sorted(name for names, _, _ in joined for name in names) == sorted(texts)
