@@ -11,7 +11,7 @@ demo: $(VENV)/.installed
 	$(BIN)/asr transcribe $(SAMPLES)
 
 test: $(VENV)/.installed-dev
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2
 
 check: $(VENV)/.installed-dev
 	$(BIN)/ruff format --check .
