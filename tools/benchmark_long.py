@@ -9,9 +9,7 @@ time. Word errors are counted beside those of the same utterances one by one.
 
 import argparse
 import json
-import os
 import random
-import resource
 import subprocess
 import sys
 import tempfile
@@ -107,20 +105,24 @@ def command(model: str) -> list[str]:
     return [sys.executable, "-m", "asr.cli", "transcribe", "--model", model]
 
 
+# A process counts as its own peak what the one that started it held, so a small one starts it.
+_LAUNCHER = """
+import resource, subprocess, sys
+status = subprocess.call(sys.argv[1:], stderr=subprocess.DEVNULL)
+print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss, file=sys.stderr)
+sys.exit(status)
+"""
+
+
 def measure(arguments: list[str]) -> dict[str, Any]:
     """Seconds and peak memory of a process, and the text that it writes."""
     started = time.perf_counter()
-    process = subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
-    assert process.stdout is not None
-    text = process.stdout.read().decode().strip()
-    _, status, usage = os.wait4(process.pid, 0)
-    if status != 0:
-        raise SystemExit(f"{' '.join(arguments)} ended with status {os.waitstatus_to_exitcode(status)}")
-    return {"seconds": time.perf_counter() - started, "peak_mb": _megabytes(usage), "text": text}
-
-
-def _megabytes(usage: "resource.struct_rusage") -> float:
-    return usage.ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10)  # bytes there, kilobytes elsewhere
+    process = subprocess.run([sys.executable, "-c", _LAUNCHER, *arguments], capture_output=True, text=True, check=False)
+    seconds = time.perf_counter() - started
+    if process.returncode != 0:
+        raise SystemExit(f"{' '.join(arguments)} ended with status {process.returncode}")
+    peak = int(process.stderr) / (2**20 if sys.platform == "darwin" else 2**10)  # bytes there, kilobytes elsewhere
+    return {"seconds": seconds, "peak_mb": peak, "text": process.stdout.strip()}
 
 
 if __name__ == "__main__":
