@@ -36,8 +36,8 @@ fi
 if [ ! -f $output/model.safetensors ]; then
     resume=$([ -f $output/run/last.pt ] && echo --resume || true)
     asr train conf/english.yaml output=$output "$@" $resume
-    asr tune --model $output --lm exp/english-lm.bin data/english/dev.jsonl.gz
 fi
+asr tune --model $output --lm exp/english-lm.bin data/english/dev.jsonl.gz
 
 evaluate() { # NAME MANIFEST [OPTION ...]
     asr evaluate --model $output "${@:2}" --add-to-card "$1"

@@ -72,7 +72,7 @@ def test_a_text_that_was_not_said_is_told(capfd: pytest.CaptureFixture[str]):
     for text, is_told in ((NUMBER, False), ("go away", True)):
         console = Console(stderr=True, width=300)
         align_file(inputs, None, text, outputs=Outputs(), console=console, **options)
-        assert ("2 of 2 words are unlikely to have been said" in capfd.readouterr().err) == is_told
+        assert ("words are unlikely to have been said" in capfd.readouterr().err) == is_told
 
 
 def test_a_written_word_is_as_sure_as_the_least_sure_of_what_is_said_for_it():
