@@ -102,7 +102,9 @@ class BeamState:
         if self.decoder.fusion.closed and scores[:, 3].max() == -math.inf:
             # The utterance broke off within a word. Of what no word of the vocabulary is, nothing is left.
             scores[:, 3] = 0.0
-            return list({cut.tokens: cut for cut in map(self._cut_last_word, self._hypotheses(scores, nbest))}.values())
+            cuts = [self._cut_last_word(hypothesis) for hypothesis in self._hypotheses(scores, nbest)]
+            best_first = {cut.tokens: cut for cut in reversed(cuts)}  # of equal ones the best
+            return sorted(best_first.values(), key=lambda cut: -cut.score)
         return self._hypotheses(scores, nbest)
 
     def _cut_last_word(self, hypothesis: Hypothesis) -> Hypothesis:
