@@ -22,7 +22,6 @@ import numpy as np
 import soundfile
 from rapidfuzz.distance import Levenshtein
 
-from asr.recognize.model_folder import read_model
 from asr.recognize.recognizer import load_model
 from asr.text.normalize import normalize
 from asr.train.corpus import load_cuts
@@ -45,14 +44,15 @@ def main() -> None:
     )
     parser.add_argument("--json", type=Path, help="write the result there, too")
     options = parser.parse_args()
-    rows = [{"minutes": 0.0, "wer": wer_apart(options.manifest, options.model)}]
+    recognizer = load_model(options.model)
+    rows = [{"minutes": 0.0, "wer": evaluate(recognizer, load_cuts([options.manifest])).rates.wer}]
     print(f"one by one: WER {rows[0]['wer']:.2%}", flush=True)
     with tempfile.TemporaryDirectory() as folder:
         for minutes in options.minutes:
             path = Path(folder) / "long.flac"
             reference = write_joined(joined(options.manifest, options.seed, options.noise), path, minutes * 60)
             row = {"minutes": minutes, **measure([*command(options.model), str(path)])}
-            row["wer"] = word_error_rate(normalized(reference, options.model), row.pop("text"))
+            row["wer"] = word_error_rate(normalize(reference, recognizer.settings.normalizer), row.pop("text"))
             rows.append(row)
             print(
                 f"{minutes:g} minutes: peak {row['peak_mb']:.0f} MB, {row['seconds']:.1f} s, "
@@ -61,15 +61,6 @@ def main() -> None:
             )
     if options.json:
         options.json.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
-
-
-def wer_apart(manifest: Path, model: str) -> float:
-    """Word error rate of the utterances, each a recording of its own."""
-    return evaluate(load_model(model), load_cuts([manifest])).rates.wer
-
-
-def normalized(text: str, model: str) -> str:
-    return normalize(text, read_model(model).settings.normalizer)
 
 
 def word_error_rate(reference: str, hypothesis: str) -> float:

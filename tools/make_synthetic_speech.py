@@ -9,7 +9,6 @@ whose voices read most of it.
 """
 
 import argparse
-import lzma
 import random
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -21,6 +20,8 @@ import soundfile
 from espeak import RATE, Voice, make_voices
 from make_samples import SAMPLES
 from numpy.typing import NDArray
+
+from asr.language.counting import read_lines
 
 FLITE_SHARE = 0.75
 WORDS_IN_A_BREATH = range(4, 19)
@@ -126,7 +127,7 @@ def main() -> None:
     parser.add_argument("output", type=Path, metavar="OUT")
     parser.add_argument("--utterances", type=int, default=400)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--text", type=Path, help="a sentence a line, plain or .xz; words alone, lower case")
+    parser.add_argument("--text", type=Path, help="a sentence a line, plain, .gz or .xz; words alone, lower case")
     options = parser.parse_args()
     rng = random.Random(options.seed)
     if options.text is None:
@@ -173,8 +174,7 @@ def read_aloud(lines: Iterable[str], rng: random.Random) -> Iterator[Utterance]:
 
 def draw_lines(path: Path, count: int, rng: random.Random) -> list[str]:
     """So many lines of a length that is easily said in one breath, from all over a text."""
-    with lzma.open(path, "rt") if path.suffix == ".xz" else path.open() as file:
-        fitting = [line.strip() for line in file if len(line.split()) in WORDS_IN_A_BREATH]
+    fitting = [line.strip() for line in read_lines(path) if len(line.split()) in WORDS_IN_A_BREATH]
     if len(fitting) < count:
         raise SystemExit(
             f"{path}: only {len(fitting)} lines have {WORDS_IN_A_BREATH[0]} to {WORDS_IN_A_BREATH[-1]} words"

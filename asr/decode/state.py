@@ -102,9 +102,10 @@ class BeamState:
         if self.decoder.fusion.closed and scores[:, 3].max() == -math.inf:
             # The utterance broke off within a word. Of what no word of the vocabulary is, nothing is left.
             scores[:, 3] = 0.0
-            cuts = [self._cut_last_word(hypothesis) for hypothesis in self._hypotheses(scores, nbest)]
-            best_first = {cut.tokens: cut for cut in reversed(cuts)}  # of equal ones the best
-            return sorted(best_first.values(), key=lambda cut: -cut.score)
+            different: dict[tuple[int, ...], Hypothesis] = {}
+            for cut in map(self._cut_last_word, self._hypotheses(scores, nbest)):
+                different.setdefault(cut.tokens, cut)  # of those that are alike now, the first is the best
+            return list(different.values())
         return self._hypotheses(scores, nbest)
 
     def _cut_last_word(self, hypothesis: Hypothesis) -> Hypothesis:

@@ -13,19 +13,15 @@ from asr.train.corpus import load_cuts
 ADULT = 16  # years
 
 
-def read_table(path: Path) -> dict[str, str]:
-    """Two words a line."""
-    return dict(line.split() for line in path.read_text(encoding="utf-8").splitlines())
-
-
 def main() -> None:
     corpus, manifest, output = map(Path, sys.argv[1:])
-    ages, sexes = read_table(corpus / "spk2age"), read_table(corpus / "spk2gender")
+    # Beside sexes, which the manifest has from `asr prepare`.
+    ages = dict(line.split() for line in (corpus / "spk2age").read_text(encoding="utf-8").splitlines())
     groups: dict[str, list] = {}
     for cut in load_cuts([manifest]):
-        speaker = str(cut.supervisions[0].speaker)
-        age = "adults" if int(ages[speaker]) >= ADULT else "children"
-        sex = {"f": "female", "m": "male"}[sexes[speaker]]
+        supervision = cut.supervisions[0]
+        age = "adults" if int(ages[supervision.speaker]) >= ADULT else "children"
+        sex = {"f": "female", "m": "male"}[supervision.gender]
         groups.setdefault(f"{age}-{sex}", []).append(cut)
     output.mkdir(parents=True, exist_ok=True)
     for name, cuts in sorted(groups.items()):
