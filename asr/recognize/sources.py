@@ -151,7 +151,7 @@ def _check(inputs: Inputs, arguments: Sequence[str]) -> None:
     if reads_sound and inputs.list_file == STANDARD_INPUT:
         raise AsrError("standard input cannot be both the list and a recording; put one of them into a file")
     if reads_sound and sys.stdin.isatty():
-        raise AsrError("standard input is the keyboard; send it a recording, as in: asr transcribe - < talk.wav")
+        raise AsrError("standard input is the keyboard; send it a recording, as in `- < talk.wav`")
     if not reads_sound and (inputs.rate is not None or inputs.channels != 1):
         raise AsrError("--rate and --channels describe raw sound on standard input; give - as the input, too")
     if inputs.channels != 1 and inputs.rate is None:

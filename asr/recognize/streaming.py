@@ -6,8 +6,8 @@
             print(partial.text)
     print(stream.finish())
 
-Each utterance is recognised afresh, as in training: where a pause ends one, the next starts with
-new states and a new running mean. So how a stream is cut into blocks never changes its text.
+Each utterance is recognised afresh: where a pause ends one, the next starts with new states and a
+new running mean. So how a stream is cut into blocks never changes its text.
 """
 
 import contextlib

@@ -1,6 +1,7 @@
 """The model card: what a model was made of, how good it is, where it must not be trusted."""
 
 import datetime
+import re
 from itertools import takewhile
 from pathlib import Path
 
@@ -38,6 +39,8 @@ _TABLE = (
     "| speech | utterances | words | WER | 95 % interval | CER | ECE of confidences |\n"
     "| --- | --- | --- | --- | --- | --- | --- |\n"
 )
+# By its first words: cards of before 2026-11-24 lack the last column.
+_HEAD = re.compile(r"^\| speech \| utterances .*\n\|[ |:-]+\n", re.MULTILINE)
 
 
 def write_card(
@@ -95,7 +98,7 @@ def add_result(folder: Path, name: str, rates: ErrorRates, reliability: Reliabil
     label = name.replace("|", "/")
     cells = [label, rates.utterances, rates.words, f"{rates.wer:.2%}", f"{low:.2%} to {high:.2%}", f"{rates.cer:.2%}"]
     cells.append("" if reliability is None else f"{reliability.error:.2%}")
-    kept = [row for row in rows if not row.startswith(f"| {label} |")]
+    kept = [_fill(row) for row in rows if not row.startswith(f"| {label} |")]
     kept.append(f"| {' | '.join(map(str, cells))} |")
     with replacing(folder / CARD) as partial:
         partial.write_text(before + _TABLE + "\n".join([*kept, *lines[len(rows) :]]) + "\n", encoding="utf-8")
@@ -109,7 +112,13 @@ def read_results(folder: Path) -> tuple[str, str]:
     """
     card = folder / CARD
     text = card.read_text(encoding="utf-8") if card.is_file() else ""
-    before, table, after = text.partition(_TABLE)
-    if not table:
+    head = _HEAD.search(text)
+    if head is None:
         raise ModelError(f"{card}: no model card with a table of results, as `asr train` writes it")
-    return before, after
+    return text[: head.start()], text[head.end() :]
+
+
+def _fill(row: str) -> str:
+    """A row as wide as the table."""
+    missing = _TABLE.partition("\n")[0].count("|") - row.count("|")
+    return row + "  |" * missing

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from lhotse import CutSet
 
+from asr.atomic import replacing
 from asr.train.corpus import load_cuts
 
 # Speakers that training does not see, named before any training: one of LibriSpeech's 16, every 14th of
@@ -45,14 +46,15 @@ def split(source: Path, corpus: str) -> dict[str, list]:
 def main() -> None:
     source, output = map(Path, sys.argv[1:])
     output.mkdir(parents=True, exist_ok=True)
-    together = {"train": [], "dev": []}
+    together = {"dev": [], "train": []}  # run.sh takes the training part for the sign that all is there
     for corpus in (*WHOLE, *DEV_SPEAKERS, *DEV_SENTENCES):
         for part, cuts in split(source, corpus).items():
             together[part] += cuts
     for part, cuts in together.items():
-        CutSet(cuts).to_file(output / f"{part}.jsonl.gz")
         texts = "".join(f"{cut.supervisions[0].text}\n" for cut in cuts)
         (output / f"{part}.txt").write_text(texts, encoding="utf-8")
+        with replacing(output / f"{part}.jsonl.gz") as partial:
+            CutSet(cuts).to_file(partial)
         print(f"{part}: {len(cuts)} utterances, {sum(cut.duration for cut in cuts) / 3600:.2f} h")
 
 

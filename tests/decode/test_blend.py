@@ -162,6 +162,15 @@ def test_an_utterance_that_breaks_off_within_a_word_keeps_those_that_are_whole(p
     assert len(found.frames) == len(kept)
 
 
+def test_readings_that_break_off_within_a_word_are_told_once_each_best_first():
+    probs = np.full((6, 4), 1e-6)
+    probs[[0, 0, 1, 2, 3, 4, 4, 5], [0, 1, 2, 1, 3, 0, 1, 2]] = [0.6, 0.4, 1, 1, 1, 0.3, 0.7, 1]  # [a]ba [a]b
+    log_probs = np.log(probs / probs.sum(axis=1, keepdims=True))
+    found = BeamDecoder(SYMBOLS, vocabulary=["aba", "ba"], beta=0.0).decode(log_probs, nbest=9)
+    assert [one.tokens for one in found] == [(2, 1), (1, 2, 1)]
+    assert [math.exp(one.score) for one in found] == pytest.approx([0.6 * 0.7, 0.4 * 0.7], rel=1e-3)
+
+
 def test_alphabets_that_cannot_spell_the_model_are_named():
     with estimate(lambda: [["ÄRGER", "ÜBEL"]], 2) as tables:
         model = NgramModel.from_tables(tables)

@@ -9,7 +9,7 @@ from asr.config import AugmentSettings, FeatureSettings, NormalizerSettings, Tok
 from asr.signal.features import FeatureExtractor
 from asr.text.tokenizer import build_tokenizer
 from asr.train.corpus import load_cuts
-from asr.train.dataset import Batch, SpeechDataset, SpeechLoader, measure_features
+from asr.train.dataset import Batch, SpeechDataset, SpeechLoader, measure_features, read_waveform
 
 
 @pytest.fixture
@@ -89,6 +89,22 @@ def test_utterances_are_joined_in_the_later_half_with_pauses_and_all_of_their_wo
         speech = sum(len(plain[name]) for name in names)
         # Played at 0.9 to 1.1 of its speed, with pauses of at most 1.5 s between.
         assert speech / 1.1 - 5 <= len(row) <= speech / 0.9 + 150 * (len(names) - 1) + 5
+
+
+def test_joined_sound_stands_in_the_order_of_its_names(cuts):
+    def samples(waveform: torch.Tensor) -> torch.Tensor:
+        return waveform[:, None]
+
+    samples.settings = FeatureSettings()
+    tokenizer = build_tokenizer([cut.supervisions[0].text for cut in cuts], TokenizerSettings())
+    augment = AugmentSettings(join_share=1.0, join_after=0.0, speeds=[], spec_augment=None)
+    dataset = SpeechDataset(samples, tokenizer, NormalizerSettings(), augment=augment, seed=3)
+    spoken = {cut.id: read_waveform(cut, 16000) for cut in cuts}
+    for batch in SpeechLoader(cuts, dataset, batch_seconds=8.0, shuffle=True).batches():
+        for name, row in rows(batch):
+            first, *_, last = [spoken[name] for name in name.split("+")] * 2
+            assert torch.equal(row[: len(first), 0], first)
+            assert torch.equal(row[-len(last) :, 0], last)
 
 
 def rows(batch: Batch) -> list[tuple[str, torch.Tensor]]:
