@@ -67,6 +67,8 @@ MaxLineLength = Annotated[int, typer.Option(min=1, help="Characters in a line of
 MaxLines = Annotated[int, typer.Option(min=1, help="Lines of subtitles on the screen at once.")]
 ChunkSeconds = Annotated[float, typer.Option(min=0.04, help="Seconds that are read at a time.")]
 RightSeconds = Annotated[float, typer.Option(min=0, help="Seconds heard ahead before text is settled.")]
+PauseSeconds = Annotated[float, typer.Option(help="Seconds of quiet that end an utterance.")]
+LongestSeconds = Annotated[float, typer.Option(help="Seconds after which an utterance ends at the next breath.")]
 Texts = Annotated[list[Path], typer.Argument(help="Text files, a sentence a line; .gz and .xz too.", metavar="TEXT...")]
 Unit = Annotated[str, typer.Option(help="What is predicted: word or char.")]
 RnnFolder = Annotated[Path, typer.Argument(help="A recurrent language model's folder.", metavar="LM")]
@@ -412,6 +414,8 @@ def mic(
     save_text: Annotated[Path | None, typer.Option(help="Keep what was said: .txt, .srt, .vtt or .json.")] = None,
     chunk: ChunkSeconds = 0.4,
     right: RightSeconds = 1.0,
+    pause: PauseSeconds = 0.8,
+    longest: LongestSeconds = 30.0,
     decoder: DecoderName = None,
     beam_size: BeamSize = None,
     lm: LanguageModel = None,
@@ -421,6 +425,7 @@ def mic(
     from asr.live.listen import run
     from asr.live.sound import list_devices
     from asr.recognize.decoding import Decoding
+    from asr.recognize.endpoints import Endpoints
 
     if list_all:
         for number, name, details in list_devices():
@@ -432,6 +437,7 @@ def mic(
         file=file,
         chunk=chunk,
         right=right,
+        endpoints=Endpoints.after(pause, longest),
         decoding=Decoding(decoder, beam_size, lm, hotwords or ()),
         console=Console(),
         save_audio=save_audio,
@@ -453,7 +459,9 @@ def serve(
     ] = None,
     chunk: ChunkSeconds = 0.4,
     right: RightSeconds = 1.0,
-    clients: Annotated[int, typer.Option(min=1, help="Live streams at a time: 12 a core.")] = LIVE_STREAMS,
+    pause: PauseSeconds = 0.8,
+    longest: LongestSeconds = 30.0,
+    clients: Annotated[int, typer.Option(min=1, help="Live streams at a time.")] = LIVE_STREAMS,
     minutes: Annotated[float, typer.Option(min=0.1, help="Of sound in one stream.")] = 60,
     idle: Annotated[float, typer.Option(min=1, help="Seconds without a message after which a client must go.")] = 60,
     upload: Annotated[int, typer.Option(min=1, help="Megabytes of the largest file.")] = 100,
@@ -467,6 +475,7 @@ def serve(
     from asr.live.limits import Limits
     from asr.live.server import ServerSettings, run
     from asr.recognize.decoding import Decoding
+    from asr.recognize.endpoints import Endpoints
 
     run(
         model,
@@ -479,6 +488,7 @@ def serve(
         ),
         chunk=chunk,
         right=right,
+        endpoints=Endpoints.after(pause, longest),
         device=device,
         decoding=Decoding(decoder, beam_size, lm, hotwords or ()),
         console=console,

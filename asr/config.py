@@ -19,7 +19,8 @@ from asr.errors import ConfigError
 DEFAULT_MODEL = "an4"  # of the models that come with the package
 BATCH_SECONDS = 60.0  # of speech, padding included, that go through the network together
 JOBS = 2  # threads that read audio, and as many that decode
-LIVE_STREAMS = 12 * (os.cpu_count() or 1)  # that a machine can be trusted to follow in time (docs/live.md)
+# That a machine can be trusted to follow in time: measured on two cores, and one thread reads them all (docs/live.md).
+LIVE_STREAMS = 12 * min(2, os.cpu_count() or 1)
 
 
 def _check_order(bounds: tuple[float, float]) -> tuple[float, float]:

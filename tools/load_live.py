@@ -56,6 +56,8 @@ def main() -> None:
             print(f"{len(result['log'])} lines in the server's log", *result["log"][:20], sep="\n  ")
     if options.json:
         options.json.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    if options.what == "soak" and (result["harmed"] or result["log"]):
+        sys.exit("the soak failed: clients were harmed, or the server complained")
 
 
 def parse_options() -> argparse.Namespace:
@@ -183,6 +185,8 @@ class Soak:
             self._send_text_as_binary,
             self._send_too_much,
             self._upload,
+            self._upload_half,
+            self._flood_phrases,
         ]
         await asyncio.gather(*good, *(self._keep(one) for one in bad), self._watch())
         ranked = sorted(self.latencies)
@@ -239,10 +243,13 @@ class Soak:
         """Send sound as fast as it goes, and take no reply."""
         async with self._connect() as client:
             client.transport.pause_reading()
+
+            async def flood() -> None:
+                while True:
+                    await client.send(bytes(64_000))
+
             with contextlib.suppress(asyncio.TimeoutError):
-                async with asyncio.timeout(8):
-                    while True:
-                        await client.send(bytes(64_000))
+                await asyncio.wait_for(flood(), 8)
             client.transport.abort()
 
     async def _send_garbage(self) -> None:
@@ -283,6 +290,26 @@ class Soak:
                 return error.code
 
         self.ends[f"_upload: HTTP {await asyncio.to_thread(post)}"] += 1
+
+    async def _upload_half(self) -> None:
+        """Begin an upload, and vanish or fall silent in its midst."""
+        host, port = self.address.rsplit(":", 1)
+        _, writer = await asyncio.open_connection(host, int(port))
+        writer.write(
+            b"POST /v1/audio/transcriptions HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100000\r\n"
+            b"Content-Type: multipart/form-data; boundary=b\r\n\r\n--b\r\n" + bytes(self.random.randrange(50_000))
+        )
+        await writer.drain()
+        await asyncio.sleep(self.random.choice([0.0, 8.0]))
+        writer.transport.abort()
+
+    async def _flood_phrases(self) -> None:
+        count = self.random.choice([900, 90_000])  # some are taken, more are too many
+        phrases = ["".join(self.random.choices("abcdefgh", k=5)) for _ in range(count)]
+        async with self._connect() as client:
+            await client.send(json.dumps({"config": {"phrase_list": ["[unk]", *phrases]}}))
+            await client.send(bytes(BLOCK))
+            await client.recv()
 
     async def _watch(self) -> None:
         while time.monotonic() < self.end:

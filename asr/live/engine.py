@@ -33,7 +33,7 @@ class _Job:
     blocks: list[tuple[Tensor, bool]]
     known: Partial
     future: "Future[Partial]"
-    since: float  # when it came, by time.perf_counter
+    since: float  # when it came, or its last block was read; by time.perf_counter
 
 
 class Engine:
@@ -80,7 +80,7 @@ class Engine:
             start_seconds: Added to the times of its words.
         """
         resampler = Resampler(sample_rate, self._reader.recognizer.sample_rate)
-        return Session(self, self._reader.start(beam, start_seconds=start_seconds), resampler, beam)
+        return Session(self, self._reader.start(beam, start_seconds=start_seconds), resampler, sample_rate)
 
     async def read(self, stream: SpeechStream, samples: Samples, known: Partial, *, last: bool) -> Partial:
         """Have (S,) samples at the model's rate read; `known` is what was known before."""
@@ -115,6 +115,8 @@ class Engine:
             for job in waiting:
                 _fail(job.future, error)
         unread = [job for job in waiting if job.blocks and not job.future.done()]
+        for job in unread:
+            job.since = time.perf_counter()  # a long message makes nobody late but its own sender
         with self._changed:
             self._jobs = unread + self._jobs
         self._watch(len(waiting), time.perf_counter() - started)
@@ -138,13 +140,11 @@ class Session:
 
     Attributes:
         known: What was known last.
-        beam: Its own beam search, if it has one.
+        sample_rate: Hz of what it is fed.
     """
 
-    def __init__(
-        self, engine: Engine, stream: SpeechStream, resampler: Resampler, beam: BeamDecoder | None = None
-    ) -> None:
-        self.beam = beam
+    def __init__(self, engine: Engine, stream: SpeechStream, resampler: Resampler, sample_rate: float) -> None:
+        self.sample_rate = sample_rate
         self._engine = engine
         self._stream = stream
         self._resampler = resampler

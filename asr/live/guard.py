@@ -5,11 +5,12 @@ an origin are taken from the server's own page only, unless others are allowed; 
 listens to this machine alone answers only to its names, since another name may be made to point here.
 """
 
+import asyncio
 import hmac
 import json
 from collections.abc import Collection
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import SplitResult, parse_qs, urlsplit
 
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -30,6 +31,7 @@ class Guard:
         origins: Pages that may use the server beside its own, such as "https://example.org"; "*": all.
         hosts: Names to which the server answers; None: any.
         upload_bytes: Largest body of a request.
+        idle_seconds: Longest wait for a part of it.
     """
 
     def __init__(
@@ -41,6 +43,7 @@ class Guard:
         origins: Collection[str],
         hosts: Collection[str] | None,
         upload_bytes: int,
+        idle_seconds: float,
     ) -> None:
         self._app = app
         self._metrics = metrics
@@ -48,6 +51,7 @@ class Guard:
         self._origins = origins
         self._hosts = hosts
         self._upload_bytes = upload_bytes
+        self._idle_seconds = idle_seconds
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] not in ("http", "websocket"):
@@ -57,14 +61,14 @@ class Guard:
             self._metrics.refusals.labels(kind).inc()
             await _answer(scope, send, status, error_body(reason, kind=_TYPES[status], code=kind))
         elif scope["type"] == "http":
-            await self._app(scope, _Counted(receive, self._upload_bytes), send)
+            await self._app(scope, _Body(receive, self._upload_bytes, self._idle_seconds), send)
         else:
             await self._app(scope, receive, send)
 
     def _refuse(self, scope: Scope, headers: Headers) -> tuple[int, str, str] | None:
         """Status, a word and a reason, where a request must not come in."""
         host = headers.get("host", "")
-        if self._hosts is not None and (urlsplit(f"//{host}").hostname or "") not in self._hosts:
+        if self._hosts is not None and _split(f"//{host}").hostname not in self._hosts:
             return 403, "host", f"this server does not answer to the name {host[:100]!r}; use 127.0.0.1 or localhost"
         origin = headers.get("origin")
         if origin is not None and not self._allows(origin, host):
@@ -81,7 +85,7 @@ class Guard:
         return None
 
     def _allows(self, origin: str, host: str) -> bool:
-        return urlsplit(origin).netloc == host or bool({origin, "*"} & set(self._origins))
+        return _split(origin).netloc == host != "" or bool({origin, "*"} & set(self._origins))
 
     def _shows_token(self, scope: Scope, headers: Headers) -> bool:
         path = scope["path"]
@@ -95,22 +99,42 @@ class Guard:
         return hmac.compare_digest(shown.encode(), self._token.encode())
 
 
+def _split(url: str) -> SplitResult:
+    """The parts of an address; of one that makes no sense, none."""
+    try:
+        parts = urlsplit(url)
+        parts.hostname  # noqa: B018 - some nonsense is only found here
+    except ValueError:
+        return SplitResult("", "", "", "", "")
+    return parts
+
+
 class TooLarge(Exception):
     """A body that grows beyond the limit without having said so."""
 
 
-class _Counted:
-    """Receives a body as long as it keeps within the limit."""
+class TooSlow(Exception):
+    """A body of which nothing more comes."""
 
-    def __init__(self, receive: Receive, limit: int) -> None:
+
+class _Body:
+    """Receives a body as long as it keeps within the limit, and keeps coming."""
+
+    def __init__(self, receive: Receive, limit: int, patience: float) -> None:
         self._receive = receive
         self._left = limit
+        self._patience: float | None = patience
 
     async def __call__(self) -> Message:
-        message = await self._receive()
+        try:
+            message = await asyncio.wait_for(self._receive(), self._patience)
+        except asyncio.TimeoutError:
+            raise TooSlow from None
         self._left -= len(message.get("body", b""))
         if self._left < 0:
             raise TooLarge
+        if not message.get("more_body", False):
+            self._patience = None  # from now on only the end of the connection is waited for
         return message
 
 

@@ -13,8 +13,9 @@ class Limits:
         clients: Live streams at a time.
         message_bytes: Of one websocket message.
         session_seconds: Of sound in one stream.
-        idle_seconds: Without a message, or without taking one, after which a client is dropped.
+        idle_seconds: Without a message or a part of a file, or without taking a reply, after which a client is dropped.
         upload_bytes: Of one file.
+        upload_seconds: Of sound in one file.
         uploads: Files that wait or are transcribed at a time.
     """
 
@@ -23,6 +24,7 @@ class Limits:
     session_seconds: float = 3600.0
     idle_seconds: float = 60.0
     upload_bytes: int = 100 << 20
+    upload_seconds: float = 6 * 3600.0
     uploads: int = 8
 
 

@@ -1,7 +1,8 @@
 """What `asr mic` does: live sound in, text on the terminal, growing while it is said."""
 
 import contextlib
-from collections.abc import Iterator
+import logging
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -14,11 +15,14 @@ from asr.atomic import replacing
 from asr.errors import AudioError
 from asr.live.sound import Microphone, PlayedFile, Sound, measure_level
 from asr.recognize.decoding import Decoding
+from asr.recognize.endpoints import Endpoints
 from asr.recognize.recognizer import load_model
 from asr.recognize.streaming import Partial, StreamingRecognizer
 from asr.recognize.transcript import Segment, Transcript
 from asr.recognize.writers import format_transcript
 from asr.signal.resample import Samples
+
+logger = logging.getLogger(__name__)
 
 _QUIETEST = -60.0  # decibels, where the level meter begins
 _METER_CELLS = 24
@@ -91,18 +95,20 @@ def listen(
         save_text: Keep what was said; subtitles where the name ends in .srt or .vtt, a line of JSON in .json.
 
     Raises:
-        AudioError: If the sound fails, or what was heard cannot be written.
-        AsrError: If what was said cannot be written.
+        AudioError: If the sound fails.
+        AsrError: If what was heard or said cannot be written.
     """
-    with _recording(save_audio, sound.sample_rate) as keep, sound, Screen(console, sound) as screen:
-        with contextlib.suppress(KeyboardInterrupt):  # the usual end
-            for block in sound:
-                keep(block)
-                screen.show(measure_level(block), stream.accept(block))
-        transcript = stream.finish()
-        screen.write(transcript.segments[screen.count :])
-    if save_text is not None:
-        _save(transcript, save_text)
+    with sound, _text_file(save_text) as write, _recording(save_audio, sound.sample_rate) as keep:
+        with Screen(console, sound) as screen:
+            with contextlib.suppress(KeyboardInterrupt):  # the usual end
+                for block in sound:
+                    keep(block)
+                    screen.show(measure_level(block), stream.accept(block))
+            transcript = stream.finish()
+            screen.write(transcript.segments[screen.count :])
+        write(transcript)
+    if sound.dropped:
+        logger.warning("%d blocks of sound were dropped: they came faster than this machine reads", sound.dropped)
     return transcript
 
 
@@ -113,6 +119,7 @@ def run(
     file: Path | None,
     chunk: float,
     right: float,
+    endpoints: Endpoints,
     decoding: Decoding,
     console: Console,
     save_audio: Path | None,
@@ -123,9 +130,13 @@ def run(
     Raises:
         AsrError: If the model, the microphone or the file cannot be had.
     """
+    if file is not None and save_audio is not None and file.resolve() == save_audio.resolve():
+        raise AudioError(f"--save-audio {save_audio}: is the file that is played; name another")
     recognizer = load_model(model, decoding=decoding)
     sound = open_sound(device, file, recognizer.sample_rate)
-    stream = StreamingRecognizer(recognizer, sample_rate=sound.sample_rate, chunk=chunk, right=right)
+    stream = StreamingRecognizer(
+        recognizer, sample_rate=sound.sample_rate, chunk=chunk, right=right, endpoints=endpoints
+    )
     listen(stream, sound, console=console, save_audio=save_audio, save_text=save_text)
 
 
@@ -136,16 +147,30 @@ def open_sound(device: str | None, file: Path | None, sample_rate: int) -> Sound
 
 @contextlib.contextmanager
 def _recording(path: Path | None, sample_rate: float) -> Iterator["_Keeper"]:
+    """Writes what is heard to a file, which is there in the end even if something else failed meanwhile."""
     if path is None:
         yield _Keeper(None)
         return
+    failure: BaseException | None = None
+    with replacing(path) as partial, _open(partial, path, sample_rate) as file:
+        keeper = _Keeper(file)
+        try:
+            yield keeper
+        except BaseException as error:
+            if not keeper.has_sound:
+                raise
+            failure = error
+    if failure is not None:
+        raise failure
+
+
+def _open(partial: Path, path: Path, sample_rate: float) -> soundfile.SoundFile:
     try:
-        with soundfile.SoundFile(path, "w", samplerate=int(sample_rate), channels=1) as file:
-            yield _Keeper(file)
-    except (soundfile.LibsndfileError, TypeError, ValueError) as error:
-        raise AudioError(
-            f"{path}: cannot be written ({error}); name it .wav or .flac in a folder that exists"
-        ) from None
+        return soundfile.SoundFile(partial, "w", samplerate=int(sample_rate), channels=1)
+    except (TypeError, ValueError):
+        raise AudioError(f"{path}: sound cannot be written in such a form; name it .wav or .flac") from None
+    except soundfile.LibsndfileError as error:
+        raise AudioError(f"{path}: cannot be written ({error.error_string})") from None
 
 
 class _Keeper:
@@ -153,14 +178,26 @@ class _Keeper:
 
     def __init__(self, file: soundfile.SoundFile | None) -> None:
         self._file = file
+        self.has_sound = False
 
     def __call__(self, block: Samples) -> None:
         if self._file is not None:
             self._file.write(np.clip(block, -1.0, 1.0))
+            self.has_sound = True
 
 
-def _save(transcript: Transcript, path: Path) -> None:
+@contextlib.contextmanager
+def _text_file(path: Path | None) -> Iterator[Callable[[Transcript], None]]:
+    """Writes what was said; where that cannot be, it says so at once and not after all the talking."""
+    if path is None:
+        yield lambda transcript: None
+        return
     name = path.suffix.lstrip(".")
-    text = format_transcript(transcript, name if name in ("srt", "vtt", "json") else "txt")
-    with replacing(path) as partial:
+
+    def write(transcript: Transcript) -> None:
+        text = format_transcript(transcript, name if name in ("srt", "vtt", "json") else "txt")
         partial.write_text(text, encoding="utf-8")
+
+    with replacing(path) as partial:
+        partial.touch()
+        yield write

@@ -21,19 +21,22 @@ from fastapi.staticfiles import StaticFiles
 from rich.console import Console
 from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
+from starlette.requests import ClientDisconnect
 
 from asr.decode.beam import BeamDecoder
 from asr.errors import AsrError
 from asr.live.engine import Engine
-from asr.live.guard import LOOPBACK, Guard, TooLarge
+from asr.live.guard import LOOPBACK, Guard, TooLarge, TooSlow
 from asr.live.hub import Hub
 from asr.live.limits import Limits
 from asr.live.metrics import CONTENT_TYPE, Metrics
 from asr.live.transcriptions import RequestError, Transcriber
 from asr.live.vosk import BeamMaker
 from asr.recognize.decoding import Decoding
+from asr.recognize.endpoints import Endpoints
 from asr.recognize.recognizer import Recognizer, load_model
 from asr.recognize.streaming import StreamReader
+from asr.text.normalize import normalize
 
 PORT = 2700  # the Vosk server's, where its clients look first
 PAGE = Path(__file__).parent / "page"
@@ -72,13 +75,13 @@ def build_app(reader: StreamReader, name: str, settings: ServerSettings) -> Fast
     @contextlib.asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         app.state.hub = Hub(engine, beam_maker(reader.recognizer), settings.limits, metrics)
+        app.state.transcriber = transcriber
         with engine:
             yield
-        transcriber.close()
 
     app = FastAPI(title="asr", lifespan=lifespan, openapi_url=None)
     _add_routes(app, transcriber, metrics)
-    _add_errors(app, metrics)
+    _add_errors(app, metrics, settings.limits.idle_seconds)
     if settings.origins:
         app.add_middleware(
             CORSMiddleware, allow_origins=list(settings.origins), allow_methods=["*"], allow_headers=["*"]
@@ -90,6 +93,7 @@ def build_app(reader: StreamReader, name: str, settings: ServerSettings) -> Fast
         origins=settings.origins,
         hosts={*LOOPBACK, settings.host} if settings.host in LOOPBACK else None,
         upload_bytes=settings.limits.upload_bytes,
+        idle_seconds=settings.limits.idle_seconds,
     )
     return app
 
@@ -127,7 +131,7 @@ def _add_routes(app: FastAPI, transcriber: Transcriber, metrics: Metrics) -> Non
     app.mount("/page", StaticFiles(directory=PAGE))
 
 
-def _add_errors(app: FastAPI, metrics: Metrics) -> None:
+def _add_errors(app: FastAPI, metrics: Metrics, idle_seconds: float) -> None:
     """Every error in OpenAI's form, none with a stack trace."""
 
     @app.exception_handler(RequestError)
@@ -138,6 +142,16 @@ def _add_errors(app: FastAPI, metrics: Metrics) -> None:
     async def refuse_size(request: Request, error: TooLarge) -> Response:
         metrics.refusals.labels("upload").inc()
         return RequestError("the body is larger than this server takes", status=413, code="upload").respond()
+
+    @app.exception_handler(TooSlow)
+    async def refuse_waiting(request: Request, error: TooSlow) -> Response:
+        metrics.refusals.labels("idle").inc()
+        reason = f"nothing more of the body came for {idle_seconds:g} s; send it again"
+        return RequestError(reason, status=408, code="idle").respond()
+
+    @app.exception_handler(ClientDisconnect)
+    async def part(request: Request, error: ClientDisconnect) -> Response:
+        return Response(status_code=400)  # nobody is there to read it
 
     @app.exception_handler(HTTPException)
     async def tell(request: Request, error: HTTPException) -> Response:
@@ -154,6 +168,7 @@ def beam_maker(recognizer: Recognizer) -> BeamMaker:
 
     def make(phrases: Sequence[str], open_vocabulary: bool) -> BeamDecoder:
         options = recognizer.settings.decoder.model_dump()
+        phrases = [normalize(phrase, recognizer.settings.normalizer) for phrase in phrases]
         if open_vocabulary:
             return BeamDecoder(recognizer.tokenizer.symbols, hotwords=phrases, **options)
         words = sorted({word for phrase in phrases for word in phrase.split()})
@@ -183,8 +198,8 @@ class Server(uvicorn.Server):
         )
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Finish open utterances, then close."""
-        await self._app.state.hub.close()
+        """Finish open utterances and short files, then close."""
+        await asyncio.gather(self._app.state.hub.close(), self._app.state.transcriber.close())
         await super().shutdown(sockets)
 
 
@@ -194,6 +209,7 @@ def run(
     *,
     chunk: float,
     right: float,
+    endpoints: Endpoints,
     device: str,
     decoding: Decoding,
     console: Console,
@@ -204,6 +220,7 @@ def run(
         model: Name or folder.
         settings: Where and for whom it is.
         chunk, right: Latency of live streams in seconds, as for `StreamReader`.
+        endpoints: When an utterance ends.
         device: Where the network runs.
         decoding: How text is found.
         console: Told the address.
@@ -214,11 +231,14 @@ def run(
     logging.basicConfig(level=logging.WARNING)
     logging.getLogger("python_multipart").setLevel(logging.ERROR)  # it warns of each broken form, byte by byte
     listener = _listen(settings)
-    reader = StreamReader(load_model(model, device=device, decoding=decoding), chunk=chunk, right=right)
+    recognizer = load_model(model, device=device, decoding=decoding)
+    reader = StreamReader(recognizer, chunk=chunk, right=right, endpoints=endpoints)
     reader.warm_up()
-    server = Server(build_app(reader, Path(model).name, settings), settings)
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # uvicorn handles it, and raises it again when all is closed
+    server = Server(build_app(reader, Path(model).resolve().name, settings), settings)
+    # Until uvicorn handles it, and again when all is closed and uvicorn raises it once more.
+    signal.signal(signal.SIGTERM, lambda *_: setattr(server, "should_exit", True))
     host, port = listener.getsockname()[:2]
+    host = f"[{host}]" if ":" in host else host
     console.print(
         f"listening on http://{host}:{port} (a page) and ws://{host}:{port} (Vosk's protocol)", highlight=False
     )

@@ -6,6 +6,7 @@ choice of languages) is passed over; what would change the form of the answer is
 """
 
 import asyncio
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -70,10 +71,17 @@ class Transcriber:
         self._metrics = metrics
         self._pool = ThreadPoolExecutor(1, "files", initializer=torch.set_num_threads, initargs=(1,))
         self._under_way = 0
+        self._is_closing = False
+        self._is_stopped = False
 
-    def close(self) -> None:
-        """Finish what was begun, take nothing more."""
-        self._pool.shutdown()
+    async def close(self, patience: float = 5.0) -> None:
+        """Take nothing more; finish what was begun, if that does not take longer than `patience` seconds."""
+        self._is_closing = True
+        end = time.monotonic() + patience
+        while self._under_way and time.monotonic() < end:
+            await asyncio.sleep(0.05)
+        self._is_stopped = True
+        self._pool.shutdown(wait=False, cancel_futures=True)
 
     def models(self) -> list[dict[str, Any]]:
         """As `GET /v1/models` lists them."""
@@ -85,16 +93,22 @@ class Transcriber:
         Raises:
             RequestError: If it cannot be answered.
         """
+        self._check_room()
+        async with request.form(max_files=1, max_fields=64) as form:
+            file, write = self._read_form(form)
+            self._check_room()  # while the file came, others may have come, too
+            self._under_way += 1
+            try:
+                return write(await self._transcribe(file))
+            finally:
+                self._under_way -= 1
+
+    def _check_room(self) -> None:
+        if self._is_closing:
+            raise _shutting_down()
         if self._under_way >= self._limits.uploads:
             self._metrics.refusals.labels("uploads").inc()
             raise RequestError("other files are waiting already; try again soon", status=503, code="overloaded")
-        self._under_way += 1
-        try:
-            async with request.form(max_files=1, max_fields=64) as form:
-                file, write = self._read_form(form)
-                return write(await self._transcribe(file))
-        finally:
-            self._under_way -= 1
 
     def _read_form(self, form: FormData) -> tuple[UploadFile, Callable[[Transcript], Response]]:
         """The file, and how its transcript is to be written."""
@@ -137,13 +151,39 @@ class Transcriber:
     async def _transcribe(self, file: UploadFile) -> Transcript:
         loop = asyncio.get_running_loop()
         try:
-            transcript = await loop.run_in_executor(self._pool, self._recognizer.transcribe, file.file)
+            transcript = await loop.run_in_executor(self._pool, self._read, file)
         except AudioError as error:
             raise RequestError(_without_name(str(error)), param="file", code="invalid_audio") from None
+        except asyncio.CancelledError:
+            if self._is_stopped:  # it had not begun
+                raise _shutting_down() from None
+            raise
         except AsrError as error:
             raise RequestError(str(error), status=500) from None
         self._metrics.audio.labels("file").inc(transcript.duration)
         return transcript
+
+    def _read(self, file: UploadFile) -> Transcript:
+        (result,) = self._recognizer.transcribe_many([file.file], jobs=1, heard=self._check_on)
+        if isinstance(result, AudioError):
+            raise result
+        return result
+
+    def _check_on(self, seconds: float) -> None:
+        """Called within long recordings: whether this one may go on."""
+        if self._is_stopped:
+            raise _shutting_down()
+        if seconds > self._limits.upload_seconds:
+            raise RequestError(
+                f"file: longer than {self._limits.upload_seconds / 3600:g} hours; send it in parts",
+                status=413,
+                param="file",
+                code="upload",
+            )
+
+
+def _shutting_down() -> RequestError:
+    return RequestError("the server is shutting down; try again later", status=503, code="shutdown")
 
 
 def _without_name(message: str) -> str:

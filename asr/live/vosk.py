@@ -7,6 +7,7 @@ answered by {"partial": ...}, or by {"result": [...], "text": ...} where an utte
 """
 
 import asyncio
+import contextlib
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ from asr.recognize.streaming import Partial, to_waveform
 from asr.recognize.transcript import Segment, Word
 
 SAMPLE_RATES = (4000, 192000)  # Hz, lowest and highest
+MOST_PHRASES, MOST_LETTERS = 1000, 32_000  # of a phrase list: each phrase takes time and memory to prepare
 _UNKNOWN = "[unk]"  # in a phrase list: other words are possible, too
 
 BeamMaker = Callable[[Sequence[str], bool], BeamDecoder]
@@ -53,14 +55,14 @@ def update_config(config: StreamConfig, chosen: Any) -> StreamConfig:
     """
     if not isinstance(chosen, dict):
         raise _refuse("config: expected an object, such as {'sample_rate': 16000}")
-    rate = chosen.get("sample_rate", config.sample_rate)
-    if isinstance(rate, bool) or not isinstance(rate, int | float) or not SAMPLE_RATES[0] <= rate <= SAMPLE_RATES[1]:
-        raise _refuse(f"config: sample_rate must be {SAMPLE_RATES[0]} to {SAMPLE_RATES[1]} Hz")
+    rate = _read_rate(chosen.get("sample_rate", config.sample_rate))
     phrases = chosen.get("phrase_list", list(config.phrases)) or []
     if not isinstance(phrases, list) or not all(isinstance(phrase, str) for phrase in phrases):
         raise _refuse("config: phrase_list must be a list of phrases")
+    if len(phrases) > MOST_PHRASES or sum(map(len, phrases)) > MOST_LETTERS:
+        raise _refuse(f"config: phrase_list may hold {MOST_PHRASES} phrases of {MOST_LETTERS} letters together")
     return StreamConfig(
-        sample_rate=float(rate),
+        sample_rate=rate,
         words=bool(chosen.get("words", config.words)),
         alternatives=bool(chosen.get("max_alternatives", config.alternatives)),
         phrases=tuple(phrases),
@@ -68,8 +70,17 @@ def update_config(config: StreamConfig, chosen: Any) -> StreamConfig:
     )
 
 
+def _read_rate(rate: Any) -> float:
+    with contextlib.suppress(ValueError, TypeError, OverflowError):
+        if not isinstance(rate, bool) and SAMPLE_RATES[0] <= float(rate) <= SAMPLE_RATES[1]:  # "16000" is taken, too
+            return float(rate)
+    raise _refuse(f"config: sample_rate must be {SAMPLE_RATES[0]} to {SAMPLE_RATES[1]} Hz")
+
+
 class Conversation:
     """One client's stream: messages in, replies out.
+
+    A rate or phrases that come while something is being said count from the next reset on.
 
     Args:
         engine: Reads the sound.
@@ -81,6 +92,8 @@ class Conversation:
         self._make_beam = make_beam
         self._config = StreamConfig()
         self._session: Session | None = None
+        self._phrases: tuple[str, ...] = ()
+        self._beam: BeamDecoder | None = None  # made for these phrases
         self._odd = b""  # half a sample, whose other half the next message brings
         self.seconds = 0.0  # of sound so far
         self.utterances = 0
@@ -92,8 +105,9 @@ class Conversation:
         even = len(pcm) // 2 * 2
         self._odd = pcm[even:]
         samples = to_waveform(np.frombuffer(pcm[:even], dtype="<i2").astype(np.int16))
-        self.seconds += len(samples) / self._config.sample_rate
-        partial = await (await self._open()).feed(samples)
+        session = await self._open()
+        self.seconds += len(samples) / session.sample_rate
+        partial = await session.feed(samples)
         return self._result(partial.finals) if partial.finals else self._partial(partial)
 
     async def read(self, text: str) -> str | None:
@@ -116,22 +130,22 @@ class Conversation:
     async def finish(self) -> str:
         """Everything heard so far becomes final; sound may follow."""
         partial = await self._session.finish() if self._session else Partial()
-        # Times go on where they were.
-        if self._session:
-            self._session = self._engine.start(
-                self._config.sample_rate, beam=self._session.beam, start_seconds=self.seconds
-            )
+        self._session = None
         self._odd = b""
         return self._result(partial.finals)
 
     async def _open(self) -> Session:
         if self._session is None:
-            beam = None
-            if self._config.phrases:
-                phrases = [phrase for phrase in self._config.phrases if phrase != _UNKNOWN]
-                beam = await asyncio.to_thread(self._make_beam, phrases, _UNKNOWN in self._config.phrases)
-            self._session = self._engine.start(self._config.sample_rate, beam=beam)
+            if self._config.phrases != self._phrases:
+                self._phrases = self._config.phrases
+                self._beam = await self._prepare(self._phrases) if self._phrases else None
+            # Times go on where they were.
+            self._session = self._engine.start(self._config.sample_rate, beam=self._beam, start_seconds=self.seconds)
         return self._session
+
+    async def _prepare(self, phrases: Sequence[str]) -> BeamDecoder:
+        known = [phrase for phrase in phrases if phrase != _UNKNOWN]
+        return await asyncio.to_thread(self._make_beam, known, _UNKNOWN in phrases)
 
     def _partial(self, partial: Partial) -> str:
         reply = {"partial": partial.text}

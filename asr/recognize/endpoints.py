@@ -33,6 +33,11 @@ class Endpoints:
     longest: float = 30.0
     lead: float = 0.3
 
+    @classmethod
+    def after(cls, pause: float, longest: float) -> "Endpoints":
+        """Rules for speech whose pauses are longer or shorter; the rest goes along. Raises ConfigError as the class."""
+        return cls(pause=pause, long_pause=2 * pause, longest=longest)
+
     def __post_init__(self) -> None:
         for field in fields(self):
             value = getattr(self, field.name)
@@ -55,6 +60,8 @@ class EndpointDetector:
             max(1, round(seconds / frame_seconds))
             for seconds in (rules.pause, rules.long_pause, rules.idle, rules.longest, rules.lead, _BREATH_SECONDS)
         )
+        # In frames, too, a cut must lie within the utterance that it ends.
+        self._lead = min(self._lead, self._pause - 1, self._long_pause - 1, self._idle - 1)
         self._num_frames = 0
         self._silent = 0  # frames without a symbol, up to now
         self._quiet = 0  # of them those since the last loud one

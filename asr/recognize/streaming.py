@@ -310,13 +310,18 @@ class StreamingRecognizer:
 
     Args:
         recognizer: The model.
-        sample_rate: Hz of the samples that come; None: the model's.
+        sample_rate: Hz of the samples that come, at least 1000; None: the model's.
         options: As for `StreamReader`.
+
+    Raises:
+        ValueError: If the rate makes no sense.
     """
 
     def __init__(self, recognizer: Recognizer, *, sample_rate: float | None = None, **options: Any) -> None:
         self._reader = StreamReader(recognizer, **options)
-        self._rate = sample_rate or recognizer.sample_rate
+        self._rate = recognizer.sample_rate if sample_rate is None else sample_rate
+        if not self._rate >= 1000:  # NaN, too
+            raise ValueError(f"sample_rate is {self._rate}; expected Hz, such as 16000")
         self.reset()
 
     def reset(self) -> None:
@@ -335,7 +340,7 @@ class StreamingRecognizer:
             What is known now; None where it is what was known before.
 
         Raises:
-            ValueError: If the shape or type is another, or after `finish` without `reset`.
+            ValueError: If the shape or type is another, samples are NaN or infinite, or after `finish` without `reset`.
         """
         return self._read(self._resampler.feed(to_waveform(samples)), last=False)
 
@@ -362,10 +367,12 @@ class StreamingRecognizer:
 
 
 def to_waveform(samples: Any) -> Samples:
-    """(S,) floats or 16-bit integers as float32 within ±1. Raises ValueError for anything else."""
+    """(S,) finite floats or 16-bit integers as float32 within ±1. Raises ValueError for anything else."""
     array = np.asarray(samples)
     if array.ndim != 1 or (array.dtype.kind != "f" and array.dtype != np.int16):
         raise ValueError(f"expected (S,) floats or 16-bit integers, found {array.dtype} of shape {array.shape}")
+    if not np.isfinite(array).all():
+        raise ValueError("the block holds samples that are NaN or infinite")
     return (array / 32768 if array.dtype == np.int16 else array).astype(np.float32)
 
 

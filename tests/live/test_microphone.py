@@ -3,6 +3,8 @@
 import io
 import sys
 import types
+from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +14,13 @@ import soundfile
 from rich.console import Console
 
 from asr.errors import AsrError, AudioError
-from asr.live.listen import listen
+from asr.live.listen import listen, run
 from asr.live.sound import Microphone, PlayedFile, list_devices, measure_level
+from asr.recognize.decoding import Decoding
+from asr.recognize.endpoints import Endpoints
 from asr.recognize.recognizer import Recognizer
 from asr.recognize.streaming import StreamingRecognizer
+from asr.signal.resample import Samples
 from tests.live.serving import RATE, SAMPLES, TEXTS
 
 PHONE = SAMPLES / "phone.flac"
@@ -73,6 +78,53 @@ def test_a_text_that_cannot_be_kept_whole_leaves_the_old_one(
             save_text=said,
         )
     assert [path.read_text() for path in tmp_path.iterdir()] == ["what was said before"]
+
+
+class Broken(PlayedFile):
+    """Sound that fails after so many blocks."""
+
+    def __init__(self, num_blocks: int) -> None:
+        super().__init__(PHONE, RATE)
+        self._num_blocks = num_blocks
+
+    def __iter__(self) -> Iterator[Samples]:
+        yield from islice(super().__iter__(), self._num_blocks)
+        raise ValueError("broken")
+
+
+def test_sound_that_fails_keeps_what_was_heard_and_never_leaves_less_than_before(
+    recognizer: Recognizer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    Clock(monkeypatch)
+    kept, quiet = tmp_path / "new" / "kept.wav", Console(file=io.StringIO())
+    for num_blocks, expected in ((3, 3), (0, 3), (5, 5)):
+        with pytest.raises(ValueError, match="broken"):
+            listen(StreamingRecognizer(recognizer), Broken(num_blocks), console=quiet, save_audio=kept)
+        assert soundfile.info(kept).duration == pytest.approx(0.1 * expected)
+    with pytest.raises(AudioError, match=r"name it \.wav"):
+        listen(StreamingRecognizer(recognizer), Broken(1), console=quiet, save_audio=tmp_path / "kept.docx")
+    with pytest.raises(AudioError, match="is the file that is played"):
+        run_mic(file=kept, save_audio=tmp_path / "new" / ".." / "new" / "kept.wav")
+
+
+def run_mic(**options: Any) -> None:
+    rest = {
+        "device": None,
+        "chunk": 0.4,
+        "right": 1.0,
+        "endpoints": Endpoints(),
+        "decoding": Decoding(),
+        "save_text": None,
+    }
+    run("an4", console=Console(file=io.StringIO()), **rest, **options)
+
+
+def test_lost_blocks_are_told_in_the_end(recognizer: Recognizer, monkeypatch: pytest.MonkeyPatch, caplog):
+    Clock(monkeypatch)
+    sound = PlayedFile(PHONE, RATE)
+    sound.dropped = 7
+    listen(StreamingRecognizer(recognizer), sound, console=Console(file=io.StringIO()))
+    assert "7 blocks of sound were dropped" in caplog.text
 
 
 def test_a_terminal_shows_text_while_it_is_said_and_the_level(recognizer: Recognizer, monkeypatch: pytest.MonkeyPatch):
@@ -156,9 +208,11 @@ def test_what_is_missing_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path
     monkeypatch.setitem(sys.modules, "sounddevice", None)
     with pytest.raises(AudioError, match="pip install sounddevice"):
         Microphone()
-    stream, sound = StreamingRecognizer(recognizer), PlayedFile(PHONE, RATE)
-    with pytest.raises(AudioError, match="cannot be written"):
-        listen(stream, sound, console=Console(file=io.StringIO()), save_audio=tmp_path / "no" / "folder.wav")
+    (tmp_path / "file").touch()
+    for option in ("save_audio", "save_text"):  # before anything is said
+        stream, sound = StreamingRecognizer(recognizer), Broken(0)
+        with pytest.raises(AsrError, match="cannot be written"):
+            listen(stream, sound, console=Console(file=io.StringIO()), **{option: tmp_path / "file" / "said.wav"})
 
 
 def test_levels_are_decibels_below_full_scale():

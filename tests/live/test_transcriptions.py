@@ -1,10 +1,19 @@
 """OpenAI's own client against the server."""
 
+import asyncio
+import io
 import re
 
+import numpy as np
 import openai
 import pytest
+import soundfile
+from starlette.datastructures import UploadFile
 
+from asr.live.limits import Limits
+from asr.live.metrics import Metrics
+from asr.live.transcriptions import RequestError, Transcriber
+from asr.recognize.recognizer import Recognizer
 from tests.live.serving import SAMPLES, TEXTS
 
 
@@ -71,3 +80,22 @@ def test_other_addresses_and_broken_forms_get_an_error_in_the_same_form(client: 
         client.embeddings.create(input="x", model="an4")
     with pytest.raises(openai.BadRequestError, match="file: missing"):
         client.post("/audio/transcriptions", body={"model": "an4"}, cast_to=object)
+
+
+@pytest.mark.parametrize(("limits", "status"), [(Limits(), 503), (Limits(upload_seconds=60), 413)])
+def test_a_long_file_is_given_up_at_shutdown_or_past_the_limit(recognizer: Recognizer, limits: Limits, status: int):
+    content = io.BytesIO()
+    soundfile.write(content, np.zeros(1200 * 8000, np.int16), 8000, format="FLAC")  # twenty minutes
+    content.seek(0)
+
+    async def run() -> None:
+        transcriber = Transcriber(recognizer, "an4", limits, Metrics())
+        work = asyncio.ensure_future(transcriber._transcribe(UploadFile(content)))
+        if limits == Limits():
+            await asyncio.sleep(0.2)
+            await transcriber.close(patience=0.0)
+        await work
+
+    with pytest.raises(RequestError) as caught:
+        asyncio.run(run())
+    assert caught.value.status == status

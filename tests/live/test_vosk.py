@@ -109,12 +109,44 @@ def test_the_page_learns_how_much_is_settled(server: str):
         ({"sample_rate": 1}, "sample_rate"),
         ({"sample_rate": float("nan")}, "sample_rate"),
         ({"phrase_list": "yes"}, "phrase_list"),
+        ({"phrase_list": ["a"] * 1001}, "1000 phrases"),
+        ({"phrase_list": ["a" * 32_001]}, "32000 letters"),
         ([], "object"),
     ],
 )
 def test_a_config_that_makes_no_sense_is_refused(chosen: object, message: str):
     with pytest.raises(Refusal, match=message):
         update_config(StreamConfig(), chosen)
+
+
+def test_a_rate_may_be_a_string():
+    assert update_config(StreamConfig(), {"sample_rate": "16000"}).sample_rate == 16000.0
+
+
+def test_a_config_counts_from_the_next_reset_on(server: str):
+    """Sound is counted, and heard, at the rate it began with."""
+    low = soxr.resample(np.frombuffer(read_pcm("number"), "<i2").astype(np.float32), RATE, 8000)
+
+    async def run() -> list[dict]:
+        async with websockets.connect(f"ws://{server}") as client:
+            half = len(low) // 2
+            results = []
+            await client.send(low[:half].astype("<i2").tobytes())
+            await client.recv()
+            await client.send(json.dumps({"config": {"sample_rate": RATE, "phrase_list": ["Five", "f", "three"]}}))
+            await client.send(low[half:].astype("<i2").tobytes())
+            await client.recv()
+            for sound in (b"", read_pcm("phone")):
+                await client.send(sound)
+                await client.recv()
+                await client.send('{"reset" : 1}')
+                results.append(json.loads(await client.recv()))
+            return results
+
+    first, second = asyncio.run(run())
+    assert first["text"] == TEXTS["number"]
+    assert set(second["text"].split()) <= {"five", "f", "three"}
+    assert second["result"][0]["start"] == pytest.approx(len(low) / 8000, abs=0.6)
 
 
 def test_text_in_a_binary_frame_is_told_from_sound():

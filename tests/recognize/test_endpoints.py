@@ -46,6 +46,11 @@ def test_one_without_a_breath_ends_anyhow():
     assert first_cut((400, SPEECH)) == (300, 300)
 
 
+def test_a_cut_lies_within_the_utterance_even_where_rules_are_shorter_than_frames():
+    detector = EndpointDetector(Endpoints(pause=0.05, long_pause=0.05, idle=0.05, lead=0.04), frame_seconds=0.04)
+    assert detector.feed(silent=True, level=SOFT) == 1
+
+
 @pytest.mark.parametrize(("change", "message"), [({"pause": 0}, "pause is 0"), ({"lead": 1.0}, "lead is 1.0")])
 def test_rules_that_make_no_sense_are_refused(change: dict[str, float], message: str):
     with pytest.raises(ConfigError, match=message):

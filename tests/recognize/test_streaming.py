@@ -183,6 +183,14 @@ def test_samples_of_another_kind_are_refused(recognizer: Recognizer, samples: ob
         StreamingRecognizer(recognizer).accept(samples)
 
 
+def test_samples_that_are_no_numbers_and_rates_that_are_none_are_refused(recognizer: Recognizer):
+    with pytest.raises(ValueError, match="NaN"):
+        StreamingRecognizer(recognizer).accept(np.array([0.0, np.nan]))
+    for rate in (0, -1, 1.5, float("nan")):
+        with pytest.raises(ValueError, match="sample_rate"):
+            StreamingRecognizer(recognizer, sample_rate=rate)
+
+
 @settings(deadline=None, max_examples=30)
 @given(st.lists(st.integers(0, 3), min_size=1, max_size=30), st.integers(1, 7))
 def test_growing_text_of_the_best_path_is_the_whole_paths(path: list[int], block: int):

@@ -12,6 +12,7 @@ let stream = null;
 let stopping = false;
 let heard = 0; // seconds of all recordings before this one
 let pressedAt = 0;
+let isHeld = false; // the button or key is down
 
 function say(message, isError = false) {
   at("status").textContent = message;
@@ -36,7 +37,7 @@ function add(words) {
 }
 
 function showTalking(isTalking) {
-  at("talk").setAttribute("aria-pressed", isTalking);
+  at("talk").toggleAttribute("data-on", isTalking);
   at("talk-label").textContent = isTalking ? "Stop" : "Talk";
 }
 
@@ -79,12 +80,15 @@ function end(own, reason) {
 }
 
 function press() {
+  isHeld = true;
   pressedAt = performance.now();
   if (stream) stop();
   else start();
 }
 
 function release() {
+  if (!isHeld) return;
+  isHeld = false;
   if (stream && performance.now() - pressedAt > HELD_MS) stop();
 }
 
@@ -94,11 +98,13 @@ at("talk").addEventListener("pointerdown", (event) => {
   press();
 });
 at("talk").addEventListener("pointerup", release);
+at("talk").addEventListener("pointercancel", release);
+window.addEventListener("blur", release); // letting go is not heard from here on
 at("talk").addEventListener("contextmenu", (event) => event.preventDefault());
 at("talk").addEventListener("click", (event) => {
   if (event.detail === 0 && performance.now() - pressedAt > 50) press(); // assistive technology clicks without a pointer
 });
-const isTalkKey = (event) => event.key === " " && !event.target.closest("button:not(#talk), input, label");
+const isTalkKey = (event) => event.key === " " && !event.target.closest("button:not(#talk)");
 document.addEventListener("keydown", (event) => {
   if (!isTalkKey(event)) return;
   event.preventDefault(); // a button would click on its own
@@ -111,6 +117,7 @@ document.addEventListener("keyup", (event) => {
 });
 
 async function transcribeFile(file) {
+  if (stream) return say("Stop talking before you give a file.", true); // its words and times would mix with yours
   say(`Transcribing ${file.name}…`);
   const form = new FormData();
   form.append("file", file);
@@ -142,9 +149,7 @@ at("file").addEventListener("change", async () => {
   for (const file of at("file").files) await transcribeFile(file);
   at("file").value = "";
 });
-drop.addEventListener("keydown", (event) => {
-  if (event.key === "Enter" || event.key === " ") at("file").click();
-});
+drop.addEventListener("click", () => at("file").click());
 for (const name of ["dragenter", "dragover"])
   document.addEventListener(name, (event) => {
     event.preventDefault();

@@ -14,6 +14,7 @@ export class Stream {
     const wanted = { channelCount: 1, echoCancellation: false, noiseSuppression: false, autoGainControl: true };
     this.media = await navigator.mediaDevices.getUserMedia({ audio: wanted });
     this.audio = new AudioContext();
+    await this.audio.resume(); // some browsers begin suspended
     await this.audio.audioWorklet.addModule("/page/worklet.js");
     await this.connect();
     const source = this.audio.createMediaStreamSource(this.media);
@@ -44,11 +45,11 @@ export class Stream {
 
   send(block) {
     if (this.socket.readyState !== WebSocket.OPEN) return;
-    this.seconds += block.length / this.audio.sampleRate;
     if (this.socket.bufferedAmount > MOST_UNSENT) {
       this.on.dropped(++this.dropped);
       return;
     }
+    this.seconds += block.length / this.audio.sampleRate; // as the server counts them
     const pcm = new Int16Array(block.length);
     for (let i = 0; i < block.length; i++) pcm[i] = Math.max(-1, Math.min(1, block[i])) * 32767;
     this.socket.send(pcm);
@@ -73,5 +74,6 @@ export class Stream {
     this.picture.stop();
     this.media?.getTracks().forEach((track) => track.stop());
     if (this.audio?.state !== "closed") this.audio?.close();
+    if (this.socket?.readyState <= WebSocket.OPEN) this.socket.close();
   }
 }
