@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 
-@dataclass(frozen=True)
+@dataclass  # not frozen: in bf16, Lightning takes a network's arguments apart and puts them together again
 class Latency:
     """How much is waited for, in frames of the output (four feature frames each).
 

@@ -21,7 +21,7 @@ if [ ! -f data/english/train.jsonl.gz ]; then
     python recipes/english/split.py data data/english
 fi
 if [ ! -f data/english/synthetic.jsonl.gz ]; then
-    python tools/make_synthetic_speech.py data/synthetic-text --text "$text" --utterances 2800
+    python tools/make_synthetic_speech.py data/synthetic-text --text "$text" --utterances 3600
     asr prepare kaldi data/synthetic-text data/synthetic-text
     cp data/synthetic-text/all.jsonl.gz data/english/synthetic.jsonl.gz
 fi

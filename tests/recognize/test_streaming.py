@@ -169,7 +169,7 @@ def test_a_model_that_only_reads_forward_streams_as_it_reads_files(num_frames: i
     acoustic = build_acoustic(settings, tokenizer.vocab_size)
     with torch.no_grad():
         acoustic.head.weight *= 30  # so that it says something
-    model = Recognizer(Model(acoustic.eval(), tokenizer, settings), device="cpu")
+    model = Recognizer(Model(acoustic.eval(), tokenizer, settings), device="cpu", precision="fp32")
     waveform = (0.1 * np.random.default_rng(0).standard_normal(160 * num_frames + 240)).astype(np.float32)
     offline = model.transcribe((waveform, RATE)).text
     _, transcript = stream(StreamingRecognizer(model, endpoints=Endpoints(long_pause=60, pause=60)), waveform, 1600)

@@ -5,9 +5,12 @@ from pathlib import Path
 
 import pytest
 import torch
+from lightning.fabric import Fabric
 from torch import nn
 
-from asr.config import OptimizerSettings, TrainSettings
+from asr.acoustic.chunks import Latency
+from asr.acoustic.model import AcousticModel
+from asr.config import AcousticSettings, OptimizerSettings, TrainSettings
 from asr.errors import TrainingError
 from asr.train.checkpoint import CheckpointFolder
 from asr.train.trainer import draw_latency, gradient_norms, learning_rate
@@ -67,3 +70,12 @@ def test_batches_are_read_as_streams_only_where_asked_for_and_within_the_setting
     assert 0.2 < len(chosen) / len(drawn) < 0.3
     assert {latency.chunk for latency in chosen} == {10}
     assert {latency.right for latency in chosen} == set(range(5, 26))
+
+
+def test_half_precision_reads_batches_as_streams_too():
+    """Lightning takes the arguments of a network apart to convert tensors in them."""
+    model = AcousticModel(AcousticSettings(num_layers=1, hidden_size=4, conv_channels=2), num_mels=8, vocab_size=3)
+    network = Fabric(accelerator="cpu", precision="bf16-mixed").setup(model)
+    output = network(torch.randn(2, 40, 8), torch.tensor([40, 30]), latency=Latency(2, 3))
+    assert output.log_probs.shape == (2, 10, 3)
+    assert output.lengths.tolist() == [10, 8]
