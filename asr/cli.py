@@ -26,6 +26,11 @@ language_app = typer.Typer(help="Language models: make, measure and ask them.", 
 app.add_typer(language_app, name="lm")
 console = Console(stderr=True)
 SUBTITLES = SubtitleSettings()
+# Of `asr lm train`, by kind: parameters and what they are called on the command line.
+LM_OPTIONS = {
+    "ngram": {"order": "--order", "prune": "--prune", "unit": "--unit", "memory": "--memory"},
+    "rnn": {"config": "--config", "changes": "--set", "dev": "--dev", "base": "--from", "resume": "--resume"},
+}
 
 Manifests = Annotated[list[Path], typer.Argument(help="Manifests of lhotse cuts, as `asr prepare` writes them.")]
 ModelName = Annotated[str, typer.Option("--model", "-m", help="A model folder, or a name that `asr models` lists.")]
@@ -263,6 +268,7 @@ def calibrate(manifests: Manifests, model: ModelName = DEFAULT_MODEL, device: De
 
 @language_app.command("train")
 def train_language_model(
+    context: typer.Context,
     texts: Texts,
     output: Annotated[
         Path, typer.Option("--output", "-o", help="n-grams: NAME.arpa, NAME.arpa.gz or NAME.bin; rnn: a folder.")
@@ -288,6 +294,8 @@ def train_language_model(
     """Make a language model of text: n-grams by modified Kneser-Ney, or a recurrent network."""
     from asr.config import NormalizerSettings, load_language_config
 
+    if kind in LM_OPTIONS:
+        refuse_options_of_other_kinds(context, kind)
     if kind == "rnn":
         settings = load_language_config(config, [*(changes or []), *(["normalizer=null"] if raw else [])])
         from asr.train.language_model import train_language_model as run
@@ -310,11 +318,20 @@ def train_language_model(
     )
 
 
+def refuse_options_of_other_kinds(context: typer.Context, kind: str) -> None:
+    """Raises AsrError if `asr lm train` was given an option that its --kind has no use for."""
+    for other, names in LM_OPTIONS.items():
+        for name, option in names.items():
+            source = context.get_parameter_source(name)
+            if other != kind and source is not None and source.name == "COMMANDLINE":
+                raise AsrError(f"{option} is for --kind {other}; leave it out, or use that kind")
+
+
 @language_app.command("score")
 def score_text(
     model: Annotated[Path, typer.Argument(help="An n-gram model's file or a recurrent one's folder.", metavar="LM")],
     texts: Texts,
-    unit: Unit = "word",
+    unit: Annotated[str | None, typer.Option(help="word or char. Default: what the n-grams are of.")] = None,
     raw: Raw = False,
 ) -> None:
     """How well a language model predicts text; a recurrent one reads it as its own settings say."""
@@ -341,8 +358,8 @@ def generate_text(
     from asr.language.rnn import load_rnn
     from asr.language.writing import generate
 
-    typer.echo(prompt, nl=False)
     written = generate(load_rnn(model), prompt=prompt, length=length, temperature=temperature, top_p=top_p, seed=seed)
+    typer.echo(prompt, nl=False)
     for piece in written:
         typer.echo(piece, nl=False)
     typer.echo()

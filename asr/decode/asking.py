@@ -11,7 +11,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from asr.compiled import Array
-from asr.decode.fusion import TOKEN_LEVEL, Fusion
+from asr.decode.fusion import HOT, TOKEN_LEVEL, Fusion
 from asr.decode.layout import NONE, Search
 from asr.decode.spelling import SEPARATORS
 
@@ -22,6 +22,11 @@ class Model(Protocol):
     def start(self) -> Any: ...
 
     def score(self, state: Any, word: str) -> tuple[float, Any]: ...
+
+
+def weigh(score: float, alpha: float) -> float:
+    """A weighted log probability; what is impossible stays so under a weight of 0, where the product would be NaN."""
+    return score if score == -math.inf else alpha * score
 
 
 class Asker:
@@ -71,13 +76,13 @@ class Asker:
             gain, state = float(node["word_gain"]), int(node["state_after"])
         if math.isinf(gain):
             return gain
-        return gain + fusion.alpha * self._ask(state, "</s>")[0]
+        return gain + weigh(self._ask(state, "</s>")[0], fusion.alpha)
 
     def _fill_row(self, search: Search, fusion: Fusion, node_id: int) -> None:
         node = search.nodes[node_id]
         for token, symbol in enumerate(self.symbols[1:], start=1):
             score, state = self._ask(int(node["state"]), symbol)
-            search.row_gains[node["row"], token] = fusion.alpha * score + fusion.beta
+            search.row_gains[node["row"], token] = weigh(score, fusion.alpha) + fusion.beta
             search.row_states[node["row"], token] = self._number(state)
 
     def _end_word(self, search: Search, fusion: Fusion, node_id: int) -> None:
@@ -86,7 +91,8 @@ class Asker:
             node["word_gain"] = -math.inf
             return
         score, state = self._ask(int(node["state"]), self._word(search, node_id))
-        node["word_gain"] = fusion.alpha * score + fusion.beta - fusion.advance[node["spelled"]]
+        price = fusion.unknown_gain if fusion.words[node["spelled"]] <= HOT else 0.0
+        node["word_gain"] = weigh(score, fusion.alpha) + fusion.beta + price - fusion.advance[node["spelled"]]
         node["state_after"] = self._number(state)
 
     def _word(self, search: Search, node_id: int) -> str:

@@ -57,15 +57,15 @@ class BatchAsker:
         """Fill in the gains that the search has asked for."""
         wanted = search.nodes[search.wanted[: int(search.progress["num_wanted"][0])]]
         contexts = self._find(wanted["state"].tolist())
-        rows = np.stack([self._contexts[context].scores for context in contexts])
-        search.row_gains[wanted["row"]] = fusion.alpha * rows[:, :-1] + fusion.beta
+        scores = self._weighted_scores(contexts, fusion)
+        search.row_gains[wanted["row"]] = scores[:, :-1] + fusion.beta
         firsts = self._vocab_size * np.array(contexts, np.int32)[:, None]
         search.row_states[wanted["row"]] = firsts + np.arange(self._vocab_size, dtype=np.int32)
 
     def closing_gains(self, search: Search, fusion: Fusion, node_ids: Array) -> Array:
         """(N,) gains when the utterance ends after prefixes (N,)."""
         contexts = self._find(search.nodes["state"][node_ids].tolist())
-        return fusion.alpha * np.array([self._contexts[context].scores[-1] for context in contexts])
+        return self._weighted_scores(contexts, fusion)[:, -1]
 
     def settle(self, tokens: Sequence[int]) -> None:
         """Tokens that leave the search's tree: the states remember them."""
@@ -78,6 +78,16 @@ class BatchAsker:
         self._contexts, self._read = [self._contexts[context] for context in used.tolist()], {}
         kept: Array = (self._vocab_size * places.reshape(numbers.shape) + resolved % self._vocab_size).astype(np.int32)
         return kept
+
+    def _weighted_scores(self, contexts: Sequence[int], fusion: Fusion) -> Array:
+        """(N, V + 1) weighted log probabilities; see `weigh`."""
+        scores = np.array([self._contexts[context].scores for context in contexts], np.float64)
+        if np.isnan(scores).any():
+            # To the search NaN would mean that it has to ask again, without end.
+            raise ValueError("the language model gave a token the log probability NaN; it is broken")
+        impossible = np.isneginf(scores)
+        weighted: Array = np.where(impossible, -np.inf, fusion.alpha * np.where(impossible, 0.0, scores))
+        return weighted
 
     def _find(self, numbers: Sequence[int]) -> list[int]:
         """The contexts of states, which are read if they have not been."""

@@ -72,9 +72,11 @@ class BeamDecoder:
             level: Whether the model scores words or tokens; "auto" finds out for an `NgramModel`.
             alpha: Weight of the language model's log probabilities.
             beta: Added for each word (model of words) or token (model of tokens).
-            unknown_score: Added for each word that the language model does not know.
-            vocabulary: The only words allowed, next to those of hotwords; None allows all.
-            hotwords: Phrases with their weights, or `phrase[:weight]` items.
+            unknown_score: Added for each word that the language model does not know, and for words
+                outside the vocabulary that hotwords bring in.
+            vocabulary: The only words allowed, next to those of hotwords of positive weight; None allows all.
+            hotwords: Phrases with their weights, or `phrase[:weight]` items. Those of positive weight
+                give back `unknown_score` where they are whole.
 
         Raises:
             ConfigError: If a setting is out of range, or the parts do not fit one another.
@@ -127,7 +129,7 @@ class BeamDecoder:
 
         Raises:
             ValueError: If the shape is wrong, a frame's probabilities do not sum to 1, or nbest is below 1.
-            AsrError: If no labelling that the vocabulary allows has any probability.
+            AsrError: If no labelling that vocabulary and language model allow has any probability.
         """
         state = self.start()
         state.feed(log_probs)

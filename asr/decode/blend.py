@@ -12,6 +12,10 @@ A prefix at place 1 has heard the word "a", or the beginning of "ab". It is lent
 `advance[1] = alpha * ahead[1] + beta`, so that it competes fairly with prefixes whose words have
 ended; at the end of the word the model's true score takes the advance's place.
 
+Words that are neither in the vocabulary nor known to the model, but in a hot phrase, stand in the
+lexicon, too: marked (`HOT` in fusion.py), since they cost `unknown_score` like other unknown words.
+They owe it only once they have ended, so that the phrase has a chance to be spelled.
+
 A `Fusion` has three levels: NO_MODEL, WORD_LEVEL (a language model of words or a vocabulary) and
 TOKEN_LEVEL (a language model of tokens, asked at each; it needs no lexicon).
 """
@@ -24,20 +28,17 @@ from typing import Any, Literal, Protocol, TypeAlias
 import numpy as np
 
 from asr.compiled import Array
-from asr.decode.fusion import NO_MODEL, TOKEN_LEVEL, WORD_LEVEL, Fusion
-from asr.decode.hotwords import build_phrase_table
+from asr.decode.fusion import HOT, NO_MODEL, TOKEN_LEVEL, WORD_LEVEL, Fusion
+from asr.decode.hotwords import build_phrase_table, find_outside_words
 from asr.decode.layout import NONE
-from asr.decode.spelling import Lexicon, Spelling, build_lexicon, look_ahead, spell_tokens
+from asr.decode.spelling import Lexicon, Spelling, build_lexicon, look_ahead, spell_tokens, spell_words
 from asr.errors import ConfigError
 from asr.language.automaton import Automaton
-from asr.language.ngram import NgramModel
+from asr.language.ngram import SPACES, SPECIAL, NgramModel
 
 logger = logging.getLogger(__name__)
 
 Level: TypeAlias = Literal["auto", "word", "token"]
-
-# How the separator and the space are written in language models of characters.
-_SPACES = ("▁", "<space>", "|", " ")
 
 
 class LanguageModel(Protocol):
@@ -77,10 +78,13 @@ def build_fusion(
     spelling = spell_tokens(symbols)
     ngram = language_model if isinstance(language_model, NgramModel) else None
     kind = _find_level(language_model, level, symbols, spelling, has_vocabulary=vocabulary is not None)
-    words = vocabulary if vocabulary is not None else ngram.words if ngram else ()
-    words = [*words, *(word for phrase in hotwords for word in phrase.split())]
-    lexicon = _word_lexicon(ngram, words, spelling) if kind == WORD_LEVEL else build_lexicon([])
-    phrases = build_phrase_table(hotwords, spelling)
+    words: Sequence[str] = ()
+    outside: Sequence[str] = ()
+    if kind == WORD_LEVEL and (vocabulary is not None or ngram):  # else all words are known
+        words = vocabulary if vocabulary is not None else ngram.words if ngram else ()
+        outside = find_outside_words(hotwords, frozenset(words)) if hotwords else ()
+    lexicon = _word_lexicon(ngram, words, outside, spelling)
+    phrases = build_phrase_table(hotwords, spelling, outside=outside, unknown_score=unknown_score)
     fusion = Fusion(
         level=kind,
         scored=language_model is not None,
@@ -152,7 +156,8 @@ def _unigram_scores(ngram: NgramModel | None, lexicon: Lexicon) -> Array:
     """(L + 1,) natural logs of unigram probabilities, -inf where no word ends; last, the unknown word's."""
     scores = np.zeros(len(lexicon.words) + 1)
     if ngram:
-        scores = ngram.automaton.word_scores.astype(np.float64)[[*lexicon.words, ngram.unknown]]
+        numbers = np.where(lexicon.words <= HOT, HOT - lexicon.words, lexicon.words)
+        scores = ngram.automaton.word_scores.astype(np.float64)[np.append(numbers, ngram.unknown)]
     scores[:-1][lexicon.words == NONE] = -np.inf
     return scores
 
@@ -162,42 +167,47 @@ def _is_token_level(ngram: NgramModel | None, level: Level, symbols: Sequence[st
         return level == "token"
     if ngram is None:
         raise ConfigError('say whether this language model scores words or tokens: level="word" or level="token"')
-    known = {*symbols, *_SPACES}
-    return all(word in known for word in ngram.words if not _is_special(word))
+    known = {*symbols, *SPACES, *SPECIAL}
+    if all(word in known for word in ngram.words):
+        return True
+    if not ngram.is_of_characters:
+        return False
+    # One stray character in its text must not make it a model of words.
+    lacking = [word for word in ngram.words if word not in known]
+    logger.warning(
+        "%d characters of the language model, such as %s, are no tokens of the recogniser and will not be heard",
+        len(lacking),
+        " ".join(lacking[:10]),
+    )
+    return True
 
 
-def _is_special(word: str) -> bool:
-    return word in ("<s>", "</s>", "<unk>", "<UNK>")
-
-
-def _word_lexicon(ngram: NgramModel | None, words: Sequence[str], spelling: Spelling) -> Lexicon:
-    """The words that may be spelled (closed), or those that do not count as unknown (open)."""
-    spellings: dict[tuple[int, ...], int] = {}
-    unspelled = []
-    for word in words:
-        if _is_special(word):
-            continue
-        letters = spelling.encode(word)
-        if not letters or 0 in letters:
-            unspelled.append(word)
-            continue
-        # Without a model of n-grams the number only says that the word is there.
-        spellings[tuple(letters)] = ngram.number(word) if ngram else 0
-    if unspelled and not spellings:
+def _word_lexicon(
+    ngram: NgramModel | None, words: Sequence[str], outside: Sequence[str], spelling: Spelling
+) -> Lexicon:
+    """The words that may be spelled (closed) or that the model knows (open), and the marked ones of hot words."""
+    listed = [word for word in words if word not in SPECIAL]
+    spelled, can_spell = spell_words([*listed, *outside], spelling)
+    unspelled = np.flatnonzero(~can_spell[: len(listed)])
+    if len(unspelled) and len(unspelled) == len(listed):
         raise ConfigError(
-            f"the alphabet cannot spell any word of the language model or vocabulary, such as {unspelled[0]!r}; "
+            f"the alphabet cannot spell any word of the language model or vocabulary, such as {listed[0]!r}; "
             "normalise its text as the transcripts of the acoustic model are"
         )
-    if unspelled:
-        logger.warning("%d words, such as %r, cannot be spelled and will not be heard", len(unspelled), unspelled[0])
-    return build_lexicon(spellings.items())
+    if len(unspelled):
+        example = listed[unspelled[0]]
+        logger.warning("%d words, such as %r, cannot be spelled and will not be heard", len(unspelled), example)
+    # Without a model of n-grams the number only says that the word is there.
+    number = ngram.number if ngram else lambda word: 0
+    numbers = np.array([*map(number, listed), *(HOT - number(word) for word in outside)], np.int32)
+    return build_lexicon(spelled, numbers[can_spell])
 
 
 def _token_words(ngram: NgramModel, symbols: Sequence[str]) -> Array:
     """Numbers of the tokens in a model of tokens."""
     numbers = np.full(len(symbols), ngram.unknown, np.int32)
     for token, symbol in enumerate(symbols[1:], start=1):
-        names = _SPACES if symbol in _SPACES else (symbol,)
+        names = SPACES if symbol in SPACES else (symbol,)
         known = [ngram.number(name) for name in names if ngram.number(name) != ngram.unknown]
         if known:
             numbers[token] = known[0]

@@ -19,6 +19,7 @@ from asr.decode.layout import NONE, Search
 from asr.language.automaton import Automaton, score_word
 
 NO_MODEL, WORD_LEVEL, TOKEN_LEVEL = 0, 1, 2
+HOT = -2  # less a word's number: it can be spelled because of a hot word, and counts as unknown
 
 
 class Fusion(NamedTuple):
@@ -31,13 +32,13 @@ class Fusion(NamedTuple):
     boosted: bool
     alpha: float  # weight of the model's log probability
     beta: float  # added for each word, or each token of a token-level model
-    unknown_gain: float  # added for a word outside the lexicon
+    unknown_gain: float  # added for a word outside the lexicon, or in it for the sake of hot words only
     unknown_word: int
     end_word: int  # the model's sentence end, or NONE
     automaton: Automaton
     first_child: Array  # (L + 1,) int32, the lexicon: children of a place are numbered in a row
     letters: Array  # (L,) int32, letter that leads to a place; rising among siblings
-    words: Array  # (L,) int32, word spelled there: the model's number, or NONE
+    words: Array  # (L,) int32, word spelled there: the model's number, HOT less that, or NONE
     ahead: Array  # (L + 1,) float64, best unigram score of a word that goes on there; at the end the unknown word's
     advance: Array  # (L + 1,) float64, gain lent to a word being spelled, and given back at its end
     starts_word: Array  # (V,) bool, the token begins with the word separator
@@ -84,8 +85,8 @@ def word_end_gain(search: Search, fusion: Fusion, node_id: int) -> float:
     if fusion.external:
         return math.nan
     gain = fusion.beta - fusion.advance[node.spelled]
-    if word == NONE:
-        word = fusion.unknown_word
+    if word < 0:
+        word = fusion.unknown_word if word == NONE else HOT - word
         gain += fusion.unknown_gain
     state_after = 0
     if fusion.scored:

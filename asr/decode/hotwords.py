@@ -5,13 +5,18 @@ the tokens cut it. Credit grows in equal parts with each letter, and is given ba
 match fails; only a whole phrase keeps it. So at any time the boost of a prefix is the weight
 of the phrases it holds, and a part of the one it may be spelling, whichever way it came there.
 
+Words outside the vocabulary cost `unknown_score`, hot or not, so that a hot word changes nothing
+where its phrase is not said. A whole phrase of positive weight gives that back, on credit as soon
+as such a word of it has ended. (Two phrases that overlap in such a word both give it back.)
+
 Credit is not yet earned, and heavy credit would crowd what else may have been said out of the beam
 while a phrase that only sounds alike is being spelled. So it is kept apart from what is earned, and
 counts in the choice of the beam as if no weight were above `MOST_LIFT`.
 """
 
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from itertools import combinations
 from typing import NamedTuple
 
 import numpy as np
@@ -23,6 +28,7 @@ from asr.errors import ConfigError, TextError
 DEFAULT_WEIGHT = 6.0  # natural log: about e**6 = 400 times as probable
 MOST_LIFT = 10.0  # natural log, for a whole phrase: as far again as prefixes may fall behind by default
 MAX_WEIGHT = 100.0  # either way; more could not change what is found, and overflow
+_MAX_REFUND = 100.0  # for all the unknown words of a phrase
 
 _SEPARATOR = 0
 
@@ -57,7 +63,7 @@ def parse_hotword(text: str) -> tuple[str, float]:
         raise ConfigError(
             f"{text!r}: a hot word is written phrase or phrase:weight, with a weight of at most {MAX_WEIGHT:g}"
         )
-    return " ".join(phrase.split()), value
+    return _plain_spaces(phrase), value
 
 
 def read_hotwords(hotwords: Mapping[str, float] | Iterable[str]) -> dict[str, float]:
@@ -65,22 +71,33 @@ def read_hotwords(hotwords: Mapping[str, float] | Iterable[str]) -> dict[str, fl
     if isinstance(hotwords, str):
         raise ConfigError(f"hotwords is the text {hotwords!r}; expected a list of phrases, such as [{hotwords!r}]")
     if isinstance(hotwords, Mapping):
-        return {" ".join(phrase.split()): float(weight) for phrase, weight in hotwords.items()}
+        return {_plain_spaces(phrase): float(weight) for phrase, weight in hotwords.items()}
     return dict(parse_hotword(item) for item in hotwords)
 
 
-def build_phrase_table(hotwords: Mapping[str, float], spelling: Spelling) -> PhraseTable:
+def find_outside_words(hotwords: Mapping[str, float], known: Collection[str]) -> list[str]:
+    """The words of phrases of positive weight that are not known, each once."""
+    words = (word for phrase, weight in hotwords.items() if weight > 0 for word in phrase.split())
+    return [word for word in dict.fromkeys(words) if word not in known]
+
+
+def build_phrase_table(
+    hotwords: Mapping[str, float], spelling: Spelling, *, outside: Collection[str] = (), unknown_score: float = 0.0
+) -> PhraseTable:
     """Build the matching automaton (Aho & Corasick 1975) and what each token does in it.
 
     Args:
         hotwords: Weights of phrases, natural log.
         spelling: The letters of the tokens.
+        outside: The words that cost `unknown_score`; phrases of positive weight give that back.
+        unknown_score: Natural log.
 
     Raises:
         TextError: If the alphabet cannot spell a phrase.
         ConfigError: If a phrase is empty or its weight is not within ±100.
     """
     matcher = _Matcher(len(spelling.letters))
+    hot = {tuple(phrase.split()) for phrase, weight in hotwords.items() if weight > 0}
     for phrase, weight in hotwords.items():
         letters = spelling.encode(phrase)
         if letters is None:
@@ -92,9 +109,25 @@ def build_phrase_table(hotwords: Mapping[str, float], spelling: Spelling) -> Phr
             raise ConfigError(
                 f"hot word {phrase!r} with weight {weight}: expected some letters and a weight within ±{MAX_WEIGHT:g}"
             )
-        matcher.add(letters, weight)
+        owed = _owed_words(phrase.split(), hot, outside)
+        price = min(max(-unknown_score, 0.0), _MAX_REFUND / max(sum(owed), 1))
+        matcher.add(letters, weight, [price * is_owed for is_owed in owed])
     matcher.link()
     return matcher.tabulate(spelling)
+
+
+def _owed_words(words: Sequence[str], hot: Collection[tuple[str, ...]], outside: Collection[str]) -> list[bool]:
+    """For which of its words a phrase gives back the price: not for those of a hot phrase within it, which does so."""
+    owed = [tuple(words) in hot and word in outside for word in words]
+    if any(owed):
+        for first, last in combinations(range(len(words) + 1), 2):
+            if last - first < len(words) and tuple(words[first:last]) in hot:
+                owed[first:last] = [False] * (last - first)
+    return owed
+
+
+def _plain_spaces(phrase: str) -> str:
+    return " ".join(phrase.replace("▁", " ").split())
 
 
 class _Matcher:
@@ -107,14 +140,17 @@ class _Matcher:
         self.lift = [0.0]  # what of that counts in the choice of the beam
         self.earned = [0.0]  # for phrases that are whole on entering the state
 
-    def add(self, letters: list[int], weight: float) -> None:
-        state = 0
+    def add(self, letters: list[int], weight: float, prices: Sequence[float]) -> None:
+        """Add a phrase that gives back the prices of its words."""
+        state, ended = 0, -1
         for matched, letter in enumerate([_SEPARATOR, *letters]):
             state = self._child(state, letter)
+            ended += letter == _SEPARATOR
+            share, paid = matched / len(letters), sum(prices[:ended])
             # A penalty falls due only for the whole phrase: on credit it would hurt its neighbours.
-            self.credit[state] = max(self.credit[state], weight * matched / len(letters))
-            self.lift[state] = max(self.lift[state], min(weight, MOST_LIFT) * matched / len(letters))
-        self.earned[self._child(state, _SEPARATOR)] += weight
+            self.credit[state] = max(self.credit[state], weight * share + paid)
+            self.lift[state] = max(self.lift[state], min(weight, MOST_LIFT) * share + paid)
+        self.earned[self._child(state, _SEPARATOR)] += weight + sum(prices)
 
     def link(self) -> None:
         """Complete the transitions: where a match fails, its longest suffix that may match goes on."""

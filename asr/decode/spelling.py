@@ -4,12 +4,12 @@ A token is one character, or a piece of several with the word separator, if any,
 (`▁the`). The separator is a space or `▁`.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 
-from asr.compiled import Array
+from asr.compiled import Array, compiled
 from asr.errors import ConfigError
 
 SEPARATORS = " ▁"
@@ -68,6 +68,26 @@ def spell_tokens(symbols: Sequence[str]) -> Spelling:
     return Spelling(letters, starts_word, first_letter, np.array(token_letters, np.int32))
 
 
+def spell_words(words: Sequence[str], spelling: Spelling) -> tuple[Array, Array]:
+    """Spell many words at once.
+
+    Returns:
+        (M, longest) int32 letters of the words that can be spelled, rows filled up with 0; and (N,) bool,
+        which of all words these are.
+    """
+    lengths = np.fromiter(map(len, words), np.int64, len(words))
+    codes = np.frombuffer("".join(words).encode("utf-32-le", "surrogatepass"), "<u4")
+    by_code = np.full(max(map(ord, spelling.letters)) + 2, -1, np.int32)  # the last one for all codes beyond
+    by_code[[ord(character) for character in spelling.letters]] = list(spelling.letters.values())
+    letters = by_code[np.minimum(codes, len(by_code) - 1)]
+    owners = np.repeat(np.arange(len(words)), lengths)
+    can_spell = (np.bincount(owners, letters <= 0, minlength=len(words)) == 0) & (lengths > 0)
+    lengths = lengths[can_spell]
+    spelled = np.zeros((len(lengths), int(lengths.max(initial=0))), np.int32)
+    spelled[np.arange(spelled.shape[1]) < lengths[:, None]] = letters[can_spell[owners]]
+    return spelled, can_spell
+
+
 def look_ahead(lexicon: Lexicon, scores: Array) -> Array:
     """The best score of any word at or below each place.
 
@@ -76,36 +96,28 @@ def look_ahead(lexicon: Lexicon, scores: Array) -> Array:
         scores: (L + 1,) of the words at each place, -inf where there is none; the last one is kept.
     """
     best = scores.copy()
-    parents = np.repeat(np.arange(len(lexicon.words)), np.diff(lexicon.first_child))
-    for place in range(len(lexicon.words) - 1, 0, -1):
-        parent = parents[place - 1]
-        if best[place] > best[parent]:
-            best[parent] = best[place]
+    _raise_to_root(lexicon.first_child, best)
     return np.where(np.isneginf(best), 0.0, best)
 
 
-def build_lexicon(spellings: Iterable[tuple[Sequence[int], int]]) -> Lexicon:
+def build_lexicon(spelled: Array, numbers: Array) -> Lexicon:
     """Arrange words as a tree of letters.
 
     Args:
-        spellings: (letters, word number) pairs with letters above 0, each spelling once.
+        spelled: (M, longest) int32, as `spell_words` gives them.
+        numbers: (M,) int32 numbers of the words; of one that is there several times the last counts.
     """
-    ordered = sorted((tuple(letters), word) for letters, word in spellings)
-    lengths = np.array([len(letters) for letters, _ in ordered], np.int64)
-    width = int(lengths.max(initial=0))
-    padded = np.zeros((len(ordered), width), np.int32)
-    for row, (letters, _) in enumerate(ordered):
-        padded[row, : len(letters)] = letters
-    numbers = np.array([word for _, word in ordered], np.int32)
-    place = np.zeros(len(ordered), np.int64)  # of each word's prefix, so far
+    spelled, numbers = _sort_words(spelled, numbers)
+    lengths = (spelled > 0).sum(axis=1)
+    place = np.zeros(len(spelled), np.int64)  # of each word's prefix, so far
     all_letters, parents, words = [np.zeros(1, np.int32)], [], [np.full(1, -1, np.int32)]
     num_places = 1
-    for depth in range(width):
+    for depth in range(spelled.shape[1]):
         rows = np.flatnonzero(lengths > depth)
         new = np.ones(len(rows), np.bool_)
-        new[1:] = (np.diff(place[rows]) != 0) | (np.diff(padded[rows, depth]) != 0)
+        new[1:] = (np.diff(place[rows]) != 0) | (np.diff(spelled[rows, depth]) != 0)
         parents.append(place[rows[new]])
-        all_letters.append(padded[rows[new], depth])
+        all_letters.append(spelled[rows[new], depth])
         place[rows] = num_places + np.cumsum(new) - 1
         level_words = np.full(int(new.sum()), -1, np.int32)
         ending = np.flatnonzero(lengths == depth + 1)
@@ -115,3 +127,22 @@ def build_lexicon(spellings: Iterable[tuple[Sequence[int], int]]) -> Lexicon:
     children = np.bincount(np.concatenate(parents), minlength=num_places) if parents else np.zeros(1, np.int64)
     first_child = np.concatenate([[1], 1 + np.cumsum(children)]).astype(np.int32)
     return Lexicon(first_child, np.concatenate(all_letters), np.concatenate(words))
+
+
+def _sort_words(spelled: Array, numbers: Array) -> tuple[Array, Array]:
+    """Words by their letters, each once."""
+    if spelled.size == 0:
+        return spelled, numbers
+    # To numpy, rows of letters are texts, which it compares many times faster than Python compares tuples.
+    order = np.ascontiguousarray(spelled).view(f"U{spelled.shape[1]}")[:, 0].argsort(kind="stable")
+    spelled = spelled[order]
+    is_last = np.append((spelled[1:] != spelled[:-1]).any(axis=1), True)
+    return spelled[is_last], numbers[order][is_last]
+
+
+@compiled
+def _raise_to_root(first_child: Array, best: Array) -> None:
+    """Let each place know the best of those below."""
+    for place in range(len(first_child) - 2, -1, -1):  # children have higher numbers
+        for child in range(first_child[place], first_child[place + 1]):
+            best[place] = max(best[place], best[child])

@@ -99,14 +99,25 @@ class BeamState:
         """The best hypotheses of the whole utterance: last words end, unfinished phrases give their credit back."""
         self._finished = True
         scores = self._scores(closed=True)
-        if self.decoder.fusion.closed and scores[:, 3].max() == -math.inf:
-            # The utterance broke off within a word. Of what no word of the vocabulary is, nothing is left.
-            scores[:, 3] = 0.0
-            different: dict[tuple[int, ...], Hypothesis] = {}
-            for cut in map(self._cut_last_word, self._hypotheses(scores, nbest)):
-                different.setdefault(cut.tokens, cut)  # of those that are alike now, the first is the best
-            return list(different.values())
-        return self._hypotheses(scores, nbest)
+        if scores[:, 3].max() > -math.inf:
+            return self._hypotheses(scores, nbest)
+        impossible = self._last_words_are_impossible(len(scores))
+        if not impossible.all():
+            # A language model allows no end after any of the last words, which are then better than nothing.
+            scores[:, 3] = np.where(impossible, -math.inf, 0.0)
+            return self._hypotheses(scores, nbest)
+        # The utterance broke off within a word. Of what no word is, nothing is left.
+        scores[:, 3] = 0.0
+        different: dict[tuple[int, ...], Hypothesis] = {}
+        for cut in map(self._cut_last_word, self._hypotheses(scores, nbest)):
+            different.setdefault(cut.tokens, cut)  # of those that are alike now, the first is the best
+        return list(different.values())
+
+    def _last_words_are_impossible(self, num_entries: int) -> Array:
+        """(N,) whether vocabulary or language model rule out the last word of each member of the beam."""
+        node_ids = self._search.entries["node"][int(self._search.progress["side"][0]), :num_entries]
+        found: Array = np.isneginf(self._search.nodes["word_gain"][node_ids])
+        return found
 
     def _cut_last_word(self, hypothesis: Hypothesis) -> Hypothesis:
         """Without the letters after the last word that is whole; what was handed over before stays."""
@@ -140,7 +151,9 @@ class BeamState:
             elif status == NOT_NORMALIZED:
                 raise ValueError(self._describe_sum(np.exp(log_probs[frame])))
             elif status == DEAD:
-                raise AsrError(f"frame {self.num_frames}: nothing that the vocabulary allows has any probability")
+                raise AsrError(
+                    f"frame {self.num_frames}: nothing that vocabulary and language model allow has any probability"
+                )
 
     def _describe_sum(self, probs: Array) -> str:
         total = float(probs.sum())

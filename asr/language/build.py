@@ -1,16 +1,17 @@
 """Text files in, a language model file out; and how well it predicts other text."""
 
+import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from rich.console import Console
 
 from asr.config import NormalizerSettings
-from asr.errors import ConfigError
-from asr.language.counting import Unit, read_sentences
+from asr.errors import AsrError, ConfigError
+from asr.language.counting import SPACE, Unit, read_sentences
 from asr.language.kneser_ney import estimate
 from asr.language.measuring import Likelihood, measure_rnn
-from asr.language.ngram import Perplexity, load_ngram, save_ngram
+from asr.language.ngram import NgramModel, Perplexity, load_ngram, save_ngram
 from asr.language.rnn import is_rnn_folder
 from asr.text.normalize import normalize
 
@@ -49,6 +50,7 @@ def build_language_model(
     checked = _check_unit(unit)
     if not output.name.endswith(ENDINGS):
         raise ConfigError(f"--output {output}: expected a name that ends in {', '.join(ENDINGS)}")
+    check_writable(output)
     with console.status("reading") as status:
 
         def report(what: str, num_lines: int) -> None:
@@ -64,17 +66,41 @@ def build_language_model(
 
 
 def measure_language_model(
-    texts: Sequence[Path], model: Path, *, unit: str, normalizer: NormalizerSettings | None
+    texts: Sequence[Path], model: Path, *, unit: str | None, normalizer: NormalizerSettings | None
 ) -> Perplexity | Likelihood:
     """How well a language model predicts text files; a recurrent one reads them as its own settings say.
 
+    Args:
+        texts: UTF-8 text, a sentence a line.
+        model: A file of n-grams, or a recurrent model's folder.
+        unit: What n-grams are of, "word" or "char"; None: what the model's own words are.
+        normalizer: What is done to each line first; None: nothing.
+
     Raises:
         ModelError, TextError: If the model or a text cannot be read.
+        ConfigError: If there is no such unit.
     """
     if is_rnn_folder(model):
         return measure_rnn(texts, model)
-    sentences = _sentences(texts, _check_unit(unit), normalizer)
-    return load_ngram(model).perplexity(sentences)
+    checked = None if unit is None else _check_unit(unit)
+    ngram = load_ngram(model)
+    return ngram.perplexity(_sentences(texts, checked or _find_unit(ngram), normalizer))
+
+
+def check_writable(path: Path) -> None:
+    """Find out before the work whether a file can be written; folders are made as needed.
+
+    Raises:
+        AsrError: If it cannot.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=path.parent):
+            pass
+    except OSError as error:
+        raise AsrError(f"{path}: cannot be written: {error.strerror or error}") from None
+    if path.is_dir():
+        raise AsrError(f"{path}: cannot be written: it is a folder")
 
 
 def parse_thresholds(text: str) -> list[int]:
@@ -94,6 +120,11 @@ def _check_unit(unit: str) -> Unit:
         if unit == known:
             return known
     raise ConfigError(f"--unit {unit}: no such unit; there are: {', '.join(UNITS)}")
+
+
+def _find_unit(model: NgramModel) -> Unit:
+    # Words may all be single characters, too, as in Chinese; only models of characters predict spaces.
+    return "char" if model.is_of_characters and SPACE in model.words else "word"
 
 
 def _sentences(texts: Sequence[Path], unit: Unit, normalizer: NormalizerSettings | None) -> Iterator[list[str]]:

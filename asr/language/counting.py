@@ -7,6 +7,7 @@ n-grams stand in suffix order: those that differ only in their first word are ne
 import gzip
 import logging
 import lzma
+import zlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -69,7 +70,7 @@ def read_lines(path: Path) -> Iterator[str]:
             yield from file
     except UnicodeDecodeError as error:
         raise TextError(f"{path}: not UTF-8 text: {error.reason} at byte {error.start}") from None
-    except (OSError, EOFError, lzma.LZMAError) as error:
+    except (OSError, EOFError, lzma.LZMAError, zlib.error) as error:
         raise TextError(f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}") from None
 
 

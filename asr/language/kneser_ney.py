@@ -102,6 +102,8 @@ def _check_thresholds(order: int, prune: Sequence[int]) -> list[int]:
         raise ConfigError(f"the order is {order}; expected 1 to 10")
     if len(prune) > order:
         raise ConfigError(f"{len(prune)} pruning thresholds for order {order}; expected one for each order at most")
+    if any(threshold < 0 for threshold in prune):
+        raise ConfigError(f"prune is {' '.join(map(str, prune))}; expected numbers of 0 or more")
     thresholds = [*prune, *([prune[-1] if prune else 0] * (order - len(prune)))]
     if thresholds[0] != 0 and order == len(prune) == 1:
         raise ConfigError("unigrams cannot be pruned")

@@ -19,6 +19,8 @@ from asr.errors import ModelError
 from asr.language.automaton import Automaton, connect, find_contexts, score_sequence, score_word
 
 UNKNOWN, START, END = "<unk>", "<s>", "</s>"
+SPECIAL = (UNKNOWN, "<UNK>", START, END)
+SPACES = ("▁", "<space>", "|", " ")  # how models of characters write the space
 _LOG_10 = math.log(10)
 _NEVER = -100.0  # log10 of a word that the model does not have, as in KenLM
 MAX_STATES = 2**31 - 1
@@ -100,6 +102,11 @@ class NgramModel:
         """The number of a word; the unknown word's where the model does not have it."""
         return self._numbers.get(word, self.unknown)
 
+    @cached_property
+    def is_of_characters(self) -> bool:
+        """Whether every word is a single character or stands for a space."""
+        return all(len(word) == 1 or word in SPACES for word in self.words if word not in SPECIAL)
+
     def start(self) -> int:
         """The state at a sentence's beginning."""
         return self._numbers[START] + 1 if START in self._numbers else 0
@@ -136,12 +143,17 @@ class NgramModel:
             raise ModelError("there is no sentence to measure the language model on")
         known = max(num_words - num_unknown, 1)
         return Perplexity(
-            math.exp(-total / num_words), math.exp(-total_known / known), num_words, num_unknown, num_sentences
+            exp_capped(-total / num_words), exp_capped(-total_known / known), num_words, num_unknown, num_sentences
         )
 
     @cached_property
     def _numbers(self) -> dict[str, int]:
         return {word: number for number, word in enumerate(self.words)}
+
+
+def exp_capped(nats: float) -> float:
+    """e to a power, or what a float still holds where that is more."""
+    return math.exp(min(nats, 700.0))
 
 
 def load_ngram(path: Path | str) -> NgramModel:
@@ -154,9 +166,17 @@ def load_ngram(path: Path | str) -> NgramModel:
     from asr.language.arpa import read_arpa
     from asr.language.binary import is_binary, read_binary
 
+    if Path(path).is_dir():
+        raise ModelError(
+            f"{path}: a folder that holds no recurrent language model; expected a file of n-grams, or such a folder"
+        )
     if is_binary(path):
         return read_binary(path)
-    return NgramModel.from_tables(read_arpa(path))
+    tables = read_arpa(path)
+    try:
+        return NgramModel.from_tables(tables)
+    except ModelError as error:
+        raise ModelError(f"{path}: {error}") from None
 
 
 def save_ngram(tables: NgramTables, path: Path | str) -> None:

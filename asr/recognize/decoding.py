@@ -5,15 +5,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from asr.config import DecoderSettings, RescoringSettings
+from asr.config import DecoderSettings, NormalizerSettings, RescoringSettings
 from asr.decode.beam import BeamDecoder
 from asr.decode.blend import LanguageModel, Level
+from asr.decode.hotwords import read_hotwords
 from asr.decode.recurrent import RecurrentFusion
 from asr.decode.rescoring import Rescorer
 from asr.errors import ConfigError
 from asr.language.binary import write_binary
 from asr.language.ngram import NgramModel, load_ngram
 from asr.language.rnn import is_rnn_folder, load_rnn, save_rnn
+from asr.text.normalize import normalize
 from asr.text.tokenizer import Tokenizer
 
 # The language model of a model folder; the first that is there counts. Without a suffix: a recurrent one's folder.
@@ -64,10 +66,10 @@ def load_language_model(path: Path, symbols: Sequence[str]) -> NgramModel | Recu
     """A language model for the beam, n-grams or recurrent.
 
     Raises:
-        ModelError: If it is broken.
+        ModelError: If it is broken, or a folder of something else.
         ConfigError: If a recurrent one has another alphabet than the symbols.
     """
-    return RecurrentFusion(load_rnn(path), symbols) if path.is_dir() else load_ngram(path)
+    return RecurrentFusion(load_rnn(path), symbols) if is_rnn_folder(path) else load_ngram(path)
 
 
 def keep_language_model(model: NgramModel | RecurrentFusion, folder: Path) -> None:
@@ -85,9 +87,15 @@ def level_of(model: LanguageModel | None) -> Level:
 
 
 def build_beam(
-    folder: Path, symbols: Sequence[str], settings: DecoderSettings, decoding: Decoding
+    folder: Path,
+    symbols: Sequence[str],
+    settings: DecoderSettings,
+    decoding: Decoding,
+    normalizer: NormalizerSettings | None = None,
 ) -> BeamDecoder | None:
     """The beam search that a person and a model folder ask for; None where the best path is enough.
+
+    Hot words are normalised as the model's transcripts were, unless `normalizer` is None.
 
     Raises:
         ConfigError: If the choices contradict one another.
@@ -109,7 +117,10 @@ def build_beam(
     if decoding.beam_size is not None:
         chosen["beam_size"] = decoding.beam_size
     model = load_language_model(lm, symbols) if lm else None
-    return BeamDecoder(symbols, language_model=model, level=level_of(model), hotwords=decoding.hotwords, **chosen)
+    hotwords = read_hotwords(decoding.hotwords)
+    if normalizer is not None:
+        hotwords = {normalize(phrase, normalizer) or phrase: weight for phrase, weight in hotwords.items()}
+    return BeamDecoder(symbols, language_model=model, level=level_of(model), hotwords=hotwords, **chosen)
 
 
 def build_rescorer(

@@ -11,6 +11,8 @@ import jiwer
 import numpy as np
 from numpy.typing import NDArray
 
+from asr.errors import CorpusError
+
 CONFIDENCE = 0.95
 RESAMPLES = 10_000
 # Resampled utterances held at once, so that memory does not grow with the test set.
@@ -133,6 +135,12 @@ def score_utterances(
     )
 
 
+def require_words(references: Sequence[str]) -> None:
+    """Raises CorpusError if no reference has a word, so that there is no error rate."""
+    if not _has_words(references):
+        raise CorpusError("none of the utterances has a word in its transcript, so there is nothing to compare with")
+
+
 def exact_interval(errors: int, trials: int) -> tuple[float, float]:
     """95 % interval of a rate, given so many errors in independent trials (Clopper & Pearson 1934)."""
     from scipy.stats import beta  # heavy
@@ -178,10 +186,14 @@ def compare(
 def _check(references: Sequence[str], hypotheses: Sequence[str]) -> None:
     if len(references) != len(hypotheses):
         raise ValueError(f"expected as many hypotheses as references, found {len(hypotheses)} and {len(references)}")
-    if not any(reference.split() for reference in references):
+    if not _has_words(references):
         raise ValueError(
             f"there is no word in the {len(references)} references, so no error rate; transcripts are needed"
         )
+
+
+def _has_words(references: Sequence[str]) -> bool:
+    return any(reference.split() for reference in references)
 
 
 def _edits_of(chunks: Sequence[jiwer.AlignmentChunk], length: int) -> Edits:

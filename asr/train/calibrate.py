@@ -10,10 +10,11 @@ from rich.console import Console
 
 from asr.acoustic.alignment import align_tokens
 from asr.config import ConfidenceSettings, write_yaml
-from asr.errors import CorpusError
+from asr.errors import AsrError, CorpusError
+from asr.language.build import check_writable
 from asr.recognize.confidence import estimate_confidence, fit_confidence, word_features
 from asr.recognize.grouping import group_tokens
-from asr.recognize.model_folder import SETTINGS, Model, find_model
+from asr.recognize.model_folder import BUILT_IN, SETTINGS, Model, find_model
 from asr.recognize.recognizer import Recognizer, load_model
 from asr.recognize.spans import LogProbs
 from asr.score.calibration import Reliability, mark_correct, measure_reliability
@@ -38,19 +39,36 @@ def calibrate(manifests: Sequence[Path], *, model: str, device: str, console: Co
 
     Raises:
         CorpusError: If the model finds no word in the data.
-        AsrError: If the model's folder cannot be written to.
+        AsrError: If the model's folder cannot be written to, or comes with the package.
     """
-    recognizer = load_model(model, device=device)
+    folder = find_own_model(model)
+    recognizer = load_model(folder, device=device)
     references, log_probs = collect_log_probs(recognizer, load_cuts(manifests))
     paths = [recognizer.reader.decode(one)[0][0] for one in log_probs]
     features, correct = collect_examples(references, log_probs, paths, recognizer.tokenizer)
     if len(features) == 0:
         raise CorpusError(f"the model finds no word in the {len(references)} utterances, so nothing can be calibrated")
     settings = fit_confidence(features, correct)
-    write_yaml(recognizer.settings.model_copy(update={"confidence": settings}), find_model(model) / SETTINGS)
+    write_yaml(recognizer.settings.model_copy(update={"confidence": settings}), folder / SETTINGS)
     reliability = measure_reliability(estimate_confidence(features, settings).tolist(), correct.tolist())
     console.print(f"{len(correct)} words, {correct.mean():.1%} of them right", highlight=False)
     return reliability
+
+
+def find_own_model(name: str) -> Path:
+    """The folder of a model that is to be changed; found out before the work.
+
+    Raises:
+        ModelError: If there is no such model.
+        AsrError: If it comes with the package, or its folder cannot be written to.
+    """
+    folder = find_model(name)
+    if folder.resolve().is_relative_to(BUILT_IN.resolve()):
+        raise AsrError(
+            f"{name}: comes with the package and stays as it is; copy {folder} and name the copy with --model FOLDER"
+        )
+    check_writable(folder / SETTINGS)
+    return folder
 
 
 def calibrate_greedy(model: Model, cuts: Iterable[Any], *, device: str) -> Model:

@@ -25,12 +25,12 @@ from asr.recognize.decoding import (
     level_of,
     load_language_model,
 )
-from asr.recognize.model_folder import SETTINGS, find_model
+from asr.recognize.model_folder import SETTINGS
 from asr.recognize.recognizer import load_model
 from asr.recognize.spans import LogProbs
-from asr.score.wer import count_edits, score_utterances
+from asr.score.wer import count_edits, require_words, score_utterances
 from asr.text.tokenizer import Tokenizer
-from asr.train.calibrate import fit_examples
+from asr.train.calibrate import find_own_model, fit_examples
 from asr.train.corpus import load_cuts
 from asr.train.evaluate import collect_log_probs
 
@@ -80,9 +80,10 @@ def tune(
 
     Raises:
         ModelError: If there is no language model.
-        AsrError: If the model's folder cannot be written to.
+        CorpusError: If there is no word in the transcripts.
+        AsrError: If the model's folder cannot be written to, or comes with the package.
     """
-    folder = find_model(model)
+    folder = find_own_model(model)
     path = lm or find_language_model(folder)
     second = rescore or find_rescorer(folder)
     if path is None and second is None:
@@ -96,16 +97,13 @@ def tune(
     second_model = load_rnn(second) if second else None
     rescorer = Rescorer(second_model, tokenizer.decode, settings.rescoring) if second_model else None
     speech = Speech(*collect_log_probs(recognizer, load_cuts(manifests)))
+    require_words(speech.references)
     console.print(f"{len(speech.references)} utterances, {sum(map(len, speech.log_probs))} frames")
     weights = Weights(settings.decoder.alpha, settings.decoder.beta, settings.decoder.beam_size)
     if first is not None and (lm is not None or rescore is None):
         weights = _tune_beam(decoder, speech, tokenizer, settings.decoder, console).weights
         decoder = decoder.reweighted(**weights._asdict())
     rescorer = _tune_rescoring(decoder, rescorer, speech, console) if rescorer else None
-    if first is not None and lm is not None:
-        keep_language_model(first, folder)
-    if second_model is not None and rescore is not None:
-        save_rnn(second_model, folder / RESCORER)
     confidence = fit_examples(speech.references, speech.log_probs, _read(decoder, rescorer, speech), tokenizer)
     update: dict[str, Any] = {
         "decoder": settings.decoder.model_copy(update=weights._asdict()),
@@ -113,6 +111,11 @@ def tune(
     }
     if rescorer is not None:
         update["rescoring"] = rescorer.settings
+    # All at once at the end: weights fit no other language model than theirs.
+    if first is not None and lm is not None:
+        keep_language_model(first, folder)
+    if second_model is not None and rescore is not None:
+        save_rnn(second_model, folder / RESCORER)
     write_yaml(settings.model_copy(update=update), folder / SETTINGS)
     return Tuned(weights, rescorer.settings if rescorer else None)
 

@@ -326,5 +326,5 @@ def test_the_first_process_compiles_and_says_so_and_the_next_loads_what_it_left(
 def test_a_vocabulary_that_cannot_explain_the_audio_is_an_error():
     with np.errstate(divide="ignore"):
         log_probs = np.log([[0.0, 0.0, 1.0, 0.0]])
-    with pytest.raises(AsrError, match="frame 0: nothing that the vocabulary allows"):
+    with pytest.raises(AsrError, match="frame 0: nothing that vocabulary and language model allow"):
         exact(vocabulary=["a"]).decode(log_probs)

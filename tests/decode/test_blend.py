@@ -4,8 +4,13 @@ import math
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from asr.decode.batch_asking import Context
 from asr.decode.beam import BeamDecoder
+from asr.decode.fusion import TOKEN_LEVEL, WORD_LEVEL
+from asr.decode.spelling import build_lexicon, spell_tokens, spell_words
 from asr.errors import ConfigError
 from asr.language.kneser_ney import estimate
 from asr.language.ngram import NgramModel
@@ -169,6 +174,102 @@ def test_readings_that_break_off_within_a_word_are_told_once_each_best_first():
     found = BeamDecoder(SYMBOLS, vocabulary=["aba", "ba"], beta=0.0).decode(log_probs, nbest=9)
     assert [one.tokens for one in found] == [(2, 1), (1, 2, 1)]
     assert [math.exp(one.score) for one in found] == pytest.approx([0.6 * 0.7, 0.4 * 0.7], rel=1e-3)
+
+
+class Grammar:
+    """Some words are impossible; who asks without end is told so."""
+
+    def __init__(self, impossible):
+        self.impossible = impossible
+        self.num_asked = 0
+
+    def start(self):
+        return None
+
+    def score(self, state, word):
+        self.num_asked += 1
+        assert self.num_asked < 10_000
+        return (-math.inf if word in self.impossible else -1.0), None
+
+
+class BatchGrammar(Grammar):
+    """The same for many states at once."""
+
+    def begin(self):
+        return Context(np.array([self.score(None, word)[0] for word in [*SYMBOLS, "</s>"]]), None)
+
+    def extend(self, contexts, tokens):
+        return [self.begin() for _ in tokens]
+
+
+@pytest.mark.parametrize("alpha", [0.0, 0.5])
+@pytest.mark.parametrize(("kind", "level"), [(Grammar, "word"), (Grammar, "token"), (BatchGrammar, "token")])
+def test_what_a_model_says_is_impossible_is_never_found_whatever_its_weight(kind, level, alpha):
+    log_probs = random_log_probs(6, 4, seed=0)
+    decoder = BeamDecoder(SYMBOLS, language_model=kind({"b"}), level=level, alpha=alpha, **EVERYTHING)
+    found = {one.tokens for one in decoder.decode(log_probs, nbest=5000)}
+    everything = score_all_labellings(log_probs)[0]
+    parts = {
+        tokens: spell(tokens, SYMBOLS) if level == "word" else [SYMBOLS[t] for t in tokens] for tokens in everything
+    }
+    assert found == {tokens for tokens in everything if "b" not in parts[tokens]}
+
+
+@pytest.mark.parametrize(
+    ("level", "impossible", "kept"),
+    [("word", {"ba"}, (1,)), ("word", {"</s>"}, (1, 3, 2, 1)), ("token", {"</s>"}, (1, 3, 2, 1))],
+)
+def test_where_a_model_allows_no_end_something_is_found_all_the_same(level, impossible, kept):
+    probs = np.full((4, 4), 1e-6)
+    probs[range(4), [1, 3, 2, 1]] = 1 - 3e-6  # "a ba"
+    decoder = BeamDecoder(SYMBOLS, language_model=Grammar(impossible), level=level, beam_size=1)
+    assert [one.tokens for one in decoder.decode(np.log(probs))] == [kept]
+
+
+def test_models_that_read_many_states_at_once_may_not_answer_nan():
+    model = BatchGrammar(())
+    model.begin = lambda: Context(np.full(5, np.nan), None)
+    with pytest.raises(ValueError, match="log probability NaN"):
+        BeamDecoder(SYMBOLS, language_model=model, level="token").decode(random_log_probs(6, 4, seed=0))
+
+
+def test_a_stray_character_makes_no_model_of_words(caplog):
+    with estimate(lambda: [list("ab▁é"), list("ba")], 2) as tables:
+        model = NgramModel.from_tables(tables)
+    decoder = BeamDecoder(SYMBOLS, language_model=model)
+    assert decoder.fusion.level == TOKEN_LEVEL
+    assert "1 characters of the language model, such as é, are no tokens" in caplog.text
+    with estimate(lambda: [["a", "b", "ab"]], 2) as tables:
+        assert BeamDecoder(SYMBOLS, language_model=NgramModel.from_tables(tables)).fusion.level == WORD_LEVEL
+
+
+def grow_tree(words, letters):
+    """The lexicon by the book: a tree of dictionaries, numbered level by level."""
+    root = {}
+    for number, word in enumerate(words):
+        if word and all(letters.get(character, 0) > 0 for character in word):
+            place = root
+            for character in word:
+                place = place.setdefault(letters[character], {})
+            place[None] = number
+    places, through, first_child = [root], [0], []
+    for place in places:
+        first_child.append(len(places))
+        for letter in sorted(filter(None, place)):
+            places.append(place[letter])
+            through.append(letter)
+    return [*first_child, len(places)], through, [place.get(None, -1) for place in places]
+
+
+@given(words=st.lists(st.text("abéя語𝄞x \0▁", max_size=6), max_size=40))
+@settings(max_examples=200, deadline=None)
+def test_the_lexicon_is_the_tree_of_its_words(words):
+    spelling = spell_tokens(["", " ", *"b語aéя𝄞"])  # no x; letters are not numbered by their codes
+    spelled, can_spell = spell_words(words, spelling)
+    lexicon = build_lexicon(spelled, np.flatnonzero(can_spell).astype(np.int32))
+    for found, expected in zip(lexicon, grow_tree(words, spelling.letters), strict=True):
+        assert found.dtype == np.int32
+        assert found.tolist() == expected
 
 
 def test_alphabets_that_cannot_spell_the_model_are_named():

@@ -11,7 +11,10 @@ from asr.decode.beam import BeamDecoder
 from asr.decode.hotwords import DEFAULT_WEIGHT, build_phrase_table, parse_hotword, read_hotwords
 from asr.decode.spelling import spell_tokens
 from asr.errors import ConfigError, TextError
+from asr.language.kneser_ney import estimate
+from asr.language.ngram import NgramModel
 from tests.decode.enumeration import random_log_probs, score_all_labellings
+from tests.decode.test_blend import EVERYTHING, WEIGHTS, Opaque, assert_matches, word_model
 
 SYMBOLS = ["", "a", "b", " "]
 PIECES = ["", "▁a", "▁b", "ab", "a", "▁"]
@@ -101,11 +104,79 @@ def test_hot_words_are_added_to_a_vocabulary():
     assert "".join(SYMBOLS[t] for t in found[0].tokens).split()[:2] == ["ab", "b"]
 
 
+HOTWORDS = {"bb a": 2.0, "aa": -3.0, "bab bb": 0.0}
+NESTED = {"bb": 1.0, "bb a": 2.0, "b bb a": 3.0}
+
+
+@pytest.mark.parametrize("hotwords", [HOTWORDS, NESTED])
+@pytest.mark.parametrize("model", [word_model(), Opaque(word_model())])
+@pytest.mark.parametrize("vocabulary", [None, ["a", "b", "ba"]])
+def test_words_outside_cost_the_same_hot_or_not_and_only_a_whole_phrase_gives_that_back(hotwords, model, vocabulary):
+    if vocabulary is None and isinstance(model, Opaque):
+        return  # it knows all words
+    decoder = BeamDecoder(
+        SYMBOLS,
+        language_model=model,
+        level="word",
+        vocabulary=vocabulary,
+        hotwords={**hotwords, "ab": 1.0},
+        **EVERYTHING,
+        **WEIGHTS,
+    )
+    known = set(vocabulary or ("a", "b", "ab", "ba", "abc"))
+    ngram = model.model if isinstance(model, Opaque) else model
+
+    def language(tokens):
+        words = "".join(SYMBOLS[token] for token in tokens).split()
+        outside = [word for word in words if word not in known]
+        if vocabulary and not set(outside) <= {"ab", "bb"}:
+            return None
+        gains = WEIGHTS["beta"] * len(words) + WEIGHTS["unknown_score"] * len(outside)
+        return gains + WEIGHTS["alpha"] * float(ngram.score_sentence(words).sum())
+
+    def boost(text):
+        given_back = -WEIGHTS["unknown_score"]
+        total = sum(weight * count_phrase(text, phrase) for phrase, weight in hotwords.items())
+        total += count_phrase(text, "bb" if "bb" in hotwords else "bb a") * given_back
+        return total + count_phrase(text, "ab") * (1 + given_back * ("ab" not in known))
+
+    log_probs = random_log_probs(6, 4, seed=3)
+    assert_matches(decoder, log_probs, language)
+    for hypothesis in decoder.decode(log_probs, nbest=5000):
+        text = "".join(SYMBOLS[token] for token in hypothesis.tokens)
+        assert hypothesis.boost == pytest.approx(boost(" ".join(text.split()))), text
+
+
+@pytest.mark.parametrize(
+    ("hotwords", "expected"),
+    [
+        ({}, "fork fork"),
+        ({"york": 6}, "york york"),
+        ({"york york": 6}, "york york"),
+        ({"new york": 6}, "fork fork"),
+        ({"new york": 0.001}, "fork fork"),
+        ({"york york": 0}, "fork fork"),
+        ({"york": -3}, "fork fork"),
+    ],
+)
+def test_an_unknown_word_stays_unlikely_where_it_is_not_the_hot_phrase(hotwords, expected):
+    with estimate(lambda: [["bark"], ["fork"]], 1) as tables:
+        model = NgramModel.from_tables(tables)
+    symbols = ["", *"abfknorwye "]
+    frames = np.full((9, len(symbols)), 1e-6)
+    for frame, letters in enumerate(["yf", "", "o", "", "r", "", "k", "", " "]):
+        frames[frame, [symbols.index(letter) for letter in letters or [""]]] = (1, 0.02)[: max(len(letters), 1)]
+    # "f" is less likely than "y" by 4, which is less than an unknown word costs.
+    log_probs = np.log(frames / frames.sum(axis=1, keepdims=True))[[*range(9), *range(8)]]
+    found = BeamDecoder(symbols, language_model=model, hotwords=hotwords).decode(log_probs)[0]
+    assert "".join(symbols[token] for token in found.tokens) == expected
+
+
 def test_how_hot_words_are_written():
     assert parse_hotword("new  york") == ("new york", DEFAULT_WEIGHT)
     assert parse_hotword("new york:8.5") == ("new york", 8.5)
     assert read_hotwords(["a:1", "b"]) == {"a": 1.0, "b": DEFAULT_WEIGHT}
-    assert read_hotwords({" a  b ": 2}) == {"a b": 2.0}
+    assert read_hotwords({" a  b ": 2}) == read_hotwords(["a▁b:2"]) == {"a b": 2.0}
 
 
 @pytest.mark.parametrize("text", ["", ":3", "new york:", "new york:much", "a:inf", "a:nan", "a:101", "a:-1000"])
@@ -140,15 +211,28 @@ def test_the_best_so_far_shows_credit_and_the_end_takes_it_back():
     assert so_far.score == pytest.approx(at_last.score + 4)
 
 
+def without(references, phrase):
+    """A language model, and its words, that know nothing of a phrase's words."""
+    text = [[word for word in reference.split() if word not in phrase.split()] for reference in references]
+    with estimate(lambda: text, 2) as tables:
+        model = NgramModel.from_tables(tables)
+    return model, [word for word in model.words if word not in ("<s>", "</s>", "<unk>")]
+
+
 @pytest.mark.corpora
+@pytest.mark.parametrize("scored", [False, True])
 @pytest.mark.parametrize("closed", [False, True])
 @pytest.mark.parametrize("weight", [DEFAULT_WEIGHT, 20, 60])
 @pytest.mark.parametrize("phrase", ["pittsburgh", "new york", "scott street", "zanzibar", "pennsylvania avenue", "yes"])
-def test_boosting_leaves_utterances_without_the_phrase_alone(phrase, weight, closed, an4_log_probs):
+def test_boosting_leaves_utterances_without_the_phrase_alone(phrase, weight, closed, scored, an4_log_probs):
     references, log_probs, symbols = an4_log_probs
     vocabulary = sorted({word for reference in references for word in reference.split()}) if closed else None
-    plain = BeamDecoder(symbols, vocabulary=vocabulary).decode_batch(log_probs)
-    boosted = BeamDecoder(symbols, vocabulary=vocabulary, hotwords={phrase: weight}).decode_batch(log_probs)
+    chosen = {"vocabulary": vocabulary}
+    if scored:
+        model, words = without(references, phrase)
+        chosen = {"language_model": model, "vocabulary": words if closed else None}
+    plain = BeamDecoder(symbols, **chosen).decode_batch(log_probs)
+    boosted = BeamDecoder(symbols, hotwords={phrase: weight}, **chosen).decode_batch(log_probs)
     taken = 0
     for reference, (before,), (after,) in zip(references, plain, boosted, strict=True):
         if count_phrase(reference, phrase) or after.tokens == before.tokens:
@@ -158,3 +242,15 @@ def test_boosting_leaves_utterances_without_the_phrase_alone(phrase, weight, clo
         taken += 1
     # A short word of a weight that no evidence of its letters outweighs may do so.
     assert taken <= (3 if phrase == "yes" and weight > DEFAULT_WEIGHT else 0)
+
+
+@pytest.mark.corpora
+@pytest.mark.parametrize("phrase", ["seven b", "zero oh", "yes no", "march may"])
+def test_single_words_of_a_phrase_are_found_no_more_often_than_before(phrase, an4_log_probs):
+    references, log_probs, symbols = an4_log_probs
+    model, _ = without(references, phrase)  # though they are said in many utterances
+    plain = BeamDecoder(symbols, language_model=model).decode_batch(log_probs)
+    boosted = BeamDecoder(symbols, language_model=model, hotwords={phrase: 20}).decode_batch(log_probs)
+    for (before,), (after,) in zip(plain, boosted, strict=True):
+        text = "".join(symbols[token] for token in after.tokens)
+        assert after.tokens == before.tokens or count_phrase(text, phrase), text

@@ -75,6 +75,24 @@ def test_broken_files_are_refused_by_line(tmp_path, old, new, message):
         read_arpa(write(tmp_path, GOOD.replace(old, new, 1)))
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("-0.1 <s> a", "-0.1 a </s>", r"lm\.arpa: the n-gram 'a </s>' is there twice"),
+        (
+            "-0.2 a </s>\n",
+            "-0.2 a </s>\n\n\\3-grams:\n-0.1 a a a\n",
+            r"lm\.arpa: the n-gram 'a a a' is there, but not its context",
+        ),
+    ],
+)
+def test_ngrams_that_do_not_fit_together_are_refused_by_file(tmp_path, old, new, message):
+    text = GOOD.replace(old, new, 1)
+    text = text.replace("ngram 2=2", "ngram 2=2\nngram 3=1") if "3-grams" in new else text
+    with pytest.raises(ModelError, match=message):
+        load_ngram(write(tmp_path, text))
+
+
 def test_sections_out_of_order_are_refused(tmp_path):
     head, unigrams, bigrams = (
         GOOD.replace("\\end\\\n", "").split("\n\\")[0],
@@ -99,3 +117,5 @@ def test_truncated_and_foreign_files_are_refused(tmp_path):
         load_ngram(path)
     with pytest.raises(ModelError, match="No such file"):
         load_ngram(tmp_path / "missing.arpa")
+    with pytest.raises(ModelError, match="a folder that holds no recurrent language model; expected a file of n-grams"):
+        load_ngram(tmp_path)

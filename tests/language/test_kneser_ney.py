@@ -152,6 +152,11 @@ def test_bad_texts_are_named(tmp_path):
         list(read_sentences([tmp_path / "latin.txt"]))
     with pytest.raises(TextError, match="cannot be read"):
         list(read_sentences([tmp_path / "missing.txt"]))
+    content = bytearray(gzip.compress(b"some text\n" * 100))
+    content[12:20] = bytes(8)
+    (tmp_path / "corrupt.gz").write_bytes(content)
+    with pytest.raises(TextError, match=r"corrupt\.gz: cannot be read"):
+        list(read_sentences([tmp_path / "corrupt.gz"]))
     with pytest.raises(TextError, match="no word"), estimate(lambda: [], 3):
         pass
 
@@ -164,6 +169,7 @@ def test_bad_texts_are_named(tmp_path):
         (2, (0, 0, 1), "3 pruning thresholds for order 2"),
         (2, (1,), "begin with 0"),
         (3, (0, 2, 1), "longer n-grams"),
+        (3, (0, -1), "prune is 0 -1; expected numbers of 0 or more"),
     ],
 )
 def test_senseless_settings_are_refused(order, prune, message):

@@ -98,6 +98,23 @@ def test_perplexity_counts_ends_and_unknown_words():
         NgramModel.from_tables(hand_made()).perplexity([])
 
 
+def test_a_perplexity_beyond_all_numbers_is_a_very_large_one():
+    tables = NgramTables(["</s>", "a"], [table([([0], -900.0, 0), ([1], -900.0, 0)])])
+    measured = NgramModel.from_tables(tables).perplexity([["a"]])
+    assert 1e300 < measured.perplexity < math.inf
+    assert 1e300 < measured.perplexity_known < math.inf
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [("a b ▁", True), ("a b <space> é", True), ("a b", True), ("a ab ▁", False), ("a <sp>", False)],
+)
+def test_models_of_characters_are_told_from_those_of_words(words, expected):
+    words = [*WORDS[:3], *words.split()]
+    tables = NgramTables(words, [table([([number], -1.0, 0) for number in range(len(words))])])
+    assert NgramModel.from_tables(tables).is_of_characters is expected
+
+
 @given(
     text=st.lists(st.lists(st.sampled_from("abcde"), min_size=1, max_size=8), min_size=3, max_size=30),
     held_out=st.lists(st.lists(st.sampled_from("abcdefg"), min_size=1, max_size=8), min_size=1, max_size=5),

@@ -1,17 +1,23 @@
 """Tuning on tones: what is found ends up in the model's folder, and is used from there."""
 
 import io
+import tempfile
+from functools import partial
+from pathlib import Path
 
 import pytest
+from lhotse.utils import fastcopy
 from rich.console import Console
 
 from asr.config import AcousticSettings, FeatureSettings, ModelSettings, load_model_settings
-from asr.errors import ModelError
+from asr.errors import AsrError, CorpusError, ModelError
 from asr.language.kneser_ney import estimate
 from asr.language.ngram import save_ngram
 from asr.recognize.model_folder import SETTINGS, Model, build_acoustic, save_model
 from asr.recognize.recognizer import load_model
 from asr.text.tokenizer import CharTokenizer
+from asr.train.calibrate import calibrate
+from asr.train.corpus import load_cuts
 from asr.train.tune import tune
 
 
@@ -27,11 +33,10 @@ def folder(tmp_path):
 
 
 def test_what_is_found_is_saved_with_the_language_model(folder, tone_manifests, tmp_path):
-    with estimate(lambda: [["ab", "c"], ["cab"]], 2) as tables:
-        save_ngram(tables, tmp_path / "lm.arpa")
+    lm = write_lm(tmp_path / "lm.arpa")
     console = Console(file=io.StringIO())
     manifests = [tone_manifests / "dev.jsonl.gz"]
-    best = tune(manifests, model=str(folder), lm=tmp_path / "lm.arpa", rescore=None, device="cpu", console=console)
+    best = tune(manifests, model=str(folder), lm=lm, rescore=None, device="cpu", console=console)
     saved = load_model_settings(folder / SETTINGS).decoder
     assert (saved.alpha, saved.beta, saved.beam_size) == best.weights
     assert "% errors" in console.file.getvalue()
@@ -45,3 +50,43 @@ def test_there_must_be_a_language_model(folder, tone_manifests):
         tune(
             [tone_manifests / "dev.jsonl.gz"], model=str(folder), lm=None, rescore=None, device="cpu", console=Console()
         )
+
+
+def write_lm(path):
+    with estimate(lambda: [["ab", "c"], ["cab"]], 2) as tables:
+        save_ngram(tables, path)
+    return path
+
+
+def test_transcripts_without_a_word_are_refused(folder, tone_manifests, tmp_path):
+    cuts = load_cuts([tone_manifests / "dev.jsonl.gz"])
+    cuts = cuts.map_supervisions(lambda one: fastcopy(one, text=" ")).to_eager()
+    cuts.to_file(tmp_path / "silent.jsonl.gz")
+    given = {"model": str(folder), "lm": write_lm(tmp_path / "lm.arpa"), "rescore": None}
+    with pytest.raises(CorpusError, match="none of the utterances has a word"):
+        tune([tmp_path / "silent.jsonl.gz"], **given, device="cpu", console=Console(quiet=True))
+    assert not (folder / "lm.bin").exists()
+
+
+def change_both_ways(model):
+    """What `asr tune` and `asr calibrate` say; the manifest is not there, so it would be named if work had begun."""
+    for run in (calibrate, partial(tune, lm=None, rescore=None)):
+        with pytest.raises(AsrError) as told:
+            run([Path("missing.jsonl.gz")], model=model, device="cpu", console=Console(quiet=True))
+        yield str(told.value)
+
+
+def test_models_of_the_package_are_not_changed(folder, monkeypatch):
+    monkeypatch.setattr("asr.recognize.model_folder.BUILT_IN", folder.parent)
+    monkeypatch.setattr("asr.train.calibrate.BUILT_IN", folder.parent)
+    for message in change_both_ways("model"):
+        assert message.startswith(f"model: comes with the package and stays as it is; copy {folder} ")
+
+
+def test_a_folder_that_cannot_be_written_to_is_told_before_the_work(folder, monkeypatch):
+    def refuse(**_):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(tempfile, "TemporaryFile", refuse)
+    for message in change_both_ways(str(folder)):
+        assert message == f"{folder / SETTINGS}: cannot be written: Permission denied"
