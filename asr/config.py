@@ -231,12 +231,18 @@ class Config(ModelSettings):
     train: TrainSettings = TrainSettings()
 
 
+class LanguageTokenizerSettings(TokenizerSettings):
+    """How a recurrent language model reads text: words as tokens could not spell those of other texts."""
+
+    kind: Literal["char", "subword"] = "char"
+
+
 class LanguageSettings(Settings):
     """What a recurrent language model needs to be used again; its folder's `config.yaml`."""
 
     lines: Literal["apart", "running"] = "apart"  # each a sentence by itself, or text that runs on through them
     normalizer: NormalizerSettings | None = NormalizerSettings()  # None takes the text as it is
-    tokenizer: TokenizerSettings = TokenizerSettings()
+    tokenizer: LanguageTokenizerSettings = LanguageTokenizerSettings()
     network: LanguageNetworkSettings = LanguageNetworkSettings()
 
 

@@ -25,7 +25,7 @@ import asr  # noqa: F401  before torch: it tames OpenMP
 import torch
 from rich.console import Console
 
-from asr.recognize.decoding import RESCORER, Decoding
+from asr.recognize.decoding import LANGUAGE_MODELS, RESCORER, Decoding
 from asr.recognize.model_folder import find_model
 from asr.recognize.recognizer import Recognizer, load_model
 from asr.recognize.spans import LogProbs
@@ -98,7 +98,7 @@ def tune_folders(options: argparse.Namespace, scratch: Path, console: Console) -
     folders = {}
     for index, (name, steps) in enumerate(choices.items()):
         folders[name] = scratch / str(index)
-        copytree(original, folders[name], ignore=lambda *_: {"run", "lm", "lm.bin", "lm.arpa", RESCORER})
+        copytree(original, folders[name], ignore=lambda *_: {"run", *LANGUAGE_MODELS, RESCORER})
         for first, second in steps:
             console.print(f"tuning: {name}")
             found = tune(

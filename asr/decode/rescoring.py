@@ -5,9 +5,11 @@
 Scores are natural logs. Knows nothing of networks: the model is anything with `score_sentences`.
 """
 
-from collections.abc import Callable, Sequence
+import logging
+from collections.abc import Callable, Sequence, Set
+from contextlib import suppress
 from dataclasses import replace
-from itertools import product
+from itertools import count, product
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -15,6 +17,11 @@ import numpy as np
 from asr.compiled import Array
 from asr.config import RescoringSettings
 from asr.decode.state import Hypothesis
+from asr.errors import ConfigError
+
+Spell = Callable[[Sequence[int]], str]
+
+logger = logging.getLogger(__name__)
 
 _ALPHAS = np.arange(0.0, 2.01, 0.1)
 _BETAS = np.arange(-2.0, 3.01, 0.5)
@@ -23,6 +30,10 @@ _KEEPS = (0.0, 0.25, 0.5, 0.75, 1.0)
 
 class SentenceModel(Protocol):
     """A language model that scores sentences."""
+
+    @property
+    def alphabet(self) -> Set[str]:
+        """The characters that it can spell."""
 
     def score_sentences(self, sentences: Sequence[str]) -> Array:
         """(N,) natural-log probability of each, with its end."""
@@ -50,13 +61,15 @@ class Rescorer:
 
     Args:
         model: Scores sentences, all of an utterance at once.
-        spell: Text of tokens.
+        spell: Text of tokens; a ValueError past the last token.
         settings: Weights, and how many hypotheses are wanted from the first pass.
+
+    Raises:
+        ConfigError: If the model can spell less than half of the letters that tokens spell.
     """
 
-    def __init__(
-        self, model: SentenceModel, spell: Callable[[Sequence[int]], str], settings: RescoringSettings
-    ) -> None:
+    def __init__(self, model: SentenceModel, spell: Spell, settings: RescoringSettings) -> None:
+        _check_alphabet(model, spell)
         self.model = model
         self.spell = spell
         self.settings = settings
@@ -81,6 +94,30 @@ class Rescorer:
             replace(hypotheses[index], score=float(totals[index]), language=float(language[index]))
             for index in np.argsort(-totals, kind="stable").tolist()
         ]
+
+
+def _check_alphabet(model: SentenceModel, spell: Spell) -> None:
+    """A model of other letters gives every hypothesis about the same score, for each letter the least one."""
+    letters = _letters(spell)
+    missing = sorted(letters - model.alphabet)
+    if not missing:
+        return
+    named = ", ".join(map(repr, missing))
+    if 2 * len(missing) > len(letters):
+        raise ConfigError(
+            f"the rescoring model cannot spell {len(missing)} of the recogniser's {len(letters)} letters: {named}; "
+            "train it on text that is normalised as the recogniser's transcripts are"
+        )
+    logger.warning("the rescoring model cannot spell %s: words with them are hardly chosen", named)
+
+
+def _letters(spell: Spell) -> set[str]:
+    """All that tokens spell, but for the space; token 0, the blank, spells nothing."""
+    letters: set[str] = set()
+    with suppress(ValueError):
+        for token in count(1):
+            letters.update(spell([token]))
+    return letters - {" "}
 
 
 def search_rescoring(

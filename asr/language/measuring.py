@@ -6,7 +6,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 import torch
+from torch import Tensor
 
+from asr.language.network import LanguageNetwork
 from asr.language.rnn import BATCH_LINES, SEGMENT, UNKNOWN_SCORE, RnnModel, load_rnn, read_text, token_scores
 from asr.language.streams import arrange
 
@@ -37,13 +39,14 @@ def measure_lines(model: RnnModel, lines: Sequence[str]) -> Likelihood:
     """Measure a model on lines of text; a text that runs on is read as one, from its start."""
     spelled = [model.spell(line) for line in lines]
     apart = model.settings.lines == "apart"
-    segments = arrange(
-        [one.line() for one in spelled], apart=apart, batch_size=BATCH_LINES if apart else 1, length=SEGMENT
-    )
     num_unknown = sum(one.num_unknown for one in spelled)
-    with torch.inference_mode():
-        score = sum(float(scores.sum()) for scores in token_scores(model.network, segments))
-    nats = -score - UNKNOWN_SCORE * num_unknown
+    nats = count_nats(
+        model.network,
+        [one.line() for one in spelled],
+        apart=apart,
+        batch_size=BATCH_LINES if apart else 1,
+        num_unknown=num_unknown,
+    )
     num_characters = sum(len(line) + 1 for line in lines)
     num_words = sum(len(line.split()) for line in lines) + (len(lines) if apart else 0)
     return Likelihood(
@@ -55,3 +58,30 @@ def measure_lines(model: RnnModel, lines: Sequence[str]) -> Likelihood:
         num_unknown=num_unknown,
         num_lines=len(lines),
     )
+
+
+@torch.inference_mode()
+def count_nats(
+    network: LanguageNetwork,
+    lines: Sequence[Tensor],
+    *,
+    apart: bool,
+    batch_size: int,
+    num_unknown: int = 0,
+    segment: int = SEGMENT,
+    carry_state: bool = True,
+) -> float:
+    """Minus the log probability of a text.
+
+    Args:
+        network: In evaluation mode.
+        lines: (U,) tokens of each, with its line break.
+        apart: Whether lines know nothing of one another.
+        batch_size: Lines or, of a text that runs on, streams that are read side by side.
+        num_unknown: Characters that were left out; each costs `UNKNOWN_SCORE`.
+        segment: Tokens that are read at once.
+        carry_state: See `token_scores`; where it is False, `segment` decides how much is remembered.
+    """
+    segments = arrange(lines, apart=apart, batch_size=batch_size, length=segment)
+    scores = token_scores(network, segments, carry_state=carry_state)
+    return -UNKNOWN_SCORE * num_unknown - sum(float(part.sum()) for part in scores)

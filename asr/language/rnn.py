@@ -19,7 +19,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from asr.compiled import Array
-from asr.config import LanguageSettings, NormalizerSettings, load_language_settings, write_yaml
+from asr.config import LanguageSettings, load_language_settings, write_yaml
 from asr.errors import AsrError, ModelError, TextError
 from asr.language.counting import read_lines
 from asr.language.network import LanguageNetwork
@@ -42,11 +42,16 @@ class Spelled:
 
     Attributes:
         tokens: Without the line break.
-        num_unknown: Characters left out, since the alphabet lacks them.
+        unknown: The characters left out, since the alphabet lacks them.
     """
 
     tokens: list[int]
-    num_unknown: int
+    unknown: str = ""
+
+    @property
+    def num_unknown(self) -> int:
+        """How many characters were left out."""
+        return len(self.unknown)
 
     def line(self) -> Tensor:
         """(U + 1,) int32 tokens, with the line break."""
@@ -62,7 +67,7 @@ class RnnModel:
         self.settings = settings
         # The tokens as text: the line break, then letters or pieces with spaces for ▁.
         self.pieces = ["\n", *(symbol.replace(WORD_START, " ") for symbol in tokenizer.symbols[1:])]
-        self._alphabet = set("".join(self.pieces))
+        self.alphabet = frozenset("".join(self.pieces))
 
     @property
     def device(self) -> torch.device:
@@ -72,10 +77,11 @@ class RnnModel:
     def spell(self, line: str) -> Spelled:
         """A line of text as tokens; characters that the alphabet lacks are left out and counted."""
         try:
-            return Spelled(self.tokenizer.encode(line), 0)
+            return Spelled(self.tokenizer.encode(line))
         except TextError:
-            kept = "".join(letter for letter in line if letter in self._alphabet)
-            return Spelled(self.tokenizer.encode(kept), len(line) - len(kept))
+            kept = "".join(letter for letter in line if letter in self.alphabet)
+            unknown = "".join(letter for letter in line if letter not in self.alphabet)
+            return Spelled(self.tokenizer.encode(kept), unknown)
 
     @torch.inference_mode()
     def score_sentences(self, sentences: Sequence[str]) -> Array:
@@ -119,11 +125,20 @@ class RnnModel:
         return F.log_softmax(logits[0].float(), dim=-1).cpu(), state
 
 
-def token_scores(network: LanguageNetwork, segments: Iterable[Segment]) -> Iterator[Tensor]:
-    """(T, B) float64 log probabilities of the targets of segments that follow one another; 0 for padding."""
+def token_scores(
+    network: LanguageNetwork, segments: Iterable[Segment], *, carry_state: bool = True
+) -> Iterator[Tensor]:
+    """(T, B) float64 log probabilities of the targets of segments that follow one another; 0 for padding.
+
+    Args:
+        network: In evaluation mode, where dropout is not wanted.
+        segments: As `arrange` cuts them.
+        carry_state: Whether a segment goes on from the state that the one before it left; else each
+            begins as if nothing had been read, which is all that a model trained so has ever seen.
+    """
     state = network.first_state(1)
     for segment in segments:
-        if segment.starts:
+        if segment.starts or not carry_state:
             state = network.first_state(segment.inputs.shape[1])
         device = state.device
         logits, state = network(segment.inputs.to(device), state)
@@ -139,7 +154,7 @@ def read_text(paths: Sequence[Path], settings: LanguageSettings) -> list[str]:
     Raises:
         TextError: If a file cannot be read, or there is no text.
     """
-    lines = [prepare(line, settings.normalizer) for path in paths for line in read_lines(path)]
+    lines = [prepare(line, settings) for path in paths for line in read_lines(path)]
     if settings.lines == "apart":
         lines = [line for line in lines if line]
     if not any(lines):
@@ -147,10 +162,13 @@ def read_text(paths: Sequence[Path], settings: LanguageSettings) -> list[str]:
     return lines
 
 
-def prepare(line: str, normalizer: NormalizerSettings | None) -> str:
+def prepare(line: str, settings: LanguageSettings) -> str:
     """A line as the model reads it."""
-    if normalizer is not None:
-        return normalize(line, normalizer)
+    if settings.normalizer is not None:
+        return normalize(line, settings.normalizer)
+    if settings.tokenizer.kind == "subword":
+        # Units keep no other white space than one between words; what they cannot tell must not be counted.
+        return " ".join(line.split())
     # An alphabet has one kind of white space.
     return "".join(" " if letter.isspace() else letter for letter in line.rstrip("\r\n"))
 
@@ -185,6 +203,10 @@ def load_rnn(folder: Path | str, *, device: torch.device | str = "cpu") -> RnnMo
         ModelError: If it is not one, or its parts do not fit together.
     """
     folder = Path(folder)
+    if folder.is_file():
+        raise ModelError(
+            f"{folder}: a file; a recurrent language model is a folder, as `asr lm train --kind rnn` writes it"
+        )
     try:
         settings = load_language_settings(folder / SETTINGS)
         tokenizer = load_tokenizer(folder, settings.tokenizer)

@@ -1,9 +1,10 @@
 """A whole training of a recurrent language model: texts and settings in, model folder out."""
 
 import hashlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import torch
 from rich.console import Console
@@ -56,8 +57,11 @@ def train_language_model(
     folder = CheckpointFolder(output)
     _refuse_to_overwrite(output, folder, resume=resume)
     parent = load_rnn(base) if base is not None else None
-    config = config if parent is None else _take_shape(config, parent.settings)
+    if parent is not None:
+        config = _take_shape(config, parent.settings, say)
     train_lines, dev_lines = _split(texts, dev, config)
+    if not resume:
+        _make(folder.path)
     fabric = launch(config.train.precision)
     model = _build(config, parent, train_lines, say)
     text = _spell(model, train_lines, dev_lines, say)
@@ -111,7 +115,7 @@ def _build(config: LanguageConfig, base: RnnModel | None, lines: Iterable[str], 
     tokenizer = build_tokenizer(lines, config.tokenizer) if base is None else _grow(base.tokenizer, lines)
     network = build_network(settings, tokenizer.vocab_size)
     num_weights = sum(parameter.numel() for parameter in network.parameters())
-    say(f"network: {num_weights / 1e6:.2f} million weights, {tokenizer.vocab_size} tokens")
+    say(f"network: {num_weights:,} weights, {tokenizer.vocab_size} tokens")
     model = RnnModel(network, tokenizer, settings)
     if base is not None:
         _copy_weights(base, model)
@@ -119,12 +123,26 @@ def _build(config: LanguageConfig, base: RnnModel | None, lines: Iterable[str], 
     return model
 
 
-def _take_shape(config: LanguageConfig, base: LanguageSettings) -> LanguageConfig:
+def _take_shape(config: LanguageConfig, base: LanguageSettings, say: Say) -> LanguageConfig:
     """The settings with what the base's weights demand; dropout and training stay."""
     network = base.network.model_copy(update={"dropout": config.network.dropout})
-    return config.model_copy(
+    taken = config.model_copy(
         update={"network": network, "tokenizer": base.tokenizer, "normalizer": base.normalizer, "lines": base.lines}
     )
+    # Defaults may differ from the base as they like; what somebody asked for may not go unheard.
+    for difference in _differences(config.model_dump(exclude_unset=True), taken.model_dump()):
+        say(f"the base decides: {difference}")
+    return taken
+
+
+def _differences(asked: Mapping[str, Any], taken: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
+    """The settings, by their paths, that came out otherwise than asked for."""
+    for name, value in asked.items():
+        own = taken[name]
+        if isinstance(value, dict) and isinstance(own, dict):
+            yield from _differences(value, own, f"{prefix}{name}.")
+        elif value != own:
+            yield f"{prefix}{name} is {own}, not {value}"
 
 
 def _grow(tokenizer: Tokenizer, lines: Iterable[str]) -> Tokenizer:
@@ -150,8 +168,9 @@ def _spell(model: RnnModel, train_lines: Sequence[str], dev_lines: Sequence[str]
     unknown = sum(line.num_unknown for line in (*train, *dev))
     if unknown:
         say(f"{unknown} characters are not in the alphabet and left out")
-    characters = sum(len(line) + 1 for line in dev_lines) - sum(line.num_unknown for line in dev)
-    text = Text([line.line() for line in train], [line.line() for line in dev], characters)
+    characters = sum(len(line) + 1 for line in dev_lines)
+    dev_unknown = sum(line.num_unknown for line in dev)
+    text = Text([line.line() for line in train], [line.line() for line in dev], characters, dev_unknown)
     say(f"train: {sum(map(len, text.train)):,} tokens; dev: {characters:,} characters")
     return text
 
@@ -162,6 +181,16 @@ def _refuse_to_overwrite(output: Path, folder: CheckpointFolder, *, resume: bool
     for path, remedy in ((folder.last, "continue it with --resume"), (output / WEIGHTS, "it is a trained model")):
         if path.exists():
             raise TrainingError(f"{path} exists: {remedy}, or choose another --output, or delete it")
+
+
+def _make(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise TrainingError(
+            f"{folder}: cannot be made: {error.strerror}; a recurrent language model is a folder, "
+            "so choose another --output"
+        ) from None
 
 
 def _fingerprint(config: LanguageConfig, base: Path | None, *texts: Sequence[str]) -> str:

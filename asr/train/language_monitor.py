@@ -1,5 +1,6 @@
 """What a person sees of a language model's training: a progress line, samples of what it writes, a log."""
 
+import math
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
@@ -63,8 +64,8 @@ class LanguageMonitor:
         """A step of the optimiser on so many tokens."""
         self._pace.add(tokens)
         if self._task is not None:
-            figures = f"loss {loss:.3f}  dev {self._bits:.3f} bits a character  {self._pace.per_second():,.0f} tokens/s"
-            self._progress.update(self._task, completed=share, figures=figures)
+            dev = "" if math.isnan(self._bits) else f"  dev {self._bits:.3f} bits a character"
+            self._progress.update(self._task, completed=share, figures=f"loss {loss:.3f}{dev}{self._describe_pace()}")
         if step % LOG_EVERY == 0:
             metrics = {"loss": loss, "learning_rate": learning_rate, "gradient_norm": gradient_norm}
             self._log.draw("train", metrics, step)
@@ -78,7 +79,7 @@ class LanguageMonitor:
         self._print(
             f"{look.share:4.0%}  step {look.steps}  loss {loss}  "
             f"dev {look.dev_bits_per_character:.3f} bits a character  "
-            f"{look.minutes:.1f} min  {self._pace.per_second():,.0f} tokens/s"
+            f"{look.minutes:.1f} min{self._describe_pace()}"
         )
         self._print("\n".join(f"  [dim]{escape(line)}[/]" for line in look.sample.splitlines()))
 
@@ -86,6 +87,11 @@ class LanguageMonitor:
         """Something went wrong that training survives."""
         self._print(f"[yellow]{escape(message)}[/]")
         self._log.append({"warning": message})
+
+    def _describe_pace(self) -> str:
+        """Nothing while there are too few steps to tell."""
+        pace = self._pace.per_second()
+        return "" if math.isnan(pace) else f"  {pace:,.0f} tokens/s"
 
     def _print(self, message: str) -> None:
         self._console.print(message, highlight=False, soft_wrap=True)

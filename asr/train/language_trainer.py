@@ -18,7 +18,8 @@ from torch.nn import functional as F
 
 from asr.config import LanguageTrainSettings
 from asr.errors import TrainingError, TrainingInterrupted
-from asr.language.rnn import RnnModel, token_scores
+from asr.language.measuring import count_nats
+from asr.language.rnn import RnnModel
 from asr.language.streams import IGNORED, Segment, arrange
 from asr.language.writing import generate
 from asr.signal.augment import draw_seed
@@ -54,12 +55,14 @@ class Text:
     """What is trained on and what is watched: lines of (U,) tokens with their line breaks.
 
     Attributes:
-        dev_characters: That the development lines spell, line breaks included.
+        dev_characters: Of the development lines, line breaks and unknown ones included.
+        dev_unknown: Those that the alphabet lacks.
     """
 
     train: Sequence[Tensor]
     dev: Sequence[Tensor]
     dev_characters: int
+    dev_unknown: int = 0
 
 
 class LanguageTrainer:
@@ -125,12 +128,13 @@ class LanguageTrainer:
         """Continue from the folder's last checkpoint.
 
         Raises:
-            TrainingError: If there is none, or it was made with other settings or texts.
+            TrainingError: If there is none, or it was made with other settings or texts, or from another base.
         """
         state = self.folder.load_last()
         if state.get("fingerprint") != self.fingerprint:
             raise TrainingError(
-                f"{self.folder.last}: made with other settings or texts; train without --resume, or to another output"
+                f"{self.folder.last}: made with other settings, texts or another --from; "
+                "give those again, or train without --resume to another output"
             )
         self.model.network.load_state_dict(state["model"])
         self.optimizer.load_state_dict(state["optimizer"])
@@ -148,9 +152,11 @@ class LanguageTrainer:
             self.state = self.model.network.first_state(segment.inputs.shape[1])
         device = self.fabric.device
         logits, state = self.network(segment.inputs.to(device), self.state)
-        self.state = state.detach().float()
+        self.state = state.detach().to(self.state.dtype)
         targets = segment.targets.to(device).flatten()
-        return F.cross_entropy(logits.flatten(0, 1).float(), targets, ignore_index=IGNORED)
+        # bfloat16 is too coarse for a sum over the alphabet; float64 stays what it is.
+        wide = logits.flatten(0, 1).to(torch.promote_types(logits.dtype, torch.float32))
+        return F.cross_entropy(wide, targets, ignore_index=IGNORED)
 
     def step(self, segment: Segment) -> None:
         """One step of the optimiser."""
@@ -252,11 +258,17 @@ class LanguageTrainer:
         self.folder.keep_epochs([self._best()])  # after the save: what it still names must be there
 
     def _measure_dev(self) -> float:
-        """Bits per character of the development text."""
-        apart = self.model.settings.lines == "apart"
-        segments = arrange(self.text.dev, apart=apart, batch_size=_DEV_STREAMS, length=_DEV_SEGMENT)
-        with torch.inference_mode():
-            nats = -sum(float(scores.sum()) for scores in token_scores(self.model.network, segments))
+        """Bits per character of the development text, read as training reads: with carried state or without."""
+        carry_state = self.settings.carry_state
+        nats = count_nats(
+            self.model.network,
+            self.text.dev,
+            apart=self.model.settings.lines == "apart",
+            batch_size=_DEV_STREAMS,
+            num_unknown=self.text.dev_unknown,
+            segment=_DEV_SEGMENT if carry_state else self.settings.segment,
+            carry_state=carry_state,
+        )
         return nats / self.text.dev_characters / math.log(2)
 
     def _best(self) -> int:

@@ -51,6 +51,7 @@ def _torchrun() -> tuple[int, int] | None:
 
 def _quieten() -> None:
     """Libraries count devices aloud and advise on programming; a user of the command needs neither."""
-    logging.getLogger("lightning.fabric").setLevel(logging.ERROR)
+    for name in ("lightning.fabric", "lightning.pytorch"):  # both speak, through whichever was imported last
+        logging.getLogger(name).setLevel(logging.ERROR)
     warnings.filterwarnings("ignore", module="lightning")
     warnings.filterwarnings("ignore", module="lhotse")

@@ -1,20 +1,25 @@
 """The second pass against sums and choices written out."""
 
+import importlib
 import itertools
+from argparse import Namespace
+from pathlib import Path
 
 import numpy as np
 import pytest
+from rich.console import Console
 
 from asr.config import RescoringSettings
 from asr.decode.rescoring import Rescorer, search_rescoring
 from asr.decode.state import Hypothesis
+from asr.errors import ConfigError
+from asr.text.tokenizer import CharTokenizer
 from tests.language.rnn_models import log_prob_by_hand, make_model
 
 SYMBOLS = ["", "a", "b", " "]
 
 
-def spell(tokens):
-    return "".join(SYMBOLS[token] for token in tokens)
+spell = CharTokenizer(SYMBOLS).decode
 
 
 def hypotheses(seed, count=6):
@@ -45,6 +50,30 @@ def test_hypotheses_are_ordered_by_the_sum_written_out(seed: int):
         original = next(o for o in originals.values() if (o.tokens, o.acoustic) == (one.tokens, one.acoustic))
         assert one.score == pytest.approx(total(original), rel=1e-5)
         assert one.score == pytest.approx(one.acoustic + one.language + one.boost, rel=1e-6)
+
+
+def test_a_model_of_other_letters_is_refused_and_a_missing_letter_named(caplog):
+    with pytest.raises(ConfigError, match=r"2 of the recogniser's 2 letters: 'a', 'b'; train it on text"):
+        Rescorer(make_model("xyz "), spell, RescoringSettings())
+    Rescorer(make_model("ab "), spell, RescoringSettings())
+    assert caplog.text == ""
+    Rescorer(make_model("a "), spell, RescoringSettings())
+    assert "cannot spell 'b'" in caplog.text
+
+
+def test_the_comparison_of_language_models_copies_none(tmp_path: Path, monkeypatch):
+    monkeypatch.syspath_prepend(str(Path(__file__).parents[2] / "tools"))
+    tool = importlib.import_module("compare_language_models")
+    original = tmp_path / "model"
+    for name in ("lm", "rescore", "run"):
+        (original / name).mkdir(parents=True)
+    for name in ("lm.bin", "lm.arpa.gz", "lm.arpa", "config.yaml"):
+        (original / name).touch()
+    monkeypatch.setattr(tool, "find_model", Path)
+    monkeypatch.setattr(tool, "tune", lambda *paths, **options: "")
+    options = Namespace(model=original, lm=None, rnn=None, dev=None)
+    folders = tool.tune_folders(options, tmp_path / "scratch", Console(quiet=True))
+    assert {path.name for folder in folders.values() for path in folder.iterdir()} == {"config.yaml"}
 
 
 def test_weights_that_leave_the_first_pass_as_it_is_change_nothing():

@@ -5,8 +5,12 @@ from collections import Counter
 
 import pytest
 import torch
+from typer.testing import CliRunner
 
-from asr.errors import ConfigError
+from asr import cli
+from asr.config import NormalizerSettings
+from asr.errors import ConfigError, TextError
+from asr.language import writing
 from asr.language.writing import complete, draw, generate
 from tests.language.rnn_models import log_prob_by_hand, make_model
 
@@ -28,7 +32,7 @@ def words_by_hand(model, context, begun, letters, marks, longest):
 
 
 @pytest.mark.parametrize("seed", range(3))
-@pytest.mark.parametrize(("context", "begun"), [("", ""), ("ab ", ""), ("b ", "a"), ("", "ba"), ("a\nb,", "")])
+@pytest.mark.parametrize(("context", "begun"), [("", ""), ("ab ", ""), ("b ", "a"), ("", "ba"), ("b,", "a")])
 def test_next_words_have_the_probability_of_all_that_is_so_spelled(seed: int, context: str, begun: str):
     model = make_model("ab ,", seed=seed, spread=2.0, lines="running")
     expected = words_by_hand(model, context, begun, "ab", " ,\n", longest=6)
@@ -37,6 +41,55 @@ def test_next_words_have_the_probability_of_all_that_is_so_spelled(seed: int, co
     assert [word for word, _ in found] == [word for word, _ in likeliest]
     for (_, probability), (_, wanted) in zip(found, likeliest, strict=True):
         assert probability == pytest.approx(wanted, rel=1e-4)
+
+
+def set_bias(model, letter, value):
+    with torch.no_grad():
+        model.network.head_bias[model.pieces.index(letter)] = value
+
+
+@pytest.mark.parametrize(("bias", "space"), [(9.0, " "), (-9.0, "")])
+def test_after_a_mark_the_next_word_comes_behind_a_space_where_that_is_likely(bias: float, space: str):
+    model = make_model("ab ,", spread=1.0, lines="running")
+    set_bias(model, " ", bias)
+    assert complete(model, "a,", count=3) == complete(model, f"a,{space}", count=3) != complete(model, "a", count=3)
+
+
+@pytest.mark.parametrize("begun", ["ccc", "ab" * 40])
+def test_an_improbable_beginning_is_completed_as_any_other(begun: str):
+    model = make_model("abc ", spread=2.0)
+    set_bias(model, "c", -150.0)
+    expected = words_by_hand(model, "", begun, "ab", " \n", longest=len(begun) + 3)
+    likeliest = sorted(expected.items(), key=lambda item: -item[1])[:3]
+    found = complete(model, begun, count=3)
+    assert [word for word, _ in found] == [word for word, _ in likeliest]
+    assert [probability for _, probability in found] == pytest.approx([wanted for _, wanted in likeliest], rel=1e-4)
+
+
+def test_where_no_word_is_found_that_is_said(monkeypatch, caplog):
+    model = make_model("ab", spread=0.1)
+    set_bias(model, "\n", -1000.0)  # no word ever ends
+    monkeypatch.setattr(writing, "_MAX_READ", 100)
+    with pytest.raises(TextError, match="no word was found that goes on from 'ab'"):
+        complete(model, "ab")
+    assert "the list may lack some" in caplog.text
+
+
+def test_characters_that_the_alphabet_lacks_are_named(caplog):
+    model = make_model("ab ")
+    assert complete(model, "é? b") == complete(model, " b")
+    assert "no 'é', '?': left out" in caplog.text
+    caplog.clear()
+    assert "".join(generate(model, prompt="aXb", length=9)) == "".join(generate(model, prompt="ab", length=9))
+    assert "no 'X': left out" in caplog.text
+    with pytest.raises(TextError, match="alphabet has no 'é'"):
+        complete(model, "b aé")
+
+
+def test_a_mark_that_is_normalised_away_ends_its_word():
+    model = make_model("abc ")
+    model.settings = model.settings.model_copy(update={"normalizer": NormalizerSettings()})
+    assert complete(model, "B, Ab,") == complete(model, "b ab ") != complete(model, "b ab")
 
 
 def test_a_space_at_the_end_asks_for_a_new_word_even_where_text_is_normalised():
@@ -95,7 +148,29 @@ def test_lines_that_stand_apart_begin_anew():
     assert "\n" in "".join(generate(apart, length=50))
 
 
-@pytest.mark.parametrize("wrong", [{"top_p": 0}, {"top_p": 1.5}, {"temperature": -1}, {"length": -1}])
-def test_numbers_out_of_range_are_refused(wrong: dict[str, float]):
+def test_a_tiny_temperature_takes_the_likeliest():
+    log_probs = torch.tensor([0.2, 0.5, 0.3]).log()
+    assert draw(log_probs, temperature=1e-310, top_p=1.0, generator=torch.Generator()) == 1
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"top_p": 0},
+        {"top_p": 1.5},
+        {"temperature": -1},
+        {"temperature": math.nan},
+        {"temperature": math.inf},
+        {"length": -1},
+        {"seed": 2**64},
+    ],
+)
+def test_numbers_out_of_range_are_refused_before_anything_is_written(wrong: dict[str, float]):
     with pytest.raises(ConfigError, match="expected"):
-        list(generate(make_model(), **wrong))
+        generate(make_model(), **wrong)
+
+
+def test_a_prompt_is_not_repeated_where_there_is_no_model():
+    told = CliRunner().invoke(cli.app, ["lm", "generate", "nowhere", "--prompt", "HELLO"])
+    assert told.exit_code == 1
+    assert told.stdout == ""
