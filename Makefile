@@ -2,13 +2,13 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
-SAMPLES := recipes/an4/samples
+FILES ?= recipes/english/samples
 
 .PHONY: demo test check bench clean
 
-# What is said in the recordings that ship with the project.
+# What is said in the recordings that ship with the project, or in yours: make demo FILES=talk.wav
 demo: $(VENV)/.installed
-	$(BIN)/asr transcribe $(SAMPLES)
+	$(BIN)/asr transcribe $(FILES)
 
 test: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest -n 2

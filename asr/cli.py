@@ -33,7 +33,10 @@ LM_OPTIONS = {
 }
 
 Manifests = Annotated[list[Path], typer.Argument(help="Manifests of lhotse cuts, as `asr prepare` writes them.")]
-ModelName = Annotated[str, typer.Option("--model", "-m", help="A model folder, or a name that `asr models` lists.")]
+ModelName = Annotated[
+    str,
+    typer.Option("--model", "-m", envvar="ASR_MODEL", help="A model folder, or a name that `asr models` lists."),
+]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")]
 PrecisionName = Annotated[
     str, typer.Option("--precision", help="fp32, bf16 or int8. Default: the fastest that costs no accuracy here.")

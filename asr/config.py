@@ -16,7 +16,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from asr.atomic import replacing
 from asr.errors import ConfigError
 
-DEFAULT_MODEL = "an4"  # of the models that come with the package
+DEFAULT_MODEL = "english"  # of the models that come with the package
 BATCH_SECONDS = 60.0  # of speech, padding included, that go through the network together
 JOBS = 2  # threads that read audio, and as many that decode
 # That a machine can be trusted to follow in time: measured on two cores, and one thread reads them all (docs/live.md).

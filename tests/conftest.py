@@ -10,6 +10,7 @@ import pytest
 import asr  # noqa: F401  before torch, so that its idle threads sleep: they slow a busy machine down tenfold
 
 ROOT = Path(__file__).parent.parent
+os.environ["ASR_MODEL"] = "an4"  # whose samples the tests hear; commands take it where they are told no other
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

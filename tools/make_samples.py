@@ -1,16 +1,20 @@
-"""The recordings that ship with the project: `python tools/make_samples.py` writes recipes/an4/samples.
+"""The recordings that ship with the project, which `asr transcribe` hears in `make demo` and in the tests.
 
-Synthesised by espeak-ng, so they belong to nobody; each has its own voice. The synthetic speech
-that a model may be trained on leaves their phrases out. Of AN4's training phrases one is among
-them, the command "help".
+    python tools/make_samples.py        writes recipes/an4/samples and recipes/english/samples
+
+Synthesised by espeak-ng and flite, so they belong to nobody. The synthetic speech that the models
+are trained on leaves these phrases out. Of AN4's training phrases one is among them, the command "help".
 """
 
+from collections.abc import Mapping
 from pathlib import Path
 
+import flite
 import soundfile
 from espeak import RATE, Voice, speak, spell
+from numpy.typing import NDArray
 
-FOLDER = Path(__file__).parent.parent / "recipes" / "an4" / "samples"
+RECIPES = Path(__file__).parent.parent / "recipes"
 SAMPLES = {
     "city": "r e y k j a v i k",
     "code": "enter q u a d forty two",
@@ -27,14 +31,30 @@ VOICES = [
     Voice("en-gb-scotland", "m7", rate=145),
     Voice("en-us", "klatt", rate=150),
 ]
+SENTENCES = {
+    "garden": "there was nobody in the garden but the gate stood open",
+    "letter": "she read the letter twice and put it back in the drawer",
+    "market": "the old man sells apples and honey at the market on saturday",
+    "river": "we left the village before the sun was up and walked along the river",
+    "weather": "it will rain in the evening so take a coat with you",
+}
+READERS = ["rms", "rms", "slt", "slt", "awb"]
 
 
 def main() -> None:
-    FOLDER.mkdir(parents=True, exist_ok=True)
-    for (name, text), voice in zip(SAMPLES.items(), VOICES, strict=True):
-        soundfile.write(FOLDER / f"{name}.flac", speak(spell(text), voice), RATE)
-    lines = [f"{name}\t{text}\n" for name, text in SAMPLES.items()]
-    (FOLDER / "transcripts.txt").write_text("".join(lines), encoding="utf-8")
+    sounds = [speak(spell(text), voice) for text, voice in zip(SAMPLES.values(), VOICES, strict=True)]
+    write(RECIPES / "an4" / "samples", SAMPLES, sounds)
+    sounds = [flite.speak(text, voice) for text, voice in zip(SENTENCES.values(), READERS, strict=True)]
+    write(RECIPES / "english" / "samples", SENTENCES, sounds)
+
+
+def write(folder: Path, texts: Mapping[str, str], sounds: list[NDArray]) -> None:
+    """A recording each, and what is said in them."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, sound in zip(texts, sounds, strict=True):
+        soundfile.write(folder / f"{name}.flac", sound, RATE)
+    lines = [f"{name}\t{text}\n" for name, text in texts.items()]
+    (folder / "transcripts.txt").write_text("".join(lines), encoding="utf-8")
 
 
 if __name__ == "__main__":

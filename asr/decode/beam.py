@@ -105,12 +105,17 @@ class BeamDecoder:
         self._spare: list[Search] = []  # memory of searches that are over, for the next ones
         _load_compiled()
 
-    def reweighted(self, *, alpha: float, beta: float, beam_size: int) -> "BeamDecoder":
-        """The same decoder with other weights; cheap, since the vocabulary is not prepared again."""
+    def reweighted(
+        self, *, alpha: float, beta: float, beam_size: int, unknown_score: float | None = None
+    ) -> "BeamDecoder":
+        """The same decoder with other weights; cheap, since the vocabulary is not prepared again.
+
+        Hot words outside the vocabulary still give back the `unknown_score` that they were prepared for.
+        """
         made = copy.copy(self)
         made.beam_size = beam_size
         made._spare = []
-        made.fusion = reweigh(self.fusion, alpha, beta)
+        made.fusion = reweigh(self.fusion, alpha, beta, unknown_score)
         return made
 
     def start(self) -> "BeamState":

@@ -140,9 +140,10 @@ def _find_level(
     return WORD_LEVEL
 
 
-def reweigh(fusion: Fusion, alpha: float, beta: float) -> Fusion:
-    """The same fusion with other weights of the language model."""
-    fusion = fusion._replace(alpha=float(alpha), beta=float(beta))
+def reweigh(fusion: Fusion, alpha: float, beta: float, unknown_score: float | None = None) -> Fusion:
+    """The same fusion with other weights of the language model, and another price of unknown words if one is given."""
+    unknown_gain = fusion.unknown_gain if unknown_score is None else float(unknown_score)
+    fusion = fusion._replace(alpha=float(alpha), beta=float(beta), unknown_gain=unknown_gain)
     if fusion.level == WORD_LEVEL:
         advance = alpha * fusion.ahead + beta
         advance[0] = 0.0

@@ -45,8 +45,8 @@ class Tuned(NamedTuple):
     rescoring: RescoringSettings | None
 
     def __str__(self) -> str:
-        alpha, beta, beam_size = self.weights
-        told = f"alpha {alpha:g}, beta {beta:g}, beam size {beam_size}"
+        alpha, beta, beam_size, unknown_score = self.weights
+        told = f"alpha {alpha:g}, beta {beta:g}, unknown words {unknown_score:g}, beam size {beam_size}"
         if self.rescoring is None:
             return told
         second = self.rescoring
@@ -66,8 +66,8 @@ def tune(
 ) -> Tuned:
     """Find the weights of language models, and save them in the model's folder, with the models.
 
-    Those within the beam are alpha, beta and beam size; they stay as they are where only a second
-    pass is given. Word confidences are calibrated to what comes out. The network runs once; its
+    Those within the beam are alpha, beta, the price of unknown words and the beam size; they stay
+    as they are where only a second pass is given. Word confidences are calibrated to what comes out. The network runs once; its
     log probabilities are kept and decoded again for each trial.
 
     Args:
@@ -99,7 +99,7 @@ def tune(
     speech = Speech(*collect_log_probs(recognizer, load_cuts(manifests)))
     require_words(speech.references)
     console.print(f"{len(speech.references)} utterances, {sum(map(len, speech.log_probs))} frames")
-    weights = Weights(settings.decoder.alpha, settings.decoder.beta, settings.decoder.beam_size)
+    weights = _present_weights(settings.decoder)
     if first is not None and (lm is not None or rescore is None):
         weights = _tune_beam(decoder, speech, tokenizer, settings.decoder, console).weights
         decoder = decoder.reweighted(**weights._asdict())
@@ -123,7 +123,7 @@ def tune(
 def _tune_beam(
     decoder: BeamDecoder, speech: Speech, tokenizer: Tokenizer, settings: DecoderSettings, console: Console
 ) -> Trial:
-    """Alpha, beta and beam size."""
+    """Alpha, beta, the price of unknown words and the beam size."""
 
     def measure(weights: Weights) -> float:
         found = decoder.reweighted(**weights._asdict()).decode_batch(speech.log_probs)
@@ -138,12 +138,18 @@ def _tune_beam(
         if trial.errors >= fewest:
             return
         fewest = trial.errors
-        alpha, beta, beam_size = trial.weights
+        alpha, beta, beam_size, unknown_score = trial.weights
         console.print(
-            f"alpha {alpha:.2f}  beta {beta:.2f}  beam {beam_size}: {trial.errors:.2f} % errors", highlight=False
+            f"alpha {alpha:.2f}  beta {beta:.2f}  unknown words {unknown_score:g}  beam {beam_size}: "
+            f"{trial.errors:.2f} % errors",
+            highlight=False,
         )
 
-    return search_weights(measure, Weights(settings.alpha, settings.beta, settings.beam_size), report=report)
+    return search_weights(measure, _present_weights(settings), report=report)
+
+
+def _present_weights(settings: DecoderSettings) -> Weights:
+    return Weights(settings.alpha, settings.beta, settings.beam_size, settings.unknown_score)
 
 
 def _tune_rescoring(decoder: BeamDecoder, rescorer: Rescorer, speech: Speech, console: Console) -> Rescorer:

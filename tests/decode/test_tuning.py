@@ -4,19 +4,20 @@ import pytest
 
 from asr.decode.tuning import BEAM_SIZES, Weights, search_weights
 
-START = Weights(0.5, 1.0, 64)
+START = Weights(0.5, 1.0, 64, -8.0)
 
 
 def bowl(weights):
-    """Least at alpha 1.3, beta 2.2; beams below 32 make more errors."""
-    return (weights.alpha - 1.3) ** 2 + 0.1 * (weights.beta - 2.2) ** 2 + (0.5 if weights.beam_size < 32 else 0)
+    """Least at alpha 1.3, beta 2.2 where unknown words cost 16; beams below 32 make more errors."""
+    far = abs(weights.unknown_score + 16) / 100
+    return (weights.alpha - 1.3 + far) ** 2 + 0.1 * (weights.beta - 2.2) ** 2 + far + (weights.beam_size < 32)
 
 
 def test_the_best_weights_and_the_smallest_beam_that_reaches_them_are_found():
     best = search_weights(bowl, START)
     assert best.weights.alpha == pytest.approx(1.3, abs=0.06)
     assert best.weights.beta == pytest.approx(2.2, abs=0.12)
-    assert best.weights.beam_size == 32
+    assert best.weights[2:] == (32, -16.0)
     assert best.errors == bowl(best.weights)
 
 
@@ -35,7 +36,7 @@ def test_nothing_is_measured_twice_and_the_same_seed_finds_the_same():
 
 def test_weights_that_change_nothing_are_left_alone():
     best = search_weights(lambda weights: 7.0, START)
-    assert best.weights == Weights(START.alpha, START.beta, min(BEAM_SIZES))
+    assert best.weights == Weights(START.alpha, START.beta, min(BEAM_SIZES), START.unknown_score)
 
 
 def test_alpha_never_falls_below_zero():

@@ -38,7 +38,7 @@ def test_what_is_found_is_saved_with_the_language_model(folder, tone_manifests, 
     manifests = [tone_manifests / "dev.jsonl.gz"]
     best = tune(manifests, model=str(folder), lm=lm, rescore=None, device="cpu", console=console)
     saved = load_model_settings(folder / SETTINGS).decoder
-    assert (saved.alpha, saved.beta, saved.beam_size) == best.weights
+    assert (saved.alpha, saved.beta, saved.beam_size, saved.unknown_score) == best.weights
     assert "% errors" in console.file.getvalue()
     beam = load_model(folder, device="cpu").reader.beam
     assert (beam.fusion.alpha, beam.beam_size) == (best.weights.alpha, best.weights.beam_size)
