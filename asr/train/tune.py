@@ -67,8 +67,8 @@ def tune(
     """Find the weights of language models, and save them in the model's folder, with the models.
 
     Those within the beam are alpha, beta, the price of unknown words and the beam size; they stay
-    as they are where only a second pass is given. Word confidences are calibrated to what comes out. The network runs once; its
-    log probabilities are kept and decoded again for each trial.
+    as they are where only a second pass is given. Word confidences are calibrated to what comes out.
+    The network runs once; its log probabilities are kept and decoded again for each trial.
 
     Args:
         manifests: Development data; never a test set.

@@ -1,0 +1,39 @@
+"""Average the weights of models of which one was trained on from the other.
+
+    python tools/average_models.py OUTPUT MODEL MODEL...
+
+OUTPUT gets the settings of the last; calibrate its confidences anew. (Wortsman et al. 2022: the average of models that
+were fine-tuned from one is often better than each.)
+"""
+
+import argparse
+import shutil
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file
+
+from asr.recognize.model_folder import WEIGHTS, find_model
+from asr.weights import save_weights
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("output", type=Path)
+    parser.add_argument("models", nargs="+", help="model folders, or names that `asr models` lists")
+    options = parser.parse_args()
+    folders = [find_model(model) for model in options.models]
+    weights = [load_file(folder / WEIGHTS) for folder in folders]
+    shutil.copytree(folders[-1], options.output, ignore=shutil.ignore_patterns("run", WEIGHTS))
+    # Buffers that count, if any, are not averaged.
+    average = {
+        name: torch.stack([one[name].float() for one in weights]).mean(0).to(value.dtype)
+        if value.is_floating_point()
+        else value
+        for name, value in weights[-1].items()
+    }
+    save_weights(average, options.output / WEIGHTS)
+
+
+if __name__ == "__main__":
+    main()
