@@ -11,6 +11,7 @@ import asr  # noqa: F401  before torch, so that its idle threads sleep: they slo
 
 ROOT = Path(__file__).parent.parent
 os.environ["ASR_MODEL"] = "an4"  # whose samples the tests hear; commands take it where they are told no other
+os.environ["ASR_PRECISION"] = "fp32"  # so that texts and sums are the same on every processor
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

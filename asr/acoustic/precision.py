@@ -7,6 +7,7 @@ quantisation), and runs on the CPU only.
 """
 
 import copy
+import os
 import warnings
 from contextlib import AbstractContextManager, nullcontext
 from typing import Literal, get_args
@@ -28,7 +29,7 @@ def has_bf16(device: torch.device) -> bool:
 
 
 def pick_precision(precision: str, device: torch.device) -> str:
-    """One of "fp32", "bf16" and "int8"; "auto" takes the fastest that costs no accuracy.
+    """One of "fp32", "bf16" and "int8"; "auto" takes what ASR_PRECISION says, else the fastest that costs no accuracy.
 
     int8 is never taken by itself: on cores with AVX2 it was no faster than fp32 on long recordings,
     and a sixth to a quarter faster on short ones (tools/benchmark_transcribe.py).
@@ -36,6 +37,8 @@ def pick_precision(precision: str, device: torch.device) -> str:
     Raises:
         ConfigError: If there is no such precision, or the device cannot compute with it.
     """
+    if precision == "auto":
+        precision = os.environ.get("ASR_PRECISION", "auto")
     if precision not in get_args(Precision):
         raise ConfigError(f"precision {precision}: no such precision; there are: {', '.join(get_args(Precision))}")
     if precision == "int8" and device.type != "cpu":
