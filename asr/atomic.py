@@ -1,6 +1,7 @@
 """Files that are written whole or not at all: a kill in the middle leaves the old one."""
 
 import os
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -30,3 +31,19 @@ def replacing(path: Path) -> Iterator[Path]:
     finally:
         with suppress(OSError):
             partial.unlink()
+
+
+def check_writable(path: Path) -> None:
+    """Find out before the work whether a file can be written; folders are made as needed.
+
+    Raises:
+        AsrError: If it cannot.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=path.parent):
+            pass
+    except OSError as error:
+        raise AsrError(f"{path}: cannot be written: {error.strerror or error}") from None
+    if path.is_dir():
+        raise AsrError(f"{path}: cannot be written: it is a folder")

@@ -1,13 +1,13 @@
 """Text files in, a language model file out; and how well it predicts other text."""
 
-import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from rich.console import Console
 
+from asr.atomic import check_writable
 from asr.config import NormalizerSettings
-from asr.errors import AsrError, ConfigError
+from asr.errors import ConfigError
 from asr.language.counting import SPACE, Unit, read_sentences
 from asr.language.kneser_ney import estimate
 from asr.language.measuring import Likelihood, measure_rnn
@@ -85,22 +85,6 @@ def measure_language_model(
     checked = None if unit is None else _check_unit(unit)
     ngram = load_ngram(model)
     return ngram.perplexity(_sentences(texts, checked or _find_unit(ngram), normalizer))
-
-
-def check_writable(path: Path) -> None:
-    """Find out before the work whether a file can be written; folders are made as needed.
-
-    Raises:
-        AsrError: If it cannot.
-    """
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=path.parent):
-            pass
-    except OSError as error:
-        raise AsrError(f"{path}: cannot be written: {error.strerror or error}") from None
-    if path.is_dir():
-        raise AsrError(f"{path}: cannot be written: it is a folder")
 
 
 def parse_thresholds(text: str) -> list[int]:

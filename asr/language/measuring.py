@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from asr.language.network import LanguageNetwork
+from asr.language.ngram import exp_capped
 from asr.language.rnn import BATCH_LINES, SEGMENT, UNKNOWN_SCORE, RnnModel, load_rnn, read_text, token_scores
 from asr.language.streams import arrange
 
@@ -52,7 +53,7 @@ def measure_lines(model: RnnModel, lines: Sequence[str]) -> Likelihood:
     return Likelihood(
         bits_per_character=nats / num_characters / math.log(2),
         nats_per_character=nats / num_characters,
-        perplexity=math.exp(min(nats / max(num_words, 1), 700.0)),
+        perplexity=exp_capped(nats / max(num_words, 1)),
         num_characters=num_characters,
         num_words=num_words,
         num_unknown=num_unknown,

@@ -9,9 +9,9 @@ import numpy as np
 from rich.console import Console
 
 from asr.acoustic.alignment import align_tokens
+from asr.atomic import check_writable
 from asr.config import ConfidenceSettings, write_yaml
 from asr.errors import AsrError, CorpusError
-from asr.language.build import check_writable
 from asr.recognize.confidence import estimate_confidence, fit_confidence, word_features
 from asr.recognize.grouping import group_tokens
 from asr.recognize.model_folder import BUILT_IN, SETTINGS, Model, find_model

@@ -19,7 +19,7 @@ from asr.recognize.recognizer import Recognizer, load_model
 from asr.recognize.spans import LogProbs
 from asr.score.calibration import Reliability, draw_reliability, mark_correct, measure_reliability
 from asr.score.report import print_report, to_json, write_json
-from asr.score.wer import ErrorRates, count_edits, score_utterances
+from asr.score.wer import ErrorRates, count_edits, require_words, score_utterances
 from asr.text.normalize import normalize
 from asr.train.card import add_result, read_results
 from asr.train.corpus import load_cuts
@@ -55,8 +55,7 @@ def evaluate(recognizer: Recognizer, cuts: CutSet) -> Evaluation:
     """
     chosen = sorted(cuts, key=lambda cut: cut.duration)
     references = [normalize(reference_text(cut), recognizer.settings.normalizer) for cut in chosen]
-    if not any(references):
-        raise CorpusError("none of the utterances has a word in its transcript, so there is nothing to compare with")
+    require_words(references)
     started = time.perf_counter()
     readings: list[Reading] = []
     for batch in batches(chosen):
