@@ -28,7 +28,13 @@ console = Console(stderr=True)
 SUBTITLES = SubtitleSettings()
 # Of `asr lm train`, by kind: parameters and what they are called on the command line.
 LM_OPTIONS = {
-    "ngram": {"order": "--order", "prune": "--prune", "unit": "--unit", "memory": "--memory"},
+    "ngram": {
+        "order": "--order",
+        "prune": "--prune",
+        "unit": "--unit",
+        "memory": "--memory",
+        "vocabulary": "--vocabulary",
+    },
     "rnn": {"config": "--config", "changes": "--set", "dev": "--dev", "base": "--from", "resume": "--resume"},
 }
 
@@ -284,6 +290,10 @@ def train_language_model(
     unit: Unit = "word",
     raw: Raw = False,
     memory: Annotated[float, typer.Option(min=0.01, help="n-grams: gigabytes for sorting.")] = 2.0,
+    vocabulary: Annotated[
+        Path | None,
+        typer.Option(help="n-grams: know the words that begin this file's lines only, such as a lexicon's."),
+    ] = None,
     config: Annotated[Path | None, typer.Option(help="rnn: a YAML file of settings; see conf/.")] = None,
     changes: Annotated[list[str] | None, typer.Option("--set", help="rnn: a setting, as key.path=value.")] = None,
     dev: Annotated[
@@ -318,6 +328,7 @@ def train_language_model(
         normalizer=None if raw else NormalizerSettings(),
         memory_bytes=int(memory * 2**30),
         console=console,
+        vocabulary=vocabulary,
     )
 
 

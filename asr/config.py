@@ -59,8 +59,10 @@ class NormalizerSettings(Settings):
 class TokenizerSettings(Settings):
     """How text becomes tokens (text/tokenizer.py)."""
 
-    kind: Literal["char", "subword", "word"] = "char"  # word: no word but those of the training texts is ever heard
-    vocab_size: int = Field(256, gt=2)  # subword units; characters need none
+    # word: no word but those of the training texts is ever heard; phone: none but those of the lexicon.
+    kind: Literal["char", "subword", "word", "phone"] = "char"
+    vocab_size: int = Field(256, gt=2)  # subword units; others need none
+    lexicon: Path | None = None  # for phones: a file of words and their phones, kept in the model's folder
 
 
 class AcousticSettings(Settings):

@@ -22,6 +22,7 @@ from asr.decode.fusion import TOKEN_LEVEL, read_scores
 from asr.decode.hotwords import read_hotwords
 from asr.decode.layout import LIMITS, Search, new_search
 from asr.decode.search import advance, plant
+from asr.decode.spelling import Pronunciations
 from asr.decode.state import BeamState, Hypothesis
 from asr.decode.tree import agree, compact, count_open, forget_gains, trace
 from asr.errors import ConfigError
@@ -55,6 +56,7 @@ class BeamDecoder:
         unknown_score: float = -8.0,
         vocabulary: Sequence[str] | None = None,
         hotwords: Mapping[str, float] | Iterable[str] = (),
+        pronunciations: Pronunciations | None = None,
     ) -> None:
         """Prepare for decoding.
 
@@ -77,6 +79,8 @@ class BeamDecoder:
             vocabulary: The only words allowed, next to those of hotwords of positive weight; None allows all.
             hotwords: Phrases with their weights, or `phrase[:weight]` items. Those of positive weight
                 give back `unknown_score` where they are whole.
+            pronunciations: Words and the tokens of each way to say them, the last of which is a mark that ends
+                words; only these are heard. None: words are spelled by the symbols' characters.
 
         Raises:
             ConfigError: If a setting is out of range, or the parts do not fit one another.
@@ -101,7 +105,9 @@ class BeamDecoder:
             unknown_score=unknown_score,
             vocabulary=vocabulary,
             hotwords=read_hotwords(hotwords),
+            pronunciations=pronunciations,
         )
+        self.marks = np.flatnonzero(self.spelling.ends_word)
         self._spare: list[Search] = []  # memory of searches that are over, for the next ones
         _load_compiled()
 

@@ -31,7 +31,15 @@ from asr.compiled import Array
 from asr.decode.fusion import HOT, NO_MODEL, TOKEN_LEVEL, WORD_LEVEL, Fusion
 from asr.decode.hotwords import build_phrase_table, find_outside_words
 from asr.decode.layout import NONE
-from asr.decode.spelling import Lexicon, Spelling, build_lexicon, look_ahead, spell_tokens, spell_words
+from asr.decode.spelling import (
+    Pronunciations,
+    Spelling,
+    WordTree,
+    build_tree,
+    look_ahead,
+    spell_tokens,
+    spell_words,
+)
 from asr.errors import ConfigError
 from asr.language.automaton import Automaton
 from asr.language.ngram import SPACES, SPECIAL, NgramModel
@@ -65,6 +73,7 @@ def build_fusion(
     unknown_score: float,
     vocabulary: Sequence[str] | None,
     hotwords: Mapping[str, float],
+    pronunciations: Pronunciations | None = None,
 ) -> tuple[Fusion, Spelling, int]:
     """Everything that compiled code needs besides the acoustics.
 
@@ -75,21 +84,26 @@ def build_fusion(
         ConfigError: If the parts do not fit one another or the alphabet.
         TextError: If the alphabet cannot spell a boosted phrase.
     """
-    spelling = spell_tokens(symbols)
+    spelling = spell_tokens(symbols, pronunciations)
     ngram = language_model if isinstance(language_model, NgramModel) else None
+    if pronunciations is not None:
+        _check_words_known(ngram, has_model=language_model is not None)
+        if vocabulary is None:  # what has no pronunciation cannot be heard
+            vocabulary = [word for word in ngram.words if word in pronunciations] if ngram else list(pronunciations)
     kind = _find_level(language_model, level, symbols, spelling, has_vocabulary=vocabulary is not None)
     words: Sequence[str] = ()
     outside: Sequence[str] = ()
     if kind == WORD_LEVEL and (vocabulary is not None or ngram):  # else all words are known
         words = vocabulary if vocabulary is not None else ngram.words if ngram else ()
         outside = find_outside_words(hotwords, frozenset(words)) if hotwords else ()
-    lexicon = _word_lexicon(ngram, words, outside, spelling)
+    tree = _word_tree(ngram, words, outside, spelling)
     phrases = build_phrase_table(hotwords, spelling, outside=outside, unknown_score=unknown_score)
     fusion = Fusion(
         level=kind,
         scored=language_model is not None,
         external=language_model is not None and ngram is None,
         closed=vocabulary is not None,
+        marked=pronunciations is not None,
         boosted=bool(hotwords),
         alpha=float(alpha),
         beta=float(beta),
@@ -97,12 +111,13 @@ def build_fusion(
         unknown_word=ngram.unknown if ngram else NONE,
         end_word=ngram.end if ngram else NONE,
         automaton=ngram.automaton if ngram else _no_automaton(),
-        first_child=lexicon.first_child,
-        letters=lexicon.letters,
-        words=lexicon.words,
-        ahead=look_ahead(lexicon, _unigram_scores(ngram, lexicon)),
-        advance=np.zeros(len(lexicon.words) + 1),
+        first_child=tree.first_child,
+        letters=tree.letters,
+        words=tree.words,
+        ahead=look_ahead(tree, _unigram_scores(ngram, tree)),
+        advance=np.zeros(len(tree.words) + 1),
         starts_word=spelling.starts_word,
+        ends_word=spelling.ends_word,
         first_letter=spelling.first_letter,
         token_letters=spelling.token_letters,
         token_words=_token_words(ngram, symbols) if ngram and kind == TOKEN_LEVEL else np.zeros(len(symbols), np.int32),
@@ -117,6 +132,14 @@ def build_fusion(
     )
     fusion = reweigh(fusion, alpha, beta)
     return fusion, spelling, phrases.start
+
+
+def _check_words_known(ngram: NgramModel | None, *, has_model: bool) -> None:
+    """Raise ConfigError where a language model cannot be asked for words that sound alike."""
+    if has_model and ngram is None:
+        raise ConfigError("a model of phones needs a language model of n-grams; no other object or network will do")
+    if ngram is not None and ngram.is_of_characters:
+        raise ConfigError("a model of phones needs a language model of words; this one is of characters")
 
 
 def _find_level(
@@ -153,13 +176,13 @@ def reweigh(fusion: Fusion, alpha: float, beta: float, unknown_score: float | No
     return _with_bounds(fusion)
 
 
-def _unigram_scores(ngram: NgramModel | None, lexicon: Lexicon) -> Array:
+def _unigram_scores(ngram: NgramModel | None, tree: WordTree) -> Array:
     """(L + 1,) natural logs of unigram probabilities, -inf where no word ends; last, the unknown word's."""
-    scores = np.zeros(len(lexicon.words) + 1)
+    scores = np.zeros(len(tree.words) + 1)
     if ngram:
-        numbers = np.where(lexicon.words <= HOT, HOT - lexicon.words, lexicon.words)
+        numbers = np.where(tree.words <= HOT, HOT - tree.words, tree.words)
         scores = ngram.automaton.word_scores.astype(np.float64)[np.append(numbers, ngram.unknown)]
-    scores[:-1][lexicon.words == NONE] = -np.inf
+    scores[:-1][tree.words == NONE] = -np.inf
     return scores
 
 
@@ -183,13 +206,11 @@ def _is_token_level(ngram: NgramModel | None, level: Level, symbols: Sequence[st
     return True
 
 
-def _word_lexicon(
-    ngram: NgramModel | None, words: Sequence[str], outside: Sequence[str], spelling: Spelling
-) -> Lexicon:
+def _word_tree(ngram: NgramModel | None, words: Sequence[str], outside: Sequence[str], spelling: Spelling) -> WordTree:
     """The words that may be spelled (closed) or that the model knows (open), and the marked ones of hot words."""
     listed = [word for word in words if word not in SPECIAL]
-    spelled, can_spell = spell_words([*listed, *outside], spelling)
-    unspelled = np.flatnonzero(~can_spell[: len(listed)])
+    spelled, owners = spell_words([*listed, *outside], spelling)
+    unspelled = np.setdiff1d(np.arange(len(listed)), owners)
     if len(unspelled) and len(unspelled) == len(listed):
         raise ConfigError(
             f"the alphabet cannot spell any word of the language model or vocabulary, such as {listed[0]!r}; "
@@ -201,7 +222,7 @@ def _word_lexicon(
     # Without a model of n-grams the number only says that the word is there.
     number = ngram.number if ngram else lambda word: 0
     numbers = np.array([*map(number, listed), *(HOT - number(word) for word in outside)], np.int32)
-    return build_lexicon(spelled, numbers[can_spell])
+    return build_tree(spelled, numbers[owners])
 
 
 def _token_words(ngram: NgramModel, symbols: Sequence[str]) -> Array:
@@ -229,7 +250,9 @@ def _with_bounds(fusion: Fusion) -> Fusion:
         starting = max(fusion.advance.max(), going_on)
         ending = max(fusion.beta + max(fusion.unknown_gain, 0.0) - fusion.advance.min(), 0.0)
         begins_anew = fusion.starts_word & (np.diff(fusion.first_letter) > 0)
-        gains = gains + np.where(fusion.starts_word, ending, 0.0) + np.where(begins_anew, starting, 0.0)
+        gains = (
+            gains + np.where(fusion.starts_word | fusion.ends_word, ending, 0.0) + np.where(begins_anew, starting, 0.0)
+        )
     most = math.log(np.finfo(np.float64).max) / 3
     return fusion._replace(
         bounds=np.exp(np.minimum(gains, most)),

@@ -29,6 +29,7 @@ class Fusion(NamedTuple):
     scored: bool  # a language model is there; else words only have to be in the vocabulary
     external: bool  # its gains come from the interpreter
     closed: bool  # only words of the lexicon
+    marked: bool  # words end with a token of their own, which is a letter of the lexicon
     boosted: bool
     alpha: float  # weight of the model's log probability
     beta: float  # added for each word, or each token of a token-level model
@@ -42,6 +43,7 @@ class Fusion(NamedTuple):
     ahead: Array  # (L + 1,) float64, best unigram score of a word that goes on there; at the end the unknown word's
     advance: Array  # (L + 1,) float64, gain lent to a word being spelled, and given back at its end
     starts_word: Array  # (V,) bool, the token begins with the word separator
+    ends_word: Array  # (V,) bool, the token is a mark that ends a word
     first_letter: Array  # (V + 1,) int32, where the letters of each token begin
     token_letters: Array  # int32
     token_words: Array  # (V,) int32, numbers of tokens in a token-level model
@@ -64,21 +66,27 @@ def language_gain(search: Search, fusion: Fusion, node_id: int, token: int) -> f
     gain = 0.0
     spelled = node.spelled
     if fusion.starts_word[token] and spelled != 0:
-        gain = word_end_gain(search, fusion, node_id)
+        gain = word_end_gain(search, fusion, node_id, spelled)
         spelled = 0
     place = spell(fusion, spelled, token)
     if fusion.closed and place == NONE:
         return -math.inf
+    if fusion.ends_word[token]:
+        return word_end_gain(search, fusion, node_id, place)
     return gain + fusion.advance[place] - fusion.advance[spelled]
 
 
 @compiled
-def word_end_gain(search: Search, fusion: Fusion, node_id: int) -> float:
-    """Gain of ending the word that a prefix is spelling, less its advance; kept, since each frame may ask."""
+def word_end_gain(search: Search, fusion: Fusion, node_id: int, place: int) -> float:
+    """Gain of ending the word at a place where a prefix is, or gets by a mark; kept, since each frame may ask.
+
+    The prefix gives back its advance. Of several words that sound alike the last one asked for is kept.
+    """
     node = search.nodes[node_id]
-    if not math.isnan(node.word_gain):
+    if node.ended == place and not math.isnan(node.word_gain):
         return node.word_gain
-    word = fusion.words[node.spelled] if node.spelled > 0 else NONE
+    node.ended = place
+    word = fusion.words[place] if place > 0 else NONE
     if fusion.closed and word == NONE:
         node.word_gain = -math.inf
         return -math.inf
@@ -113,6 +121,7 @@ def enter_node(search: Search, fusion: Fusion, parent_id: int, token: int, node_
     parent, node = search.nodes[parent_id], search.nodes[node_id]
     node.row = NONE
     node.word_gain = math.nan
+    node.ended = NONE
     node.spelled = 0
     node.state = parent.state
     node.state_after = NONE
@@ -126,7 +135,12 @@ def enter_node(search: Search, fusion: Fusion, parent_id: int, token: int, node_
         if fusion.starts_word[token] and spelled != 0:
             node.state = parent.state_after
             spelled = 0
-        node.spelled = spell(fusion, spelled, token)
+        place = spell(fusion, spelled, token)
+        if fusion.ends_word[token]:
+            word_end_gain(search, fusion, parent_id, place)  # another word that sounds alike may have been asked since
+            node.state = parent.state_after
+            place = 0
+        node.spelled = place
 
 
 @compiled
@@ -170,11 +184,21 @@ def _closing_gain(search: Search, fusion: Fusion, node_id: int) -> float:
     gain = 0.0
     state = node.state
     if fusion.level == WORD_LEVEL and node.spelled != 0:
-        gain = word_end_gain(search, fusion, node_id)
+        gain = word_end_gain(search, fusion, node_id, _whole(fusion, node.spelled))
         state = node.state_after
     if fusion.scored and fusion.end_word != NONE and gain > -math.inf:
         gain += fusion.alpha * score_word(fusion.automaton, state, fusion.end_word)[0]
     return gain
+
+
+@compiled
+def _whole(fusion: Fusion, place: int) -> int:
+    """Where a word ends whose mark was not heard: by the first mark that may follow."""
+    if fusion.marked and place != NONE:
+        for child in range(fusion.first_child[place], fusion.first_child[place + 1]):
+            if fusion.ends_word[fusion.letters[child]]:
+                return child
+    return place
 
 
 @compiled

@@ -99,19 +99,17 @@ def build_phrase_table(
     matcher = _Matcher(len(spelling.letters))
     hot = {tuple(phrase.split()) for phrase, weight in hotwords.items() if weight > 0}
     for phrase, weight in hotwords.items():
-        letters = spelling.encode(phrase)
-        if letters is None:
-            unknown = sorted({character for character in phrase if character not in spelling.letters})
-            raise TextError(
-                f"hot word {phrase!r}: the alphabet has no {' '.join(unknown)}; write it as the model would"
-            )
-        if not letters or not abs(weight) <= MAX_WEIGHT:
+        if unknown := spelling.find_unknown(phrase):
+            lack = "alphabet has no" if spelling.pronunciations is None else "lexicon has no pronunciation of"
+            raise TextError(f"hot word {phrase!r}: the {lack} {' '.join(unknown)}; write it as the model would")
+        if not phrase or not abs(weight) <= MAX_WEIGHT:
             raise ConfigError(
                 f"hot word {phrase!r} with weight {weight}: expected some letters and a weight within ±{MAX_WEIGHT:g}"
             )
         owed = _owed_words(phrase.split(), hot, outside)
         price = min(max(-unknown_score, 0.0), _MAX_REFUND / max(sum(owed), 1))
-        matcher.add(letters, weight, [price * is_owed for is_owed in owed])
+        for letters in spelling.encode(phrase):
+            matcher.add(letters, weight, [price * is_owed for is_owed in owed])
     matcher.link()
     return matcher.tabulate(spelling)
 
@@ -178,7 +176,8 @@ class _Matcher:
         for token in range(num_tokens):
             letters = spelling.token_letters[spelling.first_letter[token] : spelling.first_letter[token + 1]].tolist()
             state = np.arange(num_states)
-            for letter in [_SEPARATOR] * int(spelling.starts_word[token]) + letters:
+            around = int(spelling.starts_word[token]), int(spelling.ends_word[token])
+            for letter in [_SEPARATOR] * around[0] + letters + [_SEPARATOR] * around[1]:
                 state = self.step[state, letter]
                 gains[:, token] += earned[state]
             next_state[:, token] = state

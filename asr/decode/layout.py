@@ -30,7 +30,8 @@ NODE = np.dtype(
         ("gain", np.float64),  # factor that language and boost put on entering this node
         ("language", np.float64),  # sum of the language gains from the root, natural log
         ("boost", np.float64),  # sum of what whole phrases brought from the root, natural log
-        ("word_gain", np.float64),  # gain of ending the word here; NaN: not asked yet
+        ("word_gain", np.float64),  # gain of ending the word at `ended`; NaN: not asked yet
+        ("ended", np.int32),  # place in the lexicon
     ],
     align=True,
 )

@@ -106,7 +106,7 @@ def plant(search: Search, state: int, phrase: int) -> None:
     for row in range(len(search.free_rows)):
         search.free_rows[row] = row
     node = search.nodes[0]
-    node.parent = node.child = node.sibling = node.row = node.state_after = NONE
+    node.parent = node.child = node.sibling = node.row = node.state_after = node.ended = NONE
     node.token = node.slot = node.spelled = 0
     node.state, node.phrase = state, phrase
     node.gain = 1.0

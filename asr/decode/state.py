@@ -83,6 +83,8 @@ class BeamState:
         vocab_size = len(self.decoder.symbols)
         if log_probs.ndim != 2 or log_probs.shape[1] != vocab_size:
             raise ValueError(f"expected log_probs of shape (frames, {vocab_size}), found {log_probs.shape}")
+        if len(self.decoder.marks) > 1:
+            log_probs = _share_marks(log_probs, self.decoder.marks)
         first = 0
         while first < len(log_probs):
             last = first + _UPKEEP_FRAMES - self.num_frames % _UPKEEP_FRAMES
@@ -121,9 +123,13 @@ class BeamState:
 
     def _cut_last_word(self, hypothesis: Hypothesis) -> Hypothesis:
         """Without the letters after the last word that is whole; what was handed over before stays."""
-        starts_word = self.decoder.fusion.starts_word
-        starts = [place for place, token in enumerate(hypothesis.tokens) if starts_word[token]]
-        end = starts[-1] if starts else 0
+        fusion = self.decoder.fusion
+        ends = [
+            place + int(fusion.ends_word[token])
+            for place, token in enumerate(hypothesis.tokens)
+            if fusion.starts_word[token] or fusion.ends_word[token]
+        ]
+        end = ends[-1] if ends else 0
         return replace(hypothesis, tokens=hypothesis.tokens[:end], frames=hypothesis.frames[:end])
 
     def release(self) -> Search:
@@ -237,6 +243,16 @@ class BeamState:
                 )
             )
         return hypotheses
+
+
+def _share_marks(log_probs: Array, marks: Array) -> Array:
+    """Log probabilities (T, V) with those of the marks spread evenly over them.
+
+    What ends is heard; which of the words that sound alike it is, is for the language model to say.
+    """
+    shared = np.array(log_probs, np.float64)
+    shared[:, marks] = np.logaddexp.reduce(shared[:, marks], axis=1, keepdims=True) - math.log(len(marks))
+    return shared
 
 
 def _make_asker(decoder: "BeamDecoder") -> Asker | BatchAsker:

@@ -1,17 +1,17 @@
 """Text files in, a language model file out; and how well it predicts other text."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from rich.console import Console
 
 from asr.atomic import check_writable
 from asr.config import NormalizerSettings
-from asr.errors import ConfigError
-from asr.language.counting import SPACE, Unit, read_sentences
+from asr.errors import ConfigError, TextError
+from asr.language.counting import SPACE, Unit, read_lines, read_sentences
 from asr.language.kneser_ney import estimate
 from asr.language.measuring import Likelihood, measure_rnn
-from asr.language.ngram import NgramModel, Perplexity, load_ngram, save_ngram
+from asr.language.ngram import UNKNOWN, NgramModel, Perplexity, load_ngram, save_ngram
 from asr.language.rnn import is_rnn_folder
 from asr.text.normalize import normalize
 
@@ -29,6 +29,7 @@ def build_language_model(
     normalizer: NormalizerSettings | None,
     memory_bytes: int,
     console: Console,
+    vocabulary: Path | None = None,
 ) -> None:
     """Estimate a language model from text files and write it.
 
@@ -41,6 +42,7 @@ def build_language_model(
         normalizer: What is done to each line first; None: nothing.
         memory_bytes: For sorting; the words come on top.
         console: Told of progress.
+        vocabulary: The words to know, each the first of a line, as in a lexicon; others count as unknown. None: all.
 
     Raises:
         TextError: If a text cannot be read or holds nothing.
@@ -51,13 +53,18 @@ def build_language_model(
     if not output.name.endswith(ENDINGS):
         raise ConfigError(f"--output {output}: expected a name that ends in {', '.join(ENDINGS)}")
     check_writable(output)
+    known = None if vocabulary is None else _read_vocabulary(vocabulary)
     with console.status("reading") as status:
 
         def report(what: str, num_lines: int) -> None:
             status.update(f"{what}: {num_lines:,} lines" if num_lines else what)
 
         with estimate(
-            lambda: _sentences(texts, checked, normalizer), order, prune=prune, memory_bytes=memory_bytes, report=report
+            lambda: _limit(_sentences(texts, checked, normalizer), known),
+            order,
+            prune=prune,
+            memory_bytes=memory_bytes,
+            report=report,
         ) as tables:
             status.update("writing")
             save_ngram(tables, output)
@@ -109,6 +116,18 @@ def _check_unit(unit: str) -> Unit:
 def _find_unit(model: NgramModel) -> Unit:
     # Words may all be single characters, too, as in Chinese; only models of characters predict spaces.
     return "char" if model.is_of_characters and SPACE in model.words else "word"
+
+
+def _read_vocabulary(path: Path) -> frozenset[str]:
+    words = frozenset(line.split()[0] for line in read_lines(path) if line.strip())
+    if not words:
+        raise TextError(f"{path}: holds no word; expected one at the beginning of each line")
+    return words
+
+
+def _limit(sentences: Iterable[list[str]], known: frozenset[str] | None) -> Iterator[list[str]]:
+    for words in sentences:
+        yield words if known is None else [word if word in known else UNKNOWN for word in words]
 
 
 def _sentences(texts: Sequence[Path], unit: Unit, normalizer: NormalizerSettings | None) -> Iterator[list[str]]:

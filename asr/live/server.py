@@ -167,12 +167,13 @@ def beam_maker(recognizer: Recognizer) -> BeamMaker:
     """Makes beam searches for the phrases that a client expects."""
 
     def make(phrases: Sequence[str], open_vocabulary: bool) -> BeamDecoder:
-        options = recognizer.settings.decoder.model_dump()
+        tokenizer = recognizer.tokenizer
+        options = recognizer.settings.decoder.model_dump() | {"pronunciations": tokenizer.pronunciations}
         phrases = [normalize(phrase, recognizer.settings.normalizer) for phrase in phrases]
         if open_vocabulary:
-            return BeamDecoder(recognizer.tokenizer.symbols, hotwords=phrases, **options)
+            return BeamDecoder(tokenizer.symbols, hotwords=phrases, **options)
         words = sorted({word for phrase in phrases for word in phrase.split()})
-        return BeamDecoder(recognizer.tokenizer.symbols, vocabulary=words, **options)
+        return BeamDecoder(tokenizer.symbols, vocabulary=words, **options)
 
     return make
 

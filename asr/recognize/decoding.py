@@ -88,12 +88,14 @@ def level_of(model: LanguageModel | None) -> Level:
 
 def build_beam(
     folder: Path,
-    symbols: Sequence[str],
+    tokenizer: Tokenizer,
     settings: DecoderSettings,
     decoding: Decoding,
     normalizer: NormalizerSettings | None = None,
 ) -> BeamDecoder | None:
     """The beam search that a person and a model folder ask for; None where the best path is enough.
+
+    That is not enough for phones, which only are words by the lexicon.
 
     Hot words are normalised as the model's transcripts were, unless `normalizer` is None.
 
@@ -111,16 +113,24 @@ def build_beam(
             )
         return None
     lm = decoding.lm or find_language_model(folder)
-    if lm is None and find_rescorer(folder) is None and decoding.decoder is None and not decoding.needs_beam:
+    has_model = lm is not None or find_rescorer(folder) is not None or tokenizer.pronunciations is not None
+    if not has_model and decoding.decoder is None and not decoding.needs_beam:
         return None
     chosen = settings.model_dump()
     if decoding.beam_size is not None:
         chosen["beam_size"] = decoding.beam_size
-    model = load_language_model(lm, symbols) if lm else None
+    model = load_language_model(lm, tokenizer.symbols) if lm else None
     hotwords = read_hotwords(decoding.hotwords)
     if normalizer is not None:
         hotwords = {normalize(phrase, normalizer) or phrase: weight for phrase, weight in hotwords.items()}
-    return BeamDecoder(symbols, language_model=model, level=level_of(model), hotwords=hotwords, **chosen)
+    return BeamDecoder(
+        tokenizer.symbols,
+        language_model=model,
+        level=level_of(model),
+        hotwords=hotwords,
+        pronunciations=tokenizer.pronunciations,
+        **chosen,
+    )
 
 
 def build_rescorer(

@@ -1,6 +1,6 @@
 """Tokens in, the words that they spell out, as tokenizers write them.
 
-A space stands between words, or a unit that begins with U+2581 starts one.
+A space stands between words, a unit that begins with U+2581 starts one, or a mark ends it.
 """
 
 from collections.abc import Sequence
@@ -18,18 +18,22 @@ class WordTokens(NamedTuple):
 
 
 def group_tokens(tokens: Sequence[int], tokenizer: Tokenizer) -> list[WordTokens]:
-    """The words that tokens spell; tokens that spell none (spaces) belong to no word."""
+    """The words that tokens spell; tokens that spell none (spaces, marks) belong to no word."""
     words: list[WordTokens] = []
-    text, first = "", 0
+    first: int | None = None  # of the word under way
     for index, token in enumerate(tokens):
         symbol = tokenizer.symbols[token]
-        if symbol == " " or symbol.startswith(WORD_START):
-            if text:
-                words.append(WordTokens(text, first, index))
-            text, symbol = "", symbol.lstrip(" " + WORD_START)
-        if not text:
+        is_mark = token in tokenizer.marks
+        starts = symbol.startswith((" ", WORD_START))
+        if first is not None and (is_mark or starts):
+            words.append(_word(tokens, tokenizer, first, index, mark=is_mark))
+            first = None
+        if first is None and not is_mark and symbol.strip(" " + WORD_START):
             first = index
-        text += symbol
-    if text:
-        words.append(WordTokens(text, first, len(tokens)))
-    return words
+    if first is not None:
+        words.append(_word(tokens, tokenizer, first, len(tokens), mark=False))
+    return [word for word in words if word.text]
+
+
+def _word(tokens: Sequence[int], tokenizer: Tokenizer, first: int, last: int, *, mark: bool) -> WordTokens:
+    return WordTokens(tokenizer.decode(tokens[first : last + mark]).strip(), first, last)

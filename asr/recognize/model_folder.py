@@ -3,6 +3,7 @@
 model.safetensors   weights in half precision, with the training set's feature statistics
 config.yaml         what is needed to build the network and to read audio and text
 tokens.txt          the alphabet, a symbol a line (text/tokenizer.py)
+lexicon.txt         how words are pronounced, where the alphabet is of phones (text/lexicon.py)
 README.md           the model card
 """
 
@@ -44,7 +45,9 @@ def save_model(model: Model, folder: Path) -> None:
     """
     weights = halve(model.acoustic, folder / WEIGHTS)
     folder.mkdir(parents=True, exist_ok=True)
-    write_yaml(model.settings, folder / SETTINGS)
+    # The folder holds the lexicon; where it came from is of no use to anybody else.
+    tokenizer = model.settings.tokenizer.model_copy(update={"lexicon": None})
+    write_yaml(model.settings.model_copy(update={"tokenizer": tokenizer}), folder / SETTINGS)
     model.tokenizer.save(folder)
     save_weights(weights, folder / WEIGHTS)  # last: where they are, the rest is too
 

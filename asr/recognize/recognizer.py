@@ -186,7 +186,7 @@ def load_model(
     decoding = decoding or Decoding()
     model = read_model(name)
     folder, settings = find_model(name), model.settings
-    beam = build_beam(folder, model.tokenizer.symbols, settings.decoder, decoding, settings.normalizer)
+    beam = build_beam(folder, model.tokenizer, settings.decoder, decoding, settings.normalizer)
     rescorer = build_rescorer(folder, model.tokenizer, settings.rescoring, decoding)
     return Recognizer(model, device=device, precision=precision, beam=beam, nbest=decoding.nbest, rescorer=rescorer)
 

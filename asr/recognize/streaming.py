@@ -93,6 +93,7 @@ class StreamReader:
         )
         symbols = recognizer.tokenizer.symbols
         self.silent = {token for token, symbol in enumerate(symbols) if token == BLANK or not symbol.strip(" ▁")}
+        self.silent |= recognizer.tokenizer.marks
 
     def start(self, beam: BeamDecoder | None = None, *, start_seconds: float = 0.0) -> "SpeechStream":
         """A new stream.

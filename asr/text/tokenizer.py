@@ -6,19 +6,22 @@ spelled is an error that names the symbol, never a silent loss.
 
 import unicodedata
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 from asr.config import TokenizerSettings
 from asr.errors import ConfigError, ModelError, TextError
+from asr.text.lexicon import Lexicon, read_lexicon
 
 BLANK_SYMBOL = "<blank>"
 SPACE_NAME = "<space>"  # how tokens.txt writes the space
 TOKENS_FILE = "tokens.txt"
 SUBWORD_FILE = "subword.model"
+LEXICON_FILE = "lexicon.txt"
 WORD_START = "\u2581"  # how SentencePiece writes the space before a word
+WORD_END = "|"  # before a number: the mark of a word's end, among words that sound alike the n-th's
 
 
 class Tokenizer(ABC):
@@ -26,9 +29,13 @@ class Tokenizer(ABC):
 
     Attributes:
         symbols: The symbol of each token; its index is the token id, and 0 is `<blank>`.
+        marks: Tokens that stand for no sound but end a word, where there are any.
+        pronunciations: Words and the tokens of each way to say them, where words are not spelled by the symbols.
     """
 
     symbols: list[str]
+    marks: frozenset[int] = frozenset()
+    pronunciations: Mapping[str, Sequence[tuple[int, ...]]] | None = None
 
     @property
     def vocab_size(self) -> int:
@@ -115,6 +122,76 @@ class WordTokenizer(Tokenizer):
         return " ".join(self.symbols[token].removeprefix(WORD_START) for token in tokens if token != 0)
 
 
+class PhoneTokenizer(Tokenizer):
+    """Phones and, at the end of each word, a mark; words that sound alike differ in their mark.
+
+    So tokens stand for one text only, as letters do, and what is heard stays apart from how it is spelled. (Phones
+    as units of CTC: Miao et al. 2015, EESEN.)
+
+    Args:
+        lexicon: The words that can be spelled; a word is spelled by its first pronunciation.
+
+    Raises:
+        TextError: If a phone looks like the blank or like a mark.
+    """
+
+    def __init__(self, lexicon: Lexicon) -> None:
+        marks = [f"{WORD_END}{number}" for number in range(1, lexicon.most_alike + 1)]
+        self.symbols = [BLANK_SYMBOL, *marks, *lexicon.phones]
+        if len(set(self.symbols)) < len(self.symbols):
+            raise TextError(f"{BLANK_SYMBOL} and {WORD_END} before a number are no phones; give them other names")
+        self.lexicon = lexicon
+        self.marks = frozenset(range(1, len(marks) + 1))
+        ids = {symbol: token for token, symbol in enumerate(self.symbols)}
+        self._words: dict[tuple[int, ...], str] = {}
+        ways: dict[str, list[tuple[int, ...]]] = {word: [] for word in lexicon.ways}
+        for phones, words in lexicon.words.items():
+            sounds = tuple(ids[phone] for phone in phones)
+            self._words.update({(*sounds, mark): word for mark, word in enumerate(words, start=1)})
+        for word, several in lexicon.ways.items():
+            for phones in several:
+                mark = 1 + lexicon.words[phones].index(word)
+                ways[word].append((*(ids[phone] for phone in phones), mark))
+        self.pronunciations: dict[str, list[tuple[int, ...]]] = ways
+
+    def encode(self, text: str) -> list[int]:
+        tokens: list[int] = []
+        for word in text.split():
+            if word not in self.pronunciations:
+                raise TextError(
+                    f"the lexicon has no pronunciation of {word!r}; add a line to it, the word and its phones; "
+                    f"found in {text!r}"
+                )
+            tokens += self.pronunciations[word][0]
+        return tokens
+
+    def decode(self, tokens: Sequence[int]) -> str:
+        """The text that the tokens stand for.
+
+        Phones that are no word stay phones, with hyphens; those after the last mark count only where they are a word.
+        """
+        self._check_tokens(tokens)
+        words: list[str] = []
+        sounds: list[int] = []
+        for token in tokens:
+            if token in self.marks:
+                words.append(self._word(sounds, token))
+                sounds = []
+            elif token != 0:
+                sounds.append(token)
+        words.append(self._words.get((*sounds, 1), ""))
+        return " ".join(word for word in words if word)
+
+    def save(self, folder: Path) -> None:
+        """Write `tokens.txt` and `lexicon.txt`."""
+        super().save(folder)
+        self.lexicon.save(folder / LEXICON_FILE)
+
+    def _word(self, sounds: Sequence[int], mark: int) -> str:
+        known = self._words.get((*sounds, mark)) or self._words.get((*sounds, 1))
+        return known or "-".join(self.symbols[sound].lower() for sound in sounds)
+
+
 class SubwordTokenizer(Tokenizer):
     """SentencePiece units (Kudo & Richardson 2018); needs the extra `asr[subword]`.
 
@@ -155,12 +232,15 @@ def build_tokenizer(texts: Iterable[str], settings: TokenizerSettings) -> Tokeni
 
     Args:
         texts: Normalised transcripts.
-        settings: Characters, words or subword units, and how many of those.
+        settings: Characters, words, phones or subword units, and how many of those.
 
     Raises:
-        TextError: If there is no text.
+        TextError: If there is no text, or the lexicon is broken.
         ConfigError: If sentencepiece is missing, or cannot make so many units of these texts.
     """
+    given = given_tokenizer(settings)
+    if given is not None:
+        return given
     texts = list(texts)
     if not any(text.strip() for text in texts):
         raise TextError("there is no text to make tokens of; every transcript is empty")
@@ -170,6 +250,20 @@ def build_tokenizer(texts: Iterable[str], settings: TokenizerSettings) -> Tokeni
         return WordTokenizer([BLANK_SYMBOL, *sorted({WORD_START + word for text in texts for word in text.split()})])
     # With the space, always: a language model could not tell words apart without.
     return CharTokenizer([BLANK_SYMBOL, *sorted({" "}.union(*texts))])
+
+
+def given_tokenizer(settings: TokenizerSettings) -> PhoneTokenizer | None:
+    """The tokenizer that there is before any text is read: that of a lexicon.
+
+    Raises:
+        TextError: If the lexicon is broken.
+        ConfigError: If phones are wanted without a lexicon.
+    """
+    if settings.kind != "phone":
+        return None
+    if settings.lexicon is None:
+        raise ConfigError("tokenizer.kind=phone needs a lexicon: tokenizer.lexicon=FILE, a word and its phones a line")
+    return PhoneTokenizer(read_lexicon(settings.lexicon))
 
 
 def load_tokenizer(folder: Path, settings: TokenizerSettings) -> Tokenizer:
@@ -190,6 +284,8 @@ def load_tokenizer(folder: Path, settings: TokenizerSettings) -> Tokenizer:
             if len(symbol.split()) != 1 or not symbol.startswith(WORD_START) or symbol == WORD_START:
                 raise ModelError(f"{folder / TOKENS_FILE}:{number}: expected {WORD_START}WORD, found {symbol!r}")
         return WordTokenizer(symbols)
+    if settings.kind == "phone":
+        return _load_phones(folder, symbols)
     path = folder / SUBWORD_FILE
     try:
         model = path.read_bytes()
@@ -200,6 +296,19 @@ def load_tokenizer(folder: Path, settings: TokenizerSettings) -> Tokenizer:
         raise ModelError(f"{path}: expected a SentencePiece model: {error}") from None
     if tokenizer.symbols != symbols:
         raise ModelError(f"{path}: its units are not those of {TOKENS_FILE}; both files must come from one training")
+    return tokenizer
+
+
+def _load_phones(folder: Path, symbols: list[str]) -> PhoneTokenizer:
+    try:
+        tokenizer = PhoneTokenizer(read_lexicon(folder / LEXICON_FILE))
+    except TextError as error:
+        raise ModelError(str(error)) from None
+    if tokenizer.symbols != symbols:
+        raise ModelError(
+            f"{folder / LEXICON_FILE}: its phones, or how many words sound alike, are not those of {TOKENS_FILE}; "
+            "both files must come from one training"
+        )
     return tokenizer
 
 

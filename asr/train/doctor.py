@@ -32,7 +32,7 @@ from asr.recognize.model_folder import SETTINGS, find_model
 from asr.signal.audio import load_audio
 from asr.signal.features import FeatureExtractor
 from asr.text.normalize import normalize
-from asr.text.tokenizer import Tokenizer, load_tokenizer
+from asr.text.tokenizer import Tokenizer, given_tokenizer, load_tokenizer
 from asr.train.corpus import load_cuts
 
 SILENT_PEAK = 1e-3  # -60 dBFS
@@ -126,6 +126,7 @@ def _examine(
 ) -> list[list[Problem]]:
     """The problems of each cut: by place, since names may be given twice."""
     num_frames = _frame_counter(settings, speed)
+    tokenizer = tokenizer or given_tokenizer(settings.tokenizer)
     found = [[*_check_manifest(cut), *_check_text(cut, tokenizer, settings, num_frames)] for cut in cuts]
     names: set[str] = set()
     for cut, problems in zip(cuts, found, strict=True):

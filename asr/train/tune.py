@@ -93,7 +93,13 @@ def tune(
     tokenizer, settings = recognizer.tokenizer, recognizer.settings
     first = load_language_model(path, tokenizer.symbols) if path else None
     chosen = settings.decoder.model_dump()
-    decoder = BeamDecoder(tokenizer.symbols, language_model=first, level=level_of(first), **chosen)
+    decoder = BeamDecoder(
+        tokenizer.symbols,
+        language_model=first,
+        level=level_of(first),
+        pronunciations=tokenizer.pronunciations,
+        **chosen,
+    )
     second_model = load_rnn(second) if second else None
     rescorer = Rescorer(second_model, tokenizer.decode, settings.rescoring) if second_model else None
     speech = Speech(*collect_log_probs(recognizer, load_cuts(manifests)))

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from asr.decode.batch_asking import Context
 from asr.decode.beam import BeamDecoder
 from asr.decode.fusion import TOKEN_LEVEL, WORD_LEVEL
-from asr.decode.spelling import build_lexicon, spell_tokens, spell_words
+from asr.decode.spelling import build_tree, spell_tokens, spell_words
 from asr.errors import ConfigError
 from asr.language.kneser_ney import estimate
 from asr.language.ngram import NgramModel
@@ -265,8 +265,8 @@ def grow_tree(words, letters):
 @settings(max_examples=200, deadline=None)
 def test_the_lexicon_is_the_tree_of_its_words(words):
     spelling = spell_tokens(["", " ", *"b語aéя𝄞"])  # no x; letters are not numbered by their codes
-    spelled, can_spell = spell_words(words, spelling)
-    lexicon = build_lexicon(spelled, np.flatnonzero(can_spell).astype(np.int32))
+    spelled, owners = spell_words(words, spelling)
+    lexicon = build_tree(spelled, owners.astype(np.int32))
     for found, expected in zip(lexicon, grow_tree(words, spelling.letters), strict=True):
         assert found.dtype == np.int32
         assert found.tolist() == expected

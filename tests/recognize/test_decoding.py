@@ -27,7 +27,9 @@ def write_lm(path: Path, words: str = "ab ba"):
 
 
 def build(folder: Path, **choices):
-    return build_beam(folder, SYMBOLS, DecoderSettings(alpha=0.8, beta=1.5, beam_size=20), Decoding(**choices))
+    return build_beam(
+        folder, CharTokenizer(SYMBOLS), DecoderSettings(alpha=0.8, beta=1.5, beam_size=20), Decoding(**choices)
+    )
 
 
 def rescorer(folder: Path, **choices):

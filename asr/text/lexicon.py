@@ -1,0 +1,89 @@
+"""How words are pronounced: a file of words and their phones in, both ways of looking up out.
+
+A line holds a word and its phones, between white space, as in the lexicons of Kaldi and wav2letter:
+
+    read R IY D
+    read R EH D
+    red R EH D
+
+A word may have several lines; the first is how it is spelled for training. Words that sound alike
+are told apart by their order in the file, so the most frequent one comes first.
+"""
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import TypeAlias
+
+from asr.errors import TextError
+
+Phones: TypeAlias = tuple[str, ...]
+
+_LINE = "a word and its phones, such as `red R EH D`,"
+
+
+class Lexicon:
+    """Words and their pronunciations.
+
+    Args:
+        entries: Words and their phones; one that comes again counts once.
+
+    Attributes:
+        ways: The pronunciations of each word, in their order.
+        words: The words of each pronunciation, in their order.
+
+    Raises:
+        TextError: If there is no entry, or one without phones.
+    """
+
+    def __init__(self, entries: Iterable[tuple[str, Phones]]) -> None:
+        ways: dict[str, list[Phones]] = {}
+        words: dict[Phones, list[str]] = {}
+        self._entries = tuple(dict.fromkeys(entries))
+        for word, phones in self._entries:
+            if not word or not phones:
+                raise TextError(f"the word {word!r} has no phones; expected a word and how it is pronounced")
+            ways.setdefault(word, []).append(phones)
+            words.setdefault(phones, []).append(word)
+        if not ways:
+            raise TextError("the lexicon holds no word")
+        self.ways: Mapping[str, list[Phones]] = ways
+        self.words: Mapping[Phones, list[str]] = words
+
+    @property
+    def phones(self) -> list[str]:
+        """All phones, sorted."""
+        return sorted({phone for phones in self.words for phone in phones})
+
+    @property
+    def most_alike(self) -> int:
+        """How many words share a pronunciation at most."""
+        return max(map(len, self.words.values()))
+
+    def save(self, path: Path) -> None:
+        """Write what `read_lexicon` reads."""
+        path.write_bytes("".join(f"{word}\t{' '.join(phones)}\n" for word, phones in self._entries).encode())
+
+
+def read_lexicon(path: Path) -> Lexicon:
+    """Read a lexicon.
+
+    Raises:
+        TextError: If it cannot be read, or a line is not a word and its phones.
+    """
+    try:
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    except OSError as error:
+        raise TextError(f"{path}: cannot be read: {error.strerror}; a lexicon has {_LINE} a line") from None
+    except UnicodeDecodeError:
+        raise TextError(f"{path}: not UTF-8 text; convert it first") from None
+    entries = []
+    for number, line in enumerate(lines, start=1):
+        word, *phones = line.split() or [""]
+        if word and not phones:
+            raise TextError(f"{path}:{number}: {word!r} has no phones; expected {_LINE} a line")
+        if word:
+            entries.append((word, tuple(phones)))
+    try:
+        return Lexicon(entries)
+    except TextError as error:
+        raise TextError(f"{path}: {error}") from None

@@ -1,0 +1,128 @@
+"""Words spelled as they are pronounced, against enumerating alignments and scoring each text."""
+
+import numpy as np
+import pytest
+
+from asr.decode.beam import BeamDecoder
+from asr.errors import ConfigError, TextError
+from asr.language.kneser_ney import estimate
+from asr.language.ngram import NgramModel
+from tests.decode.enumeration import random_log_probs, score_all_labellings
+from tests.decode.test_blend import EVERYTHING, WEIGHTS, Opaque, character_model, language_score
+
+SYMBOLS = ["", "|1", "|2", "T", "A"]
+MARKS = [1, 2]
+WAYS = {"to": [(3, 1), (3, 4, 1)], "two": [(3, 2)], "a": [(4, 1)], "at": [(4, 3, 1)]}  # "to" and "two" sound alike
+
+
+def word_model():
+    text = [["to", "at", "two"], ["two", "a", "two"], ["at", "to"], ["a", "two", "to"]] * 3
+    with estimate(lambda: text, 3) as tables:
+        return NgramModel.from_tables(tables)
+
+
+def share(log_probs):
+    """What is left for a mark when they may not differ."""
+    shared = np.exp(log_probs)
+    shared[:, MARKS] = shared[:, MARKS].mean(axis=1, keepdims=True)
+    return np.log(shared)
+
+
+def read(tokens):
+    """The words of tokens; None where they are none. The last may lack its mark, and is the first that sounds so."""
+    words, sounds = {way: word for word, ways in WAYS.items() for way in ways}, ()
+    text = []
+    for token in tokens:
+        sounds = (*sounds, token)
+        if token in MARKS:
+            text.append(words.get(sounds))
+            sounds = ()
+    if sounds:
+        text.append(words.get((*sounds, 1)))
+    return None if None in text else text
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("scored", [True, False])
+def test_every_reading_is_scored_as_its_words_are(seed, scored):
+    model = word_model()
+    log_probs = random_log_probs(6, 5, seed)
+    decoder = BeamDecoder(
+        SYMBOLS, language_model=model if scored else None, pronunciations=WAYS, **EVERYTHING, **WEIGHTS
+    )
+
+    def expected(tokens):
+        words = read(tokens)
+        if words is None or not scored:
+            return None if words is None else WEIGHTS["beta"] * len(words)
+        return language_score(words, model, WAYS)
+
+    acoustic, _ = score_all_labellings(share(log_probs))
+    wanted = {tokens: (score, expected(tokens)) for tokens, score in acoustic.items()}
+    wanted = {tokens: parts for tokens, parts in wanted.items() if parts[1] is not None}
+    found = decoder.decode(log_probs, nbest=5000)
+    assert {hypothesis.tokens for hypothesis in found} == wanted.keys()
+    for hypothesis in found:
+        parts = hypothesis.acoustic, hypothesis.language
+        assert parts == pytest.approx(wanted[hypothesis.tokens], abs=1e-5), hypothesis.tokens
+    assert found[0].score == max(hypothesis.score for hypothesis in found)
+
+
+def test_blocks_give_what_the_whole_gives():
+    log_probs = random_log_probs(60, 5, seed=3)
+    decoder = BeamDecoder(SYMBOLS, language_model=word_model(), pronunciations=WAYS, beam_size=20, **WEIGHTS)
+    state = decoder.start()
+    for first in range(0, 60, 7):
+        state.feed(log_probs[first : first + 7])
+        state.best()
+    assert state.finish(5) == decoder.decode(log_probs, nbest=5)
+
+
+def say(*tokens, certainty=0.9):
+    """Log probabilities of tokens, each after a blank."""
+    probs = np.full((2 * len(tokens), len(SYMBOLS)), (1 - certainty) / (len(SYMBOLS) - 1))
+    probs[::2, 0] = certainty
+    probs[np.arange(1, len(probs), 2), tokens] = certainty
+    return np.log(probs)
+
+
+def test_the_language_model_chooses_among_words_that_sound_alike():
+    decoder = BeamDecoder(SYMBOLS, language_model=word_model(), pronunciations=WAYS, alpha=1.0)
+    for mark in MARKS:  # whatever the network takes it for
+        assert decoder.decode(say(4, 1, 3, mark))[0].tokens == (4, 1, 3, 2)  # "a two"
+        assert decoder.decode(say(4, 3, 1, 3, mark))[0].tokens == (4, 3, 1, 3, 1)  # "at to"
+
+
+def test_boosting_finds_a_phrase_in_whatever_way_it_is_said_and_nothing_that_only_sounds_alike():
+    model = word_model()
+    plain = BeamDecoder(SYMBOLS, language_model=model, pronunciations=WAYS)
+    boosted = BeamDecoder(SYMBOLS, language_model=model, pronunciations=WAYS, hotwords={"at two": 9.0})
+    log_probs = say(4, 3, 1, 3, 1)
+    assert read(plain.decode(log_probs)[0].tokens) == ["at", "to"]
+    best = boosted.decode(log_probs)[0]
+    assert (read(best.tokens), best.boost) == (["at", "two"], 9.0)
+    other = say(3, 4, 1, 4, 1, certainty=0.9999)
+    assert boosted.decode(other)[0] == plain.decode(other)[0]
+    twice = BeamDecoder(SYMBOLS, pronunciations=WAYS, hotwords={"to a": 5.0})
+    for way in WAYS["to"]:
+        assert twice.decode(say(*way, 4, 1))[0].boost == 5.0
+
+
+def test_a_vocabulary_leaves_out_other_words_with_pronunciations():
+    decoder = BeamDecoder(SYMBOLS, pronunciations=WAYS, vocabulary=["two", "a", "zebra"])
+    assert read(decoder.decode(say(4, 1, 3, 1))[0].tokens) == ["a", "two"]
+
+
+@pytest.mark.parametrize(
+    ("chosen", "error", "message"),
+    [
+        ({"hotwords": ["zebra"]}, TextError, "the lexicon has no pronunciation of zebra"),
+        ({"pronunciations": {"a": [(1, 4)], "b": [(4, 1)]}}, ConfigError, "has a mark that ends words within it"),
+        ({"language_model": Opaque(word_model()), "level": "word"}, ConfigError, "needs a language model of n-grams"),
+        ({"language_model": character_model()}, ConfigError, "needs a language model of words"),
+        ({"vocabulary": ["zebra"]}, ConfigError, "cannot spell any word"),
+    ],
+)
+def test_what_phones_cannot_do_is_said(chosen, error, message):
+    with pytest.raises(error, match=message):
+        BeamDecoder(SYMBOLS, **{"pronunciations": WAYS, **chosen})
