@@ -341,6 +341,26 @@ def refuse_options_of_other_kinds(context: typer.Context, kind: str) -> None:
                 raise AsrError(f"{option} is for --kind {other}; leave it out, or use that kind")
 
 
+@app.command()
+def lexicon(
+    dictionary: Annotated[Path, typer.Argument(help="Words and their phones, a line each, such as cmudict.dict.")],
+    texts: Texts,
+    output: Annotated[Path, typer.Option("--output", "-o", help="The lexicon to write.")],
+    least: Annotated[int, typer.Option(min=1, help="Leave out words that occur less often.")] = 1,
+    raw: Raw = False,
+) -> None:
+    """Make a lexicon for phones as tokens: how the words of a text are pronounced, by a dictionary or else by guess."""
+    from asr.config import NormalizerSettings
+    from asr.language.vocabulary import make_lexicon
+
+    normalizer = None if raw else NormalizerSettings()
+    count, guessed = make_lexicon(dictionary, texts, output, least=least, normalizer=normalizer)
+    examples = f", such as {', '.join(guessed[:5])}" if guessed else ""
+    console.print(
+        f"{output}: {count:,} words; {len(guessed):,} pronounced by guess{examples}", highlight=False, soft_wrap=True
+    )
+
+
 @language_app.command("score")
 def score_text(
     model: Annotated[Path, typer.Argument(help="An n-gram model's file or a recurrent one's folder.", metavar="LM")],

@@ -107,7 +107,7 @@ class BeamDecoder:
             hotwords=read_hotwords(hotwords),
             pronunciations=pronunciations,
         )
-        self.marks = np.flatnonzero(self.spelling.ends_word)
+        self.marks: list[int] = np.flatnonzero(self.spelling.ends_word).tolist()
         self._spare: list[Search] = []  # memory of searches that are over, for the next ones
         _load_compiled()
 

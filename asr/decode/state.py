@@ -16,6 +16,7 @@ from asr.decode.batch_asking import BatchAsker, is_batch_model
 from asr.decode.fusion import TOKEN_LEVEL, read_scores
 from asr.decode.layout import Search
 from asr.decode.search import DEAD, DONE, FULL, NOT_NORMALIZED, WANTED, advance, plant
+from asr.decode.spelling import share_marks
 from asr.decode.tree import agree, compact, count_open, forget_gains, trace
 from asr.errors import AsrError
 from asr.language.ngram import NgramModel
@@ -83,8 +84,7 @@ class BeamState:
         vocab_size = len(self.decoder.symbols)
         if log_probs.ndim != 2 or log_probs.shape[1] != vocab_size:
             raise ValueError(f"expected log_probs of shape (frames, {vocab_size}), found {log_probs.shape}")
-        if len(self.decoder.marks) > 1:
-            log_probs = _share_marks(log_probs, self.decoder.marks)
+        log_probs = share_marks(log_probs, self.decoder.marks)
         first = 0
         while first < len(log_probs):
             last = first + _UPKEEP_FRAMES - self.num_frames % _UPKEEP_FRAMES
@@ -243,16 +243,6 @@ class BeamState:
                 )
             )
         return hypotheses
-
-
-def _share_marks(log_probs: Array, marks: Array) -> Array:
-    """Log probabilities (T, V) with those of the marks spread evenly over them.
-
-    What ends is heard; which of the words that sound alike it is, is for the language model to say.
-    """
-    shared = np.array(log_probs, np.float64)
-    shared[:, marks] = np.logaddexp.reduce(shared[:, marks], axis=1, keepdims=True) - math.log(len(marks))
-    return shared
 
 
 def _make_asker(decoder: "BeamDecoder") -> Asker | BatchAsker:

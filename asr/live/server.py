@@ -36,6 +36,7 @@ from asr.recognize.decoding import Decoding
 from asr.recognize.endpoints import Endpoints
 from asr.recognize.recognizer import Recognizer, load_model
 from asr.recognize.streaming import StreamReader
+from asr.recognize.unknown_words import learn_words
 from asr.text.normalize import normalize
 
 PORT = 2700  # the Vosk server's, where its clients look first
@@ -168,8 +169,9 @@ def beam_maker(recognizer: Recognizer) -> BeamMaker:
 
     def make(phrases: Sequence[str], open_vocabulary: bool) -> BeamDecoder:
         tokenizer = recognizer.tokenizer
-        options = recognizer.settings.decoder.model_dump() | {"pronunciations": tokenizer.pronunciations}
         phrases = [normalize(phrase, recognizer.settings.normalizer) for phrase in phrases]
+        pronunciations = learn_words(tokenizer, " ".join(phrases).split())
+        options = recognizer.settings.decoder.model_dump() | {"pronunciations": pronunciations}
         if open_vocabulary:
             return BeamDecoder(tokenizer.symbols, hotwords=phrases, **options)
         words = sorted({word for phrase in phrases for word in phrase.split()})

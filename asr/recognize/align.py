@@ -12,12 +12,14 @@ from rich.console import Console
 
 from asr.acoustic.alignment import align_stream
 from asr.config import NormalizerSettings
+from asr.decode.spelling import share_marks
 from asr.errors import AlignmentError, AsrError, TextError
 from asr.recognize.loudness import Meter
 from asr.recognize.outputs import Outputs, open_destination
 from asr.recognize.recognizer import Recognizer, load_model
 from asr.recognize.sources import Inputs, find_recordings
 from asr.recognize.transcript import Transcript, Word
+from asr.recognize.unknown_words import learn_words
 from asr.recognize.words import segment_words, words_from_alignment
 from asr.signal.audio import AudioSource, name_of, stream_audio
 from asr.text.normalize import normalize
@@ -96,7 +98,8 @@ def align_text(recognizer: Recognizer, source: AudioSource, text: str) -> Transc
     blocks = stream_audio(source, block_seconds=BLOCK_SECONDS, sample_rate=recognizer.sample_rate)
     meter = Meter(blocks, recognizer.sample_rate, frame_seconds)
     try:
-        alignment = align_stream(recognizer.stream_log_probs(meter), tokens)
+        marks = recognizer.tokenizer.marks
+        alignment = align_stream((share_marks(one, marks) for one in recognizer.stream_log_probs(meter)), tokens)
     except AlignmentError as error:
         raise AlignmentError(f"{name_of(source) or 'audio'}: {error}") from None
     levels = meter.tape.take_rest()
@@ -142,6 +145,7 @@ def spell_words(words: Sequence[WrittenWord], tokenizer: Tokenizer) -> list[int]
     spoken = [word for one in words for word in one.spoken]
     if not spoken:
         raise TextError("there is no word in the text, so there is nothing to align")
+    learn_words(tokenizer, spoken)
     for word in dict.fromkeys(spoken):
         tokenizer.encode(word)  # an error names the word rather than the whole text
     return tokenizer.encode(" ".join(spoken))

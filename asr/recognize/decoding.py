@@ -15,6 +15,7 @@ from asr.errors import ConfigError
 from asr.language.binary import write_binary
 from asr.language.ngram import NgramModel, load_ngram
 from asr.language.rnn import is_rnn_folder, load_rnn, save_rnn
+from asr.recognize.unknown_words import learn_words
 from asr.text.normalize import normalize
 from asr.text.tokenizer import Tokenizer
 
@@ -128,7 +129,7 @@ def build_beam(
         language_model=model,
         level=level_of(model),
         hotwords=hotwords,
-        pronunciations=tokenizer.pronunciations,
+        pronunciations=learn_words(tokenizer, " ".join(hotwords).split()),
         **chosen,
     )
 

@@ -11,6 +11,7 @@ import numpy as np
 from asr.acoustic.alignment import Alignment, align_tokens
 from asr.compiled import Array
 from asr.config import ConfidenceSettings
+from asr.decode.spelling import share_marks
 from asr.recognize.boundaries import find_boundaries
 from asr.recognize.confidence import estimate_confidence, word_features
 from asr.recognize.grouping import group_tokens
@@ -48,7 +49,7 @@ def find_words(
         AlignmentError: If no path spells the tokens, which cannot be where they were decoded from `log_probs`.
     """
     return words_from_alignment(
-        align_tokens(log_probs, tokens),
+        align_tokens(share_marks(log_probs, tokenizer.marks), tokens),
         tokens,
         tokenizer,
         frame_seconds,

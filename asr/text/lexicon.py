@@ -7,9 +7,11 @@ A line holds a word and its phones, between white space, as in the lexicons of K
     red R EH D
 
 A word may have several lines; the first is how it is spelled for training. Words that sound alike
-are told apart by their order in the file, so the most frequent one comes first.
+are told apart by their order in the file, so the most frequent one comes first. The CMU dictionary's
+`read(2)` is `read`, and what follows its ` #` is a comment.
 """
 
+import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TypeAlias
@@ -18,6 +20,7 @@ from asr.errors import TextError
 
 Phones: TypeAlias = tuple[str, ...]
 
+_VARIANT = re.compile(r"(?<=.)\(\d+\)$")
 _LINE = "a word and its phones, such as `red R EH D`,"
 
 
@@ -78,7 +81,8 @@ def read_lexicon(path: Path) -> Lexicon:
         raise TextError(f"{path}: not UTF-8 text; convert it first") from None
     entries = []
     for number, line in enumerate(lines, start=1):
-        word, *phones = line.split() or [""]
+        word, *phones = line.partition(" #")[0].split() or [""]
+        word = _VARIANT.sub("", word)
         if word and not phones:
             raise TextError(f"{path}:{number}: {word!r} has no phones; expected {_LINE} a line")
         if word:

@@ -13,7 +13,7 @@ from typing import Any
 
 from asr.config import TokenizerSettings
 from asr.errors import ConfigError, ModelError, TextError
-from asr.text.lexicon import Lexicon, read_lexicon
+from asr.text.lexicon import Lexicon, Phones, read_lexicon
 
 BLANK_SYMBOL = "<blank>"
 SPACE_NAME = "<space>"  # how tokens.txt writes the space
@@ -130,13 +130,16 @@ class PhoneTokenizer(Tokenizer):
 
     Args:
         lexicon: The words that can be spelled; a word is spelled by its first pronunciation.
+        num_marks: How many words may sound alike; None: as many as do.
 
     Raises:
-        TextError: If a phone looks like the blank or like a mark.
+        TextError: If a phone looks like the blank or like a mark, or more words sound alike than there are marks.
     """
 
-    def __init__(self, lexicon: Lexicon) -> None:
-        marks = [f"{WORD_END}{number}" for number in range(1, lexicon.most_alike + 1)]
+    def __init__(self, lexicon: Lexicon, num_marks: int | None = None) -> None:
+        if num_marks is not None and num_marks < lexicon.most_alike:
+            raise TextError(f"{lexicon.most_alike} of its words sound alike; {num_marks} at most can be told apart")
+        marks = [f"{WORD_END}{number}" for number in range(1, (num_marks or lexicon.most_alike) + 1)]
         self.symbols = [BLANK_SYMBOL, *marks, *lexicon.phones]
         if len(set(self.symbols)) < len(self.symbols):
             raise TextError(f"{BLANK_SYMBOL} and {WORD_END} before a number are no phones; give them other names")
@@ -153,16 +156,35 @@ class PhoneTokenizer(Tokenizer):
                 mark = 1 + lexicon.words[phones].index(word)
                 ways[word].append((*(ids[phone] for phone in phones), mark))
         self.pronunciations: dict[str, list[tuple[int, ...]]] = ways
+        self.guessed: dict[str, list[tuple[int, ...]]] = {}
+
+    def can_spell(self, word: str) -> bool:
+        """Whether a word is in the lexicon or was added."""
+        return word in self.pronunciations or word in self.guessed
+
+    def add(self, word: str, phones: Phones) -> None:
+        """Spell a word that the lexicon lacks from now on; it does not get into the lexicon.
+
+        Nothing happens where so many words sound alike that there is no mark left for it.
+        """
+        sounds = [self.symbols.index(phone) for phone in phones]
+        free = (mark for mark in sorted(self.marks) if (*sounds, mark) not in self._words)
+        mark = next(free, None)
+        if mark is not None and not self.can_spell(word):
+            tokens = (*sounds, mark)
+            self._words[tokens] = word
+            self.guessed[word] = [tokens]
 
     def encode(self, text: str) -> list[int]:
         tokens: list[int] = []
         for word in text.split():
-            if word not in self.pronunciations:
+            ways = self.pronunciations.get(word) or self.guessed.get(word)
+            if ways is None:
                 raise TextError(
                     f"the lexicon has no pronunciation of {word!r}; add a line to it, the word and its phones; "
                     f"found in {text!r}"
                 )
-            tokens += self.pronunciations[word][0]
+            tokens += ways[0]
         return tokens
 
     def decode(self, tokens: Sequence[int]) -> str:
@@ -300,15 +322,18 @@ def load_tokenizer(folder: Path, settings: TokenizerSettings) -> Tokenizer:
 
 
 def _load_phones(folder: Path, symbols: list[str]) -> PhoneTokenizer:
+    path = folder / LEXICON_FILE
+    num_marks = sum(symbol.removeprefix(WORD_END).isdecimal() for symbol in symbols[1:] if symbol[0] == WORD_END)
     try:
-        tokenizer = PhoneTokenizer(read_lexicon(folder / LEXICON_FILE))
+        lexicon = read_lexicon(path)
     except TextError as error:
         raise ModelError(str(error)) from None
+    try:
+        tokenizer = PhoneTokenizer(lexicon, num_marks)
+    except TextError as error:
+        raise ModelError(f"{path}: {error}") from None
     if tokenizer.symbols != symbols:
-        raise ModelError(
-            f"{folder / LEXICON_FILE}: its phones, or how many words sound alike, are not those of {TOKENS_FILE}; "
-            "both files must come from one training"
-        )
+        raise ModelError(f"{path}: its phones are not those of {TOKENS_FILE}; both files must come from one training")
     return tokenizer
 
 

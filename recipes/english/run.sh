@@ -1,14 +1,16 @@
 #!/usr/bin/env bash
 # Train a general English model on five corpora and synthetic voices, with a language model; evaluate on four test sets.
 #
-#   recipes/english/run.sh CORPORA TEXT [KEY=VALUE ...]   CORPORA: a folder with an4, speechocean762, librispeech-dev-clean-half,
-#                                                         kathleen and ljspeech-part; TEXT: sentences, one a line, plain or .xz
+#   recipes/english/run.sh CORPORA TEXT DICTIONARY [KEY=VALUE ...]
+#
+# CORPORA: a folder with an4, speechocean762, librispeech-dev-clean-half, kathleen and ljspeech-part; TEXT: sentences, one a
+# line, plain or .xz; DICTIONARY: words and their phones, a line each, as the CMU Pronouncing Dictionary has them
 #
 # Needs espeak-ng and flite. Interrupted? Run it again: it goes on where it stopped.
 set -euo pipefail
-[ $# -ge 2 ] || { sed --quiet '2,/^[^#]/ s/^# \?//p' "$0" >&2; exit 2; }
-corpora=$(realpath "$1") text=$(realpath "$2")
-shift 2
+[ $# -ge 3 ] || { sed --quiet '2,/^[^#]/ s/^# \?//p' "$0" >&2; exit 2; }
+corpora=$(realpath "$1") text=$(realpath "$2") dictionary=$(realpath "$3")
+shift 3
 cd "$(dirname "$0")/../.."
 PATH="$PWD/.venv/bin:$PATH"
 output=exp/english
@@ -26,11 +28,20 @@ if [ ! -f data/english/synthetic.jsonl.gz ]; then
     cp data/synthetic-text/all.jsonl.gz data/english/synthetic.jsonl.gz
 fi
 
+# The words to know: those that the text says three times, and all of the transcripts.
+said=data/english/train.txt
+if [ ! -f data/english/lexicon.txt ]; then
+    zcat data/english/synthetic.jsonl.gz | python -c 'import json, sys
+for line in sys.stdin: print(json.loads(line)["supervisions"][0]["text"])' > data/english/synthetic.txt
+    read=data/english/synthetic.txt
+    asr lexicon "$dictionary" "$text" $said $said $said $read $read $read --least 3 --output data/english/lexicon.txt
+fi
+
 # A language model: the text, and three times the transcripts of training, whose manner of speaking is that of the tests.
 if [ ! -f exp/english-lm.bin ]; then
     mkdir -p exp
-    said=data/english/train.txt
-    asr lm train "$text" $said $said $said --order 3 --prune "0 4 9" --output exp/english-lm.bin
+    asr lm train "$text" $said $said $said --order 3 --prune "0 4 9" --vocabulary data/english/lexicon.txt \
+        --output exp/english-lm.bin
 fi
 
 if [ ! -f $output/model.safetensors ]; then

@@ -1,0 +1,75 @@
+"""A dictionary of pronunciations and text in, the lexicon of the text's words out."""
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+from asr.atomic import check_writable, replacing
+from asr.config import NormalizerSettings
+from asr.errors import TextError
+from asr.language.counting import read_sentences
+from asr.language.pronouncing import Pronouncer
+from asr.text.lexicon import Lexicon, Phones, read_lexicon
+from asr.text.normalize import normalize
+
+MOST_ALIKE = 8  # words of one pronunciation
+_STRESSED = re.compile(r"(?<=^[A-Z]{2})[012]$")  # of ARPAbet's vowels
+
+
+def make_lexicon(
+    dictionary: Path, texts: Sequence[Path], output: Path, *, least: int, normalizer: NormalizerSettings | None
+) -> tuple[int, list[str]]:
+    """Write the lexicon of the words that occur in texts so often at least, the most frequent first.
+
+    The marks of stress in ARPAbet are left out: it takes more than hours of speech to learn them.
+
+    Args:
+        dictionary: A lexicon of many words; words that it lacks are pronounced by guess.
+        texts: UTF-8 text, a sentence a line; `.gz` and `.xz` are decompressed.
+        output: The lexicon.
+        least: Rarer words are left out.
+        normalizer: What is done to each line first; None: nothing.
+
+    Returns:
+        How many words there are, and those pronounced by guess.
+
+    Raises:
+        TextError: If a file cannot be read, or no word is left.
+        AsrError: If the lexicon cannot be written.
+    """
+    check_writable(output)
+    known = _without_stress(read_lexicon(dictionary))
+    prepare = str if normalizer is None else lambda line: normalize(line, normalizer)
+    counts = Counter(word for sentence in read_sentences(texts, "word", prepare) for word in sentence)
+    words = sorted((word for word, count in counts.items() if count >= least), key=lambda word: (-counts[word], word))
+    if not words:
+        raise TextError(f"no word occurs {least} times in the text")
+    guessed = _guess([word for word in words if word not in known.ways], known)
+    ways = {**known.ways, **guessed}
+    lexicon = Lexicon(_leave_out((word, phones) for word in words for phones in ways.get(word, ())))
+    with replacing(output) as partial:
+        lexicon.save(partial)
+    return len(lexicon.ways), list(guessed)
+
+
+def _leave_out(entries: Iterable[tuple[str, Phones]]) -> Iterator[tuple[str, Phones]]:
+    """The entries but the rarest of too many words that sound alike: each needs a mark of its own in the network."""
+    alike: Counter[Phones] = Counter()
+    for word, phones in entries:
+        alike[phones] += 1
+        if alike[phones] <= MOST_ALIKE:
+            yield word, phones
+
+
+def _without_stress(lexicon: Lexicon) -> Lexicon:
+    entries = ((word, phones) for word, ways in lexicon.ways.items() for phones in ways)
+    return Lexicon((word, tuple(_STRESSED.sub("", phone) for phone in phones)) for word, phones in entries)
+
+
+def _guess(words: Sequence[str], known: Lexicon) -> dict[str, list[Phones]]:
+    if not words:
+        return {}
+    pronouncer = Pronouncer(known)
+    found = ((word, pronouncer.guess(word)) for word in words)
+    return {word: [phones] for word, phones in found if phones is not None}

@@ -1,0 +1,110 @@
+"""Models whose tokens are phones: what comes out is words, also such as no lexicon holds."""
+
+import numpy as np
+import pytest
+import torch
+
+from asr.config import DecoderSettings, ModelSettings, TokenizerSettings
+from asr.errors import TextError
+from asr.recognize.align import align_text
+from asr.recognize.decoding import Decoding, build_beam
+from asr.recognize.grouping import group_tokens
+from asr.recognize.model_folder import Model, build_acoustic, find_model, read_model, save_model
+from asr.recognize.recognizer import load_model
+from asr.recognize.unknown_words import learn_words
+from asr.recognize.words import find_words
+from asr.text.tokenizer import build_tokenizer
+from tests.recognize.test_recognizer import RATE, noise
+
+LEXICON = "bad B AE D\ndab D AE B\nsad S AE D\nda D AE\ndah D AE\nbass B AE S\n"
+
+
+@pytest.fixture
+def settings(tmp_path):
+    path = tmp_path / "given.txt"
+    path.write_text(LEXICON, encoding="utf-8")
+    small = {"num_layers": 1, "hidden_size": 8, "conv_channels": 4}
+    return ModelSettings(tokenizer=TokenizerSettings(kind="phone", lexicon=path), acoustic=small)
+
+
+@pytest.fixture
+def tokenizer(settings):
+    return build_tokenizer([], settings.tokenizer)
+
+
+@pytest.fixture
+def folder(settings, tokenizer, tmp_path):
+    torch.manual_seed(0)
+    acoustic = build_acoustic(settings, tokenizer.vocab_size)
+    with torch.no_grad():
+        acoustic.head.weight *= 30  # so that it says something
+    save_model(Model(acoustic, tokenizer, settings), tmp_path / "model")
+    return tmp_path / "model"
+
+
+def say(tokens, vocab_size):
+    """Log probabilities of tokens, each after two blanks."""
+    probs = np.full((3 * len(tokens) + 2, vocab_size), 0.01 / (vocab_size - 1), np.float32)
+    probs[:, 0] = 0.99
+    places = np.arange(2, len(probs), 3)
+    probs[places, 0], probs[places, tokens] = 0.01 / (vocab_size - 1), 0.99
+    return np.log(probs)
+
+
+def test_words_are_grouped_by_their_marks(tokenizer):
+    tokens = tokenizer.encode("bad dah da")
+    assert group_tokens(tokens, tokenizer) == [("bad", 0, 3), ("dah", 4, 6), ("da", 7, 9)]
+    assert group_tokens(tokens[:-1], tokenizer)[-1] == ("da", 7, 9)
+
+
+def test_times_of_a_word_are_those_of_its_phones_whatever_its_mark(tokenizer):
+    heard, meant = tokenizer.encode("bad da"), tokenizer.encode("bad dah")
+    log_probs = say(heard, tokenizer.vocab_size)
+    before, after = (find_words(log_probs, tokens, tokenizer, 0.04) for tokens in (heard, meant))
+    assert [word.text for word in after] == ["bad", "dah"]
+    assert [(word.start, word.end) for word in before] == [(word.start, word.end) for word in after]
+
+
+def test_a_model_folder_keeps_its_lexicon_and_forgets_where_that_was(folder):
+    assert (folder / "lexicon.txt").read_text(encoding="utf-8").replace("\t", " ") == LEXICON
+    assert "given.txt" not in (folder / "config.yaml").read_text(encoding="utf-8")
+    assert read_model(folder).tokenizer.encode("bad da") == build_tokenizer([], read_settings(folder)).encode("bad da")
+
+
+def read_settings(folder):
+    return TokenizerSettings(kind="phone", lexicon=folder / "lexicon.txt")
+
+
+def test_words_of_the_lexicon_are_read_unless_the_best_path_is_asked_for(folder):
+    text = load_model(folder).transcribe((noise(2.0, 0), RATE)).text
+    assert text
+    assert set(text.split()) <= {line.split()[0] for line in LEXICON.splitlines()}
+    assert load_model(folder, decoding=Decoding(decoder="greedy")).reader.beam is None
+
+
+def test_a_hot_word_that_no_lexicon_holds_is_heard_and_nothing_else_changes(tokenizer, tmp_path):
+    beam = build_beam(tmp_path, tokenizer, DecoderSettings(), Decoding(hotwords=["sabsab"]))
+    sabsab = next(iter(tokenizer.guessed["sabsab"]))
+    assert [tokenizer.symbols[token] for token in sabsab] == ["S", "AE", "B", "S", "AE", "B", "|1"]
+    assert tokenizer.decode(beam.decode(say(sabsab, tokenizer.vocab_size))[0].tokens) == "sabsab"
+    bad = say(tokenizer.encode("bad"), tokenizer.vocab_size)
+    assert tokenizer.decode(beam.decode(bad)[0].tokens) == "bad"
+    plain = build_beam(tmp_path, tokenizer, DecoderSettings(), Decoding())
+    assert "sabsab" not in tokenizer.decode(plain.decode(say(sabsab, tokenizer.vocab_size))[0].tokens)
+
+
+def test_what_cannot_be_pronounced_is_named(tokenizer, tmp_path):
+    with pytest.raises(TextError, match="the lexicon has no pronunciation of quiz"):
+        build_beam(tmp_path, tokenizer, DecoderSettings(), Decoding(hotwords=["quiz"]))
+    learn_words(tokenizer, ["daah"])
+    assert learn_words(tokenizer, ["bad"]) is tokenizer.pronunciations
+
+
+def test_a_text_with_a_word_that_no_lexicon_holds_is_aligned(folder):
+    transcript = align_text(load_model(folder), (noise(3.0, 0), RATE), "Bad sabsab, da!")
+    assert [word.text for word in transcript.words] == ["Bad", "sabsab,", "da!"]
+
+
+def test_letters_are_not_learned():
+    tokenizer = read_model(find_model("an4")).tokenizer
+    assert learn_words(tokenizer, ["quiz"]) is None
