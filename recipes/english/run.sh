@@ -31,9 +31,7 @@ fi
 # The words to know: those that the text says three times, and all of the transcripts.
 said=data/english/train.txt
 if [ ! -f data/english/lexicon.txt ]; then
-    zcat data/english/synthetic.jsonl.gz | python -c 'import json, sys
-for line in sys.stdin: print(json.loads(line)["supervisions"][0]["text"])' > data/english/synthetic.txt
-    read=data/english/synthetic.txt
+    read=data/synthetic-text/all.txt
     asr lexicon "$dictionary" "$text" $said $said $said $read $read $read --least 3 --output data/english/lexicon.txt
 fi
 
