@@ -268,14 +268,24 @@ class _Utterance:
         return None
 
     def guess(self, log_probs: Tensor) -> None:
-        self._guessed = merge_path(log_probs.argmax(-1).tolist(), self._last_token)
+        # The best path's phones are hardly ever words; only the search makes words of them.
+        if not self._reader.recognizer.tokenizer.marks:
+            self._guessed = merge_path(log_probs.argmax(-1).tolist(), self._last_token)
 
     def texts(self) -> tuple[str, str]:
         """The text that will not change any more, and all of it as it seems now."""
         settled = self._text.settled
-        both = settled, [*settled, *self._text.open(), *self._guessed]
+        both = self._whole_words(settled), [*settled, *self._text.open(), *self._guessed]
         committed, text = map(self._reader.recognizer.reader.spell, both)
         return committed, text
+
+    def _whole_words(self, tokens: list[int]) -> list[int]:
+        """Tokens without a word whose mark is still to come: until then it may be any of those that sound alike."""
+        marks = self._reader.recognizer.tokenizer.marks
+        if not marks:
+            return tokens
+        last = next((place for place in range(len(tokens), 0, -1) if tokens[place - 1] in marks), 0)
+        return tokens[:last]
 
     def words(self, stream_start: float) -> tuple[Word, ...]:
         """Its words, now that it is over, with times from so many seconds before the stream's start."""

@@ -2,14 +2,17 @@
 
 import numpy as np
 import pytest
+import torch
 
 from asr.config import DecoderSettings, ModelSettings, TokenizerSettings
 from asr.errors import TextError
 from asr.recognize.align import align_text
 from asr.recognize.decoding import Decoding, build_beam
+from asr.recognize.endpoints import Endpoints
 from asr.recognize.grouping import group_tokens
 from asr.recognize.model_folder import Model, build_acoustic, find_model, read_model, save_model
 from asr.recognize.recognizer import load_model
+from asr.recognize.streaming import StreamReader
 from asr.recognize.unknown_words import learn_words
 from asr.recognize.words import find_words
 from asr.text.tokenizer import build_tokenizer
@@ -107,3 +110,19 @@ def test_a_text_with_a_word_that_no_lexicon_holds_is_aligned(folder):
 def test_letters_are_not_learned():
     tokenizer = read_model(find_model("an4")).tokenizer
     assert learn_words(tokenizer, ["quiz"]) is None
+
+
+def test_what_a_stream_commits_to_never_changes(folder):
+    recognizer = load_model(folder)
+    tokens = [token for _ in range(40) for token in recognizer.tokenizer.encode("bad dah sad da")]
+    log_probs = torch.from_numpy(say(tokens, recognizer.tokenizer.vocab_size))
+    stream = StreamReader(recognizer, endpoints=Endpoints(pause=99, longest=999)).start()
+    before = ""
+    stream.put(torch.zeros(10 * RATE))
+    for first in range(0, len(log_probs), 20):
+        stream._utterance._text.feed(log_probs[first : first + 20])
+        committed, text = stream._utterance.texts()
+        assert committed.startswith(before)
+        assert text.startswith(committed)
+        before = committed
+    assert before.startswith("bad da sad da bad")  # without a language model the first of those that sound alike
