@@ -111,6 +111,21 @@ def test_characters_are_predicted_too(folder: Path, tmp_path: Path):
     assert readings(folder, "--lm", tmp_path / "lm.bin", "--nbest", 2)
 
 
+def test_words_beyond_a_vocabulary_count_as_unknown(folder: Path, tmp_path: Path):
+    (tmp_path / "lexicon.txt").write_text("ab AE B\nba B AE\n", encoding="utf-8")
+    vocabulary = ["--vocabulary", tmp_path / "lexicon.txt"]
+    ask("lm", "train", folder / "text.txt", *vocabulary, "--order", 2, "--output", tmp_path / "lm.bin")
+    assert "num_unknown\t2" in ask("lm", "score", tmp_path / "lm.bin", folder / "text.txt")  # "a b"
+
+
+def test_a_lexicon_is_made_of_a_dictionary_and_a_text(folder: Path, tmp_path: Path):
+    (tmp_path / "some.dict").write_text("ab AE1 B\nb B IY1 # the letter\na AH0\n", encoding="utf-8")
+    ask("lexicon", tmp_path / "some.dict", folder / "text.txt", "--least", 2, "--output", tmp_path / "lexicon.txt")
+    lines = (tmp_path / "lexicon.txt").read_text(encoding="utf-8").splitlines()
+    assert lines[0] == "ab\tAE B"
+    assert [line.split()[0] for line in lines] == ["ab", "ba"]  # the dictionary lacks "ba"
+
+
 @pytest.mark.parametrize(
     ("choices", "message"),
     [
@@ -127,6 +142,7 @@ def test_characters_are_predicted_too(folder: Path, tmp_path: Path):
         (["missing.txt", "-o", "text.txt/lm.arpa"], "text.txt/lm.arpa: cannot be written"),  # before it is read
         (["missing.txt", "-o", "new.arpa"], "missing.txt: cannot be read: No such file"),
         (["noise.wav", "-o", "new.arpa"], "not UTF-8"),
+        (["text.txt", "-o", "new.arpa", "--vocabulary", "empty.txt"], "empty.txt: holds no word"),
         (["empty.txt", "-o", "new.arpa"], "no word"),
     ],
 )

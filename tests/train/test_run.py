@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -233,3 +234,16 @@ def test_other_settings_train_and_read_back(conf: Path, settings: list[str], ton
     output = train(load_config(conf, [*settings, "train.epochs=1"]))
     result = evaluate(load_model(output), load_cuts([tone_manifests / "dev.jsonl.gz"]))
     assert result.rates.utterances == 12
+
+
+def test_phones_train_and_read_back_and_words_without_pronunciation_are_left_out(
+    conf: Path, tone_manifests: Path, capsys: pytest.CaptureFixture[str]
+):
+    words = ["".join(letters) for count in (1, 2, 3) for letters in product("abc", repeat=count)]
+    lexicon = conf.parent / "lexicon.txt"
+    lexicon.write_text("".join(f"{word} {' '.join(word.upper())}\n" for word in words if word != "abc"))
+    output = train(load_config(conf, ["tokenizer.kind=phone", f"tokenizer.lexicon={lexicon}", "train.epochs=1"]))
+    assert "the lexicon has no pronunciation of 'abc'" in capsys.readouterr().err
+    result = evaluate(load_model(output), load_cuts([tone_manifests / "dev.jsonl.gz"]))
+    assert result.rates.utterances == 12
+    assert (output / "lexicon.txt").read_text().split() == lexicon.read_text().split()

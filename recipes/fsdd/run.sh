@@ -1,0 +1,44 @@
+#!/usr/bin/env bash
+# Train on single spoken digits; test on the official test recordings, or on each speaker in turn, whom training never heard.
+#
+#   recipes/fsdd/run.sh FOLDER [official] [KEY=VALUE ...]     FOLDER: a copy of the Free Spoken Digit Dataset, which holds recordings/
+#
+# With "official" it stops after the official split; all of it takes seven trainings. Interrupted? Run it again: it goes on.
+set -euo pipefail
+[ $# -ge 1 ] || { sed --quiet '2,/^[^#]/ s/^# \?//p' "$0" >&2; exit 2; }
+recordings=$(realpath "$1")/recordings
+shift
+only=
+[ "${1:-}" = official ] && { only=official; shift; }
+cd "$(dirname "$0")/../.."
+PATH="$PWD/.venv/bin:$PATH"
+
+train_and_test() { # NAME [SPEAKER]
+    local data=data/fsdd/$1 output=exp/fsdd/$1 resume
+    if [ ! -f $data/test.jsonl.gz ]; then
+        mkdir -p "$data"
+        python recipes/fsdd/split.py "$recordings" "$data" "${@:2}"
+        asr prepare tsv "$data" "$data"
+    fi
+    if [ ! -f "$output/model.safetensors" ]; then
+        resume=$([ -f "$output/run/last.pt" ] && echo --resume || true)
+        asr train conf/fsdd.yaml output="$output" "corpus.train=[$data/train.jsonl.gz]" "corpus.dev=[$data/dev.jsonl.gz]" "${settings[@]}" $resume
+    fi
+    asr evaluate --model "$output" "$data/test.jsonl.gz" --json "$output/test.json"
+}
+
+settings=("$@")
+train_and_test official
+[ -n "$only" ] && exit
+speakers=$(find "$recordings" -name "*.wav" | sed 's/.*_\(.*\)_.*/\1/' | sort --unique)
+for speaker in $speakers; do
+    train_and_test "$speaker" "$speaker"
+done
+python - $speakers <<'PYTHON'
+import json, statistics, sys
+
+rates = {name: json.load(open(f"exp/fsdd/{name}/test.json"))["wer"] for name in ["official", *sys.argv[1:]]}
+for name, rate in rates.items():
+    print(f"{name}\t{1 - rate:.2%} of digits right")
+print(f"mean over speakers left out\t{1 - statistics.mean(rates[name] for name in sys.argv[1:]):.2%}")
+PYTHON
