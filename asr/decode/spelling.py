@@ -168,14 +168,11 @@ def build_tree(spelled: Array, numbers: Array) -> WordTree:
 
 
 def _spell_phones(symbols: Sequence[str], pronunciations: Pronunciations) -> Spelling:
-    ends_word = np.zeros(len(symbols), np.bool_)
-    inner = np.zeros(len(symbols), np.bool_)
-    for ways in pronunciations.values():
-        for way in ways:
-            ends_word[way[-1]] = True
-            inner[list(way[:-1])] = True
-    if (ends_word & inner).any():
+    marks = {way[-1] for ways in pronunciations.values() for way in ways}
+    if not all(marks.isdisjoint(way[:-1]) for ways in pronunciations.values() for way in ways):
         raise ConfigError("a pronunciation has a mark that ends words within it, or ends without one")
+    ends_word = np.zeros(len(symbols), np.bool_)
+    ends_word[list(marks)] = True
     tokens = np.arange(len(symbols), dtype=np.int32)
     letters = dict.fromkeys(SEPARATORS, 0) | {symbol: token for token, symbol in enumerate(symbols) if token > 0}
     first_letter = np.append(np.int32(0), tokens)  # the blank, token 0, has none

@@ -81,12 +81,13 @@ def read_lexicon(path: Path) -> Lexicon:
         raise TextError(f"{path}: not UTF-8 text; convert it first") from None
     entries = []
     for number, line in enumerate(lines, start=1):
-        word, *phones = line.partition(" #")[0].split() or [""]
-        word = _VARIANT.sub("", word)
-        if word and not phones:
+        fields = (line.partition(" #")[0] if "#" in line else line).split()
+        if not fields:
+            continue
+        word = _VARIANT.sub("", fields[0]) if fields[0].endswith(")") else fields[0]
+        if len(fields) == 1:
             raise TextError(f"{path}:{number}: {word!r} has no phones; expected {_LINE} a line")
-        if word:
-            entries.append((word, tuple(phones)))
+        entries.append((word, tuple(fields[1:])))
     try:
         return Lexicon(entries)
     except TextError as error:

@@ -147,14 +147,12 @@ class PhoneTokenizer(Tokenizer):
         self.marks = frozenset(range(1, len(marks) + 1))
         ids = {symbol: token for token, symbol in enumerate(self.symbols)}
         self._words: dict[tuple[int, ...], str] = {}
-        ways: dict[str, list[tuple[int, ...]]] = {word: [] for word in lexicon.ways}
+        ways: dict[str, list[tuple[int, ...]]] = {}
+        sounds = {phones: tuple(map(ids.__getitem__, phones)) for phones in lexicon.words}
         for phones, words in lexicon.words.items():
-            sounds = tuple(ids[phone] for phone in phones)
-            self._words.update({(*sounds, mark): word for mark, word in enumerate(words, start=1)})
+            self._words.update({(*sounds[phones], mark): word for mark, word in enumerate(words, start=1)})
         for word, several in lexicon.ways.items():
-            for phones in several:
-                mark = 1 + lexicon.words[phones].index(word)
-                ways[word].append((*(ids[phone] for phone in phones), mark))
+            ways[word] = [(*sounds[phones], 1 + lexicon.words[phones].index(word)) for phones in several]
         self.pronunciations: dict[str, list[tuple[int, ...]]] = ways
         self.guessed: dict[str, list[tuple[int, ...]]] = {}
 
