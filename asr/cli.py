@@ -354,11 +354,12 @@ def lexicon(
     from asr.language.vocabulary import make_lexicon
 
     normalizer = None if raw else NormalizerSettings()
-    count, guessed = make_lexicon(dictionary, texts, output, least=least, normalizer=normalizer)
-    examples = f", such as {', '.join(guessed[:5])}" if guessed else ""
-    console.print(
-        f"{output}: {count:,} words; {len(guessed):,} pronounced by guess{examples}", highlight=False, soft_wrap=True
-    )
+    count, guessed, lost = make_lexicon(dictionary, texts, output, least=least, normalizer=normalizer)
+    told = [f"{output}: {count:,} words"]
+    for words, what in ((guessed, "pronounced by guess"), (lost, "left out")):
+        if words:
+            told.append(f"{len(words):,} {what}, such as {', '.join(words[:5])}")
+    console.print("; ".join(told), highlight=False, soft_wrap=True)
 
 
 @language_app.command("score")

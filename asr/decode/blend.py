@@ -88,8 +88,8 @@ def build_fusion(
     ngram = language_model if isinstance(language_model, NgramModel) else None
     if pronunciations is not None:
         _check_words_known(ngram, has_model=language_model is not None)
-        if vocabulary is None:  # what has no pronunciation cannot be heard
-            vocabulary = [word for word in ngram.words if word in pronunciations] if ngram else list(pronunciations)
+        if vocabulary is None:  # of which nothing is heard that has no pronunciation
+            vocabulary = ngram.words if ngram else list(pronunciations)
     kind = _find_level(language_model, level, symbols, spelling, has_vocabulary=vocabulary is not None)
     words: Sequence[str] = ()
     outside: Sequence[str] = ()
@@ -138,7 +138,7 @@ def _check_words_known(ngram: NgramModel | None, *, has_model: bool) -> None:
     """Raise ConfigError where a language model cannot be asked for words that sound alike."""
     if has_model and ngram is None:
         raise ConfigError("a model of phones needs a language model of n-grams; no other object or network will do")
-    if ngram is not None and ngram.is_of_characters:
+    if ngram is not None and any(space in ngram.words for space in SPACES):
         raise ConfigError("a model of phones needs a language model of words; this one is of characters")
 
 
@@ -153,6 +153,8 @@ def _find_level(
     """NO_MODEL, WORD_LEVEL or TOKEN_LEVEL. Raises ConfigError if the parts do not fit one another."""
     if language_model is None and not has_vocabulary:
         return NO_MODEL
+    if spelling.pronunciations is not None:
+        return WORD_LEVEL
     ngram = language_model if isinstance(language_model, NgramModel) else None
     if language_model is not None and _is_token_level(ngram, level, symbols):
         if has_vocabulary:

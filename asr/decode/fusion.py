@@ -162,9 +162,9 @@ def read_scores(search: Search, fusion: Fusion, scores: Array) -> None:
     Args:
         search: The search.
         fusion: Language model and phrases.
-        scores: (beam_size, 6) to write to: the score so far, its language and boost parts, the
-            gains of both should the utterance end here (0 for external models), and the credit
-            of a phrase under way, which counts only until then.
+        scores: (beam_size, 7) to write to: the score so far, its language and boost parts, the
+            gains of both should the utterance end here (0 for external models), the credit of a
+            phrase under way, which counts only until then, and the mark that a last word lacks, or NONE.
     """
     progress = search.progress[0]
     for slot in range(progress.num_entries):
@@ -172,33 +172,47 @@ def read_scores(search: Search, fusion: Fusion, scores: Array) -> None:
         node = search.nodes[entry.node]
         scores[slot, 0] = math.log(entry.blank_mass + entry.label_mass) + progress.log_scale
         scores[slot, 1], scores[slot, 2] = node.language, node.boost
-        scores[slot, 3] = 0.0 if fusion.external else _closing_gain(search, fusion, entry.node)
-        scores[slot, 4] = fusion.phrase_end[node.phrase]
+        scores[slot, 3] = scores[slot, 4] = 0.0
         scores[slot, 5] = fusion.phrase_credit[node.phrase]
+        scores[slot, 6] = NONE
+        if fusion.marked and node.spelled != 0:
+            _mark_last_word(search, fusion, entry.node, scores[slot])
+            continue
+        if not fusion.external:
+            scores[slot, 3] = _closing_gain(search, fusion, entry.node, node.spelled)
+        scores[slot, 4] = fusion.phrase_end[node.phrase]
 
 
 @compiled
-def _closing_gain(search: Search, fusion: Fusion, node_id: int) -> float:
-    """The last word and the sentence end."""
+def _mark_last_word(search: Search, fusion: Fusion, node_id: int, scores: Array) -> None:
+    """End a word whose mark was not heard by the best of those that may follow."""
+    node = search.nodes[node_id]
+    scores[3] = -math.inf
+    if node.spelled != NONE:
+        for place in range(fusion.first_child[node.spelled], fusion.first_child[node.spelled + 1]):
+            mark = fusion.letters[place]  # a letter is the token itself
+            if fusion.ends_word[mark]:
+                language = _closing_gain(search, fusion, node_id, place)
+                phrase = fusion.phrase_next[node.phrase, mark]
+                boost = fusion.phrase_gains[node.phrase, mark] + fusion.phrase_end[phrase]
+                if language + boost > scores[3] + scores[4]:
+                    scores[3], scores[4], scores[6] = language, boost, mark
+    if scores[6] == NONE:
+        word_end_gain(search, fusion, node_id, NONE)  # takes note that nothing can end here
+
+
+@compiled
+def _closing_gain(search: Search, fusion: Fusion, node_id: int, place: int) -> float:
+    """The last word, which ends at a place in the lexicon, and the sentence end."""
     node = search.nodes[node_id]
     gain = 0.0
     state = node.state
     if fusion.level == WORD_LEVEL and node.spelled != 0:
-        gain = word_end_gain(search, fusion, node_id, _whole(fusion, node.spelled))
+        gain = word_end_gain(search, fusion, node_id, place)
         state = node.state_after
     if fusion.scored and fusion.end_word != NONE and gain > -math.inf:
         gain += fusion.alpha * score_word(fusion.automaton, state, fusion.end_word)[0]
     return gain
-
-
-@compiled
-def _whole(fusion: Fusion, place: int) -> int:
-    """Where a word ends whose mark was not heard: by the first mark that may follow."""
-    if fusion.marked and place != NONE:
-        for child in range(fusion.first_child[place], fusion.first_child[place + 1]):
-            if fusion.ends_word[fusion.letters[child]]:
-                return child
-    return place
 
 
 @compiled

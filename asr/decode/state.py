@@ -14,7 +14,7 @@ from asr.compiled import Array
 from asr.decode.asking import Asker
 from asr.decode.batch_asking import BatchAsker, is_batch_model
 from asr.decode.fusion import TOKEN_LEVEL, read_scores
-from asr.decode.layout import Search
+from asr.decode.layout import NONE, Search
 from asr.decode.search import DEAD, DONE, FULL, NOT_NORMALIZED, WANTED, advance, plant
 from asr.decode.spelling import share_marks
 from asr.decode.tree import agree, compact, count_open, forget_gains, trace
@@ -202,47 +202,49 @@ class BeamState:
         return model.start() if isinstance(model, NgramModel) else 0
 
     def _scores(self, *, closed: bool) -> Array:
-        """(N, 5): the score so far, its language and boost parts, and what comes to both.
+        """(N, 6): the score so far, its language and boost parts, what comes to both, and a missing mark or NONE.
 
-        That is what the utterance's end brings, or, unless `closed`, the credit of open phrases.
+        What comes is what the utterance's end brings, or, unless `closed`, the credit of open phrases.
         """
         search, fusion = self._search, self.decoder.fusion
         progress = search.progress[0]
-        scores = np.empty((int(progress["num_entries"]), 6))
+        scores = np.empty((int(progress["num_entries"]), 7))
         read_scores(search, fusion, scores)
         if not closed:
-            scores[:, 3] = 0.0
+            scores[:, 3], scores[:, 6] = 0.0, NONE
             scores[:, 4] = scores[:, 5]
         elif self._asker:
             node_ids = search.entries["node"][int(progress["side"]), : len(scores)]
             scores[:, 3] = self._asker.closing_gains(search, fusion, node_ids)
-        return scores[:, :5]
+        return scores[:, [0, 1, 2, 3, 4, 6]]
 
     def _hypotheses(self, scores: Array, nbest: int) -> list[Hypothesis]:
         """The best members of the beam."""
         if nbest < 1:
             raise ValueError(f"nbest is {nbest}; expected at least 1")
         totals = scores[:, 0] + scores[:, 3] + scores[:, 4]
-        order = np.argsort(-totals, kind="stable")[:nbest].tolist() if nbest > 1 else [int(totals.argmax())]
+        order = np.argsort(-totals, kind="stable").tolist() if nbest > 1 else [int(totals.argmax())]
         settled_tokens = [t for tokens, _ in self._settled for t in tokens.tolist()]
         settled_frames = [f for _, frames in self._settled for f in frames.tolist()]
-        hypotheses = []
+        found: dict[tuple[int, ...], Hypothesis] = {}  # a last word's mark may have been heard or not: the best counts
         for slot in order:
-            score, language, boost, language_end, boost_end = scores[slot].tolist()
+            if len(found) == nbest:
+                break
+            score, language, boost, language_end, boost_end, mark = scores[slot].tolist()
             if language_end == -math.inf:
                 continue
             tokens, frames = trace(self._search, slot)
-            hypotheses.append(
-                Hypothesis(
-                    tokens=(*settled_tokens, *tokens.tolist()),
-                    frames=(*settled_frames, *frames.tolist()),
-                    score=score + language_end + boost_end,
-                    acoustic=score - language - boost,
-                    language=language + language_end,
-                    boost=boost + boost_end,
-                )
+            last = () if mark == NONE else (int(mark),)
+            hypothesis = Hypothesis(
+                tokens=(*settled_tokens, *tokens.tolist(), *last),
+                frames=(*settled_frames, *frames.tolist(), *(self.num_frames - 1 for _ in last)),
+                score=score + language_end + boost_end,
+                acoustic=score - language - boost,
+                language=language + language_end,
+                boost=boost + boost_end,
             )
-        return hypotheses
+            found.setdefault(hypothesis.tokens, hypothesis)
+        return list(found.values())
 
 
 def _make_asker(decoder: "BeamDecoder") -> Asker | BatchAsker:

@@ -13,6 +13,7 @@ from asr.language.kneser_ney import estimate
 from asr.language.measuring import Likelihood, measure_rnn
 from asr.language.ngram import UNKNOWN, NgramModel, Perplexity, load_ngram, save_ngram
 from asr.language.rnn import is_rnn_folder
+from asr.text.lexicon import VARIANT
 from asr.text.normalize import normalize
 
 UNITS: tuple[Unit, ...] = ("word", "char")
@@ -53,6 +54,8 @@ def build_language_model(
     if not output.name.endswith(ENDINGS):
         raise ConfigError(f"--output {output}: expected a name that ends in {', '.join(ENDINGS)}")
     check_writable(output)
+    if vocabulary is not None and checked == "char":
+        raise ConfigError("--vocabulary limits words; a model of characters has none")
     known = None if vocabulary is None else _read_vocabulary(vocabulary)
     with console.status("reading") as status:
 
@@ -119,7 +122,7 @@ def _find_unit(model: NgramModel) -> Unit:
 
 
 def _read_vocabulary(path: Path) -> frozenset[str]:
-    words = frozenset(line.split()[0] for line in read_lines(path) if line.strip())
+    words = frozenset(VARIANT.sub("", line.split()[0]) for line in read_lines(path) if line.strip())
     if not words:
         raise TextError(f"{path}: holds no word; expected one at the beginning of each line")
     return words

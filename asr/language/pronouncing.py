@@ -3,7 +3,7 @@
 A joint-sequence model (Bisani & Ney 2008): each letter of a word stands for no phone, for one or for
 two, and n-grams of such pairs, in the order in which they are written, say which pairs are probable:
 
-    r}R e}EH d}D        read      x}K_S        a letter with two phones      e}        one with none
+    r:R e:EH d:D        read      x:KS        a letter with two phones      e:        one with none
 """
 
 import heapq
@@ -18,9 +18,10 @@ from asr.language.kneser_ney import estimate
 from asr.language.ngram import END, NgramModel
 from asr.text.lexicon import Lexicon, Phones
 
-BETWEEN, JOINT = "}", "_"  # a letter and its phones, and these
 ORDER = 6  # pairs in the longest n-grams
 LEAST_OFTEN = 5  # pairs that occur less often are mistakes of the alignment, or of the lexicon
+LONGEST = 40  # letters of a word
+MOST_PAIRS = 10_000_000  # of letters with one or two phones
 BEAM = 10  # beginnings of a pronunciation that are followed
 _ROUNDS = 6  # of aligning anew by how often letters were paired with phones
 _SMOOTHING = 0.1  # of these counts
@@ -35,18 +36,25 @@ class Pronouncer:
 
     def __init__(self, lexicon: Lexicon) -> None:
         words = list(align_letters(lexicon))
-        with estimate(lambda: words, ORDER) as tables:
-            self._model = NgramModel.from_tables(tables)
+        counts: dict[str, Counter[Phones]] = defaultdict(Counter)
+        for letter, phones in (pair for word in words for pair in word):
+            counts[letter][phones] += 1
+        names = {(letter, phones): f"{letter}{i}" for letter, own in counts.items() for i, phones in enumerate(own)}
         self._pairs: dict[str, list[tuple[str, Phones]]] = {}
-        counts: dict[str, Counter[str]] = defaultdict(Counter)
-        for pair in (pair for word in words for pair in word):
-            counts[pair[0]][pair] += 1
-        for letter, pairs in counts.items():
-            least = min(LEAST_OFTEN, max(pairs.values()))
-            self._pairs[letter] = [(pair, _phones_of(pair)) for pair, count in pairs.items() if count >= least]
+        for letter, own in counts.items():
+            least = min(LEAST_OFTEN, max(own.values()))
+            self._pairs[letter] = [(names[letter, phones], phones) for phones, n in own.items() if n >= least]
+        if words:
+            with estimate(lambda: [[names[pair] for pair in word] for word in words], ORDER) as tables:
+                self._model = NgramModel.from_tables(tables)
 
     def guess(self, word: str) -> Phones | None:
-        """The most probable phones of a word; None where one of its letters is in no word of the lexicon."""
+        """The most probable phones of a word; None where one of its letters is in no word of the lexicon.
+
+        Nor is anything guessed that is longer than words are.
+        """
+        if len(word) > LONGEST or not self._pairs.keys() >= set(word):
+            return None
         beam: list[tuple[float, int, Phones]] = [(0.0, self._model.start(), ())]
         for letter in word:
             longer: dict[tuple[int, Phones], float] = {}
@@ -60,12 +68,19 @@ class Pronouncer:
         return max(whole)[1] if whole else None
 
 
-def align_letters(lexicon: Lexicon) -> Iterator[list[str]]:
-    """The pairs of each word and pronunciation, letter by letter; without words of more than two phones a letter."""
+def align_letters(lexicon: Lexicon) -> Iterator[list[tuple[str, Phones]]]:
+    """The pairs of each word and pronunciation, letter by letter.
+
+    Words of more than two phones a letter are left out, and all where a script has too many letters to pair.
+    """
     entries = [(word, phones) for word, ways in lexicon.ways.items() for phones in ways]
     entries = [(word, phones) for word, phones in entries if len(phones) <= 2 * len(word)]
+    if not entries:
+        return
     letter_ids = {letter: number for number, letter in enumerate(sorted({x for word, _ in entries for x in word}))}
     phone_ids = {phone: number for number, phone in enumerate(lexicon.phones)}
+    if len(letter_ids) * len(phone_ids) ** 2 > MOST_PAIRS:
+        return
     letters = np.array([letter_ids[letter] for word, _ in entries for letter in word], np.int32)
     phones = np.array([phone_ids[phone] for _, way in entries for phone in way], np.int32)
     first_letter = np.cumsum([0, *(len(word) for word, _ in entries)])
@@ -81,13 +96,9 @@ def align_letters(lexicon: Lexicon) -> Iterator[list[str]]:
         pairs, start = [], 0
         for place, letter in enumerate(word):
             end = start + int(taken[first_letter[number] + place])
-            pairs.append(f"{letter}{BETWEEN}{JOINT.join(way[start:end])}")
+            pairs.append((letter, way[start:end]))
             start = end
         yield pairs
-
-
-def _phones_of(pair: str) -> Phones:
-    return tuple(pair[2:].split(JOINT)) if len(pair) > 2 else ()
 
 
 def _first_costs(entries: list[tuple[str, Phones]], letter_ids: dict[str, int], phone_ids: dict[str, int]) -> Array:

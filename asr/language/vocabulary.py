@@ -19,7 +19,7 @@ _STRESSED = re.compile(r"(?<=^[A-Z]{2})[012]$")  # of ARPAbet's vowels
 
 def make_lexicon(
     dictionary: Path, texts: Sequence[Path], output: Path, *, least: int, normalizer: NormalizerSettings | None
-) -> tuple[int, list[str]]:
+) -> tuple[int, list[str], list[str]]:
     """Write the lexicon of the words that occur in texts so often at least, the most frequent first.
 
     The marks of stress in ARPAbet are left out: it takes more than hours of speech to learn them.
@@ -32,7 +32,8 @@ def make_lexicon(
         normalizer: What is done to each line first; None: nothing.
 
     Returns:
-        How many words there are, and those pronounced by guess.
+        How many words there are, those pronounced by guess, and those left out: nothing in the dictionary tells
+        how they are pronounced, or too many words sound alike.
 
     Raises:
         TextError: If a file cannot be read, or no word is left.
@@ -47,10 +48,17 @@ def make_lexicon(
         raise TextError(f"no word occurs {least} times in the text")
     guessed = _guess([word for word in words if word not in known.ways], known)
     ways = {**known.ways, **guessed}
-    lexicon = Lexicon(_leave_out((word, phones) for word in words for phones in ways.get(word, ())))
+    entries = list(_leave_out((word, phones) for word in words for phones in ways.get(word, ())))
+    if not entries:
+        raise TextError(f"{dictionary}: tells of no word of the text, such as {words[0]!r}; is its case another?")
+    lexicon = Lexicon(entries)
     with replacing(output) as partial:
         lexicon.save(partial)
-    return len(lexicon.ways), list(guessed)
+    return (
+        len(lexicon.ways),
+        [word for word in guessed if word in lexicon.ways],
+        [word for word in words if word not in lexicon.ways],
+    )
 
 
 def _leave_out(entries: Iterable[tuple[str, Phones]]) -> Iterator[tuple[str, Phones]]:

@@ -107,9 +107,18 @@ class Reader:
 
     def _search(self, beam: BeamDecoder, log_probs: LogProbs) -> list[Hypothesis]:
         if self.rescorer is None:
-            return beam.decode(log_probs, self.nbest)
+            return self._different(beam, log_probs, self.nbest)
         wanted = max(self.nbest, self.rescorer.settings.nbest)
-        return self.rescorer.rescore(beam.decode(log_probs, wanted))[: self.nbest]
+        return self.rescorer.rescore(self._different(beam, log_probs, wanted))[: self.nbest]
+
+    def _different(self, beam: BeamDecoder, log_probs: LogProbs, count: int) -> list[Hypothesis]:
+        """The best readings; where words are said in several ways, only the best way of each."""
+        if count == 1 or self.tokenizer.pronunciations is None:
+            return beam.decode(log_probs, count)
+        best: dict[str, Hypothesis] = {}
+        for hypothesis in beam.decode(log_probs, beam.beam_size):
+            best.setdefault(self.spell(hypothesis.tokens), hypothesis)
+        return list(best.values())[:count]
 
     def spell(self, tokens: Sequence[int]) -> str:
         """The text that tokens spell, with single spaces between its words."""

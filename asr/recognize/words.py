@@ -48,8 +48,10 @@ def find_words(
     Raises:
         AlignmentError: If no path spells the tokens, which cannot be where they were decoded from `log_probs`.
     """
+    shared = share_marks(log_probs, tokenizer.marks)
+    heard = tokens[:-1] if tokens and tokens[-1] in tokenizer.marks else tokens  # the last mark may not have been
     return words_from_alignment(
-        align_tokens(share_marks(log_probs, tokenizer.marks), tokens),
+        align_tokens(shared, heard),
         tokens,
         tokenizer,
         frame_seconds,

@@ -8,7 +8,7 @@ A line holds a word and its phones, between white space, as in the lexicons of K
 
 A word may have several lines; the first is how it is spelled for training. Words that sound alike
 are told apart by their order in the file, so the most frequent one comes first. The CMU dictionary's
-`read(2)` is `read`, and what follows its ` #` is a comment.
+`read(2)` is `read`; what follows its ` #` is a comment, and so are lines that begin with `;;;`.
 """
 
 import re
@@ -20,7 +20,8 @@ from asr.errors import TextError
 
 Phones: TypeAlias = tuple[str, ...]
 
-_VARIANT = re.compile(r"(?<=.)\(\d+\)$")
+_COMMENT = ";;;"
+VARIANT = re.compile(r"(?<=.)\(\d+\)$")  # how the CMU dictionary numbers the ways to say a word
 _LINE = "a word and its phones, such as `red R EH D`,"
 
 
@@ -82,9 +83,9 @@ def read_lexicon(path: Path) -> Lexicon:
     entries = []
     for number, line in enumerate(lines, start=1):
         fields = (line.partition(" #")[0] if "#" in line else line).split()
-        if not fields:
+        if not fields or fields[0].startswith(_COMMENT):
             continue
-        word = _VARIANT.sub("", fields[0]) if fields[0].endswith(")") else fields[0]
+        word = VARIANT.sub("", fields[0]) if fields[0].endswith(")") else fields[0]
         if len(fields) == 1:
             raise TextError(f"{path}:{number}: {word!r} has no phones; expected {_LINE} a line")
         entries.append((word, tuple(fields[1:])))

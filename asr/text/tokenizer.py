@@ -141,8 +141,9 @@ class PhoneTokenizer(Tokenizer):
             raise TextError(f"{lexicon.most_alike} of its words sound alike; {num_marks} at most can be told apart")
         marks = [f"{WORD_END}{number}" for number in range(1, (num_marks or lexicon.most_alike) + 1)]
         self.symbols = [BLANK_SYMBOL, *marks, *lexicon.phones]
-        if len(set(self.symbols)) < len(self.symbols):
-            raise TextError(f"{BLANK_SYMBOL} and {WORD_END} before a number are no phones; give them other names")
+        for phone in lexicon.phones:
+            if phone in (BLANK_SYMBOL, SPACE_NAME) or _is_mark(phone) or WORD_START in phone:
+                raise TextError(f"{phone!r} is no name for a phone: it means something else; give it another name")
         self.lexicon = lexicon
         self.marks = frozenset(range(1, len(marks) + 1))
         ids = {symbol: token for token, symbol in enumerate(self.symbols)}
@@ -319,9 +320,13 @@ def load_tokenizer(folder: Path, settings: TokenizerSettings) -> Tokenizer:
     return tokenizer
 
 
+def _is_mark(symbol: str) -> bool:
+    return symbol.startswith(WORD_END) and symbol[1:].isdecimal()
+
+
 def _load_phones(folder: Path, symbols: list[str]) -> PhoneTokenizer:
     path = folder / LEXICON_FILE
-    num_marks = sum(symbol.removeprefix(WORD_END).isdecimal() for symbol in symbols[1:] if symbol[0] == WORD_END)
+    num_marks = sum(map(_is_mark, symbols))
     try:
         lexicon = read_lexicon(path)
     except TextError as error:

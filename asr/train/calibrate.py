@@ -11,6 +11,7 @@ from rich.console import Console
 from asr.acoustic.alignment import align_tokens
 from asr.atomic import check_writable
 from asr.config import ConfidenceSettings, write_yaml
+from asr.decode.spelling import share_marks
 from asr.errors import AsrError, CorpusError
 from asr.recognize.confidence import estimate_confidence, fit_confidence, word_features
 from asr.recognize.grouping import group_tokens
@@ -103,6 +104,8 @@ def collect_examples(
     correct: list[bool] = []
     for reference, own, tokens in zip(references, log_probs, paths, strict=True):
         spans = group_tokens(tokens, tokenizer)
-        features.append(word_features(align_tokens(own, tokens).log_probs, spans))
+        shared = share_marks(own, tokenizer.marks)
+        heard = tokens[:-1] if tokens and tokens[-1] in tokenizer.marks else tokens
+        features.append(word_features(align_tokens(shared, heard).log_probs, spans))
         correct += mark_correct(reference, " ".join(span.text for span in spans))
     return np.concatenate(features), np.array(correct, dtype=bool)

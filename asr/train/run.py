@@ -217,11 +217,14 @@ def _fingerprint(config: Config, world_size: int, train_cuts: CutSet, dev_cuts: 
     # Not the corpus's paths: the same speech may have moved.
     # What is found after training has no say in it either.
     settings = config.model_dump(
-        mode="json", exclude={"output": True, "corpus": True, "confidence": True, "train": HARMLESS}
+        mode="json",
+        exclude={"output": True, "corpus": True, "confidence": True, "train": HARMLESS, "tokenizer": {"lexicon"}},
     )
     digest = hashlib.sha256(
         repr((settings, world_size, pick_precision(config.train.precision, training_device()))).encode()
     )
+    if config.tokenizer.lexicon is not None:
+        digest.update(config.tokenizer.lexicon.read_bytes())
     for cuts in (train_cuts, dev_cuts):
         for cut in cuts:
             digest.update(f"{cut.id} {cut.supervisions[0].text}\n".encode())

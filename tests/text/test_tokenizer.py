@@ -207,6 +207,7 @@ def test_phones_need_a_lexicon_of_phones(tmp_path):
     with pytest.raises(ConfigError, match=r"tokenizer\.lexicon=FILE"):
         build_tokenizer([], TokenizerSettings(kind="phone"))
     lexicon = tmp_path / "given.txt"
-    lexicon.write_text("red |1 EH\n", encoding="utf-8")
-    with pytest.raises(TextError, match="are no phones; give them other names"):
-        build_tokenizer([], TokenizerSettings(kind="phone", lexicon=lexicon))
+    for phone in ("|1", "|22", "<blank>", "<space>", "\u2581a"):
+        lexicon.write_text(f"red {phone} EH\n", encoding="utf-8")
+        with pytest.raises(TextError, match="is no name for a phone"):
+            build_tokenizer([], TokenizerSettings(kind="phone", lexicon=lexicon))
