@@ -347,6 +347,9 @@ def lexicon(
     texts: Texts,
     output: Annotated[Path, typer.Option("--output", "-o", help="The lexicon to write.")],
     least: Annotated[int, typer.Option(min=1, help="Leave out words that occur less often.")] = 1,
+    exceptions: Annotated[
+        Path | None, typer.Option(help="A lexicon to follow. All other words are guessed, also the dictionary's.")
+    ] = None,
     raw: Raw = False,
 ) -> None:
     """Make a lexicon for phones as tokens: how the words of a text are pronounced, by a dictionary or else by guess."""
@@ -354,7 +357,9 @@ def lexicon(
     from asr.language.vocabulary import make_lexicon
 
     normalizer = None if raw else NormalizerSettings()
-    count, guessed, lost = make_lexicon(dictionary, texts, output, least=least, normalizer=normalizer)
+    count, guessed, lost = make_lexicon(
+        dictionary, texts, output, least=least, normalizer=normalizer, exceptions=exceptions
+    )
     told = [f"{output}: {count:,} words"]
     for words, what in ((guessed, "pronounced by guess"), (lost, "left out")):
         if words:

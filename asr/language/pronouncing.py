@@ -49,12 +49,19 @@ class Pronouncer:
                 self._model = NgramModel.from_tables(tables)
 
     def guess(self, word: str) -> Phones | None:
-        """The most probable phones of a word; None where one of its letters is in no word of the lexicon.
+        """The most probable phones of a word; None where there are none (see `ways`)."""
+        return next(iter(self.ways(word)), None)
 
-        Nor is anything guessed that is longer than words are.
+    def ways(self, word: str, least: float = 1.0) -> list[Phones]:
+        """The most probable ways to pronounce a word, best first.
+
+        Args:
+            word: None of its letters may be in no word of the lexicon, nor may it be longer than words are: then
+                there is no way.
+            least: Ways that are less probable than this share of the best are left out.
         """
         if len(word) > LONGEST or not self._pairs.keys() >= set(word):
-            return None
+            return []
         beam: list[tuple[float, int, Phones]] = [(0.0, self._model.start(), ())]
         for letter in word:
             longer: dict[tuple[int, Phones], float] = {}
@@ -64,8 +71,14 @@ class Pronouncer:
                     key = after, phones + sounds
                     longer[key] = max(longer.get(key, -math.inf), score + gain)
             beam = heapq.nlargest(BEAM, ((score, *key) for key, score in longer.items()))
-        whole = [(score + self._model.score(state, END)[0], phones) for score, state, phones in beam if phones]
-        return max(whole)[1] if whole else None
+        whole: dict[Phones, float] = {}
+        for score, state, phones in beam:
+            if phones:
+                whole[phones] = max(whole.get(phones, -math.inf), score + self._model.score(state, END)[0])
+        floor = max(whole.values(), default=0.0) + math.log(least)
+        return sorted(
+            (phones for phones, score in whole.items() if score >= floor), key=whole.__getitem__, reverse=True
+        )
 
 
 def align_letters(lexicon: Lexicon) -> Iterator[list[tuple[str, Phones]]]:

@@ -14,11 +14,18 @@ from asr.text.lexicon import Lexicon, Phones, read_lexicon
 from asr.text.normalize import normalize
 
 MOST_ALIKE = 8  # words of one pronunciation
+MOST_WAYS, SHARE = 3, 0.35  # of guesses: further ways that are less probable than this share of the best are left out
 _STRESSED = re.compile(r"(?<=^[A-Z]{2})[012]$")  # of ARPAbet's vowels
 
 
 def make_lexicon(
-    dictionary: Path, texts: Sequence[Path], output: Path, *, least: int, normalizer: NormalizerSettings | None
+    dictionary: Path,
+    texts: Sequence[Path],
+    output: Path,
+    *,
+    least: int,
+    normalizer: NormalizerSettings | None,
+    exceptions: Path | None = None,
 ) -> tuple[int, list[str], list[str]]:
     """Write the lexicon of the words that occur in texts so often at least, the most frequent first.
 
@@ -30,6 +37,9 @@ def make_lexicon(
         output: The lexicon.
         least: Rarer words are left out.
         normalizer: What is done to each line first; None: nothing.
+        exceptions: A lexicon whose words are pronounced as it says. Where it is given all other words are pronounced
+            by guess, also those that the dictionary holds: the lexicon then is as free as a model that was estimated
+            from the dictionary, and holds nothing else of it.
 
     Returns:
         How many words there are, those pronounced by guess, and those left out: nothing in the dictionary tells
@@ -46,8 +56,9 @@ def make_lexicon(
     words = sorted((word for word, count in counts.items() if count >= least), key=lambda word: (-counts[word], word))
     if not words:
         raise TextError(f"no word occurs {least} times in the text")
-    guessed = _guess([word for word in words if word not in known.ways], known)
-    ways = {**known.ways, **guessed}
+    given = known.ways if exceptions is None else _without_stress(read_lexicon(exceptions)).ways
+    guessed = _guess([word for word in words if word not in given], known, 1.0 if exceptions is None else SHARE)
+    ways = {**given, **guessed}
     entries = list(_leave_out((word, phones) for word in words for phones in ways.get(word, ())))
     if not entries:
         raise TextError(f"{dictionary}: tells of no word of the text, such as {words[0]!r}; is its case another?")
@@ -75,9 +86,8 @@ def _without_stress(lexicon: Lexicon) -> Lexicon:
     return Lexicon((word, tuple(_STRESSED.sub("", phone) for phone in phones)) for word, phones in entries)
 
 
-def _guess(words: Sequence[str], known: Lexicon) -> dict[str, list[Phones]]:
+def _guess(words: Sequence[str], known: Lexicon, least: float) -> dict[str, list[Phones]]:
     if not words:
         return {}
     pronouncer = Pronouncer(known)
-    found = ((word, pronouncer.guess(word)) for word in words)
-    return {word: [phones] for word, phones in found if phones is not None}
+    return {word: ways for word in words if (ways := pronouncer.ways(word, least)[:MOST_WAYS])}
