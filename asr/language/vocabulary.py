@@ -50,13 +50,13 @@ def make_lexicon(
         AsrError: If the lexicon cannot be written.
     """
     check_writable(output)
-    known = _without_stress(read_lexicon(dictionary))
+    known = without_stress(read_lexicon(dictionary))
     prepare = str if normalizer is None else lambda line: normalize(line, normalizer)
     counts = Counter(word for sentence in read_sentences(texts, "word", prepare) for word in sentence)
     words = sorted((word for word, count in counts.items() if count >= least), key=lambda word: (-counts[word], word))
     if not words:
         raise TextError(f"no word occurs {least} times in the text")
-    given = known.ways if exceptions is None else _without_stress(read_lexicon(exceptions)).ways
+    given = known.ways if exceptions is None else without_stress(read_lexicon(exceptions)).ways
     guessed = _guess([word for word in words if word not in given], known, 1.0 if exceptions is None else SHARE)
     ways = {**given, **guessed}
     entries = list(_leave_out((word, phones) for word in words for phones in ways.get(word, ())))
@@ -81,7 +81,8 @@ def _leave_out(entries: Iterable[tuple[str, Phones]]) -> Iterator[tuple[str, Pho
             yield word, phones
 
 
-def _without_stress(lexicon: Lexicon) -> Lexicon:
+def without_stress(lexicon: Lexicon) -> Lexicon:
+    """The lexicon without the marks of stress of ARPAbet."""
     entries = ((word, phones) for word, ways in lexicon.ways.items() for phones in ways)
     return Lexicon((word, tuple(_STRESSED.sub("", phone) for phone in phones)) for word, phones in entries)
 

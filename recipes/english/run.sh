@@ -32,13 +32,14 @@ fi
 said=data/english/train.txt
 if [ ! -f data/english/lexicon.txt ]; then
     read=data/synthetic-text/all.txt
-    asr lexicon "$dictionary" "$text" $said $said $said $read $read $read --least 3 --output data/english/lexicon.txt
+    asr lexicon "$dictionary" "$text" $said $said $said $read $read $read --least 3 \
+        --exceptions recipes/english/exceptions.txt --output data/english/lexicon.txt
 fi
 
-# A language model: the text, and three times the transcripts of training, whose manner of speaking is that of the tests.
+# A language model: the text, and eight times the transcripts of training, whose manner of speaking is that of the tests.
 if [ ! -f exp/english-lm.bin ]; then
     mkdir -p exp
-    asr lm train "$text" $said $said $said --order 3 --prune "0 4 9" --vocabulary data/english/lexicon.txt \
+    asr lm train "$text" $said $said $said $said $said $said $said $said --order 3 --prune "0 4 9" --vocabulary data/english/lexicon.txt \
         --output exp/english-lm.bin
 fi
 

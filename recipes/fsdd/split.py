@@ -11,7 +11,7 @@ from pathlib import Path
 
 from asr.atomic import replacing
 
-DIGITS = "zero one two three four five six seven eight nine".split()
+DIGITS = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"]
 
 
 def part_of(speaker: str, number: int, left_out: str | None) -> str | None:

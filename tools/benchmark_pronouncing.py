@@ -1,0 +1,37 @@
+"""How many words are pronounced right that the lexicon lacks: some are held out of a dictionary and guessed.
+
+python tools/benchmark_pronouncing.py cmudict.dict [--words 1000] [--seed 1]
+"""
+
+import argparse
+import random
+import time
+from pathlib import Path
+
+from asr.language.pronouncing import Pronouncer
+from asr.language.vocabulary import without_stress
+from asr.text.lexicon import Lexicon, read_lexicon
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("dictionary", type=Path)
+    parser.add_argument("--words", type=int, default=1000, help="that are held out, of letters alone")
+    parser.add_argument("--seed", type=int, default=1)
+    options = parser.parse_args()
+    known = without_stress(read_lexicon(options.dictionary))
+    held_out = set(random.Random(options.seed).sample(sorted(filter(str.isalpha, known.ways)), options.words))
+    rest = [(word, way) for word, ways in known.ways.items() if word not in held_out for way in ways]
+    start = time.process_time()
+    pronouncer = Pronouncer(Lexicon(rest))
+    learned = time.process_time()
+    right = sum(pronouncer.guess(word) in known.ways[word] for word in held_out)
+    end = time.process_time()
+    print(f"words learned from\t{len(known.ways) - len(held_out)}")
+    print(f"seconds to learn\t{learned - start:.1f}")
+    print(f"milliseconds a word\t{1000 * (end - learned) / len(held_out):.2f}")
+    print(f"words right\t{right / len(held_out):.1%}")
+
+
+if __name__ == "__main__":
+    main()
