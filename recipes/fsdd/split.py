@@ -2,8 +2,8 @@
 
     python recipes/fsdd/split.py RECORDINGS OUTPUT [SPEAKER]
 
-A recording's name is DIGIT_SPEAKER_NUMBER.wav. Officially those numbered 0 to 4 are the test. With a SPEAKER, all of its
-recordings are, and it is in neither other part. Of the rest, numbers 5 to 7 are dev.
+A recording's name is DIGIT_SPEAKER_NUMBER.wav. Officially those numbered 0 to 4 are the test. With a SPEAKER, all of
+its recordings are, and it is in neither other part. Of the rest, numbers 5 to 7 are dev.
 """
 
 import sys
