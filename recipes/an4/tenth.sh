@@ -21,7 +21,7 @@ for base in "" "${@:-english}"; do
     output=exp/an4-tenth${base:+-$(basename "$base")}
     if [ ! -f "$output/model.safetensors" ]; then
         resume=$([ -f "$output/run/last.pt" ] && echo --resume || true)
-        asr train conf/an4.yaml output="$output" "corpus.train=[data/an4/tenth.jsonl.gz]" train.epochs=60 train.batch_seconds=15 \
+        asr train conf/an4.yaml output="$output" "corpus.train=[data/an4/tenth.jsonl.gz]" train.epochs=40 train.batch_seconds=15 \
             train.loss.consistency_weight=0 ${base:+--from "$base"} $resume
     fi
     asr evaluate --model "$output" --decoder greedy data/an4/test.jsonl.gz --json "$output/test.json"
