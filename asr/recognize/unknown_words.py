@@ -14,7 +14,7 @@ _lock = threading.Lock()
 def learn_words(tokenizer: Tokenizer, words: Iterable[str]) -> Mapping[str, Sequence[tuple[int, ...]]] | None:
     """Have a tokenizer spell words that its lexicon lacks, as far as they can be pronounced.
 
-    Nothing else changes: they are heard only where a beam search is given what is returned.
+    They are heard where a beam search is given what is returned; from then on, the best path may spell them, too.
 
     Returns:
         The pronunciations of the lexicon's words and of these; None where words are not spelled by phones.
