@@ -66,7 +66,7 @@ class Pronouncer:
         for letter in word:
             longer: dict[tuple[int, Phones], float] = {}
             for score, state, phones in beam:
-                for pair, sounds in self._pairs.get(letter, ()):
+                for pair, sounds in self._pairs[letter]:
                     gain, after = self._model.score(state, pair)
                     key = after, phones + sounds
                     longer[key] = max(longer.get(key, -math.inf), score + gain)

@@ -48,10 +48,8 @@ def find_words(
     Raises:
         AlignmentError: If no path spells the tokens, which cannot be where they were decoded from `log_probs`.
     """
-    shared = share_marks(log_probs, tokenizer.marks)
-    heard = tokens[:-1] if tokens and tokens[-1] in tokenizer.marks else tokens  # the last mark may not have been
     return words_from_alignment(
-        align_tokens(shared, heard),
+        align_recognised(log_probs, tokens, tokenizer),
         tokens,
         tokenizer,
         frame_seconds,
@@ -60,6 +58,16 @@ def find_words(
         start_seconds=start_seconds,
         confidence=confidence,
     )
+
+
+def align_recognised(log_probs: Array, tokens: Sequence[int], tokenizer: Tokenizer) -> Alignment:
+    """The alignment of tokens that were recognised, less a mark at their end, which may not have been heard.
+
+    Raises:
+        AlignmentError: As `find_words`.
+    """
+    heard = tokens[:-1] if tokens and tokens[-1] in tokenizer.marks else tokens
+    return align_tokens(share_marks(log_probs, tokenizer.marks), heard)
 
 
 def words_from_alignment(

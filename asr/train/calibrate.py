@@ -8,16 +8,15 @@ from typing import Any
 import numpy as np
 from rich.console import Console
 
-from asr.acoustic.alignment import align_tokens
 from asr.atomic import check_writable
 from asr.config import ConfidenceSettings, write_yaml
-from asr.decode.spelling import share_marks
 from asr.errors import AsrError, CorpusError
 from asr.recognize.confidence import estimate_confidence, fit_confidence, word_features
 from asr.recognize.grouping import group_tokens
 from asr.recognize.model_folder import BUILT_IN, SETTINGS, Model, find_model
 from asr.recognize.recognizer import Recognizer, load_model
 from asr.recognize.spans import LogProbs
+from asr.recognize.words import align_recognised
 from asr.score.calibration import Reliability, mark_correct, measure_reliability
 from asr.text.tokenizer import Tokenizer
 from asr.train.corpus import load_cuts
@@ -104,8 +103,6 @@ def collect_examples(
     correct: list[bool] = []
     for reference, own, tokens in zip(references, log_probs, paths, strict=True):
         spans = group_tokens(tokens, tokenizer)
-        shared = share_marks(own, tokenizer.marks)
-        heard = tokens[:-1] if tokens and tokens[-1] in tokenizer.marks else tokens
-        features.append(word_features(align_tokens(shared, heard).log_probs, spans))
+        features.append(word_features(align_recognised(own, tokens, tokenizer).log_probs, spans))
         correct += mark_correct(reference, " ".join(span.text for span in spans))
     return np.concatenate(features), np.array(correct, dtype=bool)

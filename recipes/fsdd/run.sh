@@ -40,5 +40,6 @@ import json, statistics, sys
 rates = {name: json.load(open(f"exp/fsdd/{name}/test.json"))["wer"] for name in ["official", *sys.argv[1:]]}
 for name, rate in rates.items():
     print(f"{name}\t{1 - rate:.2%} of digits right")
-print(f"mean over speakers left out\t{1 - statistics.mean(rates[name] for name in sys.argv[1:]):.2%}")
+left_out = [rates[name] for name in sys.argv[1:]]
+print(f"mean over speakers left out\t{1 - statistics.mean(left_out):.2%}, standard deviation {statistics.stdev(left_out):.2%}")
 PYTHON
