@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from asr.decode.beam import BeamDecoder
+from asr.recognize.reading import Reader
 from asr.recognize.streaming import Partial, SpeechStream, StreamReader, cut_blocks
 from asr.signal.resample import Resampler, Samples
 
@@ -71,16 +71,16 @@ class Engine:
             self._changed.notify()
         self._thread.join()
 
-    def start(self, sample_rate: float, *, beam: BeamDecoder | None = None, start_seconds: float = 0.0) -> "Session":
+    def start(self, sample_rate: float, *, text_reader: Reader | None = None, start_seconds: float = 0.0) -> "Session":
         """A new stream of samples at so many Hz.
 
         Args:
             sample_rate: Hz.
-            beam: A beam search of its own; None: the recogniser's.
+            text_reader: One of its own; None: the recogniser's.
             start_seconds: Added to the times of its words.
         """
         resampler = Resampler(sample_rate, self._reader.recognizer.sample_rate)
-        return Session(self, self._reader.start(beam, start_seconds=start_seconds), resampler, sample_rate)
+        return Session(self, self._reader.start(text_reader, start_seconds=start_seconds), resampler, sample_rate)
 
     async def read(self, stream: SpeechStream, samples: Samples, known: Partial, *, last: bool) -> Partial:
         """Have (S,) samples at the model's rate read; `known` is what was known before."""

@@ -17,7 +17,7 @@ from asr.errors import AsrError
 from asr.live.engine import Engine
 from asr.live.limits import Limits, Refusal
 from asr.live.metrics import Metrics
-from asr.live.vosk import BeamMaker, Conversation, is_text
+from asr.live.vosk import Conversation, ReaderMaker, is_text
 
 log = logging.getLogger(__name__)
 _CLOSE_BYTES = 120  # of a reason that fit into a close frame
@@ -28,14 +28,14 @@ class Hub:
 
     Args:
         engine: Reads their sound.
-        make_beam: As for `Conversation`.
+        make_reader: As for `Conversation`.
         limits: What is borne.
         metrics: Told what happens.
     """
 
-    def __init__(self, engine: Engine, make_beam: BeamMaker, limits: Limits, metrics: Metrics) -> None:
+    def __init__(self, engine: Engine, make_reader: ReaderMaker, limits: Limits, metrics: Metrics) -> None:
         self._engine = engine
-        self._make_beam = make_beam
+        self._make_reader = make_reader
         self._limits = limits
         self._metrics = metrics
         self._closing = asyncio.Event()
@@ -75,7 +75,7 @@ class Hub:
         self._clients.add(task)
         self._metrics.sessions.inc()
         self._metrics.clients.inc()
-        conversation = Conversation(self._engine, self._make_beam)
+        conversation = Conversation(self._engine, self._make_reader)
         try:
             await _Talk(websocket, conversation, self._closing, self._limits, self._metrics).run()
         finally:

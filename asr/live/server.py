@@ -31,9 +31,10 @@ from asr.live.hub import Hub
 from asr.live.limits import Limits
 from asr.live.metrics import CONTENT_TYPE, Metrics
 from asr.live.transcriptions import RequestError, Transcriber
-from asr.live.vosk import BeamMaker
-from asr.recognize.decoding import Decoding
+from asr.live.vosk import ReaderMaker
+from asr.recognize.decoding import Decoding, level_of
 from asr.recognize.endpoints import Endpoints
+from asr.recognize.reading import Reader
 from asr.recognize.recognizer import Recognizer, load_model
 from asr.recognize.streaming import StreamReader
 from asr.recognize.unknown_words import learn_words
@@ -75,7 +76,7 @@ def build_app(reader: StreamReader, name: str, settings: ServerSettings) -> Fast
 
     @contextlib.asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        app.state.hub = Hub(engine, beam_maker(reader.recognizer), settings.limits, metrics)
+        app.state.hub = Hub(engine, reader_maker(reader.recognizer), settings.limits, metrics)
         app.state.transcriber = transcriber
         with engine:
             yield
@@ -164,18 +165,22 @@ def _add_errors(app: FastAPI, metrics: Metrics, idle_seconds: float) -> None:
         return RequestError("the server failed; its log tells why", status=500).respond()
 
 
-def beam_maker(recognizer: Recognizer) -> BeamMaker:
-    """Makes beam searches for the phrases that a client expects."""
+def reader_maker(recognizer: Recognizer) -> ReaderMaker:
+    """Makes readers for the phrases that a client expects: these words alone, or these rather than others."""
+    shared = recognizer.reader
 
-    def make(phrases: Sequence[str], open_vocabulary: bool) -> BeamDecoder:
-        tokenizer = recognizer.tokenizer
+    def make(phrases: Sequence[str], open_vocabulary: bool) -> Reader:
         phrases = [normalize(phrase, recognizer.settings.normalizer) for phrase in phrases]
-        pronunciations = learn_words(tokenizer, " ".join(phrases).split())
-        options = recognizer.settings.decoder.model_dump() | {"pronunciations": pronunciations}
-        if open_vocabulary:
-            return BeamDecoder(tokenizer.symbols, hotwords=phrases, **options)
         words = sorted({word for phrase in phrases for word in phrase.split()})
-        return BeamDecoder(tokenizer.symbols, vocabulary=words, **options)
+        tokenizer = learn_words(recognizer.tokenizer, words)
+        options = recognizer.settings.decoder.model_dump() | {"pronunciations": tokenizer.pronunciations}
+        if open_vocabulary:
+            model = shared.beam.language_model if shared.beam else None
+            options |= {"hotwords": phrases, "language_model": model, "level": level_of(model)}
+        else:
+            options |= {"vocabulary": words}
+        beam = BeamDecoder(tokenizer.symbols, **options)
+        return Reader(tokenizer, shared.frame_seconds, beam=beam, confidence=shared.confidence)
 
     return make
 

@@ -15,9 +15,9 @@ from typing import Any
 
 import numpy as np
 
-from asr.decode.beam import BeamDecoder
 from asr.live.engine import Engine, Session
 from asr.live.limits import Refusal
+from asr.recognize.reading import Reader
 from asr.recognize.streaming import Partial, to_waveform
 from asr.recognize.transcript import Segment, Word
 
@@ -25,7 +25,7 @@ SAMPLE_RATES = (4000, 192000)  # Hz, lowest and highest
 MOST_PHRASES, MOST_LETTERS = 1000, 32_000  # of a phrase list: each phrase takes time and memory to prepare
 _UNKNOWN = "[unk]"  # in a phrase list: other words are possible, too
 
-BeamMaker = Callable[[Sequence[str], bool], BeamDecoder]
+ReaderMaker = Callable[[Sequence[str], bool], Reader]
 
 
 @dataclass(frozen=True)
@@ -84,16 +84,16 @@ class Conversation:
 
     Args:
         engine: Reads the sound.
-        make_beam: Makes a beam search for a list of phrases.
+        make_reader: Makes a reader for a list of phrases; the flag says whether other words are possible, too.
     """
 
-    def __init__(self, engine: Engine, make_beam: BeamMaker) -> None:
+    def __init__(self, engine: Engine, make_reader: ReaderMaker) -> None:
         self._engine = engine
-        self._make_beam = make_beam
+        self._make_reader = make_reader
         self._config = StreamConfig()
         self._session: Session | None = None
         self._phrases: tuple[str, ...] = ()
-        self._beam: BeamDecoder | None = None  # made for these phrases
+        self._text_reader: Reader | None = None  # made for these phrases
         self._odd = b""  # half a sample, whose other half the next message brings
         self.seconds = 0.0  # of sound so far
         self.utterances = 0
@@ -138,14 +138,16 @@ class Conversation:
         if self._session is None:
             if self._config.phrases != self._phrases:
                 self._phrases = self._config.phrases
-                self._beam = await self._prepare(self._phrases) if self._phrases else None
+                self._text_reader = await self._prepare(self._phrases) if self._phrases else None
             # Times go on where they were.
-            self._session = self._engine.start(self._config.sample_rate, beam=self._beam, start_seconds=self.seconds)
+            self._session = self._engine.start(
+                self._config.sample_rate, text_reader=self._text_reader, start_seconds=self.seconds
+            )
         return self._session
 
-    async def _prepare(self, phrases: Sequence[str]) -> BeamDecoder:
+    async def _prepare(self, phrases: Sequence[str]) -> Reader:
         known = [phrase for phrase in phrases if phrase != _UNKNOWN]
-        return await asyncio.to_thread(self._make_beam, known, _UNKNOWN in phrases)
+        return await asyncio.to_thread(self._make_reader, known, _UNKNOWN in phrases)
 
     def _partial(self, partial: Partial) -> str:
         reply = {"partial": partial.text}

@@ -93,12 +93,12 @@ def align_text(recognizer: Recognizer, source: AudioSource, text: str) -> Transc
         AlignmentError: If the text does not fit the recording.
     """
     written = pair_words(text, recognizer.settings.normalizer)
-    tokens = spell_words(written, recognizer.tokenizer)
+    tokenizer, tokens = spell_words(written, recognizer.tokenizer)
     frame_seconds = recognizer.reader.frame_seconds
     blocks = stream_audio(source, block_seconds=BLOCK_SECONDS, sample_rate=recognizer.sample_rate)
     meter = Meter(blocks, recognizer.sample_rate, frame_seconds)
     try:
-        marks = recognizer.tokenizer.marks
+        marks = tokenizer.marks
         alignment = align_stream((share_marks(one, marks) for one in recognizer.stream_log_probs(meter)), tokens)
     except AlignmentError as error:
         raise AlignmentError(f"{name_of(source) or 'audio'}: {error}") from None
@@ -106,7 +106,7 @@ def align_text(recognizer: Recognizer, source: AudioSource, text: str) -> Transc
     spoken = words_from_alignment(
         alignment,
         tokens,
-        recognizer.tokenizer,
+        tokenizer,
         frame_seconds,
         levels=levels,
         confidence=recognizer.settings.confidence,
@@ -140,15 +140,19 @@ def pair_words(text: str, settings: NormalizerSettings) -> list[WrittenWord]:
     return [word for word in words if word.spoken]
 
 
-def spell_words(words: Sequence[WrittenWord], tokenizer: Tokenizer) -> list[int]:
-    """Tokens of what is said for the words. Raises TextError if there is none, or the alphabet cannot spell it."""
+def spell_words(words: Sequence[WrittenWord], tokenizer: Tokenizer) -> tuple[Tokenizer, list[int]]:
+    """Tokens of what is said for the words, and the tokenizer that knows all of these.
+
+    Raises:
+        TextError: If there is no word, or the alphabet cannot spell one.
+    """
     spoken = [word for one in words for word in one.spoken]
     if not spoken:
         raise TextError("there is no word in the text, so there is nothing to align")
-    learn_words(tokenizer, spoken)
+    tokenizer = learn_words(tokenizer, spoken)
     for word in dict.fromkeys(spoken):
         tokenizer.encode(word)  # an error names the word rather than the whole text
-    return tokenizer.encode(" ".join(spoken))
+    return tokenizer, tokenizer.encode(" ".join(spoken))
 
 
 def join_spoken(written: Sequence[WrittenWord], spoken: Sequence[Word]) -> list[Word]:

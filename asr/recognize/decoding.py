@@ -15,7 +15,6 @@ from asr.errors import ConfigError
 from asr.language.binary import write_binary
 from asr.language.ngram import NgramModel, load_ngram
 from asr.language.rnn import is_rnn_folder, load_rnn, save_rnn
-from asr.recognize.unknown_words import learn_words
 from asr.text.normalize import normalize
 from asr.text.tokenizer import Tokenizer
 
@@ -98,7 +97,12 @@ def build_beam(
 
     That is not enough for phones, which only are words by the lexicon.
 
-    Hot words are normalised as the model's transcripts were, unless `normalizer` is None.
+    Args:
+        folder: The model's.
+        tokenizer: Must spell the hot words.
+        settings: Of the search, where the person chose nothing else.
+        decoding: What the person chose.
+        normalizer: As for `read_phrases`.
 
     Raises:
         ConfigError: If the choices contradict one another.
@@ -121,17 +125,26 @@ def build_beam(
     if decoding.beam_size is not None:
         chosen["beam_size"] = decoding.beam_size
     model = load_language_model(lm, tokenizer.symbols) if lm else None
-    hotwords = read_hotwords(decoding.hotwords)
-    if normalizer is not None:
-        hotwords = {normalize(phrase, normalizer) or phrase: weight for phrase, weight in hotwords.items()}
     return BeamDecoder(
         tokenizer.symbols,
         language_model=model,
         level=level_of(model),
-        hotwords=hotwords,
-        pronunciations=learn_words(tokenizer, " ".join(hotwords).split()),
+        hotwords=read_phrases(decoding, normalizer),
+        pronunciations=tokenizer.pronunciations,
         **chosen,
     )
+
+
+def read_phrases(decoding: Decoding, normalizer: NormalizerSettings | None) -> dict[str, float]:
+    """Hot words and their weights, normalised as the model's transcripts were, unless `normalizer` is None.
+
+    Raises:
+        ConfigError: If a weight is none.
+    """
+    hotwords = read_hotwords(decoding.hotwords)
+    if normalizer is None:
+        return hotwords
+    return {normalize(phrase, normalizer) or phrase: weight for phrase, weight in hotwords.items()}
 
 
 def build_rescorer(

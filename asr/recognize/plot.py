@@ -94,14 +94,15 @@ def prepare_picture(
     features = recognizer.extractor(torch.from_numpy(waveform))
     log_probs = recognizer.read_features([features])[0]
     written = None if text is None else pair_words(text, recognizer.settings.normalizer)
-    tokens = (
-        recognizer.reader.decode(log_probs)[0][0] if written is None else spell_words(written, recognizer.tokenizer)
-    )
+    tokenizer = recognizer.tokenizer
+    tokens: Sequence[int]
+    if written is None:
+        tokens = recognizer.reader.decode(log_probs)[0][0]
+    else:
+        tokenizer, tokens = spell_words(written, tokenizer)
     alignment = align_tokens(log_probs, tokens)
     frame_seconds = recognizer.reader.frame_seconds
-    words = words_from_alignment(
-        alignment, tokens, recognizer.tokenizer, frame_seconds, levels=speech_levels(waveform, rate)
-    )
+    words = words_from_alignment(alignment, tokens, tokenizer, frame_seconds, levels=speech_levels(waveform, rate))
     return Picture(
         waveform=waveform,
         sample_rate=rate,

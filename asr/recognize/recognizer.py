@@ -5,6 +5,7 @@ print(recognizer.transcribe("speech.wav"))
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -19,12 +20,13 @@ from asr.config import BATCH_SECONDS, DEFAULT_MODEL, JOBS
 from asr.decode.beam import BeamDecoder
 from asr.decode.rescoring import Rescorer
 from asr.errors import AsrError, AudioError
-from asr.recognize.decoding import Decoding, build_beam, build_rescorer
+from asr.recognize.decoding import Decoding, build_beam, build_rescorer, read_phrases
 from asr.recognize.model_folder import BUILT_IN, Model, find_model, model_names, read_model
 from asr.recognize.pipeline import Pipeline
 from asr.recognize.reading import Reader, Reading
 from asr.recognize.spans import LogProbs
 from asr.recognize.transcript import Transcript
+from asr.recognize.unknown_words import learn_words
 from asr.recognize.words import segment_words
 from asr.signal.audio import AudioSource, Waveform
 from asr.signal.features import FeatureExtractor
@@ -186,6 +188,8 @@ def load_model(
     decoding = decoding or Decoding()
     model = read_model(name)
     folder, settings = find_model(name), model.settings
+    expected = " ".join(read_phrases(decoding, settings.normalizer)).split()
+    model = replace(model, tokenizer=learn_words(model.tokenizer, expected))
     beam = build_beam(folder, model.tokenizer, settings.decoder, decoding, settings.normalizer)
     rescorer = build_rescorer(folder, model.tokenizer, settings.rescoring, decoding)
     return Recognizer(model, device=device, precision=precision, beam=beam, nbest=decoding.nbest, rescorer=rescorer)

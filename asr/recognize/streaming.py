@@ -26,10 +26,10 @@ from asr.acoustic.ctc import BLANK
 from asr.acoustic.model import SUBSAMPLING
 from asr.acoustic.precision import computing_in
 from asr.acoustic.streaming import AcousticStream, StreamingModel
-from asr.decode.beam import BeamDecoder
 from asr.recognize.boundaries import speech_levels
 from asr.recognize.endpoints import EndpointDetector, Endpoints
 from asr.recognize.growing import merge_path, start_text
+from asr.recognize.reading import Reader
 from asr.recognize.recognizer import Recognizer
 from asr.recognize.transcript import Segment, Transcript, Word
 from asr.recognize.words import find_words
@@ -95,14 +95,14 @@ class StreamReader:
         self.silent = {token for token, symbol in enumerate(symbols) if token == BLANK or not symbol.strip(" ▁")}
         self.silent |= recognizer.tokenizer.marks
 
-    def start(self, beam: BeamDecoder | None = None, *, start_seconds: float = 0.0) -> "SpeechStream":
+    def start(self, text_reader: Reader | None = None, *, start_seconds: float = 0.0) -> "SpeechStream":
         """A new stream.
 
         Args:
-            beam: A beam search of its own, in the place of the recogniser's.
+            text_reader: How text is found in this one, in the place of the recogniser's.
             start_seconds: Added to the times of its words.
         """
-        return SpeechStream(self, beam or self.recognizer.reader.beam, start_seconds)
+        return SpeechStream(self, text_reader or self.recognizer.reader, start_seconds)
 
     def warm_up(self) -> None:
         """Load and compile what the first utterance would otherwise wait for."""
@@ -147,13 +147,13 @@ class SpeechStream:
 
     error: Exception | None = None
 
-    def __init__(self, reader: StreamReader, beam: BeamDecoder | None, start_seconds: float) -> None:
+    def __init__(self, reader: StreamReader, text_reader: Reader, start_seconds: float) -> None:
         self.ended = False
         self._start_seconds = start_seconds
         self._reader = reader
-        self._beam = beam
+        self._text_reader = text_reader
         self._num_samples = 0
-        self._utterance = _Utterance(reader, beam, 0)
+        self._utterance = _Utterance(reader, text_reader, 0)
         self._finals: list[Segment] = []
         self._shown = Partial()
 
@@ -221,7 +221,7 @@ class SpeechStream:
         over = self._utterance
         if words := over.words(self._start_seconds):
             self._finals.append(Segment(words))
-        self._utterance = _Utterance(self._reader, self._beam, over.start + num_samples)
+        self._utterance = _Utterance(self._reader, self._text_reader, over.start + num_samples)
         self._utterance.put(over.waveform[num_samples:], last=self.ended)
 
 
@@ -234,13 +234,14 @@ class _Utterance:
         acoustic: What the network has still to read of it.
     """
 
-    def __init__(self, reader: StreamReader, beam: BeamDecoder | None, start: int) -> None:
+    def __init__(self, reader: StreamReader, text_reader: Reader, start: int) -> None:
         self.start = start
         self.waveform = torch.empty(0)
         self.acoustic = reader.network.start()
         self._reader = reader
+        self._text_reader = text_reader
         self._features = reader.recognizer.extractor.stream()
-        self._text = start_text(beam)
+        self._text = start_text(text_reader.beam)
         self._detector = EndpointDetector(reader.endpoints, reader.frame_seconds)
         self._log_probs: list[Tensor] = []
         self._num_frames = 0
@@ -269,19 +270,19 @@ class _Utterance:
 
     def guess(self, log_probs: Tensor) -> None:
         # The best path's phones are hardly ever words; only the search makes words of them.
-        if not self._reader.recognizer.tokenizer.marks:
+        if not self._text_reader.tokenizer.marks:
             self._guessed = merge_path(log_probs.argmax(-1).tolist(), self._last_token)
 
     def texts(self) -> tuple[str, str]:
         """The text that will not change any more, and all of it as it seems now."""
         settled = self._text.settled
         both = self._whole_words(settled), [*settled, *self._text.open(), *self._guessed]
-        committed, text = map(self._reader.recognizer.reader.spell, both)
+        committed, text = map(self._text_reader.spell, both)
         return committed, text
 
     def _whole_words(self, tokens: list[int]) -> list[int]:
         """Tokens without a word whose mark is still to come: until then it may be any of those that sound alike."""
-        marks = self._reader.recognizer.tokenizer.marks
+        marks = self._text_reader.tokenizer.marks
         if not marks:
             return tokens
         last = next((place for place in range(len(tokens), 0, -1) if tokens[place - 1] in marks), 0)
@@ -293,11 +294,11 @@ class _Utterance:
         return find_words(
             torch.cat(self._log_probs).numpy(),
             self._text.finish(),
-            recognizer.tokenizer,
+            self._text_reader.tokenizer,
             self._reader.frame_seconds,
             levels=speech_levels(self.waveform.numpy(), recognizer.sample_rate),
             start_seconds=stream_start + self.start / recognizer.sample_rate,
-            confidence=recognizer.reader.confidence,
+            confidence=self._text_reader.confidence,
         )
 
     def _append(self, log_probs: Tensor, last_token: int) -> None:

@@ -2,34 +2,29 @@
 
 import functools
 import threading
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable
 
 from asr.language.pronouncing import Pronouncer
 from asr.text.lexicon import Lexicon
 from asr.text.tokenizer import PhoneTokenizer, Tokenizer
 
-_lock = threading.Lock()
+_lock = threading.Lock()  # learning takes seconds: clients that come together learn once
 
 
-def learn_words(tokenizer: Tokenizer, words: Iterable[str]) -> Mapping[str, Sequence[tuple[int, ...]]] | None:
-    """Have a tokenizer spell words that its lexicon lacks, as far as they can be pronounced.
+def learn_words(tokenizer: Tokenizer, words: Iterable[str]) -> Tokenizer:
+    """A tokenizer that also spells words that the lexicon lacks, as far as they can be pronounced.
 
-    They are heard where a beam search is given what is returned; from then on, the best path may spell them, too.
-
-    Returns:
-        The pronunciations of the lexicon's words and of these; None where words are not spelled by phones.
+    The one that is given stays as it is, and is returned where there is nothing to learn.
     """
     if not isinstance(tokenizer, PhoneTokenizer):
-        return tokenizer.pronunciations
-    words = list(dict.fromkeys(words))
+        return tokenizer
+    unknown = [word for word in dict.fromkeys(words) if word not in tokenizer.pronunciations]
+    if not unknown:
+        return tokenizer
     with _lock:
-        for word in words:
-            if not tokenizer.can_spell(word):
-                phones = _learn(tokenizer.lexicon).guess(word)
-                if phones is not None:
-                    tokenizer.add(word, phones)
-    guessed = {word: tokenizer.guessed[word] for word in words if word in tokenizer.guessed}
-    return {**tokenizer.pronunciations, **guessed} if guessed else tokenizer.pronunciations
+        pronouncer = _learn(tokenizer.lexicon)
+    guesses = {word: pronouncer.guess(word) for word in unknown}
+    return tokenizer.adding({word: phones for word, phones in guesses.items() if phones is not None})
 
 
 @functools.lru_cache(maxsize=2)

@@ -4,6 +4,7 @@ Token 0 is the CTC blank and stands for no text. Knows nothing of networks; what
 spelled is an error that names the symbol, never a silent loss.
 """
 
+import copy
 import unicodedata
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
@@ -155,29 +156,28 @@ class PhoneTokenizer(Tokenizer):
         for word, several in lexicon.ways.items():
             ways[word] = [(*sounds[phones], 1 + lexicon.words[phones].index(word)) for phones in several]
         self.pronunciations: dict[str, list[tuple[int, ...]]] = ways
-        self.guessed: dict[str, list[tuple[int, ...]]] = {}
 
-    def can_spell(self, word: str) -> bool:
-        """Whether a word is in the lexicon or was added."""
-        return word in self.pronunciations or word in self.guessed
+    def adding(self, words: Mapping[str, Phones]) -> "PhoneTokenizer":
+        """One that also spells words that the lexicon lacks; this one, and the lexicon, stay as they are.
 
-    def add(self, word: str, phones: Phones) -> None:
-        """Spell a word that the lexicon lacks from now on; it does not get into the lexicon.
-
-        Nothing happens where so many words sound alike that there is no mark left for it.
+        A word is left out where so many sound alike that there is no mark left for it.
         """
-        sounds = [self.symbols.index(phone) for phone in phones]
-        free = (mark for mark in sorted(self.marks) if (*sounds, mark) not in self._words)
-        mark = next(free, None)
-        if mark is not None and not self.can_spell(word):
-            tokens = (*sounds, mark)
-            self._words[tokens] = word
-            self.guessed[word] = [tokens]
+        made = copy.copy(self)
+        made._words, made.pronunciations = dict(self._words), dict(self.pronunciations)
+        for word, phones in words.items():
+            sounds = [self.symbols.index(phone) for phone in phones]
+            free = (mark for mark in sorted(self.marks) if (*sounds, mark) not in made._words)
+            mark = next(free, None)
+            if mark is not None and word not in made.pronunciations:
+                tokens = (*sounds, mark)
+                made._words[tokens] = word
+                made.pronunciations[word] = [tokens]
+        return made
 
     def encode(self, text: str) -> list[int]:
         tokens: list[int] = []
         for word in text.split():
-            ways = self.pronunciations.get(word) or self.guessed.get(word)
+            ways = self.pronunciations.get(word)
             if ways is None:
                 raise TextError(
                     f"the lexicon has no pronunciation of {word!r}; add a line to it, the word and its phones; "

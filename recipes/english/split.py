@@ -1,6 +1,8 @@
 """Put the training parts of several corpora together, and take a development set out of them.
 
-python recipes/english/split.py DATA OUTPUT    DATA holds a folder a corpus, as `asr prepare` writes them
+python recipes/english/split.py DATA OUTPUT [CORPUS ...]
+
+DATA holds a folder a corpus, as `asr prepare` writes them; of these all that the recipe knows, or those named.
 """
 
 import hashlib
@@ -44,10 +46,11 @@ def split(source: Path, corpus: str) -> dict[str, list]:
 
 
 def main() -> None:
-    source, output = map(Path, sys.argv[1:])
+    source, output = map(Path, sys.argv[1:3])
+    corpora = sys.argv[3:] or (*WHOLE, *DEV_SPEAKERS, *DEV_SENTENCES)
     output.mkdir(parents=True, exist_ok=True)
     together = {"dev": [], "train": []}  # run.sh takes the training part for the sign that all is there
-    for corpus in (*WHOLE, *DEV_SPEAKERS, *DEV_SENTENCES):
+    for corpus in corpora:
         for part, cuts in split(source, corpus).items():
             together[part] += cuts
     for part, cuts in together.items():

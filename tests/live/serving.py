@@ -17,13 +17,14 @@ from asr.live.server import Server, ServerSettings, build_app
 from asr.recognize.recognizer import Recognizer
 from asr.recognize.streaming import StreamReader
 
-SAMPLES = Path(__file__).parents[2] / "recipes" / "an4" / "samples"
+RECIPES = Path(__file__).parents[2] / "recipes"
+SAMPLES, ENGLISH_SAMPLES = RECIPES / "an4" / "samples", RECIPES / "english" / "samples"
 TEXTS = dict(line.split("\t") for line in (SAMPLES / "transcripts.txt").read_text().splitlines())
 RATE = 16000
 
 
-def read_pcm(name: str) -> bytes:
-    return soundfile.read(SAMPLES / f"{name}.flac", dtype="int16")[0].astype("<i2").tobytes()
+def read_pcm(name: str, folder: Path = SAMPLES) -> bytes:
+    return soundfile.read(folder / f"{name}.flac", dtype="int16")[0].astype("<i2").tobytes()
 
 
 @contextmanager

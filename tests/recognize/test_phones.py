@@ -85,21 +85,31 @@ def test_words_are_read_by_the_lexicon_unless_the_best_path_is_asked_for(folder)
 
 
 def test_a_hot_word_that_no_lexicon_holds_is_heard_and_nothing_else_changes(tokenizer, tmp_path):
-    beam = build_beam(tmp_path, tokenizer, DecoderSettings(), Decoding(hotwords=["sabsab"]))
-    sabsab = next(iter(tokenizer.guessed["sabsab"]))
-    assert [tokenizer.symbols[token] for token in sabsab] == ["S", "AE", "B", "S", "AE", "B", "|1"]
-    assert tokenizer.decode(beam.decode(say(sabsab, tokenizer.vocab_size))[0].tokens) == "sabsab"
+    wider = learn_words(tokenizer, ["sabsab", "bad"])
+    sabsab = wider.encode("sabsab")
+    assert [wider.symbols[token] for token in sabsab] == ["S", "AE", "B", "S", "AE", "B", "|1"]
+    beam = build_beam(tmp_path, wider, DecoderSettings(), Decoding(hotwords=["sabsab"]))
+    assert wider.decode(beam.decode(say(sabsab, tokenizer.vocab_size))[0].tokens) == "sabsab"
     bad = say(tokenizer.encode("bad"), tokenizer.vocab_size)
-    assert tokenizer.decode(beam.decode(bad)[0].tokens) == "bad"
+    assert wider.decode(beam.decode(bad)[0].tokens) == "bad"
+    assert tokenizer.decode(sabsab) == "s-ae-b-s-ae-b"
     plain = build_beam(tmp_path, tokenizer, DecoderSettings(), Decoding())
     assert "sabsab" not in tokenizer.decode(plain.decode(say(sabsab, tokenizer.vocab_size))[0].tokens)
 
 
+def test_a_hot_word_is_known_to_the_model_that_was_loaded_for_it_alone(folder):
+    told = load_model(folder, decoding=Decoding(hotwords=["SABSAB!:9"]))
+    sabsab = told.tokenizer.encode("sabsab")
+    log_probs = say(sabsab, told.tokenizer.vocab_size)
+    assert told.reader.read(log_probs).text == "sabsab"
+    assert "sabsab" not in load_model(folder).reader.read(log_probs).text
+
+
 def test_what_cannot_be_pronounced_is_named(tokenizer, tmp_path):
+    assert "quiz" not in learn_words(tokenizer, ["quiz"]).pronunciations
     with pytest.raises(TextError, match="the lexicon has no pronunciation of quiz"):
         build_beam(tmp_path, tokenizer, DecoderSettings(), Decoding(hotwords=["quiz"]))
-    learn_words(tokenizer, ["daah"])
-    assert learn_words(tokenizer, ["bad"]) is tokenizer.pronunciations
+    assert learn_words(tokenizer, ["bad"]) is tokenizer
 
 
 def test_a_text_with_a_word_that_no_lexicon_holds_is_aligned(folder):
@@ -109,7 +119,7 @@ def test_a_text_with_a_word_that_no_lexicon_holds_is_aligned(folder):
 
 def test_letters_are_not_learned():
     tokenizer = read_model(find_model("an4")).tokenizer
-    assert learn_words(tokenizer, ["quiz"]) is None
+    assert learn_words(tokenizer, ["quiz"]) is tokenizer
 
 
 def test_what_a_stream_commits_to_never_changes(folder):

@@ -1,0 +1,72 @@
+"""Models whose tokens are phones, live: what a client expects is known to its own stream alone."""
+
+import asyncio
+import json
+from collections.abc import Iterator
+
+import pytest
+import websockets
+
+from asr.live.server import reader_maker
+from asr.recognize.recognizer import Recognizer, load_model
+from tests.live.serving import ENGLISH_SAMPLES, RATE, read_pcm, running, talk, text_of
+
+CONFIG = {"sample_rate": RATE}
+GARDEN = "there was nobody in the garden but the gate stood open"
+
+
+@pytest.fixture(scope="module")
+def english() -> Recognizer:
+    return load_model("english", device="cpu", precision="fp32")
+
+
+@pytest.fixture(scope="module")
+def server(english: Recognizer) -> Iterator[str]:
+    with running(english) as address:
+        yield address
+
+
+def test_text_grows_by_whole_words_to_what_was_said(server: str):
+    replies = asyncio.run(talk(server, read_pcm("garden", ENGLISH_SAMPLES), {**CONFIG, "committed": True}))
+    assert text_of(replies) == GARDEN
+    committed = [reply["committed"] for reply in replies if reply.get("committed")]
+    assert committed
+    assert all(f"{GARDEN} ".startswith(f"{text.strip()} ") for text in committed)
+
+
+def test_phrases_may_hold_words_that_no_lexicon_has(server: str):
+    phrases = ["there was nobody in the gaardne", "the gate stood open"]
+    replies = asyncio.run(talk(server, read_pcm("garden", ENGLISH_SAMPLES), {**CONFIG, "phrase_list": phrases}))
+    assert "gaardne" in text_of(replies).split()
+    assert set(text_of(replies).split()) <= set(" ".join(phrases).split())
+
+
+def test_with_other_words_possible_the_language_model_stays(english: Recognizer, server: str):
+    made = reader_maker(english)(["garden"], True)
+    assert made.beam.language_model is english.reader.beam.language_model
+    config = {**CONFIG, "phrase_list": ["garden", "[unk]"]}
+    assert text_of(asyncio.run(talk(server, read_pcm("garden", ENGLISH_SAMPLES), config))) == GARDEN
+
+
+def test_words_of_one_client_are_none_of_another(english: Recognizer, server: str):
+    async def hear_both() -> list[str]:
+        pcm = read_pcm("garden", ENGLISH_SAMPLES)
+        told, plain = await asyncio.gather(
+            talk(server, pcm, {**CONFIG, "phrase_list": ["gaardne", "[unk]"]}), talk(server, pcm, CONFIG)
+        )
+        return [text_of(told), text_of(plain)]
+
+    assert asyncio.run(hear_both())[1] == GARDEN
+    assert "gaardne" not in english.tokenizer.pronunciations
+
+
+def test_a_phrase_that_cannot_be_pronounced_is_refused(server: str):
+    async def ask() -> str:
+        async with websockets.connect(f"ws://{server}") as client:
+            await client.send(json.dumps({"config": {**CONFIG, "phrase_list": ["日本", "[unk]"]}}))
+            await client.send(b"\0\0")
+            with pytest.raises(websockets.ConnectionClosed):
+                await client.recv()
+            return client.close_reason or ""
+
+    assert "no pronunciation of 日本" in asyncio.run(ask())
