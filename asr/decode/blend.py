@@ -2,7 +2,7 @@
 
 Symbols, words and phrases come in as text; a `Fusion` of arrays (fusion.py) goes out, since
 compiled code knows no text. For the symbols `_ a b c` (`_` for the space) and the words "a", "ab",
-"cab" the lexicon is a tree of letters, its places numbered level by level:
+"cab" the vocabulary is a tree of letters, its places numbered level by level:
 
     place    0 ─a─► 1 ─b─► 3                first_child[p] to first_child[p + 1]: the children of p
              ╰─c──► 2 ─a─► 4 ─b─► 5         letters[p]: leads to p;  words[p]: word that ends there
@@ -13,11 +13,11 @@ A prefix at place 1 has heard the word "a", or the beginning of "ab". It is lent
 ended; at the end of the word the model's true score takes the advance's place.
 
 Words that are neither in the vocabulary nor known to the model, but in a hot phrase, stand in the
-lexicon, too: marked (`HOT` in fusion.py), since they cost `unknown_score` like other unknown words.
+tree, too: marked (`HOT` in fusion.py), since they cost `unknown_score` like other unknown words.
 They owe it only once they have ended, so that the phrase has a chance to be spelled.
 
 A `Fusion` has three levels: NO_MODEL, WORD_LEVEL (a language model of words or a vocabulary) and
-TOKEN_LEVEL (a language model of tokens, asked at each; it needs no lexicon).
+TOKEN_LEVEL (a language model of tokens, asked at each; it needs no tree).
 """
 
 import logging

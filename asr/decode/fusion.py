@@ -28,16 +28,16 @@ class Fusion(NamedTuple):
     level: int  # NO_MODEL, WORD_LEVEL or TOKEN_LEVEL
     scored: bool  # a language model is there; else words only have to be in the vocabulary
     external: bool  # its gains come from the interpreter
-    closed: bool  # only words of the lexicon
-    marked: bool  # words end with a token of their own, which is a letter of the lexicon
+    closed: bool  # only words of the tree
+    marked: bool  # words end with a token of their own, which is a letter of the tree
     boosted: bool
     alpha: float  # weight of the model's log probability
     beta: float  # added for each word, or each token of a token-level model
-    unknown_gain: float  # added for a word outside the lexicon, or in it for the sake of hot words only
+    unknown_gain: float  # added for a word outside the tree, or in it for the sake of hot words only
     unknown_word: int
     end_word: int  # the model's sentence end, or NONE
     automaton: Automaton
-    first_child: Array  # (L + 1,) int32, the lexicon: children of a place are numbered in a row
+    first_child: Array  # (L + 1,) int32, the tree of words: children of a place are numbered in a row
     letters: Array  # (L,) int32, letter that leads to a place; rising among siblings
     words: Array  # (L,) int32, word spelled there: the model's number, HOT less that, or NONE
     ahead: Array  # (L + 1,) float64, best unigram score of a word that goes on there; at the end the unknown word's
@@ -107,7 +107,7 @@ def word_end_gain(search: Search, fusion: Fusion, node_id: int, place: int) -> f
 
 @compiled
 def spell(fusion: Fusion, place: int, token: int) -> int:
-    """Place in the lexicon after a token's letters, or NONE where no word goes on so."""
+    """Place in the tree of words after a token's letters, or NONE where no word goes on so."""
     for index in range(fusion.first_letter[token], fusion.first_letter[token + 1]):
         if place == NONE:
             return NONE
@@ -203,7 +203,7 @@ def _mark_last_word(search: Search, fusion: Fusion, node_id: int, scores: Array)
 
 @compiled
 def _closing_gain(search: Search, fusion: Fusion, node_id: int, place: int) -> float:
-    """The last word, which ends at a place in the lexicon, and the sentence end."""
+    """The last word, which ends at a place in the tree of words, and the sentence end."""
     node = search.nodes[node_id]
     gain = 0.0
     state = node.state

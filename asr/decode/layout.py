@@ -25,13 +25,13 @@ NODE = np.dtype(
         ("row", np.int32),  # cached gains of a token-level language model, or NONE
         ("state", np.int32),  # language model's, before the word that is being spelled
         ("state_after", np.int32),  # language model's, once that word has ended; valid with word_gain
-        ("spelled", np.int32),  # place in the lexicon: 0 at a word's start, NONE off it
+        ("spelled", np.int32),  # place in the tree of words: 0 at a word's start, NONE off it
         ("phrase", np.int32),  # boosting state
         ("gain", np.float64),  # factor that language and boost put on entering this node
         ("language", np.float64),  # sum of the language gains from the root, natural log
         ("boost", np.float64),  # sum of what whole phrases brought from the root, natural log
         ("word_gain", np.float64),  # gain of ending the word at `ended`; NaN: not asked yet
-        ("ended", np.int32),  # place in the lexicon
+        ("ended", np.int32),  # place in the tree of words
     ],
     align=True,
 )

@@ -17,7 +17,7 @@ The data (layout.py), after the labels "a" and "b" were heard:
 Node 2 has slot 0 and node 1 slot 1; nodes 0, 3 and 4 have fallen out of the beam, so their
 slot is NONE. They stay in the tree until it is compacted (tree.py): node 0 because others grew
 from it, 3 and 4 because a prefix that comes back must be the same as before. A node holds what
-depends on its labels only (places in language model, lexicon and phrases), an entry what depends
+depends on its labels only (places in language model, tree of words and phrases), an entry what depends
 on the frames (probabilities). An entry has two masses, since a label
 repeats only after a blank; after two frames "a" has three alignments (`-` is the blank):
 
