@@ -208,7 +208,7 @@ def _load_compiled() -> None:
     )
     search = new_search(1, 2, limits, 0, 4)
     plant(search, 0, 0)
-    advance(search, fusion, np.full((1, 2), math.log(0.5)), 0)
+    advance(search, fusion, np.full((1, 2), 0.5), 0)
     read_scores(search, fusion, np.empty((1, 7)))
     compact(search)
     trace(search, 0)

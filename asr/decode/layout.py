@@ -121,7 +121,6 @@ class Search(NamedTuple):
     marks: Array  # (M,) MARK
     entries: Array  # (2, beam_size) ENTRY
     proposals: Array  # (P,) PROPOSAL
-    probs: Array  # (V,) float64, this frame's
     ranks: Array  # (beam_size + P,) float64 scratch
     token_ranks: Array  # (V,) float64 scratch
     tokens: Array  # (V,) int32, this frame's, by falling bound
@@ -151,7 +150,6 @@ def new_search(beam_size: int, vocab_size: int, limits: Array, num_rows: int, nu
         marks=np.empty(num_nodes, MARK),
         entries=np.empty((2, beam_size), ENTRY),
         proposals=np.empty(num_proposals, PROPOSAL),
-        probs=np.empty(vocab_size),
         ranks=np.empty(beam_size + num_proposals),
         token_ranks=np.empty(vocab_size),
         tokens=np.empty(vocab_size, np.int32),

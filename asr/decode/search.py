@@ -58,13 +58,13 @@ _TOLERANCE = 0.02  # on a frame's sum; 16-bit log probabilities are this far off
 
 
 @compiled
-def advance(search: Search, fusion: Fusion, log_probs: Array, first: int) -> tuple[int, int]:
+def advance(search: Search, fusion: Fusion, block: Array, first: int) -> tuple[int, int]:
     """Search on from frame `first` of a block.
 
     Args:
         search: The utterance's search.
         fusion: Language model, vocabulary and phrases.
-        log_probs: (T, V) float64 natural-log probabilities, blank first.
+        block: (T, V) float64 probabilities, blank first.
         first: The first frame of the block not searched yet.
 
     Returns:
@@ -73,16 +73,13 @@ def advance(search: Search, fusion: Fusion, log_probs: Array, first: int) -> tup
         DEAD: no prefix has any probability at the frame; NOT_NORMALIZED: the frame's
         probabilities do not sum to 1.
     """
-    progress, limits, probs = search.progress[0], search.limits[0], search.probs
+    progress, limits = search.progress[0], search.limits[0]
     beam_size = search.entries.shape[1]
-    for frame in range(first, len(log_probs)):
+    for frame in range(first, len(block)):
         if progress.num_nodes + beam_size > len(search.nodes) or progress.num_marks + beam_size > len(search.marks):
             return FULL, frame
-        total = 0.0
-        for token in range(len(probs)):
-            probs[token] = math.exp(log_probs[frame, token])
-            total += probs[token]
-        if not abs(total - 1) < _TOLERANCE:
+        probs = block[frame]
+        if not abs(probs.sum() - 1) < _TOLERANCE:
             return NOT_NORMALIZED, frame
         if probs[0] >= limits.blank_skip:
             _skip_blank(search, probs[0])
@@ -91,7 +88,7 @@ def advance(search: Search, fusion: Fusion, log_probs: Array, first: int) -> tup
             if status != DONE:
                 return status, frame
         progress.frame += 1
-    return DONE, len(log_probs)
+    return DONE, len(block)
 
 
 @compiled

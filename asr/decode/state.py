@@ -88,7 +88,8 @@ class BeamState:
         first = 0
         while first < len(log_probs):
             last = first + _UPKEEP_FRAMES - self.num_frames % _UPKEEP_FRAMES
-            self._advance(np.ascontiguousarray(log_probs[first:last], np.float64))
+            with np.errstate(over="ignore"):  # what is no log probability is told below
+                self._advance(np.exp(log_probs[first:last], dtype=np.float64))
             if self.num_frames % _UPKEEP_FRAMES == 0:
                 self._decide_old()
             first = last
@@ -144,10 +145,10 @@ class BeamState:
             f for _, frames in settled for f in frames.tolist()
         ]
 
-    def _advance(self, log_probs: Array) -> None:
+    def _advance(self, block: Array) -> None:
         frame = 0
         while True:
-            status, frame = advance(self._search, self.decoder.fusion, log_probs, frame)
+            status, frame = advance(self._search, self.decoder.fusion, block, frame)
             if status == DONE:
                 return
             if status == FULL:
@@ -155,7 +156,7 @@ class BeamState:
             elif status == WANTED and self._asker:
                 self._asker.answer(self._search, self.decoder.fusion)
             elif status == NOT_NORMALIZED:
-                raise ValueError(self._describe_sum(np.exp(log_probs[frame])))
+                raise ValueError(self._describe_sum(block[frame]))
             elif status == DEAD:
                 raise AsrError(
                     f"frame {self.num_frames}: nothing that vocabulary and language model allow has any probability"
