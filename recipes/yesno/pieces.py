@@ -1,14 +1,18 @@
 """Cut the recordings of a manifest at their pauses, a piece a word.
 
-    python recipes/yesno/pieces.py MANIFEST OUTPUT
+    python recipes/yesno/pieces.py MANIFEST WHOLE PIECES
 
-By the corpus's own split, every training recording begins with "no" and every test recording with
+By the corpus's own split, every training recording begins with "no" and all test recordings but one with
 "yes". Words by themselves, which training joins to new sequences, teach a network to listen to the
-first word, too, instead of knowing it beforehand.
+first word, too, instead of knowing it beforehand. Recordings in which fewer words are said than
+their name tells (0_1_0_1_0_0_0_0 has seven) would teach it to hear words twice; they are left out.
+WHOLE gets the other recordings as they are.
 """
 
 import sys
+from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from lhotse import CutSet
@@ -19,41 +23,70 @@ from asr.train.corpus import load_cuts
 
 FRAME_SECONDS = 0.02
 SMOOTH_FRAMES = 5
-SPEECH_DB = 20.0  # below the loudest, speech begins and ends
+SHORTEST, LONGEST = 18, 42  # frames from a pause to the next: a word takes 0.35 to 0.85 s
+SILENT_DB = 20.0  # below the loudest nothing is said
 
 
-def find_pauses(samples: NDArray[np.float32], rate: int, count: int) -> list[float]:
-    """So many pauses, in seconds: where it is quietest about the places that divide the speech evenly."""
+def find_pauses(samples: NDArray[np.float32], rate: int, count: int) -> list[float] | None:
+    """The pauses between so many words, in seconds: where it is quietest, with something loud between each two.
+
+    None where there are fewer words.
+    """
     size = round(FRAME_SECONDS * rate)
     power = np.square(samples[: len(samples) // size * size].reshape(-1, size)).mean(axis=1)
     levels = 10 * np.log10(np.convolve(power, np.ones(SMOOTH_FRAMES) / SMOOTH_FRAMES, mode="same") + 1e-12)
-    spoken = np.flatnonzero(levels > levels.max() - SPEECH_DB)
-    word = (spoken[-1] - spoken[0]) / (count + 1)
-    starts = [round(spoken[0] + (number + 0.6) * word) for number in range(count)]
-    return [float(start + levels[start : start + round(0.8 * word)].argmin() + 0.5) * FRAME_SECONDS for start in starts]
+    # By dynamic programming: the best way to have so many words before a frame, and where the last of them began.
+    best = -levels
+    begins = []
+    for _ in range(count):
+        before, best, begin = best, np.full(len(levels), -np.inf), np.zeros(len(levels), int)
+        for end in range(SHORTEST, len(levels)):
+            first = max(0, end - LONGEST)
+            peaks = np.maximum.accumulate(levels[first:end][::-1])[::-1]  # of what lies between each frame and the end
+            scores = (before[first:end] + peaks)[: end - SHORTEST - first + 1]
+            begin[end] = first + int(scores.argmax())
+            best[end] = scores.max() - levels[end]
+        begins.append(begin)
+    bounds = [int(best.argmax())]
+    for begin in reversed(begins):
+        bounds.insert(0, int(begin[bounds[0]]))
+    peaks = [levels[start:end].max() for start, end in pairwise(bounds)]
+    if min(peaks) < levels.max() - SILENT_DB:
+        return None
+    return [(bound + 0.5) * FRAME_SECONDS for bound in bounds[1:-1]]
 
 
-def pieces(cut: object) -> list[object]:
-    """A cut a word, with the silence around it."""
+def cut_words(cut: Any) -> list[Any]:
+    """A cut a word, with the silence around it; none where words are missing."""
     words = cut.supervisions[0].text.split()
-    pauses = find_pauses(cut.load_audio()[0], cut.sampling_rate, len(words) - 1)
-    bounds = [0.0, *pauses, cut.duration]
+    pauses = find_pauses(cut.load_audio()[0], cut.sampling_rate, len(words))
+    if pauses is None:
+        return []
     made = []
-    for number, word in enumerate(words):
-        piece = cut.truncate(offset=bounds[number], duration=bounds[number + 1] - bounds[number])
+    for number, (word, (start, end)) in enumerate(zip(words, pairwise([0.0, *pauses, cut.duration]), strict=True)):
+        piece = cut.truncate(offset=start, duration=end - start)
         supervision = piece.supervisions[0]
         supervision.start, supervision.duration, supervision.text = 0.0, piece.duration, word
         made.append(piece.with_id(f"{cut.id}-{number}"))
     return made
 
 
+def write_cuts(cuts: list[Any], path: Path) -> None:
+    with replacing(path) as partial:
+        CutSet(cuts).to_file(partial)
+
+
 def main() -> None:
-    source, output = map(Path, sys.argv[1:])
-    made = [piece for cut in load_cuts([source]) for piece in pieces(cut)]
-    with replacing(output) as partial:
-        CutSet(made).to_file(partial)
-    lengths = [piece.duration for piece in made]
-    print(f"{output}: {len(made)} words, {min(lengths):.2f} to {max(lengths):.2f} s")
+    source, whole, pieces = map(Path, sys.argv[1:])
+    cuts = list(load_cuts([source]))
+    words = {cut.id: cut_words(cut) for cut in cuts}
+    for name in (name for name, found in words.items() if not found):
+        print(f"{name}: left out, since fewer words are said in it than it names")
+    write_cuts([cut for cut in cuts if words[cut.id]], whole)
+    made = [word for found in words.values() for word in found]
+    write_cuts(made, pieces)
+    lengths = [word.duration for word in made]
+    print(f"{pieces}: {len(made)} words, {min(lengths):.2f} to {max(lengths):.2f} s")
 
 
 if __name__ == "__main__":

@@ -1,0 +1,89 @@
+"""The figures that the README and the cards quote, by the commands that they name; of those the ones that take minutes.
+
+They need real speech. Recipes run in a copy of the tree, as in a fresh clone.
+"""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from asr.recognize.recognizer import list_models, load_model
+from asr.train.card import read_results
+from asr.train.corpus import load_cuts, prepare
+from asr.train.evaluate import evaluate
+
+ROOT = Path(__file__).parent.parent
+PARTS = ("asr", "conf", "recipes", "tools")
+KALDI = {
+    "Kathleen dev": ("kathleen", "dev"),
+    "LibriSpeech dev-clean, 4 speakers": ("librispeech-dev-clean-half", "dev"),
+    "speechocean762 test": ("speechocean762", "test"),
+}
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture
+def clone(tmp_path: Path) -> Path:
+    for part in PARTS:
+        shutil.copytree(ROOT / part, tmp_path / part, ignore=shutil.ignore_patterns("__pycache__"))
+    return tmp_path
+
+
+def run(clone: Path, *command: object) -> None:
+    environment = {
+        **os.environ,
+        "PYTHONPATH": str(clone),
+        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+    }
+    done = subprocess.run(
+        list(map(str, command)), cwd=clone, env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+
+
+def word_error_rate(result: Path) -> float:
+    return json.loads(result.read_text())["wer"]
+
+
+def rate_on_card(model: str, label: str) -> float:
+    _, rows = read_results(list_models()[model])
+    (row,) = (row for row in rows.splitlines() if row.startswith(f"| {label} |"))
+    return float(row.split("|")[4].strip(" %")) / 100
+
+
+@pytest.mark.parametrize("model", ["an4", "english"])
+def test_cards_tell_the_word_error_rate_on_an4(model: str, an4_manifests: Path):
+    rates = evaluate(load_model(model, device="cpu"), load_cuts([an4_manifests / "test.jsonl.gz"])).rates
+    # A few words differ between processors, which compute bf16 or fp32.
+    assert rates.wer == pytest.approx(rate_on_card(model, "AN4 test"), abs=0.01)
+
+
+@pytest.mark.parametrize("label", KALDI)
+def test_the_card_of_english_tells_the_word_error_rate(label: str, corpora: Path, tmp_path: Path):
+    corpus, part = KALDI[label]
+    prepare("kaldi", corpora / corpus, tmp_path)
+    rates = evaluate(load_model("english", device="cpu"), load_cuts([tmp_path / f"{part}.jsonl.gz"])).rates
+    assert rates.wer == pytest.approx(rate_on_card("english", label), abs=0.01)
+
+
+def test_yesno(clone: Path, corpora: Path):
+    run(clone, "recipes/yesno/run.sh", corpora / "yesno" / "waves_yesno")
+    assert word_error_rate(clone / "exp" / "yesno" / "test.json") <= 1 / 240
+
+
+def test_fsdd_official(clone: Path, corpora: Path):
+    run(clone, "recipes/fsdd/run.sh", corpora / "fsdd", "official")
+    assert word_error_rate(clone / "exp" / "fsdd" / "official" / "test.json") <= 0.01
+
+
+def test_an4_with_a_tenth_of_its_speech(clone: Path, corpora: Path):
+    run(clone, sys.executable, "-m", "asr.cli", "prepare", "an4", corpora / "an4", "data/an4")
+    run(clone, "recipes/an4/tenth.sh")
+    fresh, begun = (word_error_rate(clone / "exp" / name / "test.json") for name in ("an4-tenth", "an4-tenth-english"))
+    assert begun < 0.2 < 0.6 < fresh
