@@ -94,6 +94,7 @@ class AugmentSettings(Settings):
     noise_probability: float = Field(0.3, ge=0, le=1)
     noise_snr_db: Range = (5.0, 30.0)
     reverberation_probability: float = Field(0.0, ge=0, le=1)
+    telephone_probability: float = Field(0.0, ge=0, le=1)  # half the usual bandwidth, eight bits a sample
     join_share: float = Field(0.3, ge=0, le=1)  # of batches, whose utterances are joined to recordings of two to four
     join_after: float = Field(0.5, ge=0, le=1)  # share of the training before: CTC learns to spell from short ones
     spec_augment: SpecAugmentSettings | None = SpecAugmentSettings()

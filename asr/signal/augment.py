@@ -1,4 +1,4 @@
-"""Variations of training speech: speed, gain, noise and reverberation of waveforms, joins, masks over features.
+"""Variations of training speech: speed, gain, noise, rooms and telephones of waveforms, joins, masks over features.
 
 What is drawn depends on the seed, the epoch and the utterances alone: never on the time of
 the draw or the number of workers, so that a resumed training equals an uninterrupted one.
@@ -24,6 +24,8 @@ WHITE = "white"  # the setting that asks for Gaussian noise in place of a folder
 SILENCE = 1e-12  # mean power, -120 dB
 PAUSE_SECONDS = (0.0, 1.5)  # between joined utterances
 PAUSE_DB = (-100.0, -45.0)  # of full scale; below about -77 nothing is heard (features.py)
+TELEPHONE_RATE = 8000  # Hz
+MU_LAW_LEVELS = 256
 AUDIO_SUFFIXES = {".wav", ".flac", ".ogg", ".opus", ".mp3"}
 
 
@@ -57,6 +59,8 @@ def augment_waveform(
         waveform = add_noise(waveform, noise, snr_db=rng.uniform(*settings.noise_snr_db))
     if settings.gain_db is not None:
         waveform = F.gain(waveform, rng.uniform(*settings.gain_db))
+    if rng.random() < settings.telephone_probability:
+        waveform = telephone(waveform, sample_rate=sample_rate)
     return waveform
 
 
@@ -89,6 +93,13 @@ def reverberate(waveform: Tensor, room: Tensor) -> Tensor:
     delay = int(room.abs().argmax())
     wet = F.fftconvolve(waveform, room)[delay : delay + waveform.numel()]
     return wet * (waveform.norm() / wet.norm().clamp(min=1e-8))
+
+
+def telephone(waveform: Tensor, *, sample_rate: int) -> Tensor:
+    """Hear a waveform (S,) as by telephone: 8000 Hz, eight bits a sample by the mu-law of G.711."""
+    narrow = F.resample(waveform, sample_rate, TELEPHONE_RATE).clamp(-1, 1)
+    coded = F.mu_law_decoding(F.mu_law_encoding(narrow, MU_LAW_LEVELS), MU_LAW_LEVELS)
+    return F.resample(coded, TELEPHONE_RATE, sample_rate)[: waveform.numel()]
 
 
 @lru_cache
