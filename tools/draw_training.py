@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 COLOURS = ("#24527a", "#c1543c", "#4a8c5c", "#8a6fae", "#b58a2e", "#777777")
 FLOOR = 5e-4  # where an error rate of nothing is drawn, on a logarithmic scale
@@ -45,6 +46,7 @@ def draw(trainings: dict[str, list[dict[str, float]]], output: Path) -> None:
         below.plot(numbers, [max(epoch["dev_wer"], FLOOR) for epoch in epochs], color=colour, label=name)
     above.set(ylabel="nats a token", yscale="log", title="loss: dotted in training, solid on development speech")
     below.set(ylabel="word error rate", yscale="log", ylim=(FLOOR * 0.8, 1.5), xlabel="epoch")
+    below.xaxis.set_major_locator(MaxNLocator(integer=True))
     below.set_title("errors on development speech")
     below.set_yticks([FLOOR, 0.001, 0.01, 0.1, 1], labels=["0", "0.1 %", "1 %", "10 %", "100 %"])
     for axes in (above, below):
@@ -53,7 +55,7 @@ def draw(trainings: dict[str, list[dict[str, float]]], output: Path) -> None:
     if len(trainings) > 1:
         above.legend(frameon=False, fontsize=8)
     output.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(output, dpi=110)
+    figure.savefig(output, dpi=90)
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ The compiled search knows their states by number. It names the prefixes whose ga
 `Asker` fills them in, each once.
 """
 
+import copy
 import math
 from collections.abc import Sequence
 from typing import Any, Protocol
@@ -37,6 +38,12 @@ class Asker:
         self.symbols = symbols
         self.states: list[Any] = []
         self.stem = ""  # of an open word whose first letters are settled
+
+    def fork(self) -> "Asker":
+        """Another for a copy of the search."""
+        made = copy.copy(self)
+        made.states = list(self.states)
+        return made
 
     def start(self) -> int:
         """Number of the model's first state."""

@@ -7,6 +7,7 @@ nobody has read yet. With the blank for its token it is the context itself.
     search wants  3 states ──► contexts not read yet ──► one step of the network ──► rows of gains
 """
 
+import copy
 from collections.abc import Sequence
 from typing import Any, NamedTuple, Protocol, TypeGuard
 
@@ -47,6 +48,12 @@ class BatchAsker:
         self._vocab_size = vocab_size
         self._contexts: list[Context] = []
         self._read: dict[int, int] = {}  # contexts that came of states with a token unread
+
+    def fork(self) -> "BatchAsker":
+        """Another for a copy of the search."""
+        made = copy.copy(self)
+        made._contexts, made._read = list(self._contexts), dict(self._read)
+        return made
 
     def start(self) -> int:
         """Number of the model's first state."""

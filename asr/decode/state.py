@@ -4,6 +4,7 @@ The compiled search (search.py) works on a `Search`; here its memory is kept bou
 asks for is fetched, and its results are read out.
 """
 
+import copy
 import math
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -93,6 +94,14 @@ class BeamState:
             if self.num_frames % _UPKEEP_FRAMES == 0:
                 self._decide_old()
             first = last
+
+    def fork(self) -> "BeamState":
+        """The same search once more, to see where frames would lead that may not come; this one stays as it is."""
+        made = copy.copy(self)
+        made._search = Search(*(array.copy() for array in self._search))
+        made._settled = list(self._settled)
+        made._asker = self._asker.fork() if self._asker else None
+        return made
 
     def best(self, nbest: int = 1) -> list[Hypothesis]:
         """The best hypotheses of what has been fed, as if more were to come: an open last word is not scored yet."""

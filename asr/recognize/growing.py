@@ -11,6 +11,7 @@ from torch import Tensor
 
 from asr.acoustic.ctc import BLANK
 from asr.decode.beam import BeamDecoder
+from asr.errors import AsrError
 
 
 class GrowingText(Protocol):
@@ -23,6 +24,9 @@ class GrowingText(Protocol):
 
     def open(self) -> list[int]:
         """The likeliest tokens after the settled ones, as things stand."""
+
+    def preview(self, log_probs: Tensor) -> list[int]:
+        """What `open` would say if (T, V) log probabilities followed; nothing is read."""
 
     def finish(self) -> list[int]:
         """All tokens of the utterance; nothing can be fed after."""
@@ -43,6 +47,9 @@ class GreedyText:
     def open(self) -> list[int]:
         return []
 
+    def preview(self, log_probs: Tensor) -> list[int]:
+        return merge_path(log_probs.argmax(-1).tolist(), self._before)
+
     def finish(self) -> list[int]:
         return self.settled
 
@@ -60,6 +67,14 @@ class BeamText:
 
     def open(self) -> list[int]:
         return list(self._state.best()[0].tokens)
+
+    def preview(self, log_probs: Tensor) -> list[int]:
+        state = self._state.fork()
+        try:
+            state.feed(log_probs.numpy())
+        except AsrError:  # a vocabulary may allow nothing of what is heard by half
+            return self.open()
+        return list(state.best()[0].tokens)
 
     def finish(self) -> list[int]:
         return [*self.settled, *self._state.finish()[0].tokens]

@@ -28,7 +28,7 @@ from asr.acoustic.precision import computing_in
 from asr.acoustic.streaming import AcousticStream, StreamingModel
 from asr.recognize.boundaries import speech_levels
 from asr.recognize.endpoints import EndpointDetector, Endpoints
-from asr.recognize.growing import merge_path, start_text
+from asr.recognize.growing import start_text
 from asr.recognize.reading import Reader
 from asr.recognize.recognizer import Recognizer
 from asr.recognize.transcript import Segment, Transcript, Word
@@ -245,8 +245,7 @@ class _Utterance:
         self._detector = EndpointDetector(reader.endpoints, reader.frame_seconds)
         self._log_probs: list[Tensor] = []
         self._num_frames = 0
-        self._last_token = BLANK
-        self._guessed: list[int] = []
+        self._guessed: list[int] | None = None  # after the settled tokens, by frames that `take` has yet to bring
 
     @property
     def has_frames(self) -> bool:
@@ -263,20 +262,19 @@ class _Utterance:
         for index, (token, level) in enumerate(zip(path, levels, strict=True)):
             cut = self._detector.feed(silent=token in self._reader.silent, level=level)
             if cut is not None:
-                self._append(log_probs[: index + 1], path[index])
+                self._append(log_probs[: index + 1])
                 return cut
-        self._append(log_probs, path[-1])
+        self._append(log_probs)
         return None
 
     def guess(self, log_probs: Tensor) -> None:
-        # The best path's phones are hardly ever words; only the search makes words of them.
-        if not self._text_reader.tokenizer.marks:
-            self._guessed = merge_path(log_probs.argmax(-1).tolist(), self._last_token)
+        self._guessed = self._text.preview(log_probs)
 
     def texts(self) -> tuple[str, str]:
         """The text that will not change any more, and all of it as it seems now."""
         settled = self._text.settled
-        both = self._whole_words(settled), [*settled, *self._text.open(), *self._guessed]
+        unsettled = self._text.open() if self._guessed is None else self._guessed
+        both = self._whole_words(settled), [*settled, *unsettled]
         committed, text = map(self._text_reader.spell, both)
         return committed, text
 
@@ -301,12 +299,11 @@ class _Utterance:
             confidence=self._text_reader.confidence,
         )
 
-    def _append(self, log_probs: Tensor, last_token: int) -> None:
+    def _append(self, log_probs: Tensor) -> None:
         self._text.feed(log_probs)
         self._log_probs.append(log_probs)
         self._num_frames += len(log_probs)
-        self._last_token = last_token
-        self._guessed = []
+        self._guessed = None
 
     def _levels(self, count: int) -> list[float]:
         """Loudness of the next frames, in decibels."""

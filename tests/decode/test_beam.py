@@ -73,6 +73,20 @@ def test_blocks_change_nothing(seed, num_frames, cuts, beam_size):
     assert state.num_frames == num_frames
 
 
+@given(seed=st.integers(0, 10**6), cut=st.integers(0, 40), beam_size=st.integers(1, 12))
+@settings(max_examples=40, deadline=None)
+def test_a_fork_goes_its_own_way(seed, cut, beam_size):
+    decoder = BeamDecoder(SYMBOLS, beam_size=beam_size, hotwords={"ab": 2.0})
+    log_probs, others = (random_log_probs(40, 4, seed + own, spread=3) for own in (0, 1))
+    state = decoder.start()
+    state.feed(log_probs[:cut])
+    fork = state.fork()
+    fork.feed(others)
+    state.feed(log_probs[cut:])
+    assert fork.finish(beam_size) == decoder.decode(np.concatenate([log_probs[:cut], others]), beam_size)
+    assert state.finish(beam_size) == decoder.decode(log_probs, beam_size)
+
+
 @pytest.mark.parametrize("beam_size", [1, 4, 16])
 def test_narrow_beams_give_true_probabilities_at_most(beam_size):
     log_probs = random_log_probs(7, 4, seed=3)

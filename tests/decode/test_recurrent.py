@@ -57,6 +57,20 @@ def test_states_asked_for_together_give_what_they_give_one_by_one(seed: int):
     np.testing.assert_allclose([one.score for one in together], [one.score for one in alone], rtol=1e-5)
 
 
+@pytest.mark.parametrize("wrap", [lambda fusion: fusion, OneByOne])
+def test_a_fork_asks_for_itself(wrap):
+    symbols = ["", *"ab "]
+    searching = decoder(symbols, wrap(RecurrentFusion(make_model("ab ", seed=1), symbols)), beam_size=6)
+    log_probs, others = (random_log_probs(num_frames=12, vocab_size=4, seed=seed) for seed in (1, 2))
+    state = searching.start()
+    state.feed(log_probs[:5])
+    fork = state.fork()
+    fork.feed(others)
+    state.feed(log_probs[5:])
+    for found, whole in ((fork, np.concatenate([log_probs[:5], others])), (state, log_probs)):
+        assert found.finish()[0].tokens == searching.decode(whole)[0].tokens
+
+
 def test_streams_that_forget_states_find_the_same(monkeypatch):
     model = make_model("ab ", hidden_size=16)
     symbols = ["", *"ab "]

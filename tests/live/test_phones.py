@@ -4,11 +4,13 @@ import asyncio
 import json
 from collections.abc import Iterator
 
+import numpy as np
 import pytest
 import websockets
 
 from asr.live.server import reader_maker
 from asr.recognize.recognizer import Recognizer, load_model
+from asr.recognize.streaming import StreamingRecognizer
 from tests.live.serving import ENGLISH_SAMPLES, RATE, read_pcm, running, talk, text_of
 
 CONFIG = {"sample_rate": RATE}
@@ -32,6 +34,19 @@ def test_text_grows_by_whole_words_to_what_was_said(server: str):
     committed = [reply["committed"] for reply in replies if reply.get("committed")]
     assert committed
     assert all(f"{GARDEN} ".startswith(f"{text.strip()} ") for text in committed)
+
+
+def test_words_show_before_they_are_settled(english: Recognizer):
+    samples = np.frombuffer(read_pcm("garden", ENGLISH_SAMPLES), "<i2")
+    first = {}
+    for preview in (False, True):
+        stream = StreamingRecognizer(english, preview=preview)
+        for at in range(0, len(samples), RATE // 10):
+            partial = stream.accept(samples[at : at + RATE // 10])
+            if partial and partial.text.startswith("there was"):
+                first[preview] = at / RATE
+                break
+    assert first[True] <= first[False] - 0.5
 
 
 def test_phrases_may_hold_words_that_no_lexicon_has(server: str):
