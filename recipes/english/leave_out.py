@@ -1,0 +1,43 @@
+"""Leave out of a text what development sentences hold: a language model that knows them would look better than it is.
+
+python recipes/english/leave_out.py TEXT DEV OUTPUT
+
+TEXT: a sentence a line, plain, .gz or .xz; lines that equal one of DEV, or share six words in a row with one, are left out.
+"""
+
+import gzip
+import sys
+from collections.abc import Iterable
+from functools import partial
+from pathlib import Path
+
+from asr.atomic import replacing
+from asr.config import NormalizerSettings
+from asr.language.counting import read_sentences
+from asr.text.normalize import normalize
+
+WORDS = 6
+
+
+def runs(words: list[str]) -> Iterable[tuple[str, ...]]:
+    """All runs of so many words; of a shorter sentence, the whole."""
+    return (tuple(words[start : start + WORDS]) for start in range(max(1, len(words) - WORDS + 1)))
+
+
+def main() -> None:
+    text, dev, output = map(Path, sys.argv[1:])
+    settings = NormalizerSettings()
+    sentences = partial(read_sentences, unit="word", prepare=lambda line: normalize(line, settings))
+    known = {run for words in sentences([dev]) for run in runs(words)}
+    left_out = 0
+    with replacing(output) as unfinished, gzip.open(unfinished, "wt", encoding="utf-8", compresslevel=1) as file:
+        for words in sentences([text]):
+            if known.isdisjoint(runs(words)):
+                file.write(" ".join(words) + "\n")
+            else:
+                left_out += 1
+    print(f"{output}: {left_out} lines left out")
+
+
+if __name__ == "__main__":
+    main()
