@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 FILES ?= recipes/english/samples
 
-.PHONY: demo test check bench clean
+.PHONY: demo test figures check bench clean
 
 # What is said in the recordings that ship with the project, or in yours: make demo FILES=talk.wav
 demo: $(VENV)/.installed
@@ -12,6 +12,10 @@ demo: $(VENV)/.installed
 
 test: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest -n 2
+
+# The figures of README and cards, as far as that takes minutes; speech: ASR_CORPORA, else ../shared/corpora
+figures: $(VENV)/.installed-dev
+	$(BIN)/python -m pytest --run-slow tests/test_figures.py
 
 check: $(VENV)/.installed-dev
 	$(BIN)/ruff format --check .

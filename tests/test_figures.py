@@ -1,6 +1,6 @@
 """The figures that the README and the cards quote, by the commands that they name; of those the ones that take minutes.
 
-They need real speech. Recipes run in a copy of the tree, as in a fresh clone.
+They need real speech, and take half an hour: `make figures`. Recipes run in a copy of the tree.
 """
 
 import json
@@ -74,7 +74,7 @@ def test_the_card_of_english_tells_the_word_error_rate(label: str, corpora: Path
 
 def test_yesno(clone: Path, corpora: Path):
     run(clone, "recipes/yesno/run.sh", corpora / "yesno" / "waves_yesno")
-    assert word_error_rate(clone / "exp" / "yesno" / "test.json") <= 1 / 240
+    assert word_error_rate(clone / "exp" / "yesno" / "test.json") == 0
 
 
 def test_fsdd_official(clone: Path, corpora: Path):
@@ -86,4 +86,4 @@ def test_an4_with_a_tenth_of_its_speech(clone: Path, corpora: Path):
     run(clone, sys.executable, "-m", "asr.cli", "prepare", "an4", corpora / "an4", "data/an4")
     run(clone, "recipes/an4/tenth.sh")
     fresh, begun = (word_error_rate(clone / "exp" / name / "test.json") for name in ("an4-tenth", "an4-tenth-english"))
-    assert begun < 0.2 < 0.6 < fresh
+    assert begun < 0.18 < 0.6 < fresh

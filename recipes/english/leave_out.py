@@ -2,7 +2,9 @@
 
 python recipes/english/leave_out.py TEXT DEV OUTPUT
 
-TEXT: a sentence a line, plain, .gz or .xz; lines that equal one of DEV, or share six words in a row with one, are left out.
+TEXT: a sentence a line, plain, .gz or .xz
+
+Lines that equal one of DEV, or share six words in a row with one, are left out.
 """
 
 import gzip

@@ -39,7 +39,8 @@ fi
 
 # A language model of the training transcripts; librispeech-lm-norm.txt.gz (openslr.org/11) gives a better one.
 asr lm train data/librispeech/train*.txt --order 3 --prune "0 0 1" --output exp/librispeech-lm.arpa.gz
-dev=$(ls data/librispeech/dev-clean.jsonl.gz data/librispeech/dev.jsonl.gz 2>/dev/null | head -1)
+dev=data/librispeech/dev-clean.jsonl.gz
+[ -f $dev ] || dev=data/librispeech/dev.jsonl.gz
 asr tune --model $output --lm exp/librispeech-lm.arpa.gz "$dev"
 for part in dev-clean dev-other test-clean test-other; do
     manifest=data/librispeech/$part.jsonl.gz

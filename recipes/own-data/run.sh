@@ -22,11 +22,13 @@ asr doctor $manifests/*.jsonl.gz || echo "training leaves these out; mend or del
 
 if [ ! -f $output/model.safetensors ]; then
     resume=$([ -f $output/run/last.pt ] && echo --resume || true)
+    # Weights that have learned already are changed in smaller steps, and fewer.
+    gentle=${FROM:+train.epochs=30 train.optimizer.learning_rate=1e-3}
     asr train conf/own-data.yaml "corpus.train=[$manifests/train.jsonl.gz]" "corpus.dev=[$manifests/dev.jsonl.gz]" \
-        corpus.name="$name" output=$output ${FROM:+--from "$FROM"} "$@" $resume
+        "corpus.name='$name'" output=$output ${FROM:+--from "$FROM"} $gentle "$@" $resume
 fi
 
-asr lm train $manifests/train.txt $lm --order 3 --output exp/$name-lm.arpa.gz
+asr lm train $manifests/train.txt ${lm:+"$lm"} --order 3 --output exp/$name-lm.arpa.gz
 asr tune --model $output --lm exp/$name-lm.arpa.gz $manifests/dev.jsonl.gz
 
 # Where there is no test part, dev must do; it chose epochs and weights, so its figures flatter.

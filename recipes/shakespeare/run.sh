@@ -2,7 +2,7 @@
 # Train a character model on tiny Shakespeare (1.1 million characters) and let it write.
 #
 #   recipes/shakespeare/run.sh [TEXT]          TEXT: a copy of the text; downloaded where none is given
-#   SIZE=large recipes/shakespeare/run.sh      the larger model, hours on two cores
+#   SIZE=large recipes/shakespeare/run.sh      the larger model, half an hour
 #
 # Interrupted? Run it again: it goes on where it stopped.
 set -euo pipefail

@@ -1,0 +1,30 @@
+#!/usr/bin/env bash
+# Word error rates on the four test sets of record, and by groups of speakers.
+#
+#   recipes/english/evaluate.sh CORPORA [MODEL]      CORPORA: as for run.sh; MODEL: english by default, which comes with asr
+#   CARD=yes recipes/english/evaluate.sh ...         adds them to the model's card, too
+set -euo pipefail
+[ $# -ge 1 ] || { sed --quiet '2,/^[^#]/ s/^# \?//p' "$0" >&2; exit 2; }
+corpora=$(realpath "$1") model=${2:-english}
+cd "$(dirname "$0")/../.."
+PATH="$PWD/.venv/bin:$PATH"
+results=exp/results-$(basename "$model")
+mkdir -p "$results"
+
+[ -f data/an4/test.jsonl.gz ] || asr prepare an4 "$corpora/an4" data/an4
+for corpus in speechocean762 librispeech-dev-clean-half kathleen; do
+    [ -d data/$corpus ] || asr prepare kaldi "$corpora/$corpus" data/$corpus
+done
+python recipes/english/groups.py "$corpora/speechocean762/test" data/speechocean762/test.jsonl.gz data/speechocean762/groups
+
+evaluate() { # LABEL MANIFEST
+    echo "$1:"
+    asr evaluate --model "$model" "$2" --worst 0 --json "$results/${1//[ ,]/-}.json" ${CARD:+--add-to-card "$1"}
+}
+evaluate "LibriSpeech dev-clean, 4 speakers" data/librispeech-dev-clean-half/dev.jsonl.gz
+evaluate "AN4 test" data/an4/test.jsonl.gz
+evaluate "Kathleen dev" data/kathleen/dev.jsonl.gz
+evaluate "speechocean762 test" data/speechocean762/test.jsonl.gz
+for group in data/speechocean762/groups/*.jsonl.gz; do
+    evaluate "speechocean762 test, $(basename "$group" .jsonl.gz)" "$group"
+done
