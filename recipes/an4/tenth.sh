@@ -17,12 +17,29 @@ from asr.train.corpus import load_cuts
 CutSet.from_cuts(list(load_cuts(["data/an4/train.jsonl.gz"]))[::10]).to_file("data/an4/tenth.jsonl.gz")
 PYTHON
 
+train() { # OUTPUT [KEY=VALUE ...]
+    local output=$1 resume
+    [ -f "$output/model.safetensors" ] && return
+    resume=$([ -f "$output/run/last.pt" ] && echo --resume || true)
+    asr train conf/an4.yaml output="$output" "corpus.train=[data/an4/tenth.jsonl.gz]" train.epochs=40 train.batch_seconds=15 \
+        train.loss.consistency_weight=0 "${@:2}" $resume
+}
+evaluate() { # MODEL [OPTION ...]
+    asr evaluate --model "$1" "${@:2}" data/an4/test.jsonl.gz --json "exp/an4-tenth-results/$(basename "$1").json"
+}
+mkdir -p exp/an4-tenth-results
+
+# A new alphabet, letters, greedy.
 for base in "" "${@:-english}"; do
     output=exp/an4-tenth${base:+-$(basename "$base")}
-    if [ ! -f "$output/model.safetensors" ]; then
-        resume=$([ -f "$output/run/last.pt" ] && echo --resume || true)
-        asr train conf/an4.yaml output="$output" "corpus.train=[data/an4/tenth.jsonl.gz]" train.epochs=40 train.batch_seconds=15 \
-            train.loss.consistency_weight=0 ${base:+--from "$base"} $resume
-    fi
-    asr evaluate --model "$output" --decoder greedy data/an4/test.jsonl.gz --json "$output/test.json"
+    train "$output" ${base:+--from "$base"}
+    evaluate "$output" --decoder greedy
 done
+
+# The alphabet, the words and the language model that there are: english as it is, and fitted.
+output=exp/an4-tenth-phones
+train $output --from english tokenizer.kind=phone tokenizer.lexicon=asr/models/english/lexicon.txt decoder.beam_threshold=15 \
+    decoder.token_threshold=9 train.optimizer.learning_rate=5e-4
+[ -f $output/lm.bin ] || asr tune --model $output --lm asr/models/english/lm.bin data/an4/dev.jsonl.gz
+evaluate english
+evaluate $output
