@@ -224,6 +224,9 @@ def evaluate(
     manifests: Manifests,
     model: ModelName = DEFAULT_MODEL,
     json: Annotated[Path | None, typer.Option(help="Write the result there, too.")] = None,
+    texts: Annotated[
+        Path | None, typer.Option(help="Write there, a line each, what was said and what was heard.")
+    ] = None,
     worst: Annotated[int, typer.Option(min=0, help="Show so many of the worst utterances.")] = 5,
     add_to_card: Annotated[str | None, typer.Option(help="Add the result to the model's card under this name.")] = None,
     reliability: Annotated[Path | None, typer.Option(help="Draw there how far to believe confidences.")] = None,
@@ -248,6 +251,7 @@ def evaluate(
         worst=worst,
         add_to_card=add_to_card,
         reliability=reliability,
+        texts=texts,
         decoding=Decoding(decoder, beam_size, lm, hotwords or (), nbest, rescore),
     )
 

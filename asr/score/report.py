@@ -76,6 +76,17 @@ def write_json(path: Path, result: dict[str, Any]) -> None:
         partial.write_text(json.dumps(result, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
+def write_texts(path: Path, evaluation: Evaluation) -> None:
+    """Write a line an utterance: its name, what was said and what was heard, with tabs between.
+
+    Raises:
+        AsrError: If it cannot be written.
+    """
+    rows = zip(evaluation.utterances, evaluation.references, evaluation.hypotheses, strict=True)
+    with replacing(path) as partial:
+        partial.write_text("".join("\t".join(row) + "\n" for row in sorted(rows)), encoding="utf-8")
+
+
 def print_report(evaluation: Evaluation, console: Console, *, worst: int = 5) -> None:
     """Print a result for people: a table in percent, then so many of the worst utterances."""
     console.print(result_table(evaluation.rates, evaluation.real_time_factor))

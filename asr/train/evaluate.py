@@ -18,7 +18,7 @@ from asr.recognize.reading import Reading
 from asr.recognize.recognizer import Recognizer, load_model
 from asr.recognize.spans import LogProbs
 from asr.score.calibration import Reliability, draw_reliability, mark_correct, measure_reliability
-from asr.score.report import print_report, to_json, write_json
+from asr.score.report import print_report, to_json, write_json, write_texts
 from asr.score.wer import ErrorRates, count_edits, require_words, score_utterances
 from asr.text.normalize import normalize
 from asr.train.card import add_result, read_results
@@ -83,6 +83,7 @@ def evaluate_model(
     worst: int,
     add_to_card: str | None,
     reliability: Path | None = None,
+    texts: Path | None = None,
     decoding: Decoding | None = None,
 ) -> None:
     """`asr evaluate`: print a table, and write what was asked for.
@@ -99,6 +100,8 @@ def evaluate_model(
     print_report(evaluation, console, worst=worst)
     if json is not None:
         write_json(json, to_json(evaluation))
+    if texts is not None:
+        write_texts(texts, evaluation)
     if reliability is not None and evaluation.reliability is not None:
         draw_reliability(evaluation.reliability, reliability)
     if add_to_card is not None:

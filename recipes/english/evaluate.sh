@@ -15,16 +15,15 @@ mkdir -p "$results"
 for corpus in speechocean762 librispeech-dev-clean-half kathleen; do
     [ -d data/$corpus ] || asr prepare kaldi "$corpora/$corpus" data/$corpus
 done
-python recipes/english/groups.py "$corpora/speechocean762/test" data/speechocean762/test.jsonl.gz data/speechocean762/groups
 
 evaluate() { # LABEL MANIFEST
+    local name=$results/${1//[ ,]/-}
     echo "$1:"
-    asr evaluate --model "$model" "$2" --worst 0 --json "$results/${1//[ ,]/-}.json" ${CARD:+--add-to-card "$1"}
+    asr evaluate --model "$model" "$2" --worst 0 --json "$name.json" --texts "$name.tsv" ${CARD:+--add-to-card "$1"}
 }
 evaluate "LibriSpeech dev-clean, 4 speakers" data/librispeech-dev-clean-half/dev.jsonl.gz
 evaluate "AN4 test" data/an4/test.jsonl.gz
 evaluate "Kathleen dev" data/kathleen/dev.jsonl.gz
 evaluate "speechocean762 test" data/speechocean762/test.jsonl.gz
-for group in data/speechocean762/groups/*.jsonl.gz; do
-    evaluate "speechocean762 test, $(basename "$group" .jsonl.gz)" "$group"
-done
+python recipes/english/groups.py "$corpora/speechocean762/test" data/speechocean762/test.jsonl.gz \
+    "$results/speechocean762-test.tsv" ${CARD:+"$model"}

@@ -1,32 +1,39 @@
-"""Utterances of speechocean762 by who speaks: children and adults, female and male.
+"""Word error rates on speechocean762 by who speaks: children and adults, female and male.
 
-python recipes/english/groups.py CORPUS/test MANIFEST OUTPUT    writes OUTPUT/GROUP.jsonl.gz
+python recipes/english/groups.py CORPUS/test MANIFEST TEXTS [MODEL]
+
+TEXTS is what `asr evaluate MANIFEST --texts` wrote; with MODEL, its card gets a row a group.
 """
 
 import sys
 from pathlib import Path
 
-from lhotse import CutSet
-
+from asr.recognize.model_folder import find_model
+from asr.score.wer import score_utterances
+from asr.train.card import add_result
 from asr.train.corpus import load_cuts
 
 ADULT = 16  # years
 
 
 def main() -> None:
-    corpus, manifest, output = map(Path, sys.argv[1:])
+    corpus, manifest, texts = map(Path, sys.argv[1:4])
     # Beside sexes, which the manifest has from `asr prepare`.
     ages = dict(line.split() for line in (corpus / "spk2age").read_text(encoding="utf-8").splitlines())
-    groups: dict[str, list] = {}
+    rows = (line.split("\t") for line in texts.read_text(encoding="utf-8").splitlines())
+    said_and_heard = {name: (said, heard) for name, said, heard in rows}
+    groups: dict[str, list[tuple[str, str]]] = {}
     for cut in load_cuts([manifest]):
         supervision = cut.supervisions[0]
         age = "adults" if int(ages[supervision.speaker]) >= ADULT else "children"
         sex = {"f": "female", "m": "male"}[supervision.gender]
-        groups.setdefault(f"{age}-{sex}", []).append(cut)
-    output.mkdir(parents=True, exist_ok=True)
-    for name, cuts in sorted(groups.items()):
-        CutSet(cuts).to_file(output / f"{name}.jsonl.gz")
-        print(f"{name}: {len({cut.supervisions[0].speaker for cut in cuts})} speakers, {len(cuts)} utterances")
+        groups.setdefault(f"{age}-{sex}", []).append(said_and_heard[cut.id])
+    for group, pairs in sorted(groups.items()):
+        rates = score_utterances(*map(list, zip(*pairs, strict=True)))
+        low, high = rates.wer_interval
+        print(f"{group}: {rates.utterances} utterances, WER {rates.wer:.2%} ({low:.2%} to {high:.2%})")
+        if len(sys.argv) > 4:
+            add_result(find_model(sys.argv[4]), f"speechocean762 test, {group}", rates)
 
 
 if __name__ == "__main__":
