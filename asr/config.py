@@ -174,13 +174,14 @@ class CorpusSettings(Settings):
 
 
 class DecoderSettings(Settings):
-    """Beam search (decode/beam.py); `asr tune` finds alpha, beta and beam_size on development data."""
+    """Beam search (decode/beam.py); `asr tune` finds alpha, beta, unknown_score, blank_penalty and beam_size."""
 
     beam_size: int = Field(64, ge=1)
     beam_threshold: float = Field(10.0, gt=0)  # natural log; prefixes this far behind the best are dropped
     max_tokens: int | None = Field(None, ge=1)  # tokens a frame that may extend a prefix
     token_threshold: float = Field(6.0, gt=0)  # less probable tokens than e to minus this extend no prefix
     blank_skip: float = Field(0.9999, gt=0)  # frames whose blank is at least so probable are skipped
+    blank_penalty: float = Field(0.0, ge=0)  # taken from the blank's log probability, so that fewer words are left out
     alpha: float = Field(0.5, ge=0)  # weight of the language model
     beta: float = 1.0  # added for each word
     unknown_score: float = -8.0  # added for each word that the language model does not know

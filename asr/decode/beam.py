@@ -49,6 +49,7 @@ class BeamDecoder:
         max_tokens: int | None = None,
         token_threshold: float = 6.0,
         blank_skip: float = 0.9999,
+        blank_penalty: float = 0.0,
         language_model: LanguageModel | None = None,
         level: Level = "auto",
         alpha: float = 0.5,
@@ -70,6 +71,8 @@ class BeamDecoder:
                 `inf` lets all.
             blank_skip: A frame whose blank has at least this probability is taken as blank for
                 certain; more than 1 takes none so.
+            blank_penalty: Taken from the blank's log probability in every frame, the rest growing in proportion:
+                networks that are unsure of what they hear say blank, and words would be left out.
             language_model: `NgramModel`, or any object with `start` and `score`.
             level: Whether the model scores words or tokens; "auto" finds out for an `NgramModel`.
             alpha: Weight of the language model's log probabilities.
@@ -88,7 +91,10 @@ class BeamDecoder:
         """
         _check_pruning(len(symbols), beam_size, beam_threshold, max_tokens, token_threshold, blank_skip)
         _check_weights(level, alpha, beta, unknown_score)
+        if not 0 <= blank_penalty <= _MAX_BONUS:
+            raise ConfigError(f"blank_penalty is {blank_penalty}; expected a natural log of 0 to {_MAX_BONUS:g}")
         self.beam_size = beam_size
+        self.blank_penalty = blank_penalty
         self.symbols = tuple(symbols)
         self.language_model = language_model
         self.limits = np.zeros(1, LIMITS)
@@ -112,7 +118,13 @@ class BeamDecoder:
         _load_compiled()
 
     def reweighted(
-        self, *, alpha: float, beta: float, beam_size: int, unknown_score: float | None = None
+        self,
+        *,
+        alpha: float,
+        beta: float,
+        beam_size: int,
+        unknown_score: float | None = None,
+        blank_penalty: float | None = None,
     ) -> "BeamDecoder":
         """The same decoder with other weights; cheap, since the vocabulary is not prepared again.
 
@@ -120,6 +132,7 @@ class BeamDecoder:
         """
         made = copy.copy(self)
         made.beam_size = beam_size
+        made.blank_penalty = self.blank_penalty if blank_penalty is None else blank_penalty
         made._spare = []
         made.fusion = reweigh(self.fusion, alpha, beta, unknown_score)
         return made

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 # more than so many tokens ago are decided; so memory stays bounded.
 _UPKEEP_FRAMES = 1024
 _MAX_OPEN = 250
+_SMALLEST = 1e-300
 
 
 @dataclass(frozen=True)
@@ -90,7 +91,8 @@ class BeamState:
         while first < len(log_probs):
             last = first + _UPKEEP_FRAMES - self.num_frames % _UPKEEP_FRAMES
             with np.errstate(over="ignore"):  # what is no log probability is told below
-                self._advance(np.exp(log_probs[first:last], dtype=np.float64))
+                block = np.exp(log_probs[first:last], dtype=np.float64)
+            self._advance(block if self.decoder.blank_penalty == 0 else _penalize(block, self.decoder.blank_penalty))
             if self.num_frames % _UPKEEP_FRAMES == 0:
                 self._decide_old()
             first = last
@@ -255,6 +257,15 @@ class BeamState:
             )
             found.setdefault(hypothesis.tokens, hypothesis)
         return list(found.values())
+
+
+def _penalize(block: Array, penalty: float) -> Array:
+    """Probabilities (T, V) with less for the blank, and the same sum as before."""
+    kept = math.exp(-penalty)
+    total = block.sum(axis=1, keepdims=True)
+    block[:, 0] *= kept
+    penalized: Array = block * (total / block.sum(axis=1, keepdims=True).clip(min=_SMALLEST))
+    return penalized
 
 
 def _make_asker(decoder: "BeamDecoder") -> Asker | BatchAsker:

@@ -45,8 +45,9 @@ class Tuned(NamedTuple):
     rescoring: RescoringSettings | None
 
     def __str__(self) -> str:
-        alpha, beta, beam_size, unknown_score = self.weights
-        told = f"alpha {alpha:g}, beta {beta:g}, unknown words {unknown_score:g}, beam size {beam_size}"
+        alpha, beta, beam_size, unknown_score, blank_penalty = self.weights
+        told = f"alpha {alpha:g}, beta {beta:g}, unknown words {unknown_score:g}, blanks {-blank_penalty:g}, "
+        told += f"beam size {beam_size}"
         if self.rescoring is None:
             return told
         second = self.rescoring
@@ -66,7 +67,7 @@ def tune(
 ) -> Tuned:
     """Find the weights of language models, and save them in the model's folder, with the models.
 
-    Those within the beam are alpha, beta, the price of unknown words and the beam size; they stay
+    Those within the beam are alpha, beta, the prices of unknown words and of blanks, and the beam size; they stay
     as they are where only a second pass is given. Word confidences are calibrated to what comes out.
     The network runs once; its log probabilities are kept and decoded again for each trial.
 
@@ -129,7 +130,7 @@ def tune(
 def _tune_beam(
     decoder: BeamDecoder, speech: Speech, tokenizer: Tokenizer, settings: DecoderSettings, console: Console
 ) -> Trial:
-    """Alpha, beta, the price of unknown words and the beam size."""
+    """Alpha, beta, the prices of unknown words and of blanks, and the beam size."""
 
     def measure(weights: Weights) -> float:
         found = decoder.reweighted(**weights._asdict()).decode_batch(speech.log_probs)
@@ -144,10 +145,10 @@ def _tune_beam(
         if trial.errors >= fewest:
             return
         fewest = trial.errors
-        alpha, beta, beam_size, unknown_score = trial.weights
+        alpha, beta, beam_size, unknown_score, blank_penalty = trial.weights
         console.print(
-            f"alpha {alpha:.2f}  beta {beta:.2f}  unknown words {unknown_score:g}  beam {beam_size}: "
-            f"{trial.errors:.2f} % errors",
+            f"alpha {alpha:.2f}  beta {beta:.2f}  unknown words {unknown_score:g}  blanks {-blank_penalty:g}  "
+            f"beam {beam_size}: {trial.errors:.2f} % errors",
             highlight=False,
         )
 
@@ -155,7 +156,7 @@ def _tune_beam(
 
 
 def _present_weights(settings: DecoderSettings) -> Weights:
-    return Weights(settings.alpha, settings.beta, settings.beam_size, settings.unknown_score)
+    return Weights(settings.alpha, settings.beta, settings.beam_size, settings.unknown_score, settings.blank_penalty)
 
 
 def _tune_rescoring(decoder: BeamDecoder, rescorer: Rescorer, speech: Speech, console: Console) -> Rescorer:

@@ -42,6 +42,22 @@ def test_full_width_beam_finds_every_labelling_with_its_exact_probability(seed, 
     assert [h.score for h in hypotheses] == sorted((h.score for h in hypotheses), reverse=True)
 
 
+@pytest.mark.parametrize("penalty", [0.5, 2.0])
+def test_less_probable_blanks_are_those_of_a_network_that_says_so(penalty):
+    log_probs = random_log_probs(6, 4, seed=5)
+    penalized = log_probs - np.array([penalty, 0, 0, 0])
+    penalized -= np.logaddexp.reduce(penalized, axis=1, keepdims=True)
+    scores, _ = score_all_labellings(penalized)
+    hypotheses = exact(blank_penalty=penalty).decode(log_probs, nbest=len(scores))
+    assert {h.tokens: h.score for h in hypotheses} == pytest.approx(scores)
+    certain = np.log(np.array([[1.0, 0, 0, 0]]).clip(1e-300))
+    assert exact(blank_penalty=penalty).decode(certain)[0].tokens == ()
+    with pytest.raises(ValueError, match="sum to 2"):
+        exact(blank_penalty=penalty).decode(log_probs + np.log(2))
+    with pytest.raises(ConfigError, match="blank_penalty is -1"):
+        exact(blank_penalty=-1)
+
+
 def test_repeated_label_needs_a_blank_between():
     hypothesis = exact().decode(one_hot([1, 1, 0, 1, 2], 4))[0]
     assert (hypothesis.tokens, hypothesis.frames) == ((1, 1, 2), (0, 3, 4))

@@ -8,8 +8,8 @@ START = Weights(0.5, 1.0, 64, -8.0)
 
 
 def bowl(weights):
-    """Least at alpha 1.3, beta 2.2 where unknown words cost 16; beams below 32 make more errors."""
-    far = abs(weights.unknown_score + 16) / 100
+    """Least at alpha 1.3, beta 2.2 where unknown words cost 16, blanks 1.5; beams below 32 make more errors."""
+    far = abs(weights.unknown_score + 16) / 100 + abs(weights.blank_penalty - 1.5) / 10
     return (weights.alpha - 1.3 + far) ** 2 + 0.1 * (weights.beta - 2.2) ** 2 + far + (weights.beam_size < 32)
 
 
@@ -17,7 +17,7 @@ def test_the_best_weights_and_the_smallest_beam_that_reaches_them_are_found():
     best = search_weights(bowl, START)
     assert best.weights.alpha == pytest.approx(1.3, abs=0.06)
     assert best.weights.beta == pytest.approx(2.2, abs=0.12)
-    assert best.weights[2:] == (32, -16.0)
+    assert best.weights[2:] == (32, -16.0, 1.5)
     assert best.errors == bowl(best.weights)
 
 
@@ -29,7 +29,7 @@ def test_nothing_is_measured_twice_and_the_same_seed_finds_the_same():
         return bowl(weights)
 
     best = search_weights(measure, START, seed=3)
-    assert len(measured) == len(set(measured)) < 120
+    assert len(measured) == len(set(measured)) < 150
     assert measured[0] == START
     assert search_weights(bowl, START, seed=3) == best
 

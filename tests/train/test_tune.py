@@ -10,6 +10,7 @@ from lhotse.utils import fastcopy
 from rich.console import Console
 
 from asr.config import AcousticSettings, FeatureSettings, ModelSettings, load_model_settings
+from asr.decode.tuning import Weights
 from asr.errors import AsrError, CorpusError, ModelError
 from asr.language.kneser_ney import estimate
 from asr.language.ngram import save_ngram
@@ -38,7 +39,7 @@ def test_what_is_found_is_saved_with_the_language_model(folder, tone_manifests, 
     manifests = [tone_manifests / "dev.jsonl.gz"]
     best = tune(manifests, model=str(folder), lm=lm, rescore=None, device="cpu", console=console)
     saved = load_model_settings(folder / SETTINGS).decoder
-    assert (saved.alpha, saved.beta, saved.beam_size, saved.unknown_score) == best.weights
+    assert Weights(saved.alpha, saved.beta, saved.beam_size, saved.unknown_score, saved.blank_penalty) == best.weights
     assert "% errors" in console.file.getvalue()
     beam = load_model(folder, device="cpu").reader.beam
     assert (beam.fusion.alpha, beam.beam_size) == (best.weights.alpha, best.weights.beam_size)
