@@ -28,12 +28,14 @@ def server(english: Recognizer) -> Iterator[str]:
         yield address
 
 
-def test_text_grows_by_whole_words_to_what_was_said(server: str):
+def test_text_grows_by_whole_words_to_what_was_said(english: Recognizer, server: str):
     replies = asyncio.run(talk(server, read_pcm("garden", ENGLISH_SAMPLES), {**CONFIG, "committed": True}))
     assert text_of(replies) == GARDEN
-    committed = [reply["committed"] for reply in replies if reply.get("committed")]
-    assert committed
-    assert all(f"{GARDEN} ".startswith(f"{text.strip()} ") for text in committed)
+    partials = [reply["partial"].strip() for reply in replies if reply.get("partial", "").strip()]
+    assert len(partials) > 3
+    assert set(" ".join(partials).split()) <= set(english.tokenizer.pronunciations)  # no phones
+    committed = [reply["committed"].strip() for reply in replies if reply.get("committed")]
+    assert all(f"{GARDEN} ".startswith(f"{text} ") for text in committed)
 
 
 def test_words_show_before_they_are_settled(english: Recognizer):
