@@ -46,7 +46,7 @@ class Tuned(NamedTuple):
 
     def __str__(self) -> str:
         alpha, beta, beam_size, unknown_score, blank_penalty = self.weights
-        told = f"alpha {alpha:g}, beta {beta:g}, unknown words {unknown_score:g}, blanks {-blank_penalty:g}, "
+        told = f"alpha {alpha:g}, beta {beta:g}, unknown words {unknown_score:g}, blank penalty {blank_penalty:g}, "
         told += f"beam size {beam_size}"
         if self.rescoring is None:
             return told
@@ -147,7 +147,7 @@ def _tune_beam(
         fewest = trial.errors
         alpha, beta, beam_size, unknown_score, blank_penalty = trial.weights
         console.print(
-            f"alpha {alpha:.2f}  beta {beta:.2f}  unknown words {unknown_score:g}  blanks {-blank_penalty:g}  "
+            f"alpha {alpha:.2f}  beta {beta:.2f}  unknown words {unknown_score:g}  blank penalty {blank_penalty:g}  "
             f"beam {beam_size}: {trial.errors:.2f} % errors",
             highlight=False,
         )
