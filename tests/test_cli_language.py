@@ -244,7 +244,7 @@ def test_tuning_writes_its_result_into_the_folder_where_it_is_used(folder: Path,
     told = ask("tune", manifest, "--model", tmp_path / "model", "--lm", folder / "lm.arpa")
     saved = load_model_settings(tmp_path / "model" / "config.yaml").decoder
     weights = f"alpha {saved.alpha:g}, beta {saved.beta:g}, unknown words {saved.unknown_score:g}"
-    assert told == f"{weights}, beam size {saved.beam_size}\n"
+    assert told == f"{weights}, blank penalty {saved.blank_penalty:g}, beam size {saved.beam_size}\n"
     ask("evaluate", manifest, "--model", tmp_path / "model", "--json", tmp_path / "default.json")
     given = ["--decoder", "beam", "--lm", folder / "lm.arpa", "--beam-size", saved.beam_size]
     ask("evaluate", manifest, "--model", tmp_path / "model", "--json", tmp_path / "given.json", *given)
