@@ -147,7 +147,7 @@ def _tune_beam(
         fewest = trial.errors
         alpha, beta, beam_size, unknown_score, blank_penalty = trial.weights
         console.print(
-            f"alpha {alpha:.2f}  beta {beta:.2f}  unknown words {unknown_score:g}  blank penalty {blank_penalty:g}  "
+            f"alpha {alpha:.2f}  beta {beta:.2f}  unknown {unknown_score:g}  blank {-blank_penalty or 0:g}  "
             f"beam {beam_size}: {trial.errors:.2f} % errors",
             highlight=False,
         )
