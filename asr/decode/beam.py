@@ -90,9 +90,7 @@ class BeamDecoder:
             TextError: If the alphabet cannot spell a hot word.
         """
         _check_pruning(len(symbols), beam_size, beam_threshold, max_tokens, token_threshold, blank_skip)
-        _check_weights(level, alpha, beta, unknown_score)
-        if not 0 <= blank_penalty <= _MAX_BONUS:
-            raise ConfigError(f"blank_penalty is {blank_penalty}; expected a natural log of 0 to {_MAX_BONUS:g}")
+        _check_weights(level, alpha, beta, unknown_score, blank_penalty)
         self.beam_size = beam_size
         self.blank_penalty = blank_penalty
         self.symbols = tuple(symbols)
@@ -254,7 +252,7 @@ def _check_pruning(
         )
 
 
-def _check_weights(level: str, alpha: float, beta: float, unknown_score: float) -> None:
+def _check_weights(level: str, alpha: float, beta: float, unknown_score: float, blank_penalty: float) -> None:
     if level not in get_args(Level):
         raise ConfigError(f"level is {level!r}; there are: {', '.join(get_args(Level))}")
     if not 0 <= alpha < math.inf:
@@ -263,6 +261,8 @@ def _check_weights(level: str, alpha: float, beta: float, unknown_score: float) 
         raise ConfigError(
             f"beta is {beta}, unknown_score {unknown_score}; expected natural logs within ±{_MAX_BONUS:g}"
         )
+    if not 0 <= blank_penalty <= _MAX_BONUS:
+        raise ConfigError(f"blank_penalty is {blank_penalty}; expected a natural log of 0 to {_MAX_BONUS:g}")
 
 
 def _cut(log_probs: Any, length: int) -> Any:

@@ -92,7 +92,9 @@ class BeamState:
             last = first + _UPKEEP_FRAMES - self.num_frames % _UPKEEP_FRAMES
             with np.errstate(over="ignore"):  # what is no log probability is told below
                 block = np.exp(log_probs[first:last], dtype=np.float64)
-            self._advance(block if self.decoder.blank_penalty == 0 else _penalize(block, self.decoder.blank_penalty))
+            if self.decoder.blank_penalty > 0:
+                _penalize_blanks(block, self.decoder.blank_penalty)
+            self._advance(block)
             if self.num_frames % _UPKEEP_FRAMES == 0:
                 self._decide_old()
             first = last
@@ -259,13 +261,11 @@ class BeamState:
         return list(found.values())
 
 
-def _penalize(block: Array, penalty: float) -> Array:
-    """Probabilities (T, V) with less for the blank, and the same sum as before."""
-    kept = math.exp(-penalty)
-    total = block.sum(axis=1, keepdims=True)
-    block[:, 0] *= kept
-    penalized: Array = block * (total / block.sum(axis=1, keepdims=True).clip(min=_SMALLEST))
-    return penalized
+def _penalize_blanks(block: Array, penalty: float) -> None:
+    """Give less of the probabilities (T, V) to the blank; a frame's sum stays, so that a wrong one is still told."""
+    totals = block.sum(axis=1, keepdims=True)
+    block[:, 0] *= math.exp(-penalty)
+    block *= totals / block.sum(axis=1, keepdims=True).clip(min=_SMALLEST)
 
 
 def _make_asker(decoder: "BeamDecoder") -> Asker | BatchAsker:
