@@ -81,7 +81,7 @@ def prepare_an4(source: Path, output: Path) -> dict[str, CutSet]:
         "dev": [utterance for utterance in train if utterance.speaker in dev_speakers],
         "test": test,
     }
-    return _write(output, {part: to_cuts(utterances) for part, utterances in parts.items()})
+    return write_manifests(output, {part: to_cuts(utterances) for part, utterances in parts.items()})
 
 
 def prepare_kaldi(source: Path, output: Path) -> dict[str, CutSet]:
@@ -97,7 +97,7 @@ def prepare_kaldi(source: Path, output: Path) -> dict[str, CutSet]:
     folders = {"all": source} if _is_kaldi(source) else {f.name: f for f in _folders(source) if _is_kaldi(f)}
     if not folders:
         raise CorpusError(f"{source}: expected `text` and `wav.scp` here or in a folder within; found neither")
-    return _write(output, {part: to_cuts(_read_kaldi(folder)) for part, folder in folders.items()})
+    return write_manifests(output, {part: to_cuts(_read_kaldi(folder)) for part, folder in folders.items()})
 
 
 def prepare_tsv(source: Path, output: Path) -> dict[str, CutSet]:
@@ -110,11 +110,11 @@ def prepare_tsv(source: Path, output: Path) -> dict[str, CutSet]:
         CorpusError: If there is no table, a recording is missing, or a line malformed.
     """
     if source.is_file():
-        return _write(output, {part: to_cuts(some) for part, some in split_table(read_table(source)).items()})
+        return write_manifests(output, {part: to_cuts(some) for part, some in split_table(read_table(source)).items()})
     tables = sorted(path for path in source.glob("*") if is_table(path))
     if not tables:
         raise CorpusError(f"{source}: expected a table of lines `path<TAB>text`, or a folder of such files named *.tsv")
-    return _write(output, {path.stem: to_cuts(read_table(path)) for path in tables})
+    return write_manifests(output, {path.stem: to_cuts(read_table(path)) for path in tables})
 
 
 def prepare_lhotse(name: str, source: Path, output: Path) -> dict[str, CutSet]:
@@ -135,7 +135,7 @@ def prepare_lhotse(name: str, source: Path, output: Path) -> dict[str, CutSet]:
             found = recipe(source.resolve(), **wanted)
         except Exception as error:  # recipes fail in any way they like on an unexpected layout
             raise CorpusError(f"{source}: lhotse's recipe for {name} failed: {one_line(error)}") from error
-    return _write(output, {part: _cuts_of_manifests(manifests) for part, manifests in _flatten(found)})
+    return write_manifests(output, {part: _cuts_of_manifests(manifests) for part, manifests in _flatten(found)})
 
 
 def _load_manifest(path: Path) -> CutSet:
@@ -232,18 +232,22 @@ def _flatten(found: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, 
             yield from _flatten(value, f"{prefix}-{key}" if prefix else str(key))
 
 
-def _write(output: Path, parts: Mapping[str, CutSet]) -> dict[str, CutSet]:
-    """Write each part whole or not at all: a reader never meets half a manifest."""
+def write_manifests(output: Path, parts: Mapping[str, CutSet]) -> dict[str, CutSet]:
+    """Write each part's manifest and texts, whole or not at all: a reader never meets half a manifest.
+
+    Raises:
+        CorpusError: If a part is empty, or there is none.
+    """
     empty = [part for part, cuts in parts.items() if len(cuts) == 0]
     if empty or not parts:
         raise CorpusError(f"no utterances were found for {', '.join(empty) or 'any part'}; nothing is written")
     for part, cuts in parts.items():
-        with replacing(output / f"{part}.jsonl.gz") as partial:
-            cuts.to_file(partial)
         # For language models, which are estimated from text, a sentence a line.
         texts = (supervision.text for cut in cuts for supervision in cut.supervisions if supervision.text)
         with replacing(output / f"{part}.txt") as partial:
             partial.write_text("".join(f"{text}\n" for text in texts), encoding="utf-8")
+        with replacing(output / f"{part}.jsonl.gz") as partial:  # last: recipes take it for the sign that all is there
+            cuts.to_file(partial)
     return dict(parts)
 
 

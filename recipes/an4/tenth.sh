@@ -9,12 +9,14 @@ cd "$(dirname "$0")/../.."
 PATH="$PWD/.venv/bin:$PATH"
 
 [ -f data/an4/tenth.jsonl.gz ] || python - <<'PYTHON'
+from pathlib import Path
+
 from lhotse import CutSet
 
-from asr.train.corpus import load_cuts
+from asr.train.corpus import load_cuts, write_manifests
 
 # Every tenth of the list, in which the utterances of a speaker stand together: a few of each.
-CutSet.from_cuts(list(load_cuts(["data/an4/train.jsonl.gz"]))[::10]).to_file("data/an4/tenth.jsonl.gz")
+write_manifests(Path("data/an4"), {"tenth": CutSet(list(load_cuts(["data/an4/train.jsonl.gz"]))[::10])})
 PYTHON
 
 train() { # OUTPUT [KEY=VALUE ...]

@@ -11,8 +11,7 @@ from pathlib import Path
 
 from lhotse import CutSet
 
-from asr.atomic import replacing
-from asr.train.corpus import load_cuts
+from asr.train.corpus import load_cuts, write_manifests
 
 # Speakers that training does not see, named before any training: one of LibriSpeech's 16, every 14th of
 # speechocean762's. One speaker read all of Kathleen and LJSpeech, so there sentences are held out:
@@ -53,11 +52,8 @@ def main() -> None:
     for corpus in corpora:
         for part, cuts in split(source, corpus).items():
             together[part] += cuts
+    write_manifests(output, {part: CutSet(cuts) for part, cuts in together.items()})
     for part, cuts in together.items():
-        texts = "".join(f"{cut.supervisions[0].text}\n" for cut in cuts)
-        (output / f"{part}.txt").write_text(texts, encoding="utf-8")
-        with replacing(output / f"{part}.jsonl.gz") as partial:
-            CutSet(cuts).to_file(partial)
         print(f"{part}: {len(cuts)} utterances, {sum(cut.duration for cut in cuts) / 3600:.2f} h")
 
 

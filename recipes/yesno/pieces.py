@@ -1,12 +1,12 @@
 """Cut the recordings of a manifest at their pauses, a piece a word.
 
-    python recipes/yesno/pieces.py MANIFEST WHOLE PIECES
+    python recipes/yesno/pieces.py MANIFEST OUTPUT
 
 By the corpus's own split, every training recording begins with "no" and all test recordings but one with
 "yes". Words by themselves, which training joins to new sequences, teach a network to listen to the
 first word, too, instead of knowing it beforehand. Recordings in which fewer words are said than
 their name tells (0_1_0_1_0_0_0_0 has seven) would teach it to hear words twice; they are left out.
-WHOLE gets the other recordings as they are.
+OUTPUT gets the manifests `words`, and `whole` of the recordings as they are.
 """
 
 import sys
@@ -18,8 +18,7 @@ import numpy as np
 from lhotse import CutSet
 from numpy.typing import NDArray
 
-from asr.atomic import replacing
-from asr.train.corpus import load_cuts
+from asr.train.corpus import load_cuts, write_manifests
 
 FRAME_SECONDS = 0.02
 SMOOTH_FRAMES = 5
@@ -71,22 +70,16 @@ def cut_words(cut: Any) -> list[Any]:
     return made
 
 
-def write_cuts(cuts: list[Any], path: Path) -> None:
-    with replacing(path) as partial:
-        CutSet(cuts).to_file(partial)
-
-
 def main() -> None:
-    source, whole, pieces = map(Path, sys.argv[1:])
+    source, output = map(Path, sys.argv[1:])
     cuts = list(load_cuts([source]))
     words = {cut.id: cut_words(cut) for cut in cuts}
     for name in (name for name, found in words.items() if not found):
         print(f"{name}: left out, since fewer words are said in it than it names")
-    write_cuts([cut for cut in cuts if words[cut.id]], whole)
     made = [word for found in words.values() for word in found]
-    write_cuts(made, pieces)
+    write_manifests(output, {"whole": CutSet([cut for cut in cuts if words[cut.id]]), "words": CutSet(made)})
     lengths = [word.duration for word in made]
-    print(f"{pieces}: {len(made)} words, {min(lengths):.2f} to {max(lengths):.2f} s")
+    print(f"{len(made)} words, {min(lengths):.2f} to {max(lengths):.2f} s")
 
 
 if __name__ == "__main__":

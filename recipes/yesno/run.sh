@@ -31,7 +31,7 @@ table() {
 table head > data/yesno/train.tsv
 table tail > data/yesno/test.tsv
 asr prepare tsv data/yesno data/yesno
-python recipes/yesno/pieces.py data/yesno/train.jsonl.gz data/yesno/whole.jsonl.gz data/yesno/words.jsonl.gz
+python recipes/yesno/pieces.py data/yesno/train.jsonl.gz data/yesno
 
 if [ ! -f $output/model.safetensors ]; then
     resume=$([ -f $output/run/last.pt ] && echo --resume || true)
