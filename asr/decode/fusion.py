@@ -157,30 +157,37 @@ def release_row(search: Search, node_id: int) -> None:
 
 @compiled
 def read_scores(search: Search, fusion: Fusion, scores: Array) -> None:
-    """Scores of each member of the beam, natural logs.
+    """Scores of each member of the beam, natural logs: (beam_size, 7) to write to, as `read_score` fills each row."""
+    for slot in range(search.progress[0].num_entries):
+        read_score(search, fusion, slot, scores[slot])
+
+
+@compiled
+def read_score(search: Search, fusion: Fusion, slot: int, scores: Array) -> None:
+    """Scores of one member of the beam, natural logs.
 
     Args:
         search: The search.
         fusion: Language model and phrases.
-        scores: (beam_size, 7) to write to: the score so far, its language and boost parts, the
+        slot: The member.
+        scores: (7,) to write to: the score so far, its language and boost parts, the
             gains of both should the utterance end here (0 for external models), the credit of a
             phrase under way, which counts only until then, and the mark that a last word lacks, or NONE.
     """
     progress = search.progress[0]
-    for slot in range(progress.num_entries):
-        entry = search.entries[progress.side, slot]
-        node = search.nodes[entry.node]
-        scores[slot, 0] = math.log(entry.blank_mass + entry.label_mass) + progress.log_scale
-        scores[slot, 1], scores[slot, 2] = node.language, node.boost
-        scores[slot, 3] = scores[slot, 4] = 0.0
-        scores[slot, 5] = fusion.phrase_credit[node.phrase]
-        scores[slot, 6] = NONE
-        if fusion.marked and node.spelled != 0:
-            _mark_last_word(search, fusion, entry.node, scores[slot])
-            continue
-        if not fusion.external:
-            scores[slot, 3] = _closing_gain(search, fusion, entry.node, node.spelled)
-        scores[slot, 4] = fusion.phrase_end[node.phrase]
+    entry = search.entries[progress.side, slot]
+    node = search.nodes[entry.node]
+    scores[0] = math.log(entry.blank_mass + entry.label_mass) + progress.log_scale
+    scores[1], scores[2] = node.language, node.boost
+    scores[3] = scores[4] = 0.0
+    scores[5] = fusion.phrase_credit[node.phrase]
+    scores[6] = NONE
+    if fusion.marked and node.spelled != 0:
+        _mark_last_word(search, fusion, entry.node, scores)
+        return
+    if not fusion.external:
+        scores[3] = _closing_gain(search, fusion, entry.node, node.spelled)
+    scores[4] = fusion.phrase_end[node.phrase]
 
 
 @compiled

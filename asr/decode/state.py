@@ -17,22 +17,19 @@ from asr.decode.batch_asking import BatchAsker, is_batch_model
 from asr.decode.fusion import TOKEN_LEVEL, read_scores
 from asr.decode.layout import NONE, Search
 from asr.decode.search import DEAD, DONE, FULL, NOT_NORMALIZED, WANTED, advance, plant
-from asr.decode.spelling import share_marks
 from asr.decode.tree import agree, compact, count_open, forget_gains, trace
 from asr.errors import AsrError
-from asr.language.ngram import NgramModel
 
 if TYPE_CHECKING:
     from asr.decode.beam import BeamDecoder
 
 # At every so many frames of a stream, however it is cut into blocks, alternatives that differ
 # more than so many tokens ago are decided; so memory stays bounded.
-_UPKEEP_FRAMES = 1024
+UPKEEP_FRAMES = 1024
 _MAX_OPEN = 250
-_SMALLEST = 1e-300
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Hypothesis:
     """One labelling of an utterance; `score` is the sum of its three parts, natural logs."""
 
@@ -51,12 +48,13 @@ class BeamState:
     as `settle` is called now and then; without it, only the settled tokens themselves add up.
     """
 
-    def __init__(self, decoder: "BeamDecoder", search: Search) -> None:
-        """Use `BeamDecoder.start`. The memory of `search` is this state's alone."""
+    def __init__(self, decoder: "BeamDecoder", search: Search, *, planted: bool = False) -> None:
+        """Use `BeamDecoder.start`. The memory of `search` is this state's alone; planted: it has begun already."""
         self.decoder = decoder
         self._search = search
         self._asker = _make_asker(decoder) if decoder.fusion.external else None
-        plant(self._search, self._first_state(), decoder.first_phrase)
+        if not planted:
+            plant(self._search, self._asker.start() if self._asker else decoder.first_state, decoder.first_phrase)
         self._settled: list[tuple[Array, Array]] = []
         self._finished = False
 
@@ -82,22 +80,31 @@ class BeamState:
         """
         if self._finished:
             raise ValueError("this search is finished; start another for the next utterance")
-        log_probs = np.asarray(log_probs)
-        vocab_size = len(self.decoder.symbols)
-        if log_probs.ndim != 2 or log_probs.shape[1] != vocab_size:
-            raise ValueError(f"expected log_probs of shape (frames, {vocab_size}), found {log_probs.shape}")
-        log_probs = share_marks(log_probs, self.decoder.marks)
+        log_probs = self.decoder.check(log_probs)
         first = 0
         while first < len(log_probs):
-            last = first + _UPKEEP_FRAMES - self.num_frames % _UPKEEP_FRAMES
-            with np.errstate(over="ignore"):  # what is no log probability is told below
-                block = np.exp(log_probs[first:last], dtype=np.float64)
-            if self.decoder.blank_penalty > 0:
-                _penalize_blanks(block, self.decoder.blank_penalty)
-            self._advance(block)
-            if self.num_frames % _UPKEEP_FRAMES == 0:
+            last = first + UPKEEP_FRAMES - self.num_frames % UPKEEP_FRAMES
+            self.search_on(self.decoder.to_probs(log_probs[first:last]))
+            if self.num_frames % UPKEEP_FRAMES == 0:
                 self._decide_old()
             first = last
+
+    def search_on(self, block: Array, frame: int = 0) -> None:
+        """Search through a block (T, V) of float64 probabilities, from a frame on."""
+        while True:
+            status, frame = advance(self._search, self.decoder.fusion, block, frame)
+            if status == DONE:
+                return
+            if status == FULL:
+                self._make_room()
+            elif status == WANTED and self._asker:
+                self._asker.answer(self._search, self.decoder.fusion)
+            elif status == NOT_NORMALIZED:
+                raise ValueError(self._describe_sum(block[frame]))
+            elif status == DEAD:
+                raise AsrError(
+                    f"frame {self.num_frames}: nothing that vocabulary and language model allow has any probability"
+                )
 
     def fork(self) -> "BeamState":
         """The same search once more, to see where frames would lead that may not come; this one stays as it is."""
@@ -158,23 +165,6 @@ class BeamState:
             f for _, frames in settled for f in frames.tolist()
         ]
 
-    def _advance(self, block: Array) -> None:
-        frame = 0
-        while True:
-            status, frame = advance(self._search, self.decoder.fusion, block, frame)
-            if status == DONE:
-                return
-            if status == FULL:
-                self._make_room()
-            elif status == WANTED and self._asker:
-                self._asker.answer(self._search, self.decoder.fusion)
-            elif status == NOT_NORMALIZED:
-                raise ValueError(self._describe_sum(block[frame]))
-            elif status == DEAD:
-                raise AsrError(
-                    f"frame {self.num_frames}: nothing that vocabulary and language model allow has any probability"
-                )
-
     def _describe_sum(self, probs: Array) -> str:
         total = float(probs.sum())
         if math.isnan(total):
@@ -208,12 +198,6 @@ class BeamState:
             used = self._search.nodes[: int(self._search.progress["num_nodes"][0])]
             used["state"] = self._asker.keep(used["state"])
             forget_gains(self._search)
-
-    def _first_state(self) -> int:
-        if self._asker:
-            return self._asker.start()
-        model = self.decoder.language_model
-        return model.start() if isinstance(model, NgramModel) else 0
 
     def _scores(self, *, closed: bool) -> Array:
         """(N, 6): the score so far, its language and boost parts, what comes to both, and a missing mark or NONE.
@@ -259,13 +243,6 @@ class BeamState:
             )
             found.setdefault(hypothesis.tokens, hypothesis)
         return list(found.values())
-
-
-def _penalize_blanks(block: Array, penalty: float) -> None:
-    """Give less of the probabilities (T, V) to the blank; a frame's sum stays, so that a wrong one is still told."""
-    totals = block.sum(axis=1, keepdims=True)
-    block[:, 0] *= math.exp(-penalty)
-    block *= totals / block.sum(axis=1, keepdims=True).clip(min=_SMALLEST)
 
 
 def _make_asker(decoder: "BeamDecoder") -> Asker | BatchAsker:

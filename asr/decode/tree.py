@@ -8,7 +8,7 @@ import math
 
 import numpy as np
 
-from asr.compiled import Array, compiled_allocating
+from asr.compiled import Array, compiled, compiled_allocating
 from asr.decode.fusion import release_row
 from asr.decode.layout import NONE, Search
 
@@ -16,23 +16,35 @@ from asr.decode.layout import NONE, Search
 @compiled_allocating
 def trace(search: Search, slot: int) -> tuple[Array, Array]:
     """Tokens of a beam member since the root, and the frame at which its best alignment enters each."""
-    progress = search.progress[0]
-    entry = search.entries[progress.side, slot]
+    length = count_tokens(search, slot)
+    tokens = np.empty(length, np.int32)
+    frames = np.empty(length, np.int32)
+    write_path(search, slot, tokens, frames)
+    return tokens, frames
+
+
+@compiled
+def count_tokens(search: Search, slot: int) -> int:
+    """Tokens of a beam member since the root."""
+    node_id = search.entries[search.progress[0].side, slot].node
     length = 0
-    node_id = entry.node
     while search.nodes[node_id].parent != NONE:
         length += 1
         node_id = search.nodes[node_id].parent
-    tokens = np.empty(length, np.int32)
-    frames = np.empty(length, np.int32)
+    return length
+
+
+@compiled
+def write_path(search: Search, slot: int, tokens: Array, frames: Array) -> None:
+    """Fill (L,) arrays with what `trace` tells."""
+    entry = search.entries[search.progress[0].side, slot]
     node_id = entry.node
     mark_id = entry.label_mark if entry.label_path >= entry.blank_path else entry.blank_mark
-    for index in range(length - 1, -1, -1):
+    for index in range(len(tokens) - 1, -1, -1):
         tokens[index] = search.nodes[node_id].token
         frames[index] = search.marks[mark_id].frame
         node_id = search.nodes[node_id].parent
         mark_id = search.marks[mark_id].previous
-    return tokens, frames
 
 
 @compiled_allocating
@@ -53,13 +65,7 @@ def compact(search: Search) -> tuple[Array, Array]:
 @compiled_allocating
 def count_open(search: Search) -> int:
     """Tokens of the best hypothesis since the root."""
-    progress = search.progress[0]
-    node_id = search.entries[progress.side, _best(search)].node
-    length = 0
-    while search.nodes[node_id].parent != NONE:
-        length += 1
-        node_id = search.nodes[node_id].parent
-    return length
+    return count_tokens(search, _best(search))
 
 
 @compiled_allocating
