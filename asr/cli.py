@@ -13,6 +13,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
+from asr import __version__
 from asr.config import BATCH_SECONDS, DEFAULT_MODEL, JOBS, LIVE_STREAMS, SubtitleSettings
 from asr.errors import STOPPED, AsrError
 
@@ -87,6 +88,21 @@ Texts = Annotated[list[Path], typer.Argument(help="Text files, a sentence a line
 Unit = Annotated[str, typer.Option(help="What is predicted: word or char.")]
 RnnFolder = Annotated[Path, typer.Argument(help="A recurrent language model's folder.", metavar="LM")]
 Raw = Annotated[bool, typer.Option(help="Take the text as it is: keep case and punctuation.")]
+
+
+def tell_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"asr {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def take_common_options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=tell_version, is_eager=True, help="Show the version and end.")
+    ] = False,
+) -> None:
+    """Options of no command."""
 
 
 def main() -> None:

@@ -8,6 +8,7 @@ import io
 import json
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 from typing import NamedTuple
 from unittest import mock
@@ -152,6 +153,11 @@ def test_help_names_the_commands():
     assert told.returncode == 0
     for command in ("transcribe", "train", "evaluate", "prepare", "doctor", "models"):
         assert command in told.stdout
+
+
+def test_version():
+    told = run_process("--version")
+    assert told.stdout == f"asr {version('asr')}\n"
 
 
 @pytest.mark.parametrize(

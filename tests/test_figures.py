@@ -77,6 +77,20 @@ def test_yesno(clone: Path, corpora: Path):
     assert word_error_rate(clone / "exp" / "yesno" / "test.json") == 0
 
 
+def test_own_data_from_english_to_hebrew(clone: Path, corpora: Path, monkeypatch: pytest.MonkeyPatch):
+    table = clone / "hebrew"
+    table.mkdir()
+    for number, wav in enumerate(sorted((corpora / "yesno" / "waves_yesno").glob("*.wav")), start=1):
+        part = "test" if number % 3 == 0 else "dev" if number % 12 == 4 else "train"
+        text = " ".join("ken" if said == "1" else "lo" for said in wav.stem.split("_"))
+        with (table / f"{part}.tsv").open("a") as file:
+            file.write(f"{wav.resolve()}\t{text}\n")
+    monkeypatch.setenv("FROM", "english")
+    monkeypatch.setenv("NAME", "hebrew")
+    run(clone, "recipes/own-data/run.sh", table)
+    assert word_error_rate(clone / "exp" / "hebrew" / "greedy.json") == 0
+
+
 def test_fsdd_official(clone: Path, corpora: Path):
     run(clone, "recipes/fsdd/run.sh", corpora / "fsdd", "official")
     assert word_error_rate(clone / "exp" / "fsdd" / "official" / "test.json") <= 0.01

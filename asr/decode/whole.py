@@ -60,12 +60,12 @@ def read_results(results: Results, ends: Array) -> Iterator[Hypothesis]:
 
 
 def group_utterances(utterances: Iterable[Array], num_frames: int) -> list[list[Array]]:
-    """Neighbours together, up to so many frames (a longer one by itself)."""
+    """Neighbours of one precision together, up to so many frames (a longer one by itself)."""
     groups: list[list[Array]] = []
     room = 0
     for log_probs in utterances:
         room -= len(log_probs)
-        if room < 0 or not groups:
+        if room < 0 or not groups or log_probs.dtype != groups[-1][0].dtype:
             groups.append([])
             room = num_frames - len(log_probs)
         groups[-1].append(log_probs)
