@@ -26,7 +26,7 @@ from asr.decode.search import advance, plant
 from asr.decode.spelling import Pronunciations, share_marks
 from asr.decode.state import UPKEEP_FRAMES, BeamState, Hypothesis
 from asr.decode.tree import agree, compact, count_open, forget_gains, trace
-from asr.decode.whole import group_utterances, new_results, read_results, search_whole
+from asr.decode.whole import decode_together, group_utterances, new_results, search_whole
 from asr.errors import ConfigError
 from asr.language.ngram import NgramModel
 
@@ -202,27 +202,11 @@ class BeamDecoder:
         return hypotheses
 
     def _decode_group(self, group: list[Array]) -> list[list[Hypothesis]]:
-        """The best hypothesis of each utterance, which go through compiled code together."""
         if len(group[0]) > UPKEEP_FRAMES:
             return self._decode_each(1, group)
-        block = self.to_probs(np.concatenate(group))
-        ends = np.cumsum([len(log_probs) for log_probs in group])
-        results = new_results(len(group), len(block))
-        taken_over: dict[int, list[Hypothesis]] = {}
-        search = self._take_search()
-        index = -1
-        while True:
-            index, frame = search_whole(
-                search, self.fusion, block, ends, index + 1, self.first_state, self.first_phrase, results
-            )
-            if index == len(group):
-                break
-            state = BeamState(self, search, planted=True)
-            state.search_on(block[ends[index] - len(group[index]) : ends[index]], frame)
-            taken_over[index] = state.finish()
-            search = state.release()
+        found, search = decode_together(self, self._take_search(), group)
         self._keep_search(search)
-        return [taken_over.get(place) or [hypothesis] for place, hypothesis in enumerate(read_results(results, ends))]
+        return found
 
     def check(self, log_probs: Any) -> Array:
         """Log probabilities as an array (T, V).

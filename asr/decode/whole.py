@@ -9,8 +9,8 @@ read, without coming back; where the interpreter is needed after all, `BeamState
 # Elements of arrays have no type that mypy knows; numba checks them.
 
 import math
-from collections.abc import Iterable, Iterator
-from typing import NamedTuple
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -18,9 +18,13 @@ from asr.compiled import Array, Record, compiled
 from asr.decode.fusion import Fusion, read_score
 from asr.decode.layout import NONE, Search
 from asr.decode.search import DONE, advance, plant
-from asr.decode.state import Hypothesis
+from asr.decode.state import BeamState, Hypothesis
 from asr.decode.tree import count_tokens, write_path
 
+if TYPE_CHECKING:
+    from asr.decode.beam import BeamDecoder
+
+# The best hypothesis of an utterance, scores in natural logs; all zero where the interpreter took over.
 BEST = np.dtype(
     [
         ("num_tokens", np.int32),
@@ -43,22 +47,6 @@ class Results(NamedTuple):
     scores: Array  # (2, 7) float64 scratch
 
 
-def new_results(num_utterances: int, num_frames: int) -> Results:
-    """Room for what is found."""
-    tokens, frames = np.empty((2, num_frames), np.int32)
-    return Results(np.empty(num_utterances, BEST), tokens, frames, np.empty((2, 7)))
-
-
-def read_results(results: Results, ends: Array) -> Iterator[Hypothesis]:
-    """The hypothesis of each utterance, which ends at these frames (N,) of the batch."""
-    tokens, frames, first = results.tokens.tolist(), results.frames.tolist(), 0
-    for (count, mark, *scores), end in zip(results.best.tolist(), ends.tolist(), strict=True):
-        marks = () if mark == NONE else (mark,)
-        heard, entered = tokens[first : first + count], frames[first : first + count]
-        yield Hypothesis((*heard, *marks), (*entered, *(end - first - 1 for _ in marks)), *scores)
-        first = end
-
-
 def group_utterances(utterances: Iterable[Array], num_frames: int) -> list[list[Array]]:
     """Neighbours of one precision together, up to so many frames (a longer one by itself)."""
     groups: list[list[Array]] = []
@@ -70,6 +58,45 @@ def group_utterances(utterances: Iterable[Array], num_frames: int) -> list[list[
             room = num_frames - len(log_probs)
         groups[-1].append(log_probs)
     return groups
+
+
+def decode_together(
+    decoder: "BeamDecoder", search: Search, group: Sequence[Array]
+) -> tuple[list[list[Hypothesis]], Search]:
+    """The best hypothesis of each utterance, and the memory of the search, which may have grown."""
+    block = decoder.to_probs(np.concatenate(group))
+    ends = np.cumsum([len(log_probs) for log_probs in group])
+    results = new_results(len(group), len(block))
+    taken_over: dict[int, list[Hypothesis]] = {}
+    index = -1
+    while True:
+        index, frame = search_whole(
+            search, decoder.fusion, block, ends, index + 1, decoder.first_state, decoder.first_phrase, results
+        )
+        if index == len(group):
+            break
+        state = BeamState(decoder, search, planted=True)
+        state.search_on(block[ends[index] - len(group[index]) : ends[index]], frame)
+        taken_over[index] = state.finish()
+        search = state.release()
+    found = enumerate(_read_results(results, ends))
+    return [taken_over.get(place) or [hypothesis] for place, hypothesis in found], search
+
+
+def new_results(num_utterances: int, num_frames: int) -> Results:
+    """Room for what is found."""
+    tokens, frames = np.empty((2, num_frames), np.int32)
+    return Results(np.zeros(num_utterances, BEST), tokens, frames, np.empty((2, 7)))
+
+
+def _read_results(results: Results, ends: Array) -> Iterator[Hypothesis]:
+    """The hypothesis of each utterance, which ends at these frames (N,) of the batch."""
+    tokens, frames, first = results.tokens.tolist(), results.frames.tolist(), 0
+    for (count, mark, *scores), end in zip(results.best.tolist(), ends.tolist(), strict=True):
+        marks = () if mark == NONE else (mark,)
+        heard, entered = tokens[first : first + count], frames[first : first + count]
+        yield Hypothesis((*heard, *marks), (*entered, *(end - first - 1 for _ in marks)), *scores)
+        first = end
 
 
 @compiled
