@@ -38,7 +38,10 @@ fi
 [ "$rank" = 0 ] || exit 0
 
 # A language model of the training transcripts; librispeech-lm-norm.txt.gz (openslr.org/11) gives a better one.
-asr lm train data/librispeech/train*.txt --order 3 --prune "0 0 1" --output exp/librispeech-lm.arpa.gz
+texts=data/librispeech/train-clean-100.txt
+[ "$size" = 100 ] && [ -f $texts ] || texts=data/librispeech/train*.txt
+# shellcheck disable=SC2086  # several files
+asr lm train $texts --order 3 --prune "0 0 1" --output exp/librispeech-lm.arpa.gz
 dev=data/librispeech/dev-clean.jsonl.gz
 [ -f $dev ] || dev=data/librispeech/dev.jsonl.gz
 asr tune --model $output --lm exp/librispeech-lm.arpa.gz "$dev"
