@@ -4,9 +4,10 @@
         --json out.json --plot out.png --pyctcdecode /path/to/python
 
 The network runs once; then every decoder gets the same log probabilities, in one thread: ours the
-set as a batch, the peers, whose batches are no faster, one utterance after another. Without a language model flashlight's lexicon-free decoder is the
-peer; with one its lexicon decoder and pyctcdecode are. "same" has the peer's pruning and ours
-alike (a beam threshold of 50, every token tried, no frame skipped); "default" has our own.
+set as a batch (and once, by name, one utterance after another), the peers, whose batches are no
+faster, one after another. Without a language model flashlight's lexicon-free decoder is the peer;
+with one its lexicon decoder and pyctcdecode are. "same" has the peer's pruning and ours alike (a
+beam threshold of 50, every token tried, no frame skipped); "default" has our own.
 Each decoder has the language model's weights that make the fewest errors for it on the
 development set, of one grid for all. Peers that are not installed are left out, and a line says so.
 """
@@ -175,15 +176,19 @@ def decoders(setting: Setting, beam: int, weights: dict[str, Weights]) -> dict[s
     """Every decoder that is at hand, by name, and its weights."""
     found: dict[str, tuple[Decode, Weights | None]] = {}
 
-    def add(name: str, pruning: Row, chosen: Weights | None = None, *, closed: bool = False) -> None:
+    def add(
+        name: str, pruning: Row, chosen: Weights | None = None, *, closed: bool = False, together: bool = True
+    ) -> None:
         decoder = beam_decoder(setting, beam, pruning, chosen, closed=closed)
-        found[name] = ours(setting, decoder), chosen
+        found[name] = ours(setting, decoder, together=together), chosen
 
     for name, pruning in (("same", SAME), ("default", {})):
         add(f"asr, {name}", pruning)
         add(f"asr + LM, closed vocabulary, {name}", pruning, weights["closed"], closed=True)
         add(f"asr + LM, open vocabulary, {name}", pruning, weights["open"])
-    add("asr + LM, open vocabulary, pyctcdecode's pruning", PYCTCDECODE, weights["open"])
+    name = "asr + LM, open vocabulary, pyctcdecode's pruning"
+    add(name, PYCTCDECODE, weights["open"])
+    add(f"{name}, one by one", PYCTCDECODE, weights["open"], together=False)
     for name, chosen in (("flashlight", None), ("flashlight + LM, lexicon", weights.get("flashlight"))):
         if "flashlight" in weights and (decode := flashlight(setting, beam, chosen)) is not None:
             found[name] = decode, chosen
@@ -196,9 +201,9 @@ def beam_decoder(setting: Setting, beam: int, pruning: Row, weights: Weights | N
     return BeamDecoder(setting.tokenizer.symbols, beam_size=beam, vocabulary=vocabulary, **fused, **pruning)
 
 
-def ours(setting: Setting, decoder: BeamDecoder) -> Decode:
+def ours(setting: Setting, decoder: BeamDecoder, *, together: bool = True) -> Decode:
     def decode(log_probs: Sequence[np.ndarray]) -> list[str]:
-        found = decoder.decode_batch(log_probs, num_threads=1)
+        found = decoder.decode_batch(log_probs, num_threads=1) if together else map(decoder.decode, log_probs)
         return [setting.tokenizer.decode(hypotheses[0].tokens) for hypotheses in found]
 
     return decode

@@ -26,7 +26,7 @@ from asr.decode.search import advance, plant
 from asr.decode.spelling import Pronunciations, share_marks
 from asr.decode.state import UPKEEP_FRAMES, BeamState, Hypothesis
 from asr.decode.tree import agree, compact, count_open, forget_gains, trace
-from asr.decode.whole import decode_together, group_utterances, new_results, search_whole
+from asr.decode.whole import Utterance, decode_together, group_utterances, naming, new_results, search_whole
 from asr.errors import ConfigError
 from asr.language.ngram import NgramModel
 
@@ -35,6 +35,7 @@ __all__ = ["BeamDecoder", "BeamState", "Hypothesis"]
 _MIN_NODES = 1 << 12  # 0.4 MB
 _MAX_BEAM = 1 << 18  # which takes 0.9 GB for each utterance that is decoded at a time
 _SMALLEST = 1e-300
+_WHOLE_FRAMES = UPKEEP_FRAMES - 1  # of utterances that streams would not stop in to decide what is old
 _MAX_BONUS = 100.0  # natural log, for a word; more would overflow
 
 
@@ -142,7 +143,7 @@ class BeamDecoder:
 
     def start(self) -> "BeamState":
         """A search that takes log probabilities as they come."""
-        return BeamState(self, self._take_search())
+        return BeamState(self, self.take_search())
 
     def decode(self, log_probs: Any, nbest: int = 1) -> list[Hypothesis]:
         """Decode one utterance.
@@ -177,36 +178,50 @@ class BeamDecoder:
             num_threads: None: one for each core that this process may use.
 
         Raises:
-            ValueError, AsrError: As `decode`.
+            ValueError, AsrError: As `decode`, and which utterance it is.
         """
-        if lengths is not None and len(lengths) != len(batch):
-            raise ValueError(f"{len(batch)} utterances came with {len(lengths)} lengths; expected one length each")
-        if lengths is not None:
-            batch = [_cut(log_probs, int(length)) for log_probs, length in zip(batch, lengths, strict=True)]
-        groups = group_utterances([self.check(log_probs) for log_probs in batch], UPKEEP_FRAMES)
-        decode = self._decode_group if nbest == 1 and not self.fusion.external else partial(self._decode_each, nbest)
-        num_threads = num_threads or _count_cores()
+        if nbest < 1:
+            raise ValueError(f"nbest is {nbest}; expected at least 1")
+        num_threads = _count_cores() if num_threads is None else num_threads
+        if num_threads < 1:
+            raise ValueError(f"num_threads is {num_threads}; expected at least 1, or None for one a core")
+        utterances = self._name_utterances(batch, lengths)
+        if nbest == 1 and not self.fusion.external:
+            share = -(-sum(len(one.log_probs) for one in utterances) // num_threads)
+            groups, decode = group_utterances(utterances, min(share, _WHOLE_FRAMES)), self._decode_group
+        else:
+            groups, decode = [[one] for one in utterances], partial(self._decode_each, nbest)
         if num_threads == 1 or len(groups) < 2:
             return [found for group in groups for found in decode(group)]
         with ThreadPoolExecutor(num_threads) as pool:
             return [found for decoded in pool.map(decode, groups) for found in decoded]
 
-    def _decode_each(self, nbest: int, group: list[Array]) -> list[list[Hypothesis]]:
-        return [self._decode_alone(log_probs, nbest) for log_probs in group]
+    def _name_utterances(self, batch: Sequence[Any] | Array, lengths: Sequence[int] | None) -> list[Utterance]:
+        if lengths is not None and len(lengths) != len(batch):
+            raise ValueError(f"{len(batch)} utterances came with {len(lengths)} lengths; expected one length each")
+        utterances = []
+        for place, log_probs in enumerate(batch):
+            name = f"utterance {place}: " if len(batch) > 1 else ""
+            with naming(name):
+                cut = log_probs if lengths is None else _cut(log_probs, int(lengths[place]))
+                utterances.append(Utterance(self.check(cut), name))
+        return utterances
 
-    def _decode_alone(self, log_probs: Array, nbest: int) -> list[Hypothesis]:
+    def _decode_each(self, nbest: int, group: list[Utterance]) -> list[list[Hypothesis]]:
+        return [self._decode_alone(one, nbest) for one in group]
+
+    def _decode_alone(self, utterance: Utterance, nbest: int) -> list[Hypothesis]:
         state = self.start()
-        state.feed(log_probs)
-        hypotheses = state.finish(nbest)
-        self._keep_search(state.release())
+        with naming(utterance.name):
+            state.feed(utterance.log_probs)
+            hypotheses = state.finish(nbest)
+        self.keep_search(state.release())
         return hypotheses
 
-    def _decode_group(self, group: list[Array]) -> list[list[Hypothesis]]:
-        if len(group[0]) > UPKEEP_FRAMES:
+    def _decode_group(self, group: list[Utterance]) -> list[list[Hypothesis]]:
+        if len(group[0].log_probs) > _WHOLE_FRAMES:
             return self._decode_each(1, group)
-        found, search = decode_together(self, self._take_search(), group)
-        self._keep_search(search)
-        return found
+        return decode_together(self, group)
 
     def check(self, log_probs: Any) -> Array:
         """Log probabilities as an array (T, V).
@@ -224,7 +239,7 @@ class BeamDecoder:
         shared = share_marks(log_probs, self.marks)
         with np.errstate(over="ignore"):  # what is no log probability is told when its frame is searched
             # Exponentials of 32 bits are as exact as what networks say, and take a quarter of the time.
-            probs = np.exp(shared, dtype=np.result_type(shared, np.float32)).astype(np.float64)
+            probs = np.exp(shared, dtype=np.result_type(shared, np.float32)).astype(np.float64, order="C")
         if self.blank_penalty > 0:
             _penalize_blanks(probs, self.blank_penalty)
         return probs
@@ -233,12 +248,14 @@ class BeamDecoder:
     def _num_nodes(self) -> int:
         return max(_MIN_NODES, 32 * self.beam_size)
 
-    def _keep_search(self, search: Search) -> None:
-        if len(search.nodes) == self._num_nodes:  # else it has grown
+    def keep_search(self, search: Search) -> None:
+        """Put the memory of a search that is over aside for the next, unless it has grown or there is enough."""
+        if len(search.nodes) == self._num_nodes and len(self._spare) < _count_cores():
             self._spare.append(search)
 
-    def _take_search(self) -> Search:
-        # Memory that was used before is mapped already, which saves a tenth of a short utterance's time.
+    def take_search(self) -> Search:
+        """Memory for a search, which `plant` begins."""
+        # What was used before is mapped already, which saves a tenth of a short utterance's time.
         try:
             return self._spare.pop()
         except IndexError:

@@ -1,8 +1,8 @@
 """Whole utterances, many in one call of the compiled search.
 
-Handing a search and a fusion over to compiled code takes as long as searching half a second of speech, and reading
-results out piece by piece twice that. So here a batch of utterances is searched, and the best hypothesis of each
-read, without coming back; where the interpreter is needed after all, `BeamState` takes over at that frame.
+Handing a search and a fusion over to compiled code, and reading results out piece by piece, takes longer than searching
+a short utterance. So here a batch of utterances is searched, and the best hypothesis of each read, without coming back;
+where the interpreter is needed after all, `BeamState` takes over at that frame.
 """
 
 # mypy: disable-error-code="no-any-return"
@@ -10,6 +10,7 @@ read, without coming back; where the interpreter is needed after all, `BeamState
 
 import math
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -20,6 +21,7 @@ from asr.decode.layout import NONE, Search
 from asr.decode.search import DONE, advance, plant
 from asr.decode.state import BeamState, Hypothesis
 from asr.decode.tree import count_tokens, write_path
+from asr.errors import AsrError
 
 if TYPE_CHECKING:
     from asr.decode.beam import BeamDecoder
@@ -47,28 +49,42 @@ class Results(NamedTuple):
     scores: Array  # (2, 7) float64 scratch
 
 
-def group_utterances(utterances: Iterable[Array], num_frames: int) -> list[list[Array]]:
+class Utterance(NamedTuple):
+    """What is decoded, and what errors begin with: its place in the batch, or nothing where it is the only one."""
+
+    log_probs: Array  # (T, V)
+    name: str
+
+
+def group_utterances(utterances: Iterable[Utterance], num_frames: int) -> list[list[Utterance]]:
     """Neighbours of one precision together, up to so many frames (a longer one by itself)."""
-    groups: list[list[Array]] = []
+    groups: list[list[Utterance]] = []
     room = 0
-    for log_probs in utterances:
-        room -= len(log_probs)
-        if room < 0 or not groups or log_probs.dtype != groups[-1][0].dtype:
+    for one in utterances:
+        room -= len(one.log_probs)
+        if room < 0 or not groups or one.log_probs.dtype != groups[-1][0].log_probs.dtype:
             groups.append([])
-            room = num_frames - len(log_probs)
-        groups[-1].append(log_probs)
+            room = num_frames - len(one.log_probs)
+        groups[-1].append(one)
     return groups
 
 
-def decode_together(
-    decoder: "BeamDecoder", search: Search, group: Sequence[Array]
-) -> tuple[list[list[Hypothesis]], Search]:
-    """The best hypothesis of each utterance, and the memory of the search, which may have grown."""
-    block = decoder.to_probs(np.concatenate(group))
-    ends = np.cumsum([len(log_probs) for log_probs in group])
+@contextmanager
+def naming(name: str) -> Iterator[None]:
+    """Have errors within begin with the name of the utterance."""
+    try:
+        yield
+    except (ValueError, AsrError) as error:
+        raise type(error)(f"{name}{error}") from None
+
+
+def decode_together(decoder: "BeamDecoder", group: Sequence[Utterance]) -> list[list[Hypothesis]]:
+    """The best hypothesis of each utterance."""
+    block = decoder.to_probs(np.concatenate([one.log_probs for one in group]))
+    ends = np.cumsum([len(one.log_probs) for one in group], dtype=np.int64)
     results = new_results(len(group), len(block))
     taken_over: dict[int, list[Hypothesis]] = {}
-    index = -1
+    search, index = decoder.take_search(), -1
     while True:
         index, frame = search_whole(
             search, decoder.fusion, block, ends, index + 1, decoder.first_state, decoder.first_phrase, results
@@ -76,11 +92,14 @@ def decode_together(
         if index == len(group):
             break
         state = BeamState(decoder, search, planted=True)
-        state.search_on(block[ends[index] - len(group[index]) : ends[index]], frame)
-        taken_over[index] = state.finish()
-        search = state.release()
+        with naming(group[index].name):
+            state.search_on(block[ends[index] - len(group[index].log_probs) : ends[index]], frame)
+            taken_over[index] = state.finish()
+        decoder.keep_search(state.release())
+        search = decoder.take_search()  # not the same where it has grown: what comes before changes nothing
+    decoder.keep_search(search)
     found = enumerate(_read_results(results, ends))
-    return [taken_over.get(place) or [hypothesis] for place, hypothesis in found], search
+    return [taken_over.get(place, [hypothesis]) for place, hypothesis in found]
 
 
 def new_results(num_utterances: int, num_frames: int) -> Results:

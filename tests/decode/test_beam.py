@@ -158,25 +158,6 @@ def test_threads_change_nothing():
     assert decoder.decode_batch(batch, num_threads=4, nbest=3) == one
 
 
-def in_blocks(decoder, log_probs):
-    state = decoder.start()
-    for first in range(0, len(log_probs), 50):
-        state.feed(log_probs[first : first + 50])
-    return state.finish()
-
-
-@pytest.mark.parametrize("precision", [np.float16, np.float32, np.float64])
-def test_a_batch_finds_what_streams_find(precision):
-    """Empty ones and long ones, and such as need the interpreter: they grow their tree, or break off within a word."""
-    lengths = [7, 0, 300, 1, 1500, 40, 1000, 1000]
-    batch = [random_log_probs(length, 4, seed, spread=3).astype(precision) for seed, length in enumerate(lengths)]
-    batch.insert(3, one_hot([1, 2, 3, 1], 4).astype(np.float64))  # "ab a", of which "a" is no word
-    decoder = BeamDecoder(SYMBOLS, beam_size=32, vocabulary=["ab", "ba"], hotwords={"ba ab": 2.0})
-    together = decoder.decode_batch(batch, num_threads=2)
-    assert together == [in_blocks(decoder, log_probs) for log_probs in batch]
-    assert together[3][0].tokens == (1, 2, 3)
-
-
 def test_memory_of_earlier_utterances_changes_nothing():
     decoder = BeamDecoder(SYMBOLS, beam_size=8, blank_skip=0.6, hotwords={"ab": 2.0})
     for seed, num_frames in enumerate([300, 0, 7, 4000, 1, 50]):
