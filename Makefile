@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 FILES ?= recipes/english/samples
 
-.PHONY: demo test figures check bench clean
+.PHONY: demo test test-oldest figures check bench clean
 
 # What is said in the recordings that ship with the project, or in yours: make demo FILES=talk.wav
 demo: $(VENV)/.installed
@@ -12,6 +12,10 @@ demo: $(VENV)/.installed
 
 test: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest -n 2
+
+# The decoder alone, with the oldest numpy that it works with
+test-oldest: $(VENV)-oldest/.installed
+	$(VENV)-oldest/bin/python -m pytest -q tests/decode/test_beam.py tests/decode/test_whole.py
 
 # The figures of README and cards, as far as that takes minutes; speech: ASR_CORPORA, else ../shared/corpora
 figures: $(VENV)/.installed-dev
@@ -36,5 +40,10 @@ $(VENV)/.installed-dev: pyproject.toml | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --editable '.[dev]'
 	touch $@ $(VENV)/.installed
 
+$(VENV)-oldest/.installed: pyproject.toml
+	$(PYTHON) -m venv $(VENV)-oldest
+	$(VENV)-oldest/bin/python -m pip install --quiet "numpy==1.26.*" "numba>=0.60" pytest hypothesis
+	touch $@
+
 clean:
-	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(VENV)-oldest build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,5 +1,6 @@
 """The makers of synthetic speech, and the check of a downloaded corpus."""
 
+import json
 import lzma
 import random
 import shutil
@@ -12,11 +13,16 @@ import soundfile
 ROOT = Path(__file__).parent.parent
 sys.path[:0] = [str(ROOT / "tools"), str(ROOT / "recipes" / "an4")]
 
+import benchmark_decoder  # noqa: E402
 import espeak  # noqa: E402
 import flite  # noqa: E402
 import make_synthetic_speech as synthetic  # noqa: E402
 import verify  # noqa: E402
 from make_samples import SAMPLES  # noqa: E402
+
+from asr.language.kneser_ney import estimate  # noqa: E402
+from asr.language.ngram import save_ngram  # noqa: E402
+from asr.train.corpus import prepare  # noqa: E402
 
 
 def test_phrases_are_drawn_by_seed_and_never_those_of_the_samples():
@@ -77,3 +83,26 @@ def test_another_corpus_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(sys, "argv", ["verify", str(tmp_path)])
     with pytest.raises(SystemExit, match=r"differs .* an4_train\.transcription"):
         verify.main()
+
+
+def test_the_decoders_are_compared_on_what_the_network_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    samples = ROOT / "recipes" / "an4" / "samples"
+    texts = dict(line.split("\t") for line in (samples / "transcripts.txt").read_text().splitlines())
+    lines = [f"{samples / name}.flac\t{text}\n" for name, text in texts.items()]
+    for part in ("dev", "test"):
+        (tmp_path / f"{part}.tsv").write_text("".join(lines[:2]))
+    prepare("tsv", tmp_path, tmp_path)
+    with estimate(lambda: [text.split() for text in texts.values()], 2) as tables:
+        save_ngram(tables, tmp_path / "lm.arpa")
+    monkeypatch.setattr(benchmark_decoder, "GRID", benchmark_decoder.GRID[:2])
+    files = [str(tmp_path / name) for name in ("lm.arpa", "dev.jsonl.gz", "test.jsonl.gz")]
+    output = tmp_path / "rows.json"
+    monkeypatch.setattr(
+        sys, "argv", ["benchmark_decoder.py", "--set", "samples", "an4", *files, "--beams", "8", "--json", str(output)]
+    )
+    benchmark_decoder.main()
+    rows = json.loads(output.read_text())["rows"]
+    assert {"decoder", "set", "beam", "us_per_frame", "wer"} <= rows[0].keys()
+    ours = {row["decoder"]: row["wer"] for row in rows if row["decoder"].startswith("asr")}
+    assert len(ours) == 8
+    assert set(ours.values()) == {0.0}

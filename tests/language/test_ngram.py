@@ -1,6 +1,8 @@
 """N-gram models against hand-made probabilities and KenLM."""
 
+import json
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,6 +12,8 @@ from hypothesis import strategies as st
 from asr.errors import ModelError
 from asr.language.kneser_ney import estimate
 from asr.language.ngram import NgramModel, NgramTables, OrderTable, load_ngram, save_ngram
+
+KENLM = Path(__file__).parent / "kenlm"
 
 # Word numbers: 0 <unk>, 1 <s>, 2 </s>, 3 a, 4 b.
 WORDS = ["<unk>", "<s>", "</s>", "a", "b"]
@@ -113,6 +117,20 @@ def test_models_of_characters_are_told_from_those_of_words(words, expected):
     words = [*WORDS[:3], *words.split()]
     tables = NgramTables(words, [table([([number], -1.0, 0) for number in range(len(words))])])
     assert NgramModel.from_tables(tables).is_of_characters is expected
+
+
+@pytest.mark.parametrize("name", ["whole", "pruned"])
+def test_scores_equal_those_that_kenlm_gave(name):
+    """Package kenlm 0.3.0 on the same files; scores.json holds a sentence and its words' log10 probabilities a line."""
+    model = load_ngram(KENLM / f"{name}.arpa")
+    recorded = json.loads((KENLM / "scores.json").read_text(encoding="utf-8"))[name]
+    assert len(recorded) == 20
+    for sentence, expected in recorded:
+        assert log10_scores(model, sentence.split()) == pytest.approx(expected, abs=1e-5)
+    sentences = [sentence.split() for sentence, _ in recorded]
+    log10_sum = math.fsum(score for _, scores in recorded for score in scores)
+    perplexity = 10 ** (-log10_sum / sum(len(scores) for _, scores in recorded))
+    assert model.perplexity(sentences).perplexity == pytest.approx(perplexity, abs=1e-4)
 
 
 @given(
