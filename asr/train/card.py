@@ -9,7 +9,7 @@ from asr import __version__
 from asr.atomic import replacing
 from asr.config import Config
 from asr.errors import ModelError
-from asr.recognize.model_folder import WEIGHTS, Model
+from asr.recognize.model_folder import WEIGHTS, Model, find_model
 from asr.score.calibration import Reliability
 from asr.score.wer import ErrorRates
 from asr.train.trainer import DevResult, Position
@@ -25,14 +25,14 @@ A speech recognition model: `asr transcribe --model <this folder> FILE`.
 
 ## Results
 
-Greedy decoding, no language model. On the development set, which chose the weights:
+On the development set, which chose the weights, greedily and without a language model:
 {wer:.2%} WER, {cer:.2%} CER. On other speech, as `asr evaluate --add-to-card` measured:
 
 {table}
 ## Limits
 
-It writes only the symbols in `tokens.txt`, and is as good as above only on speech like that it
-was trained on: other accents, microphones, rooms and subjects cost accuracy. Its confidences are
+It writes only what its tokens and, where it has one, its lexicon spell, and is as good as above
+only on speech like that it was trained on: other accents, microphones, rooms and subjects cost accuracy. Its confidences are
 fitted to the development set; on other speech it may be surer than it is right.
 """
 _TABLE = (
@@ -41,6 +41,8 @@ _TABLE = (
 )
 # By its first words: cards of before 2026-11-24 lack the last column.
 _HEAD = re.compile(r"^\| speech \| utterances .*\n\|[ |:-]+\n", re.MULTILINE)
+
+_FACT = re.compile(r"^\| ([a-z ]+) \| (.+) \|$", re.MULTILINE)
 
 
 def write_card(
@@ -52,6 +54,7 @@ def write_card(
         **_describe_model(config, model),
         "training speech": f"{config.corpus.name or 'not named'}: {speech}",
         "licence of the speech": config.corpus.licence or "not stated",
+        **_describe_base(config.train.init_from),
         "training": f"{position.epoch} epochs, {position.steps} steps, {position.elapsed / 60:.0f} minutes, "
         f"seed {config.train.seed}; {position.bad_steps} steps skipped",
         "made with": f"asr {__version__}, {datetime.date.today().isoformat()}",
@@ -65,6 +68,17 @@ def write_card(
     )
     with replacing(config.output / CARD) as partial:
         partial.write_text(text, encoding="utf-8")
+
+
+def _describe_base(name: str | None) -> dict[str, str]:
+    """Of a model that another was begun from, what speech it had heard: its licences reach this one."""
+    if name is None:
+        return {}
+    card = find_model(name) / CARD
+    facts = dict(_FACT.findall(card.read_text(encoding="utf-8"))) if card.is_file() else {}
+    told = [facts[fact] for fact in ("training speech", "licence of the speech", "begun from") if fact in facts]
+    heard = f" ({'; '.join(told)})" if told else ", which tells nothing of its speech"
+    return {"begun from": f"`{Path(name).name}`{heard}"}
 
 
 def _describe_model(config: Config, model: Model) -> dict[str, str]:

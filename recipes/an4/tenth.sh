@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # What a start from another model brings: AN4 with a tenth of its training speech, from nothing and from each MODEL.
 #
-#   recipes/an4/tenth.sh [MODEL ...]       data/an4 must be there, as recipes/an4/run.sh prepares it; MODEL: english by default
+#   recipes/an4/tenth.sh [MODEL ...]       data/an4 must be there (asr prepare an4 FOLDER data/an4);
+#                                      MODEL: english by default
 #
 # Interrupted? Run it again: it goes on where it stopped.
 set -euo pipefail

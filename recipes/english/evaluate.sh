@@ -6,6 +6,7 @@
 set -euo pipefail
 [ $# -ge 1 ] || { sed --quiet '2,/^[^#]/ s/^# \?//p' "$0" >&2; exit 2; }
 corpora=$(realpath "$1") model=${2:-english}
+[ ! -d "$model" ] || model=$(realpath "$model")
 cd "$(dirname "$0")/../.."
 PATH="$PWD/.venv/bin:$PATH"
 results=exp/results-$(basename "$model")
@@ -13,7 +14,7 @@ mkdir -p "$results"
 
 [ -f data/an4/test.jsonl.gz ] || asr prepare an4 "$corpora/an4" data/an4
 for corpus in speechocean762 librispeech-dev-clean-half kathleen; do
-    [ -d data/$corpus ] || asr prepare kaldi "$corpora/$corpus" data/$corpus
+    [ -f data/$corpus/test.jsonl.gz ] || [ -f data/$corpus/dev.jsonl.gz ] || asr prepare kaldi "$corpora/$corpus" data/$corpus
 done
 
 evaluate() { # LABEL MANIFEST

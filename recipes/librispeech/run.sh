@@ -19,21 +19,29 @@ PATH="$PWD/.venv/bin:$PATH"
 size=${SIZE:-100} nodes=${NODES:-1} rank=${RANK:-0} master=${MASTER:-localhost:29500}
 gpus=${GPUS:-$(python -c "import torch; print(max(1, torch.cuda.device_count()))")}
 output=exp/librispeech-$size
-prepared=data/librispeech/prepared
+python -c "import sentencepiece" 2>/dev/null || { echo "subword units need sentencepiece: pip install '.[subword]'" >&2; exit 1; }
 
-if [ ! -f $prepared ] && [ "$rank" = 0 ]; then
-    # A part of the corpus, in Kaldi folders, will do to try this out.
-    [ -d "$corpus/dev-clean" ] && layout=librispeech || layout=kaldi
-    asr prepare $layout "$corpus" data/librispeech
-    touch $prepared
+# A part of the corpus, in Kaldi folders with train and dev, will do to try this out.
+layout=kaldi dev=dev parts=
+if [ -d "$corpus/dev-clean" ]; then
+    layout=librispeech dev=dev-clean
+else
+    [ -d "$corpus/dev" ] || { echo "$corpus: neither dev-clean, as LibriSpeech is published, nor dev, as in Kaldi folders" >&2; exit 1; }
+    parts="corpus.train=[data/librispeech/train.jsonl.gz] corpus.dev=[data/librispeech/dev.jsonl.gz]"
 fi
-until [ -f $prepared ]; do sleep 10; done # rank 0 prepares for all
+prepared=data/librispeech/prepared-$layout-$size
+
+if [ ! -f "$prepared" ] && [ "$rank" = 0 ]; then
+    asr prepare $layout "$corpus" data/librispeech
+    touch "$prepared"
+fi
+until [ -f "$prepared" ]; do sleep 10; done # rank 0 prepares for all
 
 if [ ! -f $output/model.safetensors ]; then
     resume=$([ -f $output/run/last.pt ] && echo --resume || true)
     torchrun --nnodes="$nodes" --node-rank="$rank" --nproc-per-node="$gpus" \
         --master-addr="${master%:*}" --master-port="${master#*:}" \
-        -m asr.cli train conf/librispeech-"$size".yaml output=$output "$@" $resume
+        -m asr.cli train conf/librispeech-"$size".yaml output=$output $parts "$@" $resume
 fi
 [ "$rank" = 0 ] || exit 0
 
@@ -41,11 +49,9 @@ fi
 texts=data/librispeech/train-clean-100.txt
 [ "$size" = 100 ] && [ -f $texts ] || texts=data/librispeech/train*.txt
 # shellcheck disable=SC2086  # several files
-asr lm train $texts --order 3 --prune "0 0 1" --output exp/librispeech-lm.arpa.gz
-dev=data/librispeech/dev-clean.jsonl.gz
-[ -f $dev ] || dev=data/librispeech/dev.jsonl.gz
-asr tune --model $output --lm exp/librispeech-lm.arpa.gz "$dev"
-for part in dev-clean dev-other test-clean test-other; do
+asr lm train $texts --order 3 --prune "0 0 1" --output exp/librispeech-lm-"$size".arpa.gz
+asr tune --model $output --lm exp/librispeech-lm-"$size".arpa.gz data/librispeech/$dev.jsonl.gz
+for part in dev dev-clean dev-other test-clean test-other; do
     manifest=data/librispeech/$part.jsonl.gz
     [ ! -f $manifest ] || asr evaluate --model $output $manifest --json $output/$part.json --add-to-card "LibriSpeech $part"
 done

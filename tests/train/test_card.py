@@ -1,7 +1,7 @@
 from pathlib import Path
 
 from asr.score.wer import score_utterances
-from asr.train.card import _TABLE, CARD, add_result
+from asr.train.card import _TABLE, CARD, _describe_base, add_result
 
 
 def test_results_are_added_and_replaced_by_name(tmp_path: Path):
@@ -28,3 +28,16 @@ def test_a_card_of_before_calibration_takes_results(tmp_path: Path):
     table = [line for line in card.read_text().splitlines() if line.startswith("|")]
     assert table[2] == row + "  |"
     assert {line.count("|") for line in table} == {8}
+
+
+def test_a_model_begun_from_another_tells_what_that_had_heard(tmp_path: Path):
+    base = tmp_path / "base"
+    base.mkdir()
+    (base / "config.yaml").touch()
+    assert _describe_base(str(base)) == {"begun from": "`base`, which tells nothing of its speech"}
+    (base / CARD).write_text(
+        "# base\n\n| | |\n| --- | --- |\n| training speech | ours: 3 utterances |\n| licence of the speech | CC0 |\n"
+    )
+    assert _describe_base(str(base)) == {"begun from": "`base` (ours: 3 utterances; CC0)"}
+    assert "CMU's notice" in _describe_base("an4")["begun from"]
+    assert _describe_base(None) == {}
