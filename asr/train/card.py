@@ -32,8 +32,9 @@ On the development set, which chose the weights, greedily and without a language
 ## Limits
 
 It writes only what its tokens and, where it has one, its lexicon spell, and is as good as above
-only on speech like that it was trained on: other accents, microphones, rooms and subjects cost accuracy. Its confidences are
-fitted to the development set; on other speech it may be surer than it is right.
+only on speech like that it was trained on: other accents, microphones, rooms and subjects cost
+accuracy. Its confidences are fitted to the development set; on other speech it may be surer than
+it is right.
 """
 _TABLE = (
     "| speech | utterances | words | WER | 95 % interval | CER | ECE of confidences |\n"
