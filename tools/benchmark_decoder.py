@@ -298,18 +298,20 @@ def draw(rows: Sequence[Row], path: Path) -> None:
     from matplotlib import pyplot
 
     names = list(dict.fromkeys(row["set"] for row in rows))
-    figure, panels = pyplot.subplots(1, len(names), figsize=(7 * len(names), 5), squeeze=False)
+    figure, panels = pyplot.subplots(1, len(names), figsize=(7 * len(names), 6.5), squeeze=False)
+    decoders = list(dict.fromkeys(row["decoder"] for row in rows))
+    colours = dict(zip(decoders, pyplot.get_cmap("tab20").colors, strict=False))
     for panel, name in zip(panels[0], names, strict=True):
         for decoder in dict.fromkeys(row["decoder"] for row in rows if row["set"] == name):
             points = sorted(
                 (r["us_per_frame"], 100 * r["wer"]) for r in rows if (r["set"], r["decoder"]) == (name, decoder)
             )
             marker = "o-" if decoder.startswith("asr") else "s--"
-            panel.plot(*zip(*points, strict=True), marker, label=decoder)
+            panel.plot(*zip(*points, strict=True), marker, label=decoder, color=colours[decoder])
         panel.set(xscale="log", xlabel="microseconds a frame, one core", ylabel="word error rate, %", title=name)
         panel.grid(alpha=0.3)
-    panels[0][-1].legend(fontsize="small")
-    figure.tight_layout()
+    figure.legend(*panels[0][0].get_legend_handles_labels(), fontsize="small", loc="lower center", ncols=2)
+    figure.tight_layout(rect=(0, 0.22, 1, 1))
     figure.savefig(path, dpi=120)
 
 
