@@ -213,7 +213,7 @@ def flashlight(setting: Setting, beam: int, weights: Weights | None) -> Decode |
     """Flashlight's lexicon-free decoder, or with weights its lexicon decoder; None where it is not installed."""
     try:
         from torchaudio.models.decoder import ctc_decoder
-    except ImportError as error:
+    except (ImportError, RuntimeError) as error:  # torchaudio raises either
         print(f"flashlight left out: {error}", file=sys.stderr)
         return None
     symbols = setting.tokenizer.symbols[1:]
