@@ -7,10 +7,10 @@ The network runs once; then every decoder gets the same log probabilities, in on
 set as a batch (and once, by name, one utterance after another), the peers, whose batches are no
 faster, one after another. Times are of the processor, the median of as many passes as a second
 holds. Without a language model flashlight's lexicon-free decoder is the peer; with one its lexicon
-decoder and pyctcdecode are. "same" has the peer's pruning and ours alike (a
-beam threshold of 50, every token tried, no frame skipped); "default" has our own.
-Each decoder has the language model's weights that make the fewest errors for it on the
-development set, of one grid for all. Peers that are not installed are left out, and a line says so.
+decoder and pyctcdecode are. "same" has the peer's pruning and ours alike (a beam threshold of 50,
+every token tried, no frame skipped); "default" has our own. Each decoder has the language model's
+weights that make the fewest errors for it on the development set, of one grid for all. Peers that
+are not installed are left out, and a line says so.
 """
 
 import argparse
@@ -299,8 +299,8 @@ def draw(rows: Sequence[Row], path: Path) -> None:
 
     names = list(dict.fromkeys(row["set"] for row in rows))
     figure, panels = pyplot.subplots(1, len(names), figsize=(7 * len(names), 6.5), squeeze=False)
-    decoders = list(dict.fromkeys(row["decoder"] for row in rows))
-    colours = dict(zip(decoders, pyplot.get_cmap("tab20").colors, strict=False))
+    drawn = dict.fromkeys(row["decoder"] for row in rows)
+    colours = dict(zip(drawn, pyplot.get_cmap("tab20").colors, strict=False))
     for panel, name in zip(panels[0], names, strict=True):
         for decoder in dict.fromkeys(row["decoder"] for row in rows if row["set"] == name):
             points = sorted(

@@ -119,6 +119,7 @@ class BeamDecoder:
         self.first_state = language_model.start() if isinstance(language_model, NgramModel) else 0
         self.marks: list[int] = np.flatnonzero(self.spelling.ends_word).tolist()
         self._spare: list[Search] = []  # memory of searches that are over, for the next ones
+        self._most_spare = _count_cores()
         _load_compiled()
 
     def reweighted(
@@ -190,7 +191,7 @@ class BeamDecoder:
             share = -(-sum(len(one.log_probs) for one in utterances) // num_threads)
             groups, decode = group_utterances(utterances, min(share, _WHOLE_FRAMES)), self._decode_group
         else:
-            groups, decode = [[one] for one in utterances], partial(self._decode_each, nbest)
+            groups, decode = [[one] for one in utterances], partial(self._decode_alone, nbest)
         if num_threads == 1 or len(groups) < 2:
             return [found for group in groups for found in decode(group)]
         with ThreadPoolExecutor(num_threads) as pool:
@@ -207,20 +208,18 @@ class BeamDecoder:
                 utterances.append(Utterance(self.check(cut), name))
         return utterances
 
-    def _decode_each(self, nbest: int, group: list[Utterance]) -> list[list[Hypothesis]]:
-        return [self._decode_alone(one, nbest) for one in group]
-
-    def _decode_alone(self, utterance: Utterance, nbest: int) -> list[Hypothesis]:
+    def _decode_alone(self, nbest: int, group: list[Utterance]) -> list[list[Hypothesis]]:
+        (utterance,) = group
         state = self.start()
         with naming(utterance.name):
             state.feed(utterance.log_probs)
             hypotheses = state.finish(nbest)
         self.keep_search(state.release())
-        return hypotheses
+        return [hypotheses]
 
     def _decode_group(self, group: list[Utterance]) -> list[list[Hypothesis]]:
         if len(group[0].log_probs) > _WHOLE_FRAMES:
-            return self._decode_each(1, group)
+            return self._decode_alone(1, group)
         return decode_together(self, group)
 
     def check(self, log_probs: Any) -> Array:
@@ -250,7 +249,7 @@ class BeamDecoder:
 
     def keep_search(self, search: Search) -> None:
         """Put the memory of a search that is over aside for the next, unless it has grown or there is enough."""
-        if len(search.nodes) == self._num_nodes and len(self._spare) < _count_cores():
+        if len(search.nodes) == self._num_nodes and len(self._spare) < self._most_spare:
             self._spare.append(search)
 
     def take_search(self) -> Search:
