@@ -85,6 +85,7 @@ RightSeconds = Annotated[float, typer.Option(min=0, help="Seconds heard ahead be
 PauseSeconds = Annotated[float, typer.Option(help="Seconds of quiet that end an utterance.")]
 LongestSeconds = Annotated[float, typer.Option(help="Seconds after which an utterance ends at the next breath.")]
 Texts = Annotated[list[Path], typer.Argument(help="Text files, a sentence a line; .gz and .xz too.", metavar="TEXT...")]
+NgramOutput = Annotated[Path, typer.Option("--output", "-o", help="NAME.arpa, NAME.arpa.gz or NAME.bin.")]
 Unit = Annotated[str, typer.Option(help="What is predicted: word or char.")]
 RnnFolder = Annotated[Path, typer.Argument(help="A recurrent language model's folder.", metavar="LM")]
 Raw = Annotated[bool, typer.Option(help="Take the text as it is: keep case and punctuation.")]
@@ -385,6 +386,43 @@ def lexicon(
         if words:
             told.append(f"{len(words):,} {what}, such as {', '.join(words[:5])}")
     console.print("; ".join(told), highlight=False, soft_wrap=True)
+
+
+@language_app.command("mix")
+def mix_language_models(
+    models: Annotated[list[Path], typer.Argument(help="Two or more n-gram models.", metavar="LM...")],
+    output: NgramOutput,
+    dev: Annotated[
+        list[Path] | None, typer.Option(help="Text of the kind that the mixture is for: it finds the weights.")
+    ] = None,
+    weights: Annotated[str | None, typer.Option(help="Weights, one a model, in the place of --dev: '0.6 0.4'.")] = None,
+    raw: Raw = False,
+) -> None:
+    """Mix n-gram models, such as one of a little text of your matter and one of much other text."""
+    from asr.config import NormalizerSettings
+    from asr.language.build import mix_language_models as run
+    from asr.language.build import parse_weights
+
+    run(
+        models,
+        output,
+        weights=None if weights is None else parse_weights(weights),
+        dev=dev or (),
+        normalizer=None if raw else NormalizerSettings(),
+        console=console,
+    )
+
+
+@language_app.command("prune")
+def prune_language_model(
+    model: Annotated[Path, typer.Argument(help="An n-gram model.", metavar="LM")],
+    output: NgramOutput,
+    keep: Annotated[int, typer.Option(min=0, help="n-grams at most, beside the single words.")],
+) -> None:
+    """Make an n-gram model smaller by what matters least to its predictions."""
+    from asr.language.build import prune_language_model as run
+
+    run(model, output, keep=keep, console=console)
 
 
 @language_app.command("score")

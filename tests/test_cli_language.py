@@ -111,6 +111,46 @@ def test_characters_are_predicted_too(folder: Path, tmp_path: Path):
     assert readings(folder, "--lm", tmp_path / "lm.bin", "--nbest", 2)
 
 
+@pytest.mark.parametrize("name", ["mix.arpa", "mix.arpa.gz", "mix.bin"])
+def test_language_models_are_mixed_and_pruned(folder: Path, tmp_path: Path, name: str):
+    (tmp_path / "mine.txt").write_text("ba ba\nab ba\n", encoding="utf-8")
+    parts = [tmp_path / "text.bin", tmp_path / "mine.arpa"]
+    for text, output in zip((folder / "text.txt", tmp_path / "mine.txt"), parts, strict=True):
+        ask("lm", "train", text, "--order", 2, "--output", output)
+    ask("lm", "mix", *parts, "--dev", tmp_path / "mine.txt", "--output", tmp_path / name)
+    perplexities = [perplexity(model, tmp_path / "mine.txt") for model in (*parts, tmp_path / name)]
+    assert perplexities[2] <= min(perplexities) + 1e-3
+    ask("lm", "mix", *parts, "--weights", "0,1", "--output", tmp_path / name)
+    assert perplexity(tmp_path / name, tmp_path / "mine.txt") == pytest.approx(perplexities[1], rel=1e-3)
+    ask("lm", "prune", tmp_path / name, "--keep", 0, "--output", tmp_path / "small.bin")
+    assert perplexity(tmp_path / "small.bin", tmp_path / "mine.txt") > perplexities[1]
+
+
+def perplexity(model: Path, text: Path) -> float:
+    return float(dict(line.split("\t") for line in ask("lm", "score", model, text).splitlines())["perplexity"])
+
+
+@pytest.mark.parametrize(
+    ("models", "choices", "message"),
+    [
+        (["word.bin"], ["--weights", "1"], "one language model alone cannot be mixed; give two or more"),
+        (["word.bin", "word.bin"], [], "nothing says how to weight the language models; give --dev TEXT"),
+        (["word.bin", "word.bin"], ["--weights", "a b"], "--weights a b: expected numbers, such as '0.6 0.4'"),
+        (["word.bin", "word.bin"], ["--weights", "1"], "weights 1 for 2 models; expected as many"),
+        (["word.bin", "char.bin"], ["--weights", "1 1"], "predict different units, char and word"),
+    ],
+)
+def test_mixtures_that_make_no_sense_are_refused(folder, tmp_path, capsys, monkeypatch, models, choices, message):
+    for unit in ("word", "char"):
+        ask("lm", "train", folder / "text.txt", "--unit", unit, "--output", tmp_path / f"{unit}.bin")
+    paths = [tmp_path / name for name in models]
+    told = refuse(capsys, monkeypatch, "lm", "mix", *paths, *choices, "--output", tmp_path / "lm.bin")
+    assert message in told
+    told = refuse(capsys, monkeypatch, "lm", "prune", paths[0], "--keep", 1, "--output", tmp_path / "lm.txt")
+    assert "expected a name that ends in .arpa, .arpa.gz, .bin" in told
+    assert not (tmp_path / "lm.bin").exists()
+
+
 def test_words_beyond_a_vocabulary_count_as_unknown(folder: Path, tmp_path: Path):
     (tmp_path / "lexicon.txt").write_text("ab AE B\nba B AE\n", encoding="utf-8")
     vocabulary = ["--vocabulary", tmp_path / "lexicon.txt"]

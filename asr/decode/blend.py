@@ -266,7 +266,7 @@ def _with_bounds(fusion: Fusion) -> Fusion:
 def _no_automaton() -> Automaton:
     return Automaton(
         word_scores=np.zeros(1, np.float32),
-        first_arc=np.zeros(2, np.int64),
+        first_arc=np.zeros(2, np.int32),
         backoff=np.zeros(1, np.float32),
         suffix=np.zeros(1, np.int32),
         arc_words=np.zeros(1, np.int32),

@@ -2,12 +2,14 @@
 
 A state is a context: state 0 is the empty one, state `1 + word` the single word, and so on up
 to order N - 1. Its arcs, sorted by word, are the n-grams that continue it. Where there is no
-arc, the state's backoff is paid and the search goes on in its longest proper suffix.
+arc, the state's backoff is paid and the search goes on in its longest proper suffix. A longer context
+that nothing continues has no state: its suffix says the same.
 """
 
 # mypy: disable-error-code="no-any-return"
 # Elements of arrays have no type that mypy knows; numba checks them.
 
+import math
 from typing import NamedTuple
 
 from asr.compiled import Array, compiled
@@ -17,12 +19,16 @@ class Automaton(NamedTuple):
     """The arrays of a model; natural logs."""
 
     word_scores: Array  # (W,) float32, unigrams
-    first_arc: Array  # (S + 1,) int64, where each state's arcs begin
+    first_arc: Array  # (S + 1,) int32, where each state's arcs begin
     backoff: Array  # (S,) float32
     suffix: Array  # (S,) int32, the next shorter context; 0 for the empty one
     arc_words: Array  # (A,) int32
     arc_scores: Array  # (A,) float32
-    arc_states: Array  # (A,) int32, where the arc leads
+    arc_states: Array  # (A,) int32, the longest context that is a state, once the arc's word is read
+
+
+LEAST_SCORE = -1e4  # natural log; far below what an ARPA file can be asked to hold
+LEAST_LEFT = 1e-7  # probability that a context leaves for other words at least; what 32 bits can tell from 0
 
 
 @compiled
@@ -89,3 +95,15 @@ def connect(automaton: Automaton, contexts: Array, words: Array, suffixes: Array
                 break
             state = automaton.suffix[state]
         suffixes[row] = 1 + num_words + arc if arc >= 0 else 1 + words[row]
+
+
+@compiled
+def set_backoffs(automaton: Automaton) -> None:
+    """Weight what shorter contexts say so that the probabilities after each context sum to 1."""
+    for state in range(1, len(automaton.backoff)):
+        left = shorter_left = 1.0
+        for arc in range(automaton.first_arc[state], automaton.first_arc[state + 1]):
+            left -= math.exp(automaton.arc_scores[arc])
+            # Shorter contexts have lower numbers, so their weights are set already.
+            shorter_left -= math.exp(score_word(automaton, automaton.suffix[state], automaton.arc_words[arc])[0])
+        automaton.backoff[state] = math.log(max(left, LEAST_LEFT) / max(shorter_left, LEAST_LEFT))

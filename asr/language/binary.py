@@ -4,6 +4,9 @@
 8 bytes     length of the header, little-endian
 header      JSON: version, order, and for each array its dtype, shape and place
 arrays      little-endian, each at a multiple of 64 bytes; the words as UTF-8 lines
+
+Compact files hold scores in 16 bits, and words, too, where they are few enough. They are a third smaller, and copied
+when they are read.
 """
 
 import json
@@ -16,14 +19,15 @@ import numpy as np
 from asr.atomic import replacing
 from asr.compiled import Array
 from asr.errors import ModelError
-from asr.language.automaton import Automaton
+from asr.language.automaton import LEAST_SCORE, Automaton
 from asr.language.ngram import UNKNOWN, NgramModel
 
 _MAGIC = b"ASRNGRAM"
-_VERSION = 1
+_VERSION = 2
 _ALIGNMENT = 64
-_LEAST_SCORE = -1e4  # natural log; far below what an ARPA file can be asked to hold
-_DTYPES = Automaton(*(np.dtype(code) for code in ("<f4", "<i8", "<f4", "<i4", "<i4", "<f4", "<i4")))  # type: ignore[arg-type]
+_DTYPES = Automaton(*(np.dtype(code) for code in ("<f4", "<i4", "<f4", "<i4", "<i4", "<f4", "<i4")))  # type: ignore[arg-type]
+_COMPACT = Automaton(*(np.dtype(code) for code in ("<f2", "<i4", "<f2", "<i4", "<u2", "<f2", "<i4")))  # type: ignore[arg-type]
+_MOST_COMPACT_WORDS = 1 << 16
 
 
 def is_binary(path: Path | str) -> bool:
@@ -39,13 +43,21 @@ def is_binary(path: Path | str) -> bool:
         raise ModelError(f"{path}: cannot be read: {error.strerror}") from None
 
 
-def write_binary(model: NgramModel, path: Path | str) -> None:
+def write_binary(model: NgramModel, path: Path | str, *, compact: bool = False) -> None:
     """Write a model, whole or not at all; processes that have the old file mapped keep it.
+
+    Args:
+        model: The model.
+        path: The file.
+        compact: Round natural logs to 11 bits, by less than 0.01 where they are above -20.
 
     Raises:
         AsrError: If the file cannot be written.
     """
-    arrays = {name: getattr(model.automaton, name).astype(getattr(_DTYPES, name)) for name in Automaton._fields}
+    dtypes = _COMPACT if compact else _DTYPES
+    if len(model.words) > _MOST_COMPACT_WORDS:
+        dtypes = dtypes._replace(arc_words=_DTYPES.arc_words)
+    arrays = {name: getattr(model.automaton, name).astype(getattr(dtypes, name)) for name in Automaton._fields}
     arrays["words"] = np.frombuffer("\n".join(model.words).encode(), np.uint8)
     places, place = {}, 0
     for name, array in arrays.items():
@@ -96,11 +108,12 @@ def _align(place: int) -> int:
 
 def _array(content: mmap.mmap, body: int, name: str, place: dict[str, Any]) -> Array:
     dtype = np.dtype(np.uint8) if name == "words" else getattr(_DTYPES, name)
+    stored = np.dtype(place["dtype"])
     (count,) = place["shape"]
     offset = place["offset"]
-    if place["dtype"] != dtype.str or count < 0 or offset < 0 or offset % _ALIGNMENT:
+    if stored not in (dtype, getattr(_COMPACT, name, dtype)) or count < 0 or offset < 0 or offset % _ALIGNMENT:
         raise ValueError(f"{name} lies at {place}")
-    array: Array = np.frombuffer(content, dtype, count, body + offset)
+    array: Array = np.frombuffer(content, stored, count, body + offset).astype(dtype, copy=False)
     return array
 
 
@@ -127,12 +140,23 @@ def _check(path: Path | str, model: NgramModel) -> None:
         and bool((automaton.suffix[1:] < np.arange(1, num_states, dtype=np.int32)).all())
         and _within(automaton.arc_words, 0, num_words - 1)
         and _within(automaton.arc_states, 0, num_states - 1)
-        and _within(automaton.word_scores, _LEAST_SCORE, 0)
-        and _within(automaton.arc_scores, _LEAST_SCORE, 0)
-        and _within(automaton.backoff, _LEAST_SCORE, -_LEAST_SCORE)
+        and _within(automaton.word_scores, LEAST_SCORE, 0)
+        and _within(automaton.arc_scores, LEAST_SCORE, 0)
+        and _within(automaton.backoff, LEAST_SCORE, -LEAST_SCORE)
+        and _is_layered(model)
     )
     if not sound:
         raise ModelError(f"{path}: broken: its arrays do not fit together; write it anew from its ARPA file")
+
+
+def _is_layered(model: NgramModel) -> bool:
+    """Whether longer contexts are numbered as the arcs that lead to them first."""
+    end = len(model.words) + 1
+    for layer in model.layers():
+        end = layer.states.stop + len(layer.followed)
+        if not np.array_equal(model.automaton.arc_states[layer.followed], np.arange(layer.states.stop, end)):
+            return False
+    return end == len(model.automaton.backoff)
 
 
 def _within(array: Array, low: float, high: float) -> bool:

@@ -8,10 +8,14 @@ from rich.console import Console
 from asr.atomic import check_writable
 from asr.config import NormalizerSettings
 from asr.errors import ConfigError, TextError
+from asr.language.arpa import write_arpa
+from asr.language.binary import write_binary
 from asr.language.counting import SPACE, Unit, read_lines, read_sentences
 from asr.language.kneser_ney import estimate
 from asr.language.measuring import Likelihood, measure_rnn
+from asr.language.mixing import find_weights, mix
 from asr.language.ngram import UNKNOWN, NgramModel, Perplexity, load_ngram, save_ngram
+from asr.language.pruning import prune
 from asr.language.rnn import is_rnn_folder
 from asr.text.lexicon import VARIANT
 from asr.text.normalize import normalize
@@ -51,9 +55,7 @@ def build_language_model(
         AsrError: If the file cannot be written.
     """
     checked = _check_unit(unit)
-    if not output.name.endswith(ENDINGS):
-        raise ConfigError(f"--output {output}: expected a name that ends in {', '.join(ENDINGS)}")
-    check_writable(output)
+    _check_output(output)
     if vocabulary is not None and checked == "char":
         raise ConfigError("--vocabulary limits words; a model of characters has none")
     known = None if vocabulary is None else _read_vocabulary(vocabulary)
@@ -73,6 +75,78 @@ def build_language_model(
             save_ngram(tables, output)
             counts = ", ".join(f"{len(table.scores):,} {n}-grams" for n, table in enumerate(tables.orders, start=1))
     console.print(f"{output}: {counts}", highlight=False, soft_wrap=True)
+
+
+def mix_language_models(
+    models: Sequence[Path],
+    output: Path,
+    *,
+    weights: Sequence[float] | None,
+    dev: Sequence[Path],
+    normalizer: NormalizerSettings | None,
+    console: Console,
+) -> None:
+    """Mix n-gram models and write the mixture.
+
+    Args:
+        models: Two or more.
+        output: As for `build_language_model`.
+        weights: One each; None: those by which the mixture predicts `dev` best.
+        dev: UTF-8 text, a sentence a line; of the kind that the mixture is for.
+        normalizer: What is done to each line of `dev` first; None: nothing.
+        console: Told of the weights, and how well the mixture predicts `dev`.
+
+    Raises:
+        ModelError, TextError: If a model or a text cannot be read.
+        ConfigError: If there are too few models, weights that make no sense, or neither weights nor text.
+        AsrError: If the file cannot be written.
+    """
+    _check_output(output)
+    if len(models) < 2:
+        raise ConfigError("one language model alone cannot be mixed; give two or more")
+    if weights is None and not dev:
+        raise ConfigError(
+            "nothing says how to weight the language models; give --dev TEXT, which finds it, or --weights"
+        )
+    loaded = [load_ngram(path) for path in models]
+    units = [_find_unit(model) for model in loaded]
+    if len(set(units)) > 1:
+        raise ConfigError(f"{models[0]} and the others predict different units, {' and '.join(sorted(set(units)))}")
+    sentences = list(_sentences(dev, units[0], normalizer))
+    with console.status("mixing"):
+        shares = find_weights(loaded, sentences) if weights is None else weights
+        mixture = mix(loaded, shares)
+        _save(mixture, output, compact=False)
+    told = ", ".join(f"{path} {share:.3g}" for path, share in zip(models, shares, strict=True))
+    measured = f"; perplexity {mixture.perplexity(sentences).perplexity:.1f}" if sentences else ""
+    console.print(f"{output}: {told}{measured}", highlight=False, soft_wrap=True)
+
+
+def prune_language_model(model: Path, output: Path, *, keep: int, console: Console) -> None:
+    """Write a smaller model that predicts much as this one; `.bin` files in their compact form.
+
+    Args:
+        model: An n-gram model.
+        output: As for `build_language_model`.
+        keep: See `prune`.
+        console: Told how large it was and is.
+
+    Raises:
+        ModelError: If the model cannot be read.
+        ConfigError: If keep is negative, or the name of the output wrong.
+        AsrError: If the file cannot be written.
+    """
+    _check_output(output)
+    whole = load_ngram(model)
+    with console.status("pruning"):
+        pruned = prune(whole, keep)
+        _save(pruned, output, compact=True)
+    before, after = (f"{len(one.automaton.arc_words):,}" for one in (whole, pruned))
+    console.print(
+        f"{output}: {after} of {before} n-grams of two words and more, {output.stat().st_size / 1e6:.1f} MB",
+        highlight=False,
+        soft_wrap=True,
+    )
 
 
 def measure_language_model(
@@ -107,6 +181,31 @@ def parse_thresholds(text: str) -> list[int]:
         return [int(part) for part in text.replace(",", " ").split()]
     except ValueError:
         raise ConfigError(f"--prune {text}: expected whole numbers, such as '0 1 1'") from None
+
+
+def parse_weights(text: str) -> list[float]:
+    """Read weights such as "0.6 0.4" or "0.6,0.4".
+
+    Raises:
+        ConfigError: If they are no numbers.
+    """
+    try:
+        return [float(part) for part in text.replace(",", " ").split()]
+    except ValueError:
+        raise ConfigError(f"--weights {text}: expected numbers, such as '0.6 0.4'") from None
+
+
+def _check_output(path: Path) -> None:
+    if not path.name.endswith(ENDINGS):
+        raise ConfigError(f"--output {path}: expected a name that ends in {', '.join(ENDINGS)}")
+    check_writable(path)
+
+
+def _save(model: NgramModel, path: Path, *, compact: bool) -> None:
+    if path.name.endswith(".bin"):
+        write_binary(model, path, compact=compact)
+    else:
+        write_arpa(model.to_tables(), path)
 
 
 def _check_unit(unit: str) -> Unit:

@@ -7,7 +7,7 @@ Scores are natural logs; only ARPA text and `NgramTables` hold log10, as ARPA do
 """
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
@@ -22,7 +22,7 @@ UNKNOWN, START, END = "<unk>", "<s>", "</s>"
 SPECIAL = (UNKNOWN, "<UNK>", START, END)
 SPACES = ("▁", "<space>", "|", " ")  # how models of characters write the space
 _LOG_10 = math.log(10)
-_NEVER = -100.0  # log10 of a word that the model does not have, as in KenLM
+NEVER = -100.0 * _LOG_10  # natural log of a word that the model does not have; as in KenLM
 MAX_STATES = 2**31 - 1
 
 
@@ -39,6 +39,14 @@ class NgramTables(NamedTuple):
 
     words: list[str]
     orders: list[OrderTable]
+
+
+class Layer(NamedTuple):
+    """The n-grams of one order, from 2, in an automaton."""
+
+    states: slice  # their contexts
+    arcs: slice
+    followed: Array  # those of the arcs that are contexts of the next layer, in the order of its states
 
 
 class Perplexity(NamedTuple):
@@ -58,8 +66,8 @@ class NgramModel:
         self.words = list(words)
         self.order = order
         self.automaton = automaton
-        self.unknown = self._numbers[UNKNOWN]
-        self.end = self._numbers.get(END, -1)
+        self.unknown = self.numbers[UNKNOWN]
+        self.end = self.numbers.get(END, -1)
 
     @classmethod
     def from_tables(cls, tables: NgramTables) -> "NgramModel":
@@ -73,34 +81,45 @@ class NgramModel:
         backoffs = unigrams.backoffs * np.float32(_LOG_10)
         if UNKNOWN not in words:
             words.append(UNKNOWN)
-            scores = np.append(scores, np.float32(_NEVER * _LOG_10))
+            scores = np.append(scores, np.float32(NEVER))
             backoffs = np.append(backoffs, np.float32(0))
-        automaton = _unigram_automaton(scores, backoffs)
+        automaton = unigram_automaton(scores, backoffs)
         for order, table in enumerate(tables.orders[1:], start=2):
             num_contexts = len(words) if order == 2 else len(tables.orders[order - 2].scores)
             automaton = _add_order(automaton, words, table, num_contexts, is_last=order == len(tables.orders))
-        return cls(words, len(tables.orders), automaton)
+        return cls(words, len(tables.orders), _drop_idle_states(automaton, len(words)))
 
     def to_tables(self) -> NgramTables:
         """The n-grams, by order."""
         automaton, num_words = self.automaton, len(self.words)
-        states = np.arange(num_words) + 1
-        orders = [_table(np.arange(num_words)[:, None], automaton.word_scores, automaton.backoff[states])]
-        ngrams = orders[0].ngrams
-        for order in range(2, self.order + 1):
-            counts = automaton.first_arc[states + 1] - automaton.first_arc[states]
-            first, last = int(automaton.first_arc[states[0]]), int(automaton.first_arc[states[-1] + 1])
-            ngrams = np.column_stack([np.repeat(ngrams, counts, axis=0), automaton.arc_words[first:last]])
-            states = 1 + num_words + np.arange(first, last)
-            backoffs = np.zeros(last - first, np.float32) if order == self.order else automaton.backoff[states]
-            orders.append(_table(ngrams, automaton.arc_scores[first:last], backoffs))
-            if first == last:
-                break
+        ngrams = np.arange(num_words)[:, None]
+        contexts = ngrams  # that are states
+        orders = [_table(ngrams, automaton.word_scores, automaton.backoff[1 : num_words + 1])]
+        for layer in self.layers():
+            first_arc = automaton.first_arc[layer.states.start : layer.states.stop + 1]
+            ngrams = np.column_stack([np.repeat(contexts, np.diff(first_arc), axis=0), automaton.arc_words[layer.arcs]])
+            followed = layer.followed - layer.arcs.start
+            backoffs = np.zeros(len(ngrams), np.float32)
+            backoffs[followed] = automaton.backoff[layer.states.stop : layer.states.stop + len(followed)]
+            orders.append(_table(ngrams, automaton.arc_scores[layer.arcs], backoffs))
+            contexts = ngrams[followed]
         return NgramTables(self.words, orders)
+
+    def layers(self) -> Iterator[Layer]:
+        """The orders from 2 up to the last that has n-grams.
+
+        States are numbered as the arcs that lead to them first, so the contexts of an order are one slice.
+        """
+        automaton = self.automaton
+        states = slice(1, len(self.words) + 1)
+        while (arcs := slice(*map(int, automaton.first_arc[[states.start, states.stop]]))).stop > arcs.start:
+            followed = arcs.start + np.flatnonzero(automaton.arc_states[arcs] >= states.stop)
+            yield Layer(states, arcs, followed)
+            states = slice(states.stop, states.stop + len(followed))
 
     def number(self, word: str) -> int:
         """The number of a word; the unknown word's where the model does not have it."""
-        return self._numbers.get(word, self.unknown)
+        return self.numbers.get(word, self.unknown)
 
     @cached_property
     def is_of_characters(self) -> bool:
@@ -109,7 +128,7 @@ class NgramModel:
 
     def start(self) -> int:
         """The state at a sentence's beginning."""
-        return self._numbers[START] + 1 if START in self._numbers else 0
+        return self.numbers[START] + 1 if START in self.numbers else 0
 
     def score(self, state: int, word: str) -> tuple[float, int]:
         """Natural-log probability of a word (or `</s>`) after a state, and the state that follows."""
@@ -147,7 +166,8 @@ class NgramModel:
         )
 
     @cached_property
-    def _numbers(self) -> dict[str, int]:
+    def numbers(self) -> dict[str, int]:
+        """The number of each word."""
         return {word: number for number, word in enumerate(self.words)}
 
 
@@ -198,11 +218,12 @@ def _table(ngrams: Array, scores: Array, backoffs: Array) -> OrderTable:
     return OrderTable(ngrams.astype(np.int32), scores / np.float32(_LOG_10), backoffs / np.float32(_LOG_10))
 
 
-def _unigram_automaton(scores: Array, backoffs: Array) -> Automaton:
+def unigram_automaton(scores: Array, backoffs: Array) -> Automaton:
+    """A model of single words, given natural-log probabilities (W,) and backoffs (W,)."""
     num_words = len(scores)
     return Automaton(
         word_scores=scores.astype(np.float32),
-        first_arc=np.zeros(num_words + 2, np.int64),
+        first_arc=np.zeros(num_words + 2, np.int32),
         backoff=np.concatenate([[0], backoffs]).astype(np.float32),
         suffix=np.zeros(num_words + 1, np.int32),
         arc_words=np.zeros(0, np.int32),
@@ -245,7 +266,7 @@ def _add_order(
     new_backoff = np.zeros(0, np.float32) if is_last else table.backoffs[rising] * np.float32(_LOG_10)
     return Automaton(
         word_scores=automaton.word_scores,
-        first_arc=first_arc.astype(np.int64),
+        first_arc=first_arc.astype(np.int32),
         backoff=np.concatenate([automaton.backoff, new_backoff]).astype(np.float32),
         suffix=np.concatenate([automaton.suffix, suffixes[: len(new_backoff)]]).astype(np.int32),
         arc_words=np.concatenate([automaton.arc_words, table.ngrams[rising, -1]]).astype(np.int32),
@@ -253,6 +274,22 @@ def _add_order(
             np.float32
         ),
         arc_states=np.concatenate([automaton.arc_states, states]).astype(np.int32),
+    )
+
+
+def _drop_idle_states(automaton: Automaton, num_words: int) -> Automaton:
+    """Without the longer contexts that nothing continues, if backing off from them costs nothing."""
+    kept = (np.diff(automaton.first_arc) > 0) | (automaton.backoff != 0)
+    kept[: num_words + 1] = True
+    shorter = np.arange(len(kept))
+    while not (is_kept := kept[shorter]).all():
+        shorter = np.where(is_kept, shorter, automaton.suffix[shorter])
+    numbers = (np.cumsum(kept) - 1)[shorter].astype(np.int32)
+    return automaton._replace(
+        first_arc=automaton.first_arc[np.append(kept, True)],
+        backoff=automaton.backoff[kept],
+        suffix=numbers[automaton.suffix[kept]],
+        arc_states=numbers[automaton.arc_states],
     )
 
 

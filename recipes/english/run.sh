@@ -43,11 +43,15 @@ if [ ! -f data/english/lexicon.txt ]; then
     asr lexicon "$dictionary" "${words[@]}" --exceptions recipes/english/exceptions.txt --output data/english/lexicon.txt
 fi
 
-# A language model: the text, and eight times the transcripts of training, whose manner of speaking is that of the tests.
-if [ ! -f exp/english-lm.bin ]; then
+# A language model: of the text, mixed with one of the transcripts of training, whose manner of speaking is that of the tests,
+# and pruned to what a package can hold.
+lm=exp/english-lm
+if [ ! -f $lm.bin ]; then
     mkdir -p exp
-    asr lm train $text $said $said $said $said $said $said $said $said --order 3 --prune "0 4 9" --vocabulary data/english/lexicon.txt \
-        --output exp/english-lm.bin
+    asr lm train $text --order 3 --vocabulary data/english/lexicon.txt --output $lm-text.bin
+    asr lm train $said --order 3 --vocabulary data/english/lexicon.txt --output $lm-said.bin
+    asr lm mix $lm-text.bin $lm-said.bin --dev data/english/dev.txt --output $lm-whole.bin
+    asr lm prune $lm-whole.bin --keep 1200000 --output $lm.bin
 fi
 
 if [ ! -f $output/model.safetensors ]; then
@@ -55,5 +59,5 @@ if [ ! -f $output/model.safetensors ]; then
     asr train conf/english.yaml output=$output train.augment.noise="$corpora/esc10-noise" "$@" $resume
 fi
 cp data/english/lexicon.txt $output/lexicon.txt
-asr tune --model $output --lm exp/english-lm.bin data/english/dev.jsonl.gz
+asr tune --model $output --lm $lm.bin data/english/dev.jsonl.gz
 CARD=yes recipes/english/evaluate.sh "$corpora" $output

@@ -1,0 +1,36 @@
+"""Half of the English recipe's training speech, for trials that are short.
+
+python recipes/english/halve.py DATA OUTPUT
+
+DATA holds train and synthetic manifests. OUTPUT gets half of each, and `again`: as much of the real half as the
+synthetic half is long, under other names, to take its place.
+"""
+
+import random
+import sys
+from pathlib import Path
+
+from lhotse import CutSet
+
+from asr.train.corpus import load_cuts, write_manifests
+
+
+def main() -> None:
+    source, output = map(Path, sys.argv[1:3])
+    halves = {}
+    for part in ("train", "synthetic"):
+        cuts = list(load_cuts([source / f"{part}.jsonl.gz"]))
+        random.Random(1).shuffle(cuts)
+        halves[part] = cuts[: len(cuts) // 2]
+    wanted = sum(cut.duration for cut in halves["synthetic"])
+    again = []
+    for cut in halves["train"]:
+        if wanted <= 0:
+            break
+        wanted -= cut.duration
+        again.append(cut.with_id(f"again-{cut.id}"))
+    write_manifests(output, {part: CutSet(cuts) for part, cuts in {**halves, "again": again}.items()})
+
+
+if __name__ == "__main__":
+    main()
