@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from asr.acoustic.model import AcousticModel
+from asr.atomic import check_writable
 from asr.config import ModelSettings, load_model_settings, write_yaml
 from asr.errors import AsrError, ModelError
 from asr.text.tokenizer import Tokenizer, load_tokenizer
@@ -81,6 +82,22 @@ def find_model(name: str | Path) -> Path:
     raise ModelError(
         f"{name}: no such model; give a folder that holds {SETTINGS}, or one of those that come with asr: {known}"
     )
+
+
+def find_own_model(name: str) -> Path:
+    """The folder of a model that is to be changed; found out before the work.
+
+    Raises:
+        ModelError: If there is no such model.
+        AsrError: If it comes with the package, or its folder cannot be written to.
+    """
+    folder = find_model(name)
+    if folder.resolve().is_relative_to(BUILT_IN.resolve()):
+        raise AsrError(
+            f"{name}: comes with the package and stays as it is; copy {folder} and name the copy with --model FOLDER"
+        )
+    check_writable(folder / SETTINGS)
+    return folder
 
 
 def model_names() -> list[str]:

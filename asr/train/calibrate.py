@@ -8,12 +8,11 @@ from typing import Any
 import numpy as np
 from rich.console import Console
 
-from asr.atomic import check_writable
 from asr.config import ConfidenceSettings, write_yaml
-from asr.errors import AsrError, CorpusError
+from asr.errors import CorpusError
 from asr.recognize.confidence import estimate_confidence, fit_confidence, word_features
 from asr.recognize.grouping import group_tokens
-from asr.recognize.model_folder import BUILT_IN, SETTINGS, Model, find_model
+from asr.recognize.model_folder import SETTINGS, Model, find_own_model
 from asr.recognize.recognizer import Recognizer, load_model
 from asr.recognize.spans import LogProbs
 from asr.recognize.words import align_recognised
@@ -53,22 +52,6 @@ def calibrate(manifests: Sequence[Path], *, model: str, device: str, console: Co
     reliability = measure_reliability(estimate_confidence(features, settings).tolist(), correct.tolist())
     console.print(f"{len(correct)} words, {correct.mean():.1%} of them right", highlight=False)
     return reliability
-
-
-def find_own_model(name: str) -> Path:
-    """The folder of a model that is to be changed; found out before the work.
-
-    Raises:
-        ModelError: If there is no such model.
-        AsrError: If it comes with the package, or its folder cannot be written to.
-    """
-    folder = find_model(name)
-    if folder.resolve().is_relative_to(BUILT_IN.resolve()):
-        raise AsrError(
-            f"{name}: comes with the package and stays as it is; copy {folder} and name the copy with --model FOLDER"
-        )
-    check_writable(folder / SETTINGS)
-    return folder
 
 
 def calibrate_greedy(model: Model, cuts: Iterable[Any], *, device: str) -> Model:

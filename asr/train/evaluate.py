@@ -13,7 +13,7 @@ from torch import Tensor
 from asr.config import BATCH_SECONDS
 from asr.errors import CorpusError, ModelError
 from asr.recognize.decoding import Decoding
-from asr.recognize.model_folder import find_model
+from asr.recognize.model_folder import find_own_model
 from asr.recognize.reading import Reading
 from asr.recognize.recognizer import Recognizer, load_model
 from asr.recognize.spans import LogProbs
@@ -95,7 +95,8 @@ def evaluate_model(
     if reliability is not None and recognizer.settings.confidence is None:
         raise ModelError(f"{model}: its confidences are not calibrated; `asr calibrate` does it on development data")
     if add_to_card is not None:
-        read_results(find_model(model))  # before the work: is there a card to add to?
+        folder = find_own_model(model)
+        read_results(folder)  # before the work: is there a card to add to?
     evaluation = evaluate(recognizer, load_cuts(manifests))
     print_report(evaluation, console, worst=worst)
     if json is not None:
@@ -105,7 +106,7 @@ def evaluate_model(
     if reliability is not None and evaluation.reliability is not None:
         draw_reliability(evaluation.reliability, reliability)
     if add_to_card is not None:
-        add_result(find_model(model), add_to_card, evaluation.rates, evaluation.reliability)
+        add_result(folder, add_to_card, evaluation.rates, evaluation.reliability)
 
 
 def _score_oracle(references: Sequence[str], readings: Sequence[Reading]) -> ErrorRates:

@@ -25,12 +25,12 @@ from asr.recognize.decoding import (
     level_of,
     load_language_model,
 )
-from asr.recognize.model_folder import SETTINGS
+from asr.recognize.model_folder import SETTINGS, find_own_model
 from asr.recognize.recognizer import load_model
 from asr.recognize.spans import LogProbs
 from asr.score.wer import count_edits, require_words, score_utterances
 from asr.text.tokenizer import Tokenizer
-from asr.train.calibrate import find_own_model, fit_examples
+from asr.train.calibrate import fit_examples
 from asr.train.corpus import load_cuts
 from asr.train.evaluate import collect_log_probs
 

@@ -2,7 +2,7 @@
 # Word error rates on the four test sets of record, and by groups of speakers.
 #
 #   recipes/english/evaluate.sh CORPORA [MODEL]      CORPORA: as for run.sh; MODEL: english by default, which comes with asr
-#   CARD=yes recipes/english/evaluate.sh ...         adds them to the model's card, too
+#   CARD=yes recipes/english/evaluate.sh CORPORA MODEL         adds them to the model's card, too
 set -euo pipefail
 [ $# -ge 1 ] || { sed --quiet '2,/^[^#]/ s/^# \?//p' "$0" >&2; exit 2; }
 corpora=$(realpath "$1") model=${2:-english}

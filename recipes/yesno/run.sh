@@ -6,7 +6,11 @@
 # Interrupted? Run it again: it goes on where it stopped.
 set -euo pipefail
 folder=
-[ $# -gt 0 ] && [ -d "$1" ] && { folder=$(realpath "$1"); shift; }
+case ${1:-} in
+    "" | *=*) ;;
+    *) [ -d "$1" ] || { echo "$1: no such folder" >&2; exit 2; }
+        folder=$(realpath "$1"); shift ;;
+esac
 cd "$(dirname "$0")/../.."
 PATH="$PWD/.venv/bin:$PATH"
 output=exp/yesno

@@ -19,6 +19,7 @@ from asr.recognize.recognizer import load_model
 from asr.text.tokenizer import CharTokenizer
 from asr.train.calibrate import calibrate
 from asr.train.corpus import load_cuts
+from asr.train.evaluate import evaluate_model
 from asr.train.tune import tune
 
 
@@ -71,7 +72,8 @@ def test_transcripts_without_a_word_are_refused(folder, tone_manifests, tmp_path
 
 def change_both_ways(model):
     """What `asr tune` and `asr calibrate` say; the manifest is not there, so it would be named if work had begun."""
-    for run in (calibrate, partial(tune, lm=None, rescore=None)):
+    to_card = partial(evaluate_model, json=None, worst=0, add_to_card="dev")
+    for run in (calibrate, partial(tune, lm=None, rescore=None), to_card):
         with pytest.raises(AsrError) as told:
             run([Path("missing.jsonl.gz")], model=model, device="cpu", console=Console(quiet=True))
         yield str(told.value)
@@ -79,7 +81,6 @@ def change_both_ways(model):
 
 def test_models_of_the_package_are_not_changed(folder, monkeypatch):
     monkeypatch.setattr("asr.recognize.model_folder.BUILT_IN", folder.parent)
-    monkeypatch.setattr("asr.train.calibrate.BUILT_IN", folder.parent)
     for message in change_both_ways("model"):
         assert message.startswith(f"model: comes with the package and stays as it is; copy {folder} ")
 
