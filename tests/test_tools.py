@@ -2,10 +2,8 @@
 
 import json
 import lzma
-import os
 import random
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 
@@ -110,10 +108,3 @@ def test_the_decoders_are_compared_on_what_the_network_says(tmp_path: Path, monk
     ours = {row["decoder"]: row["wer"] for row in rows if row["decoder"].startswith("asr")}
     assert len(ours) == 8
     assert set(ours.values()) == {0.0}
-
-
-@pytest.mark.parametrize("script", [str(path.relative_to(ROOT)) for path in sorted(ROOT.glob("recipes/*/*.sh"))])
-def test_recipes_are_sound_shell_and_tell_their_usage(script: str):
-    subprocess.run(["bash", "-n", ROOT / script], check=True)
-    assert os.access(ROOT / script, os.X_OK)
-    assert f"#   {script}" in (ROOT / script).read_text(encoding="utf-8").partition("\nset -euo pipefail\n")[0]

@@ -9,11 +9,12 @@ from typing import NamedTuple
 
 BEAM_SIZES = (8, 16, 32, 64, 128, 256, 512, 1024)
 _WORTH_A_BEAM = 1.003  # a beam twice as large takes twice the time
-_SEARCH_BEAM = 64  # while alpha and beta are looked for
+_FIRST_BEAM, _WIDE_BEAM = 64, 256  # while weights are looked for; where wide beams are worth it, their best differs
 UNKNOWN_SCORES = (-4.0, -8.0, -12.0, -16.0, -24.0)
 BLANK_PENALTIES = (0.0, 0.5, 1.0, 1.5, 2.0)
 _ALPHAS, _BETAS = (0.0, 2.5), (-2.0, 5.0)
-_FIRST_STEPS, _LAST_STEP = (0.3, 0.6), 0.03
+_STEPS = {"alpha": 0.3, "beta": 0.6, "blank_penalty": 0.4}
+_LAST_SCALE = 0.1  # of these steps
 
 
 class Weights(NamedTuple):
@@ -44,8 +45,9 @@ def search_weights(
     """Find weights that make few errors; the same seed finds the same.
 
     Random draws, then steps from the best of them, halved whenever none helps; then other prices of
-    unknown words and of blanks, with steps from the best again; at last the smallest beam that makes
-    hardly more errors.
+    unknown words and of blanks, with steps from the best again; then the smallest beam that makes
+    hardly more errors. If that is wide, steps once more with a wide beam, since weights that suit a narrow one
+    spare it what it has no room for.
 
     Args:
         measure: Errors that weights make, in any unit.
@@ -58,13 +60,13 @@ def search_weights(
     tried: dict[Weights, float] = {}
 
     def attempt(weights: Weights) -> Trial:
-        weights = weights._replace(alpha=round(weights.alpha, 4), beta=round(weights.beta, 4))
+        weights = weights._replace(**{name: round(getattr(weights, name), 4) for name in _STEPS})
         if weights not in tried:
             tried[weights] = measure(weights)
             report(Trial(weights, tried[weights]))
         return Trial(weights, tried[weights])
 
-    best = attempt(start._replace(beam_size=_SEARCH_BEAM))
+    best = attempt(start._replace(beam_size=_FIRST_BEAM))
     first = best.weights
     for _ in range(num_random):
         drawn = first._replace(alpha=rng.uniform(*_ALPHAS), beta=rng.uniform(*_BETAS))
@@ -75,25 +77,37 @@ def search_weights(
         for other in others:
             best = _better(best, attempt(weights._replace(**{price: other})))  # type: ignore[arg-type]
         best = _walk(attempt, best)
-    beams = [attempt(best.weights._replace(beam_size=size)) for size in BEAM_SIZES]
+    chosen = _choose_beam(attempt, best.weights)
+    if chosen.weights.beam_size > _FIRST_BEAM:
+        best = _walk(attempt, attempt(best.weights._replace(beam_size=_WIDE_BEAM)))
+        chosen = _choose_beam(attempt, best.weights)
+    return chosen
+
+
+def _choose_beam(attempt: Callable[[Weights], Trial], weights: Weights) -> Trial:
+    """The smallest beam that makes hardly more errors than the best one."""
+    beams = [attempt(weights._replace(beam_size=size)) for size in BEAM_SIZES]
     fewest = min(trial.errors for trial in beams)
     return next(trial for trial in beams if trial.errors <= _WORTH_A_BEAM * fewest)
 
 
 def _walk(attempt: Callable[[Weights], Trial], best: Trial) -> Trial:
-    """Steps of alpha and beta, halved whenever none helps."""
-    alpha_step, beta_step = _FIRST_STEPS
-    while alpha_step > _LAST_STEP:
-        weights = best.weights
-        steps = ((alpha_step, 0), (-alpha_step, 0), (0, beta_step), (0, -beta_step), (alpha_step, beta_step))
+    """Steps of each weight, and of alpha and beta together, halved whenever none helps."""
+    scale = 1.0
+    while scale > _LAST_SCALE:
         found = best
-        for alpha_change, beta_change in (*steps, (-alpha_step, -beta_step)):
-            alpha = max(weights.alpha + alpha_change, 0.0)
-            found = _better(found, attempt(weights._replace(alpha=alpha, beta=weights.beta + beta_change)))
+        for names in (*((name,) for name in _STEPS), ("alpha", "beta")):
+            for sign in (scale, -scale):
+                moved = {name: getattr(best.weights, name) + sign * _STEPS[name] for name in names}
+                found = _better(found, attempt(_within_bounds(best.weights._replace(**moved))))
         if found == best:
-            alpha_step, beta_step = alpha_step / 2, beta_step / 2
+            scale /= 2
         best = found
     return best
+
+
+def _within_bounds(weights: Weights) -> Weights:
+    return weights._replace(alpha=max(weights.alpha, 0.0), blank_penalty=max(weights.blank_penalty, 0.0))
 
 
 def _better(one: Trial, other: Trial) -> Trial:

@@ -17,8 +17,19 @@ def test_the_best_weights_and_the_smallest_beam_that_reaches_them_are_found():
     best = search_weights(bowl, START)
     assert best.weights.alpha == pytest.approx(1.3, abs=0.06)
     assert best.weights.beta == pytest.approx(2.2, abs=0.12)
-    assert best.weights[2:] == (32, -16.0, 1.5)
+    assert best.weights[2:4] == (32, -16.0)
+    assert best.weights.blank_penalty == pytest.approx(1.5, abs=0.1)
     assert best.errors == bowl(best.weights)
+
+
+def test_where_a_wide_beam_is_worth_it_the_weights_are_its_best():
+    def measure(weights):
+        best_alpha = 0.7 if weights.beam_size <= 64 else 1.0
+        return 1 + (weights.alpha - best_alpha) ** 2 + 100 / weights.beam_size
+
+    best = search_weights(measure, START)
+    assert best.weights.alpha == pytest.approx(1.0, abs=0.05)
+    assert best.weights.beam_size == max(BEAM_SIZES)
 
 
 def test_nothing_is_measured_twice_and_the_same_seed_finds_the_same():
@@ -29,7 +40,7 @@ def test_nothing_is_measured_twice_and_the_same_seed_finds_the_same():
         return bowl(weights)
 
     best = search_weights(measure, START, seed=3)
-    assert len(measured) == len(set(measured)) < 150
+    assert len(measured) == len(set(measured)) < 200
     assert measured[0] == START
     assert search_weights(bowl, START, seed=3) == best
 

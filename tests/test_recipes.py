@@ -1,0 +1,127 @@
+"""The recipes' scripts, on corpora of a few lines."""
+
+import gzip
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from lhotse import CutSet
+
+ROOT = Path(__file__).parent.parent
+sys.path[:0] = [str(ROOT / "recipes" / recipe) for recipe in ("english", "yesno")]
+
+import groups  # noqa: E402
+import halve  # noqa: E402
+import leave_out  # noqa: E402
+import pieces  # noqa: E402
+import split  # noqa: E402
+
+from asr.train.corpus import load_cuts, write_manifests  # noqa: E402
+from asr.train.cuts import Utterance, describe_recording, to_cuts  # noqa: E402
+
+RATE = 16000
+
+
+def make_cuts(folder: Path, utterances: list[tuple[str, str, str]], gender: str | None = None) -> CutSet:
+    """Cuts of names, speakers and texts; all of them sound alike."""
+    sound = folder / "sound.wav"
+    soundfile.write(sound, np.zeros(RATE, np.float32), RATE)
+    recordings = (describe_recording(name, sound, name) for name, _, _ in utterances)
+    return to_cuts(
+        Utterance(name, recording, text, speaker=speaker, gender=gender)
+        for recording, (name, speaker, text) in zip(recordings, utterances, strict=True)
+    )
+
+
+def run(monkeypatch: pytest.MonkeyPatch, script: object, *arguments: object) -> None:
+    monkeypatch.setattr(sys, "argv", ["script", *map(str, arguments)])
+    script.main()
+
+
+@pytest.mark.parametrize("script", [str(path.relative_to(ROOT)) for path in sorted(ROOT.glob("recipes/*/*.sh"))])
+def test_recipes_are_sound_shell_and_tell_their_usage(script: str):
+    subprocess.run(["bash", "-n", ROOT / script], check=True)
+    assert os.access(ROOT / script, os.X_OK)
+    assert f"#   {script}" in (ROOT / script).read_text(encoding="utf-8").partition("\nset -euo pipefail\n")[0]
+
+
+def test_development_has_speakers_and_sentences_that_training_has_not(tmp_path: Path, monkeypatch):
+    spoken = [(f"u{number}", f"s{number % 28:02}", f"sentence {number}") for number in range(56)]
+    read = [(f"k{number}", "kathleen", f"prompt {number // 2}") for number in range(400)]  # each read twice
+    commands = [("c1", "x", "yes"), ("c2", "y", "no")]
+    for corpus, utterances in (("speechocean762", spoken), ("kathleen", read), ("an4", commands)):
+        write_manifests(tmp_path / corpus, {"train": make_cuts(tmp_path, utterances)})
+    write_manifests(tmp_path / "an4", {"dev": make_cuts(tmp_path, [("c3", "z", "go")])})
+    run(monkeypatch, split, tmp_path, tmp_path / "split", "speechocean762", "kathleen", "an4")
+
+    train, dev = (
+        {cut.id: cut for cut in load_cuts([tmp_path / "split" / f"{part}.jsonl.gz"])} for part in ("train", "dev")
+    )
+    assert len(train) + len(dev) == len(spoken) + len(read) + len(commands) + 1
+    assert not set(train) & set(dev)
+    assert {"an4-c1", "an4-c2"} <= set(train)
+    assert "an4-c3" in dev
+
+    def of(cuts: dict, corpus: str, what: str) -> set:
+        return {getattr(cut.supervisions[0], what) for name, cut in cuts.items() if name.startswith(corpus)}
+
+    assert of(dev, "speechocean762", "speaker") == {"s00", "s14"}
+    assert not of(train, "speechocean762", "speaker") & {"s00", "s14"}
+    sentences = of(dev, "kathleen", "text")
+    assert not sentences & of(train, "kathleen", "text")
+    assert 2 <= len(sentences) <= 25  # one in twenty of 200
+
+
+def test_what_development_says_is_left_out_of_the_text(tmp_path: Path, monkeypatch):
+    (tmp_path / "dev.txt").write_text("Good morning.\nOne two three four five six, seven\n", encoding="utf-8")
+    text = ["good morning", "a good morning", "zero two three four five six seven", "two three four five six eight"]
+    (tmp_path / "text.txt").write_text("\n".join(text), encoding="utf-8")
+    run(monkeypatch, leave_out, tmp_path / "text.txt", tmp_path / "dev.txt", tmp_path / "left.txt.gz")
+    with gzip.open(tmp_path / "left.txt.gz", "rt", encoding="utf-8") as file:
+        assert file.read().splitlines() == ["a good morning", "two three four five six eight"]
+
+
+def test_halves_are_halves_and_the_real_half_takes_the_place_of_the_synthetic_one(tmp_path: Path, monkeypatch):
+    parts = {
+        part: [(f"{part}{number}", "x", "a") for number in range(count)]
+        for part, count in (("train", 20), ("synthetic", 8))
+    }
+    write_manifests(tmp_path, {part: make_cuts(tmp_path, utterances) for part, utterances in parts.items()})
+    run(monkeypatch, halve, tmp_path, tmp_path / "halves")
+    names = {
+        part: {cut.id for cut in load_cuts([tmp_path / "halves" / f"{part}.jsonl.gz"])}
+        for part in ("train", "synthetic", "again")
+    }
+    assert {part: len(found) for part, found in names.items()} == {"train": 10, "synthetic": 4, "again": 4}
+    assert names["again"] <= {f"again-{name}" for name in names["train"]}
+
+
+def test_error_rates_are_told_by_age_and_sex(tmp_path: Path, monkeypatch, capsys):
+    spoken = [("u1", "child", "a b"), ("u2", "child", "c d"), ("u3", "adult", "a b c d")]
+    write_manifests(tmp_path, {"test": make_cuts(tmp_path, spoken, gender="f")})
+    (tmp_path / "spk2age").write_text("child 9\nadult 40\n", encoding="utf-8")
+    (tmp_path / "texts.tsv").write_text("u1\ta b\ta b\nu2\tc d\tc x\nu3\ta b c d\tx x c d\n", encoding="utf-8")
+    run(monkeypatch, groups, tmp_path, tmp_path / "test.jsonl.gz", tmp_path / "texts.tsv")
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith("adults-female: 1 utterances, WER 50.00%")
+    assert lines[1].startswith("children-female: 2 utterances, WER 25.00%")
+
+
+@pytest.mark.parametrize("missing", [False, True])
+def test_pauses_are_found_between_words_and_a_missing_word_is_noticed(missing: bool):
+    rate, rng = 8000, np.random.default_rng(1)
+    words, pauses, samples = 7 if missing else 8, [], [np.zeros(rate // 2)]
+    for _ in range(words):
+        samples += [0.3 * rng.standard_normal(int(rng.uniform(0.35, 0.5) * rate)), np.zeros(int(0.2 * rate))]
+        pauses.append(sum(map(len, samples)) / rate - 0.1)
+    sound = np.concatenate([*samples, np.zeros(rate // 2)]).astype(np.float32)
+    sound += 1e-4 * rng.standard_normal(len(sound)).astype(np.float32)
+    found = pieces.find_pauses(sound, rate, 8)
+    if missing:
+        assert found is None
+    else:
+        assert found == pytest.approx(pauses[:-1], abs=0.12)
