@@ -4,7 +4,7 @@
 #
 #   recipes/english/ablate.sh CORPORA [NAME ...]     after run.sh has prepared; NAME: a line of the table in README.md, all by default
 #
-# Half an hour of a core for each line. Two can run side by side, each with its own names and OMP_NUM_THREADS=1.
+# Needs espeak-ng and flite, for synthetic voices. Half an hour of a core for each line. Two can run side by side, each with its own names and OMP_NUM_THREADS=1.
 # Interrupted? Run it again: it goes on where it stopped.
 set -euo pipefail
 [ $# -ge 1 ] || { sed --quiet '2,/^[^#]/ s/^# \?//p' "$0" >&2; exit 2; }
@@ -14,7 +14,12 @@ cd "$(dirname "$0")/../.."
 PATH="$PWD/.venv/bin:$PATH"
 halves=data/english-halves results=exp/english-ablation
 
-# Every other utterance; and, in the place of synthetic voices, as much of that real speech once more.
+if [ ! -f data/english/synthetic.jsonl.gz ]; then
+    python tools/make_synthetic_speech.py data/synthetic-text --text data/english/text.txt.gz --utterances 3600 --seed 2
+    asr prepare kaldi data/synthetic-text data/synthetic-text
+    cp data/synthetic-text/all.jsonl.gz data/english/synthetic.jsonl.gz
+fi
+# Half of the utterances; and, in the place of synthetic voices, as much of that real speech once more.
 [ -f $halves/again.jsonl.gz ] || python recipes/english/halve.py data/english $halves
 
 settings_of() { # NAME

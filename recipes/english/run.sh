@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Train a general English model on five corpora and synthetic voices, with a language model; evaluate on four test sets.
+# Train a general English model on five corpora, with a language model; evaluate on four test sets.
 #
 #   recipes/english/run.sh CORPORA TEXT DICTIONARY [KEY=VALUE ...]
 #
@@ -7,7 +7,7 @@
 # says what they are); TEXT: sentences, one a line, plain or .xz; DICTIONARY: words and their phones, a line each, as the CMU
 # Pronouncing Dictionary has them
 #
-# Needs espeak-ng and flite. Interrupted? Run it again: it goes on where it stopped.
+# Interrupted? Run it again: it goes on where it stopped.
 set -euo pipefail
 [ $# -ge 3 ] || { sed --quiet '2,/^[^#]/ s/^# \?//p' "$0" >&2; exit 2; }
 corpora=$(realpath "$1") given=$(realpath "$2") dictionary=$(realpath "$3")
@@ -17,7 +17,7 @@ PATH="$PWD/.venv/bin:$PATH"
 output=exp/english
 corpora_read="speechocean762 librispeech-dev-clean-half kathleen ljspeech-part"
 
-# Data: each corpus by itself, a development set that none of the training speakers or sentences is in, synthetic voices.
+# Data: each corpus by itself, a development set that none of the training speakers or sentences is in.
 if [ ! -f data/english/train.jsonl.gz ]; then
     asr prepare an4 "$corpora/an4" data/an4
     for corpus in $corpora_read; do asr prepare kaldi "$corpora/$corpus" data/"$corpus"; done
@@ -26,19 +26,12 @@ fi
 # What development says is no text to learn from.
 text=data/english/text.txt.gz
 [ -f $text ] || python recipes/english/leave_out.py "$given" data/english/dev.txt $text
-if [ ! -f data/english/synthetic.jsonl.gz ]; then
-    # Another seed than the model before it had: other lines, other voices.
-    python tools/make_synthetic_speech.py data/synthetic-text --text $text --utterances 3600 --seed 2
-    asr prepare kaldi data/synthetic-text data/synthetic-text
-    cp data/synthetic-text/all.jsonl.gz data/english/synthetic.jsonl.gz
-fi
 
 # The words to know: those that the text says three times, and all of the transcripts. Training hears them as the dictionary
 # pronounces them; the model keeps a lexicon that can be passed on, which is guessed but for our own exceptions.
 said=data/english/train.txt
 if [ ! -f data/english/lexicon.txt ]; then
-    read=data/synthetic-text/all.txt
-    words=("$text" $said $said $said $read $read $read --least 3)
+    words=("$text" $said $said $said --least 3)
     asr lexicon "$dictionary" "${words[@]}" --output data/english/dictionary.txt
     asr lexicon "$dictionary" "${words[@]}" --exceptions recipes/english/exceptions.txt --output data/english/lexicon.txt
 fi
