@@ -137,7 +137,11 @@ def perplexity(model: Path, text: Path) -> float:
         (["word.bin", "word.bin"], [], "nothing says how to weight the language models; give --dev TEXT"),
         (["word.bin", "word.bin"], ["--weights", "a b"], "--weights a b: expected numbers, such as '0.6 0.4'"),
         (["word.bin", "word.bin"], ["--weights", "1"], "weights 1 for 2 models; expected as many"),
-        (["word.bin", "char.bin"], ["--weights", "1 1"], "predict different units, char and word"),
+        (
+            ["word.bin", "char.bin"],
+            ["--weights", "1 1"],
+            "char.bin predicts chars; models of words and of characters cannot be mixed",
+        ),
     ],
 )
 def test_mixtures_that_make_no_sense_are_refused(folder, tmp_path, capsys, monkeypatch, models, choices, message):

@@ -80,7 +80,8 @@ def search_weights(
     chosen = _choose_beam(attempt, best.weights)
     if chosen.weights.beam_size > _FIRST_BEAM:
         best = _walk(attempt, attempt(best.weights._replace(beam_size=_WIDE_BEAM)))
-        chosen = _choose_beam(attempt, best.weights)
+        wide = _choose_beam(attempt, best.weights)
+        chosen = wide if wide.errors <= _WORTH_A_BEAM * chosen.errors else chosen
     return chosen
 
 

@@ -24,9 +24,11 @@ from asr.language.ngram import UNKNOWN, NgramModel
 
 _MAGIC = b"ASRNGRAM"
 _VERSION = 2
+_READABLE = (1, 2)  # the first had wider `first_arc`, and states of contexts that nothing continues
 _ALIGNMENT = 64
 _DTYPES = Automaton(*(np.dtype(code) for code in ("<f4", "<i4", "<f4", "<i4", "<i4", "<f4", "<i4")))  # type: ignore[arg-type]
 _COMPACT = Automaton(*(np.dtype(code) for code in ("<f2", "<i4", "<f2", "<i4", "<u2", "<f2", "<i4")))  # type: ignore[arg-type]
+_BEFORE = _DTYPES._replace(first_arc=np.dtype("<i8"))  # type: ignore[arg-type]
 _MOST_COMPACT_WORDS = 1 << 16
 
 
@@ -89,8 +91,11 @@ def read_binary(path: Path | str) -> NgramModel:
     try:
         header = json.loads(content[len(_MAGIC) + 8 : len(_MAGIC) + 8 + length])
         body = _align(len(_MAGIC) + 8 + length)
-        if header["version"] != _VERSION:
-            raise ModelError(f"{path}: version {header['version']} of the format; this program reads {_VERSION}")
+        if header["version"] not in _READABLE:
+            raise ModelError(
+                f"{path}: version {header['version']} of the format; this program reads up to {_VERSION}: "
+                "take a newer one, or write the file anew"
+            )
         if len(content) < body + header["size"]:
             raise ModelError(f"{path}: {len(content)} bytes, expected {body + header['size']}: it is cut short")
         arrays = {name: _array(content, body, name, header["arrays"][name]) for name in ("words", *Automaton._fields)}
@@ -108,12 +113,12 @@ def _align(place: int) -> int:
 
 def _array(content: mmap.mmap, body: int, name: str, place: dict[str, Any]) -> Array:
     dtype = np.dtype(np.uint8) if name == "words" else getattr(_DTYPES, name)
-    stored = np.dtype(place["dtype"])
+    stored = {one.str: one for one in (dtype, getattr(_COMPACT, name, dtype), getattr(_BEFORE, name, dtype))}
     (count,) = place["shape"]
     offset = place["offset"]
-    if stored not in (dtype, getattr(_COMPACT, name, dtype)) or count < 0 or offset < 0 or offset % _ALIGNMENT:
+    if place["dtype"] not in stored or count < 0 or offset < 0 or offset % _ALIGNMENT:
         raise ValueError(f"{name} lies at {place}")
-    array: Array = np.frombuffer(content, stored, count, body + offset).astype(dtype, copy=False)
+    array: Array = np.frombuffer(content, stored[place["dtype"]], count, body + offset).astype(dtype, copy=False)
     return array
 
 
@@ -139,6 +144,7 @@ def _check(path: Path | str, model: NgramModel) -> None:
         # A shorter context has the lower number, so that backing off comes to an end.
         and bool((automaton.suffix[1:] < np.arange(1, num_states, dtype=np.int32)).all())
         and _within(automaton.arc_words, 0, num_words - 1)
+        and _rise_in_each_state(automaton)
         and _within(automaton.arc_states, 0, num_states - 1)
         and _within(automaton.word_scores, LEAST_SCORE, 0)
         and _within(automaton.arc_scores, LEAST_SCORE, 0)
@@ -147,6 +153,12 @@ def _check(path: Path | str, model: NgramModel) -> None:
     )
     if not sound:
         raise ModelError(f"{path}: broken: its arrays do not fit together; write it anew from its ARPA file")
+
+
+def _rise_in_each_state(automaton: Automaton) -> bool:
+    """Whether the words of each state's arcs rise, as those who look for one by bisection expect."""
+    falls = np.flatnonzero(automaton.arc_words[1:] <= automaton.arc_words[:-1]) + 1
+    return bool(np.isin(falls, automaton.first_arc).all())
 
 
 def _is_layered(model: NgramModel) -> bool:

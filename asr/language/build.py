@@ -8,14 +8,12 @@ from rich.console import Console
 from asr.atomic import check_writable
 from asr.config import NormalizerSettings
 from asr.errors import ConfigError, TextError
-from asr.language.arpa import write_arpa
-from asr.language.binary import write_binary
+from asr.language import pruning
 from asr.language.counting import SPACE, Unit, read_lines, read_sentences
 from asr.language.kneser_ney import estimate
 from asr.language.measuring import Likelihood, measure_rnn
 from asr.language.mixing import find_weights, mix
 from asr.language.ngram import UNKNOWN, NgramModel, Perplexity, load_ngram, save_ngram
-from asr.language.pruning import prune
 from asr.language.rnn import is_rnn_folder
 from asr.text.lexicon import VARIANT
 from asr.text.normalize import normalize
@@ -108,18 +106,24 @@ def mix_language_models(
         raise ConfigError(
             "nothing says how to weight the language models; give --dev TEXT, which finds it, or --weights"
         )
-    loaded = [load_ngram(path) for path in models]
-    units = [_find_unit(model) for model in loaded]
-    if len(set(units)) > 1:
-        raise ConfigError(f"{models[0]} and the others predict different units, {' and '.join(sorted(set(units)))}")
-    sentences = list(_sentences(dev, units[0], normalizer))
+    loaded = [_load(path) for path in models]
+    sentences = list(_sentences(dev, _common_unit(models, loaded), normalizer))
     with console.status("mixing"):
         shares = find_weights(loaded, sentences) if weights is None else weights
         mixture = mix(loaded, shares)
-        _save(mixture, output, compact=False)
+        save_ngram(mixture, output)
     told = ", ".join(f"{path} {share:.3g}" for path, share in zip(models, shares, strict=True))
-    measured = f"; perplexity {mixture.perplexity(sentences).perplexity:.1f}" if sentences else ""
-    console.print(f"{output}: {told}{measured}", highlight=False, soft_wrap=True)
+    if sentences:
+        told += f"; perplexity {mixture.perplexity(sentences).perplexity_known:.1f} of words that it knows"
+    console.print(f"{output}: {told}", highlight=False, soft_wrap=True)
+
+
+def _common_unit(paths: Sequence[Path], models: Sequence[NgramModel]) -> Unit:
+    units = [_find_unit(model) for model in models]
+    if len(set(units)) > 1:
+        told = ", ".join(f"{path} predicts {unit}s" for path, unit in zip(paths, units, strict=True))
+        raise ConfigError(f"{told}; models of words and of characters cannot be mixed")
+    return units[0]
 
 
 def prune_language_model(model: Path, output: Path, *, keep: int, console: Console) -> None:
@@ -137,10 +141,10 @@ def prune_language_model(model: Path, output: Path, *, keep: int, console: Conso
         AsrError: If the file cannot be written.
     """
     _check_output(output)
-    whole = load_ngram(model)
+    whole = _load(model)
     with console.status("pruning"):
-        pruned = prune(whole, keep)
-        _save(pruned, output, compact=True)
+        pruned = pruning.prune(whole, keep)
+        save_ngram(pruned, output, compact=True)
     before, after = (f"{len(one.automaton.arc_words):,}" for one in (whole, pruned))
     console.print(
         f"{output}: {after} of {before} n-grams of two words and more, {output.stat().st_size / 1e6:.1f} MB",
@@ -201,11 +205,10 @@ def _check_output(path: Path) -> None:
     check_writable(path)
 
 
-def _save(model: NgramModel, path: Path, *, compact: bool) -> None:
-    if path.name.endswith(".bin"):
-        write_binary(model, path, compact=compact)
-    else:
-        write_arpa(model.to_tables(), path)
+def _load(path: Path) -> NgramModel:
+    if is_rnn_folder(path):
+        raise ConfigError(f"{path}: a recurrent language model; only n-gram models can be mixed and pruned")
+    return load_ngram(path)
 
 
 def _check_unit(unit: str) -> Unit:

@@ -8,10 +8,10 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from asr.compiled import Array, compiled
+from asr.compiled import Array, compiled, loading
 from asr.errors import ConfigError, ModelError
 from asr.language.automaton import Automaton, score_word, set_backoffs
-from asr.language.ngram import NEVER, NgramModel, NgramTables, OrderTable
+from asr.language.ngram import END, NEVER, UNKNOWN, NgramModel, NgramTables, OrderTable, unigram_automaton
 
 _MOST_STEPS = 1000
 _CHANGE = 1e-5  # of a weight, between two steps, that no longer counts
@@ -20,7 +20,8 @@ _CHANGE = 1e-5  # of a weight, between two steps, that no longer counts
 def mix(models: Sequence[NgramModel], weights: Sequence[float]) -> NgramModel:
     """One model that says what several say, each by its weight.
 
-    Exact for each n-gram that one of them holds; what none of them holds is backed off to.
+    Exact for each n-gram that one of them holds; what none of them holds is backed off to. A model reads words that it
+    does not have as its unknown word, and gives them no probability.
 
     Args:
         models: Their probabilities sum to 1 after each context.
@@ -30,16 +31,17 @@ def mix(models: Sequence[NgramModel], weights: Sequence[float]) -> NgramModel:
         ConfigError: If the weights are not as many, or negative, or all 0.
     """
     total = sum(weights)
-    if len(weights) != len(models) or min(weights, default=-1.0) < 0 or not total > 0:
+    if len(weights) != len(models) or min(weights, default=-1.0) < 0 or not 0 < total < math.inf:
         told = ", ".join(f"{weight:g}" for weight in weights)
         raise ConfigError(f"weights {told or 'none'} for {len(models)} models; expected as many, 0 or more, not all 0")
+    _load_compiled()
     mixture = _unite(models)
     automaton = mixture.automaton
     word_probs, arc_probs = np.zeros(len(automaton.word_scores)), np.zeros(len(automaton.arc_scores))
     for model, weight in zip(models, weights, strict=True):
         numbers = np.array([model.numbers.get(word, -1) for word in mixture.words], np.int64)
         states = np.full(len(automaton.backoff), -1, np.int64)
-        _add_probs(automaton, model.automaton, numbers, weight / total, states, word_probs, arc_probs)
+        _add_probs(automaton, model.automaton, numbers, model.unknown, weight / total, states, word_probs, arc_probs)
     with np.errstate(divide="ignore"):
         # Sums may end a little above 1.
         automaton.word_scores[:] = np.log(word_probs).clip(NEVER, 0)
@@ -73,8 +75,8 @@ def find_weights(models: Sequence[NgramModel], sentences: Iterable[Sequence[str]
 
 
 def _probs(model: NgramModel, words: Sequence[str]) -> Array:
-    """(len(words) + 1,) of a sentence's words and its end; 0 for words that the model does not have."""
-    is_known = np.array([model.number(word) != model.unknown for word in words] + [True])
+    """(len(words) + 1,) of a sentence's words and its end; 0 for what the model does not have."""
+    is_known = np.array([model.number(word) != model.unknown for word in (*words, END)])
     return np.where(is_known, np.exp(model.score_sentence(words)), 0.0)
 
 
@@ -94,11 +96,21 @@ def _unite(models: Sequence[NgramModel]) -> NgramModel:
     return NgramModel.from_tables(NgramTables(words, orders))
 
 
+@loading("mixing of language models")
+def _load_compiled() -> None:
+    """A toy run, so that the message about compilation comes before the work."""
+    model = NgramModel([UNKNOWN], 1, unigram_automaton(np.zeros(1), np.zeros(1)))
+    numbers, states = np.zeros(1, np.int64), np.full(2, -1, np.int64)
+    _add_probs(model.automaton, model.automaton, numbers, 0, 0.5, states, np.zeros(1), np.zeros(0))
+    set_backoffs(model.automaton)
+
+
 @compiled
 def _add_probs(
     mixture: Automaton,
     part: Automaton,
     numbers: Array,
+    unknown: int,
     weight: float,
     states: Array,
     word_probs: Array,
@@ -107,15 +119,15 @@ def _add_probs(
     """Add what a part says of each n-gram; `states` (S,) gets the part's state for each of the mixture's."""
     states[0] = 0
     for word in range(len(word_probs)):
+        number = numbers[word] if numbers[word] >= 0 else unknown
         if numbers[word] >= 0:
-            word_probs[word] += weight * math.exp(part.word_scores[numbers[word]])
-        states[1 + word] = 1 + numbers[word]  # of a word that the part does not have: the empty context
+            word_probs[word] += weight * math.exp(part.word_scores[number])
+        states[1 + word] = 1 + number
     for state in range(1, len(states)):
         for arc in range(mixture.first_arc[state], mixture.first_arc[state + 1]):
-            word = numbers[mixture.arc_words[arc]]
-            after = 0
-            if word >= 0:
-                score, after = score_word(part, states[state], word)
+            number = numbers[mixture.arc_words[arc]]
+            score, after = score_word(part, states[state], number if number >= 0 else unknown)
+            if number >= 0:
                 arc_probs[arc] += weight * math.exp(score)
             if states[mixture.arc_states[arc]] < 0:  # the context that the arc completes
                 states[mixture.arc_states[arc]] = after

@@ -199,7 +199,7 @@ def load_ngram(path: Path | str) -> NgramModel:
         raise ModelError(f"{path}: {error}") from None
 
 
-def save_ngram(tables: NgramTables, path: Path | str) -> None:
+def save_ngram(model: "NgramTables | NgramModel", path: Path | str, *, compact: bool = False) -> None:
     """Write a model: ARPA text if the name ends in `.arpa`, gzipped in `.arpa.gz`, else the binary form.
 
     Raises:
@@ -209,9 +209,10 @@ def save_ngram(tables: NgramTables, path: Path | str) -> None:
     from asr.language.binary import write_binary
 
     if str(path).endswith((".arpa", ".arpa.gz")):
-        write_arpa(tables, path)
+        write_arpa(model.to_tables() if isinstance(model, NgramModel) else model, path)
     else:
-        write_binary(NgramModel.from_tables(tables), path)
+        model = model if isinstance(model, NgramModel) else NgramModel.from_tables(model)
+        write_binary(model, path, compact=compact)
 
 
 def _table(ngrams: Array, scores: Array, backoffs: Array) -> OrderTable:

@@ -33,15 +33,10 @@ def prune(model: NgramModel, keep: int) -> NgramModel:
     """
     if keep < 0:
         raise ConfigError(f"{keep} n-grams to keep; expected a number of 0 or more")
-    automaton = model.automaton
-    num_arcs = len(automaton.arc_words)
+    num_arcs = len(model.automaton.arc_words)
     if num_arcs <= keep:
         return model
-    _load_compiled()
-    shorter = np.empty(num_arcs), np.empty(num_arcs, np.int32)
-    _find_shorter(automaton, *shorter)
-    costs = np.empty(num_arcs)
-    _measure_costs(automaton, shorter[0], context_frequencies(model, *shorter), costs)
+    costs = ngram_costs(model)
     _protect_contexts(model, costs)
     # Of equals the shorter stay: they come first, and contexts among them.
     kept = np.zeros(num_arcs, bool)
@@ -51,20 +46,25 @@ def prune(model: NgramModel, keep: int) -> NgramModel:
     return pruned
 
 
-def context_frequencies(model: NgramModel, shorter_scores: Array, shorter_states: Array) -> Array:
-    """(S,) how often a history ends with each context, where the model itself writes one sentence after another.
+def ngram_costs(model: NgramModel) -> Array:
+    """(A,) relative entropy, nats a word, between a model with and without the n-gram of each of its arcs."""
+    _load_compiled()
+    costs = np.empty(len(model.automaton.arc_words))
+    _measure_costs(model.automaton, _shorter(model.automaton)[0], context_frequencies(model), costs)
+    return costs
 
-    Args:
-        model: What writes.
-        shorter_scores, shorter_states: (A,) for each arc, what its state's suffix says of its word.
-    """
+
+def context_frequencies(model: NgramModel) -> Array:
+    """(S,) how often a history ends with each state's context, where the model writes one sentence after another."""
+    _load_compiled()
     automaton = model.automaton
+    shorter = _shorter(automaton)
     start, end = model.start(), model.end
     visits = np.zeros(len(automaton.backoff))
     visits[start] = 1.0
     for _ in range(_MOST_STEPS):
         after = np.zeros_like(visits)
-        _step(automaton, shorter_scores, shorter_states, end, start, visits.copy(), after)
+        _step(automaton, *shorter, end, start, visits.copy(), after)
         np.maximum(after, 0, out=after)  # differences of equals
         # The mean of two steps, since a model whose sentences all have one length would never settle.
         after = (after / after.sum() + visits) / 2
@@ -74,6 +74,14 @@ def context_frequencies(model: NgramModel, shorter_scores: Array, shorter_states
             break
     _add_to_suffixes(automaton.suffix, visits)
     return visits
+
+
+def _shorter(automaton: Automaton) -> tuple[Array, Array]:
+    """What the next shorter context says of each arc's word: (A,) natural-log probability, (A,) the state after it."""
+    num_arcs = len(automaton.arc_words)
+    scores, states = np.empty(num_arcs), np.empty(num_arcs, np.int32)
+    _find_shorter(automaton, scores, states)
+    return scores, states
 
 
 def _protect_contexts(model: NgramModel, costs: Array) -> None:
@@ -114,7 +122,6 @@ def _load_compiled() -> None:
 
 @compiled
 def _find_shorter(automaton: Automaton, scores: Array, states: Array) -> None:
-    """What the next shorter context says of each arc's word: its natural-log probability, and the state after it."""
     for state in range(len(automaton.backoff)):
         for arc in range(automaton.first_arc[state], automaton.first_arc[state + 1]):
             scores[arc], states[arc] = score_word(automaton, automaton.suffix[state], automaton.arc_words[arc])

@@ -12,10 +12,13 @@ noise=$(realpath "$1")/esc10-noise
 shift
 cd "$(dirname "$0")/../.."
 PATH="$PWD/.venv/bin:$PATH"
-halves=data/english-halves results=exp/english-ablation
+halves=data/english-halves results=exp/english-young
 
 if [ ! -f data/english/synthetic.jsonl.gz ]; then
-    python tools/make_synthetic_speech.py data/synthetic-text --text data/english/text.txt.gz --utterances 3600 --seed 2
+    # Lines whose words all have pronunciations: others would be left out of training.
+    zcat data/english/text.txt.gz | awk 'NR == FNR { known[$1]; next } { for (i = 1; i <= NF; i++) if (!($i in known)) next; print }' \
+        data/english/dictionary.txt - > data/english/known.txt
+    python tools/make_synthetic_speech.py data/synthetic-text --text data/english/known.txt --utterances 3600 --seed 2
     asr prepare kaldi data/synthetic-text data/synthetic-text
     cp data/synthetic-text/all.jsonl.gz data/english/synthetic.jsonl.gz
 fi

@@ -51,8 +51,10 @@ if [ ! -f $output/model.safetensors ]; then
     resume=$([ -f $output/run/last.pt ] && echo --resume || true)
     asr train conf/english.yaml output=$output train.augment.noise="$corpora/esc10-noise" "$@" $resume
 fi
-cp data/english/lexicon.txt $output/lexicon.txt
-asr tune --model $output --lm $lm.bin data/english/dev.jsonl.gz
-# Tests are read once with the same weights; to read them again, evaluate.sh.
-[ exp/results-english/speechocean762-test.json -nt $output/model.safetensors ] ||
+# Tuned and tested once for the same network and language model; evaluate.sh reads the tests again.
+if [ ! $output/tested -nt $output/model.safetensors ] || [ ! $output/tested -nt $lm.bin ]; then
+    cp data/english/lexicon.txt $output/lexicon.txt
+    asr tune --model $output --lm $lm.bin data/english/dev.jsonl.gz
     CARD=yes recipes/english/evaluate.sh "$corpora" $output
+    touch $output/tested
+fi

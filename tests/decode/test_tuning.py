@@ -32,6 +32,16 @@ def test_where_a_wide_beam_is_worth_it_the_weights_are_its_best():
     assert best.weights.beam_size == max(BEAM_SIZES)
 
 
+def test_a_walk_that_leads_astray_is_forgotten():
+    def measure(weights):
+        best_alpha = 1.0 if weights.beam_size == 256 else 0.7
+        return 1 + (weights.alpha - best_alpha) ** 2 + 100 / weights.beam_size
+
+    tried = {}
+    best = search_weights(lambda weights: tried.setdefault(weights, measure(weights)), START)
+    assert best.errors <= 1.003 * min(tried.values())
+
+
 def test_nothing_is_measured_twice_and_the_same_seed_finds_the_same():
     measured = []
 

@@ -6,7 +6,7 @@ import math
 import numpy as np
 
 from asr.language.kneser_ney import estimate
-from asr.language.ngram import END, NgramModel
+from asr.language.ngram import END, UNKNOWN, NgramModel
 
 
 def random_sentences(seed: int, words: str = "abcd", count: int = 40) -> list[list[str]]:
@@ -24,8 +24,13 @@ def random_sentences(seed: int, words: str = "abcd", count: int = 40) -> list[li
     return sentences
 
 
-def random_model(seed: int, order: int = 3, words: str = "abcd", count: int = 40) -> NgramModel:
+def random_model(
+    seed: int, order: int = 3, words: str = "abcd", count: int = 40, *, known: str | None = None
+) -> NgramModel:
+    """A model of such sentences; words beyond the known ones are the unknown word to it."""
     sentences = random_sentences(seed, words, count)
+    if known is not None:
+        sentences = [[word if word in known else UNKNOWN for word in sentence] for sentence in sentences]
     with estimate(lambda: sentences, order) as tables:
         return NgramModel.from_tables(tables)
 

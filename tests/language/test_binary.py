@@ -3,11 +3,13 @@
 import contextlib
 import math
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from asr.errors import ModelError
+from asr.language import binary, ngram
 from asr.language.binary import is_binary, read_binary, write_binary
 from asr.language.ngram import NgramModel, NgramTables, load_ngram
 from tests.language.ngram_models import random_model, random_sentences
@@ -65,10 +67,35 @@ def test_truncated_files_are_refused(path, kept):
 def test_a_changed_header_is_refused(path):
     content = path.read_bytes()
     path.write_bytes(content.replace(b'"version": 2', b'"version": 9', 1))
-    with pytest.raises(ModelError, match="version 9 of the format; this program reads 2"):
+    with pytest.raises(ModelError, match="version 9 of the format; this program reads up to 2"):
+        load_ngram(path)
+    path.write_bytes(content.replace(b'"<i4"', b'",i4"', 1))
+    with pytest.raises(ModelError, match="broken"):
         load_ngram(path)
     path.write_bytes(content.replace(b'"suffix"', b'"surfix"', 1))
     with pytest.raises(ModelError, match="broken"):
+        load_ngram(path)
+
+
+def test_files_of_the_first_version_are_read(path, monkeypatch):
+    content = path.read_bytes()
+    monkeypatch.setattr(binary, "_VERSION", 1)
+    monkeypatch.setattr(binary, "_DTYPES", binary._BEFORE)
+    monkeypatch.setattr(ngram, "_drop_idle_states", lambda automaton, num_words: automaton)
+    write_binary(NgramModel.from_tables(hand_made()), path)
+    assert b'"version": 1' in path.read_bytes() != content
+    monkeypatch.undo()
+    expected = NgramModel.from_tables(hand_made())
+    for sentence in (["a", "b"], ["b", "a", "b"], ["x"]):
+        assert load_ngram(path).score_sentence(sentence).tolist() == expected.score_sentence(sentence).tolist()
+
+
+def test_arcs_that_bisection_would_not_find_are_refused(path):
+    model = random_model(1)
+    first = int(model.automaton.first_arc[np.argmax(np.diff(model.automaton.first_arc))])
+    model.automaton.arc_words[first : first + 2] = model.automaton.arc_words[first : first + 2][::-1].copy()
+    write_binary(model, path)
+    with pytest.raises(ModelError, match=r"lm\.bin: broken: its arrays do not fit together"):
         load_ngram(path)
 
 

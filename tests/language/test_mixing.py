@@ -1,5 +1,7 @@
 """Mixtures of n-gram models against the weighted mean of what their parts say."""
 
+import math
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -7,28 +9,29 @@ from hypothesis import strategies as st
 
 from asr.errors import ConfigError, ModelError
 from asr.language.mixing import find_weights, mix
-from asr.language.ngram import NgramModel
+from asr.language.ngram import NgramModel, NgramTables
 from tests.language.ngram_models import distribution, histories, probability, random_model, random_sentences
+from tests.language.test_ngram import hand_made, table
 
 SEEDS = st.integers(0, 1000)
 
 
-def known(model: NgramModel, history: tuple[str, ...], word: str) -> float:
+def said(model: NgramModel, history: tuple[str, ...], word: str) -> float:
     return 0.0 if word not in model.words else probability(model, history, word)
 
 
 @given(one=SEEDS, two=SEEDS, share=st.floats(0, 1), orders=st.tuples(st.integers(1, 4), st.integers(1, 4)))
 @settings(max_examples=30, deadline=None)
 def test_an_ngram_that_a_part_holds_gets_the_weighted_mean(one, two, share, orders):
-    parts = [random_model(one, orders[0], "abcd"), random_model(two, orders[1], "bcde")]
+    parts = [random_model(one, orders[0], "abcde", known="abcd"), random_model(two, orders[1], "abcde", known="bcde")]
     mixture = mix(parts, [share, 1 - share])
-    for table in mixture.to_tables().orders:
-        for ngram in table.ngrams:
+    for order in mixture.to_tables().orders:
+        for ngram in order.ngrams:
             *history, word = (mixture.words[number] for number in ngram)
             if word == "<s>":
                 continue
-            said = [known(part, tuple(history), word) for part in parts]
-            expected = share * said[0] + (1 - share) * said[1]
+            means = [said(part, tuple(history), word) for part in parts]
+            expected = share * means[0] + (1 - share) * means[1]
             assert probability(mixture, tuple(history), word) == pytest.approx(expected, rel=1e-4, abs=1e-12)
 
 
@@ -39,6 +42,24 @@ def test_probabilities_after_each_history_sum_to_1(seeds, order):
     mixture = mix(parts, [1.0] * len(parts))
     for history in histories(mixture, 2):
         assert sum(distribution(mixture, history).values()) == pytest.approx(1, abs=1e-4)
+
+
+def test_a_context_that_nothing_follows_keeps_its_weight_in_the_mixture():
+    # ARPA files may have such: "<s> a" has a backoff, and no trigram goes on from it.
+    idle = hand_made()
+    idle.orders[2] = table([([3, 4, 2], -0.05, 0)])
+    part = NgramModel.from_tables(idle)
+    other = random_model(1, words="ab")
+    mixture = mix([part, other], [0.5, 0.5])
+    for context, word in ((("<s>",), "a"), (("a",), "b"), (("a", "b"), "</s>")):
+        expected = (probability(part, context, word) + probability(other, context, word)) / 2
+        assert probability(mixture, context, word) == pytest.approx(expected, rel=1e-4)
+
+
+def test_a_part_without_an_end_does_not_win_by_it():
+    endless = NgramTables(["<unk>", "a"], [table([([0], -0.01, 0), ([1], -2.0, 0)])])
+    parts = [random_model(1), NgramModel.from_tables(endless)]
+    assert find_weights(parts, random_sentences(1)) == pytest.approx([1, 0], abs=1e-3)
 
 
 def test_a_model_mixed_with_itself_stays_as_it_is():
@@ -72,7 +93,9 @@ def test_no_text_to_find_weights_by_is_refused():
         find_weights([random_model(1), random_model(2)], [])
 
 
-@pytest.mark.parametrize("weights", [[], [1.0], [0.5, -0.5], [0.0, 0.0], [0.2, 0.3, 0.5]])
+@pytest.mark.parametrize(
+    "weights", [[], [1.0], [0.5, -0.5], [0.0, 0.0], [0.2, 0.3, 0.5], [math.inf, 1.0], [1e308, 1e308]]
+)
 def test_weights_that_make_no_sense_are_refused(weights):
     with pytest.raises(ConfigError, match="for 2 models; expected as many"):
         mix([random_model(1), random_model(2)], weights)

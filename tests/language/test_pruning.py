@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from asr.errors import ConfigError
-from asr.language import pruning
+from asr.language.automaton import set_backoffs
 from asr.language.ngram import END, NgramModel, NgramTables, OrderTable
-from asr.language.pruning import context_frequencies, prune
+from asr.language.pruning import context_frequencies, ngram_costs, prune
 from tests.language.ngram_models import distribution, histories, random_model, random_sentences
 
 SEEDS = st.integers(0, 1000)
@@ -43,17 +43,11 @@ def states_of(model: NgramModel) -> dict[tuple[str, ...], int]:
     return found
 
 
-def frequencies(model: NgramModel) -> np.ndarray:
-    shorter = np.empty(len(model.automaton.arc_words)), np.empty(len(model.automaton.arc_words), np.int32)
-    pruning._find_shorter(model.automaton, *shorter)
-    return context_frequencies(model, *shorter)
-
-
 @given(seed=SEEDS)
 @settings(max_examples=15, deadline=None)
 def test_contexts_come_as_often_as_the_chain_says(seed):
     model = random_model(seed, words="abc")
-    found, expected = frequencies(model), visits(model)
+    found, expected = context_frequencies(model), visits(model)
     for context, state in states_of(model).items():
         if END in context:
             continue
@@ -68,31 +62,34 @@ def without(model: NgramModel, lost: tuple[str, ...]) -> NgramModel:
         rows = [tuple(model.words[number] for number in ngram) != lost for ngram in table.ngrams]
         orders.append(OrderTable(*(array[rows] for array in table)))
     left = NgramModel.from_tables(NgramTables(model.words, orders))
-    pruning.set_backoffs(left.automaton)
+    set_backoffs(left.automaton)
     return left
 
 
 @given(seed=SEEDS)
 @settings(max_examples=8, deadline=None)
-def test_the_trigram_that_costs_least_goes_first(seed):
+def test_costs_are_relative_entropies(seed):
     model = random_model(seed, words="abc")
-    expected = visits(model)
+    costs, expected = ngram_costs(model), visits(model)
+    *_, layer = model.layers()
     *_, trigrams = model.to_tables().orders
-    costs = {}
-    for ngram in trigrams.ngrams:
+    for ngram, cost in zip(trigrams.ngrams, costs[layer.arcs], strict=True):
         spelled = tuple(model.words[number] for number in ngram)
-        other = without(model, spelled)
-        before, after = distribution(model, spelled[:2]), distribution(other, spelled[:2])
-        costs[spelled] = expected[spelled[:2]] * sum(p * math.log(p / after[word]) for word, p in before.items())
-    num_arcs = len(model.automaton.arc_words)
-    # So many that all that goes are trigrams: bigrams that are contexts stay, others may go, too.
-    kept = {
-        tuple(model.words[number] for number in ngram)
-        for ngram in prune(model, num_arcs - 3).to_tables().orders[-1].ngrams
-    }
-    gone = set(costs) - kept
-    cheapest = sorted(costs.values())
-    assert all(costs[ngram] <= cheapest[2] * 1.05 + 1e-5 for ngram in gone)
+        before, after = distribution(model, spelled[:2]), distribution(without(model, spelled), spelled[:2])
+        entropy = sum(prob * math.log(prob / after[word]) for word, prob in before.items())
+        assert cost == pytest.approx(expected[spelled[:2]] * entropy, rel=0.03, abs=2e-5)
+
+
+def test_the_cheapest_go_first_and_contexts_stay():
+    model = random_model(3, words="abc")
+    costs, num_arcs = ngram_costs(model), len(model.automaton.arc_words)
+    *_, layer = model.layers()
+    *_, trigrams = model.to_tables().orders
+    by_cost = [tuple(trigrams.ngrams[index].tolist()) for index in np.argsort(costs[layer.arcs])]
+    kept = {tuple(ngram) for ngram in prune(model, num_arcs - 4).to_tables().orders[-1].ngrams.tolist()}
+    gone = set(by_cost) - kept
+    assert gone == set(by_cost[: len(gone)])
+    assert gone
 
 
 @given(seed=SEEDS, order=st.integers(2, 4), share=st.floats(0, 1))
