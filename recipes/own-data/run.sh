@@ -10,7 +10,7 @@ set -euo pipefail
 [ $# -ge 1 ] || { sed --quiet '2,/^[^#]/ s/^# \?//p' "$0" >&2; exit 2; }
 table=$(realpath "$1")
 shift
-lm=${LM:+$(realpath "$LM")}
+texts=${LM:+$(realpath "$LM")}
 cd "$(dirname "$0")/../.."
 PATH="$PWD/.venv/bin:$PATH"
 name=${NAME:-mine}
@@ -28,8 +28,14 @@ if [ ! -f $output/model.safetensors ]; then
         "corpus.name='$name'" output=$output ${FROM:+--from "$FROM"} $gentle "$@" $resume
 fi
 
-asr lm train $manifests/train.txt ${lm:+"$lm"} --order 3 --output exp/$name-lm.arpa.gz
-asr tune --model $output --lm exp/$name-lm.arpa.gz $manifests/dev.jsonl.gz
+lm=exp/$name-lm.bin
+asr lm train $manifests/train.txt --order 3 --output $lm
+if [ -n "$texts" ]; then
+    asr lm train "$texts" --order 3 --output exp/$name-texts.bin
+    asr lm mix $lm exp/$name-texts.bin --dev $manifests/dev.txt --output exp/$name-mixed.bin
+    lm=exp/$name-mixed.bin
+fi
+asr tune --model $output --lm $lm $manifests/dev.jsonl.gz
 
 # Where there is no test part, dev must do; it chose epochs and weights, so its figures flatter.
 part=$([ -f $manifests/test.jsonl.gz ] && echo test || echo dev)
