@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from asr.atomic import replacing
 from asr.config import DecoderSettings, NormalizerSettings, RescoringSettings
 from asr.decode.beam import BeamDecoder
 from asr.decode.blend import LanguageModel, Level
@@ -12,7 +13,7 @@ from asr.decode.hotwords import read_hotwords
 from asr.decode.recurrent import RecurrentFusion
 from asr.decode.rescoring import Rescorer
 from asr.errors import ConfigError
-from asr.language.binary import write_binary
+from asr.language.binary import is_binary, write_binary
 from asr.language.ngram import NgramModel, load_ngram
 from asr.language.rnn import is_rnn_folder, load_rnn, save_rnn
 from asr.text.normalize import normalize
@@ -72,10 +73,14 @@ def load_language_model(path: Path, symbols: Sequence[str]) -> NgramModel | Recu
     return RecurrentFusion(load_rnn(path), symbols) if is_rnn_folder(path) else load_ngram(path)
 
 
-def keep_language_model(model: NgramModel | RecurrentFusion, folder: Path) -> None:
-    """Make a language model the one that a model folder holds."""
+def keep_language_model(model: NgramModel | RecurrentFusion, source: Path, folder: Path) -> None:
+    """Make a language model, which was read from a source, the one that a model folder holds."""
     if isinstance(model, NgramModel):
-        write_binary(model, folder / "lm.bin")
+        if is_binary(source):  # compact or not, as it is
+            with replacing(folder / "lm.bin") as partial:
+                shutil.copyfile(source, partial)
+        else:
+            write_binary(model, folder / "lm.bin")
         shutil.rmtree(folder / "lm", ignore_errors=True)
     else:
         save_rnn(model.model, folder / "lm")

@@ -120,7 +120,7 @@ def tune(
         update["rescoring"] = rescorer.settings
     # All at once at the end: weights fit no other language model than theirs.
     if first is not None and lm is not None:
-        keep_language_model(first, folder)
+        keep_language_model(first, lm, folder)
     if second_model is not None and rescore is not None:
         save_rnn(second_model, folder / RESCORER)
     write_yaml(settings.model_copy(update=update), folder / SETTINGS)

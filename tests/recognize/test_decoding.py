@@ -66,8 +66,15 @@ def test_a_folders_recurrent_models_are_used_where_no_other_is_chosen(tmp_path):
     assert rescorer(tmp_path, lm=tmp_path / "lm.bin", rescore=tmp_path / "rescore") is not None
     save_rnn(make_model("ab "), tmp_path / "lm")
     assert isinstance(build(tmp_path).language_model, RecurrentFusion)
-    keep_language_model(load_ngram(tmp_path / "lm.bin"), tmp_path)
+    keep_language_model(load_ngram(tmp_path / "lm.bin"), tmp_path / "lm.bin", tmp_path)
     assert isinstance(build(tmp_path).language_model, NgramModel)
+
+
+def test_a_compact_language_model_stays_compact(tmp_path):
+    write_lm(tmp_path / "whole.bin")
+    write_binary(load_ngram(tmp_path / "whole.bin"), tmp_path / "small.bin", compact=True)
+    keep_language_model(load_ngram(tmp_path / "small.bin"), tmp_path / "small.bin", tmp_path)
+    assert (tmp_path / "lm.bin").read_bytes() == (tmp_path / "small.bin").read_bytes()
 
 
 def test_a_chosen_language_model_comes_before_the_folders(tmp_path):
