@@ -27,7 +27,6 @@ class Automaton(NamedTuple):
     arc_states: Array  # (A,) int32, the longest context that is a state, once the arc's word is read
 
 
-LEAST_SCORE = -1e4  # natural log; far below what an ARPA file can be asked to hold
 LEAST_LEFT = 1e-7  # probability that a context leaves for other words at least; what 32 bits can tell from 0
 
 

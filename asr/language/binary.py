@@ -19,7 +19,7 @@ import numpy as np
 from asr.atomic import replacing
 from asr.compiled import Array
 from asr.errors import ModelError
-from asr.language.automaton import LEAST_SCORE, Automaton
+from asr.language.automaton import Automaton
 from asr.language.ngram import UNKNOWN, NgramModel
 
 _MAGIC = b"ASRNGRAM"
@@ -28,6 +28,7 @@ _READABLE = (1, 2)  # the first had wider `first_arc`, and states of contexts th
 _ALIGNMENT = 64
 _DTYPES = Automaton(*(np.dtype(code) for code in ("<f4", "<i4", "<f4", "<i4", "<i4", "<f4", "<i4")))  # type: ignore[arg-type]
 _COMPACT = Automaton(*(np.dtype(code) for code in ("<f2", "<i4", "<f2", "<i4", "<u2", "<f2", "<i4")))  # type: ignore[arg-type]
+_LEAST_SCORE = -1e4  # natural log; far below what an ARPA file can be asked to hold
 _BEFORE = _DTYPES._replace(first_arc=np.dtype("<i8"))  # type: ignore[arg-type]
 _MOST_COMPACT_WORDS = 1 << 16
 
@@ -146,9 +147,9 @@ def _check(path: Path | str, model: NgramModel) -> None:
         and _within(automaton.arc_words, 0, num_words - 1)
         and _rise_in_each_state(automaton)
         and _within(automaton.arc_states, 0, num_states - 1)
-        and _within(automaton.word_scores, LEAST_SCORE, 0)
-        and _within(automaton.arc_scores, LEAST_SCORE, 0)
-        and _within(automaton.backoff, LEAST_SCORE, -LEAST_SCORE)
+        and _within(automaton.word_scores, _LEAST_SCORE, 0)
+        and _within(automaton.arc_scores, _LEAST_SCORE, 0)
+        and _within(automaton.backoff, _LEAST_SCORE, -_LEAST_SCORE)
         and _is_layered(model)
     )
     if not sound:

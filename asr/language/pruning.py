@@ -9,6 +9,7 @@ the whole model comes to a context is free of that.)
 
 import math
 from itertools import pairwise
+from typing import NamedTuple
 
 import numpy as np
 
@@ -46,19 +47,24 @@ def prune(model: NgramModel, keep: int) -> NgramModel:
     return pruned
 
 
+class Shorter(NamedTuple):
+    """What the next shorter context says of each arc's word."""
+
+    scores: Array  # (A,) natural-log probabilities
+    states: Array  # (A,) the state after the word
+
+
 def ngram_costs(model: NgramModel) -> Array:
     """(A,) relative entropy, nats a word, between a model with and without the n-gram of each of its arcs."""
-    _load_compiled()
     costs = np.empty(len(model.automaton.arc_words))
-    _measure_costs(model.automaton, _shorter(model.automaton)[0], context_frequencies(model), costs)
+    shorter = find_shorter(model)
+    _measure_costs(model.automaton, shorter.scores, context_frequencies(model, shorter), costs)
     return costs
 
 
-def context_frequencies(model: NgramModel) -> Array:
+def context_frequencies(model: NgramModel, shorter: Shorter) -> Array:
     """(S,) how often a history ends with each state's context, where the model writes one sentence after another."""
-    _load_compiled()
     automaton = model.automaton
-    shorter = _shorter(automaton)
     start, end = model.start(), model.end
     visits = np.zeros(len(automaton.backoff))
     visits[start] = 1.0
@@ -76,12 +82,13 @@ def context_frequencies(model: NgramModel) -> Array:
     return visits
 
 
-def _shorter(automaton: Automaton) -> tuple[Array, Array]:
-    """What the next shorter context says of each arc's word: (A,) natural-log probability, (A,) the state after it."""
-    num_arcs = len(automaton.arc_words)
-    scores, states = np.empty(num_arcs), np.empty(num_arcs, np.int32)
-    _find_shorter(automaton, scores, states)
-    return scores, states
+def find_shorter(model: NgramModel) -> Shorter:
+    """Ask the model, as if no arc were there, for the words of all arcs."""
+    _load_compiled()
+    num_arcs = len(model.automaton.arc_words)
+    found = Shorter(np.empty(num_arcs), np.empty(num_arcs, np.int32))
+    _find_shorter(model.automaton, *found)
+    return found
 
 
 def _protect_contexts(model: NgramModel, costs: Array) -> None:
