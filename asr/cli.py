@@ -296,6 +296,17 @@ def calibrate(manifests: Manifests, model: ModelName = DEFAULT_MODEL, device: De
     typer.echo(describe(run(manifests, model=model, device=device, console=console)))
 
 
+@app.command()
+def quantize(
+    model: Annotated[str, typer.Argument(help="A model's folder, or a recurrent language model's.")],
+) -> None:
+    """Store a model's weights in 8 bits for 16, in half the space; recurrent language models' too."""
+    from asr.recognize.model_folder import quantize as run
+
+    for path, (before, after) in run(model).items():
+        typer.echo(f"{path}\t{before / 1e6:.1f} MB\t{after / 1e6:.1f} MB")
+
+
 @language_app.command("train")
 def train_language_model(
     context: typer.Context,

@@ -1,4 +1,9 @@
-"""A network's weights on disk: half precision, safetensors, from which no code is ever run."""
+"""A network's weights on disk: safetensors, from which no code is ever run; in half precision, or in 8 bits.
+
+In 8 bits a matrix is stored by row: integers from -127 to 127 and, in a tensor NAME.scale, what those of each row are
+multiplied with (symmetric, a channel at a time; Krishnamoorthi 2018, section 3). The network computes in float32 all
+the same.
+"""
 
 from pathlib import Path
 
@@ -9,6 +14,9 @@ from torch import Tensor, nn
 
 from asr.atomic import replacing
 from asr.errors import ModelError
+
+_SCALE = ".scale"  # ends the names of scales
+_LARGEST = 127
 
 
 def halve(network: nn.Module, path: Path) -> dict[str, Tensor]:
@@ -28,21 +36,76 @@ def save_weights(weights: dict[str, Tensor], path: Path) -> None:
         partial.write_bytes(save(weights))  # safetensors itself would shut everyone else out of the file
 
 
+def quantize_weights(path: Path) -> tuple[int, int]:
+    """Rewrite a file with its matrices in 8 bits; those that are stay as they are.
+
+    Returns:
+        The file's size in bytes, before and after.
+
+    Raises:
+        ModelError: If it cannot be read, or holds values that are not finite.
+        AsrError: If it cannot be written.
+    """
+    before, stored = path.stat().st_size if path.is_file() else 0, _read(path)
+    _check_finite(stored, path)
+    small: dict[str, Tensor] = {}
+    for name, value in stored.items():
+        if value.is_floating_point() and value.dim() > 1:
+            small[name], small[name + _SCALE] = _quantize(value.float())
+        else:
+            small[name] = value
+    save_weights(small, path)
+    return before, path.stat().st_size
+
+
+def read_weights(path: Path) -> dict[str, Tensor]:
+    """The weights of a file by name, in float32.
+
+    Raises:
+        ModelError: If it cannot be read.
+    """
+    stored = _read(path)
+    return {
+        name: _widen(value, stored.get(name + _SCALE))
+        for name, value in stored.items()
+        if name.removesuffix(_SCALE) == name or name.removesuffix(_SCALE) not in stored
+    }
+
+
 def load_weights(network: nn.Module, path: Path) -> None:
     """Fill a network with weights in float32.
 
     Raises:
         ModelError: If the file cannot be read, does not fit the network, or holds values that are not finite.
     """
+    weights = read_weights(path)
     try:
-        weights = {name: value.float() for name, value in load_file(path).items()}
         network.load_state_dict(weights)
-    except (OSError, SafetensorError) as error:
-        raise ModelError(f"{path}: cannot be read: {error}") from None
     except RuntimeError as error:
         reason = " ".join(str(error).split())[:300]
         raise ModelError(f"{path}: does not fit config.yaml or tokens.txt beside it: {reason}") from None
     _check_finite(weights, path)
+
+
+def _read(path: Path) -> dict[str, Tensor]:
+    try:
+        return load_file(path)
+    except (OSError, SafetensorError) as error:
+        raise ModelError(f"{path}: cannot be read: {error}") from None
+
+
+def _quantize(matrix: Tensor) -> tuple[Tensor, Tensor]:
+    """(R, ...) int8, and (R,) float32 scales; a row of zeros has the scale 1."""
+    rows = matrix.flatten(1)
+    scale = rows.abs().amax(dim=1) / _LARGEST
+    scale = torch.where(scale > 0, scale, 1.0)
+    return (rows / scale[:, None]).round().to(torch.int8).view(matrix.shape), scale
+
+
+def _widen(value: Tensor, scale: Tensor | None) -> Tensor:
+    if scale is None:
+        return value.float()
+    return value.float() * scale.view(-1, *[1] * (value.dim() - 1))
 
 
 def _halved(value: Tensor) -> Tensor:

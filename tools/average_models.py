@@ -11,10 +11,9 @@ import shutil
 from pathlib import Path
 
 import torch
-from safetensors.torch import load_file
 
 from asr.recognize.model_folder import WEIGHTS, find_model
-from asr.weights import save_weights
+from asr.weights import read_weights, save_weights
 
 
 def main() -> None:
@@ -23,15 +22,9 @@ def main() -> None:
     parser.add_argument("models", nargs="+", help="model folders, or names that `asr models` lists")
     options = parser.parse_args()
     folders = [find_model(model) for model in options.models]
-    weights = [load_file(folder / WEIGHTS) for folder in folders]
+    weights = [read_weights(folder / WEIGHTS) for folder in folders]
     shutil.copytree(folders[-1], options.output, ignore=shutil.ignore_patterns("run", WEIGHTS))
-    # Buffers that count, if any, are not averaged.
-    average = {
-        name: torch.stack([one[name].float() for one in weights]).mean(0).to(value.dtype)
-        if value.is_floating_point()
-        else value
-        for name, value in weights[-1].items()
-    }
+    average = {name: torch.stack([one[name] for one in weights]).mean(0).half() for name in weights[-1]}
     save_weights(average, options.output / WEIGHTS)
 
 

@@ -2,13 +2,14 @@
 
 Its folder holds text and weights, as an acoustic model's does, and no code is run from it:
 
-model.safetensors   weights in half precision
+model.safetensors   weights in half precision or in 8 bits (weights.py)
 config.yaml         what is needed to build the network and to read text (config.py, `LanguageSettings`)
 tokens.txt          the alphabet; token 0 stands for the line break, which both starts and ends a sentence
 
 Scores are natural logs. Text is taken as it is: whoever asks has normalised it.
 """
 
+import shutil
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from asr.atomic import replacing
 from asr.compiled import Array
 from asr.config import LanguageSettings, load_language_settings, write_yaml
 from asr.errors import AsrError, ModelError, TextError
@@ -194,6 +196,18 @@ def save_rnn(model: RnnModel, folder: Path) -> None:
     write_yaml(model.settings, folder / SETTINGS)
     model.tokenizer.save(folder)
     save_weights(weights, folder / WEIGHTS)  # last: where they are, the rest is too
+
+
+def copy_rnn(source: Path, folder: Path) -> None:
+    """Copy a model folder, without its training.
+
+    Raises:
+        AsrError: If the folder cannot be written to.
+    """
+    files = sorted((path for path in source.iterdir() if path.is_file()), key=lambda path: (path.name == WEIGHTS, path))
+    for path in files:
+        with replacing(folder / path.name) as partial:
+            shutil.copyfile(path, partial)
 
 
 def load_rnn(folder: Path | str, *, device: torch.device | str = "cpu") -> RnnModel:

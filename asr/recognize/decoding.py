@@ -15,7 +15,7 @@ from asr.decode.rescoring import Rescorer
 from asr.errors import ConfigError
 from asr.language.binary import is_binary, write_binary
 from asr.language.ngram import NgramModel, load_ngram
-from asr.language.rnn import is_rnn_folder, load_rnn, save_rnn
+from asr.language.rnn import copy_rnn, is_rnn_folder, load_rnn
 from asr.text.normalize import normalize
 from asr.text.tokenizer import Tokenizer
 
@@ -83,7 +83,7 @@ def keep_language_model(model: NgramModel | RecurrentFusion, source: Path, folde
             write_binary(model, folder / "lm.bin")
         shutil.rmtree(folder / "lm", ignore_errors=True)
     else:
-        save_rnn(model.model, folder / "lm")
+        copy_rnn(source, folder / "lm")
 
 
 def level_of(model: LanguageModel | None) -> Level:

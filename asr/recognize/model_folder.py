@@ -1,6 +1,6 @@
 """A trained model on disk: a folder of weights and text, from which no code is ever run.
 
-model.safetensors   weights in half precision, with the training set's feature statistics
+model.safetensors   weights in half precision or in 8 bits (weights.py), with the training set's feature statistics
 config.yaml         what is needed to build the network and to read audio and text
 tokens.txt          the alphabet, a symbol a line (text/tokenizer.py)
 lexicon.txt         how words are pronounced, where the alphabet is of phones (text/lexicon.py)
@@ -15,7 +15,7 @@ from asr.atomic import check_writable
 from asr.config import ModelSettings, load_model_settings, write_yaml
 from asr.errors import AsrError, ModelError
 from asr.text.tokenizer import Tokenizer, load_tokenizer
-from asr.weights import halve, load_weights, save_weights
+from asr.weights import halve, load_weights, quantize_weights, save_weights
 
 WEIGHTS = "model.safetensors"
 SETTINGS = "config.yaml"
@@ -98,6 +98,21 @@ def find_own_model(name: str) -> Path:
         )
     check_writable(folder / SETTINGS)
     return folder
+
+
+def quantize(name: str) -> dict[Path, tuple[int, int]]:
+    """Store the weights of a model, a recogniser's or a recurrent language model's, in 8 bits.
+
+    Returns:
+        The files, those of recurrent language models in the folder too, with their sizes in bytes before and after.
+
+    Raises:
+        ModelError: If there is no such model, or its weights cannot be read.
+        AsrError: As `find_own_model`.
+    """
+    folder = find_own_model(name)
+    files = [folder / WEIGHTS, *sorted(folder.glob(f"*/{WEIGHTS}"))]
+    return {path: quantize_weights(path) for path in files}
 
 
 def model_names() -> list[str]:

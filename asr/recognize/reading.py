@@ -106,24 +106,38 @@ class Reader:
         return [(path, math.nan)]
 
     def _search(self, beam: BeamDecoder, log_probs: LogProbs) -> list[Hypothesis]:
-        if self.rescorer is None:
-            return self._different(beam, log_probs, self.nbest)
-        wanted = max(self.nbest, self.rescorer.settings.nbest)
-        return self.rescorer.rescore(self._different(beam, log_probs, wanted))[: self.nbest]
-
-    def _different(self, beam: BeamDecoder, log_probs: LogProbs, count: int) -> list[Hypothesis]:
-        """The best readings; where words are said in several ways, only the best way of each."""
-        if count == 1 or self.tokenizer.pronunciations is None:
-            return beam.decode(log_probs, count)
-        best: dict[str, Hypothesis] = {}
-        for hypothesis in beam.decode(log_probs, beam.beam_size):
-            best.setdefault(self.spell(hypothesis.tokens), hypothesis)
-        return list(best.values())[:count]
+        wanted = self.nbest if self.rescorer is None else max(self.nbest, self.rescorer.settings.nbest)
+        (found,) = decode_different(beam, self.tokenizer, [log_probs], wanted, num_threads=1)
+        return found if self.rescorer is None else self.rescorer.rescore(found)[: self.nbest]
 
     def spell(self, tokens: Sequence[int]) -> str:
         """The text that tokens spell, with single spaces between its words."""
-        # The network may begin with a space, or say one twice.
-        return " ".join(self.tokenizer.decode(tokens).split())
+        return _spell(self.tokenizer, tokens)
+
+
+def decode_different(
+    beam: BeamDecoder,
+    tokenizer: Tokenizer,
+    utterances: Sequence[LogProbs],
+    count: int,
+    *,
+    num_threads: int | None = None,
+) -> list[list[Hypothesis]]:
+    """The `count` best readings of each utterance; where words are said in several ways, only the best way of each."""
+    if count == 1 or tokenizer.pronunciations is None:
+        return beam.decode_batch(utterances, nbest=count, num_threads=num_threads)
+    chosen = []
+    for hypotheses in beam.decode_batch(utterances, nbest=beam.beam_size, num_threads=num_threads):
+        best: dict[str, Hypothesis] = {}
+        for hypothesis in hypotheses:
+            best.setdefault(_spell(tokenizer, hypothesis.tokens), hypothesis)
+        chosen.append(list(best.values())[:count])
+    return chosen
+
+
+def _spell(tokenizer: Tokenizer, tokens: Sequence[int]) -> str:
+    # The network may begin with a space, or say one twice.
+    return " ".join(tokenizer.decode(tokens).split())
 
 
 def _join_alternatives(before: Iterable[Alternative], after: Sequence[Alternative], count: int) -> list[Alternative]:

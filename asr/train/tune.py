@@ -1,7 +1,7 @@
 """`asr tune`: the weights of language models, from development data into the model's settings."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -12,9 +12,10 @@ from rich.console import Console
 from asr.config import DecoderSettings, RescoringSettings, write_yaml
 from asr.decode.beam import BeamDecoder
 from asr.decode.rescoring import Rescorer, search_rescoring
+from asr.decode.state import Hypothesis
 from asr.decode.tuning import Trial, Weights, search_weights
 from asr.errors import ModelError
-from asr.language.rnn import load_rnn, save_rnn
+from asr.language.rnn import copy_rnn, load_rnn
 from asr.recognize.decoding import (
     LANGUAGE_MODELS,
     RESCORER,
@@ -26,6 +27,7 @@ from asr.recognize.decoding import (
     load_language_model,
 )
 from asr.recognize.model_folder import SETTINGS, find_own_model
+from asr.recognize.reading import decode_different
 from asr.recognize.recognizer import load_model
 from asr.recognize.spans import LogProbs
 from asr.score.wer import count_edits, require_words, score_utterances
@@ -36,6 +38,7 @@ from asr.train.evaluate import collect_log_probs
 
 # Characters decide between weights that make as many word errors.
 _CHARACTER_SHARE = 0.01
+_BATCH = 64  # utterances that are decoded together
 
 
 class Tuned(NamedTuple):
@@ -110,8 +113,10 @@ def tune(
     if first is not None and (lm is not None or rescore is None):
         weights = _tune_beam(decoder, speech, tokenizer, settings.decoder, console).weights
         decoder = decoder.reweighted(**weights._asdict())
-    rescorer = _tune_rescoring(decoder, rescorer, speech, console) if rescorer else None
-    confidence = fit_examples(speech.references, speech.log_probs, _read(decoder, rescorer, speech), tokenizer)
+    rescorer = _tune_rescoring(decoder, rescorer, speech, tokenizer, console) if rescorer else None
+    confidence = fit_examples(
+        speech.references, speech.log_probs, _read(decoder, rescorer, speech, tokenizer), tokenizer
+    )
     update: dict[str, Any] = {
         "decoder": settings.decoder.model_copy(update=weights._asdict()),
         "confidence": confidence,
@@ -121,8 +126,8 @@ def tune(
     # All at once at the end: weights fit no other language model than theirs.
     if first is not None and lm is not None:
         keep_language_model(first, lm, folder)
-    if second_model is not None and rescore is not None:
-        save_rnn(second_model, folder / RESCORER)
+    if rescore is not None:
+        copy_rnn(rescore, folder / RESCORER)
     write_yaml(settings.model_copy(update=update), folder / SETTINGS)
     return Tuned(weights, rescorer.settings if rescorer else None)
 
@@ -159,9 +164,11 @@ def _present_weights(settings: DecoderSettings) -> Weights:
     return Weights(settings.alpha, settings.beta, settings.beam_size, settings.unknown_score, settings.blank_penalty)
 
 
-def _tune_rescoring(decoder: BeamDecoder, rescorer: Rescorer, speech: Speech, console: Console) -> Rescorer:
+def _tune_rescoring(
+    decoder: BeamDecoder, rescorer: Rescorer, speech: Speech, tokenizer: Tokenizer, console: Console
+) -> Rescorer:
     """The same second pass with the weights that choose best among the hypotheses of the first."""
-    found = decoder.decode_batch(speech.log_probs, nbest=rescorer.settings.nbest)
+    found = list(_first_pass(decoder, rescorer, speech, tokenizer))
     scores = [rescorer.measure(hypotheses) for hypotheses in found]
     texts = [[rescorer.spell(one.tokens) for one in hypotheses] for hypotheses in found]
     pairs = zip(speech.references, texts, strict=True)
@@ -174,7 +181,18 @@ def _tune_rescoring(decoder: BeamDecoder, rescorer: Rescorer, speech: Speech, co
     return Rescorer(rescorer.model, rescorer.spell, best)
 
 
-def _read(decoder: BeamDecoder, rescorer: Rescorer | None, speech: Speech) -> list[tuple[int, ...]]:
+def _first_pass(
+    decoder: BeamDecoder, rescorer: Rescorer | None, speech: Speech, tokenizer: Tokenizer
+) -> Iterator[list[Hypothesis]]:
+    """What the second pass chooses from, an utterance at a time; the best reading alone where there is none."""
+    count = rescorer.settings.nbest if rescorer else 1
+    for first in range(0, len(speech.log_probs), _BATCH):  # a wide beam's readings of a whole corpus fill the memory
+        yield from decode_different(decoder, tokenizer, speech.log_probs[first : first + _BATCH], count)
+
+
+def _read(
+    decoder: BeamDecoder, rescorer: Rescorer | None, speech: Speech, tokenizer: Tokenizer
+) -> list[tuple[int, ...]]:
     """The tokens of the best reading of each utterance."""
-    found = decoder.decode_batch(speech.log_probs, nbest=rescorer.settings.nbest if rescorer else 1)
+    found = _first_pass(decoder, rescorer, speech, tokenizer)
     return [(rescorer.rescore(one) if rescorer else one)[0].tokens for one in found]

@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# What each idea brings: from one young model and half of the speech, trainings with all ideas and without one each; loss and
-# error rates on the development set.
+# What each idea brings: from one young model and half of the speech, a training as conf/english.yaml's but in one view, and
+# trainings that differ from it in one thing each; loss and error rates on the development set.
 #
 #   recipes/english/ablate.sh CORPORA [NAME ...]     after run.sh has prepared; NAME: a line of the table in README.md, all by default
 #
-# Needs espeak-ng and flite, for synthetic voices. Half an hour of a core for each line. Two can run side by side, each with its own names and OMP_NUM_THREADS=1.
+# Needs espeak-ng and flite, for the synthetic voices. Half an hour of a core for each line. Two can run side by side, each with its own names and OMP_NUM_THREADS=1.
 # Interrupted? Run it again: it goes on where it stopped.
 set -euo pipefail
 [ $# -ge 1 ] || { sed --quiet '2,/^[^#]/ s/^# \?//p' "$0" >&2; exit 2; }
@@ -22,23 +22,23 @@ if [ ! -f data/english/synthetic.jsonl.gz ]; then
     asr prepare kaldi data/synthetic-text data/synthetic-text
     cp data/synthetic-text/all.jsonl.gz data/english/synthetic.jsonl.gz
 fi
-# Half of the utterances; and, in the place of synthetic voices, as much of that real speech once more.
+# Half of the utterances; and as much of them once more as synthetic voices would add, so that an epoch is as long without.
 [ -f $halves/again.jsonl.gz ] || python recipes/english/halve.py data/english $halves
 
 settings_of() { # NAME
     case $1 in
-        everything) ;;
+        base) ;;
+        synthetic) echo "corpus.train=[$halves/train.jsonl.gz,$halves/synthetic.jsonl.gz]" ;;
         no-masks) echo train.augment.spec_augment=null ;;
         no-speeds) echo "train.augment.speeds=[1.0]" ;;
         no-noise) echo train.augment.noise_probability=0 train.augment.reverberation_probability=0 train.augment.telephone_probability=0 ;;
-        no-synthetic) echo "corpus.train=[$halves/train.jsonl.gz,$halves/again.jsonl.gz]" ;;
         no-dropout) echo acoustic.dropout=0 ;;
         intermediate) echo train.loss.intermediate_weight=0.3 ;;
         two-views) echo train.loss.consistency_weight=0.2 train.epochs=2 ;;  # an epoch of these is twice the work
         *) echo "there is no line $1" >&2 && return 2 ;;
     esac
 }
-[ $# -gt 0 ] || set -- everything no-masks no-speeds no-noise no-synthetic no-dropout intermediate two-views
+[ $# -gt 0 ] || set -- base synthetic no-masks no-speeds no-noise no-dropout intermediate two-views
 for row in "$@"; do
     output=$results/$row changes=$(settings_of "$row")
     if [ ! -f $output/model.safetensors ]; then
@@ -46,7 +46,7 @@ for row in "$@"; do
         # The decoder's weights are near those that english was tuned to.
         # shellcheck disable=SC2086  # several settings
         asr train conf/english.yaml output=$output train.init_from=an4 train.augment.noise="$noise" \
-            "corpus.train=[$halves/train.jsonl.gz,$halves/synthetic.jsonl.gz]" train.epochs=4 train.average=1 \
+            "corpus.train=[$halves/train.jsonl.gz,$halves/again.jsonl.gz]" train.epochs=4 train.average=1 \
             train.loss.consistency_weight=0 train.optimizer.learning_rate=1.0e-3 \
             decoder.alpha=0.8 decoder.beta=1.1 decoder.blank_penalty=1 decoder.beam_size=256 $changes $resume
     fi

@@ -11,6 +11,7 @@ from asr.recognize.decoding import Decoding, build_beam
 from asr.recognize.endpoints import Endpoints
 from asr.recognize.grouping import group_tokens
 from asr.recognize.model_folder import Model, build_acoustic, find_model, read_model, save_model
+from asr.recognize.reading import decode_different
 from asr.recognize.recognizer import load_model
 from asr.recognize.streaming import StreamReader
 from asr.recognize.unknown_words import learn_words
@@ -103,6 +104,23 @@ def test_a_hot_word_is_known_to_the_model_that_was_loaded_for_it_alone(folder):
     log_probs = say(sabsab, told.tokenizer.vocab_size)
     assert told.reader.read(log_probs).text == "sabsab"
     assert "sabsab" not in load_model(folder).reader.read(log_probs).text
+
+
+def test_a_text_that_is_said_in_several_ways_is_one_reading(tmp_path):
+    path = tmp_path / "ways.txt"
+    path.write_text("bad B AE D\nbad B AA D\nbad B AH D\ndab D AE B\n", encoding="utf-8")
+    tokenizer = build_tokenizer([], TokenizerSettings(kind="phone", lexicon=path))
+    beam = build_beam(tmp_path, tokenizer, DecoderSettings(token_threshold=50, beam_threshold=50), Decoding())
+    log_probs = [say(tokenizer.encode(text), tokenizer.vocab_size, certainty=0.6) for text in ("bad dab", "dab")]
+    different = decode_different(beam, tokenizer, log_probs, 3)
+    for utterance, found in zip(log_probs, different, strict=True):
+        everything = beam.decode(utterance, beam.beam_size)
+        texts = [tokenizer.decode(one.tokens) for one in found]
+        assert len(set(texts)) == len(texts) == 3
+        assert len({tokenizer.decode(one.tokens) for one in everything[:3]}) < 3  # some are the same text
+        for text, one in zip(texts, found, strict=True):
+            assert one.score == max(other.score for other in everything if tokenizer.decode(other.tokens) == text)
+    assert [one[:1] for one in different] == decode_different(beam, tokenizer, log_probs, 1)
 
 
 def test_what_cannot_be_pronounced_is_named(tokenizer, tmp_path):
