@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from asr import __version__
-from asr.config import BATCH_SECONDS, DEFAULT_MODEL, JOBS, LIVE_STREAMS, SubtitleSettings
+from asr.config import BATCH_SECONDS, DEFAULT_MODEL, JOBS, LIVE_STREAMS, NormalizerSettings, SubtitleSettings
 from asr.errors import STOPPED, AsrError
 
 app = typer.Typer(
@@ -89,6 +89,12 @@ NgramOutput = Annotated[Path, typer.Option("--output", "-o", help="NAME.arpa, NA
 Unit = Annotated[str, typer.Option(help="What is predicted: word or char.")]
 RnnFolder = Annotated[Path, typer.Argument(help="A recurrent language model's folder.", metavar="LM")]
 Raw = Annotated[bool, typer.Option(help="Take the text as it is: keep case and punctuation.")]
+Numbers = Annotated[
+    str | None,
+    typer.Option(
+        "--spell-out-numbers", help="Write numbers as words of this language, such as en.", metavar="LANGUAGE"
+    ),
+]
 
 
 def tell_version(wanted: bool) -> None:
@@ -321,6 +327,7 @@ def train_language_model(
     ] = "0",
     unit: Unit = "word",
     raw: Raw = False,
+    numbers: Numbers = None,
     memory: Annotated[float, typer.Option(min=0.01, help="n-grams: gigabytes for sorting.")] = 2.0,
     vocabulary: Annotated[
         Path | None,
@@ -337,12 +344,14 @@ def train_language_model(
     resume: Annotated[bool, typer.Option(help="rnn: continue an interrupted training.")] = False,
 ) -> None:
     """Make a language model of text: n-grams by modified Kneser-Ney, or a recurrent network."""
-    from asr.config import NormalizerSettings, load_language_config
+    from asr.config import load_language_config
 
     if kind in LM_OPTIONS:
         refuse_options_of_other_kinds(context, kind)
     if kind == "rnn":
-        settings = load_language_config(config, [*(changes or []), *(["normalizer=null"] if raw else [])])
+        text_normalizer(raw, numbers)  # refuses what cannot be
+        asked = ["normalizer=null"] if raw else [f"normalizer.spell_out_numbers={numbers}"] if numbers else []
+        settings = load_language_config(config, [*(changes or []), *asked])
         from asr.train.language_model import train_language_model as run
 
         run(texts, output, settings, dev=dev or (), base=base, resume=resume, console=console)
@@ -357,11 +366,26 @@ def train_language_model(
         order=order,
         prune=parse_thresholds(prune),
         unit=unit,
-        normalizer=None if raw else NormalizerSettings(),
+        normalizer=text_normalizer(raw, numbers),
         memory_bytes=int(memory * 2**30),
         console=console,
         vocabulary=vocabulary,
     )
+
+
+def text_normalizer(raw: bool, numbers: str | None) -> NormalizerSettings | None:
+    """What --raw and --spell-out-numbers ask to be done to text; None: nothing.
+
+    Raises:
+        AsrError: If they contradict each other, or numbers have no such language.
+    """
+    from asr.text.normalize import normalize
+
+    if raw and numbers is not None:
+        raise AsrError("--raw takes the text as it is, --spell-out-numbers does not; leave one out")
+    settings = NormalizerSettings(spell_out_numbers=numbers)
+    normalize("1", settings)  # tells now if the language is unknown
+    return None if raw else settings
 
 
 def refuse_options_of_other_kinds(context: typer.Context, kind: str) -> None:
@@ -383,12 +407,12 @@ def lexicon(
         Path | None, typer.Option(help="A lexicon to follow. All other words are guessed, also the dictionary's.")
     ] = None,
     raw: Raw = False,
+    numbers: Numbers = None,
 ) -> None:
     """Make a lexicon for phones as tokens: how the words of a text are pronounced, by a dictionary or else by guess."""
-    from asr.config import NormalizerSettings
     from asr.language.vocabulary import make_lexicon
 
-    normalizer = None if raw else NormalizerSettings()
+    normalizer = text_normalizer(raw, numbers)
     count, guessed, lost = make_lexicon(
         dictionary, texts, output, least=least, normalizer=normalizer, exceptions=exceptions
     )
@@ -408,9 +432,9 @@ def mix_language_models(
     ] = None,
     weights: Annotated[str | None, typer.Option(help="Weights, one a model, in the place of --dev: '0.6 0.4'.")] = None,
     raw: Raw = False,
+    numbers: Numbers = None,
 ) -> None:
     """Mix n-gram models, such as one of a little text of your matter and one of much other text."""
-    from asr.config import NormalizerSettings
     from asr.language.build import mix_language_models as run
     from asr.language.build import parse_weights
 
@@ -419,7 +443,7 @@ def mix_language_models(
         output,
         weights=None if weights is None else parse_weights(weights),
         dev=dev or (),
-        normalizer=None if raw else NormalizerSettings(),
+        normalizer=text_normalizer(raw, numbers),
         console=console,
     )
 
@@ -442,12 +466,12 @@ def score_text(
     texts: Texts,
     unit: Annotated[str | None, typer.Option(help="word or char. Default: what the n-grams are of.")] = None,
     raw: Raw = False,
+    numbers: Numbers = None,
 ) -> None:
     """How well a language model predicts text; a recurrent one reads it as its own settings say."""
-    from asr.config import NormalizerSettings
     from asr.language.build import measure_language_model
 
-    measured = measure_language_model(texts, model, unit=unit, normalizer=None if raw else NormalizerSettings())
+    measured = measure_language_model(texts, model, unit=unit, normalizer=text_normalizer(raw, numbers))
     for name, value in measured._asdict().items():
         typer.echo(f"{name}\t{value:g}" if isinstance(value, float) else f"{name}\t{value}")
 

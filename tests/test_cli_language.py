@@ -344,6 +344,24 @@ def test_a_recurrent_model_is_trained_measured_and_asked(folder: Path, rnn: Path
     assert "num_unknown\t0" in ask("lm", "score", tmp_path / "new", folder / "text.txt")
 
 
+def test_numbers_are_written_as_words_where_that_is_asked_for(tmp_path: Path, monkeypatch, capsys):
+    (tmp_path / "some.dict").write_text("seven S EH1 V AH0 N\ncall K AO1 L\n", encoding="utf-8")
+    (tmp_path / "text.txt").write_text("call 7\ncall seven\n", encoding="utf-8")
+    asked = ["--spell-out-numbers", "en"]
+    ask("lexicon", tmp_path / "some.dict", tmp_path / "text.txt", *asked, "--output", tmp_path / "lexicon.txt")
+    words = [line.split()[0] for line in (tmp_path / "lexicon.txt").read_text(encoding="utf-8").splitlines()]
+    assert sorted(words) == ["call", "seven"]
+    ask("lm", "train", tmp_path / "text.txt", *asked, "--output", tmp_path / "lm.arpa")
+    arpa = (tmp_path / "lm.arpa").read_text(encoding="utf-8")
+    assert "call seven" in arpa
+    assert "call 7" not in arpa
+    assert "num_unknown\t1" in ask("lm", "score", tmp_path / "lm.arpa", tmp_path / "text.txt")
+    assert "num_unknown\t0" in ask("lm", "score", tmp_path / "lm.arpa", tmp_path / "text.txt", *asked)
+    train = ["lm", "train", tmp_path / "text.txt", "--output", tmp_path / "other.arpa", "--spell-out-numbers"]
+    assert "leave one out" in refuse(capsys, monkeypatch, *train, "en", "--raw")
+    assert "klingon" in refuse(capsys, monkeypatch, *train, "klingon")
+
+
 @pytest.mark.parametrize(
     ("choices", "message"),
     [
@@ -386,6 +404,28 @@ def test_recurrent_models_are_heard_in_fusion_and_in_a_second_pass(folder: Path,
     assert len({plain, fused[0][0], rescored[0][0]}) == 3
     arguments = ["transcribe", folder / "noise.wav", "--model", folder / "model", "--decoder", "greedy"]
     assert "use --decoder beam" in refuse(capsys, monkeypatch, *arguments, "--rescore", rnn)
+
+
+def test_weights_in_eight_bits_are_half_as_large_and_say_the_same(folder: Path, rnn: Path, tmp_path: Path):
+    shutil.copytree(folder / "model", tmp_path / "model")
+    shutil.copytree(rnn, tmp_path / "model" / "rescore")
+    sizes = [line.split("\t") for line in ask("quantize", tmp_path / "model").splitlines()]
+    assert [Path(path).parent.name for path, _, _ in sizes] == ["model", "rescore"]
+    before, after = (
+        {path.parent.name: path.stat().st_size for path in place.glob("**/model.safetensors")}
+        for place in (folder / "model", tmp_path / "model")
+    )
+    assert after["model"] < 0.7 * before["model"]
+    assert ask("transcribe", folder / "noise.wav", "--model", tmp_path / "model", "--decoder", "greedy").strip()
+    before_score, after_score = (
+        float(ask("lm", "score", place, folder / "text.txt").split("bits_per_character\t")[1].split()[0])
+        for place in (rnn, tmp_path / "model" / "rescore")
+    )
+    assert after_score == pytest.approx(before_score, rel=0.05)
+
+
+def test_a_model_of_the_package_keeps_its_weights(monkeypatch, capsys):
+    assert "comes with the package" in refuse(capsys, monkeypatch, "quantize", "an4")
 
 
 def test_tuning_a_second_pass_keeps_it_in_the_folder(folder: Path, rnn: Path, tmp_path: Path):

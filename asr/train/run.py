@@ -15,6 +15,7 @@ from lhotse import CutSet
 from lightning.fabric import Fabric
 from rich.console import Console
 
+from asr.acoustic.denominator import Denominator
 from asr.acoustic.model import SUBSAMPLING
 from asr.acoustic.precision import pick_precision
 from asr.atomic import replacing
@@ -33,6 +34,7 @@ from asr.train.dataset import SpeechDataset, SpeechLoader, measure_features
 from asr.train.doctor import Problem, keep_usable
 from asr.train.launch import launch, training_device
 from asr.train.monitor import Monitor
+from asr.train.token_trigrams import estimate_trigrams
 from asr.train.trainer import DevResult, Trainer
 from asr.train.transfer import copy_weights, take_shape
 
@@ -158,6 +160,7 @@ def _make_trainer(
         train_loader,
         SpeechLoader(dev_cuts, dev_dataset, batch_seconds=config.train.batch_seconds),
         tokenizer=model.tokenizer,
+        denominator=_denominator(config, model.tokenizer, train_cuts, fabric.device),
         settings=config.train,
         train_seconds=train_seconds,
         frame_seconds=config.features.step_seconds * SUBSAMPLING,
@@ -171,6 +174,13 @@ def _make_trainer(
         ),
         fingerprint=_fingerprint(config, fabric.world_size, train_cuts, dev_cuts),
     )
+
+
+def _denominator(config: Config, tokenizer: Tokenizer, train_cuts: CutSet, device: torch.device) -> Denominator | None:
+    if config.train.loss.denominator_weight == 0:
+        return None
+    texts = [tokenizer.encode(normalize(cut.supervisions[0].text, config.normalizer)) for cut in train_cuts]
+    return Denominator(estimate_trigrams(texts, tokenizer.vocab_size).to(device))
 
 
 def _dataset(config: Config, model: Model, *, training: bool) -> SpeechDataset:
@@ -197,7 +207,7 @@ def _choose(trainer: Trainer, model: Model, average: Weights, say: Say) -> DevRe
         model.acoustic.load_state_dict(weights)
         results.append((trainer.evaluate(), weights))
         say(f"{name}: dev WER {results[-1][0].wer:.2%}, CER {results[-1][0].cer:.2%}")
-    dev, weights = min(results, key=lambda result: result[0].wer)
+    dev, weights = min(results, key=lambda result: trainer.rank(result[0].loss, result[0].wer))
     if not math.isfinite(dev.loss):
         raise TrainingError("the loss on dev is not finite: training diverged; lower train.optimizer.learning_rate")
     model.acoustic.load_state_dict(weights)

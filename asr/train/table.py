@@ -54,7 +54,9 @@ def read_table(path: Path) -> list[Utterance]:
 
 
 def split_table(utterances: Sequence[Utterance]) -> dict[str, list[Utterance]]:
-    """Hold out a tenth to watch training by: of the speakers where there are ten or more, else of the recordings.
+    """Hold out a tenth to watch training by: of the speakers where there are ten or more, else of the sentences.
+
+    A sentence that is said several times stays on one side then, unless there are no more than ten different ones.
 
     Raises:
         CorpusError: If there are fewer than two utterances.
@@ -66,11 +68,18 @@ def split_table(utterances: Sequence[Utterance]) -> dict[str, list[Utterance]]:
         held_out = set(speakers[::DEV_EVERY])
         in_dev = [utterance.speaker in held_out for utterance in utterances]
     else:
-        in_dev = [index % DEV_EVERY == 0 for index in range(len(utterances))]
+        in_dev = _hold_out_sentences([utterance.text for utterance in utterances])
     parts: dict[str, list[Utterance]] = {"train": [], "dev": []}
     for utterance, dev in zip(utterances, in_dev, strict=True):
         parts["dev" if dev else "train"].append(utterance)
     return parts
+
+
+def _hold_out_sentences(texts: Sequence[str]) -> list[bool]:
+    different = {text: place for place, text in enumerate(dict.fromkeys(texts))}
+    # A handful of commands said over and over are all to be learned, and all to be watched.
+    places = [different[text] for text in texts] if len(different) > DEV_EVERY else range(len(texts))
+    return [place % DEV_EVERY == 0 for place in places]
 
 
 def _read_row(

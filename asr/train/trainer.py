@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from asr.acoustic.chunks import Latency
 from asr.acoustic.ctc import consistency_loss, ctc_loss
+from asr.acoustic.denominator import Denominator
 from asr.acoustic.model import Output
 from asr.config import TrainSettings
 from asr.decode.greedy import greedy_decode
@@ -65,6 +66,7 @@ class Trainer:
         model: The acoustic model.
         train_loader, dev_loader: Batches of speech.
         tokenizer: To read hypotheses on the development set.
+        denominator: Of the loss, where the settings give it a weight.
         settings: The recipe.
         train_seconds: Speech in the training set.
         frame_seconds: Length of a frame of log probabilities.
@@ -81,6 +83,7 @@ class Trainer:
         dev_loader: SpeechLoader,
         *,
         tokenizer: Tokenizer,
+        denominator: Denominator | None = None,
         settings: TrainSettings,
         train_seconds: float,
         frame_seconds: float,
@@ -98,6 +101,7 @@ class Trainer:
         self.train_loader = train_loader
         self.dev_loader = dev_loader
         self.tokenizer = tokenizer
+        self.denominator = denominator
         self.settings = settings
         self.train_seconds = train_seconds
         self.frame_seconds = frame_seconds
@@ -142,9 +146,13 @@ class Trainer:
         self.monitor.resume_at(self.position.epoch + self.position.seconds / self.train_seconds, dev_wer=dev_wer)
 
     def best_epochs(self) -> list[int]:
-        """The epochs with the lowest dev WER (then dev loss), best first."""
-        ranked = sorted(self.position.history, key=lambda epoch: (epoch["dev_wer"], epoch["dev_loss"]))
+        """The epochs that did best on the development set, best first."""
+        ranked = sorted(self.position.history, key=lambda epoch: self.rank(epoch["dev_loss"], epoch["dev_wer"]))
         return [int(epoch["epoch"]) for epoch in ranked[: self.settings.average]]
+
+    def rank(self, loss: float, wer: float) -> tuple[float, float]:
+        """What is lower for better weights: first the WER, or the loss where it asks for more than the best path."""
+        return (wer, loss) if self.denominator is None else (loss, wer)
 
     def evaluate(self) -> DevResult:
         """Decode the development set greedily with the current weights."""
@@ -154,7 +162,7 @@ class Trainer:
         with torch.inference_mode():
             for batch in self.dev_loader.batches():
                 output = self.model(batch.features.to(self.fabric.device), batch.lengths)
-                loss += float(self._ctc(output.log_probs, output.lengths, batch).sum())
+                loss += float(self._criterion(output.log_probs, output.lengths, batch).sum())
                 num_tokens += int(batch.token_lengths.sum())
                 decoded = greedy_decode(output.log_probs, output.lengths)
                 pairs += zip(batch.texts, map(self.tokenizer.decode, decoded), strict=True)
@@ -230,13 +238,22 @@ class Trainer:
         with_intermediate = settings.intermediate_weight > 0
         latency = draw_latency(self.settings, self.frame_seconds)
         output: Output = self.model(batch.features, batch.lengths, with_intermediate=with_intermediate, latency=latency)
-        loss = self._ctc(output.log_probs, output.lengths, batch)
+        loss = self._criterion(output.log_probs, output.lengths, batch)
         if output.intermediate is not None:
             middle = self._ctc(output.intermediate, output.lengths, batch)
             loss = (1 - settings.intermediate_weight) * loss + settings.intermediate_weight * middle
         if settings.consistency_weight > 0:
             loss = loss + settings.consistency_weight * consistency_loss(output.log_probs, output.lengths)
         return loss.sum() / batch.token_lengths.sum().to(loss.device)
+
+    def _criterion(self, log_probs: Tensor, lengths: Tensor, batch: Batch) -> Tensor:
+        """(B,) CTC or, with a denominator, what lies between it and CTC-CRF."""
+        loss = self._ctc(log_probs, lengths, batch)
+        if self.denominator is None:
+            return loss
+        tokens = batch.tokens.to(log_probs.device)
+        others = self.denominator(log_probs, lengths) - self.denominator.score(tokens, batch.token_lengths)
+        return loss + self.settings.loss.denominator_weight * others.to(loss.dtype)
 
     def _ctc(self, log_probs: Tensor, lengths: Tensor, batch: Batch) -> Tensor:
         return ctc_loss(log_probs, lengths, batch.tokens.to(log_probs.device), batch.token_lengths)
@@ -319,7 +336,8 @@ class Trainer:
         history = self.position.history
         if patience is None or not history:
             return False
-        best = min(range(len(history)), key=lambda index: (history[index]["dev_wer"], history[index]["dev_loss"]))
+        ranks = [self.rank(epoch["dev_loss"], epoch["dev_wer"]) for epoch in history]
+        best = ranks.index(min(ranks))
         return len(history) - 1 - best >= patience
 
     def _module(self) -> nn.Module:

@@ -6,10 +6,12 @@
 set -euo pipefail
 [ $# -ge 1 ] || { sed --quiet '2,/^[^#]/ s/^# \?//p' "$0" >&2; exit 2; }
 corpora=$(realpath "$1") model=${2:-english}
-[ ! -d "$model" ] || model=$(realpath "$model")
+[ ! -f "$model/model.safetensors" ] || model=$(realpath "$model")
 cd "$(dirname "$0")/../.."
 PATH="$PWD/.venv/bin:$PATH"
-results=exp/results-$(basename "$model")
+# Beside a model's folder; of one that comes with asr, by its name.
+results=exp/$model-results
+[ ! -d "$model" ] || results=$model-results
 mkdir -p "$results"
 
 [ -f data/an4/test.jsonl.gz ] || asr prepare an4 "$corpora/an4" data/an4

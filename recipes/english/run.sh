@@ -50,6 +50,8 @@ fi
 if [ ! -f $output/model.safetensors ]; then
     resume=$([ -f $output/run/last.pt ] && echo --resume || true)
     asr train conf/english.yaml output=$output train.augment.noise="$corpora/esc10-noise" "$@" $resume
+else
+    echo "$output is trained already, settings or not; remove it to train anew" >&2
 fi
 # Tuned and tested once for the same network and language model; evaluate.sh reads the tests again.
 if [ ! $output/tested -nt $output/model.safetensors ] || [ ! $output/tested -nt $lm.bin ]; then

@@ -18,21 +18,19 @@ PATH="$PWD/.venv/bin:$PATH"
 
 size=${SIZE:-100} nodes=${NODES:-1} rank=${RANK:-0} master=${MASTER:-localhost:29500}
 gpus=${GPUS:-$(python -c "import torch; print(max(1, torch.cuda.device_count()))")}
-output=exp/librispeech-$size
 python -c "import sentencepiece" 2>/dev/null || { echo "subword units need sentencepiece: pip install '.[subword]'" >&2; exit 1; }
 
 # A part of the corpus, in Kaldi folders with train and dev, will do to try this out.
-layout=kaldi dev=dev parts=
-if [ -d "$corpus/dev-clean" ]; then
-    layout=librispeech dev=dev-clean
-else
+data=data/librispeech output=exp/librispeech-$size dev=dev-clean layout=librispeech parts=
+if [ ! -d "$corpus/dev-clean" ]; then
     [ -d "$corpus/dev" ] || { echo "$corpus: neither dev-clean, as LibriSpeech is published, nor dev, as in Kaldi folders" >&2; exit 1; }
-    parts="corpus.train=[data/librispeech/train.jsonl.gz] corpus.dev=[data/librispeech/dev.jsonl.gz]"
+    data=$data-trial output=$output-trial dev=dev layout=kaldi
+    parts="corpus.train=[$data/train.jsonl.gz] corpus.dev=[$data/dev.jsonl.gz]"
 fi
-prepared=data/librispeech/prepared-$layout-$size
+prepared=$data/prepared-$size
 
 if [ ! -f "$prepared" ] && [ "$rank" = 0 ]; then
-    asr prepare $layout "$corpus" data/librispeech
+    asr prepare $layout "$corpus" $data
     touch "$prepared"
 fi
 until [ -f "$prepared" ]; do sleep 10; done # rank 0 prepares for all
@@ -42,16 +40,18 @@ if [ ! -f $output/model.safetensors ]; then
     torchrun --nnodes="$nodes" --node-rank="$rank" --nproc-per-node="$gpus" \
         --master-addr="${master%:*}" --master-port="${master#*:}" \
         -m asr.cli train conf/librispeech-"$size".yaml output=$output $parts "$@" $resume
+else
+    echo "$output is trained already, settings or not; remove it to train anew" >&2
 fi
 [ "$rank" = 0 ] || exit 0
 
 # A language model of the training transcripts; librispeech-lm-norm.txt.gz (openslr.org/11) gives a better one.
-texts=data/librispeech/train-clean-100.txt
-[ "$size" = 100 ] && [ -f $texts ] || texts=data/librispeech/train*.txt
+texts=$data/train-clean-100.txt lm=$output-lm.arpa.gz
+[ "$size" = 100 ] && [ -f $texts ] || texts=$data/train*.txt
 # shellcheck disable=SC2086  # several files
-asr lm train $texts --order 3 --prune "0 0 1" --output exp/librispeech-lm-"$size".arpa.gz
-asr tune --model $output --lm exp/librispeech-lm-"$size".arpa.gz data/librispeech/$dev.jsonl.gz
+asr lm train $texts --order 3 --prune "0 0 1" --output $lm
+asr tune --model $output --lm $lm $data/$dev.jsonl.gz
 for part in dev dev-clean dev-other test-clean test-other; do
-    manifest=data/librispeech/$part.jsonl.gz
+    manifest=$data/$part.jsonl.gz
     [ ! -f $manifest ] || asr evaluate --model $output $manifest --json $output/$part.json --add-to-card "LibriSpeech $part"
 done

@@ -2,8 +2,8 @@
 # From a table of recordings to a model that knows them: prepare, examine, train, language model, evaluate, transcribe.
 #
 #   recipes/own-data/run.sh TABLE [KEY=VALUE ...]      TABLE: lines of path<TAB>text, or a folder with train.tsv, dev.tsv, test.tsv
-#   NAME=mine FROM=an4 LM=texts.txt ...                where it goes (default: mine); the model to start from (default: none);
-#                                                      more text for the language model
+#   NAME=mine FROM=an4 LM=texts.txt ...                where it goes (default: mine); the model to start from (default: english;
+#                                                      none: FROM=); more text for the language model
 #
 # Interrupted? Run it again: it goes on where it stopped.
 set -euo pipefail
@@ -11,9 +11,12 @@ set -euo pipefail
 table=$(realpath "$1")
 shift
 texts=${LM:+$(realpath "$LM")}
+base=${FROM-english}
+[ ! -f "$base/config.yaml" ] || base=$(realpath "$base")
 cd "$(dirname "$0")/../.."
 PATH="$PWD/.venv/bin:$PATH"
 name=${NAME:-mine}
+case $name in *[!A-Za-z0-9._-]*) echo "NAME=$name: letters, digits, dots, dashes and underscores alone, please" >&2; exit 2 ;; esac
 manifests=data/$name
 output=exp/$name
 
@@ -23,9 +26,11 @@ asr doctor $manifests/*.jsonl.gz || echo "training leaves these out; mend or del
 if [ ! -f $output/model.safetensors ]; then
     resume=$([ -f $output/run/last.pt ] && echo --resume || true)
     # Weights that have learned already are changed in smaller steps, and fewer.
-    gentle=${FROM:+train.epochs=30 train.optimizer.learning_rate=1e-3}
+    gentle=${base:+train.epochs=30 train.optimizer.learning_rate=1e-3}
     asr train conf/own-data.yaml "corpus.train=[$manifests/train.jsonl.gz]" "corpus.dev=[$manifests/dev.jsonl.gz]" \
-        "corpus.name='$name'" output=$output ${FROM:+--from "$FROM"} $gentle "$@" $resume
+        "corpus.name='$name'" output=$output ${base:+--from "$base"} $gentle "$@" $resume
+else
+    echo "$output is trained already, settings or not; remove it to train anew, or take another NAME" >&2
 fi
 
 lm=exp/$name-lm.bin

@@ -19,6 +19,8 @@ fi
 if [ ! -f $output/model.safetensors ]; then
     resume=$([ -f $output/run/last.pt ] && echo --resume || true)
     asr train conf/speechocean762.yaml output=$output "$@" $resume
+else
+    echo "$output is trained already, settings or not; remove it to train anew" >&2
 fi
 asr tune --model $output --lm asr/models/english/lm.bin data/speechocean762/own/dev.jsonl.gz
 

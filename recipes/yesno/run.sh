@@ -21,7 +21,10 @@ if [ -z "$folder" ]; then
     mkdir -p data/download
     [ -d $folder ] || {
         curl --fail --location --retry 5 --output $archive https://www.openslr.org/resources/1/waves_yesno.tar.gz
-        tar --extract --gzip --file $archive --directory data/download
+        # Whole or not at all: a part would be trained and tested on.
+        rm -rf data/download/partial && mkdir data/download/partial
+        tar --extract --gzip --file $archive --directory data/download/partial
+        mv data/download/partial/waves_yesno $folder
     }
 fi
 
@@ -40,5 +43,7 @@ python recipes/yesno/pieces.py data/yesno/train.jsonl.gz data/yesno
 if [ ! -f $output/model.safetensors ]; then
     resume=$([ -f $output/run/last.pt ] && echo --resume || true)
     asr train conf/yesno.yaml output=$output "$@" $resume
+else
+    echo "$output is trained already, settings or not; remove it to train anew" >&2
 fi
 asr evaluate --model $output data/yesno/test.jsonl.gz --json $output/test.json --add-to-card "yesno test"

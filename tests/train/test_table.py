@@ -34,6 +34,30 @@ def test_of_ten_speakers_one_is_held_out(tmp_path):
     assert len(parts["dev"]) == 3
 
 
+def test_a_sentence_that_is_said_twice_stays_on_one_side(tmp_path):
+    lines = []
+    for number in range(44):
+        write_sound(tmp_path / f"{number:02}.wav")
+        lines.append(f"{number:02}.wav\tsentence {number % 22}")
+    write_table(tmp_path / "mine.tsv", lines)
+    parts = prepare_tsv(tmp_path / "mine.tsv", tmp_path / "out")
+    train, dev = ({cut.supervisions[0].text for cut in parts[part]} for part in ("train", "dev"))
+    assert dev == {"sentence 0", "sentence 10", "sentence 20"}
+    assert len(parts["dev"]) == 6
+    assert not train & dev
+
+
+def test_of_a_few_commands_all_are_on_both_sides(tmp_path):
+    lines = []
+    for number in range(41):
+        write_sound(tmp_path / f"{number:02}.wav")
+        lines.append(f"{number:02}.wav\tcommand {number % 3}")
+    write_table(tmp_path / "mine.tsv", lines)
+    parts = prepare_tsv(tmp_path / "mine.tsv", tmp_path / "out")
+    assert len(parts["dev"]) == 5
+    assert {cut.supervisions[0].text for cut in parts["train"]} == {f"command {number}" for number in range(3)}
+
+
 def test_each_table_of_a_folder_is_a_part_and_may_name_its_columns(tmp_path):
     for name in ("a/x.wav", "b/x.wav", "y.wav"):
         write_sound(tmp_path / name)
