@@ -6,10 +6,16 @@ a language model of tokens, what is learned is to tell the reference from what c
 Log probabilities in; knows nothing of audio or text. The blank is token 0.
 """
 
+from typing import Any
+
 import torch
 from torch import Tensor
+from torch.autograd.function import once_differentiable
+from torch.nn import functional as F
 
 from asr.acoustic.ctc import BLANK
+
+_FRAMES_A_SCALE = 8  # probabilities of so many frames are not too small for a number
 
 
 class Denominator:
@@ -22,10 +28,6 @@ class Denominator:
 
     def __init__(self, trigrams: Tensor) -> None:
         self.trigrams = trigrams
-        self._next = trigrams.transpose(0, 1).contiguous()  # (b, a, c), for a product over a
-        self._next[:, :, BLANK] = 0  # the end is asked for once, after the last frame
-        # A token twice in a row needs a blank between: without one it is the same token, said longer.
-        self._again = torch.diagonal(self._next, dim1=0, dim2=2).contiguous()  # (a, b): P(b | a, b)
 
     def __call__(self, log_probs: Tensor, lengths: Tensor) -> Tensor:
         """(B,) log of the sum over all sequences l of P(l) * CTC's probability of l.
@@ -34,21 +36,13 @@ class Denominator:
             log_probs: (B, T, V) natural-log probabilities.
             lengths: (B,) valid frames.
         """
-        probs = log_probs.double().exp()
-        # (B, V, V) of the two last tokens: in the frames so far the last one was said just now, or a blank after it.
-        emitted = probs.new_zeros(len(probs), *self.trigrams.shape[:2])
-        paused = emitted.clone()
-        paused[:, BLANK, BLANK] = 1
-        total, ended = probs.new_zeros(len(probs)), []
-        for now in probs.unbind(1):
-            emitted, paused = self._step(emitted, paused, now)
-            # What is left would soon be too small for a number: a factor is taken out of each frame.
-            scale = (emitted + paused).sum((1, 2))
-            emitted, paused = emitted / scale[:, None, None], paused / scale[:, None, None]
-            total = total + scale.log()
-            ended.append(total + ((emitted + paused) * self.trigrams[:, :, BLANK]).sum((1, 2)).log())
-        last = (lengths.to(probs.device) - 1)[None]
-        return torch.stack(ended).gather(0, last)[0]
+        # Padding says blank for certain, which changes no sum.
+        padding = torch.arange(log_probs.shape[1]) >= lengths.cpu()[:, None]
+        certain = torch.full_like(log_probs[0, 0], -torch.inf)
+        certain[BLANK] = 0.0
+        log_probs = torch.where(padding[..., None].to(log_probs.device), certain, log_probs)
+        inputs = log_probs.to(self.trigrams.dtype), self.trigrams
+        return _ForwardBackward.apply(*inputs)  # type: ignore[no-untyped-call]
 
     def score(self, tokens: Tensor, token_lengths: Tensor) -> Tensor:
         """(B,) log probability of sequences and their ends, by the trigrams.
@@ -58,14 +52,69 @@ class Denominator:
             token_lengths: (B,) valid tokens.
         """
         ends = torch.arange(tokens.shape[1], device=tokens.device) >= token_lengths.to(tokens.device)[:, None]
-        third = torch.nn.functional.pad(tokens.masked_fill(ends, BLANK), (2, 1), value=BLANK)
+        third = F.pad(tokens.masked_fill(ends, BLANK), (2, 1), value=BLANK)
         scores = self.trigrams[third[:, :-2], third[:, 1:-1], third[:, 2:]].log()
-        past = torch.nn.functional.pad(ends, (1, 0), value=False)  # the end itself counts, what follows does not
+        past = F.pad(ends, (1, 0), value=False)  # the end itself counts, what follows does not
         return scores.masked_fill(past, 0.0).sum(1)
 
-    def _step(self, emitted: Tensor, paused: Tensor, now: Tensor) -> tuple[Tensor, Tensor]:
-        """One frame on, whose (B, V) probabilities are `now`."""
-        before = emitted + paused
-        begun = torch.bmm(before.permute(2, 0, 1), self._next).transpose(0, 1)
-        begun = begun - torch.diag_embed((emitted * self._again).sum(1))
-        return (begun + emitted) * now[:, None], before * now[:, BLANK, None, None]
+
+class _ForwardBackward(torch.autograd.Function):
+    """The sum, frame by frame, and its gradient: how probable each token is at each frame, over all sequences.
+
+    A state is (V, B, V): of the sequences that end in token b after token a, [b, :, a]. `emitted`: b was said just now;
+    `paused`: a blank after it. Written out, since autograd's own record of it takes twice the time.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, log_probs: Tensor, trigrams: Tensor) -> Tensor:
+        probs = log_probs.exp().permute(1, 2, 0)[..., None]  # (T, V, B, 1)
+        onward, again, end = _arrange(trigrams)
+        emitted = probs.new_zeros(len(trigrams), len(log_probs), len(trigrams))
+        paused = emitted.clone()
+        paused[BLANK, :, BLANK] = 1
+        total, states, scales = probs.new_zeros(len(log_probs)), [], []
+        for frame, now in enumerate(probs):
+            before = emitted + paused
+            begun = torch.bmm(before, onward).transpose(0, 2) + emitted
+            begun.diagonal(dim1=0, dim2=2).add_((paused * again).sum(2).t())
+            emitted, paused = begun.mul_(now), before * now[BLANK]
+            scale = None
+            if frame % _FRAMES_A_SCALE == 0:
+                scale = (emitted + paused).sum((0, 2))[:, None]
+                emitted, paused = emitted.div_(scale), paused.div_(scale)
+                total = total + scale[:, 0].log()
+            states.append((emitted, paused))
+            scales.append(scale)
+        ended = ((emitted + paused) * end).sum((0, 2))
+        ctx.kept = (probs, trigrams, states, scales, ended)
+        return total + ended.log()
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
+        probs, trigrams, states, scales, ended = ctx.kept
+        onward, again, end = _arrange(trigrams)
+        back = onward.transpose(1, 2)
+        # What a unit more of each state would bring the whole, of the state after the frame and then before it.
+        of_emitted = of_paused = end / ended[:, None]
+        occupied = torch.empty_like(probs[..., 0])  # (T, V, B)
+        for frame in reversed(range(len(probs))):
+            now, (emitted, paused), scale = probs[frame], states[frame], scales[frame]
+            occupied[frame] = (of_emitted * emitted).sum(2)
+            occupied[frame, BLANK] += (of_paused * paused).sum((0, 2))
+            if scale is not None:
+                of_emitted, of_paused = of_emitted / scale, of_paused / scale
+            of_begun = of_emitted * now
+            of_before = torch.bmm(of_begun.transpose(0, 2), back) + of_paused * now[BLANK]
+            of_again = of_begun.diagonal(dim1=0, dim2=2).t()[..., None] * again
+            of_emitted, of_paused = of_before + of_begun, of_before + of_again
+        return occupied.permute(2, 0, 1) * gradient[:, None, None], None
+
+
+def _arrange(trigrams: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """(b, a, c) of another token c than b; (b, 1, a) of b again, which needs a blank between; (b, 1, a) of the end."""
+    onward = trigrams.transpose(0, 1).clone()
+    onward[:, :, BLANK] = 0
+    again = onward.diagonal(dim1=0, dim2=2).t()[:, None].clone()
+    onward.diagonal(dim1=0, dim2=2).zero_()
+    return onward, again, trigrams[:, :, BLANK].t()[:, None].contiguous()

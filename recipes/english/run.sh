@@ -50,6 +50,7 @@ fi
 if [ ! -f $output/model.safetensors ]; then
     resume=$([ -f $output/run/last.pt ] && echo --resume || true)
     asr train conf/english.yaml output=$output train.augment.noise="$corpora/esc10-noise" "$@" $resume
+    asr quantize $output
 else
     echo "$output is trained already, settings or not; remove it to train anew" >&2
 fi
