@@ -12,13 +12,14 @@ import soundfile
 from lhotse import CutSet
 
 ROOT = Path(__file__).parent.parent
-sys.path[:0] = [str(ROOT / "recipes" / recipe) for recipe in ("english", "yesno")]
+sys.path[:0] = [str(ROOT / "recipes" / recipe) for recipe in ("english", "fsdd", "yesno")]
 
 import groups  # noqa: E402
 import halve  # noqa: E402
 import leave_out  # noqa: E402
 import pieces  # noqa: E402
 import split  # noqa: E402
+import tables  # noqa: E402
 
 from asr.train.corpus import load_cuts, write_manifests  # noqa: E402
 from asr.train.cuts import Utterance, describe_recording, to_cuts  # noqa: E402
@@ -85,7 +86,7 @@ def test_what_development_says_is_left_out_of_the_text(tmp_path: Path, monkeypat
         assert file.read().splitlines() == ["a good morning", "two three four five six eight"]
 
 
-def test_halves_are_halves_and_the_real_half_takes_the_place_of_the_synthetic_one(tmp_path: Path, monkeypatch):
+def test_halves_are_halves_and_real_speech_stands_for_the_synthetic_one(tmp_path: Path, monkeypatch):
     parts = {
         part: [(f"{part}{number}", "x", "a") for number in range(count)]
         for part, count in (("train", 20), ("synthetic", 8))
@@ -98,6 +99,27 @@ def test_halves_are_halves_and_the_real_half_takes_the_place_of_the_synthetic_on
     }
     assert {part: len(found) for part, found in names.items()} == {"train": 10, "synthetic": 4, "again": 4}
     assert names["again"] <= {f"again-{name}" for name in names["train"]}
+
+
+@pytest.mark.parametrize(
+    ("left_out", "counts"),
+    [([], {"train": 3 * 42, "dev": 3 * 3, "test": 3 * 5}), (["bob"], {"train": 94, "dev": 6, "test": 50})],
+)
+def test_digits_are_split_officially_or_by_speaker(tmp_path: Path, monkeypatch, left_out, counts):
+    (tmp_path / "recordings").mkdir()
+    for speaker in ("ann", "bob", "cid"):
+        for number in range(50):
+            (tmp_path / "recordings" / f"{number % 10}_{speaker}_{number}.wav").touch()
+    run(monkeypatch, tables, tmp_path / "recordings", tmp_path, *left_out)
+    lines = {part: (tmp_path / f"{part}.tsv").read_text(encoding="utf-8").splitlines() for part in counts}
+    assert {part: len(some) for part, some in lines.items()} == counts
+    assert f"{tmp_path / 'recordings' / '7_ann_7.wav'}\tseven\tann" in lines["dev"]
+    official = {line for line in lines["test"] if int(line.split("\t")[0].rpartition("_")[2].removesuffix(".wav")) < 5}
+    if left_out:
+        assert {line.split("\t")[2] for line in lines["test"]} == {"bob"}
+        assert not any("bob" in line for line in lines["train"] + lines["dev"])
+    else:
+        assert official == set(lines["test"])
 
 
 def test_error_rates_are_told_by_age_and_sex(tmp_path: Path, monkeypatch, capsys):

@@ -17,7 +17,7 @@ train_and_test() { # NAME [SPEAKER]
     local data=data/fsdd/$1 output=exp/fsdd/$1 resume
     if [ ! -f $data/test.jsonl.gz ]; then
         mkdir -p "$data"
-        python recipes/fsdd/split.py "$recordings" "$data" "${@:2}"
+        python recipes/fsdd/tables.py "$recordings" "$data" "${@:2}"
         asr prepare tsv "$data" "$data"
     fi
     if [ ! -f "$output/model.safetensors" ]; then

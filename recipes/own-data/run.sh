@@ -4,6 +4,7 @@
 #   recipes/own-data/run.sh TABLE [KEY=VALUE ...]      TABLE: lines of path<TAB>text, or a folder with train.tsv, dev.tsv, test.tsv
 #   NAME=mine FROM=an4 LM=texts.txt ...                where it goes (default: mine); the model to start from (default: english;
 #                                                      none: FROM=); more text for the language model
+#   ENGLISH=yes ...                                    speech in English: keeps english's phones, lexicon and language model
 #
 # Interrupted? Run it again: it goes on where it stopped.
 set -euo pipefail
@@ -19,26 +20,43 @@ name=${NAME:-mine}
 case $name in *[!A-Za-z0-9._-]*) echo "NAME=$name: letters, digits, dots, dashes and underscores alone, please" >&2; exit 2 ;; esac
 manifests=data/$name
 output=exp/$name
+lms=exp/$name-lm
 
 asr prepare tsv "$table" $manifests
 asr doctor $manifests/*.jsonl.gz || echo "training leaves these out; mend or delete them" >&2
 
+# Weights that have learned already are changed in smaller steps, and fewer.
+settings=(${base:+train.epochs=30 train.optimizer.learning_rate=1e-3})
+text_options=() models=()
+if [ -n "${ENGLISH:-}" ]; then
+    english=asr/models/english base=${base:-english} lexicon=$manifests/lexicon.txt
+    # english's words, and yours, pronounced by guess where it lacks them.
+    awk '{print $1}' $english/lexicon.txt > $manifests/words.txt
+    asr lexicon $english/lexicon.txt $manifests/{train,dev,words}.txt --spell-out-numbers en --output $lexicon
+    settings=(tokenizer.kind=phone tokenizer.lexicon=$lexicon normalizer.spell_out_numbers=en decoder.beam_threshold=15
+        decoder.token_threshold=9 train.epochs=20 train.optimizer.learning_rate=5e-4
+        train.loss.consistency_weight=0 train.loss.denominator_weight=0.9)
+    text_options=(--spell-out-numbers en --vocabulary $lexicon)
+    models=($english/lm.bin)
+fi
+
 if [ ! -f $output/model.safetensors ]; then
     resume=$([ -f $output/run/last.pt ] && echo --resume || true)
-    # Weights that have learned already are changed in smaller steps, and fewer.
-    gentle=${base:+train.epochs=30 train.optimizer.learning_rate=1e-3}
     asr train conf/own-data.yaml "corpus.train=[$manifests/train.jsonl.gz]" "corpus.dev=[$manifests/dev.jsonl.gz]" \
-        "corpus.name='$name'" output=$output ${base:+--from "$base"} $gentle "$@" $resume
+        "corpus.name='$name'" output=$output ${base:+--from "$base"} "${settings[@]}" "$@" $resume
 else
     echo "$output is trained already, settings or not; remove it to train anew, or take another NAME" >&2
 fi
 
-lm=exp/$name-lm.bin
-asr lm train $manifests/train.txt --order 3 --output $lm
-if [ -n "$texts" ]; then
-    asr lm train "$texts" --order 3 --output exp/$name-texts.bin
-    asr lm mix $lm exp/$name-texts.bin --dev $manifests/dev.txt --output exp/$name-mixed.bin
-    lm=exp/$name-mixed.bin
+# A language model of the transcripts, mixed with those of other texts, where there are any.
+mkdir -p $lms
+asr lm train $manifests/train.txt "${text_options[@]}" --order 3 --output $lms/own.bin
+[ -z "$texts" ] || asr lm train "$texts" "${text_options[@]}" --order 3 --output $lms/texts.bin
+models+=($lms/own.bin ${texts:+$lms/texts.bin})
+lm=${models[0]}
+if [ ${#models[@]} -gt 1 ]; then
+    lm=$lms/mixed.bin
+    asr lm mix "${models[@]}" --dev $manifests/dev.txt ${ENGLISH:+--spell-out-numbers en} --output $lm
 fi
 asr tune --model $output --lm $lm $manifests/dev.jsonl.gz
 
@@ -47,4 +65,5 @@ part=$([ -f $manifests/test.jsonl.gz ] && echo test || echo dev)
 asr evaluate --model $output --decoder greedy $manifests/$part.jsonl.gz --json $output/greedy.json \
     --add-to-card "$name, $part, greedy"
 asr evaluate --model $output $manifests/$part.jsonl.gz --json $output/beam.json --add-to-card "$name, $part, language model"
+[ -z "${ENGLISH:-}" ] || asr evaluate --model english $manifests/$part.jsonl.gz # as it was: was it worth it?
 echo "try it: asr transcribe --model $output FILE"

@@ -1,6 +1,6 @@
 """Tables of the Free Spoken Digit Dataset: its official split, and one that leaves a speaker out.
 
-    python recipes/fsdd/split.py RECORDINGS OUTPUT [SPEAKER]
+    python recipes/fsdd/tables.py RECORDINGS OUTPUT [SPEAKER]
 
 A recording's name is DIGIT_SPEAKER_NUMBER.wav. Officially those numbered 0 to 4 are the test. With a SPEAKER, all of
 its recordings are, and it is in neither other part. Of the rest, numbers 5 to 7 are dev.
@@ -14,8 +14,8 @@ from asr.atomic import replacing
 DIGITS = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"]
 
 
-def part_of(speaker: str, number: int, left_out: str | None) -> str | None:
-    """The part that a recording belongs to; None: to none."""
+def part_of(speaker: str, number: int, left_out: str | None) -> str:
+    """The part that a recording belongs to."""
     if left_out is not None:
         if speaker == left_out:
             return "test"
