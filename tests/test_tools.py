@@ -14,6 +14,7 @@ ROOT = Path(__file__).parent.parent
 sys.path[:0] = [str(ROOT / "tools"), str(ROOT / "recipes" / "an4")]
 
 import benchmark_decoder  # noqa: E402
+import compare_results  # noqa: E402
 import espeak  # noqa: E402
 import flite  # noqa: E402
 import make_synthetic_speech as synthetic  # noqa: E402
@@ -108,3 +109,23 @@ def test_the_decoders_are_compared_on_what_the_network_says(tmp_path: Path, monk
     ours = {row["decoder"]: row["wer"] for row in rows if row["decoder"].startswith("asr")}
     assert len(ours) == 8
     assert set(ours.values()) == {0.0}
+
+
+def test_results_are_held_against_the_first(tmp_path: Path, monkeypatch, capsys):
+    said = [f"one two {number}" for number in range(50)]
+    for name, heard in (("a", said[:40] + ["one"] * 10), ("b", said), ("c", said[::-1])):
+        rows = zip(range(50), said, heard, strict=True)
+        (tmp_path / f"{name}.tsv").write_text("".join("\t".join(map(str, row)) + "\n" for row in rows))
+    (tmp_path / "other.tsv").write_text("1\tone\tone\n")
+    monkeypatch.setattr(sys, "argv", ["compare_results", *(str(tmp_path / f"{name}.tsv") for name in "abc")])
+    compare_results.main()
+    a, b, c = (line.split(" | ") for line in capsys.readouterr().out.splitlines()[2:])
+    assert (a[0], a[1]) == ("| a", "13.3%")  # two words of three, in a fifth of the utterances
+    assert b[1] == "0.0%"
+    assert b[3].startswith("-13.3% (-2")  # surely better
+    assert b[3].rstrip(" |").endswith("%)")
+    assert "to -" in b[3]
+    assert c[3].startswith("+20.0%")  # another number in each utterance: a third
+    monkeypatch.setattr(sys, "argv", ["compare_results", str(tmp_path / "a.tsv"), str(tmp_path / "other.tsv")])
+    with pytest.raises(SystemExit, match="not the utterances of"):
+        compare_results.main()

@@ -34,11 +34,12 @@ settings_of() { # NAME
         no-noise) echo train.augment.noise_probability=0 train.augment.reverberation_probability=0 train.augment.telephone_probability=0 ;;
         no-dropout) echo acoustic.dropout=0 ;;
         intermediate) echo train.loss.intermediate_weight=0.3 ;;
+        denominator) echo train.loss.denominator_weight=0.9 ;;
         two-views) echo train.loss.consistency_weight=0.2 train.epochs=2 ;;  # an epoch of these is twice the work
         *) echo "there is no line $1" >&2 && return 2 ;;
     esac
 }
-[ $# -gt 0 ] || set -- base synthetic no-masks no-speeds no-noise no-dropout intermediate two-views
+[ $# -gt 0 ] || set -- base synthetic no-masks no-speeds no-noise no-dropout denominator intermediate two-views
 for row in "$@"; do
     output=$results/$row changes=$(settings_of "$row")
     if [ ! -f $output/model.safetensors ]; then
@@ -52,5 +53,6 @@ for row in "$@"; do
     fi
     cp data/english/lexicon.txt $output/lexicon.txt
     cp exp/english-lm.bin $output/lm.bin
-    asr evaluate --model $output data/english/dev.jsonl.gz --worst 0 --json $results/$row.json
+    asr evaluate --model $output data/english/dev.jsonl.gz --worst 0 --json $results/$row.json --texts $results/$row.tsv
 done
+[ ! -f $results/base.tsv ] || python tools/compare_results.py $results/base.tsv $results/[!b]*.tsv
