@@ -350,7 +350,7 @@ def train_language_model(
         refuse_options_of_other_kinds(context, kind)
     if kind == "rnn":
         text_normalizer(raw, numbers)  # refuses what cannot be
-        asked = ["normalizer=null"] if raw else [f"normalizer.spell_out_numbers={numbers}"] if numbers else []
+        asked = ["normalizer=null"] if raw else [f"normalizer.spell_out_numbers='{numbers}'"] if numbers else []
         settings = load_language_config(config, [*(changes or []), *asked])
         from asr.train.language_model import train_language_model as run
 

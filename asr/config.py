@@ -101,7 +101,7 @@ class AugmentSettings(Settings):
 
 
 class LossSettings(Settings):
-    """CTC and what is added to it (acoustic/ctc.py)."""
+    """CTC and what is added to it (acoustic/ctc.py, acoustic/denominator.py)."""
 
     consistency_weight: float = Field(0.0, ge=0)  # CR-CTC (Yao et al. 2024); doubles the work of a step
     intermediate_weight: float = Field(0.0, ge=0, lt=1)  # InterCTC (Lee & Watanabe 2021), at the middle layer
@@ -132,7 +132,7 @@ class TrainSettings(Settings):
     chunk_right_seconds: Range = (0.2, 1.0)  # and with a right context drawn from these
     chunk_share: float = Field(0.5, ge=0, le=1)  # of batches
     average: int = Field(5, ge=1)  # best checkpoints whose weights are averaged
-    patience: int | None = Field(None, ge=1)  # epochs without a better dev result (WER, then loss) before it stops
+    patience: int | None = Field(None, ge=1)  # epochs without a better dev result (`Trainer.rank`) before it stops
     max_bad_steps: int = Field(10, ge=1)  # non-finite gradients in a row before training stops
     checkpoint_minutes: float = Field(2.0, ge=0)  # between checkpoints within an epoch; 0: after every step
     num_workers: int = Field(1, ge=0)  # processes that read audio

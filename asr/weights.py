@@ -65,11 +65,11 @@ def read_weights(path: Path) -> dict[str, Tensor]:
         ModelError: If it cannot be read.
     """
     stored = _read(path)
-    return {
-        name: _widen(value, stored.get(name + _SCALE))
-        for name, value in stored.items()
-        if name.removesuffix(_SCALE) == name or name.removesuffix(_SCALE) not in stored
-    }
+    scales = {name + _SCALE for name in stored} & stored.keys()
+    try:
+        return {name: _widen(value, stored.get(name + _SCALE)) for name, value in stored.items() if name not in scales}
+    except RuntimeError as error:
+        raise ModelError(f"{path}: cannot be read: {error}") from None
 
 
 def load_weights(network: nn.Module, path: Path) -> None:

@@ -22,23 +22,26 @@ class Denominator:
     """Sums over all token sequences and alignments, weighted by trigrams of tokens.
 
     Args:
-        trigrams: (V, V, V) probability of the third token after the first two. Token 0 stands for what is before the
-            beginning as one of these, and for the end as the third; no sequence holds the blank.
+        trigrams: (V, V, V) float64, probability of the third token after the first two. Token 0 stands for what is
+            before the beginning as one of these, and for the end as the third; no sequence holds the blank.
     """
 
     def __init__(self, trigrams: Tensor) -> None:
         self.trigrams = trigrams
 
     def __call__(self, log_probs: Tensor, lengths: Tensor) -> Tensor:
-        """(B,) log of the sum over all sequences l of P(l) * CTC's probability of l.
+        """Sum over everything that could have been said.
 
         Args:
             log_probs: (B, T, V) natural-log probabilities.
             lengths: (B,) valid frames.
+
+        Returns:
+            (B,) log of the sum over all sequences l of P(l) * CTC's probability of l.
         """
         # Padding says blank for certain, which changes no sum.
         padding = torch.arange(log_probs.shape[1]) >= lengths.cpu()[:, None]
-        certain = torch.full_like(log_probs[0, 0], -torch.inf)
+        certain = log_probs.new_full(log_probs.shape[-1:], -torch.inf)
         certain[BLANK] = 0.0
         log_probs = torch.where(padding[..., None].to(log_probs.device), certain, log_probs)
         inputs = log_probs.to(self.trigrams.dtype), self.trigrams

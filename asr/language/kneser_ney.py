@@ -168,7 +168,7 @@ def _estimate_order(orders: list[_Order], index: int, threshold: int, num_words:
     counted = slice(START_ID + 1, None) if index == 0 else slice(None)
     _count_counts(table.adjusted[counted], count_of_counts)
     found = discounts(count_of_counts.tolist())
-    if found is None:
+    if found is None and index > 0:  # letters are all frequent, and single words are discounted without harm
         logger.warning("%d-grams: too little text to estimate discounts; using %s", index + 1, _FALLBACK)
     by_count = np.array([0.0, *(found or _FALLBACK)])
     if index == 0:

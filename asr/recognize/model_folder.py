@@ -93,9 +93,7 @@ def find_own_model(name: str) -> Path:
     """
     folder = find_model(name)
     if folder.resolve().is_relative_to(BUILT_IN.resolve()):
-        raise AsrError(
-            f"{name}: comes with the package and stays as it is; copy {folder} and name the copy with --model FOLDER"
-        )
+        raise AsrError(f"{name}: comes with the package and stays as it is; copy {folder} and name the copy")
     check_writable(folder / SETTINGS)
     return folder
 

@@ -206,7 +206,8 @@ def _choose(trainer: Trainer, model: Model, average: Weights, say: Say) -> DevRe
     ):
         model.acoustic.load_state_dict(weights)
         results.append((trainer.evaluate(), weights))
-        say(f"{name}: dev WER {results[-1][0].wer:.2%}, CER {results[-1][0].cer:.2%}")
+        dev = results[-1][0]
+        say(f"{name}: dev loss {dev.loss:.3f}, WER {dev.wer:.2%}, CER {dev.cer:.2%}")
     dev, weights = min(results, key=lambda result: trainer.rank(result[0].loss, result[0].wer))
     if not math.isfinite(dev.loss):
         raise TrainingError("the loss on dev is not finite: training diverged; lower train.optimizer.learning_rate")
@@ -230,6 +231,8 @@ def _fingerprint(config: Config, world_size: int, train_cuts: CutSet, dev_cuts: 
         mode="json",
         exclude={"output": True, "corpus": True, "confidence": True, "train": HARMLESS, "tokenizer": {"lexicon"}},
     )
+    if config.train.loss.denominator_weight == 0:  # runs that were begun before there was one go on
+        del settings["train"]["loss"]["denominator_weight"]
     digest = hashlib.sha256(
         repr((settings, world_size, pick_precision(config.train.precision, training_device()))).encode()
     )

@@ -6,6 +6,7 @@ Paths are relative to the table's folder. The speaker may be left out. A first l
 columns, `path` and `text` among them, puts them in any order; other columns are ignored.
 """
 
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -54,9 +55,10 @@ def read_table(path: Path) -> list[Utterance]:
 
 
 def split_table(utterances: Sequence[Utterance]) -> dict[str, list[Utterance]]:
-    """Hold out a tenth to watch training by: of the speakers where there are ten or more, else of the sentences.
+    """Hold out a tenth to watch training by: of the speakers where there are ten or more, else of the recordings.
 
-    A sentence that is said several times stays on one side then, unless there are no more than ten different ones.
+    Where sentences seldom repeat, all recordings of one stay on one side; a few commands, said over and over, are to be
+    learned and watched all.
 
     Raises:
         CorpusError: If there are fewer than two utterances.
@@ -68,18 +70,20 @@ def split_table(utterances: Sequence[Utterance]) -> dict[str, list[Utterance]]:
         held_out = set(speakers[::DEV_EVERY])
         in_dev = [utterance.speaker in held_out for utterance in utterances]
     else:
-        in_dev = _hold_out_sentences([utterance.text for utterance in utterances])
+        in_dev = [place % DEV_EVERY == 0 for place in _places([utterance.text for utterance in utterances])]
     parts: dict[str, list[Utterance]] = {"train": [], "dev": []}
     for utterance, dev in zip(utterances, in_dev, strict=True):
         parts["dev" if dev else "train"].append(utterance)
     return parts
 
 
-def _hold_out_sentences(texts: Sequence[str]) -> list[bool]:
-    different = {text: place for place, text in enumerate(dict.fromkeys(texts))}
-    # A handful of commands said over and over are all to be learned, and all to be watched.
-    places = [different[text] for text in texts] if len(different) > DEV_EVERY else range(len(texts))
-    return [place % DEV_EVERY == 0 for place in places]
+def _places(texts: Sequence[str]) -> Sequence[int]:
+    """Numbers by which recordings are held out: of the sentences, where most are said once, else of the recordings."""
+    sentences = [" ".join(re.findall(r"\w+", text.lower())) for text in texts]
+    different = {sentence: place for place, sentence in enumerate(dict.fromkeys(sentences))}
+    if 2 * len(different) < len(texts):
+        return range(len(texts))
+    return [different[sentence] for sentence in sentences]
 
 
 def _read_row(

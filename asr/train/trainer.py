@@ -152,6 +152,7 @@ class Trainer:
 
     def rank(self, loss: float, wer: float) -> tuple[float, float]:
         """What is lower for better weights: first the WER, or the loss where it asks for more than the best path."""
+        loss = math.inf if math.isnan(loss) else loss
         return (wer, loss) if self.denominator is None else (loss, wer)
 
     def evaluate(self) -> DevResult:
@@ -253,7 +254,8 @@ class Trainer:
             return loss
         tokens = batch.tokens.to(log_probs.device)
         others = self.denominator(log_probs, lengths) - self.denominator.score(tokens, batch.token_lengths)
-        return loss + self.settings.loss.denominator_weight * others.to(loss.dtype)
+        others = others.to(loss.dtype).masked_fill(loss == 0, 0)  # infeasible utterances teach nothing
+        return loss + self.settings.loss.denominator_weight * others
 
     def _ctc(self, log_probs: Tensor, lengths: Tensor, batch: Batch) -> Tensor:
         return ctc_loss(log_probs, lengths, batch.tokens.to(log_probs.device), batch.token_lengths)

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# What each idea brings: from one young model and half of the speech, a training as conf/english.yaml's but in one view, and
-# trainings that differ from it in one thing each; loss and error rates on the development set.
+# What each idea brings: from one young model and half of the speech, a training by CTC alone, else as conf/english.yaml's,
+# and trainings that differ from it in one thing each; error rates on the development set.
 #
 #   recipes/english/ablate.sh CORPORA [NAME ...]     after run.sh has prepared; NAME: a line of the table in README.md, all by default
 #
@@ -48,7 +48,7 @@ for row in "$@"; do
         # shellcheck disable=SC2086  # several settings
         asr train conf/english.yaml output=$output train.init_from=an4 train.augment.noise="$noise" \
             "corpus.train=[$halves/train.jsonl.gz,$halves/again.jsonl.gz]" train.epochs=4 train.average=1 \
-            train.loss.consistency_weight=0 train.optimizer.learning_rate=1.0e-3 \
+            train.loss.denominator_weight=0 train.optimizer.learning_rate=1.0e-3 \
             decoder.alpha=0.8 decoder.beta=1.1 decoder.blank_penalty=1 decoder.beam_size=256 $changes $resume
     fi
     cp data/english/lexicon.txt $output/lexicon.txt

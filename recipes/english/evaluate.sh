@@ -10,7 +10,7 @@ corpora=$(realpath "$1") model=${2:-english}
 cd "$(dirname "$0")/../.."
 PATH="$PWD/.venv/bin:$PATH"
 # Beside a model's folder; of one that comes with asr, by its name.
-results=exp/$model-results
+results=exp/shipped-$model-results
 [ ! -d "$model" ] || results=$model-results
 mkdir -p "$results"
 

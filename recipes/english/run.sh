@@ -50,12 +50,12 @@ fi
 if [ ! -f $output/model.safetensors ]; then
     resume=$([ -f $output/run/last.pt ] && echo --resume || true)
     asr train conf/english.yaml output=$output train.augment.noise="$corpora/esc10-noise" "$@" $resume
-    asr quantize $output
 else
     echo "$output is trained already, settings or not; remove it to train anew" >&2
 fi
 # Tuned and tested once for the same network and language model; evaluate.sh reads the tests again.
 if [ ! $output/tested -nt $output/model.safetensors ] || [ ! $output/tested -nt $lm.bin ]; then
+    asr quantize $output
     cp data/english/lexicon.txt $output/lexicon.txt
     asr tune --model $output --lm $lm.bin data/english/dev.jsonl.gz
     CARD=yes recipes/english/evaluate.sh "$corpora" $output

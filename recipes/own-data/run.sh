@@ -16,13 +16,14 @@ base=${FROM-english}
 [ ! -f "$base/config.yaml" ] || base=$(realpath "$base")
 cd "$(dirname "$0")/../.."
 PATH="$PWD/.venv/bin:$PATH"
-name=${NAME:-mine}
-case $name in *[!A-Za-z0-9._-]*) echo "NAME=$name: letters, digits, dots, dashes and underscores alone, please" >&2; exit 2 ;; esac
+name=${NAME:-mine${ENGLISH:+-english}}
+case $name in .* | *[!A-Za-z0-9._-]*) echo "NAME=$name: expected letters, digits, dots, dashes and underscores, no dot first" >&2; exit 2 ;; esac
 manifests=data/$name
 output=exp/$name
 lms=exp/$name-lm
 
-asr prepare tsv "$table" $manifests
+# Once: what training has seen must not become dev.
+[ -f $manifests/train.jsonl.gz ] || asr prepare tsv "$table" $manifests
 asr doctor $manifests/*.jsonl.gz || echo "training leaves these out; mend or delete them" >&2
 
 # Weights that have learned already are changed in smaller steps, and fewer.
@@ -30,9 +31,12 @@ settings=(${base:+train.epochs=30 train.optimizer.learning_rate=1e-3})
 text_options=() models=()
 if [ -n "${ENGLISH:-}" ]; then
     english=asr/models/english base=${base:-english} lexicon=$manifests/lexicon.txt
-    # english's words, and yours, pronounced by guess where it lacks them.
-    awk '{print $1}' $english/lexicon.txt > $manifests/words.txt
-    asr lexicon $english/lexicon.txt $manifests/{train,dev,words}.txt --spell-out-numbers en --output $lexicon
+    # english's words in their order, which tells apart what sounds alike; then yours that it lacks, pronounced by guess:
+    # all of your transcripts (three times), and those that your texts have three times.
+    said=($manifests/{train,dev}.txt)
+    asr lexicon $english/lexicon.txt "${said[@]}" "${said[@]}" "${said[@]}" ${texts:+"$texts"} --least 3 --spell-out-numbers en \
+        --output $manifests/words.txt
+    awk -F '\t' 'NR == FNR { known[$1]; print; next } !($1 in known)' $english/lexicon.txt $manifests/words.txt > $lexicon
     settings=(tokenizer.kind=phone tokenizer.lexicon=$lexicon normalizer.spell_out_numbers=en decoder.beam_threshold=15
         decoder.token_threshold=9 train.epochs=20 train.optimizer.learning_rate=5e-4
         train.loss.consistency_weight=0 train.loss.denominator_weight=0.9)

@@ -17,7 +17,7 @@ import torch
 from safetensors.torch import load_file
 
 from asr.config import load_config
-from asr.errors import TrainingError
+from asr.errors import ConfigError, TrainingError
 from asr.recognize.recognizer import load_model
 from asr.train.corpus import load_cuts
 from asr.train.evaluate import evaluate
@@ -163,6 +163,26 @@ def test_a_network_learns_the_language_of_tones(conf: Path, tone_manifests: Path
     assert {"head", "blocks.0.recurrent.forward_rnn"} <= set(norms[0])
 
 
+def test_a_network_that_has_learned_gets_better_at_telling_texts_apart(conf: Path, tmp_path: Path):
+    plain = train(load_config(conf, ["train.epochs=14", "train.average=3"]))
+    told = []
+    for weight in (0, 1):
+        output = tmp_path / f"weight{weight}"
+        changes = [f"output={output}", f"train.init_from={plain}", f"train.loss.denominator_weight={weight}"]
+        train(load_config(conf, [*changes, "train.epochs=3", "train.optimizer.learning_rate=0.003"]))
+        log = [json.loads(line) for line in (output / "run" / "log.jsonl").read_text().splitlines()]
+        told.append([entry["dev_loss"] for entry in log if "dev_loss" in entry])
+    ctc, crf = told
+    assert crf[-1] < crf[0]
+    assert 0 < crf[-1] < min(ctc)  # among all texts the right one is more probable than by itself
+
+
+def test_alphabets_too_large_for_a_denominator_are_told_before_training(conf: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("asr.train.token_trigrams.MOST_TOKENS", 3)
+    with pytest.raises(ConfigError, match="denominator_weight is for alphabets of up to 3 tokens"):
+        train(load_config(conf, ["train.loss.denominator_weight=0.9"]))
+
+
 def test_it_stops_where_nothing_gets_better(conf: Path, tmp_path: Path):
     settings = ["train.epochs=30", "train.patience=2", "train.optimizer.learning_rate=1e-12"]
     output = train(load_config(conf, settings))
@@ -226,6 +246,7 @@ def test_markup_in_a_transcript_is_text(conf: Path, tone_manifests: Path, capsys
         ["acoustic.cell=gru", "train.loss.intermediate_weight=0.3", "train.optimizer.accumulate=3"],
         ["acoustic.cell=rnn", "acoustic.direction=forward", "train.loss.consistency_weight=0.2"],
         ["tokenizer.kind=subword", "tokenizer.vocab_size=12"],
+        ["train.loss.denominator_weight=0.5", "train.loss.intermediate_weight=0.3", "train.precision=auto"],
         ["tokenizer.kind=word"],
         ["features.sample_rate=8000", "train.augment.reverberation_probability=0.5"],
     ],

@@ -1,5 +1,6 @@
 """The parts of the loop, each against its definition; whole runs are in test_run.py."""
 
+import itertools
 import math
 from pathlib import Path
 
@@ -9,11 +10,14 @@ from lightning.fabric import Fabric
 from torch import nn
 
 from asr.acoustic.chunks import Latency
+from asr.acoustic.ctc import ctc_loss, required_frames
+from asr.acoustic.denominator import Denominator
 from asr.acoustic.model import AcousticModel
-from asr.config import AcousticSettings, OptimizerSettings, TrainSettings
+from asr.config import AcousticSettings, LossSettings, OptimizerSettings, TrainSettings
 from asr.errors import TrainingError
 from asr.train.checkpoint import CheckpointFolder
-from asr.train.trainer import draw_latency, gradient_norms, learning_rate
+from asr.train.dataset import Batch
+from asr.train.trainer import Trainer, draw_latency, gradient_norms, learning_rate
 
 
 def test_the_learning_rate_rises_then_falls_by_half_a_cosine():
@@ -79,3 +83,58 @@ def test_half_precision_reads_batches_as_streams_too():
     output = network(torch.randn(2, 40, 8), torch.tensor([40, 30]), latency=Latency(2, 3))
     assert output.log_probs.shape == (2, 10, 3)
     assert output.lengths.tolist() == [10, 8]
+
+
+def make_trainer(weight: float, trigrams: torch.Tensor) -> Trainer:
+    """What of a trainer its loss needs."""
+    trainer = object.__new__(Trainer)
+    trainer.denominator = Denominator(trigrams) if weight else None
+    trainer.settings = TrainSettings(loss=LossSettings(denominator_weight=weight))
+    return trainer
+
+
+def test_with_a_denominator_the_loss_is_how_improbable_the_text_is_among_all_texts():
+    torch.manual_seed(0)
+    trigrams = torch.rand(3, 3, 3, dtype=torch.float64)
+    trigrams /= trigrams.sum(-1, keepdim=True)
+    log_probs = torch.randn(1, 4, 3).log_softmax(-1)
+    lengths, weights = torch.tensor([4]), {}
+    for length in range(5):
+        for text in itertools.product((1, 2), repeat=length):
+            history = (0, 0, *text, 0)
+            prior = math.prod(float(trigrams[history[n : n + 3]]) for n in range(length + 1))
+            weights[text] = prior * float(
+                (-ctc_loss(log_probs, lengths, torch.tensor([text]), torch.tensor([length]))).exp()
+            )
+    # What needs more frames costs 0 nats, as in training.
+    weights = {text: weight for text, weight in weights.items() if required_frames(text) <= 4}
+    for text in ((1, 2), (2,), (1, 1)):
+        batch = Batch(
+            ["u"], ["x"], torch.zeros(1, 16, 1), lengths, torch.tensor([text]), torch.tensor([len(text)]), 1.0
+        )
+        expected = -math.log(weights[text] / sum(weights.values()))
+        assert float(make_trainer(1.0, trigrams)._criterion(log_probs, lengths, batch)) == pytest.approx(
+            expected, rel=1e-5
+        )
+        plain = float(make_trainer(0.0, trigrams)._criterion(log_probs, lengths, batch))
+        between = float(make_trainer(0.25, trigrams)._criterion(log_probs, lengths, batch))
+        assert between == pytest.approx(0.75 * plain + 0.25 * expected, rel=1e-5)
+
+
+def test_what_cannot_be_spelled_in_its_frames_teaches_nothing():
+    log_probs = torch.randn(1, 2, 3).log_softmax(-1).requires_grad_()
+    batch = Batch(["u"], ["x"], torch.zeros(1, 8, 1), torch.tensor([2]), torch.tensor([[1, 1]]), torch.tensor([2]), 1.0)
+    loss = make_trainer(1.0, torch.full((3, 3, 3), 1 / 3, dtype=torch.float64))._criterion(
+        log_probs, batch.lengths, batch
+    )
+    loss.sum().backward()
+    assert float(loss.detach()) == 0
+    assert not log_probs.grad.any()
+
+
+def test_weights_rank_by_what_they_were_trained_for_and_nothing_broken_comes_first():
+    trigrams = torch.full((3, 3, 3), 1 / 3, dtype=torch.float64)
+    found = [(0.5, 0.3), (0.4, 0.4), (math.nan, 0.1)]
+    by_text, by_loss = make_trainer(0.0, trigrams), make_trainer(1.0, trigrams)
+    assert min(found[:2], key=lambda one: by_text.rank(*one)) == (0.5, 0.3)
+    assert min(found, key=lambda one: by_loss.rank(*one)) == (0.4, 0.4)
