@@ -9,7 +9,7 @@ from asr import __version__
 from asr.atomic import replacing
 from asr.config import Config
 from asr.errors import ModelError
-from asr.recognize.model_folder import WEIGHTS, Model, find_model
+from asr.recognize.model_folder import Model, find_model
 from asr.score.calibration import Reliability
 from asr.score.wer import ErrorRates
 from asr.train.trainer import DevResult, Position
@@ -85,11 +85,11 @@ def _describe_base(name: str | None) -> dict[str, str]:
 def _describe_model(config: Config, model: Model) -> dict[str, str]:
     acoustic = config.acoustic
     num_weights = sum(parameter.numel() for parameter in model.acoustic.parameters())
-    size = (config.output / WEIGHTS).stat().st_size / 1e6
+    loss = "CTC-CRF" if config.train.loss.denominator_weight else "CTC"
     return {
         "task": f"speech to text, {model.tokenizer.vocab_size - 1} symbols ({config.tokenizer.kind})",
         "network": f"{acoustic.num_layers} {acoustic.cell} layers ({acoustic.direction}) of {acoustic.hidden_size} "
-        f"units a direction, CTC; {num_weights / 1e6:.1f} million weights, {size:.1f} MB",
+        f"units a direction, {loss}; {num_weights / 1e6:.1f} million weights",
         "audio": f"{config.features.sample_rate} Hz, mono, {config.features.num_mels} mel bands",
     }
 
