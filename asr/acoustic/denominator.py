@@ -28,6 +28,7 @@ class Denominator:
 
     def __init__(self, trigrams: Tensor) -> None:
         self.trigrams = trigrams
+        self._arranged = _arrange(trigrams)
 
     def __call__(self, log_probs: Tensor, lengths: Tensor) -> Tensor:
         """Sum over everything that could have been said.
@@ -44,7 +45,7 @@ class Denominator:
         certain = log_probs.new_full(log_probs.shape[-1:], -torch.inf)
         certain[BLANK] = 0.0
         log_probs = torch.where(padding[..., None].to(log_probs.device), certain, log_probs)
-        inputs = log_probs.to(self.trigrams.dtype), self.trigrams
+        inputs = log_probs.to(self.trigrams.dtype), *self._arranged
         return _ForwardBackward.apply(*inputs)  # type: ignore[no-untyped-call]
 
     def score(self, tokens: Tensor, token_lengths: Tensor) -> Tensor:
@@ -69,10 +70,9 @@ class _ForwardBackward(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx: Any, log_probs: Tensor, trigrams: Tensor) -> Tensor:
+    def forward(ctx: Any, log_probs: Tensor, onward: Tensor, again: Tensor, end: Tensor) -> Tensor:
         probs = log_probs.exp().permute(1, 2, 0)[..., None]  # (T, V, B, 1)
-        onward, again, end = _arrange(trigrams)
-        emitted = probs.new_zeros(len(trigrams), len(log_probs), len(trigrams))
+        emitted = probs.new_zeros(len(onward), len(log_probs), len(onward))
         paused = emitted.clone()
         paused[BLANK, :, BLANK] = 1
         total, states, scales = probs.new_zeros(len(log_probs)), [], []
@@ -89,14 +89,13 @@ class _ForwardBackward(torch.autograd.Function):
             states.append((emitted, paused))
             scales.append(scale)
         ended = ((emitted + paused) * end).sum((0, 2))
-        ctx.kept = (probs, trigrams, states, scales, ended)
+        ctx.kept = (probs, onward, again, end, states, scales, ended)
         return total + ended.log()
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
-        probs, trigrams, states, scales, ended = ctx.kept
-        onward, again, end = _arrange(trigrams)
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        probs, onward, again, end, states, scales, ended = ctx.kept
         back = onward.transpose(1, 2)
         # What a unit more of each state would bring the whole, of the state after the frame and then before it.
         of_emitted = of_paused = end / ended[:, None]
@@ -111,7 +110,7 @@ class _ForwardBackward(torch.autograd.Function):
             of_before = torch.bmm(of_begun.transpose(0, 2), back) + of_paused * now[BLANK]
             of_again = of_begun.diagonal(dim1=0, dim2=2).t()[..., None] * again
             of_emitted, of_paused = of_before + of_begun, of_before + of_again
-        return occupied.permute(2, 0, 1) * gradient[:, None, None], None
+        return occupied.permute(2, 0, 1) * gradient[:, None, None], None, None, None
 
 
 def _arrange(trigrams: Tensor) -> tuple[Tensor, Tensor, Tensor]:

@@ -23,24 +23,23 @@ def test_a_table_becomes_train_and_dev(tmp_path):
     assert cut.load_audio().shape == (1, 4000)
 
 
+def prepare_said(folder, said):
+    """The parts of a table in which recordings of these texts, and speakers, stand."""
+    for number in range(len(said)):
+        write_sound(folder / f"{number:03}.wav")
+    write_table(folder / "mine.tsv", [f"{number:03}.wav\t{line}" for number, line in enumerate(said)])
+    return prepare_tsv(folder / "mine.tsv", folder / "out")
+
+
 def test_of_ten_speakers_one_is_held_out(tmp_path):
-    lines = []
-    for number in range(30):
-        write_sound(tmp_path / f"{number:02}.wav")
-        lines.append(f"{number:02}.wav\tyes\tspeaker{number % 10}")
-    write_table(tmp_path / "mine.tsv", lines)
-    parts = prepare_tsv(tmp_path / "mine.tsv", tmp_path / "out")
+    parts = prepare_said(tmp_path, [f"yes\tspeaker{number % 10}" for number in range(30)])
     assert {cut.supervisions[0].speaker for cut in parts["dev"]} == {"speaker0"}
     assert len(parts["dev"]) == 3
 
 
 def test_a_sentence_that_is_said_twice_stays_on_one_side(tmp_path):
-    lines = []
-    for number in range(44):
-        write_sound(tmp_path / f"{number:02}.wav")
-        lines.append(f"{number:02}.wav\t{'Sentence' if number < 22 else 'sentence,'} {number % 22}")
-    write_table(tmp_path / "mine.tsv", lines)
-    parts = prepare_tsv(tmp_path / "mine.tsv", tmp_path / "out")
+    said = [f"{'Sentence' if number < 22 else 'sentence,'} {number % 22}" for number in range(44)]
+    parts = prepare_said(tmp_path, said)
     train, dev = ({cut.supervisions[0].text.split()[1] for cut in parts[part]} for part in ("train", "dev"))
     assert dev == {"0", "10", "20"}
     assert len(parts["dev"]) == 6
@@ -51,12 +50,7 @@ def test_a_sentence_that_is_said_twice_stays_on_one_side(tmp_path):
     "texts", [[f"command {number % 12}" for number in range(120)], ["wake"] * 60 + list("abcdefg")]
 )
 def test_what_is_said_over_and_over_is_on_both_sides(tmp_path, texts):
-    lines = []
-    for number, text in enumerate(texts):
-        write_sound(tmp_path / f"{number:03}.wav")
-        lines.append(f"{number:03}.wav\t{text}")
-    write_table(tmp_path / "mine.tsv", lines)
-    parts = prepare_tsv(tmp_path / "mine.tsv", tmp_path / "out")
+    parts = prepare_said(tmp_path, texts)
     assert len(parts["dev"]) == -(-len(texts) // 10)
     assert {texts[0], texts[1]} <= {cut.supervisions[0].text for cut in parts["train"]}
 
