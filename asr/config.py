@@ -8,7 +8,7 @@ import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, Self, TypeVar
 
 import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -142,9 +142,9 @@ class TrainSettings(Settings):
     optimizer: OptimizerSettings = OptimizerSettings()
 
     @model_validator(mode="after")
-    def _added_to_something(self) -> "TrainSettings":
+    def _added_to_something(self) -> Self:
         if self.added_layers > 0 and self.init_from is None:
-            raise ValueError("added_layers go on top of another model's, which init_from must name")
+            raise ValueError("added_layers go on top of another model's; init_from (--from NAME) says which")
         return self
 
 
@@ -379,9 +379,7 @@ def _validate(kind: type[_Kind], values: dict[str, Any], source: str) -> _Kind:
 def _describe(problem: Any, kind: type[Any]) -> str:
     location = ".".join(str(part) for part in problem["loc"])
     if problem["type"] != "extra_forbidden":
-        # A problem of how settings go together is told without all of their group.
-        found = "" if isinstance(problem["input"], dict) else f" (found {problem['input']!r})"
-        return f"{location}: {problem['msg'].lower()}{found}"
+        return f"{location}: {problem['msg'].lower()} (found {problem['input']!r})"
     known = ", ".join(sorted(_group(kind, problem["loc"][:-1])))
     return f"{location}: no such setting; there are: {known}"
 

@@ -8,9 +8,8 @@ added on top, which change nothing until they have learnt to (Chen et al. 2016, 
 from typing import TypeVar
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from asr.cells import silence
 from asr.config import ModelSettings
 from asr.recognize.model_folder import Model
 from asr.text.tokenizer import Tokenizer
@@ -26,7 +25,9 @@ def take_shape(recipe: _Recipe, base: Model, *, added_layers: int = 0) -> _Recip
     Dropout and everything about text stay the recipe's; `added_layers` go on top of the base's.
     """
     num_layers = base.settings.acoustic.num_layers + added_layers
-    acoustic = base.settings.acoustic.model_copy(update={"dropout": recipe.acoustic.dropout, "num_layers": num_layers})
+    acoustic = base.settings.acoustic.model_copy(
+        update={"dropout": recipe.acoustic.dropout, "num_layers": num_layers}
+    )
     return recipe.model_copy(update={"features": base.settings.features, "acoustic": acoustic})
 
 
@@ -45,9 +46,8 @@ def copy_weights(base: Model, model: Model) -> int:
                 copy_rows(weights[name], base.tokenizer, value, model.tokenizer)
             elif name in weights:
                 value.copy_(weights[name])
-    for layer in model.acoustic.blocks[len(base.acoustic.blocks) :].modules():
-        if isinstance(layer, nn.RNNBase):
-            silence(layer)
+    for block in model.acoustic.blocks[len(base.acoustic.blocks) :]:
+        block.recurrent.silence()
     return len(_shared_symbols(base.tokenizer, model.tokenizer))
 
 
