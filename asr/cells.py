@@ -18,18 +18,6 @@ def make_layer(cell: Cell, input_size: int, hidden_size: int, *, batch_first: bo
     return layer
 
 
-def silence(layer: nn.RNNBase) -> None:
-    """Set weights by which a layer says zero whatever it reads, and from which it learns to say more.
-
-    What an LSTM or GRU takes into its state is zero then, while its gates stay as they were drawn.
-    """
-    hidden = layer.hidden_size
-    candidates = slice(None) if isinstance(layer, nn.RNN) else slice(2 * hidden, 3 * hidden)
-    with torch.no_grad():
-        for parameter in layer.parameters():
-            parameter[candidates] = 0
-
-
 def _open_forget_gate(lstm: nn.LSTM) -> None:
     """Start with the forget gate open (Jozefowicz et al. 2015): gradients reach back from the first step."""
     hidden = lstm.hidden_size

@@ -8,10 +8,10 @@ import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 import yaml
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from asr.atomic import replacing
 from asr.errors import ConfigError
@@ -124,7 +124,6 @@ class TrainSettings(Settings):
     """The loop (train/trainer.py)."""
 
     init_from: str | None = None  # a model folder, or a name that `asr models` lists, whose weights are the start
-    added_layers: int = Field(0, ge=0)  # on top of those of init_from; they change nothing until they have learnt to
     epochs: int = Field(60, ge=1)
     batch_seconds: float = Field(60.0, gt=0)
     precision: Literal["auto", "fp32", "bf16"] = "auto"
@@ -140,12 +139,6 @@ class TrainSettings(Settings):
     augment: AugmentSettings = AugmentSettings()
     loss: LossSettings = LossSettings()
     optimizer: OptimizerSettings = OptimizerSettings()
-
-    @model_validator(mode="after")
-    def _added_to_something(self) -> Self:
-        if self.added_layers > 0 and self.init_from is None:
-            raise ValueError("added_layers go on top of another model's; init_from (--from NAME) says which")
-        return self
 
 
 class LanguageNetworkSettings(Settings):

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from asr.acoustic.chunks import Windows
-from asr.cells import Cell, make_layer, silence
+from asr.cells import Cell, make_layer
 
 Direction = Literal["bi", "forward"]
 
@@ -46,12 +46,6 @@ class RecurrentLayer(nn.Module):
             return outputs
         backward = self.backward_rnn(reverse_within_lengths(inputs, lengths))[0]
         return torch.cat([outputs, reverse_within_lengths(backward, lengths)], dim=-1)
-
-    def silence(self) -> None:
-        """Say zero from now on, whatever comes in, until training teaches otherwise."""
-        for layer in (self.forward_rnn, self.backward_rnn):
-            if layer is not None:
-                silence(layer)
 
     def read_windows(self, inputs: Tensor, windows: Windows) -> Tensor:
         """As `forward`, but what lies past a window's end is not seen: (B * K, W, D) to (B * K, W, H or 2H).

@@ -63,7 +63,7 @@ def train(config: Config, *, resume: bool = False, devices: int = 1, console: Co
     """
     console = console or Console(stderr=True)
     base = read_model(config.train.init_from) if config.train.init_from is not None else None
-    config = take_shape(config, base, added_layers=config.train.added_layers) if base is not None else config
+    config = take_shape(config, base) if base is not None else config
     fabric = launch(config.train.precision, devices)
     say = partial(_say, console) if fabric.is_global_zero else _say_nothing
     _refuse_to_overwrite(config.output, CheckpointFolder(config.output), resume=resume)

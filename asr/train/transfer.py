@@ -1,8 +1,7 @@
 """Start from a trained model: its weights in, a network for another alphabet out.
 
 What the base has learnt of sound is kept whole; only the head, a row a token, depends on the
-alphabet: rows of symbols that both alphabets hold are copied, the others start at random. Layers may be
-added on top, which change nothing until they have learnt to (Chen et al. 2016, Net2Net, section 2.3).
+alphabet: rows of symbols that both alphabets hold are copied, the others start at random.
 """
 
 from typing import TypeVar
@@ -19,22 +18,17 @@ HEAD = "head."  # the parameters that depend on the alphabet
 _Recipe = TypeVar("_Recipe", bound=ModelSettings)
 
 
-def take_shape(recipe: _Recipe, base: Model, *, added_layers: int = 0) -> _Recipe:
+def take_shape(recipe: _Recipe, base: Model) -> _Recipe:
     """A recipe with the base's features and sizes of the network, since its weights fit no others.
 
-    Dropout and everything about text stay the recipe's; `added_layers` go on top of the base's.
+    Dropout and everything about text stay the recipe's.
     """
-    num_layers = base.settings.acoustic.num_layers + added_layers
-    acoustic = base.settings.acoustic.model_copy(
-        update={"dropout": recipe.acoustic.dropout, "num_layers": num_layers}
-    )
+    acoustic = base.settings.acoustic.model_copy(update={"dropout": recipe.acoustic.dropout})
     return recipe.model_copy(update={"features": base.settings.features, "acoustic": acoustic})
 
 
 def copy_weights(base: Model, model: Model) -> int:
     """Copy the base's weights and feature statistics into a model of its shape, whatever the alphabet.
-
-    Layers that the base does not have say nothing at first, so that the model says what the base does.
 
     Returns:
         How many tokens of the model the base knows, the blank among them.
@@ -44,10 +38,8 @@ def copy_weights(base: Model, model: Model) -> int:
         for name, value in model.acoustic.state_dict().items():
             if name.startswith(HEAD):
                 copy_rows(weights[name], base.tokenizer, value, model.tokenizer)
-            elif name in weights:
+            else:
                 value.copy_(weights[name])
-    for block in model.acoustic.blocks[len(base.acoustic.blocks) :]:
-        block.recurrent.silence()
     return len(_shared_symbols(base.tokenizer, model.tokenizer))
 
 
