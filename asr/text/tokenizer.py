@@ -10,7 +10,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from io import BytesIO
 from pathlib import Path
-from typing import Any
+
+from sentencepiece import SentencePieceProcessor, SentencePieceTrainer
 
 from asr.config import TokenizerSettings
 from asr.errors import ConfigError, ModelError, TextError
@@ -214,18 +215,15 @@ class PhoneTokenizer(Tokenizer):
 
 
 class SubwordTokenizer(Tokenizer):
-    """SentencePiece units (Kudo & Richardson 2018); needs the extra `asr[subword]`.
+    """SentencePiece units (Kudo & Richardson 2018).
 
     Args:
         model: A serialised SentencePiece model whose unit 0 is `<blank>`, in the unknown unit's place.
-
-    Raises:
-        ConfigError: If sentencepiece is not installed.
     """
 
     def __init__(self, model: bytes) -> None:
         self._model = model
-        self._processor = _import_sentencepiece().SentencePieceProcessor(model_proto=model)
+        self._processor = SentencePieceProcessor(model_proto=model)
         self.symbols = [self._processor.id_to_piece(token) for token in range(self._processor.get_piece_size())]
 
     def encode(self, text: str) -> list[int]:
@@ -257,7 +255,7 @@ def build_tokenizer(texts: Iterable[str], settings: TokenizerSettings) -> Tokeni
 
     Raises:
         TextError: If there is no text, or the lexicon is broken.
-        ConfigError: If sentencepiece is missing, or cannot make so many units of these texts.
+        ConfigError: If SentencePiece cannot make so many units of these texts.
     """
     given = given_tokenizer(settings)
     if given is not None:
@@ -292,7 +290,6 @@ def load_tokenizer(folder: Path, settings: TokenizerSettings) -> Tokenizer:
 
     Raises:
         ModelError: If a file is missing or broken.
-        ConfigError: If sentencepiece is needed and not installed.
     """
     symbols = _read_symbols(folder / TOKENS_FILE)
     if settings.kind == "char":
@@ -368,7 +365,7 @@ def _read_symbols(path: Path) -> list[str]:
 def _train_subwords(texts: list[str], vocab_size: int) -> bytes:
     model = BytesIO()
     try:
-        _import_sentencepiece().SentencePieceTrainer.train(
+        SentencePieceTrainer.train(
             sentence_iterator=iter(texts),
             model_writer=model,
             vocab_size=vocab_size,
@@ -387,14 +384,6 @@ def _train_subwords(texts: list[str], vocab_size: int) -> bytes:
         reason = " ".join(str(error).split())
         raise ConfigError(f"tokenizer.vocab_size={vocab_size}: SentencePiece cannot: {reason}") from None
     return model.getvalue()
-
-
-def _import_sentencepiece() -> Any:
-    try:
-        import sentencepiece
-    except ImportError:
-        raise ConfigError("tokenizer.kind=subword needs sentencepiece: pip install 'asr[subword]'") from None
-    return sentencepiece
 
 
 def _unknown_symbol(symbol: str, text: str) -> TextError:

@@ -18,7 +18,6 @@ PATH="$PWD/.venv/bin:$PATH"
 
 size=${SIZE:-100} nodes=${NODES:-1} rank=${RANK:-0} master=${MASTER:-localhost:29500}
 gpus=${GPUS:-$(python -c "import torch; print(max(1, torch.cuda.device_count()))")}
-python -c "import sentencepiece" 2>/dev/null || { echo "subword units need sentencepiece: pip install '.[subword]'" >&2; exit 1; }
 
 # A part of the corpus, in Kaldi folders with train and dev, will do to try this out.
 data=data/librispeech output=exp/librispeech-$size dev=dev-clean layout=librispeech parts=

@@ -83,7 +83,6 @@ def test_a_state_that_is_not_carried_is_forgotten_at_each_segment():
 
 
 def make_subword_model():
-    pytest.importorskip("sentencepiece")
     network = {"hidden_size": 8, "embedding_size": 5, "dropout": 0.0}
     settings = LanguageSettings(normalizer=None, tokenizer={"kind": "subword", "vocab_size": 16}, network=network)
     tokenizer = build_tokenizer(["the cat that sat", "that hat, the cat"] * 20, settings.tokenizer)

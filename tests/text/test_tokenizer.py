@@ -1,4 +1,3 @@
-import sys
 from pathlib import Path
 
 import pytest
@@ -18,8 +17,6 @@ WORDS = sorted({word for text in TEXTS for word in text.split()})
 
 @pytest.fixture(scope="module", params=[CHAR, SUBWORD], ids=["char", "subword"])
 def kind(request):
-    if request.param.kind == "subword":
-        pytest.importorskip("sentencepiece")
     return request.param
 
 
@@ -113,7 +110,6 @@ def test_windows_line_ends_are_read(tmp_path):
 
 
 def test_a_broken_subword_model_is_named(tmp_path):
-    pytest.importorskip("sentencepiece")
     tokenizer = build_tokenizer(TEXTS, SUBWORD)
     tokenizer.save(tmp_path)
     (tmp_path / "tokens.txt").write_text("<blank>\nother\n")
@@ -129,15 +125,8 @@ def test_a_broken_subword_model_is_named(tmp_path):
 
 
 def test_too_few_units_for_the_alphabet_are_refused():
-    pytest.importorskip("sentencepiece")
     with pytest.raises(ConfigError, match=r"tokenizer\.vocab_size=5"):
         build_tokenizer(TEXTS, TokenizerSettings(kind="subword", vocab_size=5))
-
-
-def test_missing_sentencepiece_says_what_to_install(monkeypatch):
-    monkeypatch.setitem(sys.modules, "sentencepiece", None)
-    with pytest.raises(ConfigError, match=r"pip install 'asr\[subword\]'"):
-        build_tokenizer(TEXTS, SUBWORD)
 
 
 def test_words_are_tokens_of_their_own(tmp_path):
