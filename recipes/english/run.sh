@@ -53,11 +53,19 @@ if [ ! -f $output/model.safetensors ]; then
 else
     echo "$output is trained already, settings or not; remove it to train anew" >&2
 fi
-# Tuned and tested once for the same network and language model; evaluate.sh reads the tests again.
-if [ ! $output/tested -nt $output/model.safetensors ] || [ ! $output/tested -nt $lm.bin ]; then
+# A second pass: a network that reads the same text, the transcripts eight times.
+rnn=exp/english-rnn
+if [ ! -f $rnn/model.safetensors ]; then
+    resume=$([ -f $rnn/run/last.pt ] && echo --resume || true)
+    asr lm train $text $said $said $said $said $said $said $said $said --kind rnn --config conf/english-lm.yaml \
+        --dev data/english/dev.txt --output $rnn $resume
+fi
+# Tuned and tested once for the same networks and language model; evaluate.sh reads the tests again.
+if [ ! $output/tested -nt $output/model.safetensors ] || [ ! $output/tested -nt $lm.bin ] || [ ! $output/tested -nt $rnn/model.safetensors ]; then
     asr quantize $output
+    asr quantize $rnn
     cp data/english/lexicon.txt $output/lexicon.txt
-    asr tune --model $output --lm $lm.bin data/english/dev.jsonl.gz
+    asr tune --model $output --lm $lm.bin --rescore $rnn data/english/dev.jsonl.gz
     CARD=yes recipes/english/evaluate.sh "$corpora" $output
     touch $output/tested
 fi

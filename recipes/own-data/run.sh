@@ -62,7 +62,7 @@ if [ ${#models[@]} -gt 1 ]; then
     lm=$lms/mixed.bin
     asr lm mix "${models[@]}" --dev $manifests/dev.txt ${ENGLISH:+--spell-out-numbers en} --output $lm
 fi
-asr tune --model $output --lm $lm $manifests/dev.jsonl.gz
+asr tune --model $output --lm $lm ${ENGLISH:+--rescore $english/rescore} $manifests/dev.jsonl.gz
 
 # Where there is no test part, dev must do; it chose epochs and weights, so its figures flatter.
 part=$([ -f $manifests/test.jsonl.gz ] && echo test || echo dev)

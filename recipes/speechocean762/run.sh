@@ -22,7 +22,7 @@ if [ ! -f $output/model.safetensors ]; then
 else
     echo "$output is trained already, settings or not; remove it to train anew" >&2
 fi
-asr tune --model $output --lm asr/models/english/lm.bin data/speechocean762/own/dev.jsonl.gz
+asr tune --model $output --lm asr/models/english/lm.bin --rescore asr/models/english/rescore data/speechocean762/own/dev.jsonl.gz
 
 # What it is worth: beside the model that it began from.
 test=data/speechocean762/test.jsonl.gz
