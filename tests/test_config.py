@@ -59,7 +59,7 @@ def test_settings_survive_being_written(tmp_path: Path):
     assert load_config(tmp_path / "again.yaml") == config
 
 
-LANGUAGE_CONFIGS = set((ROOT / "conf").glob("shakespeare*.yaml"))
+LANGUAGE_CONFIGS = {*(ROOT / "conf").glob("shakespeare*.yaml"), ROOT / "conf" / "english-lm.yaml"}
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "conf").glob("*.yaml")), ids=lambda path: path.name)

@@ -70,7 +70,7 @@ class StreamReader:
         right: Seconds of right context that the network sees before text is settled.
         endpoints: When an utterance ends.
         preview: Guess at what still waits for its right context, so that the tail of the text
-            appears at once; a second pass over that much.
+            appears at once; a second reading of that much.
     """
 
     def __init__(

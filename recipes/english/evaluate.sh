@@ -1,17 +1,19 @@
 #!/usr/bin/env bash
 # Word error rates on the four test sets of record, and by groups of speakers.
 #
-#   recipes/english/evaluate.sh CORPORA [MODEL]      CORPORA: as for run.sh; MODEL: english by default, which comes with asr
+#   recipes/english/evaluate.sh CORPORA [MODEL [OPTION ...]]   CORPORA: as for run.sh; MODEL: english by default, which
+#                                                              comes with asr; OPTION: of asr evaluate, such as --decoder greedy
 #   CARD=yes recipes/english/evaluate.sh CORPORA MODEL         adds them to the model's card, too
 set -euo pipefail
 [ $# -ge 1 ] || { sed --quiet '2,/^[^#]/ s/^# \?//p' "$0" >&2; exit 2; }
-corpora=$(realpath "$1") model=${2:-english}
+corpora=$(realpath "$1") model=${2:-english} options=("${@:3}")
 [ ! -f "$model/model.safetensors" ] || model=$(realpath "$model")
 cd "$(dirname "$0")/../.."
 PATH="$PWD/.venv/bin:$PATH"
 # Beside a model's folder; of one that comes with asr, by its name.
 results=exp/shipped-$model-results
 [ ! -d "$model" ] || results=$model-results
+results+=${3:+-otherwise} # of other options
 mkdir -p "$results"
 
 [ -f data/an4/test.jsonl.gz ] || asr prepare an4 "$corpora/an4" data/an4
@@ -22,7 +24,7 @@ done
 evaluate() { # LABEL MANIFEST
     local name=$results/${1//[ ,]/-}
     echo "$1:"
-    asr evaluate --model "$model" "$2" --worst 0 --json "$name.json" --texts "$name.tsv" ${CARD:+--add-to-card "$1"}
+    asr evaluate --model "$model" "$2" "${options[@]}" --worst 0 --json "$name.json" --texts "$name.tsv" ${CARD:+--add-to-card "$1"}
 }
 evaluate "LibriSpeech dev-clean, 4 speakers" data/librispeech-dev-clean-half/dev.jsonl.gz
 evaluate "AN4 test" data/an4/test.jsonl.gz

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Train a general English model on five corpora, with a language model; evaluate on four test sets.
+# Train a general English model on five corpora, with two language models; evaluate on four test sets.
 #
 #   recipes/english/run.sh CORPORA TEXT DICTIONARY [KEY=VALUE ...]
 #

@@ -4,7 +4,7 @@
 #   recipes/own-data/run.sh TABLE [KEY=VALUE ...]      TABLE: lines of path<TAB>text, or a folder with train.tsv, dev.tsv, test.tsv
 #   NAME=mine FROM=an4 LM=texts.txt ...                where it goes (default: mine); the model to start from (default: english;
 #                                                      none: FROM=); more text for the language model
-#   ENGLISH=yes ...                                    speech in English: keeps english's phones, lexicon and language model
+#   ENGLISH=yes ...                                    speech in English: keeps english's phones, lexicon and language models
 #
 # Interrupted? Run it again: it goes on where it stopped.
 set -euo pipefail
