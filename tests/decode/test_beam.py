@@ -276,22 +276,19 @@ def speechlike_log_probs(num_frames, seed):
     return (logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))).astype(np.float32)
 
 
-def test_ten_hours_take_as_long_a_frame_and_as_much_memory_at_the_end_as_at_the_start():
+def test_ten_hours_take_as_much_memory_at_the_end_as_at_the_start():
+    # How long a frame takes: tools/benchmark_decoder_stream.py.
     blocks = [speechlike_log_probs(100, seed) for seed in range(50)]
     state = BeamDecoder(["", *"abcdefghijklmnopqrstuvwxyz'", " "], beam_size=16).start()
     num_blocks = 10 * 3600 * 25 // 100  # of 25 frames a second
-    times, sizes, num_settled = np.empty(num_blocks), np.empty(num_blocks), 0
+    sizes, num_settled = np.empty(num_blocks), 0
     for index in range(num_blocks):
-        started = time.process_time()
         state.feed(blocks[index % len(blocks)])
         num_settled += len(state.settle()[0])
-        times[index] = time.process_time() - started
         sizes[index] = state.num_bytes
     assert state.num_frames == 900_000
     assert num_settled > 150_000
-    tenth = num_blocks // 10
-    assert np.median(times[-tenth:]) < 1.5 * np.median(times[:tenth])
-    assert sizes[-1] == sizes[tenth] < 2e6
+    assert sizes[-1] == sizes[num_blocks // 10] < 2e6
 
 
 def test_alternatives_that_stay_open_are_decided_at_last():
@@ -331,12 +328,9 @@ def test_decoding_needs_numpy_and_numba_alone():
 
 
 FIRST_USE = """
-import time
 import numpy as np
 from asr.decode.beam import BeamDecoder
-started = time.process_time()
 BeamDecoder(["", "a"]).decode(np.log([[0.4, 0.6]]))
-print(time.process_time() - started)
 """
 
 
@@ -344,13 +338,16 @@ print(time.process_time() - started)
 def test_the_first_process_compiles_and_says_so_and_the_next_loads_what_it_left(tmp_path):
     # As a first use is: with a cache of its own.
     environment = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path)}
-    first, second = (
-        subprocess.run([sys.executable, "-c", FIRST_USE], env=environment, capture_output=True, text=True, check=True)
-        for _ in range(2)
-    )
-    assert first.stderr == "compiling the beam search for this machine; this happens once\n"
-    assert second.stderr == ""
-    assert float(second.stdout) < min(0.5, float(first.stdout) / 4)
+    told, left = [], []
+    for _ in range(2):
+        run = subprocess.run(
+            [sys.executable, "-c", FIRST_USE], env=environment, capture_output=True, text=True, check=True
+        )
+        told.append(run.stderr)
+        left.append({path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.nb?")})
+    assert told == ["compiling the beam search for this machine; this happens once\n", ""]
+    assert left[0]
+    assert left[1] == left[0]
 
 
 def test_a_vocabulary_that_cannot_explain_the_audio_is_an_error():
