@@ -4,24 +4,26 @@ The network reads what the model can spell; the transcript keeps the words as th
 their capitals and marks.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
 from rich.console import Console
 
 from asr.acoustic.alignment import align_stream
 from asr.config import NormalizerSettings
 from asr.decode.spelling import share_marks
 from asr.errors import AlignmentError, AsrError, TextError
-from asr.recognize.loudness import Meter
+from asr.recognize.boundaries import Levels, speech_levels
 from asr.recognize.outputs import Outputs, open_destination
+from asr.recognize.reading import LogProbs
 from asr.recognize.recognizer import Recognizer, load_model
 from asr.recognize.sources import Inputs, find_recordings
 from asr.recognize.transcript import Transcript, Word
 from asr.recognize.unknown_words import learn_words
 from asr.recognize.words import segment_words, words_from_alignment
-from asr.signal.audio import AudioSource, name_of, stream_audio
+from asr.signal.audio import AudioSource, Waveform, name_of, stream_audio
 from asr.text.normalize import normalize
 from asr.text.tokenizer import Tokenizer
 
@@ -95,29 +97,57 @@ def align_text(recognizer: Recognizer, source: AudioSource, text: str) -> Transc
     written = pair_words(text, recognizer.settings.normalizer)
     tokenizer, tokens = spell_words(written, recognizer.tokenizer)
     frame_seconds = recognizer.reader.frame_seconds
-    blocks = stream_audio(source, block_seconds=BLOCK_SECONDS, sample_rate=recognizer.sample_rate)
-    meter = Meter(blocks, recognizer.sample_rate, frame_seconds)
+    passed = Passed(recognizer, stream_audio(source, block_seconds=BLOCK_SECONDS, sample_rate=recognizer.sample_rate))
     try:
-        marks = tokenizer.marks
-        alignment = align_stream((share_marks(one, marks) for one in recognizer.stream_log_probs(meter)), tokens)
+        alignment = align_stream((share_marks(one, tokenizer.marks) for one in passed), tokens)
     except AlignmentError as error:
         raise AlignmentError(f"{name_of(source) or 'audio'}: {error}") from None
-    levels = meter.tape.take_rest()
     spoken = words_from_alignment(
         alignment,
         tokens,
         tokenizer,
         frame_seconds,
-        levels=levels,
+        levels=np.concatenate([np.empty(0), *passed.levels]),
         confidence=recognizer.settings.confidence,
     )
     words = join_spoken(written, spoken)
     return Transcript(
         text=" ".join(word.text for word in words),
-        duration=meter.seconds,
+        duration=passed.num_samples / recognizer.sample_rate,
         source=name_of(source),
         segments=segment_words(words),
     )
+
+
+class Passed:
+    """What the network says of a recording, (T, V) log probabilities stretch by stretch.
+
+    Args:
+        recognizer: Has the network.
+        blocks: (S,) samples each, whole 10 ms but for the last.
+
+    Attributes:
+        num_samples: Of the blocks that have passed.
+        levels: Their loudness.
+    """
+
+    def __init__(self, recognizer: Recognizer, blocks: Iterable[Waveform]) -> None:
+        self._recognizer = recognizer
+        self._blocks = blocks
+        self.num_samples = 0
+        self.levels: list[Levels] = []
+
+    def __iter__(self) -> Iterator[LogProbs]:
+        for stretch, log_probs in self._recognizer.stream_log_probs(self._measure()):
+            # Where windows are long, the last frame of a stretch has too few samples for one.
+            missing = len(stretch.waveform) // self._recognizer.frame_samples - len(log_probs)
+            yield np.pad(log_probs, ((0, max(0, missing)), (0, 0)), mode="edge") if len(log_probs) else log_probs
+
+    def _measure(self) -> Iterator[Waveform]:
+        for block in self._blocks:
+            self.num_samples += len(block)
+            self.levels.append(speech_levels(block, self._recognizer.sample_rate))
+            yield block
 
 
 def pair_words(text: str, settings: NormalizerSettings) -> list[WrittenWord]:

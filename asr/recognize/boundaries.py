@@ -12,11 +12,15 @@ measures the outcome. Knows nothing of text.
 # Elements of arrays have no type that mypy knows; numba checks them.
 
 import math
+from typing import TypeAlias
 
 import numpy as np
+import numpy.typing as npt
 
 from asr.compiled import Array, compiled, loading
 from asr.decode.ranking import nth_largest
+
+Levels: TypeAlias = npt.NDArray[np.float64]  # (N,) decibels, one each 10 ms
 
 LEVEL_SECONDS = 0.01
 
@@ -37,7 +41,7 @@ _CONTRAST = 10.0  # dB between noise and speech, below which loudness tells noth
 _SILENCE = 1e-9  # power that is added to all, -90 dB: digital silence has a level, too
 
 
-def speech_levels(waveform: Array, sample_rate: int) -> Array:
+def speech_levels(waveform: Array, sample_rate: int) -> Levels:
     """Loudness over time: (S,) to (N,) decibels, a level each 10 ms (`LEVEL_SECONDS`), slightly smoothed.
 
     Of a recording in blocks of whole 10 ms, the levels of the blocks can be joined.

@@ -1,16 +1,16 @@
 """Many recordings in, transcripts out in the same order: reading, network and decoding side by side.
 
-    threads read audio ──► features ──► batches by length ──► network ──► threads decode ──► in order
+    threads read audio ──► stretches ──► batches by length ──► network ──► threads decode ──► in order
 
-A long recording is never held whole: it streams through the network piece by piece while what has
-come out is decoded, so that memory does not grow with its length.
+A long recording is never held whole: its stretches go through the network as they come while those
+before are decoded, so that memory does not grow with its length.
 """
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import chain
 from typing import TYPE_CHECKING, TypeAlias, TypeVar, cast
 
@@ -20,16 +20,16 @@ from torch import Tensor
 
 from asr.errors import AsrError, AudioError
 from asr.recognize.boundaries import speech_levels
-from asr.recognize.loudness import Levels, Meter
-from asr.recognize.reading import Reading
-from asr.recognize.spans import LogProbs, SpanCutter
+from asr.recognize.filling import fill_batches
+from asr.recognize.reading import LogProbs, Reading
+from asr.recognize.stretches import Stretch
 from asr.recognize.transcript import Transcript
 from asr.signal.audio import AudioSource, Waveform, name_of, stream_audio
 
 if TYPE_CHECKING:
     from asr.recognize.recognizer import Recognizer
 
-LONG_SECONDS = 60.0  # a longer recording goes alone, in pieces
+LONG_SECONDS = 60.0  # a longer recording goes alone
 BLOCK_SECONDS = 20.0  # of a long recording that are read at a time
 MOST_BATCHES = 16  # that are read ahead, to be sorted by length
 
@@ -39,18 +39,25 @@ _Out = TypeVar("_Out")
 
 
 @dataclass(frozen=True)
+class Piece:
+    """A stretch of a short recording and its (T, F) features."""
+
+    stretch: Stretch
+    features: Tensor
+
+
+@dataclass(frozen=True)
 class Short:
-    """A recording that goes through the network whole: its (T, F) features, its loudness and its seconds."""
+    """A recording that is held whole, and its seconds."""
 
     source: AudioSource
-    features: Tensor
-    levels: Levels
+    pieces: list[Piece]
     duration: float
 
 
 @dataclass(frozen=True)
 class Long:
-    """A recording that streams through the network; its waveform, of which so many seconds have been read."""
+    """A recording that is read as it goes through the network; its waveform, so many seconds of which are there."""
 
     source: AudioSource
     blocks: Iterator[Waveform]
@@ -59,6 +66,15 @@ class Long:
 
 Loaded: TypeAlias = Short | Long | AudioError
 Promise: TypeAlias = "Future[Result]"
+
+
+@dataclass
+class Gathering:
+    """A short recording whose pieces go through the network, in whatever batches; their readings by first frame."""
+
+    short: Short
+    promise: Promise
+    readings: dict[int, "Future[Reading]"] = field(default_factory=dict)
 
 
 class Pipeline:
@@ -104,8 +120,11 @@ class Pipeline:
             if isinstance(loaded, AudioError):
                 promise.set_result(loaded)
             elif isinstance(loaded, Short):
-                shorts.append((loaded, promise))
-        for batch in self._batches(shorts):
+                shorts.append(Gathering(loaded, promise))
+        pieces = sorted(
+            ((piece, short) for short in shorts for piece in short.short.pieces), key=lambda pair: len(pair[0].features)
+        )
+        for batch in fill_batches(pieces, lambda pair: self._seconds(pair[0].stretch), self._batch_seconds):
             self._recognize(batch, decoders)
             yield
         for loaded, promise in zip(window, promises, strict=True):
@@ -141,54 +160,58 @@ class Pipeline:
             head.append(block)
             if sum(map(len, head)) > LONG_SECONDS * rate:
                 return Long(source, chain(head, blocks), sum(map(len, head)) / rate)
-        waveform = torch.from_numpy(np.concatenate(head))
-        self._recognizer.check_length(waveform, name_of(source))
-        levels = speech_levels(waveform.numpy(), rate)
-        return Short(source, self._recognizer.extractor(waveform), levels, waveform.numel() / rate)
+        waveform = np.concatenate(head)
+        self._recognizer.check_length(torch.from_numpy(waveform), name_of(source))
+        extractor = self._recognizer.extractor
+        stretches = self._recognizer.cut([waveform])
+        pieces = [Piece(one, extractor(torch.from_numpy(one.waveform))) for one in stretches]
+        return Short(source, pieces, len(waveform) / rate)
 
-    def _batches(self, shorts: Iterable[tuple[Short, Promise]]) -> Iterator[list[tuple[Short, Promise]]]:
-        """Recordings of about one length that fill the network, shortest first."""
-        batch: list[tuple[Short, Promise]] = []
-        for short, promise in sorted(shorts, key=lambda pair: pair[0].duration):
-            if batch and (len(batch) + 1) * short.duration > self._batch_seconds:
-                yield batch
-                batch = []
-            batch.append((short, promise))
-        if batch:
-            yield batch
+    def _recognize(self, batch: Sequence[tuple[Piece, Gathering]], decoders: ThreadPoolExecutor) -> None:
+        log_probs = self._recognizer.read_features([piece.features for piece, _ in batch])
+        for (piece, whole), own in zip(batch, log_probs, strict=True):
+            whole.readings[piece.stretch.first] = decoders.submit(self._read, piece.stretch, own)
+            if len(whole.readings) == len(whole.short.pieces):
+                # Threads take up work in its order: these readings are all begun when this one waits for them.
+                decoders.submit(_keep, whole.promise, self._gather, whole)
 
-    def _recognize(self, batch: Sequence[tuple[Short, Promise]], decoders: ThreadPoolExecutor) -> None:
-        log_probs = self._recognizer.read_features([short.features for short, _ in batch])
-        for (short, promise), own in zip(batch, log_probs, strict=True):
-            decoders.submit(_keep, promise, self._read, short, own)
-
-    def _read(self, short: Short, log_probs: LogProbs) -> Result:
+    def _gather(self, whole: Gathering) -> Result:
         try:
-            return self._transcript(short, self._recognizer.reader.read(log_probs, short.levels), short.duration)
+            readings = [reading.result() for _, reading in sorted(whole.readings.items())]
         except AsrError as error:
-            return _as_audio_error(short.source, error)
+            return _as_audio_error(whole.short.source, error)
+        return self._transcript(whole.short, readings, whole.short.duration)
 
     def _stream(self, long: Long, readers: ThreadPoolExecutor, decoders: ThreadPoolExecutor) -> Result:
-        """A long recording through the network, piece by piece."""
-        reader = self._recognizer.reader
-        cutter = SpanCutter(reader.frame_seconds)
-        passed = Meter(_one_ahead(readers, long.blocks), self._recognizer.sample_rate, reader.frame_seconds)
+        """A long recording through the network, stretch by stretch."""
+        blocks = _one_ahead(readers, long.blocks)
+        work = self._tell(self._recognizer.stream_log_probs(blocks, batch_seconds=self._batch_seconds))
         try:
-            pieces = self._tell(self._recognizer.stream_log_probs(passed), passed)
-            spans = chain((span for piece in pieces for span in cutter.feed(piece)), cutter.finish())
-            work = ((span, passed.tape.take(span)) for span in spans)
-            readings = list(_ahead(decoders, lambda item: reader.read_span(*item), work, count=2 * self._jobs))
+            found = list(
+                _ahead(decoders, lambda item: (self._end(item[0]), self._read(*item)), work, count=2 * self._jobs)
+            )
         except AsrError as error:
             return _as_audio_error(long.source, error)
-        return self._transcript(long, reader.join(readings), passed.seconds)
+        return self._transcript(long, [reading for _, reading in found], found[-1][0])
 
-    def _tell(self, pieces: Iterable[LogProbs], passed: Meter) -> Iterator[LogProbs]:
-        """The pieces as they are; how far they go in the recording is told."""
-        for piece in pieces:
-            self._heard(passed.seconds)
-            yield piece
+    def _tell(self, work: Iterable[tuple[Stretch, LogProbs]]) -> Iterator[tuple[Stretch, LogProbs]]:
+        """Stretches as they are; how far they go in the recording is told."""
+        for stretch, log_probs in work:
+            self._heard(self._end(stretch))
+            yield stretch, log_probs
 
-    def _transcript(self, recording: Short | Long, reading: Reading, duration: float) -> Transcript:
+    def _read(self, stretch: Stretch, log_probs: LogProbs) -> Reading:
+        levels = speech_levels(stretch.waveform, self._recognizer.sample_rate)
+        return self._recognizer.reader.read(log_probs, levels, self._recognizer.start_of(stretch))
+
+    def _seconds(self, stretch: Stretch) -> float:
+        return len(stretch.waveform) / self._recognizer.sample_rate
+
+    def _end(self, stretch: Stretch) -> float:
+        return self._recognizer.start_of(stretch) + self._seconds(stretch)
+
+    def _transcript(self, recording: Short | Long, readings: Sequence[Reading], duration: float) -> Transcript:
+        reading = self._recognizer.reader.join(readings)
         return self._recognizer.make_transcript(reading, duration, name_of(recording.source))
 
 

@@ -7,7 +7,10 @@ import heapq
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
+import numpy as np
+import numpy.typing as npt
 import torch
 
 from asr.config import ConfidenceSettings
@@ -15,16 +18,17 @@ from asr.decode.beam import BeamDecoder
 from asr.decode.greedy import greedy_decode
 from asr.decode.rescoring import Rescorer
 from asr.decode.state import Hypothesis
-from asr.recognize.loudness import Levels, Tape
-from asr.recognize.spans import LogProbs, Span, cut_spans
+from asr.recognize.boundaries import Levels
 from asr.recognize.transcript import Alternative, Word
 from asr.recognize.words import find_words
 from asr.text.tokenizer import Tokenizer
 
+LogProbs: TypeAlias = npt.NDArray[np.float32]  # (T, V) natural logs
+
 
 @dataclass(frozen=True)
 class Reading:
-    """What was read in a recording or a span of it.
+    """What was read in a recording or a stretch of it.
 
     Attributes:
         alternatives: The n best readings, at least one, best first; unscored (NaN) without beam search.
@@ -69,30 +73,28 @@ class Reader:
         self.confidence = confidence
         self.rescorer = rescorer
 
-    def read(self, log_probs: LogProbs, levels: Levels | None = None) -> Reading:
-        """A whole recording's (T, V) log probabilities, and its loudness (N,) by `speech_levels` for better times."""
-        tape = Tape(self.frame_seconds)
-        if levels is not None:
-            tape.append(levels)
-        spans = cut_spans(log_probs, self.frame_seconds)
-        return self.join([self.read_span(span, tape.take(span)) for span in spans])
+    def read(self, log_probs: LogProbs, levels: Levels | None = None, start_seconds: float = 0.0) -> Reading:
+        """A stretch of a recording, or all of it.
 
-    def read_span(self, span: Span, levels: Levels | None = None) -> Reading:
-        """A stretch of a recording, and its loudness."""
-        decoded = self.decode(span.log_probs)
+        Args:
+            log_probs: (T, V) of its frames.
+            levels: (N,) its loudness by `speech_levels`, for better times.
+            start_seconds: Where in the recording it begins.
+        """
+        decoded = self.decode(log_probs)
         words = find_words(
-            span.log_probs,
+            log_probs,
             decoded[0][0],
             self.tokenizer,
             self.frame_seconds,
             levels=levels,
-            start_seconds=span.first * self.frame_seconds,
+            start_seconds=start_seconds,
             confidence=self.confidence,
         )
         return Reading(tuple(Alternative(self.spell(tokens), score) for tokens, score in decoded), words)
 
     def join(self, readings: Sequence[Reading]) -> Reading:
-        """The reading of a recording from those of its spans, in their order."""
+        """The reading of a recording from those of its stretches, in their order."""
         alternatives = [Alternative("", 0.0 if self.beam else math.nan)]
         for reading in readings:
             alternatives = _join_alternatives(alternatives, reading.alternatives, self.nbest)

@@ -12,30 +12,23 @@ import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
-from asr.acoustic.chunks import Latency
 from asr.acoustic.model import SUBSAMPLING
 from asr.acoustic.precision import computing_in, pick_precision, prepare_network
-from asr.acoustic.streaming import AcousticStream, StreamingModel
 from asr.config import BATCH_SECONDS, DEFAULT_MODEL, JOBS
 from asr.decode.beam import BeamDecoder
 from asr.decode.rescoring import Rescorer
 from asr.errors import AsrError, AudioError
 from asr.recognize.decoding import Decoding, build_beam, build_rescorer, read_phrases
+from asr.recognize.filling import fill_batches
 from asr.recognize.model_folder import BUILT_IN, Model, find_model, model_names, read_model
 from asr.recognize.pipeline import Pipeline
-from asr.recognize.reading import Reader, Reading
-from asr.recognize.spans import LogProbs
+from asr.recognize.reading import LogProbs, Reader, Reading
+from asr.recognize.stretches import Stretch, cut_blocks
 from asr.recognize.transcript import Transcript
 from asr.recognize.unknown_words import learn_words
 from asr.recognize.words import segment_words
 from asr.signal.audio import AudioSource, Waveform
 from asr.signal.features import FeatureExtractor
-
-# How long recordings go through the network. The backward direction remembers longer than one would think:
-# on two minutes of unbroken AN4 speech, a right context of 5 s changes 6 of 2775 best symbols and probabilities
-# by up to 0.15; 10 s changes none, and 0.03; 20 s, 0.0002.
-LONG_CHUNK_SECONDS = 60.0
-LONG_RIGHT_SECONDS = 15.0
 
 
 class Recognizer:
@@ -68,6 +61,7 @@ class Recognizer:
         self.extractor = FeatureExtractor(
             model.settings.features, model.acoustic.feature_mean, model.acoustic.feature_deviation
         )
+        self.frame_samples = self.extractor.step * SUBSAMPLING
         frame_seconds = model.settings.features.step_seconds * SUBSAMPLING
         confidence = model.settings.confidence
         self.reader = Reader(
@@ -111,8 +105,23 @@ class Recognizer:
         return Pipeline(self, batch_seconds=batch_seconds, jobs=jobs, heard=heard).run(sources)
 
     def read_waveforms(self, waveforms: Sequence[Tensor]) -> list[Reading]:
-        """What is read in waveforms (S,) that go through the network as one batch."""
-        return [self.reader.read(log_probs) for log_probs in self.log_probs(waveforms)]
+        """What is read in waveforms (S,), whose stretches go through the network as one batch."""
+        cut = [list(self.cut([waveform.numpy()])) for waveform in waveforms]
+        log_probs = iter(self._read_stretches([stretch for stretches in cut for stretch in stretches]))
+        return [
+            self.reader.join(
+                [self.reader.read(next(log_probs), start_seconds=self.start_of(stretch)) for stretch in stretches]
+            )
+            for stretches in cut
+        ]
+
+    def cut(self, blocks: Iterable[Waveform]) -> Iterator[Stretch]:
+        """The stretches of a recording of any length that comes in blocks (S,) at the model's rate."""
+        return cut_blocks(blocks, self.sample_rate, self.frame_samples)
+
+    def start_of(self, stretch: Stretch) -> float:
+        """Seconds at which a stretch of a recording begins."""
+        return stretch.first * self.frame_samples / self.sample_rate
 
     def log_probs(self, waveforms: Sequence[Tensor]) -> list[LogProbs]:
         """What the network says of waveforms (S,) at the model's rate, as one batch: (T', V) log probabilities each."""
@@ -130,13 +139,13 @@ class Recognizer:
         log_probs = output.log_probs.float().cpu().numpy()
         return [one[:length] for one, length in zip(log_probs, output.lengths.tolist(), strict=True)]
 
-    def stream_log_probs(self, blocks: Iterable[Waveform]) -> Iterator[LogProbs]:
-        """What the network says of a recording of any length that comes in blocks (S,), in pieces (T', V)."""
-        features = self.extractor.stream()
-        stream = self._long_network().start()
-        for block in blocks:
-            yield self._feed(stream, features.feed(torch.from_numpy(block)))
-        yield self._feed(stream, torch.empty(0, self.settings.features.num_mels), last=True)
+    def stream_log_probs(
+        self, blocks: Iterable[Waveform], *, batch_seconds: float = BATCH_SECONDS
+    ) -> Iterator[tuple[Stretch, LogProbs]]:
+        """The stretches of a recording that comes in blocks (S,), and what the network says of each: (T', V)."""
+        stretches = self.cut(blocks)
+        for batch in fill_batches(stretches, lambda one: len(one.waveform) / self.sample_rate, batch_seconds):
+            yield from zip(batch, self._read_stretches(batch), strict=True)
 
     def make_transcript(self, reading: Reading, duration: float, source: str | None) -> Transcript:
         """A reading as people get it."""
@@ -156,14 +165,8 @@ class Recognizer:
                 f"at least {self.extractor.window} at {self.sample_rate} Hz are needed"
             )
 
-    def _long_network(self) -> StreamingModel:
-        frame_seconds = self.reader.frame_seconds
-        latency = Latency.from_seconds(LONG_CHUNK_SECONDS, LONG_RIGHT_SECONDS, frame_seconds=frame_seconds)
-        return StreamingModel(self.acoustic, latency)
-
-    def _feed(self, stream: AcousticStream, features: Tensor, *, last: bool = False) -> LogProbs:
-        with computing_in(self.precision, self.device):
-            return stream.feed(features, last=last).float().numpy()
+    def _read_stretches(self, stretches: Sequence[Stretch]) -> list[LogProbs]:
+        return self.log_probs([torch.from_numpy(stretch.waveform) for stretch in stretches]) if stretches else []
 
 
 def load_model(

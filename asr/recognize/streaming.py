@@ -23,7 +23,6 @@ from torch.nn import functional as F
 
 from asr.acoustic.chunks import Latency
 from asr.acoustic.ctc import BLANK
-from asr.acoustic.model import SUBSAMPLING
 from asr.acoustic.precision import computing_in
 from asr.acoustic.streaming import AcousticStream, StreamingModel
 from asr.recognize.boundaries import speech_levels
@@ -82,12 +81,11 @@ class StreamReader:
         endpoints: Endpoints | None = None,
         preview: bool = True,
     ) -> None:
-        features = recognizer.settings.features
         self.recognizer = recognizer
         self.endpoints = endpoints or Endpoints()
         self.preview = preview
         self.frame_seconds = recognizer.reader.frame_seconds
-        self.frame_samples = round(features.step_seconds * features.sample_rate) * SUBSAMPLING
+        self.frame_samples = recognizer.frame_samples
         self.network = StreamingModel(
             recognizer.acoustic, Latency.from_seconds(chunk, right, frame_seconds=self.frame_seconds)
         )

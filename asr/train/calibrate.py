@@ -13,8 +13,8 @@ from asr.errors import CorpusError
 from asr.recognize.confidence import estimate_confidence, fit_confidence, word_features
 from asr.recognize.grouping import group_tokens
 from asr.recognize.model_folder import SETTINGS, Model, find_own_model
+from asr.recognize.reading import LogProbs
 from asr.recognize.recognizer import Recognizer, load_model
-from asr.recognize.spans import LogProbs
 from asr.recognize.words import align_recognised
 from asr.score.calibration import Reliability, mark_correct, measure_reliability
 from asr.text.tokenizer import Tokenizer

@@ -1,7 +1,7 @@
 """A model and transcribed speech in, error rates out."""
 
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,10 +13,10 @@ from torch import Tensor
 from asr.config import BATCH_SECONDS
 from asr.errors import CorpusError, ModelError
 from asr.recognize.decoding import Decoding
+from asr.recognize.filling import fill_batches
 from asr.recognize.model_folder import find_own_model
-from asr.recognize.reading import Reading
+from asr.recognize.reading import LogProbs, Reading
 from asr.recognize.recognizer import Recognizer, load_model
-from asr.recognize.spans import LogProbs
 from asr.score.calibration import Reliability, draw_reliability, mark_correct, measure_reliability
 from asr.score.report import print_report, to_json, write_json, write_texts
 from asr.score.wer import ErrorRates, count_edits, require_words, score_utterances
@@ -58,7 +58,7 @@ def evaluate(recognizer: Recognizer, cuts: CutSet) -> Evaluation:
     require_words(references)
     started = time.perf_counter()
     readings: list[Reading] = []
-    for batch in batches(chosen):
+    for batch in fill_batches(chosen, lambda cut: float(cut.duration), BATCH_SECONDS):
         readings += recognizer.read_waveforms(read_waveforms(batch, recognizer.sample_rate))
     elapsed = time.perf_counter() - started
     hypotheses = [reading.text for reading in readings]
@@ -133,7 +133,7 @@ def collect_log_probs(recognizer: Recognizer, cuts: Iterable[Any]) -> tuple[list
     """Normalised references of cuts, and what the network says of each: (T', V) natural logs; by rising length."""
     chosen = sorted(cuts, key=lambda cut: cut.duration)
     found: list[LogProbs] = []
-    for batch in batches(chosen):
+    for batch in fill_batches(chosen, lambda cut: float(cut.duration), BATCH_SECONDS):
         found += recognizer.log_probs(read_waveforms(batch, recognizer.sample_rate))
     return [normalize(reference_text(cut), recognizer.settings.normalizer) for cut in chosen], found
 
@@ -159,14 +159,3 @@ def reference_text(cut: Any) -> str:
     if len(cut.supervisions) != 1 or cut.supervisions[0].text is None:
         raise CorpusError(f"{cut.id}: has no transcript, or several; `asr doctor` lists such utterances")
     return str(cut.supervisions[0].text)
-
-
-def batches(cuts: Sequence[Any]) -> Iterator[list[Any]]:
-    """Cuts that go through the network together; they come by length, so the last is the longest."""
-    batch: list[Any] = []
-    for cut in cuts:
-        if batch and (len(batch) + 1) * cut.duration > BATCH_SECONDS:
-            yield batch
-            batch = []
-        batch.append(cut)
-    yield batch

@@ -27,9 +27,8 @@ from asr.recognize.decoding import (
     load_language_model,
 )
 from asr.recognize.model_folder import SETTINGS, find_own_model
-from asr.recognize.reading import decode_different
+from asr.recognize.reading import LogProbs, decode_different
 from asr.recognize.recognizer import load_model
-from asr.recognize.spans import LogProbs
 from asr.score.wer import count_edits, require_words, score_utterances
 from asr.text.tokenizer import Tokenizer
 from asr.train.calibrate import fit_examples

@@ -45,17 +45,3 @@ def test_joined_utterances_are_read_nearly_as_well_as_single_ones(corpora: Path,
     together = score_utterances([" ".join(references)], [joined.text]).wer
     assert apart < 0.1
     assert together < apart + 0.02  # it was 0.1 above with a model that had heard single utterances only
-
-
-@pytest.mark.corpora
-def test_log_probabilities_of_a_stream_come_close_to_those_of_the_whole(corpora: Path):
-    import torch
-
-    paths = sorted((corpora / "an4" / "wav" / "an4test_clstk").rglob("*.flac"))[:40]
-    waveform = np.concatenate([soundfile.read(path, dtype="float32")[0] for path in paths])
-    recognizer = asr.load_model("an4")
-    (whole,) = recognizer.log_probs([torch.from_numpy(waveform)])
-    streamed = np.concatenate(list(recognizer.stream_log_probs(np.array_split(waveform, 7))))
-    gap = np.abs(np.exp(streamed) - np.exp(whole)).max(axis=1)
-    assert gap.max() < 0.01
-    assert (streamed.argmax(axis=1) == whole.argmax(axis=1)).all()

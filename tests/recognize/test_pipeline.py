@@ -10,7 +10,9 @@ import pytest
 import soundfile
 import torch
 
-from asr.acoustic.precision import has_bf16
+from asr.acoustic.chunks import Latency
+from asr.acoustic.precision import computing_in, has_bf16
+from asr.acoustic.streaming import StreamingModel
 from asr.errors import AudioError, ConfigError
 from asr.recognize import pipeline
 from asr.recognize.recognizer import Recognizer
@@ -61,6 +63,18 @@ def test_a_long_recording_streams_to_the_text_of_the_whole(recognizer: Recognize
     assert len(whole.text) > 50
     assert streamed.duration == whole.duration == pytest.approx(150.0)
     assert [word.text for word in streamed.words] == [word.text for word in whole.words]
+
+
+def test_stretches_are_read_as_if_each_were_a_recording_and_their_frames_make_up_the_whole(recognizer: Recognizer):
+    waveform = noise(50.0, 4)
+    found = list(recognizer.stream_log_probs(np.array_split(waveform, 7), batch_seconds=25.0))
+    assert len(found) > 3
+    for stretch, log_probs in found:
+        (alone,) = recognizer.log_probs([torch.from_numpy(stretch.waveform)])
+        np.testing.assert_allclose(log_probs, alone, atol=1e-4)
+    (whole,) = recognizer.log_probs([torch.from_numpy(waveform)])
+    assert [stretch.first for stretch, _ in found] == [0, *np.cumsum([len(own) for _, own in found])[:-1]]
+    assert sum(len(own) for _, own in found) == len(whole)
 
 
 def test_what_breaks_in_the_middle_of_a_long_recording_is_its_error_alone(recognizer: Recognizer, tmp_path: Path):
@@ -122,5 +136,7 @@ def test_lower_precision_says_nearly_the_same(recognizer: Recognizer, precision:
     assert ours.dtype == np.float32
     assert np.abs(np.exp(ours) - np.exp(theirs)).mean() < 0.03
     assert not np.array_equal(ours, theirs)
-    pieces = list(lower.stream_log_probs([noise(3.0, 0)]))
-    np.testing.assert_allclose(np.exp(np.concatenate(pieces)), np.exp(ours), atol=0.05)
+    latency = Latency.from_seconds(60.0, 15.0, frame_seconds=lower.reader.frame_seconds)
+    with computing_in(lower.precision, lower.device):
+        streamed = StreamingModel(lower.acoustic, latency).start().feed(lower.extractor(waveform), last=True)
+    np.testing.assert_allclose(streamed.float().exp(), np.exp(ours), atol=0.05)
