@@ -56,4 +56,6 @@ for row in "$@"; do
     cp exp/english-lm.bin $output/lm.bin
     asr evaluate --model $output data/english/dev.jsonl.gz --worst 0 --json $results/$row.json --texts $results/$row.tsv
 done
-[ ! -f $results/base.tsv ] || python tools/compare_results.py $results/base.tsv $results/[!b]*.tsv
+shopt -s nullglob
+others=("$results"/[!b]*.tsv)
+if [ -f $results/base.tsv ] && [ ${#others[@]} -gt 0 ]; then python tools/compare_results.py $results/base.tsv "${others[@]}"; fi
