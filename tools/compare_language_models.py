@@ -27,8 +27,8 @@ from rich.console import Console
 
 from asr.recognize.decoding import LANGUAGE_MODELS, RESCORER, Decoding
 from asr.recognize.model_folder import find_model
+from asr.recognize.reading import LogProbs
 from asr.recognize.recognizer import Recognizer, load_model
-from asr.recognize.spans import LogProbs
 from asr.score.wer import compare, score_utterances
 from asr.train.corpus import load_cuts
 from asr.train.evaluate import collect_log_probs
