@@ -19,7 +19,6 @@ from typing import Any, NamedTuple
 
 import librosa
 import numpy as np
-import torch
 from espeak import RATE, Voice, make_voices, speak, spell
 from make_synthetic_speech import draw_phrase
 from numpy.typing import NDArray
@@ -165,7 +164,7 @@ def measure(recognizer: asr.Recognizer, recordings: Sequence[Recording]) -> dict
 
 
 def run_network(recognizer: asr.Recognizer, recording: Recording) -> Samples:
-    return recognizer.log_probs([torch.from_numpy(recording.waveform)])[0]
+    return np.concatenate([log_probs for _, log_probs in recognizer.stream_log_probs([recording.waveform])])
 
 
 def align(recognizer: asr.Recognizer, recording: Recording, log_probs: Samples) -> Sequence[Word]:

@@ -138,10 +138,12 @@ class Passed:
         self.levels: list[Levels] = []
 
     def __iter__(self) -> Iterator[LogProbs]:
+        num_frames = 0
         for stretch, log_probs in self._recognizer.stream_log_probs(self._measure()):
-            # Where windows are long, the last frame of a stretch has too few samples for one.
-            missing = len(stretch.waveform) // self._recognizer.frame_samples - len(log_probs)
-            yield np.pad(log_probs, ((0, max(0, missing)), (0, 0)), mode="edge") if len(log_probs) else log_probs
+            # Where windows are long, a stretch has too few samples for its last frame: nobody speaks there.
+            missing = stretch.first - num_frames
+            num_frames = stretch.first + len(log_probs)
+            yield np.pad(log_probs, ((missing, 0), (0, 0)), mode="edge") if missing else log_probs
 
     def _measure(self) -> Iterator[Waveform]:
         for block in self._blocks:

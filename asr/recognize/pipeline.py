@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from asr.errors import AsrError, AudioError
-from asr.recognize.boundaries import speech_levels
+from asr.recognize.boundaries import Levels, speech_levels
 from asr.recognize.filling import fill_batches
 from asr.recognize.reading import LogProbs, Reading
 from asr.recognize.stretches import Stretch
@@ -40,10 +40,12 @@ _Out = TypeVar("_Out")
 
 @dataclass(frozen=True)
 class Piece:
-    """A stretch of a short recording and its (T, F) features."""
+    """A stretch of a short recording: its place and length in seconds, (T, F) features and loudness."""
 
-    stretch: Stretch
+    start: float
+    seconds: float
     features: Tensor
+    levels: Levels
 
 
 @dataclass(frozen=True)
@@ -70,11 +72,11 @@ Promise: TypeAlias = "Future[Result]"
 
 @dataclass
 class Gathering:
-    """A short recording whose pieces go through the network, in whatever batches; their readings by first frame."""
+    """A short recording whose pieces go through the network, in whatever batches; their readings by their start."""
 
     short: Short
     promise: Promise
-    readings: dict[int, "Future[Reading]"] = field(default_factory=dict)
+    readings: dict[float, "Future[Reading]"] = field(default_factory=dict)
 
 
 class Pipeline:
@@ -121,10 +123,9 @@ class Pipeline:
                 promise.set_result(loaded)
             elif isinstance(loaded, Short):
                 shorts.append(Gathering(loaded, promise))
-        pieces = sorted(
-            ((piece, short) for short in shorts for piece in short.short.pieces), key=lambda pair: len(pair[0].features)
-        )
-        for batch in fill_batches(pieces, lambda pair: self._seconds(pair[0].stretch), self._batch_seconds):
+        pieces = [(piece, whole) for whole in shorts for piece in whole.short.pieces]
+        pieces.sort(key=lambda pair: pair[0].seconds)
+        for batch in fill_batches(pieces, lambda pair: pair[0].seconds, self._batch_seconds):
             self._recognize(batch, decoders)
             yield
         for loaded, promise in zip(window, promises, strict=True):
@@ -161,16 +162,20 @@ class Pipeline:
             if sum(map(len, head)) > LONG_SECONDS * rate:
                 return Long(source, chain(head, blocks), sum(map(len, head)) / rate)
         waveform = np.concatenate(head)
-        self._recognizer.check_length(torch.from_numpy(waveform), name_of(source))
-        extractor = self._recognizer.extractor
-        stretches = self._recognizer.cut([waveform])
-        pieces = [Piece(one, extractor(torch.from_numpy(one.waveform))) for one in stretches]
+        self._recognizer.check_length(len(waveform), name_of(source))
+        pieces = [self._measure(stretch) for stretch in self._recognizer.cut([waveform])]
         return Short(source, pieces, len(waveform) / rate)
+
+    def _measure(self, stretch: Stretch) -> Piece:
+        start = self._recognizer.start_of(stretch)
+        features = self._recognizer.extractor(torch.from_numpy(stretch.waveform))
+        return Piece(start, self._recognizer.end_of(stretch) - start, features, self._levels(stretch))
 
     def _recognize(self, batch: Sequence[tuple[Piece, Gathering]], decoders: ThreadPoolExecutor) -> None:
         log_probs = self._recognizer.read_features([piece.features for piece, _ in batch])
         for (piece, whole), own in zip(batch, log_probs, strict=True):
-            whole.readings[piece.stretch.first] = decoders.submit(self._read, piece.stretch, own)
+            reading = decoders.submit(self._recognizer.reader.read, own, piece.levels, piece.start)
+            whole.readings[piece.start] = reading
             if len(whole.readings) == len(whole.short.pieces):
                 # Threads take up work in its order: these readings are all begun when this one waits for them.
                 decoders.submit(_keep, whole.promise, self._gather, whole)
@@ -187,28 +192,25 @@ class Pipeline:
         blocks = _one_ahead(readers, long.blocks)
         work = self._tell(self._recognizer.stream_log_probs(blocks, batch_seconds=self._batch_seconds))
         try:
-            found = list(
-                _ahead(decoders, lambda item: (self._end(item[0]), self._read(*item)), work, count=2 * self._jobs)
-            )
+            found = list(_ahead(decoders, self._read, work, count=2 * self._jobs))
         except AsrError as error:
             return _as_audio_error(long.source, error)
-        return self._transcript(long, [reading for _, reading in found], found[-1][0])
+        return self._transcript(long, [reading for reading, _ in found], found[-1][1])
 
     def _tell(self, work: Iterable[tuple[Stretch, LogProbs]]) -> Iterator[tuple[Stretch, LogProbs]]:
         """Stretches as they are; how far they go in the recording is told."""
         for stretch, log_probs in work:
-            self._heard(self._end(stretch))
+            self._heard(self._recognizer.end_of(stretch))
             yield stretch, log_probs
 
-    def _read(self, stretch: Stretch, log_probs: LogProbs) -> Reading:
-        levels = speech_levels(stretch.waveform, self._recognizer.sample_rate)
-        return self._recognizer.reader.read(log_probs, levels, self._recognizer.start_of(stretch))
+    def _read(self, item: tuple[Stretch, LogProbs]) -> tuple[Reading, float]:
+        """The reading of a stretch, and the second at which it ends."""
+        stretch, log_probs = item
+        start, end = self._recognizer.start_of(stretch), self._recognizer.end_of(stretch)
+        return self._recognizer.reader.read(log_probs, self._levels(stretch), start), end
 
-    def _seconds(self, stretch: Stretch) -> float:
-        return len(stretch.waveform) / self._recognizer.sample_rate
-
-    def _end(self, stretch: Stretch) -> float:
-        return self._recognizer.start_of(stretch) + self._seconds(stretch)
+    def _levels(self, stretch: Stretch) -> Levels:
+        return speech_levels(stretch.waveform, self._recognizer.sample_rate)
 
     def _transcript(self, recording: Short | Long, readings: Sequence[Reading], duration: float) -> Transcript:
         reading = self._recognizer.reader.join(readings)

@@ -7,7 +7,7 @@ import heapq
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -95,10 +95,14 @@ class Reader:
 
     def join(self, readings: Sequence[Reading]) -> Reading:
         """The reading of a recording from those of its stretches, in their order."""
-        alternatives = [Alternative("", 0.0 if self.beam else math.nan)]
+        ways = [_Way(0.0 if self.beam else math.nan)]
         for reading in readings:
-            alternatives = _join_alternatives(alternatives, reading.alternatives, self.nbest)
-        return Reading(tuple(alternatives), tuple(word for reading in readings for word in reading.words))
+            ways = _go_on(ways, reading.alternatives, self.nbest)
+        scores: dict[str, float] = {}
+        for way in ways:  # several may lead to one text
+            scores.setdefault(_spell_out(way), way.score)
+        alternatives = tuple(Alternative(text, score) for text, score in scores.items())
+        return Reading(alternatives, tuple(word for reading in readings for word in reading.words))
 
     def decode(self, log_probs: LogProbs) -> list[tuple[Sequence[int], float]]:
         """Token ids and scores of the n best readings of (T, V) log probabilities, best first."""
@@ -142,7 +146,23 @@ def _spell(tokenizer: Tokenizer, tokens: Sequence[int]) -> str:
     return " ".join(tokenizer.decode(tokens).split())
 
 
-def _join_alternatives(before: Iterable[Alternative], after: Sequence[Alternative], count: int) -> list[Alternative]:
-    """The best ways to go on from one of the first readings with one of the second."""
-    joined = (Alternative(f"{one.text} {two.text}".strip(), one.score + two.score) for one in before for two in after)
-    return heapq.nlargest(count, joined, key=lambda one: one.score)
+class _Way(NamedTuple):
+    """A way through the readings of a recording's stretches so far; texts are joined at its end alone."""
+
+    score: float
+    text: str = ""
+    before: "_Way | None" = None
+
+
+def _go_on(ways: Iterable[_Way], alternatives: Sequence[Alternative], count: int) -> list[_Way]:
+    """The best ways to go on from one of the first with one of the alternatives."""
+    further = (_Way(way.score + one.score, one.text, way) for way in ways for one in alternatives)
+    return heapq.nlargest(count, further, key=lambda way: way.score)
+
+
+def _spell_out(way: _Way | None) -> str:
+    texts = []
+    while way is not None:
+        texts.append(way.text)
+        way = way.before
+    return " ".join(text for text in reversed(texts) if text)

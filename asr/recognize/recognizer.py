@@ -62,7 +62,7 @@ class Recognizer:
             model.settings.features, model.acoustic.feature_mean, model.acoustic.feature_deviation
         )
         self.frame_samples = self.extractor.step * SUBSAMPLING
-        frame_seconds = model.settings.features.step_seconds * SUBSAMPLING
+        frame_seconds = self.frame_samples / self.sample_rate  # a step of the settings need not be whole samples
         confidence = model.settings.confidence
         self.reader = Reader(
             model.tokenizer, frame_seconds, beam=beam, nbest=nbest, confidence=confidence, rescorer=rescorer
@@ -100,28 +100,29 @@ class Recognizer:
             sources: As for `transcribe`.
             batch_seconds: Speech that goes through the network at once: more is faster and takes more memory.
             jobs: Threads that read audio, and as many that decode.
-            heard: Told, of a long recording whose transcript is the next to come, how many seconds are done.
+            heard: Told, of a long recording whose transcript is the next to come, how many seconds are done,
+                batch by batch.
         """
         return Pipeline(self, batch_seconds=batch_seconds, jobs=jobs, heard=heard).run(sources)
 
     def read_waveforms(self, waveforms: Sequence[Tensor]) -> list[Reading]:
-        """What is read in waveforms (S,), whose stretches go through the network as one batch."""
+        """What is read in waveforms (S,), best of about one length; their loudness is not used for the times."""
         cut = [list(self.cut([waveform.numpy()])) for waveform in waveforms]
-        log_probs = iter(self._read_stretches([stretch for stretches in cut for stretch in stretches]))
-        return [
-            self.reader.join(
-                [self.reader.read(next(log_probs), start_seconds=self.start_of(stretch)) for stretch in stretches]
-            )
-            for stretches in cut
-        ]
+        found = self._read_stretches((stretch for stretches in cut for stretch in stretches), BATCH_SECONDS)
+        readings = (self.reader.read(log_probs, start_seconds=self.start_of(one)) for one, log_probs in found)
+        return [self.reader.join([next(readings) for _ in stretches]) for stretches in cut]
 
     def cut(self, blocks: Iterable[Waveform]) -> Iterator[Stretch]:
-        """The stretches of a recording of any length that comes in blocks (S,) at the model's rate."""
+        """The stretches of a recording of any length that comes in blocks (S,) of seconds at the model's rate."""
         return cut_blocks(blocks, self.sample_rate, self.frame_samples)
 
     def start_of(self, stretch: Stretch) -> float:
         """Seconds at which a stretch of a recording begins."""
         return stretch.first * self.frame_samples / self.sample_rate
+
+    def end_of(self, stretch: Stretch) -> float:
+        """Seconds at which a stretch of a recording ends."""
+        return (stretch.first * self.frame_samples + len(stretch.waveform)) / self.sample_rate
 
     def log_probs(self, waveforms: Sequence[Tensor]) -> list[LogProbs]:
         """What the network says of waveforms (S,) at the model's rate, as one batch: (T', V) log probabilities each."""
@@ -143,9 +144,7 @@ class Recognizer:
         self, blocks: Iterable[Waveform], *, batch_seconds: float = BATCH_SECONDS
     ) -> Iterator[tuple[Stretch, LogProbs]]:
         """The stretches of a recording that comes in blocks (S,), and what the network says of each: (T', V)."""
-        stretches = self.cut(blocks)
-        for batch in fill_batches(stretches, lambda one: len(one.waveform) / self.sample_rate, batch_seconds):
-            yield from zip(batch, self._read_stretches(batch), strict=True)
+        return self._read_stretches(self.cut(blocks), batch_seconds)
 
     def make_transcript(self, reading: Reading, duration: float, source: str | None) -> Transcript:
         """A reading as people get it."""
@@ -157,16 +156,17 @@ class Recognizer:
             alternatives=reading.alternatives if self.reader.nbest > 1 else (),
         )
 
-    def check_length(self, waveform: Tensor, name: str | None) -> None:
-        """Raise AudioError if a waveform (S,) at the model's rate holds less than one window of sound."""
-        if self.extractor.num_frames(waveform.numel()) == 0:
+    def check_length(self, num_samples: int, name: str | None) -> None:
+        """Raise AudioError if so many samples at the model's rate are less than one window of sound."""
+        if self.extractor.num_frames(num_samples) == 0:
             raise AudioError(
-                f"{name or 'audio'}: {waveform.numel()} samples are too short to hold speech; "
+                f"{name or 'audio'}: {num_samples} samples are too short to hold speech; "
                 f"at least {self.extractor.window} at {self.sample_rate} Hz are needed"
             )
 
-    def _read_stretches(self, stretches: Sequence[Stretch]) -> list[LogProbs]:
-        return self.log_probs([torch.from_numpy(stretch.waveform) for stretch in stretches]) if stretches else []
+    def _read_stretches(self, stretches: Iterable[Stretch], batch_seconds: float) -> Iterator[tuple[Stretch, LogProbs]]:
+        for batch in fill_batches(stretches, lambda one: len(one.waveform) / self.sample_rate, batch_seconds):
+            yield from zip(batch, self.log_probs([torch.from_numpy(one.waveform) for one in batch]), strict=True)
 
 
 def load_model(

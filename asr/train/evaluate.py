@@ -130,7 +130,10 @@ def _measure_reliability(references: Sequence[str], readings: Sequence[Reading])
 
 
 def collect_log_probs(recognizer: Recognizer, cuts: Iterable[Any]) -> tuple[list[str], list[LogProbs]]:
-    """Normalised references of cuts, and what the network says of each: (T', V) natural logs; by rising length."""
+    """Normalised references of cuts, and what the network says of each: (T', V) natural logs; by rising length.
+
+    All are read whole, even those that would be cut to be recognised: there is one reference for what is said in them.
+    """
     chosen = sorted(cuts, key=lambda cut: cut.duration)
     found: list[LogProbs] = []
     for batch in fill_batches(chosen, lambda cut: float(cut.duration), BATCH_SECONDS):

@@ -8,7 +8,7 @@ import soundfile
 import torch
 from safetensors.torch import load_file, save_file
 
-from asr.config import AcousticSettings, ModelSettings
+from asr.config import AcousticSettings, FeatureSettings, ModelSettings
 from asr.errors import AudioError, ModelError
 from asr.recognize.model_folder import Model, build_acoustic, read_model, save_model
 from asr.recognize.recognizer import Recognizer
@@ -17,9 +17,10 @@ from asr.text.tokenizer import CharTokenizer
 RATE = 16000
 
 
-def make_model() -> Model:
+def make_model(**features: float) -> Model:
     torch.manual_seed(0)
-    settings = ModelSettings(acoustic=AcousticSettings(num_layers=1, hidden_size=16, conv_channels=4))
+    acoustic_settings = AcousticSettings(num_layers=1, hidden_size=16, conv_channels=4)
+    settings = ModelSettings(acoustic=acoustic_settings, features=FeatureSettings(**features))
     tokenizer = CharTokenizer(["<blank>", " ", "a", "b"])
     acoustic = build_acoustic(settings, tokenizer.vocab_size)
     with torch.no_grad():
