@@ -14,7 +14,8 @@ import numpy as np
 from asr.signal.audio import Waveform
 
 WHOLE_SECONDS = 20.0  # what is no longer is not cut
-# Of what is longer, a stretch of so many seconds is cut off.
+# Of what is longer, a stretch of so many seconds is cut off. Longer ones had more errors on development speech, shorter
+# ones as many.
 SHORTEST_SECONDS, LONGEST_SECONDS = 3.0, 10.0
 _PAUSE_SECONDS = 0.5  # in which it must be quiet: stop consonants are silent, too, and shorter
 
