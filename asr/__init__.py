@@ -56,18 +56,7 @@ def _tame_openmp() -> None:
         os.environ.setdefault("GOMP_SPINCOUNT", "3000")
 
 
-def _tame_onednn() -> None:
-    """Let oneDNN keep the programs for fewer shapes of batches.
-
-    It keeps a thousand by default, and a long recording's batches have all sorts of lengths: an hour took
-    981 MB at its peak and ten hours 1194, where with 32 they take 890 and 1002, in the same time
-    (tools/benchmark_long.py). oneDNN reads the variable at first use.
-    """
-    os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "32")
-
-
 _tame_openmp()
-_tame_onednn()
 
 
 def __getattr__(name: str) -> Any:

@@ -75,13 +75,6 @@ def test_light_modules_load_nothing_heavy(statement: str):
     assert told.stdout.strip() == "[]"
 
 
-@pytest.mark.parametrize(("environment", "expected"), [({}, "32"), ({"ONEDNN_PRIMITIVE_CACHE_CAPACITY": "9"}, "9")])
-def test_onednn_is_tamed_unless_the_user_said_how(environment: dict[str, str], expected: str):
-    code = "import asr, os; print(os.environ.get('ONEDNN_PRIMITIVE_CACHE_CAPACITY'))"
-    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=True)
-    assert told.stdout.strip() == expected
-
-
 @pytest.mark.parametrize(
     ("environment", "expected"),
     [({}, "3000"), ({"GOMP_SPINCOUNT": "7"}, "7"), ({"OMP_WAIT_POLICY": "PASSIVE"}, "None")],
