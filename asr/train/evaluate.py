@@ -1,7 +1,7 @@
 """A model and transcribed speech in, error rates out."""
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -58,8 +58,8 @@ def evaluate(recognizer: Recognizer, cuts: CutSet) -> Evaluation:
     require_words(references)
     started = time.perf_counter()
     readings: list[Reading] = []
-    for batch in fill_batches(chosen, lambda cut: float(cut.duration), BATCH_SECONDS):
-        readings += recognizer.read_waveforms(read_waveforms(batch, recognizer.sample_rate))
+    for waveforms in _read_batches(chosen, recognizer.sample_rate):
+        readings += recognizer.read_waveforms(waveforms)
     elapsed = time.perf_counter() - started
     hypotheses = [reading.text for reading in readings]
     return Evaluation(
@@ -136,9 +136,15 @@ def collect_log_probs(recognizer: Recognizer, cuts: Iterable[Any]) -> tuple[list
     """
     chosen = sorted(cuts, key=lambda cut: cut.duration)
     found: list[LogProbs] = []
-    for batch in fill_batches(chosen, lambda cut: float(cut.duration), BATCH_SECONDS):
-        found += recognizer.log_probs(read_waveforms(batch, recognizer.sample_rate))
+    for waveforms in _read_batches(chosen, recognizer.sample_rate):
+        found += recognizer.log_probs(waveforms)
     return [normalize(reference_text(cut), recognizer.settings.normalizer) for cut in chosen], found
+
+
+def _read_batches(cuts: Iterable[Any], sample_rate: int) -> Iterator[list[Tensor]]:
+    """Waveforms (S,) that go through the network together, of cuts that come by length."""
+    for batch in fill_batches(cuts, lambda cut: float(cut.duration), BATCH_SECONDS):
+        yield read_waveforms(batch, sample_rate)
 
 
 def read_waveforms(cuts: Sequence[Any], sample_rate: int) -> list[Tensor]:
