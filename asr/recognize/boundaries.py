@@ -39,6 +39,7 @@ _NOISE_SHARE = 0.95  # this share of the levels around are above the noise
 _QUIET_SHARE = 0.3  # of the way from noise to the word's loudest, in decibels
 _CONTRAST = 10.0  # dB between noise and speech, below which loudness tells nothing
 _SILENCE = 1e-9  # power that is added to all, -90 dB: digital silence has a level, too
+_DIGITAL = -89.9  # dB, and below: no microphone is that quiet, so it tells nothing of the noise around a word
 
 
 def speech_levels(waveform: Array, sample_rate: int) -> Levels:
@@ -98,14 +99,16 @@ def _measure_limits(firsts: Array, lasts: Array, levels: Array, nearby: Array, l
     for word in range(len(firsts)):
         limits[word] = -math.inf
         first, last = _place(firsts[word] - _CONTEXT, len(levels)), _place(firsts[word] + _CONTEXT, len(levels))
-        count = min(last - first, len(nearby))
         loudest = -math.inf
         for index in range(_place(firsts[word], len(levels)), _place(lasts[word] + _LATE, len(levels))):
             loudest = max(loudest, levels[index])
+        count = 0
+        for index in range(first, min(last, first + len(nearby))):
+            if levels[index] > _DIGITAL:
+                nearby[count] = levels[index]
+                count += 1
         if count == 0 or loudest == -math.inf:
             continue
-        for index in range(count):
-            nearby[index] = levels[first + index]
         noise = nth_largest(nearby, count, max(1, int(_NOISE_SHARE * count)))
         if loudest - noise > _CONTRAST:
             limits[word] = noise + _QUIET_SHARE * (loudest - noise)

@@ -88,6 +88,18 @@ def test_a_closure_within_a_word_does_not_end_it():
     assert [starts[0], ends[0]] == pytest.approx([0.5, 0.97], abs=0.021)
 
 
+def test_digital_silence_beside_a_word_is_not_taken_for_its_noise():
+    # As where clips are joined, or a telephone sends nothing in pauses.
+    places = np.array([0.55]), np.array([0.65])
+    silence, word = np.zeros(RATE), [noise(0.5, 0.005), noise(0.4, 0.2), noise(0.5, 0.005)]
+    alone = find_boundaries(*places, 1.4, speech_levels(np.concatenate(word), RATE))
+    joined = find_boundaries(
+        *(place + 1 for place in places), 3.4, speech_levels(np.concatenate([silence, *word, silence]), RATE)
+    )
+    np.testing.assert_allclose(np.array(joined) - 1, alone, atol=0.011)
+    assert alone[0][0] == pytest.approx(0.5, abs=0.021)
+
+
 def test_words_without_a_pause_touch():
     levels = speech_levels(np.concatenate([noise(0.5, 0.001), noise(0.8, 0.2), noise(0.5, 0.001)]), RATE)
     starts, ends = find_boundaries(np.array([0.55, 1.0]), np.array([0.65, 1.1]), 1.8, levels)
