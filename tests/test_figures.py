@@ -1,6 +1,6 @@
 """The figures that the README and the cards quote, by the commands that they name; of those the ones that take minutes.
 
-They need real speech, and take half an hour: `make figures`. Recipes run in a copy of the tree.
+They need real speech, and take an hour: `make figures`. Recipes run in a copy of the tree.
 """
 
 import json
@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from statistics import mean
 
 import pytest
 
@@ -91,9 +92,13 @@ def test_own_data_from_english_to_hebrew(clone: Path, corpora: Path, monkeypatch
     assert word_error_rate(clone / "exp" / "hebrew" / "greedy.json") == 0
 
 
-def test_fsdd_official(clone: Path, corpora: Path):
-    run(clone, "recipes/fsdd/run.sh", corpora / "fsdd", "official")
-    assert word_error_rate(clone / "exp" / "fsdd" / "official" / "test.json") <= 0.01
+def test_fsdd_officially_and_each_speaker_left_out(clone: Path, corpora: Path):
+    run(clone, "recipes/fsdd/run.sh", corpora / "fsdd")
+    rates = {path.parent.name: word_error_rate(path) for path in (clone / "exp" / "fsdd").glob("*/test.json")}
+    assert rates.pop("official") <= 0.01
+    assert len(rates) == 6
+    # The README's 88.3 %; processors that compute bf16 or fp32 end at other weights.
+    assert mean(rates.values()) == pytest.approx(0.117, abs=0.03)
 
 
 def test_an4_with_a_tenth_of_its_speech(clone: Path, corpora: Path):

@@ -30,6 +30,7 @@ settings_of() { # NAME
         base) ;;
         synthetic) echo "corpus.train=[$halves/train.jsonl.gz,$halves/synthetic.jsonl.gz]" ;;
         letters) echo tokenizer.kind=char tokenizer.lexicon=null ;;  # as an4 has them: its last layer goes on, too
+        subword) echo tokenizer.kind=subword tokenizer.lexicon=null ;;  # 256 units of SentencePiece
         no-masks) echo train.augment.spec_augment=null ;;
         no-speeds) echo "train.augment.speeds=[1.0]" ;;
         no-noise) echo train.augment.noise_probability=0 train.augment.reverberation_probability=0 train.augment.telephone_probability=0 ;;
@@ -40,7 +41,7 @@ settings_of() { # NAME
         *) echo "there is no line $1" >&2 && return 2 ;;
     esac
 }
-[ $# -gt 0 ] || set -- base synthetic letters no-masks no-speeds no-noise no-dropout denominator intermediate two-views
+[ $# -gt 0 ] || set -- base synthetic letters subword no-masks no-speeds no-noise no-dropout denominator intermediate two-views
 for row in "$@"; do
     output=$results/$row changes=$(settings_of "$row")
     if [ ! -f $output/model.safetensors ]; then
