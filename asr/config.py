@@ -105,9 +105,8 @@ class LossSettings(Settings):
 
     consistency_weight: float = Field(0.0, ge=0)  # CR-CTC (Yao et al. 2024); doubles the work of a step
     intermediate_weight: float = Field(0.0, ge=0, lt=1)  # InterCTC (Lee & Watanabe 2021), at the middle layer
-    denominator_weight: float = Field(
-        0.0, ge=0, le=1
-    )  # CTC-CRF (Xiang & Ou 2019), for what is decoded with a language model
+    # CTC-CRF (Xiang & Ou 2019), for what is decoded with a language model
+    denominator_weight: float = Field(0.0, ge=0, le=1)
 
 
 class OptimizerSettings(Settings):

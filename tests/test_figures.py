@@ -92,6 +92,20 @@ def test_own_data_from_english_to_hebrew(clone: Path, corpora: Path, monkeypatch
     assert word_error_rate(clone / "exp" / "hebrew" / "greedy.json") == 0
 
 
+def test_own_data_in_english(clone: Path, an4_manifests: Path, monkeypatch: pytest.MonkeyPatch):
+    (clone / "an4").mkdir()
+    for part, every in (("train", 10), ("dev", 1), ("test", 1)):
+        cuts = list(load_cuts([an4_manifests / f"{part}.jsonl.gz"]))[::every]
+        rows = [f"{Path(cut.recording.sources[0].source).resolve()}\t{cut.supervisions[0].text}\n" for cut in cuts]
+        (clone / "an4" / f"{part}.tsv").write_text("".join(rows), encoding="utf-8")
+    monkeypatch.setenv("ENGLISH", "yes")
+    run(clone, "recipes/own-data/run.sh", clone / "an4")
+    results = clone / "exp" / "mine-english"
+    before, fitted = (word_error_rate(results / f"{name}.json") for name in ("english", "beam"))
+    assert before == pytest.approx(rate_on_card("english", "AN4 test"), abs=0.005)
+    assert fitted < before
+
+
 def test_fsdd_officially_and_each_speaker_left_out(clone: Path, corpora: Path):
     run(clone, "recipes/fsdd/run.sh", corpora / "fsdd")
     rates = {path.parent.name: word_error_rate(path) for path in (clone / "exp" / "fsdd").glob("*/test.json")}

@@ -1,4 +1,4 @@
-"""The makers of synthetic speech, and the check of a downloaded corpus."""
+"""What recipes and documents call: makers of speech, comparisons, pictures, the check of a downloaded corpus."""
 
 import json
 import lzma
@@ -9,22 +9,27 @@ from pathlib import Path
 
 import pytest
 import soundfile
+import torch
 
 ROOT = Path(__file__).parent.parent
 sys.path[:0] = [str(ROOT / "tools"), str(ROOT / "recipes" / "an4")]
 
+import average_models  # noqa: E402
 import benchmark_decoder  # noqa: E402
 import compare_results  # noqa: E402
+import draw_training  # noqa: E402
 import espeak  # noqa: E402
 import flite  # noqa: E402
 import make_synthetic_speech as synthetic  # noqa: E402
 import pyctcdecode_worker  # noqa: E402
+import summarize  # noqa: E402
 import verify  # noqa: E402
 from make_samples import SAMPLES  # noqa: E402
 
 from asr.language.kneser_ney import estimate  # noqa: E402
 from asr.language.ngram import save_ngram  # noqa: E402
 from asr.train.corpus import prepare  # noqa: E402
+from asr.weights import read_weights, save_weights  # noqa: E402
 
 
 def test_phrases_are_drawn_by_seed_and_never_those_of_the_samples():
@@ -129,3 +134,41 @@ def test_results_are_held_against_the_first(tmp_path: Path, monkeypatch, capsys)
     monkeypatch.setattr(sys, "argv", ["compare_results", str(tmp_path / "a.tsv"), str(tmp_path / "other.tsv")])
     with pytest.raises(SystemExit, match="not the utterances of"):
         compare_results.main()
+
+
+def test_weights_are_averaged_and_settings_are_the_last_ones(tmp_path: Path, monkeypatch):
+    for name, value in (("a", 1.0), ("b", 4.0)):
+        (tmp_path / name / "run").mkdir(parents=True)
+        (tmp_path / name / "config.yaml").write_text(f"output: {name}\n", encoding="utf-8")
+        save_weights({"layer": torch.full((2, 3), value)}, tmp_path / name / "model.safetensors")
+    monkeypatch.setattr(sys, "argv", ["average_models", *(str(tmp_path / name) for name in ("c", "a", "b"))])
+    average_models.main()
+    assert (read_weights(tmp_path / "c" / "model.safetensors")["layer"] == 2.5).all()
+    assert (tmp_path / "c" / "config.yaml").read_text(encoding="utf-8") == "output: b\n"
+    assert not (tmp_path / "c" / "run").exists()
+
+
+def test_a_training_is_drawn_and_of_an_epoch_done_twice_the_last_counts(tmp_path: Path, monkeypatch):
+    rates = [(0, 0.9), (0, 0.8), (1, 0.0)]
+    entries = [{"step": 1, "loss": 3.0}]
+    entries += [{"epoch": epoch, "loss": 2.0, "dev_loss": 2.5, "dev_wer": rate} for epoch, rate in rates]
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "log.jsonl").write_text("".join(json.dumps(entry) + "\n" for entry in entries))
+    assert [epoch["dev_wer"] for epoch in draw_training.read_epochs(tmp_path)] == [0.8, 0.0]
+    picture = tmp_path / "pictures" / "curve.png"
+    monkeypatch.setattr(sys, "argv", ["draw_training", str(tmp_path), "--output", str(picture)])
+    draw_training.main()
+    assert picture.read_bytes().startswith(b"\x89PNG")
+    with pytest.raises(SystemExit, match="expected a folder that asr train wrote"):
+        draw_training.read_epochs(tmp_path / "other")
+
+
+def test_runs_are_told_with_mean_and_spread(tmp_path: Path, monkeypatch, capsys):
+    for seed, rate in ((1, 0.05), (2, 0.07)):
+        result = {"wer": rate, "wer_interval": [rate - 0.01, rate + 0.01], "cer": rate / 2}
+        (tmp_path / f"{seed}.json").write_text(json.dumps(result), encoding="utf-8")
+    monkeypatch.setattr(sys, "argv", ["summarize", *(str(tmp_path / f"{seed}.json") for seed in (1, 2))])
+    summarize.main()
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].endswith("WER 5.00% (4.00% to 6.00%)\tCER 2.50%")
+    assert lines[2] == "mean of 2: WER 6.00%, standard deviation 1.41%"

@@ -1,6 +1,9 @@
 """How many words are pronounced right that the lexicon lacks: some are held out of a dictionary and guessed.
 
-python tools/benchmark_pronouncing.py cmudict.dict [--words 1000] [--seed 1]
+    python tools/benchmark_pronouncing.py cmudict.dict [--words 1000] [--seed 1]
+    python tools/benchmark_pronouncing.py cmudict.dict --lexicon asr/models/english/lexicon.txt
+
+The second compares a lexicon that was guessed by what the whole dictionary teaches.
 """
 
 import argparse
@@ -18,9 +21,27 @@ def main() -> None:
     parser.add_argument("dictionary", type=Path)
     parser.add_argument("--words", type=int, default=1000, help="that are held out, of letters alone")
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--lexicon", type=Path, help="to compare with the dictionary instead")
     options = parser.parse_args()
     known = without_stress(read_lexicon(options.dictionary))
-    held_out = set(random.Random(options.seed).sample(sorted(filter(str.isalpha, known.ways)), options.words))
+    if options.lexicon:
+        compare(read_lexicon(options.lexicon), known)
+    else:
+        hold_out(known, options.words, options.seed)
+
+
+def compare(lexicon: Lexicon, known: Lexicon) -> None:
+    shared = [word for word in lexicon.ways if word in known.ways]
+    same = sum(lexicon.ways[word][0] == known.ways[word][0] for word in shared)
+    among = sum(known.ways[word][0] in lexicon.ways[word] for word in shared)
+    print(f"words of the lexicon\t{len(lexicon.ways)}")
+    print(f"in the dictionary\t{len(shared) / len(lexicon.ways):.1%}")
+    print(f"of these: first pronunciation the dictionary's first\t{same / len(shared):.1%}")
+    print(f"of these: the dictionary's first among all\t{among / len(shared):.1%}")
+
+
+def hold_out(known: Lexicon, words: int, seed: int) -> None:
+    held_out = set(random.Random(seed).sample(sorted(filter(str.isalpha, known.ways)), words))
     rest = [(word, way) for word, ways in known.ways.items() if word not in held_out for way in ways]
     start = time.process_time()
     pronouncer = Pronouncer(Lexicon(rest))

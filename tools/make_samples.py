@@ -2,8 +2,9 @@
 
     python tools/make_samples.py        writes recipes/an4/samples and recipes/english/samples
 
-Synthesised by espeak-ng and flite, so they belong to nobody. The synthetic speech that the models
-are trained on leaves these phrases out. Of AN4's training phrases one is among them, the command "help".
+Synthesised by espeak-ng and flite, so they belong to nobody. The sentences are our own. The
+synthetic speech that `an4` is trained on leaves the phrases out; of AN4's own one is among them,
+the command "help".
 """
 
 from collections.abc import Mapping

@@ -50,13 +50,14 @@ def write_card(
     config: Config, model: Model, position: Position, dev: DevResult, *, train_seconds: float, num_utterances: int
 ) -> None:
     """Write `README.md` into a freshly trained model's folder."""
+    epochs = f"{position.epoch} epoch" + "s" * (position.epoch != 1)
     speech = f"{num_utterances} utterances, {train_seconds / 3600:.2f} h"
     facts = {
         **_describe_model(config, model),
         "training speech": f"{config.corpus.name or 'not named'}: {speech}",
         "licence of the speech": config.corpus.licence or "not stated",
         **_describe_base(config.train.init_from),
-        "training": f"{position.epoch} epochs, {position.steps} steps, {position.elapsed / 60:.0f} minutes, "
+        "training": f"{epochs}, {position.steps} steps, {position.elapsed / 60:.0f} minutes, "
         f"seed {config.train.seed}; {position.bad_steps} steps skipped",
         "made with": f"asr {__version__}, {datetime.date.today().isoformat()}",
     }

@@ -103,8 +103,8 @@ def prepare_kaldi(source: Path, output: Path) -> dict[str, CutSet]:
 def prepare_tsv(source: Path, output: Path) -> dict[str, CutSet]:
     """Prepare recordings that a table names, `path<TAB>text` or `path<TAB>text<TAB>speaker` a line (table.py).
 
-    Of a single table every tenth recording, or every tenth speaker where there are ten, becomes
-    the part `dev`, the others `train`. In a folder each table, `<part>.tsv`, is a part.
+    Of a single table a tenth becomes the part `dev`, the rest `train` (`split_table` says which).
+    In a folder each table, `<part>.tsv`, is a part.
 
     Raises:
         CorpusError: If there is no table, a recording is missing, or a line malformed.

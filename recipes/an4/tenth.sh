@@ -24,7 +24,8 @@ train() { # OUTPUT [KEY=VALUE ...]
     local output=$1 resume
     [ -f "$output/model.safetensors" ] && return
     resume=$([ -f "$output/run/last.pt" ] && echo --resume || true)
-    asr train conf/an4.yaml output="$output" "corpus.train=[data/an4/tenth.jsonl.gz]" train.epochs=40 train.batch_seconds=15 \
+    asr train conf/an4.yaml output="$output" "corpus.train=[data/an4/tenth.jsonl.gz]" \
+        "corpus.name='CMU AN4, every tenth utterance of the training part'" train.epochs=40 train.batch_seconds=15 \
         train.loss.consistency_weight=0 "${@:2}" $resume
 }
 evaluate() { # MODEL [OPTION ...]

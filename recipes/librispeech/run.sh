@@ -24,7 +24,7 @@ data=data/librispeech output=exp/librispeech-$size dev=dev-clean layout=librispe
 if [ ! -d "$corpus/dev-clean" ]; then
     [ -d "$corpus/dev" ] || { echo "$corpus: neither dev-clean, as LibriSpeech is published, nor dev, as in Kaldi folders" >&2; exit 1; }
     data=$data-trial output=$output-trial dev=dev layout=kaldi
-    parts="corpus.train=[$data/train.jsonl.gz] corpus.dev=[$data/dev.jsonl.gz]"
+    parts="corpus.train=[$data/train.jsonl.gz] corpus.dev=[$data/dev.jsonl.gz] corpus.name=part-of-LibriSpeech"
 fi
 prepared=$data/prepared-$size
 

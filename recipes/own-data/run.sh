@@ -66,8 +66,13 @@ asr tune --model $output --lm $lm ${ENGLISH:+--rescore $english/rescore} $manife
 
 # Where there is no test part, dev must do; it chose epochs and weights, so its figures flatter.
 part=$([ -f $manifests/test.jsonl.gz ] && echo test || echo dev)
+echo "$name on $part, without a language model:"
 asr evaluate --model $output --decoder greedy $manifests/$part.jsonl.gz --json $output/greedy.json \
     --add-to-card "$name, $part, greedy"
+echo "$name on $part, with its language models:"
 asr evaluate --model $output $manifests/$part.jsonl.gz --json $output/beam.json --add-to-card "$name, $part, language model"
-[ -z "${ENGLISH:-}" ] || asr evaluate --model english $manifests/$part.jsonl.gz # as it was: was it worth it?
+if [ -n "${ENGLISH:-}" ]; then
+    echo "english as it was on $part; was it worth it?"
+    asr evaluate --model english $manifests/$part.jsonl.gz --json $output/english.json
+fi
 echo "try it: asr transcribe --model $output FILE"
