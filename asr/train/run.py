@@ -36,7 +36,7 @@ from asr.train.launch import launch, training_device
 from asr.train.monitor import Monitor
 from asr.train.token_trigrams import estimate_trigrams
 from asr.train.trainer import DevResult, Trainer
-from asr.train.transfer import copy_weights, take_shape
+from asr.train.transfer import copy_weights, knows_all, take_shape
 
 Say = Callable[[str], None]
 MOST_PROBLEMS = 10  # named before training; the rest are counted
@@ -70,11 +70,19 @@ def train(config: Config, *, resume: bool = False, devices: int = 1, console: Co
     train_cuts, dev_cuts, tokenizer = _prepare(config, fabric, say)
     model = _build(config, base, tokenizer, train_cuts, say)
     trainer = _make_trainer(config, fabric, model, train_cuts, dev_cuts, console)
+    before = trainer.evaluate() if base is not None and knows_all(base.tokenizer, model.tokenizer) else None
+    if before is not None:
+        say(_told("before training", before))
     if resume:
         trainer.restore()
         say(f"resuming in epoch {trainer.position.epoch + 1} after step {trainer.position.steps}")
     average = trainer.fit()
     dev = _choose(trainer, model, average, say)
+    if before is not None and trainer.rank(dev.loss, dev.wer) >= trainer.rank(before.loss, before.wer):
+        say(
+            f"no better on dev than {config.train.init_from}, which training began with; "
+            "a lower train.optimizer.learning_rate or fewer epochs may help, or more speech"
+        )
     if fabric.is_global_zero:
         model = calibrate_greedy(model, dev_cuts, device=str(fabric.device))
         save_model(model, config.output)
@@ -206,13 +214,16 @@ def _choose(trainer: Trainer, model: Model, average: Weights, say: Say) -> DevRe
     ):
         model.acoustic.load_state_dict(weights)
         results.append((trainer.evaluate(), weights))
-        dev = results[-1][0]
-        say(f"{name}: dev loss {dev.loss:.3f}, WER {dev.wer:.2%}, CER {dev.cer:.2%}")
+        say(_told(name, results[-1][0]))
     dev, weights = min(results, key=lambda result: trainer.rank(result[0].loss, result[0].wer))
     if not math.isfinite(dev.loss):
         raise TrainingError("the loss on dev is not finite: training diverged; lower train.optimizer.learning_rate")
     model.acoustic.load_state_dict(weights)
     return dev
+
+
+def _told(name: str, dev: DevResult) -> str:
+    return f"{name}: dev loss {dev.loss:.3f}, WER {dev.wer:.2%}, CER {dev.cer:.2%}"
 
 
 def _refuse_to_overwrite(output: Path, folder: CheckpointFolder, *, resume: bool) -> None:

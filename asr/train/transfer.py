@@ -49,5 +49,10 @@ def copy_rows(source: Tensor, base: Tokenizer, target: Tensor, tokenizer: Tokeni
         target[tokenizer.symbols.index(symbol)] = source[base.symbols.index(symbol)]
 
 
+def knows_all(base: Tokenizer, tokenizer: Tokenizer) -> bool:
+    """Whether the base has all symbols, so that what it makes of dev can be compared with what training does."""
+    return set(tokenizer.symbols) <= set(base.symbols)
+
+
 def _shared_symbols(base: Tokenizer, tokenizer: Tokenizer) -> set[str]:
     return set(base.symbols) & set(tokenizer.symbols)

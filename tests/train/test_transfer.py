@@ -1,5 +1,6 @@
 """Training that starts from another model's weights."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -49,10 +50,23 @@ def test_a_run_starts_where_the_base_ended_and_resumes(conf: Path, tmp_path: Pat
     # Other sizes than the base's give way; at such a learning rate nothing moves.
     settings = [f"train.init_from={base}", "acoustic.hidden_size=50", "train.optimizer.learning_rate=1e-12"]
     tuned = train(load_config(conf, [*settings, "train.epochs=1", f"output={tmp_path / 'tuned'}"]))
-    assert "starting from" in capsys.readouterr().err
+    told = capsys.readouterr().err
+    assert "starting from" in told
+    before, after = (re.search(rf"{name}: (.*)", told)[1] for name in ("before training", "best epoch"))
+    assert before == after
+    assert "no better on dev than" in told
     ours, theirs = read_model(tuned).acoustic.state_dict(), read_model(base).acoustic.state_dict()
     for name, value in ours.items():
         torch.testing.assert_close(value, theirs[name], atol=2e-3, rtol=2e-3)  # float16 in between
+
+
+def test_what_a_base_with_other_symbols_made_of_dev_is_not_compared(
+    conf: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    base = train(load_config(conf, ["train.epochs=1", f"output={tmp_path / 'base'}"]))
+    words = ["tokenizer.kind=word", f"train.init_from={base}", "train.epochs=1", f"output={tmp_path / 'words'}"]
+    train(load_config(conf, words))
+    assert "before training" not in capsys.readouterr().err
 
 
 def test_a_base_that_is_not_there_is_told(conf: Path):
