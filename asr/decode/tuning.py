@@ -46,8 +46,8 @@ def search_weights(
 
     Random draws, then steps from the best of them, halved whenever none helps; then other prices of
     unknown words and of blanks, with steps from the best again; then the smallest beam that makes
-    hardly more errors. If that is wide, steps once more with a wide beam, since weights that suit a narrow one
-    spare it what it has no room for.
+    hardly more errors. If that or the start's is wide, steps once more with a wide beam, from the better of the best
+    and the start, since weights that suit a narrow one spare it what it has no room for.
 
     Args:
         measure: Errors that weights make, in any unit.
@@ -78,8 +78,9 @@ def search_weights(
             best = _better(best, attempt(weights._replace(**{price: other})))  # type: ignore[arg-type]
         best = _walk(attempt, best)
     chosen = _choose_beam(attempt, best.weights)
-    if chosen.weights.beam_size > _FIRST_BEAM:
-        best = _walk(attempt, attempt(best.weights._replace(beam_size=_WIDE_BEAM)))
+    if max(chosen.weights.beam_size, start.beam_size) > _FIRST_BEAM:
+        found, given = (attempt(weights._replace(beam_size=_WIDE_BEAM)) for weights in (best.weights, first))
+        best = _walk(attempt, _better(found, given))
         wide = _choose_beam(attempt, best.weights)
         chosen = wide if wide.errors <= _WORTH_A_BEAM * chosen.errors else chosen
     return chosen

@@ -36,7 +36,7 @@ from asr.train.launch import launch, training_device
 from asr.train.monitor import Monitor
 from asr.train.token_trigrams import estimate_trigrams
 from asr.train.trainer import DevResult, Trainer
-from asr.train.transfer import copy_weights, knows_all, take_shape
+from asr.train.transfer import copy_weights, knows_all, take_decoding, take_shape
 
 Say = Callable[[str], None]
 MOST_PROBLEMS = 10  # named before training; the rest are counted
@@ -68,9 +68,11 @@ def train(config: Config, *, resume: bool = False, devices: int = 1, console: Co
     say = partial(_say, console) if fabric.is_global_zero else _say_nothing
     _refuse_to_overwrite(config.output, CheckpointFolder(config.output), resume=resume)
     train_cuts, dev_cuts, tokenizer = _prepare(config, fabric, say)
+    is_known = base is not None and knows_all(base.tokenizer, tokenizer)
+    config = take_decoding(config, base) if base is not None and is_known else config
     model = _build(config, base, tokenizer, train_cuts, say)
     trainer = _make_trainer(config, fabric, model, train_cuts, dev_cuts, console)
-    before = trainer.evaluate() if base is not None and knows_all(base.tokenizer, model.tokenizer) else None
+    before = trainer.evaluate() if is_known else None
     if before is not None:
         say(_told("before training", before))
     if resume:

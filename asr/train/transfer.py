@@ -27,6 +27,16 @@ def take_shape(recipe: _Recipe, base: Model) -> _Recipe:
     return recipe.model_copy(update={"features": base.settings.features, "acoustic": acoustic})
 
 
+def take_decoding(recipe: _Recipe, base: Model) -> _Recipe:
+    """A recipe with the base's settings of decoding where it states none: with the same tokens they are a good start."""
+    taken = {}
+    for part in ("decoder", "rescoring"):
+        own = getattr(recipe, part)
+        stated = {name: getattr(own, name) for name in own.model_fields_set}
+        taken[part] = getattr(base.settings, part).model_copy(update=stated)
+    return recipe.model_copy(update=taken)
+
+
 def copy_weights(base: Model, model: Model) -> int:
     """Copy the base's weights and feature statistics into a model of its shape, whatever the alphabet.
 

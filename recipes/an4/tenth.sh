@@ -42,8 +42,8 @@ done
 
 # The alphabet, the words and the language models that there are: english as it is, and fitted.
 output=exp/an4-tenth-phones
-train $output --from english tokenizer.kind=phone tokenizer.lexicon=asr/models/english/lexicon.txt decoder.beam_threshold=15 \
-    decoder.token_threshold=9 train.optimizer.learning_rate=5e-4 train.loss.denominator_weight=0.9
+train $output --from english tokenizer.kind=phone tokenizer.lexicon=asr/models/english/lexicon.txt \
+    train.optimizer.learning_rate=5e-4 train.loss.denominator_weight=0.9
 asr tune --model $output --lm asr/models/english/lm.bin --rescore asr/models/english/rescore data/an4/dev.jsonl.gz
 evaluate english
 evaluate $output

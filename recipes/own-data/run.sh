@@ -37,9 +37,8 @@ if [ -n "${ENGLISH:-}" ]; then
     asr lexicon $english/lexicon.txt "${said[@]}" "${said[@]}" "${said[@]}" ${texts:+"$texts"} --least 3 --spell-out-numbers en \
         --output $manifests/words.txt
     awk -F '\t' 'NR == FNR { known[$1]; print; next } !($1 in known)' $english/lexicon.txt $manifests/words.txt > $lexicon
-    settings=(tokenizer.kind=phone tokenizer.lexicon=$lexicon normalizer.spell_out_numbers=en decoder.beam_threshold=15
-        decoder.token_threshold=9 train.epochs=20 train.optimizer.learning_rate=5e-4
-        train.loss.consistency_weight=0 train.loss.denominator_weight=0.9)
+    settings=(tokenizer.kind=phone tokenizer.lexicon=$lexicon normalizer.spell_out_numbers=en
+        train.epochs=20 train.optimizer.learning_rate=5e-4 train.loss.consistency_weight=0 train.loss.denominator_weight=0.9)
     text_options=(--spell-out-numbers en --vocabulary $lexicon)
     models=($english/lm.bin)
 fi

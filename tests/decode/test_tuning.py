@@ -42,6 +42,16 @@ def test_a_walk_that_leads_astray_is_forgotten():
     assert best.errors <= 1.003 * min(tried.values())
 
 
+def test_weights_that_a_wide_beam_was_given_are_not_lost():
+    def measure(weights):  # narrow beams never find the way to 2.4
+        near, far = 5 + (weights.alpha - 0.7) ** 2, 1 + (weights.alpha - 2.4) ** 2
+        return min(near, far) if weights.beam_size >= 256 and weights.beta == 4.5 else near
+
+    best = search_weights(measure, START._replace(alpha=2.3, beta=4.5, beam_size=256))
+    assert best.weights.alpha == pytest.approx(2.4, abs=0.05)
+    assert best.errors < 1.01
+
+
 def test_nothing_is_measured_twice_and_the_same_seed_finds_the_same():
     measured = []
 

@@ -1,17 +1,25 @@
 """Training that starts from another model's weights."""
 
+import dataclasses
 import re
 from pathlib import Path
 
 import pytest
 import torch
 
-from asr.config import AcousticSettings, FeatureSettings, ModelSettings, load_config
+from asr.config import (
+    AcousticSettings,
+    DecoderSettings,
+    FeatureSettings,
+    ModelSettings,
+    RescoringSettings,
+    load_config,
+)
 from asr.errors import ModelError
 from asr.recognize.model_folder import Model, build_acoustic, read_model
 from asr.text.tokenizer import CharTokenizer
 from asr.train.run import train
-from asr.train.transfer import copy_weights, take_shape
+from asr.train.transfer import copy_weights, take_decoding, take_shape
 
 
 def make_model(symbols: str, seed: int, **sizes: int) -> Model:
@@ -43,6 +51,16 @@ def test_sizes_and_features_are_the_bases_and_dropout_is_the_recipes():
     assert taken.features == base.settings.features
     assert (taken.acoustic.hidden_size, taken.acoustic.dropout) == (16, 0.45)
     assert taken.tokenizer == recipe.tokenizer
+
+
+def test_weights_of_decoding_are_the_bases_where_the_recipe_states_none():
+    base = make_model("ab", 0)
+    tuned = DecoderSettings(alpha=1.3, beam_size=256, blank_penalty=0.4)
+    settings = base.settings.model_copy(update={"decoder": tuned, "rescoring": RescoringSettings(alpha=0.9)})
+    recipe = ModelSettings.model_validate({"decoder": {"beam_threshold": 15.0, "alpha": 0.0}})
+    taken = take_decoding(recipe, dataclasses.replace(base, settings=settings))
+    assert taken.decoder == tuned.model_copy(update={"beam_threshold": 15.0, "alpha": 0.0})
+    assert taken.rescoring.alpha == 0.9
 
 
 def test_a_run_starts_where_the_base_ended_and_resumes(conf: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
