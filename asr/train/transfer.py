@@ -28,7 +28,7 @@ def take_shape(recipe: _Recipe, base: Model) -> _Recipe:
 
 
 def take_decoding(recipe: _Recipe, base: Model) -> _Recipe:
-    """A recipe with the base's settings of decoding where it states none: with the same tokens they are a good start."""
+    """A recipe with the base's settings of decoding where it states none: with the same tokens a good start."""
     taken = {}
     for part in ("decoder", "rescoring"):
         own = getattr(recipe, part)
