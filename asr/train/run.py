@@ -69,12 +69,11 @@ def train(config: Config, *, resume: bool = False, devices: int = 1, console: Co
     _refuse_to_overwrite(config.output, CheckpointFolder(config.output), resume=resume)
     train_cuts, dev_cuts, tokenizer = _prepare(config, fabric, say)
     is_known = base is not None and knows_all(base.tokenizer, tokenizer)
-    config = take_decoding(config, base) if base is not None and is_known else config
+    if base is not None and is_known:
+        config = take_decoding(config, base)
     model = _build(config, base, tokenizer, train_cuts, say)
     trainer = _make_trainer(config, fabric, model, train_cuts, dev_cuts, console)
-    before = trainer.evaluate() if is_known else None
-    if before is not None:
-        say(_told("before training", before))
+    before = _look(trainer, "before training", say) if is_known else None
     if resume:
         trainer.restore()
         say(f"resuming in epoch {trainer.position.epoch + 1} after step {trainer.position.steps}")
@@ -215,8 +214,7 @@ def _choose(trainer: Trainer, model: Model, average: Weights, say: Say) -> DevRe
         ("best epoch", trainer.folder.average_epochs(best[:1])),
     ):
         model.acoustic.load_state_dict(weights)
-        results.append((trainer.evaluate(), weights))
-        say(_told(name, results[-1][0]))
+        results.append((_look(trainer, name, say), weights))
     dev, weights = min(results, key=lambda result: trainer.rank(result[0].loss, result[0].wer))
     if not math.isfinite(dev.loss):
         raise TrainingError("the loss on dev is not finite: training diverged; lower train.optimizer.learning_rate")
@@ -224,8 +222,11 @@ def _choose(trainer: Trainer, model: Model, average: Weights, say: Say) -> DevRe
     return dev
 
 
-def _told(name: str, dev: DevResult) -> str:
-    return f"{name}: dev loss {dev.loss:.3f}, WER {dev.wer:.2%}, CER {dev.cer:.2%}"
+def _look(trainer: Trainer, name: str, say: Say) -> DevResult:
+    """What the present weights make of the development set, told under a name."""
+    dev = trainer.evaluate()
+    say(f"{name}: dev loss {dev.loss:.3f}, WER {dev.wer:.2%}, CER {dev.cer:.2%}")
+    return dev
 
 
 def _refuse_to_overwrite(output: Path, folder: CheckpointFolder, *, resume: bool) -> None:
