@@ -25,7 +25,8 @@ else
     echo "$output is trained already, settings or not; remove it to train anew" >&2
 fi
 # english's own weights, with the decoder's alone fitted.
-[ -d $tuned ] || { mkdir -p exp && cp -r $english $tuned; }
+rm -rf $tuned
+cp -r $english $tuned
 for model in $output $tuned; do
     asr tune --model $model --lm $english/lm.bin --rescore $english/rescore data/speechocean762/own/dev.jsonl.gz
 done
@@ -33,6 +34,7 @@ done
 # What each is worth, beside the model that it began from.
 mkdir -p $results
 for model in english $tuned $output; do
+    echo "$(basename $model):"
     asr evaluate --model $model data/speechocean762/test.jsonl.gz --worst 0 \
         --json $results/"$(basename $model)".json --texts $results/"$(basename $model)".tsv
 done
