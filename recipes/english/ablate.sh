@@ -34,8 +34,6 @@ settings_of() { # NAME
         no-masks) echo train.augment.spec_augment=null ;;
         no-speeds) echo "train.augment.speeds=[1.0]" ;;
         no-noise) echo train.augment.noise_probability=0 train.augment.reverberation_probability=0 train.augment.telephone_probability=0 ;;
-        no-rooms) echo train.augment.reverberation_probability=0 ;;
-        no-telephones) echo train.augment.telephone_probability=0 ;;
         no-dropout) echo acoustic.dropout=0 ;;
         intermediate) echo train.loss.intermediate_weight=0.3 ;;
         denominator) echo train.loss.denominator_weight=0.9 ;;
@@ -43,7 +41,7 @@ settings_of() { # NAME
         *) echo "there is no line $1" >&2 && return 2 ;;
     esac
 }
-[ $# -gt 0 ] || set -- base synthetic letters subword no-masks no-speeds no-noise no-rooms no-telephones no-dropout denominator intermediate two-views
+[ $# -gt 0 ] || set -- base synthetic letters subword no-masks no-speeds no-noise no-dropout denominator intermediate two-views
 for row in "$@"; do
     output=$results/$row changes=$(settings_of "$row")
     if [ ! -f $output/model.safetensors ]; then
