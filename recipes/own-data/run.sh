@@ -71,7 +71,15 @@ asr evaluate --model $output --decoder greedy $manifests/$part.jsonl.gz --json $
 echo "$name on $part, with its language models:"
 asr evaluate --model $output $manifests/$part.jsonl.gz --json $output/beam.json --add-to-card "$name, $part, language model"
 if [ -n "${ENGLISH:-}" ]; then
-    echo "english as it was on $part; was it worth it?"
-    asr evaluate --model english $manifests/$part.jsonl.gz --json $output/english.json
+    # Was training worth it? Beside english as it was, and with your words and language model alone.
+    tuned=$output-untrained
+    rm -rf $tuned
+    cp -r $english $tuned
+    cp $lexicon $tuned/lexicon.txt
+    asr tune --model $tuned --lm $lm --rescore $english/rescore $manifests/dev.jsonl.gz
+    echo "english's network with the same lexicon and language models ($tuned) on $part:"
+    asr evaluate --model $tuned $manifests/$part.jsonl.gz --worst 0 --json $output/untrained.json --add-to-card "$name, $part"
+    echo "english as it is on $part:"
+    asr evaluate --model english $manifests/$part.jsonl.gz --worst 0 --json $output/english.json
 fi
 echo "try it: asr transcribe --model $output FILE"
