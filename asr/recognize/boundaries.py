@@ -40,6 +40,7 @@ _QUIET_SHARE = 0.3  # of the way from noise to the word's loudest, in decibels
 _CONTRAST = 10.0  # dB between noise and speech, below which loudness tells nothing
 _SILENCE = 1e-9  # power that is added to all, -90 dB: digital silence has a level, too
 _DIGITAL = -89.9  # dB, and below: no microphone is that quiet, so it tells nothing of the noise around a word
+_FLOOR = 30.0  # dB; what is no further below a word than this, where all else is digital silence, may be its soft ends
 
 
 def speech_levels(waveform: Array, sample_rate: int) -> Levels:
@@ -102,16 +103,24 @@ def _measure_limits(firsts: Array, lasts: Array, levels: Array, nearby: Array, l
         loudest = -math.inf
         for index in range(_place(firsts[word], len(levels)), _place(lasts[word] + _LATE, len(levels))):
             loudest = max(loudest, levels[index])
-        count = 0
-        for index in range(first, min(last, first + len(nearby))):
-            if levels[index] > _DIGITAL:
-                nearby[count] = levels[index]
-                count += 1
-        if count == 0 or loudest == -math.inf:
+        if first == last or loudest == -math.inf:
             continue
-        noise = nth_largest(nearby, count, max(1, int(_NOISE_SHARE * count)))
+        noise = _measure_noise(levels[first:last], _DIGITAL, nearby)
+        if loudest - noise < _FLOOR:  # without the silence there is soft speech alone, as of synthetic voices
+            noise = _measure_noise(levels[first:last], -math.inf, nearby)
         if loudest - noise > _CONTRAST:
             limits[word] = noise + _QUIET_SHARE * (loudest - noise)
+
+
+@compiled
+def _measure_noise(levels: Array, least: float, nearby: Array) -> float:
+    """The level below most of those that are above the least; inf without any."""
+    count = 0
+    for index in range(min(len(levels), len(nearby))):
+        if levels[index] > least:
+            nearby[count] = levels[index]
+            count += 1
+    return nth_largest(nearby, count, max(1, int(_NOISE_SHARE * count))) if count > 0 else math.inf
 
 
 @compiled

@@ -100,6 +100,15 @@ def test_digital_silence_beside_a_word_is_not_taken_for_its_noise():
     assert alone[0][0] == pytest.approx(0.5, abs=0.021)
 
 
+def test_soft_ends_between_digital_silence_belong_to_the_word():
+    # As of synthetic voices.
+    silence, soft = np.zeros(RATE), noise(0.15, 0.012)
+    levels = speech_levels(np.concatenate([silence, soft, noise(0.4, 0.2), soft, silence]), RATE)
+    starts, ends = find_boundaries(np.array([1.2]), np.array([1.4]), 2.7, levels)
+    assert starts[0] == pytest.approx(1.0, abs=0.021)
+    assert ends[0] == pytest.approx(1.7, abs=0.021)
+
+
 def test_words_without_a_pause_touch():
     levels = speech_levels(np.concatenate([noise(0.5, 0.001), noise(0.8, 0.2), noise(0.5, 0.001)]), RATE)
     starts, ends = find_boundaries(np.array([0.55, 1.0]), np.array([0.65, 1.1]), 1.8, levels)
