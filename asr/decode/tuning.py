@@ -46,8 +46,8 @@ def search_weights(
 
     Random draws, then steps from the best of them, halved whenever none helps; then other prices of
     unknown words and of blanks, with steps from the best again; then the smallest beam that makes
-    hardly more errors. If that or the start's is wide, steps once more with a wide beam, from the better of the best
-    and the start, since weights that suit a narrow one spare it what it has no room for.
+    hardly more errors. If that beam or the start's is wide, a last walk with a wide beam begins at the better of what
+    was found and the start, since weights that suit a narrow beam spare it what it has no room for.
 
     Args:
         measure: Errors that weights make, in any unit.
@@ -82,7 +82,9 @@ def search_weights(
         found, given = (attempt(weights._replace(beam_size=_WIDE_BEAM)) for weights in (best.weights, first))
         best = _walk(attempt, _better(found, given))
         wide = _choose_beam(attempt, best.weights)
-        chosen = wide if wide.errors <= _WORTH_A_BEAM * chosen.errors else chosen
+        # Of two wide beams the last walk's is better suited; a narrow one gives way to fewer errors only.
+        worth = _WORTH_A_BEAM if chosen.weights.beam_size > _FIRST_BEAM else 1 / _WORTH_A_BEAM
+        chosen = wide if wide.errors <= worth * chosen.errors else chosen
     return chosen
 
 

@@ -69,9 +69,8 @@ def train(config: Config, *, resume: bool = False, devices: int = 1, console: Co
     _refuse_to_overwrite(config.output, CheckpointFolder(config.output), resume=resume)
     train_cuts, dev_cuts, tokenizer = _prepare(config, fabric, say)
     is_known = base is not None and knows_all(base.tokenizer, tokenizer)
-    if base is not None and is_known:
-        config = take_decoding(config, base)
-    model = _build(config, base, tokenizer, train_cuts, say)
+    decoded = take_decoding(config, base) if base is not None and is_known else config
+    model = _build(decoded, base, tokenizer, train_cuts, say)
     trainer = _make_trainer(config, fabric, model, train_cuts, dev_cuts, console)
     before = _look(trainer, "before training", say) if is_known else None
     if resume:

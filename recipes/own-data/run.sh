@@ -36,8 +36,14 @@ if [ -n "${ENGLISH:-}" ]; then
     said=($manifests/{train,dev}.txt)
     asr lexicon $english/lexicon.txt "${said[@]}" "${said[@]}" "${said[@]}" ${texts:+"$texts"} --least 3 --spell-out-numbers en \
         --output $manifests/words.txt
-    awk -F '\t' 'NR == FNR { known[$1]; print; next } !($1 in known)' $english/lexicon.txt $manifests/words.txt > $lexicon
+    # No pronunciation has more words than english has marks to tell them apart.
+    awk -F '\t' 'NR == FNR { known[$1]; if (++alike[$2] > marks) marks = alike[$2]; print; next }
+        $1 in known { next }
+        alike[$2] < marks { ++alike[$2]; print; next }
+        { print $1 ": too many words sound like it, so it stays unknown" > "/dev/stderr" }' \
+        $english/lexicon.txt $manifests/words.txt > $lexicon
     settings=(tokenizer.kind=phone tokenizer.lexicon=$lexicon normalizer.spell_out_numbers=en
+        decoder.beam_threshold=15 decoder.token_threshold=9
         train.epochs=20 train.optimizer.learning_rate=5e-4 train.loss.consistency_weight=0 train.loss.denominator_weight=0.9)
     text_options=(--spell-out-numbers en --vocabulary $lexicon)
     models=($english/lm.bin)
@@ -73,12 +79,14 @@ asr evaluate --model $output $manifests/$part.jsonl.gz --json $output/beam.json 
 if [ -n "${ENGLISH:-}" ]; then
     # Was training worth it? Beside english as it was, and with your words and language model alone.
     tuned=$output-untrained
-    rm -rf $tuned
-    cp -r $english $tuned
-    cp $lexicon $tuned/lexicon.txt
+    if [ ! -d $tuned ]; then
+        cp -r $english $tuned
+        cp $lexicon $tuned/lexicon.txt
+        echo "The network of asr's model english, with the words and the language model of $name." > $tuned/README.md
+    fi
     asr tune --model $tuned --lm $lm --rescore $english/rescore $manifests/dev.jsonl.gz
     echo "english's network with the same lexicon and language models ($tuned) on $part:"
-    asr evaluate --model $tuned $manifests/$part.jsonl.gz --worst 0 --json $output/untrained.json --add-to-card "$name, $part"
+    asr evaluate --model $tuned $manifests/$part.jsonl.gz --worst 0 --json $output/untrained.json
     echo "english as it is on $part:"
     asr evaluate --model english $manifests/$part.jsonl.gz --worst 0 --json $output/english.json
 fi

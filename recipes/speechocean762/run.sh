@@ -34,7 +34,8 @@ done
 # What each is worth, beside the model that it began from.
 mkdir -p $results
 for model in english $tuned $output; do
-    echo "$(basename $model):"
+    echo "$(basename $model), dev and test:"
+    asr evaluate --model $model data/speechocean762/own/dev.jsonl.gz --worst 0
     asr evaluate --model $model data/speechocean762/test.jsonl.gz --worst 0 \
         --json $results/"$(basename $model)".json --texts $results/"$(basename $model)".tsv
 done

@@ -52,6 +52,13 @@ def test_weights_that_a_wide_beam_was_given_are_not_lost():
     assert best.errors < 1.01
 
 
+def test_a_narrow_beam_that_makes_no_more_errors_stays_though_the_start_was_wide():
+    def measure(weights):
+        return 5.0 + 0.01 * (weights.beam_size > 128) + 0.002 * (weights.beam_size < 16)
+
+    assert search_weights(measure, START._replace(beam_size=256)).weights.beam_size < 64
+
+
 def test_nothing_is_measured_twice_and_the_same_seed_finds_the_same():
     measured = []
 

@@ -64,7 +64,7 @@ def test_weights_of_decoding_are_the_bases_where_the_recipe_states_none():
 
 
 def test_a_run_starts_where_the_base_ended_and_resumes(conf: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
-    base = train(load_config(conf, ["train.epochs=3", f"output={tmp_path / 'base'}"]))
+    base = train(load_config(conf, ["train.epochs=3", "decoder.alpha=1.3", f"output={tmp_path / 'base'}"]))
     # Other sizes than the base's give way; at such a learning rate nothing moves.
     settings = [f"train.init_from={base}", "acoustic.hidden_size=50", "train.optimizer.learning_rate=1e-12"]
     tuned = train(load_config(conf, [*settings, "train.epochs=1", f"output={tmp_path / 'tuned'}"]))
@@ -73,6 +73,7 @@ def test_a_run_starts_where_the_base_ended_and_resumes(conf: Path, tmp_path: Pat
     before, after = (re.search(rf"{name}: (.*)", told)[1] for name in ("before training", "best epoch"))
     assert before == after
     assert "no better on dev than" in told
+    assert read_model(tuned).settings.decoder.alpha == 1.3
     ours, theirs = read_model(tuned).acoustic.state_dict(), read_model(base).acoustic.state_dict()
     for name, value in ours.items():
         torch.testing.assert_close(value, theirs[name], atol=2e-3, rtol=2e-3)  # float16 in between
