@@ -68,11 +68,12 @@ def train(config: Config, *, resume: bool = False, devices: int = 1, console: Co
     say = partial(_say, console) if fabric.is_global_zero else _say_nothing
     _refuse_to_overwrite(config.output, CheckpointFolder(config.output), resume=resume)
     train_cuts, dev_cuts, tokenizer = _prepare(config, fabric, say)
-    is_known = base is not None and knows_all(base.tokenizer, tokenizer)
-    decoded = take_decoding(config, base) if base is not None and is_known else config
+    # A base that knows all tokens can be decoded, and compared, as what comes out.
+    peer = base if base is not None and knows_all(base.tokenizer, tokenizer) else None
+    decoded = take_decoding(config, peer) if peer is not None else config
     model = _build(decoded, base, tokenizer, train_cuts, say)
     trainer = _make_trainer(config, fabric, model, train_cuts, dev_cuts, console)
-    before = _look(trainer, "before training", say) if is_known else None
+    before = _look(trainer, "before training", say) if peer is not None else None
     if resume:
         trainer.restore()
         say(f"resuming in epoch {trainer.position.epoch + 1} after step {trainer.position.steps}")

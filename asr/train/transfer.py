@@ -60,8 +60,8 @@ def copy_rows(source: Tensor, base: Tokenizer, target: Tensor, tokenizer: Tokeni
 
 
 def knows_all(base: Tokenizer, tokenizer: Tokenizer) -> bool:
-    """Whether the base has all symbols, so that what it makes of dev can be compared with what training does."""
-    return set(tokenizer.symbols) <= set(base.symbols)
+    """Whether the base has all symbols of an alphabet."""
+    return _shared_symbols(base, tokenizer) == set(tokenizer.symbols)
 
 
 def _shared_symbols(base: Tokenizer, tokenizer: Tokenizer) -> set[str]:

@@ -78,15 +78,15 @@ echo "$name on $part, with its language models:"
 asr evaluate --model $output $manifests/$part.jsonl.gz --json $output/beam.json --add-to-card "$name, $part, language model"
 if [ -n "${ENGLISH:-}" ]; then
     # Was training worth it? Beside english as it was, and with your words and language model alone.
-    tuned=$output-untrained
-    if [ ! -d $tuned ]; then
-        cp -r $english $tuned
-        cp $lexicon $tuned/lexicon.txt
-        echo "The network of asr's model english, with the words and the language model of $name." > $tuned/README.md
+    untrained=$output-untrained
+    if [ ! -d $untrained ]; then
+        cp -r $english $untrained
+        cp $lexicon $untrained/lexicon.txt
+        echo "The network of asr's model english, with the words and the language model of $name." > $untrained/README.md
     fi
-    asr tune --model $tuned --lm $lm --rescore $english/rescore $manifests/dev.jsonl.gz
-    echo "english's network with the same lexicon and language models ($tuned) on $part:"
-    asr evaluate --model $tuned $manifests/$part.jsonl.gz --worst 0 --json $output/untrained.json
+    asr tune --model $untrained --lm $lm --rescore $english/rescore $manifests/dev.jsonl.gz
+    echo "english's network with the same lexicon and language models ($untrained) on $part:"
+    asr evaluate --model $untrained $manifests/$part.jsonl.gz --worst 0 --json $output/untrained.json
     echo "english as it is on $part:"
     asr evaluate --model english $manifests/$part.jsonl.gz --worst 0 --json $output/english.json
 fi

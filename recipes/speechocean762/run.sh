@@ -35,8 +35,10 @@ done
 mkdir -p $results
 for model in english $tuned $output; do
     echo "$(basename $model), dev and test:"
+    card=() # english's card, which came with its copy, is not the copy's
+    [ $model != $output ] || card=(--add-to-card "speechocean762 test")
     asr evaluate --model $model data/speechocean762/own/dev.jsonl.gz --worst 0
     asr evaluate --model $model data/speechocean762/test.jsonl.gz --worst 0 \
-        --json $results/"$(basename $model)".json --texts $results/"$(basename $model)".tsv
+        --json $results/"$(basename $model)".json --texts $results/"$(basename $model)".tsv "${card[@]}"
 done
 python tools/compare_results.py $results/english.tsv $results/speechocean762-tuned.tsv $results/speechocean762.tsv
