@@ -15,7 +15,7 @@ test: $(VENV)/.installed-dev
 
 # The decoder alone, with the oldest numpy that it works with
 test-oldest: $(VENV)-oldest/.installed
-	$(VENV)-oldest/bin/python -m pytest -q tests/decode/test_beam.py tests/decode/test_whole.py
+	$(VENV)-oldest/bin/python -m pytest -q tests/decode/test_decoder.py tests/decode/test_batch.py
 
 # The figures of README and cards, as far as that takes minutes; speech: ASR_CORPORA, else ../shared/corpora
 figures: $(VENV)/.installed-dev

@@ -16,9 +16,9 @@ from asr.errors import AsrError
 
 if TYPE_CHECKING:
     from asr.recognize.recognizer import Recognizer, list_models, load_model
-    from asr.recognize.streaming import Partial, StreamingRecognizer
-    from asr.recognize.transcript import Transcript
+    from asr.recognize.streaming.recognizer import Partial, StreamingRecognizer
     from asr.signal.audio import load_audio, stream_audio
+    from asr.transcript.transcript import Transcript
 
 __version__ = "0.1.0"
 __all__ = [
@@ -34,10 +34,10 @@ __all__ = [
 ]
 
 _HOME = {
-    "Partial": "asr.recognize.streaming",
+    "Partial": "asr.recognize.streaming.recognizer",
     "Recognizer": "asr.recognize.recognizer",
-    "StreamingRecognizer": "asr.recognize.streaming",
-    "Transcript": "asr.recognize.transcript",
+    "StreamingRecognizer": "asr.recognize.streaming.recognizer",
+    "Transcript": "asr.transcript.transcript",
     "list_models": "asr.recognize.recognizer",
     "load_audio": "asr.signal.audio",
     "load_model": "asr.recognize.recognizer",

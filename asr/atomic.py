@@ -10,7 +10,7 @@ from asr.errors import AsrError
 
 
 @contextmanager
-def replacing(path: Path) -> Iterator[Path]:
+def atomic_write(path: Path) -> Iterator[Path]:
     """A place beside `path` to write to; on success what is there takes the place of `path`.
 
     Folders are made as needed. The partial file keeps the suffix, by which some libraries go.

@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal, TypeVar
 import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
-from asr.atomic import replacing
+from asr.atomic import atomic_write
 from asr.errors import ConfigError
 
 DEFAULT_MODEL = "english"  # of the models that come with the package
@@ -308,7 +308,7 @@ def dump_yaml(settings: Settings) -> str:
 
 def write_yaml(settings: Settings, path: Path) -> None:
     """Write settings as `dump_yaml` gives them, whole or not at all. Raises AsrError if that cannot be done."""
-    with replacing(path) as partial:
+    with atomic_write(path) as partial:
         partial.write_text(dump_yaml(settings), encoding="utf-8")
 
 

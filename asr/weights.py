@@ -12,14 +12,14 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
-from asr.atomic import replacing
+from asr.atomic import atomic_write
 from asr.errors import ModelError
 
 _SCALE = ".scale"  # ends the names of scales
 _LARGEST = 127
 
 
-def halve(network: nn.Module, path: Path) -> dict[str, Tensor]:
+def to_half(network: nn.Module, path: Path) -> dict[str, Tensor]:
     """The network's weights in float16, for `path`.
 
     Raises:
@@ -32,7 +32,7 @@ def halve(network: nn.Module, path: Path) -> dict[str, Tensor]:
 
 def save_weights(weights: dict[str, Tensor], path: Path) -> None:
     """Write weights whole or not at all."""
-    with replacing(path) as partial:
+    with atomic_write(path) as partial:
         partial.write_bytes(save(weights))  # safetensors itself would shut everyone else out of the file
 
 

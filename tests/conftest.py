@@ -38,7 +38,7 @@ def corpora() -> Path:
 @pytest.fixture(scope="session")
 def an4_manifests(corpora: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with train.jsonl.gz, dev.jsonl.gz and test.jsonl.gz of AN4."""
-    from asr.train.corpus import prepare  # heavy, and needed by few tests
+    from asr.corpus.prepare import prepare  # heavy, and needed by few tests
 
     folder = tmp_path_factory.mktemp("an4")
     prepare("an4", corpora / "an4", folder)

@@ -13,10 +13,10 @@ from statistics import mean
 
 import pytest
 
+from asr.corpus.prepare import load_cuts, prepare
+from asr.evaluate.evaluate import evaluate
 from asr.recognize.recognizer import list_models, load_model
 from asr.train.card import read_results
-from asr.train.corpus import load_cuts, prepare
-from asr.train.evaluate import evaluate
 
 ROOT = Path(__file__).parent.parent
 PARTS = ("asr", "conf", "recipes", "tools")
@@ -116,7 +116,7 @@ def test_fsdd_officially_and_each_speaker_left_out(clone: Path, corpora: Path):
 
 
 def test_an4_with_a_tenth_of_its_speech(clone: Path, corpora: Path):
-    run(clone, sys.executable, "-m", "asr.cli", "prepare", "an4", corpora / "an4", "data/an4")
+    run(clone, sys.executable, "-m", "asr", "prepare", "an4", corpora / "an4", "data/an4")
     run(clone, "recipes/an4/tenth.sh")
     results = clone / "exp" / "an4-tenth-results"
     fresh, begun = (word_error_rate(results / f"{name}.json") for name in ("an4-tenth", "an4-tenth-english"))

@@ -21,8 +21,8 @@ import pieces  # noqa: E402
 import split  # noqa: E402
 import tables  # noqa: E402
 
-from asr.train.corpus import load_cuts, write_manifests  # noqa: E402
-from asr.train.cuts import Utterance, describe_recording, to_cuts  # noqa: E402
+from asr.corpus.cuts import Utterance, describe_recording, to_cuts  # noqa: E402
+from asr.corpus.prepare import load_cuts, write_manifests  # noqa: E402
 
 RATE = 16000
 

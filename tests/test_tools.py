@@ -26,9 +26,9 @@ import summarize  # noqa: E402
 import verify  # noqa: E402
 from make_samples import SAMPLES  # noqa: E402
 
-from asr.language.kneser_ney import estimate  # noqa: E402
-from asr.language.ngram import save_ngram  # noqa: E402
-from asr.train.corpus import prepare  # noqa: E402
+from asr.corpus.prepare import prepare  # noqa: E402
+from asr.language.ngram.kneser_ney import estimate  # noqa: E402
+from asr.language.ngram.model import save_ngram  # noqa: E402
 from asr.weights import read_weights, save_weights  # noqa: E402
 
 

@@ -8,7 +8,7 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from asr.errors import ModelError
-from asr.weights import halve, load_weights, quantize_weights, read_weights, save_weights
+from asr.weights import load_weights, quantize_weights, read_weights, save_weights, to_half
 
 
 @pytest.fixture
@@ -23,7 +23,7 @@ def network():
 
 @pytest.fixture
 def path(network, tmp_path: Path):
-    save_weights(halve(network, tmp_path / "w.safetensors"), tmp_path / "w.safetensors")
+    save_weights(to_half(network, tmp_path / "w.safetensors"), tmp_path / "w.safetensors")
     return tmp_path / "w.safetensors"
 
 

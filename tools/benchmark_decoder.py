@@ -33,13 +33,13 @@ import numpy as np
 import torch
 from pyctcdecode_worker import median_seconds
 
-from asr.decode.beam import BeamDecoder
-from asr.language.ngram import NgramModel, load_ngram
+from asr.corpus.prepare import load_cuts
+from asr.decode.decoder import BeamDecoder
+from asr.evaluate.evaluate import collect_log_probs
+from asr.evaluate.wer import score_utterances
+from asr.language.ngram.model import NgramModel, load_ngram
 from asr.recognize.recognizer import Recognizer, load_model
-from asr.score.wer import score_utterances
 from asr.text.tokenizer import Tokenizer
-from asr.train.corpus import load_cuts
-from asr.train.evaluate import collect_log_probs
 
 THRESHOLD = 50.0  # natural log; torchaudio's default
 SAME = {"beam_threshold": THRESHOLD, "token_threshold": math.inf, "blank_skip": 2.0}

@@ -19,8 +19,8 @@ from typing import Any
 
 import numpy as np
 
-from asr.decode.beam import BeamDecoder, BeamState
-from asr.language.ngram import load_ngram
+from asr.decode.decoder import BeamDecoder, BeamStream
+from asr.language.ngram.model import load_ngram
 
 FRAMES_A_SECOND, BLOCK_SECONDS = 25, 4
 SYMBOLS = ["", " ", "'", *string.ascii_lowercase]
@@ -49,7 +49,7 @@ def main() -> None:
         options.json.write_text(json.dumps({"rows": rows}, indent=1) + "\n", encoding="utf-8")
 
 
-def decode_stream(state: BeamState, num_blocks: int) -> list[Row]:
+def decode_stream(state: BeamStream, num_blocks: int) -> list[Row]:
     """A row for each tenth of the stream."""
     blocks = [make_block(seed) for seed in range(NUM_BLOCKS)]
     rows, settled = [], 0

@@ -31,14 +31,14 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from asr.config import LanguageNetworkSettings, LanguageSettings, LanguageTrainSettings
-from asr.language.network import LanguageNetwork
-from asr.language.rnn import RnnModel
-from asr.language.streams import running_segments
+from asr.language.rnn.bptt import running_segments
+from asr.language.rnn.model import RnnModel
+from asr.language.rnn.network import LanguageNetwork
 from asr.text.tokenizer import CharTokenizer
 from asr.train.checkpoint import CheckpointFolder
-from asr.train.language_monitor import LanguageMonitor
-from asr.train.language_trainer import LanguageTrainer, Text
 from asr.train.launch import launch
+from asr.train.rnn_monitor import RnnMonitor
+from asr.train.rnn_trainer import RnnTrainer, Text
 
 WIDTH, LAYERS, DROPOUT = 200, 2, 0.2
 BATCH, SEGMENT = 20, 35
@@ -91,13 +91,13 @@ def make_our_step(text: Tensor, vocab_size: int, folder: Path) -> Callable[[], N
     settings = LanguageSettings(lines="running", normalizer=None, network=network)
     symbols = ["<blank>", *(chr(0x4E00 + number) for number in range(vocab_size - 1))]
     model = RnnModel(LanguageNetwork(network, vocab_size), CharTokenizer(symbols), settings)
-    trainer = LanguageTrainer(
+    trainer = RnnTrainer(
         launch("fp32"),
         model,
         Text([text], [text], len(text)),
         settings=LanguageTrainSettings(batch_size=BATCH, segment=SEGMENT, epochs=1000),
         folder=CheckpointFolder(folder),
-        monitor=LanguageMonitor(folder, Console(file=io.StringIO())),
+        monitor=RnnMonitor(folder, Console(file=io.StringIO())),
         fingerprint="",
     )
     segments = cycle(running_segments(text, batch_size=BATCH, length=SEGMENT))

@@ -22,11 +22,11 @@ import numpy as np
 import soundfile
 from rapidfuzz.distance import Levenshtein
 
+from asr.corpus.prepare import load_cuts
+from asr.evaluate.evaluate import evaluate
 from asr.recognize.recognizer import load_model
 from asr.text.normalize import normalize
-from asr.train.corpus import load_cuts
 from asr.train.dataset import read_waveform
-from asr.train.evaluate import evaluate
 
 RATE = 16000  # Hz
 PAUSES = (0.2, 1.5)  # seconds between utterances, drawn evenly
@@ -93,7 +93,7 @@ def joined(manifest: Path, seed: int, noise: float) -> Iterator[Part]:
 
 
 def command(model: str) -> list[str]:
-    return [sys.executable, "-m", "asr.cli", "transcribe", "--model", model]
+    return [sys.executable, "-m", "asr", "transcribe", "--model", model]
 
 
 # A process counts as its own peak what the one that started it held, so a small one starts it.

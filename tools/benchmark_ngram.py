@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from asr.language.counting import read_sentences
+from asr.language.ngram.counting import read_sentences
 
 WALKERS = 20_000  # sentences under way at a time
 POLL_SECONDS = 0.2
@@ -44,7 +44,7 @@ def main() -> None:
         walk = Walk(options.text)
         for gigabytes in options.gigabytes:
             num_words = walk.write(text, gigabytes * 1e9)
-            command = [sys.executable, "-m", "asr.cli", "lm", "train", str(text), "--output", str(model)]
+            command = [sys.executable, "-m", "asr", "lm", "train", str(text), "--output", str(model)]
             command += ["--order", str(options.order), "--prune", options.prune, "--memory", str(options.memory)]
             row = {"gigabytes": gigabytes, "words": num_words, **watch(command), "model_mb": model.stat().st_size / 1e6}
             rows.append(row)

@@ -11,8 +11,8 @@ import random
 import time
 from pathlib import Path
 
-from asr.language.pronouncing import Pronouncer
-from asr.language.vocabulary import without_stress
+from asr.language.g2p import G2P
+from asr.language.lexicon_builder import without_stress
 from asr.text.lexicon import Lexicon, read_lexicon
 
 
@@ -44,7 +44,7 @@ def hold_out(known: Lexicon, words: int, seed: int) -> None:
     held_out = set(random.Random(seed).sample(sorted(filter(str.isalpha, known.ways)), words))
     rest = [(word, way) for word, ways in known.ways.items() if word not in held_out for way in ways]
     start = time.process_time()
-    pronouncer = Pronouncer(Lexicon(rest))
+    pronouncer = G2P(Lexicon(rest))
     learned = time.process_time()
     right = sum(pronouncer.guess(word) in known.ways[word] for word in held_out)
     end = time.process_time()

@@ -24,13 +24,13 @@ import asr  # noqa: F401  before torch: it tames OpenMP
 import torch
 from torch import Tensor
 
+from asr.corpus.prepare import load_cuts
+from asr.evaluate.evaluate import reference_text
+from asr.evaluate.wer import score_utterances
 from asr.recognize.recognizer import Recognizer, load_model
-from asr.recognize.streaming import StreamReader
-from asr.score.wer import score_utterances
+from asr.recognize.streaming.recognizer import StreamReader
 from asr.text.normalize import normalize
-from asr.train.corpus import load_cuts
 from asr.train.dataset import read_waveform
-from asr.train.evaluate import reference_text
 
 GRID = [(chunk, right) for chunk in (0.1, 0.2, 0.4, 1.0) for right in (0.1, 0.2, 0.4, 0.6, 1.0, 2.0)]
 SPEEDS = ((0.4, 1.0), (0.4, 0.4), (0.2, 0.4))

@@ -23,9 +23,9 @@ from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from asr.acoustic.ctc import consistency_loss, ctc_loss
 from asr.acoustic.model import AcousticModel
-from asr.acoustic.precision import pick_precision
 from asr.acoustic.rnn import RecurrentLayer
 from asr.config import Config, load_config
+from asr.runtime.precision import pick_precision
 
 CONF = Path(__file__).parent.parent / "conf" / "an4.yaml"
 VOCAB_SIZE = 29

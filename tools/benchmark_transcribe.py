@@ -29,12 +29,12 @@ import numpy as np
 import soundfile
 import torch
 
+from asr.corpus.prepare import load_cuts
+from asr.evaluate.evaluate import reference_text
+from asr.evaluate.wer import ErrorRates, score_utterances
 from asr.recognize.recognizer import Recognizer, load_model
-from asr.score.wer import ErrorRates, score_utterances
 from asr.text.normalize import normalize
-from asr.train.corpus import load_cuts
 from asr.train.dataset import read_waveform
-from asr.train.evaluate import reference_text
 
 RATE = 16000  # Hz; that of both models
 Row = dict[str, Any]
@@ -151,7 +151,15 @@ def measure_cold_start(model: str, turns: int) -> dict[str, float]:
         soundfile.write(path, np.random.default_rng(0).standard_normal(3 * RATE) * 0.01, RATE)
         commands = {
             "import torch": [sys.executable, "-c", "import torch"],
-            "asr transcribe, three seconds": [sys.executable, "-m", "asr.cli", "transcribe", "-m", model, str(path)],
+            "asr transcribe, three seconds": [
+                sys.executable,
+                "-m",
+                "asr",
+                "transcribe",
+                "-m",
+                model,
+                str(path),
+            ],
         }
         times: dict[str, list[float]] = {name: [] for name in commands}
         for turn in range(turns + 1):

@@ -24,12 +24,12 @@ from make_synthetic_speech import draw_phrase
 from numpy.typing import NDArray
 
 import asr
-from asr.recognize.boundaries import speech_levels
-from asr.recognize.transcript import Word
+from asr.corpus.prepare import load_cuts
+from asr.evaluate.evaluate import read_waveforms, reference_text
+from asr.recognize.word_boundaries import speech_levels
 from asr.recognize.words import find_words
 from asr.text.normalize import normalize
-from asr.train.corpus import load_cuts
-from asr.train.evaluate import read_waveforms, reference_text
+from asr.transcript.transcript import Word
 
 Samples = NDArray[np.float32]
 PAUSES = (0.0, 0.03, 0.1, 0.2, 0.4)  # seconds between synthetic words

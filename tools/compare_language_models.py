@@ -25,14 +25,14 @@ import asr  # noqa: F401  before torch: it tames OpenMP
 import torch
 from rich.console import Console
 
-from asr.recognize.decoding import LANGUAGE_MODELS, RESCORER, Decoding
+from asr.corpus.prepare import load_cuts
+from asr.evaluate.evaluate import collect_log_probs
+from asr.evaluate.tune import Speech, tune
+from asr.evaluate.wer import compare, score_utterances
 from asr.recognize.model_folder import find_model
-from asr.recognize.reading import LogProbs
+from asr.recognize.options import LANGUAGE_MODELS, RESCORER, DecodingOptions
 from asr.recognize.recognizer import Recognizer, load_model
-from asr.score.wer import compare, score_utterances
-from asr.train.corpus import load_cuts
-from asr.train.evaluate import collect_log_probs
-from asr.train.tune import Speech, tune
+from asr.recognize.utterance import LogProbs
 
 Row = dict[str, Any]
 BASELINE = "n-grams"
@@ -63,7 +63,9 @@ def measure(options: argparse.Namespace, scratch: Path) -> Row:
     texts: dict[str, list[str]] = {}
     rows: list[Row] = []
     for name, folder in folders.items():
-        recognizer = load_model(folder, device="cpu", decoding=Decoding(decoder="greedy" if name == "greedy" else None))
+        recognizer = load_model(
+            folder, device="cpu", decoding=DecodingOptions(decoder="greedy" if name == "greedy" else None)
+        )
         texts[name], elapsed = decode(recognizer, speech.log_probs)
         rates = score_utterances(speech.references, texts[name])
         rows.append(
@@ -111,7 +113,7 @@ def tune_folders(options: argparse.Namespace, scratch: Path, console: Console) -
 def listen(folder: Path, manifest: Path) -> tuple[Speech, float]:
     """What the network says of a set, and its seconds of speech."""
     cuts = load_cuts([manifest])
-    recognizer = load_model(folder, device="cpu", decoding=Decoding(decoder="greedy"))
+    recognizer = load_model(folder, device="cpu", decoding=DecodingOptions(decoder="greedy"))
     return Speech(*collect_log_probs(recognizer, cuts)), sum(cut.duration for cut in cuts)
 
 

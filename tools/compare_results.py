@@ -11,7 +11,7 @@ what the seed of a training brings it does not tell.
 import sys
 from pathlib import Path
 
-from asr.score.wer import compare, score_utterances
+from asr.evaluate.wer import compare, score_utterances
 
 
 def read(path: Path) -> dict[str, tuple[str, str]]:

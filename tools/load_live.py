@@ -86,7 +86,7 @@ def serving(model: str, clients: int) -> Iterator[tuple[str, "subprocess.Popen[b
     """A server in a process of its own: its address, the process and its log."""
     with tempfile.TemporaryDirectory() as folder:
         log = Path(folder) / "log"
-        command = [sys.executable, "-m", "asr.cli", "serve", "--model", model, "--port", "0"]
+        command = [sys.executable, "-m", "asr", "serve", "--model", model, "--port", "0"]
         command += ["--clients", str(clients), "--idle", "5", "--device", "cpu"]
         with log.open("wb") as file:
             process = subprocess.Popen(command, stderr=file, env={**os.environ, "COLUMNS": "200"})

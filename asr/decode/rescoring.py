@@ -14,10 +14,10 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 
-from asr.compiled import Array
 from asr.config import RescoringSettings
-from asr.decode.state import Hypothesis
+from asr.decode.stream import Hypothesis
 from asr.errors import ConfigError
+from asr.jit import Array
 
 Spell = Callable[[Sequence[int]], str]
 

@@ -17,8 +17,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from asr.recognize.reading import Reader
-from asr.recognize.streaming import Partial, SpeechStream, StreamReader, cut_blocks
+from asr.recognize.streaming.recognizer import Partial, SpeechStream, StreamReader, cut_blocks
+from asr.recognize.utterance import UtteranceDecoder
 from asr.signal.resample import Resampler, Samples
 
 # Where a block has waited so long already, nobody gets a preview: settled text comes first.
@@ -71,7 +71,9 @@ class Engine:
             self._changed.notify()
         self._thread.join()
 
-    def start(self, sample_rate: float, *, text_reader: Reader | None = None, start_seconds: float = 0.0) -> "Session":
+    def start(
+        self, sample_rate: float, *, text_reader: UtteranceDecoder | None = None, start_seconds: float = 0.0
+    ) -> "Session":
         """A new stream of samples at so many Hz.
 
         Args:

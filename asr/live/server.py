@@ -23,21 +23,21 @@ from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import ClientDisconnect
 
-from asr.decode.beam import BeamDecoder
+from asr.decode.decoder import BeamDecoder
 from asr.errors import AsrError
+from asr.live.access import LOOPBACK, Guard, TooLarge, TooSlow
 from asr.live.engine import Engine
-from asr.live.guard import LOOPBACK, Guard, TooLarge, TooSlow
-from asr.live.hub import Hub
 from asr.live.limits import Limits
 from asr.live.metrics import CONTENT_TYPE, Metrics
-from asr.live.transcriptions import RequestError, Transcriber
+from asr.live.openai_api import RequestError, Transcriber
+from asr.live.sessions import Hub
 from asr.live.vosk import ReaderMaker
-from asr.recognize.decoding import Decoding, level_of
-from asr.recognize.endpoints import Endpoints
-from asr.recognize.reading import Reader
+from asr.recognize.oov import add_oov_words
+from asr.recognize.options import DecodingOptions, level_of
 from asr.recognize.recognizer import Recognizer, load_model
-from asr.recognize.streaming import StreamReader
-from asr.recognize.unknown_words import learn_words
+from asr.recognize.streaming.endpoints import Endpoints
+from asr.recognize.streaming.recognizer import StreamReader
+from asr.recognize.utterance import UtteranceDecoder
 from asr.text.normalize import normalize
 
 PORT = 2700  # the Vosk server's, where its clients look first
@@ -169,10 +169,10 @@ def reader_maker(recognizer: Recognizer) -> ReaderMaker:
     """Makes readers for the phrases that a client expects: these words alone, or these rather than others."""
     shared = recognizer.reader
 
-    def make(phrases: Sequence[str], open_vocabulary: bool) -> Reader:
+    def make(phrases: Sequence[str], open_vocabulary: bool) -> UtteranceDecoder:
         phrases = [normalize(phrase, recognizer.settings.normalizer) for phrase in phrases]
         words = sorted({word for phrase in phrases for word in phrase.split()})
-        tokenizer = learn_words(recognizer.tokenizer, words)
+        tokenizer = add_oov_words(recognizer.tokenizer, words)
         options = recognizer.settings.decoder.model_dump() | {"pronunciations": tokenizer.pronunciations}
         if open_vocabulary:
             model = shared.beam.language_model if shared.beam else None
@@ -180,7 +180,7 @@ def reader_maker(recognizer: Recognizer) -> ReaderMaker:
         else:
             options |= {"vocabulary": words}
         beam = BeamDecoder(tokenizer.symbols, **options)
-        return Reader(tokenizer, shared.frame_seconds, beam=beam, confidence=shared.confidence)
+        return UtteranceDecoder(tokenizer, shared.frame_seconds, beam=beam, confidence=shared.confidence)
 
     return make
 
@@ -219,7 +219,7 @@ def run(
     right: float,
     endpoints: Endpoints,
     device: str,
-    decoding: Decoding,
+    decoding: DecodingOptions,
     console: Console,
 ) -> None:
     """What `asr serve` does: run a server until SIGINT or SIGTERM.

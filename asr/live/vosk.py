@@ -17,15 +17,15 @@ import numpy as np
 
 from asr.live.engine import Engine, Session
 from asr.live.limits import Refusal
-from asr.recognize.reading import Reader
-from asr.recognize.streaming import Partial, to_waveform
-from asr.recognize.transcript import Segment, Word
+from asr.recognize.streaming.recognizer import Partial, to_waveform
+from asr.recognize.utterance import UtteranceDecoder
+from asr.transcript.transcript import Segment, Word
 
 SAMPLE_RATES = (4000, 192000)  # Hz, lowest and highest
 MOST_PHRASES, MOST_LETTERS = 1000, 32_000  # of a phrase list: each phrase takes time and memory to prepare
 _UNKNOWN = "[unk]"  # in a phrase list: other words are possible, too
 
-ReaderMaker = Callable[[Sequence[str], bool], Reader]
+ReaderMaker = Callable[[Sequence[str], bool], UtteranceDecoder]
 
 
 @dataclass(frozen=True)
@@ -93,7 +93,7 @@ class Conversation:
         self._config = StreamConfig()
         self._session: Session | None = None
         self._phrases: tuple[str, ...] = ()
-        self._text_reader: Reader | None = None  # made for these phrases
+        self._text_reader: UtteranceDecoder | None = None  # made for these phrases
         self._odd = b""  # half a sample, whose other half the next message brings
         self.seconds = 0.0  # of sound so far
         self.utterances = 0
@@ -145,7 +145,7 @@ class Conversation:
             )
         return self._session
 
-    async def _prepare(self, phrases: Sequence[str]) -> Reader:
+    async def _prepare(self, phrases: Sequence[str]) -> UtteranceDecoder:
         known = [phrase for phrase in phrases if phrase != _UNKNOWN]
         return await asyncio.to_thread(self._make_reader, known, _UNKNOWN in phrases)
 

@@ -11,21 +11,21 @@ from typing import NamedTuple
 import numpy as np
 from rich.console import Console
 
-from asr.acoustic.alignment import align_stream
+from asr.alignment import align_stream
 from asr.config import NormalizerSettings
-from asr.decode.spelling import share_marks
+from asr.decode.scorer.word_trie import pool_word_ends
 from asr.errors import AlignmentError, AsrError, TextError
-from asr.recognize.boundaries import Levels, speech_levels
-from asr.recognize.outputs import Outputs, open_destination
-from asr.recognize.reading import LogProbs
+from asr.jobs.inputs import Inputs, find_recordings
+from asr.jobs.outputs import Outputs, open_destination
+from asr.recognize.oov import add_oov_words
 from asr.recognize.recognizer import Recognizer, load_model
-from asr.recognize.sources import Inputs, find_recordings
-from asr.recognize.transcript import Transcript, Word
-from asr.recognize.unknown_words import learn_words
+from asr.recognize.utterance import LogProbs
+from asr.recognize.word_boundaries import Levels, speech_levels
 from asr.recognize.words import segment_words, words_from_alignment
 from asr.signal.audio import AudioSource, Waveform, name_of, stream_audio
 from asr.text.normalize import normalize
 from asr.text.tokenizer import Tokenizer
+from asr.transcript.transcript import Transcript, Word
 
 BLOCK_SECONDS = 20.0  # of audio that are read at a time
 DOUBTFUL = 0.5  # confidence below which a word was rather not said than said
@@ -99,7 +99,7 @@ def align_text(recognizer: Recognizer, source: AudioSource, text: str) -> Transc
     frame_seconds = recognizer.reader.frame_seconds
     passed = Passed(recognizer, stream_audio(source, block_seconds=BLOCK_SECONDS, sample_rate=recognizer.sample_rate))
     try:
-        alignment = align_stream((share_marks(one, tokenizer.marks) for one in passed), tokens)
+        alignment = align_stream((pool_word_ends(one, tokenizer.marks) for one in passed), tokens)
     except AlignmentError as error:
         raise AlignmentError(f"{name_of(source) or 'audio'}: {error}") from None
     spoken = words_from_alignment(
@@ -181,7 +181,7 @@ def spell_words(words: Sequence[WrittenWord], tokenizer: Tokenizer) -> tuple[Tok
     spoken = [word for one in words for word in one.spoken]
     if not spoken:
         raise TextError("there is no word in the text, so there is nothing to align")
-    tokenizer = learn_words(tokenizer, spoken)
+    tokenizer = add_oov_words(tokenizer, spoken)
     for word in dict.fromkeys(spoken):
         tokenizer.encode(word)  # an error names the word rather than the whole text
     return tokenizer, tokenizer.encode(" ".join(spoken))

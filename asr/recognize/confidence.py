@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from asr.config import ConfidenceSettings
-from asr.recognize.grouping import WordTokens
+from asr.text.words import WordTokens
 
 Values = NDArray[np.float64]
 

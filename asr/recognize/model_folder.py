@@ -15,7 +15,7 @@ from asr.atomic import check_writable
 from asr.config import ModelSettings, load_model_settings, write_yaml
 from asr.errors import AsrError, ModelError
 from asr.text.tokenizer import Tokenizer, load_tokenizer
-from asr.weights import halve, load_weights, quantize_weights, save_weights
+from asr.weights import load_weights, quantize_weights, save_weights, to_half
 
 WEIGHTS = "model.safetensors"
 SETTINGS = "config.yaml"
@@ -44,7 +44,7 @@ def save_model(model: Model, folder: Path) -> None:
     Raises:
         ModelError: If a weight is not finite.
     """
-    weights = halve(model.acoustic, folder / WEIGHTS)
+    weights = to_half(model.acoustic, folder / WEIGHTS)
     folder.mkdir(parents=True, exist_ok=True)
     # The folder holds the lexicon; where it came from is of no use to anybody else.
     tokenizer = model.settings.tokenizer.model_copy(update={"lexicon": None})
@@ -84,7 +84,7 @@ def find_model(name: str | Path) -> Path:
     )
 
 
-def find_own_model(name: str) -> Path:
+def find_writable_model(name: str) -> Path:
     """The folder of a model that is to be changed; found out before the work.
 
     Raises:
@@ -106,9 +106,9 @@ def quantize(name: str) -> dict[Path, tuple[int, int]]:
 
     Raises:
         ModelError: If there is no such model, or its weights cannot be read.
-        AsrError: As `find_own_model`.
+        AsrError: As `find_writable_model`.
     """
-    folder = find_own_model(name)
+    folder = find_writable_model(name)
     files = [folder / WEIGHTS, *sorted(folder.glob(f"*/{WEIGHTS}"))]
     return {path: quantize_weights(path) for path in files}
 

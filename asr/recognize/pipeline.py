@@ -19,12 +19,12 @@ import torch
 from torch import Tensor
 
 from asr.errors import AsrError, AudioError
-from asr.recognize.boundaries import Levels, speech_levels
-from asr.recognize.filling import fill_batches
-from asr.recognize.reading import LogProbs, Reading
-from asr.recognize.stretches import Stretch
-from asr.recognize.transcript import Transcript
+from asr.recognize.utterance import Decoded, LogProbs
+from asr.recognize.word_boundaries import Levels, speech_levels
+from asr.runtime.batching import make_batches
 from asr.signal.audio import AudioSource, Waveform, name_of, stream_audio
+from asr.signal.segment import AudioSegment
+from asr.transcript.transcript import Transcript
 
 if TYPE_CHECKING:
     from asr.recognize.recognizer import Recognizer
@@ -76,7 +76,7 @@ class Gathering:
 
     short: Short
     promise: Promise
-    readings: dict[float, "Future[Reading]"] = field(default_factory=dict)
+    readings: dict[float, "Future[Decoded]"] = field(default_factory=dict)
 
 
 class Pipeline:
@@ -125,7 +125,7 @@ class Pipeline:
                 shorts.append(Gathering(loaded, promise))
         pieces = [(piece, whole) for whole in shorts for piece in whole.short.pieces]
         pieces.sort(key=lambda pair: pair[0].seconds)
-        for batch in fill_batches(pieces, lambda pair: pair[0].seconds, self._batch_seconds):
+        for batch in make_batches(pieces, lambda pair: pair[0].seconds, self._batch_seconds):
             self._recognize(batch, decoders)
             yield
         for loaded, promise in zip(window, promises, strict=True):
@@ -166,7 +166,7 @@ class Pipeline:
         pieces = [self._measure(stretch) for stretch in self._recognizer.cut([waveform])]
         return Short(source, pieces, len(waveform) / rate)
 
-    def _measure(self, stretch: Stretch) -> Piece:
+    def _measure(self, stretch: AudioSegment) -> Piece:
         start = self._recognizer.start_of(stretch)
         features = self._recognizer.extractor(torch.from_numpy(stretch.waveform))
         return Piece(start, self._recognizer.end_of(stretch) - start, features, self._levels(stretch))
@@ -197,22 +197,22 @@ class Pipeline:
             return _as_audio_error(long.source, error)
         return self._transcript(long, [reading for reading, _ in found], found[-1][1])
 
-    def _tell(self, work: Iterable[tuple[Stretch, LogProbs]]) -> Iterator[tuple[Stretch, LogProbs]]:
+    def _tell(self, work: Iterable[tuple[AudioSegment, LogProbs]]) -> Iterator[tuple[AudioSegment, LogProbs]]:
         """Stretches as they are; how far they go in the recording is told."""
         for stretch, log_probs in work:
             self._heard(self._recognizer.end_of(stretch))
             yield stretch, log_probs
 
-    def _read(self, item: tuple[Stretch, LogProbs]) -> tuple[Reading, float]:
+    def _read(self, item: tuple[AudioSegment, LogProbs]) -> tuple[Decoded, float]:
         """The reading of a stretch, and the second at which it ends."""
         stretch, log_probs = item
         start, end = self._recognizer.start_of(stretch), self._recognizer.end_of(stretch)
         return self._recognizer.reader.read(log_probs, self._levels(stretch), start), end
 
-    def _levels(self, stretch: Stretch) -> Levels:
+    def _levels(self, stretch: AudioSegment) -> Levels:
         return speech_levels(stretch.waveform, self._recognizer.sample_rate)
 
-    def _transcript(self, recording: Short | Long, readings: Sequence[Reading], duration: float) -> Transcript:
+    def _transcript(self, recording: Short | Long, readings: Sequence[Decoded], duration: float) -> Transcript:
         reading = self._recognizer.reader.join(readings)
         return self._recognizer.make_transcript(reading, duration, name_of(recording.source))
 

@@ -14,16 +14,16 @@ import librosa
 import numpy as np
 import torch
 
-from asr.acoustic.alignment import Alignment, align_tokens
-from asr.atomic import replacing
-from asr.compiled import Array
+from asr.alignment import Alignment, align_tokens
+from asr.atomic import atomic_write
 from asr.errors import AudioError
+from asr.jit import Array
 from asr.recognize.align import join_spoken, pair_words, spell_words
-from asr.recognize.boundaries import speech_levels
 from asr.recognize.recognizer import Recognizer, load_model
-from asr.recognize.transcript import Word
+from asr.recognize.word_boundaries import speech_levels
 from asr.recognize.words import words_from_alignment
 from asr.signal.audio import AudioSource, load_audio
+from asr.transcript.transcript import Word
 
 INK, BLANK_GREY, WORD_SHADES = "#24527a", "#d9d9d9", ("#dbe7f3", "#f3e6d3")
 # Okabe & Ito (2008): colours that the colour-blind tell apart, without the one that is nearly white.
@@ -71,7 +71,7 @@ def plot_file(
     output = output or Path(f"{audio.stem}.png")
     recognizer = load_model(model, device=device)
     picture = prepare_picture(recognizer, audio, text=text, start=start, seconds=seconds)
-    with replacing(output) as partial:
+    with atomic_write(output) as partial:
         draw(picture).savefig(partial, dpi=130, format="png")
     return output
 

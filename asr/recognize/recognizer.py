@@ -13,22 +13,22 @@ from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
 from asr.acoustic.model import SUBSAMPLING
-from asr.acoustic.precision import computing_in, pick_precision, prepare_network
 from asr.config import BATCH_SECONDS, DEFAULT_MODEL, JOBS
-from asr.decode.beam import BeamDecoder
+from asr.decode.decoder import BeamDecoder
 from asr.decode.rescoring import Rescorer
 from asr.errors import AsrError, AudioError
-from asr.recognize.decoding import Decoding, build_beam, build_rescorer, read_phrases
-from asr.recognize.filling import fill_batches
 from asr.recognize.model_folder import BUILT_IN, Model, find_model, model_names, read_model
+from asr.recognize.oov import add_oov_words
+from asr.recognize.options import DecodingOptions, build_beam, build_rescorer, read_phrases
 from asr.recognize.pipeline import Pipeline
-from asr.recognize.reading import LogProbs, Reader, Reading
-from asr.recognize.stretches import Stretch, cut_blocks
-from asr.recognize.transcript import Transcript
-from asr.recognize.unknown_words import learn_words
+from asr.recognize.utterance import Decoded, LogProbs, UtteranceDecoder
 from asr.recognize.words import segment_words
+from asr.runtime.batching import make_batches
+from asr.runtime.precision import computing_in, pick_precision, prepare_network
 from asr.signal.audio import AudioSource, Waveform
 from asr.signal.features import FeatureExtractor
+from asr.signal.segment import AudioSegment, cut_blocks
+from asr.transcript.transcript import Transcript
 
 
 class Recognizer:
@@ -64,7 +64,7 @@ class Recognizer:
         self.frame_samples = self.extractor.step * SUBSAMPLING
         frame_seconds = self.frame_samples / self.sample_rate  # a step of the settings need not be whole samples
         confidence = model.settings.confidence
-        self.reader = Reader(
+        self.reader = UtteranceDecoder(
             model.tokenizer, frame_seconds, beam=beam, nbest=nbest, confidence=confidence, rescorer=rescorer
         )
 
@@ -105,22 +105,22 @@ class Recognizer:
         """
         return Pipeline(self, batch_seconds=batch_seconds, jobs=jobs, heard=heard).run(sources)
 
-    def read_waveforms(self, waveforms: Sequence[Tensor]) -> list[Reading]:
+    def read_waveforms(self, waveforms: Sequence[Tensor]) -> list[Decoded]:
         """What is read in waveforms (S,), best of about one length; their loudness is not used for the times."""
         cut = [list(self.cut([waveform.numpy()])) for waveform in waveforms]
         found = self._read_stretches((stretch for stretches in cut for stretch in stretches), BATCH_SECONDS)
         readings = (self.reader.read(log_probs, start_seconds=self.start_of(one)) for one, log_probs in found)
         return [self.reader.join([next(readings) for _ in stretches]) for stretches in cut]
 
-    def cut(self, blocks: Iterable[Waveform]) -> Iterator[Stretch]:
+    def cut(self, blocks: Iterable[Waveform]) -> Iterator[AudioSegment]:
         """The stretches of a recording of any length that comes in blocks (S,) of seconds at the model's rate."""
         return cut_blocks(blocks, self.sample_rate, self.frame_samples)
 
-    def start_of(self, stretch: Stretch) -> float:
+    def start_of(self, stretch: AudioSegment) -> float:
         """Seconds at which a stretch of a recording begins."""
         return stretch.first * self.frame_samples / self.sample_rate
 
-    def end_of(self, stretch: Stretch) -> float:
+    def end_of(self, stretch: AudioSegment) -> float:
         """Seconds at which a stretch of a recording ends."""
         return (stretch.first * self.frame_samples + len(stretch.waveform)) / self.sample_rate
 
@@ -142,11 +142,11 @@ class Recognizer:
 
     def stream_log_probs(
         self, blocks: Iterable[Waveform], *, batch_seconds: float = BATCH_SECONDS
-    ) -> Iterator[tuple[Stretch, LogProbs]]:
+    ) -> Iterator[tuple[AudioSegment, LogProbs]]:
         """The stretches of a recording that comes in blocks (S,), and what the network says of each: (T', V)."""
         return self._read_stretches(self.cut(blocks), batch_seconds)
 
-    def make_transcript(self, reading: Reading, duration: float, source: str | None) -> Transcript:
+    def make_transcript(self, reading: Decoded, duration: float, source: str | None) -> Transcript:
         """A reading as people get it."""
         return Transcript(
             text=reading.text,
@@ -164,8 +164,10 @@ class Recognizer:
                 f"at least {self.extractor.window} at {self.sample_rate} Hz are needed"
             )
 
-    def _read_stretches(self, stretches: Iterable[Stretch], batch_seconds: float) -> Iterator[tuple[Stretch, LogProbs]]:
-        for batch in fill_batches(stretches, lambda one: len(one.waveform) / self.sample_rate, batch_seconds):
+    def _read_stretches(
+        self, stretches: Iterable[AudioSegment], batch_seconds: float
+    ) -> Iterator[tuple[AudioSegment, LogProbs]]:
+        for batch in make_batches(stretches, lambda one: len(one.waveform) / self.sample_rate, batch_seconds):
             yield from zip(batch, self.log_probs([torch.from_numpy(one.waveform) for one in batch]), strict=True)
 
 
@@ -174,7 +176,7 @@ def load_model(
     *,
     device: str = "auto",
     precision: str = "auto",
-    decoding: Decoding | None = None,
+    decoding: DecodingOptions | None = None,
 ) -> Recognizer:
     """Load a model folder, or a model that comes with the package by its name. Runs no code from it.
 
@@ -188,11 +190,11 @@ def load_model(
         ModelError: If there is no such model or it is broken.
         ConfigError: If the choices for decoding contradict one another.
     """
-    decoding = decoding or Decoding()
+    decoding = decoding or DecodingOptions()
     model = read_model(name)
     folder, settings = find_model(name), model.settings
     expected = " ".join(read_phrases(decoding, settings.normalizer)).split()
-    model = replace(model, tokenizer=learn_words(model.tokenizer, expected))
+    model = replace(model, tokenizer=add_oov_words(model.tokenizer, expected))
     beam = build_beam(folder, model.tokenizer, settings.decoder, decoding, settings.normalizer)
     rescorer = build_rescorer(folder, model.tokenizer, settings.rescoring, decoding)
     return Recognizer(model, device=device, precision=precision, beam=beam, nbest=decoding.nbest, rescorer=rescorer)

@@ -8,15 +8,15 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from asr.acoustic.alignment import Alignment, align_tokens
-from asr.compiled import Array
+from asr.alignment import Alignment, align_tokens
 from asr.config import ConfidenceSettings
-from asr.decode.spelling import share_marks
-from asr.recognize.boundaries import find_boundaries
+from asr.decode.scorer.word_trie import pool_word_ends
+from asr.jit import Array
 from asr.recognize.confidence import estimate_confidence, word_features
-from asr.recognize.grouping import group_tokens
-from asr.recognize.transcript import Segment, Word
+from asr.recognize.word_boundaries import find_boundaries
 from asr.text.tokenizer import Tokenizer
+from asr.text.words import group_tokens
+from asr.transcript.transcript import Segment, Word
 
 PAUSE_SECONDS = 0.6  # between segments; shorter ones are made within a sentence
 WINDOW_SECONDS = 0.025  # of sound in a feature frame
@@ -49,7 +49,7 @@ def find_words(
         AlignmentError: If no path spells the tokens, which cannot be where they were decoded from `log_probs`.
     """
     return words_from_alignment(
-        align_recognised(log_probs, tokens, tokenizer),
+        align_decoded(log_probs, tokens, tokenizer),
         tokens,
         tokenizer,
         frame_seconds,
@@ -60,14 +60,14 @@ def find_words(
     )
 
 
-def align_recognised(log_probs: Array, tokens: Sequence[int], tokenizer: Tokenizer) -> Alignment:
+def align_decoded(log_probs: Array, tokens: Sequence[int], tokenizer: Tokenizer) -> Alignment:
     """The alignment of tokens that were recognised, less a mark at their end, which may not have been heard.
 
     Raises:
         AlignmentError: As `find_words`.
     """
     heard = tokens[:-1] if tokens and tokens[-1] in tokenizer.marks else tokens
-    return align_tokens(share_marks(log_probs, tokenizer.marks), heard)
+    return align_tokens(pool_word_ends(log_probs, tokenizer.marks), heard)
 
 
 def words_from_alignment(

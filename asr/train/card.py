@@ -6,13 +6,13 @@ from itertools import takewhile
 from pathlib import Path
 
 from asr import __version__
-from asr.atomic import replacing
+from asr.atomic import atomic_write
 from asr.config import Config
 from asr.errors import ModelError
+from asr.evaluate.reliability import Reliability
+from asr.evaluate.wer import ErrorRates
 from asr.recognize.model_folder import Model, find_model
-from asr.score.calibration import Reliability
-from asr.score.wer import ErrorRates
-from asr.train.trainer import DevResult, Position
+from asr.train.trainer import DevResult, TrainState
 
 CARD = "README.md"
 _TEMPLATE = """# {name}
@@ -47,7 +47,7 @@ _FACT = re.compile(r"^\| ([a-z ]+) \| (.+) \|$", re.MULTILINE)
 
 
 def write_card(
-    config: Config, model: Model, position: Position, dev: DevResult, *, train_seconds: float, num_utterances: int
+    config: Config, model: Model, position: TrainState, dev: DevResult, *, train_seconds: float, num_utterances: int
 ) -> None:
     """Write `README.md` into a freshly trained model's folder."""
     epochs = f"{position.epoch} epoch" + "s" * (position.epoch != 1)
@@ -68,7 +68,7 @@ def write_card(
         cer=dev.cer,
         table=_TABLE,
     )
-    with replacing(config.output / CARD) as partial:
+    with atomic_write(config.output / CARD) as partial:
         partial.write_text(text, encoding="utf-8")
 
 
@@ -116,7 +116,7 @@ def add_result(folder: Path, name: str, rates: ErrorRates, reliability: Reliabil
     cells.append("" if reliability is None else f"{reliability.error:.2%}")
     kept = [_fill(row) for row in rows if not row.startswith(f"| {label} |")]
     kept.append(f"| {' | '.join(map(str, cells))} |")
-    with replacing(folder / CARD) as partial:
+    with atomic_write(folder / CARD) as partial:
         partial.write_text(before + _TABLE + "\n".join([*kept, *lines[len(rows) :]]) + "\n", encoding="utf-8")
 
 

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from asr.atomic import replacing
+from asr.atomic import atomic_write
 from asr.errors import TrainingError
 
 Weights = dict[str, Tensor]
@@ -66,5 +66,5 @@ class CheckpointFolder:
 
 
 def _save(content: Any, path: Path) -> None:
-    with replacing(path) as partial:
+    with atomic_write(path) as partial:
         torch.save(content, partial)

@@ -7,7 +7,7 @@ import warnings
 import torch
 from lightning.fabric import Fabric
 
-from asr.acoustic.precision import pick_precision
+from asr.runtime.precision import pick_precision
 
 _FABRIC_PRECISIONS = {"fp32": "32-true", "bf16": "bf16-mixed"}
 

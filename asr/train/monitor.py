@@ -17,7 +17,7 @@ LOG_EVERY = 10  # steps between two entries in TensorBoard
 
 
 @dataclass(frozen=True)
-class EpochReport:
+class EpochMetrics:
     """An epoch in figures. Losses are nats a token, error rates fractions."""
 
     epoch: int  # from 0
@@ -49,7 +49,7 @@ class Monitor:
         self._log = RunLog(folder)
         self._progress = progress_bar(console, disable=not active or not console.is_terminal)
         self._task: TaskID | None = None
-        self._pace = Pace(20)  # in seconds of speech
+        self._pace = Throughput(20)  # in seconds of speech
         self._dev_wer = float("nan")
         self._done = 0.0  # seconds of speech before this session
 
@@ -92,7 +92,7 @@ class Monitor:
             self._log.draw("gradient_norm", norms, step)
             self._log.append({"step": step, "gradient_norms": dict(norms)})
 
-    def epoch(self, report: EpochReport, samples: list[tuple[str, str]]) -> None:
+    def epoch(self, report: EpochMetrics, samples: list[tuple[str, str]]) -> None:
         """An epoch is over; samples are pairs of reference and hypothesis."""
         self._dev_wer = report.dev_wer
         if not self._log.is_open:
@@ -155,7 +155,7 @@ class RunLog:
             file.write(json.dumps(entry) + "\n")
 
 
-class Pace:
+class Throughput:
     """How much is done a second, over the last steps.
 
     Args:

@@ -15,28 +15,28 @@ from lhotse import CutSet
 from lightning.fabric import Fabric
 from rich.console import Console
 
-from asr.acoustic.denominator import Denominator
+from asr.acoustic.ctc_crf import Denominator
+from asr.acoustic.denominator_lm import estimate_trigrams
 from asr.acoustic.model import SUBSAMPLING
-from asr.acoustic.precision import pick_precision
-from asr.atomic import replacing
+from asr.atomic import atomic_write
 from asr.config import Config, ModelSettings
+from asr.corpus.doctor import Problem, keep_usable
+from asr.corpus.prepare import load_cuts
 from asr.errors import CorpusError, TrainingError
+from asr.evaluate.calibrate import calibrate_greedy
 from asr.recognize.model_folder import WEIGHTS, Model, build_acoustic, read_model, save_model
-from asr.signal.augment import draw_seed
+from asr.runtime.precision import pick_precision
 from asr.signal.features import FeatureExtractor
 from asr.text.normalize import normalize
 from asr.text.tokenizer import Tokenizer, build_tokenizer
-from asr.train.calibrate import calibrate_greedy
+from asr.train.augment import draw_seed
 from asr.train.card import write_card
 from asr.train.checkpoint import CheckpointFolder, Weights
-from asr.train.corpus import load_cuts
 from asr.train.dataset import SpeechDataset, SpeechLoader, measure_features
-from asr.train.doctor import Problem, keep_usable
+from asr.train.init_from import copy_weights, covers, inherit_architecture, inherit_decoder_settings
 from asr.train.launch import launch, training_device
 from asr.train.monitor import Monitor
-from asr.train.token_trigrams import estimate_trigrams
 from asr.train.trainer import DevResult, Trainer
-from asr.train.transfer import copy_weights, knows_all, take_decoding, take_shape
 
 Say = Callable[[str], None]
 MOST_PROBLEMS = 10  # named before training; the rest are counted
@@ -63,14 +63,14 @@ def train(config: Config, *, resume: bool = False, devices: int = 1, console: Co
     """
     console = console or Console(stderr=True)
     base = read_model(config.train.init_from) if config.train.init_from is not None else None
-    config = take_shape(config, base) if base is not None else config
+    config = inherit_architecture(config, base) if base is not None else config
     fabric = launch(config.train.precision, devices)
     say = partial(_say, console) if fabric.is_global_zero else _say_nothing
     _refuse_to_overwrite(config.output, CheckpointFolder(config.output), resume=resume)
     train_cuts, dev_cuts, tokenizer = _prepare(config, fabric, say)
     # A base that knows all tokens can be decoded, and compared, as what comes out.
-    peer = base if base is not None and knows_all(base.tokenizer, tokenizer) else None
-    decoded = take_decoding(config, peer) if peer is not None else config
+    peer = base if base is not None and covers(base.tokenizer, tokenizer) else None
+    decoded = inherit_decoder_settings(config, peer) if peer is not None else config
     model = _build(decoded, base, tokenizer, train_cuts, say)
     trainer = _make_trainer(config, fabric, model, train_cuts, dev_cuts, console)
     before = _look(trainer, "before training", say) if peer is not None else None
@@ -123,7 +123,7 @@ def _usable(cuts: CutSet, tokenizer: Tokenizer | None, config: Config, fabric: F
 
 
 def _list_problems(problems: Sequence[Problem], listing: Path) -> None:
-    with replacing(listing) as partial_listing:
+    with atomic_write(listing) as partial_listing:
         lines = (f"{problem.utterance}\t{problem.kind}\t{problem.reason}\n" for problem in problems)
         partial_listing.write_text("".join(lines), encoding="utf-8")
 

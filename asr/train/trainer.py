@@ -17,23 +17,23 @@ from torch import Tensor, nn
 
 from asr.acoustic.chunks import Latency
 from asr.acoustic.ctc import consistency_loss, ctc_loss
-from asr.acoustic.denominator import Denominator
+from asr.acoustic.ctc_crf import Denominator
 from asr.acoustic.model import Output
 from asr.config import TrainSettings
 from asr.decode.greedy import greedy_decode
 from asr.errors import TrainingError, TrainingInterrupted
-from asr.score.wer import score_utterances
-from asr.signal.augment import draw_seed
+from asr.evaluate.wer import score_utterances
 from asr.text.tokenizer import Tokenizer
+from asr.train.augment import draw_seed
 from asr.train.checkpoint import CheckpointFolder, Weights
 from asr.train.dataset import Batch, SpeechLoader
-from asr.train.monitor import EpochReport, Monitor
+from asr.train.monitor import EpochMetrics, Monitor
 from asr.train.schedule import learning_rate
 from asr.train.stopping import StopRequest
 
 
 @dataclass
-class Position:
+class TrainState:
     """Where a run stands. Everything that the next step depends on beside weights and optimiser."""
 
     epoch: int = 0
@@ -108,7 +108,7 @@ class Trainer:
         self.folder = folder
         self.monitor = monitor
         self.fingerprint = fingerprint
-        self.position = Position()
+        self.position = TrainState()
         self.stop_request = StopRequest()
 
     def fit(self) -> Weights:
@@ -141,7 +141,7 @@ class Trainer:
             )
         self._module().load_state_dict(state["model"])
         self.optimizer.load_state_dict(state["optimizer"])
-        self.position = Position(**state["position"])
+        self.position = TrainState(**state["position"])
         dev_wer = self.position.history[-1]["dev_wer"] if self.position.history else math.nan
         self.monitor.resume_at(self.position.epoch + self.position.seconds / self.train_seconds, dev_wer=dev_wer)
 
@@ -292,7 +292,7 @@ class Trainer:
         started = time.monotonic()
         dev = self.fabric.broadcast(self.evaluate())
         position.elapsed += time.monotonic() - started
-        report = EpochReport(
+        report = EpochMetrics(
             epoch=position.epoch,
             loss=position.loss_sum / position.loss_seconds if position.loss_seconds else None,
             dev_loss=dev.loss,

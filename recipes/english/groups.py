@@ -8,10 +8,10 @@ TEXTS is what `asr evaluate MANIFEST --texts` wrote; with MODEL, its card gets a
 import sys
 from pathlib import Path
 
-from asr.recognize.model_folder import find_own_model
-from asr.score.wer import score_utterances
+from asr.corpus.prepare import load_cuts
+from asr.evaluate.wer import score_utterances
+from asr.recognize.model_folder import find_writable_model
 from asr.train.card import add_result
-from asr.train.corpus import load_cuts
 
 ADULT = 16  # years
 
@@ -33,7 +33,7 @@ def main() -> None:
         low, high = rates.wer_interval
         print(f"{group}: {rates.utterances} utterances, WER {rates.wer:.2%} ({low:.2%} to {high:.2%})")
         if len(sys.argv) > 4:
-            add_result(find_own_model(sys.argv[4]), f"speechocean762 test, {group}", rates)
+            add_result(find_writable_model(sys.argv[4]), f"speechocean762 test, {group}", rates)
 
 
 if __name__ == "__main__":

@@ -13,9 +13,9 @@ from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
 
-from asr.atomic import replacing
+from asr.atomic import atomic_write
 from asr.config import NormalizerSettings
-from asr.language.counting import read_sentences
+from asr.language.ngram.counting import read_sentences
 from asr.text.normalize import normalize
 
 WORDS = 6
@@ -32,7 +32,7 @@ def main() -> None:
     sentences = partial(read_sentences, unit="word", prepare=lambda line: normalize(line, settings))
     known = {run for words in sentences([dev]) for run in runs(words)}
     left_out = 0
-    with replacing(output) as unfinished, gzip.open(unfinished, "wt", encoding="utf-8", compresslevel=1) as file:
+    with atomic_write(output) as unfinished, gzip.open(unfinished, "wt", encoding="utf-8", compresslevel=1) as file:
         for words in sentences([text]):
             if known.isdisjoint(runs(words)):
                 file.write(" ".join(words) + "\n")

@@ -9,7 +9,7 @@ its recordings are, and it is in neither other part. Of the rest, numbers 5 to 7
 import sys
 from pathlib import Path
 
-from asr.atomic import replacing
+from asr.atomic import atomic_write
 
 DIGITS = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"]
 
@@ -34,7 +34,7 @@ def main() -> None:
     if not all(lines.values()):
         raise SystemExit(f"{recordings}: a part is empty; expected DIGIT_SPEAKER_NUMBER.wav of several speakers")
     for part, some in lines.items():
-        with replacing(Path(output) / f"{part}.tsv") as partial:
+        with atomic_write(Path(output) / f"{part}.tsv") as partial:
             partial.write_text("".join(some), encoding="utf-8")
 
 

@@ -38,7 +38,7 @@ if [ ! -f $output/model.safetensors ]; then
     resume=$([ -f $output/run/last.pt ] && echo --resume || true)
     torchrun --nnodes="$nodes" --node-rank="$rank" --nproc-per-node="$gpus" \
         --master-addr="${master%:*}" --master-port="${master#*:}" \
-        -m asr.cli train conf/librispeech-"$size".yaml output=$output $parts "$@" $resume
+        -m asr train conf/librispeech-"$size".yaml output=$output $parts "$@" $resume
 else
     echo "$output is trained already, settings or not; remove it to train anew" >&2
 fi

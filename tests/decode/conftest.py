@@ -7,9 +7,9 @@ import pytest
 def an4_log_probs(an4_manifests):
     """AN4's test set under the model that comes with the package: references, (T, V) log probabilities, symbols."""
     # Heavy, and needed by these tests only.
+    from asr.corpus.prepare import load_cuts
+    from asr.evaluate.evaluate import collect_log_probs
     from asr.recognize.recognizer import list_models, load_model
-    from asr.train.corpus import load_cuts
-    from asr.train.evaluate import collect_log_probs
 
     if "an4" not in list_models():
         pytest.skip("needs the model an4, which this checkout does not hold")

@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 
-from asr.decode.beam import BeamDecoder
+from asr.decode.decoder import BeamDecoder
 from asr.errors import ConfigError, TextError
-from asr.language.kneser_ney import estimate
-from asr.language.ngram import NgramModel
+from asr.language.ngram.kneser_ney import estimate
+from asr.language.ngram.model import NgramModel
 from tests.decode.enumeration import random_log_probs, score_all_labellings
-from tests.decode.test_blend import EVERYTHING, WEIGHTS, Opaque, character_model, language_score
+from tests.decode.scorer.test_build import EVERYTHING, WEIGHTS, Opaque, character_model, language_score
 
 SYMBOLS = ["", "|1", "|2", "T", "A"]
 MARKS = [1, 2]

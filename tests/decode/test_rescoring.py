@@ -11,10 +11,10 @@ from rich.console import Console
 
 from asr.config import RescoringSettings
 from asr.decode.rescoring import Rescorer, search_rescoring
-from asr.decode.state import Hypothesis
+from asr.decode.stream import Hypothesis
 from asr.errors import ConfigError
 from asr.text.tokenizer import CharTokenizer
-from tests.language.rnn_models import log_prob_by_hand, make_model
+from tests.language.rnn.rnn_models import log_prob_by_hand, make_model
 
 SYMBOLS = ["", "a", "b", " "]
 

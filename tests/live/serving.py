@@ -15,7 +15,7 @@ import websockets
 
 from asr.live.server import Server, ServerSettings, build_app
 from asr.recognize.recognizer import Recognizer
-from asr.recognize.streaming import StreamReader
+from asr.recognize.streaming.recognizer import StreamReader
 
 RECIPES = Path(__file__).parents[2] / "recipes"
 SAMPLES, ENGLISH_SAMPLES = RECIPES / "an4" / "samples", RECIPES / "english" / "samples"

@@ -8,7 +8,7 @@ import soundfile
 
 from asr.live.engine import Engine, Session
 from asr.recognize.recognizer import Recognizer
-from asr.recognize.streaming import StreamReader
+from asr.recognize.streaming.recognizer import StreamReader
 from tests.live.serving import RATE, SAMPLES, TEXTS
 
 

@@ -19,9 +19,9 @@ from rich.console import Console
 from asr.errors import AsrError
 from asr.live.limits import Limits
 from asr.live.server import ServerSettings, run
-from asr.recognize.decoding import Decoding
-from asr.recognize.endpoints import Endpoints
+from asr.recognize.options import DecodingOptions
 from asr.recognize.recognizer import Recognizer
+from asr.recognize.streaming.endpoints import Endpoints
 from tests.live.serving import RATE, TEXTS, read_pcm, running, talk
 
 TIGHT = Limits(clients=2, message_bytes=20_000, session_seconds=3, idle_seconds=0.5, upload_bytes=50_000, uploads=1)
@@ -188,7 +188,7 @@ def test_metrics_count_what_happened(tight: str):
 
 
 def test_sigterm_finishes_what_is_being_said():
-    command = [sys.executable, "-m", "asr.cli", "serve", "--port", "0", "--device", "cpu"]
+    command = [sys.executable, "-m", "asr", "serve", "--port", "0", "--device", "cpu"]
     environment = {**os.environ, "COLUMNS": "200"}
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment) as process:
         address = next(line for line in process.stderr if "http://" in line).split("http://")[1].split()[0]
@@ -223,6 +223,6 @@ def test_a_port_that_is_taken_is_told(server: str):
             right=1.0,
             endpoints=Endpoints(),
             device="cpu",
-            decoding=Decoding(),
+            decoding=DecodingOptions(),
             console=Console(),
         )

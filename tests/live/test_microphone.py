@@ -14,12 +14,12 @@ import soundfile
 from rich.console import Console
 
 from asr.errors import AsrError, AudioError
-from asr.live.listen import listen, run
-from asr.live.sound import Microphone, PlayedFile, list_devices, measure_level
-from asr.recognize.decoding import Decoding
-from asr.recognize.endpoints import Endpoints
+from asr.live.microphone import Microphone, PlayedFile, list_devices, measure_level
+from asr.live.terminal import listen, run
+from asr.recognize.options import DecodingOptions
 from asr.recognize.recognizer import Recognizer
-from asr.recognize.streaming import StreamingRecognizer
+from asr.recognize.streaming.endpoints import Endpoints
+from asr.recognize.streaming.recognizer import StreamingRecognizer
 from asr.signal.resample import Samples
 from tests.live.serving import RATE, SAMPLES, TEXTS
 
@@ -31,7 +31,7 @@ class Clock:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.now = 0.0
-        monkeypatch.setattr("asr.live.sound.time", self)
+        monkeypatch.setattr("asr.live.microphone.time", self)
 
     def monotonic(self) -> float:
         return self.now
@@ -113,7 +113,7 @@ def run_mic(**options: Any) -> None:
         "chunk": 0.4,
         "right": 1.0,
         "endpoints": Endpoints(),
-        "decoding": Decoding(),
+        "decoding": DecodingOptions(),
         "save_text": None,
     }
     run("an4", console=Console(file=io.StringIO()), **rest, **options)

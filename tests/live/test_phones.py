@@ -10,7 +10,7 @@ import websockets
 
 from asr.live.server import reader_maker
 from asr.recognize.recognizer import Recognizer, load_model
-from asr.recognize.streaming import StreamingRecognizer
+from asr.recognize.streaming.recognizer import StreamingRecognizer
 from tests.live.serving import ENGLISH_SAMPLES, RATE, read_pcm, running, talk, text_of
 
 CONFIG = {"sample_rate": RATE}

@@ -12,15 +12,15 @@ from rich.console import Console
 
 from asr.config import NormalizerSettings
 from asr.errors import AlignmentError, AsrError, AudioError, TextError
+from asr.jobs.inputs import Inputs
+from asr.jobs.outputs import Outputs
 from asr.recognize.align import align_file, align_text, join_spoken, pair_words
 from asr.recognize.model_folder import save_model
-from asr.recognize.outputs import Outputs
 from asr.recognize.plot import draw, prepare_picture
 from asr.recognize.recognizer import Recognizer, load_model
-from asr.recognize.sources import Inputs
-from asr.recognize.transcript import Word
+from asr.transcript.transcript import Word
+from tests.cli.test_app import run
 from tests.recognize.test_recognizer import RATE, make_model, noise
-from tests.test_cli import run
 
 ROOT = Path(__file__).parents[2]
 SAMPLES = ROOT / "recipes" / "an4" / "samples"
@@ -136,9 +136,9 @@ def test_the_picture_shows_the_stretch_that_was_asked_for(tmp_path: Path):
 
 @pytest.mark.corpora
 def test_a_long_text_is_found_in_minutes_of_real_speech(an4_manifests: Path):
+    from asr.corpus.prepare import load_cuts
+    from asr.evaluate.evaluate import read_waveforms, reference_text
     from asr.text.normalize import normalize
-    from asr.train.corpus import load_cuts
-    from asr.train.evaluate import read_waveforms, reference_text
 
     recognizer = load_model("an4", device="cpu")
     cuts = list(load_cuts([an4_manifests / "test.jsonl.gz"]))[:40]

@@ -7,10 +7,10 @@ import pytest
 import soundfile
 
 import asr
+from asr.corpus.prepare import load_cuts
+from asr.evaluate.wer import score_utterances
 from asr.recognize import pipeline
-from asr.score.wer import score_utterances
 from asr.text.normalize import normalize
-from asr.train.corpus import load_cuts
 from asr.train.dataset import read_waveform
 
 RATE = 16000

@@ -7,16 +7,16 @@ import torch
 from asr.config import DecoderSettings, ModelSettings, TokenizerSettings
 from asr.errors import TextError
 from asr.recognize.align import align_text
-from asr.recognize.decoding import Decoding, build_beam
-from asr.recognize.endpoints import Endpoints
-from asr.recognize.grouping import group_tokens
 from asr.recognize.model_folder import Model, build_acoustic, find_model, read_model, save_model
-from asr.recognize.reading import decode_different
+from asr.recognize.oov import add_oov_words
+from asr.recognize.options import DecodingOptions, build_beam
 from asr.recognize.recognizer import load_model
-from asr.recognize.streaming import StreamReader
-from asr.recognize.unknown_words import learn_words
+from asr.recognize.streaming.endpoints import Endpoints
+from asr.recognize.streaming.recognizer import StreamReader
+from asr.recognize.utterance import decode_different
 from asr.recognize.words import find_words
 from asr.text.tokenizer import build_tokenizer
+from asr.text.words import group_tokens
 from tests.recognize.test_recognizer import RATE, noise
 
 LEXICON = "bad B AE D\ndab D AE B\nsad S AE D\nda D AE\ndah D AE\nbass B AE S\n"
@@ -81,25 +81,25 @@ def test_words_are_read_by_the_lexicon_unless_the_best_path_is_asked_for(folder)
     tokens[2] = recognizer.tokenizer.symbols.index("B")  # "bab" is no word
     log_probs = say(tokens, recognizer.tokenizer.vocab_size, certainty=0.9)
     assert recognizer.reader.read(log_probs).text in {"bad da", "bass da", "dab da"}
-    greedy = load_model(folder, decoding=Decoding(decoder="greedy"))
+    greedy = load_model(folder, decoding=DecodingOptions(decoder="greedy"))
     assert greedy.reader.read(log_probs).text == "b-ae-b da"
 
 
 def test_a_hot_word_that_no_lexicon_holds_is_heard_and_nothing_else_changes(tokenizer, tmp_path):
-    wider = learn_words(tokenizer, ["sabsab", "bad"])
+    wider = add_oov_words(tokenizer, ["sabsab", "bad"])
     sabsab = wider.encode("sabsab")
     assert [wider.symbols[token] for token in sabsab] == ["S", "AE", "B", "S", "AE", "B", "|1"]
-    beam = build_beam(tmp_path, wider, DecoderSettings(), Decoding(hotwords=["sabsab"]))
+    beam = build_beam(tmp_path, wider, DecoderSettings(), DecodingOptions(hotwords=["sabsab"]))
     assert wider.decode(beam.decode(say(sabsab, tokenizer.vocab_size))[0].tokens) == "sabsab"
     bad = say(tokenizer.encode("bad"), tokenizer.vocab_size)
     assert wider.decode(beam.decode(bad)[0].tokens) == "bad"
     assert tokenizer.decode(sabsab) == "s-ae-b-s-ae-b"
-    plain = build_beam(tmp_path, tokenizer, DecoderSettings(), Decoding())
+    plain = build_beam(tmp_path, tokenizer, DecoderSettings(), DecodingOptions())
     assert "sabsab" not in tokenizer.decode(plain.decode(say(sabsab, tokenizer.vocab_size))[0].tokens)
 
 
 def test_a_hot_word_is_known_to_the_model_that_was_loaded_for_it_alone(folder):
-    told = load_model(folder, decoding=Decoding(hotwords=["SABSAB!:9"]))
+    told = load_model(folder, decoding=DecodingOptions(hotwords=["SABSAB!:9"]))
     sabsab = told.tokenizer.encode("sabsab")
     log_probs = say(sabsab, told.tokenizer.vocab_size)
     assert told.reader.read(log_probs).text == "sabsab"
@@ -110,7 +110,7 @@ def test_a_text_that_is_said_in_several_ways_is_one_reading(tmp_path):
     path = tmp_path / "ways.txt"
     path.write_text("bad B AE D\nbad B AA D\nbad B AH D\ndab D AE B\n", encoding="utf-8")
     tokenizer = build_tokenizer([], TokenizerSettings(kind="phone", lexicon=path))
-    beam = build_beam(tmp_path, tokenizer, DecoderSettings(token_threshold=50, beam_threshold=50), Decoding())
+    beam = build_beam(tmp_path, tokenizer, DecoderSettings(token_threshold=50, beam_threshold=50), DecodingOptions())
     log_probs = [say(tokenizer.encode(text), tokenizer.vocab_size, certainty=0.6) for text in ("bad dab", "dab")]
     different = decode_different(beam, tokenizer, log_probs, 3)
     for utterance, found in zip(log_probs, different, strict=True):
@@ -124,10 +124,10 @@ def test_a_text_that_is_said_in_several_ways_is_one_reading(tmp_path):
 
 
 def test_what_cannot_be_pronounced_is_named(tokenizer, tmp_path):
-    assert "quiz" not in learn_words(tokenizer, ["quiz"]).pronunciations
+    assert "quiz" not in add_oov_words(tokenizer, ["quiz"]).pronunciations
     with pytest.raises(TextError, match="the lexicon has no pronunciation of quiz"):
-        build_beam(tmp_path, tokenizer, DecoderSettings(), Decoding(hotwords=["quiz"]))
-    assert learn_words(tokenizer, ["bad"]) is tokenizer
+        build_beam(tmp_path, tokenizer, DecoderSettings(), DecodingOptions(hotwords=["quiz"]))
+    assert add_oov_words(tokenizer, ["bad"]) is tokenizer
 
 
 def test_a_text_with_a_word_that_no_lexicon_holds_is_aligned(folder):
@@ -137,7 +137,7 @@ def test_a_text_with_a_word_that_no_lexicon_holds_is_aligned(folder):
 
 def test_letters_are_not_learned():
     tokenizer = read_model(find_model("an4")).tokenizer
-    assert learn_words(tokenizer, ["quiz"]) is tokenizer
+    assert add_oov_words(tokenizer, ["quiz"]) is tokenizer
 
 
 def test_what_a_stream_commits_to_never_changes(folder):

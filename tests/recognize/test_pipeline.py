@@ -12,13 +12,13 @@ import soundfile
 import torch
 
 from asr.acoustic.chunks import Latency
-from asr.acoustic.precision import computing_in, has_bf16
-from asr.acoustic.streaming import StreamingModel
 from asr.errors import AudioError, ConfigError
 from asr.recognize import pipeline
 from asr.recognize.align import Passed
 from asr.recognize.recognizer import Recognizer
-from asr.recognize.transcript import Transcript
+from asr.runtime.precision import computing_in, has_bf16
+from asr.runtime.torch_stream import StreamingModel
+from asr.transcript.transcript import Transcript
 from tests.recognize.test_recognizer import RATE, make_model, noise
 
 

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from asr.recognize.boundaries import LEVEL_SECONDS, find_boundaries, speech_levels
-from asr.recognize.transcript import Word
+from asr.recognize.word_boundaries import LEVEL_SECONDS, find_boundaries, speech_levels
 from asr.recognize.words import WINDOW_SECONDS, find_words, group_tokens, segment_words
 from asr.text.tokenizer import CharTokenizer, Tokenizer
+from asr.transcript.transcript import Word
 
 ROOT = Path(__file__).parents[2]
 RATE = 16000

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from asr.train.corpus import prepare_kaldi
+from asr.corpus.prepare import prepare_kaldi
 from tests.tones import write_corpus
 
 

@@ -1,6 +1,6 @@
 from pathlib import Path
 
-from asr.score.wer import score_utterances
+from asr.evaluate.wer import score_utterances
 from asr.train.card import _TABLE, CARD, _describe_base, add_result
 
 

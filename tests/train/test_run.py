@@ -17,17 +17,17 @@ import torch
 from safetensors.torch import load_file
 
 from asr.config import load_config
+from asr.corpus.prepare import load_cuts
 from asr.errors import ConfigError, TrainingError
+from asr.evaluate.evaluate import evaluate
 from asr.recognize.recognizer import load_model
-from asr.train.corpus import load_cuts
-from asr.train.evaluate import evaluate
 from asr.train.run import train
 
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1"}
 
 
 def start(conf: Path, *arguments: str) -> "subprocess.Popen[str]":
-    command = [sys.executable, "-m", "asr.cli", "train", str(conf), *arguments]
+    command = [sys.executable, "-m", "asr", "train", str(conf), *arguments]
     # A group of its own, so that a signal reaches reading and training processes alike.
     return subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=ENVIRONMENT, start_new_session=True)
 
@@ -127,7 +127,7 @@ def test_two_machines_under_torchrun_train_as_two_processes_on_one_do(conf: Path
         port = free.getsockname()[1]
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--nnodes=2", "--nproc-per-node=1"]
     torchrun += ["--master-addr=127.0.0.1", f"--master-port={port}"]
-    train_both = ["-m", "asr.cli", "train", str(conf), f"output={tmp_path / 'two'}", "train.batch_seconds=6"]
+    train_both = ["-m", "asr", "train", str(conf), f"output={tmp_path / 'two'}", "train.batch_seconds=6"]
     machines = [
         subprocess.Popen(
             [*torchrun, f"--node-rank={rank}", *train_both], stderr=subprocess.PIPE, text=True, env=ENVIRONMENT
@@ -178,7 +178,7 @@ def test_a_network_that_has_learned_gets_better_at_telling_texts_apart(conf: Pat
 
 
 def test_alphabets_too_large_for_a_denominator_are_told_before_training(conf: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("asr.train.token_trigrams.MOST_TOKENS", 3)
+    monkeypatch.setattr("asr.acoustic.denominator_lm.MOST_TOKENS", 3)
     with pytest.raises(ConfigError, match="denominator_weight is for alphabets of up to 3 tokens"):
         train(load_config(conf, ["train.loss.denominator_weight=0.9"]))
 

@@ -11,7 +11,7 @@ from torch import nn
 
 from asr.acoustic.chunks import Latency
 from asr.acoustic.ctc import ctc_loss, required_frames
-from asr.acoustic.denominator import Denominator
+from asr.acoustic.ctc_crf import Denominator
 from asr.acoustic.model import AcousticModel
 from asr.config import AcousticSettings, LossSettings, OptimizerSettings, TrainSettings
 from asr.errors import TrainingError

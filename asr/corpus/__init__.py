@@ -1,0 +1,1 @@
+"""Corpora in, lhotse cuts out: preparing, checking and reading transcribed speech."""

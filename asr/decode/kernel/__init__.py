@@ -1,0 +1,1 @@
+"""The compiled beam search: one utterance's frames in, its prefixes and their probabilities out."""

@@ -1,0 +1,78 @@
+"""A recurrent language model beside the recogniser's tokens, for fusion within the beam.
+
+Both must spell alike: each token of the recogniser is one of the language model's, or unknown to it.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from asr.decode.scorer.batch_external import Context
+from asr.errors import ConfigError
+from asr.jit import Array
+from asr.language.ngram.model import END
+from asr.language.rnn.bptt import LINE_BREAK
+from asr.language.rnn.model import UNKNOWN_SCORE, RnnModel
+
+_UNKNOWN = -1
+
+
+class RnnLM:
+    """Scores the recogniser's tokens, many states at once (`BatchLanguageModel`) or one (`LanguageModel`).
+
+    A token that the model does not have costs `UNKNOWN_SCORE`, and the model reads nothing.
+
+    Args:
+        model: The language model.
+        symbols: (V,) the recogniser's tokens, the blank first.
+
+    Raises:
+        ConfigError: If the model has none of the tokens.
+    """
+
+    def __init__(self, model: RnnModel, symbols: Sequence[str]) -> None:
+        ids = {symbol: token for token, symbol in enumerate(model.tokenizer.symbols) if token != LINE_BREAK}
+        self.model = model
+        self.symbols = list(symbols)
+        self._ids = [_UNKNOWN, *(ids.get(symbol, _UNKNOWN) for symbol in symbols[1:])]
+        # Two are hardly the same alphabet: single letters are pieces of subword alphabets, too.
+        missing = sum(token == _UNKNOWN for token in self._ids[1:])
+        if missing > len(symbols) // 2:
+            raise ConfigError(
+                f"the recurrent language model lacks {missing} of the recogniser's {len(symbols) - 1} tokens; "
+                "for fusion both need the same alphabet, so use the model to rescore (--rescore)"
+            )
+        self._columns = np.array([*self._ids, LINE_BREAK])
+
+    def begin(self) -> Context:
+        """See `BatchLanguageModel`."""
+        log_probs, state = self.model.read([LINE_BREAK])
+        return Context(self._rows(log_probs[None])[0], state)
+
+    def extend(self, contexts: Sequence[Context], tokens: Sequence[int]) -> list[Context]:
+        """See `BatchLanguageModel`."""
+        after = list(contexts)
+        known = [index for index, token in enumerate(tokens) if self._ids[token] != _UNKNOWN]
+        if known:
+            states = torch.cat([contexts[index].state for index in known], dim=1)
+            log_probs, states = self.model.advance([self._ids[tokens[index]] for index in known], states)
+            for place, (index, row) in enumerate(zip(known, self._rows(log_probs), strict=True)):
+                after[index] = Context(row, states[:, place : place + 1])
+        return after
+
+    def start(self) -> Context:
+        """See `LanguageModel`."""
+        return self.begin()
+
+    def score(self, state: Context, word: str) -> tuple[float, Context]:
+        """See `LanguageModel`; `word` is a symbol or `</s>`."""
+        if word == END:
+            return float(state.scores[-1]), state
+        token = self.symbols.index(word)
+        return float(state.scores[token]), self.extend([state], [token])[0]
+
+    def _rows(self, log_probs: Tensor) -> Array:
+        """(N, V + 1) scores of the recogniser's tokens and the end, from (N, V') of the model's."""
+        return np.where(self._columns == _UNKNOWN, UNKNOWN_SCORE, log_probs.double().numpy()[:, self._columns])

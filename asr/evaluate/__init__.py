@@ -1,0 +1,1 @@
+"""A model and cuts in, figures out: error rates, reliability, tuned weights, calibrated confidences."""

@@ -1,0 +1,1 @@
+"""Many recordings or texts in, files out: what commands do, without the console."""

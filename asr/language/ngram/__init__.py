@@ -1,0 +1,1 @@
+"""n-gram language models: estimated, read, written, interpolated, pruned and queried."""

@@ -1,0 +1,187 @@
+"""ARPA text, plain or gzipped: the exchange format of n-gram models (Doug Paul's; see ngram-format(5) of SRILM).
+
+    \\data\\
+    ngram 1=4
+    ngram 2=3
+
+    \\1-grams:
+    -1.2 <unk>
+    0 <s> -0.3
+    ...
+    \\end\\
+"""
+
+import gzip
+import math
+import re
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, cast
+
+import numpy as np
+
+from asr.atomic import atomic_write
+from asr.errors import ModelError
+from asr.jit import Array
+from asr.language.ngram.model import MAX_STATES, NgramTables, OrderTable
+
+_ROWS_AT_ONCE = 1 << 16
+_LEAST, _MOST_BACKOFF = -1000.0, 10.0  # log10; what is beyond would overflow in a search
+
+
+def read_arpa(path: Path | str) -> NgramTables:
+    """Read a model.
+
+    Raises:
+        ModelError: If the file cannot be read, is cut short, or says what an ARPA file cannot say.
+            The message names the line.
+    """
+    try:
+        with _open_text(path, "r") as file:
+            return _Reader(Path(path), file).read()
+    except UnicodeDecodeError as error:
+        raise ModelError(f"{path}: not UTF-8 text: {error.reason} at byte {error.start}") from None
+    except (OSError, EOFError, zlib.error) as error:
+        raise ModelError(f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}") from None
+
+
+def write_arpa(tables: NgramTables, path: Path | str) -> None:
+    """Write a model, whole or not at all; a name that ends in `.gz` is compressed.
+
+    Raises:
+        AsrError: If the file cannot be written.
+    """
+    with atomic_write(Path(path)) as partial, _open_text(partial, "w") as file:
+        file.write("\\data\\\n")
+        for order, table in enumerate(tables.orders, start=1):
+            file.write(f"ngram {order}={len(table.scores)}\n")
+        for order, table in enumerate(tables.orders, start=1):
+            file.write(f"\n\\{order}-grams:\n")
+            for first in range(0, len(table.scores), _ROWS_AT_ONCE):
+                file.writelines(_lines(tables.words, table, first, has_backoff=order < len(tables.orders)))
+        file.write("\n\\end\\\n")
+
+
+def _open_text(path: Path | str, mode: str) -> IO[str]:
+    if str(path).endswith(".gz"):
+        # Level 9, the default, takes four times as long for a few per cent.
+        return cast(IO[str], gzip.open(path, mode + "t", encoding="utf-8", compresslevel=5))
+    return Path(path).open(mode, encoding="utf-8")
+
+
+def _lines(words: list[str], table: OrderTable, first: int, *, has_backoff: bool) -> Iterator[str]:
+    rows = slice(first, first + _ROWS_AT_ONCE)
+    columns = zip(table.ngrams[rows].tolist(), table.scores[rows].tolist(), table.backoffs[rows].tolist(), strict=True)
+    for ngram, score, backoff in columns:
+        text = " ".join([words[number] for number in ngram])
+        # Seven digits are all that 32-bit floats hold.
+        yield f"{score:.7g}\t{text}\t{backoff:.7g}\n" if has_backoff else f"{score:.7g}\t{text}\n"
+
+
+class _Reader:
+    def __init__(self, path: Path, file: IO[str]) -> None:
+        self.path = path
+        self.file = file
+        self.line_number = 0
+        self.numbers: dict[str, int] = {}
+
+    def read(self) -> NgramTables:
+        counts = self._read_header()
+        orders = [self._read_order(order, count, len(counts)) for order, count in enumerate(counts, start=1)]
+        line = self._next_line()
+        if line != "\\end\\":
+            raise self._error(f"expected \\end\\ after the {len(counts)}-grams, found {line!r}")
+        return NgramTables(list(self.numbers), orders)
+
+    def _read_header(self) -> list[int]:
+        line = self._next_line()
+        while line != "\\data\\":
+            if line.startswith("\\") or self.line_number > 1000:
+                raise self._error(f"expected \\data\\ at the beginning of an ARPA file, found {line[:60]!r}")
+            line = self._next_line()
+        counts: list[int] = []
+        while True:
+            line = self._next_line()
+            match = re.fullmatch(r"ngram\s+([0-9]{1,18})\s*=\s*([0-9]{1,18})", line)
+            if not match:
+                break
+            if int(match[1]) != len(counts) + 1:
+                raise self._error(f"expected the number of {len(counts) + 1}-grams, found {line!r}")
+            counts.append(int(match[2]))
+        if not counts or not counts[0]:
+            raise self._error("expected at least one unigram in \\data\\")
+        self._expect_section(line, 1)
+        return counts
+
+    def _expect_section(self, line: str, order: int) -> None:
+        if line != f"\\{order}-grams:":
+            raise self._error(f"expected \\{order}-grams:, found {line[:60]!r}")
+
+    def _read_order(self, order: int, count: int, max_order: int) -> OrderTable:
+        if order > 1:
+            self._expect_section(self._next_line(), order)
+        ngrams, scores, backoffs = self._make_room(order, count)
+        for row in range(count):
+            fields = self._next_line().split()
+            if len(fields) not in (order + 1, order + 2) or (len(fields) == order + 2 and order == max_order):
+                raise self._error(self._describe_line(fields, order, row, count))
+            scores[row] = self._number(fields[0], is_probability=True)
+            if len(fields) == order + 2:
+                backoffs[row] = self._number(fields[-1], is_probability=False)
+            ngrams[row] = self._word_numbers(fields[1 : order + 1], order)
+        return OrderTable(ngrams, scores, backoffs)
+
+    def _make_room(self, order: int, count: int) -> tuple[Array, Array, Array]:
+        try:
+            if count > MAX_STATES:
+                raise MemoryError
+            return np.empty((count, order), np.int32), np.empty(count, np.float32), np.zeros(count, np.float32)
+        except MemoryError:
+            raise self._error(f"\\data\\ announces {count} {order}-grams, more than memory can hold") from None
+
+    def _describe_line(self, fields: list[str], order: int, row: int, count: int) -> str:
+        found = " ".join(fields)[:60]
+        if found.startswith("\\"):
+            return f"\\data\\ announces {count} {order}-grams, but after {row} of them comes {found!r}"
+        return f"expected a log10 probability, {order} words and perhaps a backoff, found {found!r}"
+
+    def _number(self, text: str, *, is_probability: bool) -> float:
+        try:
+            value = float(text)
+        except ValueError:
+            raise self._error(f"expected a number, found {text!r}") from None
+        if text.lower() == "-inf":
+            return -100.0 if is_probability else -99.0  # as KenLM and SRILM take and write it
+        if not math.isfinite(value):
+            raise self._error(f"expected a finite number, found {text!r}")
+        if is_probability and value > 0:
+            raise self._error(f"a log10 probability is at most 0, found {text!r}")
+        if not _LEAST <= value <= _MOST_BACKOFF:
+            raise self._error(f"expected a log10 between {_LEAST:g} and {_MOST_BACKOFF:g}, found {text!r}")
+        return value
+
+    def _word_numbers(self, words: list[str], order: int) -> list[int]:
+        if order == 1:
+            word = "<unk>" if words[0] == "<UNK>" else words[0]
+            if word in self.numbers:
+                raise self._error(f"the unigram {word!r} is there twice")
+            self.numbers[word] = len(self.numbers)
+            return [self.numbers[word]]
+        try:
+            return [self.numbers[word] for word in words]
+        except KeyError as error:
+            if error.args[0] == "<UNK>" and "<unk>" in self.numbers:
+                return [self.numbers["<unk>" if word == "<UNK>" else word] for word in words]
+            raise self._error(f"the word {error.args[0]!r} is in no unigram") from None
+
+    def _next_line(self) -> str:
+        """The next line that is not empty."""
+        for line in self.file:
+            self.line_number += 1
+            if line := line.strip():
+                return line
+        raise self._error("the file ends before \\end\\: it is cut short")
+
+    def _error(self, problem: str) -> ModelError:
+        return ModelError(f"{self.path}, line {self.line_number}: {problem}")

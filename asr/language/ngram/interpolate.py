@@ -1,0 +1,133 @@
+"""Mix n-gram models: the weighted mean of what they say (linear interpolation, Jelinek & Mercer 1980).
+
+A little text of the right kind and much of another make a better model so than counted together.
+"""
+
+import math
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+
+from asr.errors import ConfigError, ModelError
+from asr.jit import Array, jit, warm_up
+from asr.language.ngram.automaton import Automaton, score_word, set_backoffs
+from asr.language.ngram.model import END, NEVER, UNKNOWN, NgramModel, NgramTables, OrderTable, unigram_automaton
+
+_MOST_STEPS = 1000
+_CHANGE = 1e-5  # of a weight, between two steps, that no longer counts
+
+
+def mix(models: Sequence[NgramModel], weights: Sequence[float]) -> NgramModel:
+    """One model that says what several say, each by its weight.
+
+    Exact for each n-gram that one of them holds; what none of them holds is backed off to. A model reads words that it
+    does not have as its unknown word, and gives them no probability.
+
+    Args:
+        models: Their probabilities sum to 1 after each context.
+        weights: One each; scaled to sum to 1.
+
+    Raises:
+        ConfigError: If the weights are not as many, or negative, or all 0.
+    """
+    total = sum(weights)
+    if len(weights) != len(models) or min(weights, default=-1.0) < 0 or not 0 < total < math.inf:
+        told = ", ".join(f"{weight:g}" for weight in weights)
+        raise ConfigError(f"weights {told or 'none'} for {len(models)} models; expected as many, 0 or more, not all 0")
+    _load_compiled()
+    mixture = _unite(models)
+    automaton = mixture.automaton
+    word_probs, arc_probs = np.zeros(len(automaton.word_scores)), np.zeros(len(automaton.arc_scores))
+    for model, weight in zip(models, weights, strict=True):
+        numbers = np.array([model.numbers.get(word, -1) for word in mixture.words], np.int64)
+        states = np.full(len(automaton.backoff), -1, np.int64)
+        _add_probs(automaton, model.automaton, numbers, model.unknown, weight / total, states, word_probs, arc_probs)
+    with np.errstate(divide="ignore"):
+        # Sums may end a little above 1.
+        automaton.word_scores[:] = np.log(word_probs).clip(NEVER, 0)
+        automaton.arc_scores[:] = np.log(arc_probs).clip(NEVER, 0)
+    set_backoffs(automaton)
+    return mixture
+
+
+def find_weights(models: Sequence[NgramModel], sentences: Iterable[Sequence[str]]) -> list[float]:
+    """The weights by which the mixture of models predicts sentences best, by expectation maximisation.
+
+    Words that a model does not have are impossible to it; those that none has do not count.
+
+    Raises:
+        ModelError: If there is no word that a model has.
+    """
+    rows = [np.stack([_probs(model, words) for model in models]) for words in sentences]
+    probs = np.concatenate(rows, axis=1) if rows else np.zeros((len(models), 0))
+    probs = probs[:, probs.max(axis=0) > 0]
+    if probs.shape[1] == 0:
+        raise ModelError("the text to weight the language models by holds no word that one of them has")
+    weights = np.full(len(models), 1 / len(models))
+    for _ in range(_MOST_STEPS):
+        shares = weights[:, None] * probs
+        better = (shares / shares.sum(axis=0)).mean(axis=1)
+        change = np.abs(better - weights).max()
+        weights = better
+        if change < _CHANGE:
+            break
+    return [float(weight) for weight in weights]
+
+
+def _probs(model: NgramModel, words: Sequence[str]) -> Array:
+    """(len(words) + 1,) of a sentence's words and its end; 0 for what the model does not have."""
+    is_known = np.array([model.number(word) != model.unknown for word in (*words, END)])
+    return np.where(is_known, np.exp(model.score_sentence(words)), 0.0)
+
+
+def _unite(models: Sequence[NgramModel]) -> NgramModel:
+    """All n-grams that one of the models holds, without probabilities."""
+    words = list(dict.fromkeys(word for model in models for word in model.words))
+    numbers = {word: number for number, word in enumerate(words)}
+    parts: dict[int, list[Array]] = {1: [np.arange(len(words), dtype=np.int32)[:, None]]}
+    for model in models:
+        renumber = np.array([numbers[word] for word in model.words], np.int32)
+        for order, table in enumerate(model.to_tables().orders[1:], start=2):
+            parts.setdefault(order, []).append(renumber[table.ngrams])
+    orders = []
+    for found in parts.values():
+        ngrams = np.unique(np.concatenate(found), axis=0)
+        orders.append(OrderTable(ngrams, *np.zeros((2, len(ngrams)), np.float32)))
+    return NgramModel.from_tables(NgramTables(words, orders))
+
+
+@warm_up("mixing of language models")
+def _load_compiled() -> None:
+    """A toy run, so that the message about compilation comes before the work."""
+    model = NgramModel([UNKNOWN], 1, unigram_automaton(np.zeros(1), np.zeros(1)))
+    numbers, states = np.zeros(1, np.int64), np.full(2, -1, np.int64)
+    _add_probs(model.automaton, model.automaton, numbers, 0, 0.5, states, np.zeros(1), np.zeros(0))
+    set_backoffs(model.automaton)
+
+
+@jit
+def _add_probs(
+    mixture: Automaton,
+    part: Automaton,
+    numbers: Array,
+    unknown: int,
+    weight: float,
+    states: Array,
+    word_probs: Array,
+    arc_probs: Array,
+) -> None:
+    """Add what a part says of each n-gram; `states` (S,) gets the part's state for each of the mixture's."""
+    states[0] = 0
+    for word in range(len(word_probs)):
+        number = numbers[word] if numbers[word] >= 0 else unknown
+        if numbers[word] >= 0:
+            word_probs[word] += weight * math.exp(part.word_scores[number])
+        states[1 + word] = 1 + number
+    for state in range(1, len(states)):
+        for arc in range(mixture.first_arc[state], mixture.first_arc[state + 1]):
+            number = numbers[mixture.arc_words[arc]]
+            score, after = score_word(part, states[state], number if number >= 0 else unknown)
+            if number >= 0:
+                arc_probs[arc] += weight * math.exp(score)
+            if states[mixture.arc_states[arc]] < 0:  # the context that the arc completes
+                states[mixture.arc_states[arc]] = after

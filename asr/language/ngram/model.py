@@ -1,0 +1,298 @@
+"""N-gram models with backoff: probabilities of words given the few before them.
+
+    model = load_ngram("lm.arpa.gz")
+    score, state = model.score(model.start(), "hello")
+
+Scores are natural logs; only ARPA text and `NgramTables` hold log10, as ARPA does.
+"""
+
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from asr.errors import ModelError
+from asr.jit import Array
+from asr.language.ngram.automaton import Automaton, connect, find_contexts, score_sequence, score_word
+
+UNKNOWN, START, END = "<unk>", "<s>", "</s>"
+SPECIAL = (UNKNOWN, "<UNK>", START, END)
+SPACES = ("▁", "<space>", "|", " ")  # how models of characters write the space
+_LOG_10 = math.log(10)
+NEVER = -100.0 * _LOG_10  # natural log of a word that the model does not have; as in KenLM
+MAX_STATES = 2**31 - 1
+
+
+class OrderTable(NamedTuple):
+    """All n-grams of one order, log10."""
+
+    ngrams: Array  # (M, n) int32 word numbers
+    scores: Array  # (M,) float32
+    backoffs: Array  # (M,) float32, 0 where none
+
+
+class NgramTables(NamedTuple):
+    """A model as it is estimated and exchanged; unigram m is word m."""
+
+    words: list[str]
+    orders: list[OrderTable]
+
+
+class Layer(NamedTuple):
+    """The n-grams of one order, from 2, in an automaton."""
+
+    states: slice  # their contexts
+    arcs: slice
+    followed: Array  # those of the arcs that are contexts of the next layer, in the order of its states
+
+
+class Perplexity(NamedTuple):
+    """How well a model predicts a text; sentence ends count as words."""
+
+    perplexity: float
+    perplexity_known: float  # without words that the model does not have
+    num_words: int
+    num_unknown: int
+    num_sentences: int
+
+
+class NgramModel:
+    """A model that can be asked, from Python word by word and from the compiled search."""
+
+    def __init__(self, words: Sequence[str], order: int, automaton: Automaton) -> None:
+        self.words = list(words)
+        self.order = order
+        self.automaton = automaton
+        self.unknown = self.numbers[UNKNOWN]
+        self.end = self.numbers.get(END, -1)
+
+    @classmethod
+    def from_tables(cls, tables: NgramTables) -> "NgramModel":
+        """Arrange n-grams for asking.
+
+        Raises:
+            ModelError: If an n-gram is there twice, or lacks its context.
+        """
+        words, unigrams = list(tables.words), tables.orders[0]
+        scores = unigrams.scores * np.float32(_LOG_10)
+        backoffs = unigrams.backoffs * np.float32(_LOG_10)
+        if UNKNOWN not in words:
+            words.append(UNKNOWN)
+            scores = np.append(scores, np.float32(NEVER))
+            backoffs = np.append(backoffs, np.float32(0))
+        automaton = unigram_automaton(scores, backoffs)
+        for order, table in enumerate(tables.orders[1:], start=2):
+            num_contexts = len(words) if order == 2 else len(tables.orders[order - 2].scores)
+            automaton = _add_order(automaton, words, table, num_contexts, is_last=order == len(tables.orders))
+        return cls(words, len(tables.orders), _drop_idle_states(automaton, len(words)))
+
+    def to_tables(self) -> NgramTables:
+        """The n-grams, by order."""
+        automaton, num_words = self.automaton, len(self.words)
+        ngrams = np.arange(num_words)[:, None]
+        contexts = ngrams  # that are states
+        orders = [_table(ngrams, automaton.word_scores, automaton.backoff[1 : num_words + 1])]
+        for layer in self.layers():
+            first_arc = automaton.first_arc[layer.states.start : layer.states.stop + 1]
+            ngrams = np.column_stack([np.repeat(contexts, np.diff(first_arc), axis=0), automaton.arc_words[layer.arcs]])
+            followed = layer.followed - layer.arcs.start
+            backoffs = np.zeros(len(ngrams), np.float32)
+            backoffs[followed] = automaton.backoff[layer.states.stop : layer.states.stop + len(followed)]
+            orders.append(_table(ngrams, automaton.arc_scores[layer.arcs], backoffs))
+            contexts = ngrams[followed]
+        return NgramTables(self.words, orders)
+
+    def layers(self) -> Iterator[Layer]:
+        """The orders from 2 up to the last that has n-grams.
+
+        States are numbered as the arcs that lead to them first, so the contexts of an order are one slice.
+        """
+        automaton = self.automaton
+        states = slice(1, len(self.words) + 1)
+        while (arcs := slice(*map(int, automaton.first_arc[[states.start, states.stop]]))).stop > arcs.start:
+            followed = arcs.start + np.flatnonzero(automaton.arc_states[arcs] >= states.stop)
+            yield Layer(states, arcs, followed)
+            states = slice(states.stop, states.stop + len(followed))
+
+    def number(self, word: str) -> int:
+        """The number of a word; the unknown word's where the model does not have it."""
+        return self.numbers.get(word, self.unknown)
+
+    @cached_property
+    def is_of_characters(self) -> bool:
+        """Whether every word is a single character or stands for a space."""
+        return all(len(word) == 1 or word in SPACES for word in self.words if word not in SPECIAL)
+
+    def start(self) -> int:
+        """The state at a sentence's beginning."""
+        return self.numbers[START] + 1 if START in self.numbers else 0
+
+    def score(self, state: int, word: str) -> tuple[float, int]:
+        """Natural-log probability of a word (or `</s>`) after a state, and the state that follows."""
+        score, after = score_word(self.automaton, state, self.number(word))
+        return float(score), int(after)
+
+    def score_sentence(self, words: Sequence[str]) -> Array:
+        """(len(words) + 1,) natural-log probabilities of a sentence's words and its end."""
+        numbers = np.array([self.number(word) for word in [*words, END]], np.int64)
+        scores = np.empty(len(numbers))
+        score_sequence(self.automaton, self.start(), numbers, scores)
+        return scores
+
+    def perplexity(self, sentences: Iterable[Sequence[str]]) -> Perplexity:
+        """Measure the model on sentences of words.
+
+        Raises:
+            ModelError: If there is no sentence.
+        """
+        total = total_known = 0.0
+        num_words = num_unknown = num_sentences = 0
+        for words in sentences:
+            scores = self.score_sentence(words)
+            unknown = np.array([self.number(word) == self.unknown for word in words] + [False])
+            total += float(scores.sum())
+            total_known += float(scores[~unknown].sum())
+            num_words += len(scores)
+            num_unknown += int(unknown.sum())
+            num_sentences += 1
+        if num_sentences == 0:
+            raise ModelError("there is no sentence to measure the language model on")
+        known = max(num_words - num_unknown, 1)
+        return Perplexity(
+            exp_capped(-total / num_words), exp_capped(-total_known / known), num_words, num_unknown, num_sentences
+        )
+
+    @cached_property
+    def numbers(self) -> dict[str, int]:
+        """The number of each word."""
+        return {word: number for number, word in enumerate(self.words)}
+
+
+def exp_capped(nats: float) -> float:
+    """e to a power, or what a float still holds where that is more."""
+    return math.exp(min(nats, 700.0))
+
+
+def load_ngram(path: Path | str) -> NgramModel:
+    """Load a model from ARPA text (`.arpa`, `.arpa.gz`) or from the binary form.
+
+    Raises:
+        ModelError: If the file cannot be read or is broken.
+    """
+    # The formats build on the model, so that they cannot be imported above.
+    from asr.language.ngram.arpa import read_arpa
+    from asr.language.ngram.binary import is_binary, read_binary
+
+    if Path(path).is_dir():
+        raise ModelError(
+            f"{path}: a folder that holds no recurrent language model; expected a file of n-grams, or such a folder"
+        )
+    if is_binary(path):
+        return read_binary(path)
+    tables = read_arpa(path)
+    try:
+        return NgramModel.from_tables(tables)
+    except ModelError as error:
+        raise ModelError(f"{path}: {error}") from None
+
+
+def save_ngram(model: "NgramTables | NgramModel", path: Path | str, *, compact: bool = False) -> None:
+    """Write a model: ARPA text if the name ends in `.arpa`, gzipped in `.arpa.gz`, else the binary form.
+
+    Raises:
+        AsrError: If the file cannot be written.
+    """
+    from asr.language.ngram.arpa import write_arpa
+    from asr.language.ngram.binary import write_binary
+
+    if str(path).endswith((".arpa", ".arpa.gz")):
+        write_arpa(model.to_tables() if isinstance(model, NgramModel) else model, path)
+    else:
+        model = model if isinstance(model, NgramModel) else NgramModel.from_tables(model)
+        write_binary(model, path, compact=compact)
+
+
+def _table(ngrams: Array, scores: Array, backoffs: Array) -> OrderTable:
+    return OrderTable(ngrams.astype(np.int32), scores / np.float32(_LOG_10), backoffs / np.float32(_LOG_10))
+
+
+def unigram_automaton(scores: Array, backoffs: Array) -> Automaton:
+    """A model of single words, given natural-log probabilities (W,) and backoffs (W,)."""
+    num_words = len(scores)
+    return Automaton(
+        word_scores=scores.astype(np.float32),
+        first_arc=np.zeros(num_words + 2, np.int32),
+        backoff=np.concatenate([[0], backoffs]).astype(np.float32),
+        suffix=np.zeros(num_words + 1, np.int32),
+        arc_words=np.zeros(0, np.int32),
+        arc_scores=np.zeros(0, np.float32),
+        arc_states=np.zeros(0, np.int32),
+    )
+
+
+def _add_order(
+    automaton: Automaton, words: Sequence[str], table: OrderTable, num_contexts: int, *, is_last: bool
+) -> Automaton:
+    """Add the n-grams of the next order as arcs, and as states unless it is the last.
+
+    State `1 + W + arc` is the n-gram of that arc, so that arcs and states stay sorted alike.
+    """
+    num_states, num_arcs = len(automaton.backoff), len(automaton.arc_words)
+    contexts = np.empty(len(table.ngrams), np.int64)
+    find_contexts(automaton, table.ngrams, contexts)
+    if (contexts < 0).any():
+        ngram = table.ngrams[int(np.argmax(contexts < 0))]
+        raise ModelError(
+            f"the n-gram {_spell(words, ngram)!r} is there, but not its context {_spell(words, ngram[:-1])!r}"
+        )
+    keys = contexts * len(words) + table.ngrams[:, -1]
+    rising = np.argsort(keys, kind="stable")
+    keys = keys[rising]
+    twice = np.flatnonzero(keys[1:] == keys[:-1])
+    if len(twice):
+        raise ModelError(f"the n-gram {_spell(words, table.ngrams[rising[twice[0]]])!r} is there twice")
+    if num_states + len(keys) > MAX_STATES:
+        raise ModelError(f"{num_states + len(keys)} n-grams are more than the 2**31 that a model can hold; prune it")
+    # Contexts are states of the order before, which are the last ones so far.
+    ends = np.searchsorted(keys // len(words), np.arange(num_states - num_contexts, num_states), side="right")
+    first_arc = np.concatenate([automaton.first_arc[: num_states - num_contexts + 1], num_arcs + ends])
+    suffixes = np.empty(len(keys), np.int32)
+    connect(automaton, contexts[rising], table.ngrams[rising, -1], suffixes)
+    states = suffixes if is_last else (num_states + np.arange(len(keys))).astype(np.int32)
+    if not is_last:
+        first_arc = np.concatenate([first_arc, np.full(len(keys), num_arcs + len(keys))])
+    new_backoff = np.zeros(0, np.float32) if is_last else table.backoffs[rising] * np.float32(_LOG_10)
+    return Automaton(
+        word_scores=automaton.word_scores,
+        first_arc=first_arc.astype(np.int32),
+        backoff=np.concatenate([automaton.backoff, new_backoff]).astype(np.float32),
+        suffix=np.concatenate([automaton.suffix, suffixes[: len(new_backoff)]]).astype(np.int32),
+        arc_words=np.concatenate([automaton.arc_words, table.ngrams[rising, -1]]).astype(np.int32),
+        arc_scores=np.concatenate([automaton.arc_scores, table.scores[rising] * np.float32(_LOG_10)]).astype(
+            np.float32
+        ),
+        arc_states=np.concatenate([automaton.arc_states, states]).astype(np.int32),
+    )
+
+
+def _drop_idle_states(automaton: Automaton, num_words: int) -> Automaton:
+    """Without the longer contexts that nothing continues, if backing off from them costs nothing."""
+    kept = (np.diff(automaton.first_arc) > 0) | (automaton.backoff != 0)
+    kept[: num_words + 1] = True
+    shorter = np.arange(len(kept))
+    while not (is_kept := kept[shorter]).all():
+        shorter = np.where(is_kept, shorter, automaton.suffix[shorter])
+    numbers = (np.cumsum(kept) - 1)[shorter].astype(np.int32)
+    return automaton._replace(
+        first_arc=automaton.first_arc[np.append(kept, True)],
+        backoff=automaton.backoff[kept],
+        suffix=numbers[automaton.suffix[kept]],
+        arc_states=numbers[automaton.arc_states],
+    )
+
+
+def _spell(words: Sequence[str], ngram: Array) -> str:
+    return " ".join(words[number] for number in ngram)

@@ -1,0 +1,1 @@
+"""Recurrent language models: scoring, generation and completion of text."""

@@ -1,0 +1,1 @@
+"""Live recognition: samples in as they come, committed and partial text out."""

@@ -1,0 +1,1 @@
+"""The result and its formats; knows nothing of recognition."""

@@ -1,0 +1,217 @@
+"""The command as people run it: its arguments, real files, the model that ships.
+
+A process costs seconds, which it takes to load torch; one is started where only that shows the property.
+"""
+
+import contextlib
+import io
+import json
+import subprocess
+import sys
+from importlib.metadata import version
+from pathlib import Path
+from typing import NamedTuple
+from unittest import mock
+
+import numpy as np
+import pytest
+import soundfile
+
+from asr import cli
+
+ROOT = Path(__file__).parents[2]
+SAMPLES = ROOT / "recipes" / "an4" / "samples"
+RATE = 16000
+
+
+class Told(NamedTuple):
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+def run(*arguments: object) -> Told:
+    """What a command tells, in this process."""
+    streams = [io.TextIOWrapper(io.BytesIO(), encoding="utf-8", write_through=True) for _ in range(2)]
+    with (
+        mock.patch.object(sys, "argv", ["asr", *map(str, arguments)]),
+        contextlib.redirect_stdout(streams[0]),
+        contextlib.redirect_stderr(streams[1]),
+        pytest.raises(SystemExit) as ended,
+    ):
+        cli.main()
+    return Told(ended.value.code, *(stream.buffer.getvalue().decode() for stream in streams))
+
+
+def run_process(*arguments: object) -> "subprocess.CompletedProcess[str]":
+    """The same in a process of its own, so that what libraries and the interpreter say at its end counts, too."""
+    command = [sys.executable, "-m", "asr", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=120)
+
+
+def transcripts() -> dict[str, str]:
+    lines = (SAMPLES / "transcripts.txt").read_text(encoding="utf-8").splitlines()
+    return dict(line.split("\t") for line in lines)
+
+
+@pytest.fixture(scope="module")
+def speech() -> np.ndarray:
+    return soundfile.read(SAMPLES / "number.flac", dtype="float32")[0]
+
+
+def write_bad_files(folder: Path, speech: np.ndarray) -> dict[str, str]:
+    """One file of each kind that cannot be transcribed, and a word of the reason that is due."""
+    (folder / "empty.wav").touch()
+    soundfile.write(folder / "header.wav", np.zeros(0, np.float32), RATE)
+    (folder / "text.wav").write_text("this is no sound\n" * 50)
+    soundfile.write(folder / "whole.flac", np.tile(speech, 5), RATE)
+    flac = (folder / "whole.flac").read_bytes()
+    (folder / "whole.flac").unlink()
+    (folder / "truncated.flac").write_bytes(flac[: len(flac) // 2])
+    soundfile.write(folder / "sample.wav", np.zeros(1, np.float32), RATE)
+    soundfile.write(folder / "nan.wav", np.full(RATE, np.nan, np.float32), RATE, subtype="FLOAT")
+    (folder / "folder").mkdir()
+    return {
+        "missing.wav": "no such file",
+        "empty.wav": "",
+        "header.wav": "",
+        "text.wav": "",
+        "truncated.flac": "",
+        "sample.wav": "too short",
+        "nan.wav": "finite",
+        "folder": "without audio",
+    }
+
+
+def test_good_files_among_bad_ones_are_transcribed_and_each_bad_one_is_told_in_a_line(
+    tmp_path: Path, speech: np.ndarray
+):
+    bad = write_bad_files(tmp_path, speech)
+    told = run_process("transcribe", SAMPLES / "help.flac", *(tmp_path / name for name in bad), SAMPLES / "code.flac")
+    assert told.returncode == 1
+    assert "Traceback" not in told.stderr
+    texts = dict(line.split("\t") for line in told.stdout.splitlines())
+    expected = transcripts()
+    assert texts == {str(SAMPLES / f"{name}.flac"): expected[name] for name in ("help", "code")}
+    for name, reason in bad.items():
+        lines = [line for line in told.stderr.splitlines() if f"{tmp_path / name}:" in line]
+        assert len(lines) == 1, (name, told.stderr)
+        assert reason in lines[0]
+    assert f"{len(bad)} failed" in told.stderr
+
+
+@pytest.mark.parametrize(
+    ("rate", "channels", "subtype"),
+    [
+        (16000, 1, "PCM_16"),
+        (96000, 1, "PCM_16"),
+        (16000, 6, "PCM_16"),
+        (16000, 1, "PCM_24"),
+        (16000, 1, "PCM_U8"),
+        (44100, 2, "FLOAT"),
+    ],
+)
+def test_odd_but_valid_sound_gives_the_same_text(
+    tmp_path: Path, speech: np.ndarray, rate: int, channels: int, subtype: str
+):
+    import librosa
+
+    import asr
+
+    samples = librosa.resample(speech, orig_sr=RATE, target_sr=rate)
+    soundfile.write(tmp_path / "odd.wav", np.tile(samples[:, None], (1, channels)), rate, subtype=subtype)
+    assert asr.load_model("an4").transcribe(tmp_path / "odd.wav").text == transcripts()["number"]
+
+
+def test_telephone_sound_is_transcribed(tmp_path: Path, speech: np.ndarray):
+    import librosa
+
+    import asr
+
+    soundfile.write(tmp_path / "phone.wav", librosa.resample(speech, orig_sr=RATE, target_sr=8000), 8000)
+    heard = asr.load_model("an4").transcribe(tmp_path / "phone.wav")
+    assert heard.duration == pytest.approx(len(speech) / RATE, abs=0.01)
+
+
+def test_digital_silence_holds_no_text(tmp_path: Path):
+    import asr
+
+    for seconds in (0.1, 1, 10):
+        assert asr.load_model("an4").transcribe((np.zeros(int(seconds * RATE), np.float32), RATE)).text == ""
+
+
+def test_the_samples_that_ship_are_understood():
+    told = run("transcribe", SAMPLES, "--format", "json")
+    assert told.returncode == 0, told.stderr
+    results = [json.loads(line) for line in told.stdout.splitlines()]
+    assert {Path(result["file"]).stem: result["text"] for result in results} == transcripts()
+    assert "times real time" in told.stderr
+
+
+def test_help_names_the_commands():
+    told = run_process("--help")
+    assert told.returncode == 0
+    for command in ("transcribe", "train", "evaluate", "prepare", "doctor", "models"):
+        assert command in told.stdout
+
+
+def test_version():
+    told = run_process("--version")
+    assert told.stdout == f"asr {version('asr')}\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        (["evaluate", "nowhere.jsonl.gz"], "nowhere.jsonl.gz"),
+        (["transcribe", "x.wav", "--format", "docx"], "no such format"),
+        (["transcribe", "x.wav", "--device", "abacus"], "abacus"),
+        (["train", "nowhere.yaml"], "cannot be read"),
+        (["train", str(ROOT / "conf" / "an4.yaml"), "train.epoch=1"], "no such setting"),
+        (["doctor", "nowhere.jsonl.gz"], "nowhere.jsonl.gz"),
+        (["prepare", "an4"], "needs a corpus"),
+        (["prepare", "nocorpus", "a", "b"], "nocorpus"),
+    ],
+)
+def test_what_is_wrong_is_told_in_a_line(arguments: list[str], reason: str):
+    told = run(*arguments)
+    assert told.returncode == 1
+    assert told.stderr.startswith("error: ")
+    assert len(told.stderr.splitlines()) == 1
+    assert reason in told.stderr
+
+
+def test_a_real_process_tells_what_is_wrong_in_a_line():
+    told = run_process("transcribe", "x.wav", "--model", "nowhere")
+    assert (told.returncode, told.stdout) == (1, "")
+    assert told.stderr.startswith("error: nowhere: no such model")
+    assert len(told.stderr.splitlines()) == 1
+
+
+def test_models_and_corpora_are_listed():
+    assert "an4\t" in run("models").stdout
+    assert "an4\t" in run("prepare", "--list").stdout
+    assert "librispeech\t" in run("prepare", "--list").stdout
+
+
+@pytest.mark.corpora
+def test_recordings_of_test_speakers_give_the_evaluated_text(corpora: Path, tmp_path: Path):
+    assert run("prepare", "an4", corpora / "an4", tmp_path).returncode == 0
+    told = run("evaluate", tmp_path / "test.jsonl.gz", "--json", tmp_path / "result.json")
+    assert told.returncode == 0, told.stderr
+    result = json.loads((tmp_path / "result.json").read_text())
+    assert {"wer", "cer", "words", "wer_interval", "utterances", "real_time_factor"} <= result.keys()
+    assert (result["utterances"], result["words"]) == (130, 773)
+    assert result["wer"] < 0.07
+
+    from lhotse import CutSet
+
+    import asr
+    from asr.evaluate.evaluate import evaluate
+
+    recognizer = asr.load_model("an4")
+    cuts = CutSet(list(CutSet.from_file(tmp_path / "test.jsonl.gz"))[:8])
+    evaluated = evaluate(recognizer, cuts)
+    files = {cut.id: cut.recording.sources[0].source for cut in cuts}
+    texts = {name: recognizer.transcribe(path).text for name, path in files.items()}
+    assert texts == dict(zip(evaluated.utterances, evaluated.hypotheses, strict=True))

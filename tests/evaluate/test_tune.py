@@ -1,0 +1,94 @@
+"""Tuning on tones: what is found ends up in the model's folder, and is used from there."""
+
+import io
+import tempfile
+from functools import partial
+from pathlib import Path
+
+import pytest
+from lhotse.utils import fastcopy
+from rich.console import Console
+
+from asr.config import AcousticSettings, FeatureSettings, ModelSettings, load_model_settings
+from asr.corpus.prepare import load_cuts
+from asr.decode.tuning import Weights
+from asr.errors import AsrError, CorpusError, ModelError
+from asr.evaluate.calibrate import calibrate
+from asr.evaluate.evaluate import evaluate_model
+from asr.evaluate.tune import tune
+from asr.language.ngram.kneser_ney import estimate
+from asr.language.ngram.model import save_ngram
+from asr.recognize.model_folder import SETTINGS, Model, build_acoustic, save_model
+from asr.recognize.recognizer import load_model
+from asr.text.tokenizer import CharTokenizer
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A network that has learnt nothing; tuning does not mind."""
+    settings = ModelSettings(
+        features=FeatureSettings(num_mels=20), acoustic=AcousticSettings(num_layers=1, hidden_size=8, conv_channels=4)
+    )
+    tokenizer = CharTokenizer(["<blank>", *" abc"])
+    save_model(Model(build_acoustic(settings, tokenizer.vocab_size), tokenizer, settings), tmp_path / "model")
+    return tmp_path / "model"
+
+
+def test_what_is_found_is_saved_with_the_language_model(folder, tone_manifests, tmp_path):
+    lm = write_lm(tmp_path / "lm.arpa")
+    console = Console(file=io.StringIO())
+    manifests = [tone_manifests / "dev.jsonl.gz"]
+    best = tune(manifests, model=str(folder), lm=lm, rescore=None, device="cpu", console=console)
+    saved = load_model_settings(folder / SETTINGS).decoder
+    assert Weights(saved.alpha, saved.beta, saved.beam_size, saved.unknown_score, saved.blank_penalty) == best.weights
+    assert "% errors" in console.file.getvalue()
+    beam = load_model(folder, device="cpu").reader.beam
+    assert (beam.fusion.alpha, beam.beam_size) == (best.weights.alpha, best.weights.beam_size)
+    assert "cab" in beam.language_model.words
+
+
+def test_there_must_be_a_language_model(folder, tone_manifests):
+    with pytest.raises(ModelError, match="give one with --lm"):
+        tune(
+            [tone_manifests / "dev.jsonl.gz"], model=str(folder), lm=None, rescore=None, device="cpu", console=Console()
+        )
+
+
+def write_lm(path):
+    with estimate(lambda: [["ab", "c"], ["cab"]], 2) as tables:
+        save_ngram(tables, path)
+    return path
+
+
+def test_transcripts_without_a_word_are_refused(folder, tone_manifests, tmp_path):
+    cuts = load_cuts([tone_manifests / "dev.jsonl.gz"])
+    cuts = cuts.map_supervisions(lambda one: fastcopy(one, text=" ")).to_eager()
+    cuts.to_file(tmp_path / "silent.jsonl.gz")
+    given = {"model": str(folder), "lm": write_lm(tmp_path / "lm.arpa"), "rescore": None}
+    with pytest.raises(CorpusError, match="none of the utterances has a word"):
+        tune([tmp_path / "silent.jsonl.gz"], **given, device="cpu", console=Console(quiet=True))
+    assert not (folder / "lm.bin").exists()
+
+
+def change_both_ways(model):
+    """What `asr tune` and `asr calibrate` say; the manifest is not there, so it would be named if work had begun."""
+    to_card = partial(evaluate_model, json=None, worst=0, add_to_card="dev")
+    for run in (calibrate, partial(tune, lm=None, rescore=None), to_card):
+        with pytest.raises(AsrError) as told:
+            run([Path("missing.jsonl.gz")], model=model, device="cpu", console=Console(quiet=True))
+        yield str(told.value)
+
+
+def test_models_of_the_package_are_not_changed(folder, monkeypatch):
+    monkeypatch.setattr("asr.recognize.model_folder.BUILT_IN", folder.parent)
+    for message in change_both_ways("model"):
+        assert message.startswith(f"model: comes with the package and stays as it is; copy {folder} ")
+
+
+def test_a_folder_that_cannot_be_written_to_is_told_before_the_work(folder, monkeypatch):
+    def refuse(**_):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(tempfile, "TemporaryFile", refuse)
+    for message in change_both_ways(str(folder)):
+        assert message == f"{folder / SETTINGS}: cannot be written: Permission denied"

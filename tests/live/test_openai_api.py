@@ -1,0 +1,101 @@
+"""OpenAI's own client against the server."""
+
+import asyncio
+import io
+import re
+
+import numpy as np
+import openai
+import pytest
+import soundfile
+from starlette.datastructures import UploadFile
+
+from asr.live.limits import Limits
+from asr.live.metrics import Metrics
+from asr.live.openai_api import RequestError, Transcriber
+from asr.recognize.recognizer import Recognizer
+from tests.live.serving import SAMPLES, TEXTS
+
+
+@pytest.fixture(scope="module")
+def client(server: str) -> openai.OpenAI:
+    return openai.OpenAI(base_url=f"http://{server}/v1", api_key="none", max_retries=0)
+
+
+def transcribe(client: openai.OpenAI, name: str = "code.flac", **options: object):
+    with (SAMPLES / name).open("rb") as file:
+        return client.audio.transcriptions.create(file=file, **{"model": "an4", **options})
+
+
+def test_json_is_the_default(client: openai.OpenAI):
+    assert transcribe(client).text == TEXTS["code"]
+    assert transcribe(client, model="whisper-1", language="en", prompt="codes", temperature=0).text == TEXTS["code"]
+
+
+def test_plain_text(client: openai.OpenAI):
+    assert transcribe(client, response_format="text").strip() == TEXTS["code"]
+
+
+def test_words_and_segments_with_their_times(client: openai.OpenAI):
+    verbose = transcribe(client, response_format="verbose_json", timestamp_granularities=["word", "segment"])
+    assert verbose.text == TEXTS["code"]
+    assert verbose.duration == pytest.approx(2.283, abs=0.001)
+    assert [word.word for word in verbose.words] == TEXTS["code"].split()
+    assert all(0 <= word.start < word.end <= verbose.duration for word in verbose.words)
+    assert " ".join(segment.text for segment in verbose.segments) == TEXTS["code"]
+    assert transcribe(client, response_format="verbose_json").words is None
+
+
+def test_subtitles(client: openai.OpenAI):
+    srt = transcribe(client, response_format="srt")
+    assert re.match(r"1\n00:00:0\d,\d{3} --> 00:00:0\d,\d{3}\n", srt)
+    assert " ".join(srt.split("\n")[2:]).split() == TEXTS["code"].split()
+    assert transcribe(client, response_format="vtt").startswith("WEBVTT\n\n")
+
+
+def test_the_model_is_listed(client: openai.OpenAI):
+    assert [model.id for model in client.models.list()] == ["an4"]
+    assert client.models.retrieve("an4").id == "an4"
+    with pytest.raises(openai.NotFoundError):
+        client.models.retrieve("big")
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "param"),
+    [
+        ({"model": "big"}, openai.NotFoundError, "model"),
+        ({"response_format": "diarized_json"}, openai.BadRequestError, "response_format"),
+        ({"timestamp_granularities": ["word"]}, openai.BadRequestError, "response_format"),
+        ({"name": "transcripts.txt"}, openai.BadRequestError, "file"),
+    ],
+)
+def test_what_cannot_be_done_is_told_as_openai_does(client: openai.OpenAI, options: dict, error: type, param: str):
+    with pytest.raises(error) as caught:
+        transcribe(client, **options)
+    assert (caught.value.param, caught.value.type) == (param, "invalid_request_error")
+
+
+def test_other_addresses_and_broken_forms_get_an_error_in_the_same_form(client: openai.OpenAI):
+    with pytest.raises(openai.NotFoundError):
+        client.embeddings.create(input="x", model="an4")
+    with pytest.raises(openai.BadRequestError, match="file: missing"):
+        client.post("/audio/transcriptions", body={"model": "an4"}, cast_to=object)
+
+
+@pytest.mark.parametrize(("limits", "status"), [(Limits(), 503), (Limits(upload_seconds=60), 413)])
+def test_a_long_file_is_given_up_at_shutdown_or_past_the_limit(recognizer: Recognizer, limits: Limits, status: int):
+    content = io.BytesIO()
+    soundfile.write(content, np.zeros(1200 * 8000, np.int16), 8000, format="FLAC")  # twenty minutes
+    content.seek(0)
+
+    async def run() -> None:
+        transcriber = Transcriber(recognizer, "an4", limits, Metrics())
+        work = asyncio.ensure_future(transcriber._transcribe(UploadFile(content)))
+        if limits == Limits():
+            await asyncio.sleep(0.2)
+            await transcriber.close(patience=0.0)
+        await work
+
+    with pytest.raises(RequestError) as caught:
+        asyncio.run(run())
+    assert caught.value.status == status

@@ -1,0 +1,136 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+
+from asr.config import AugmentSettings, SpecAugmentSettings
+from asr.errors import ConfigError
+from asr.train.augment import (
+    add_noise,
+    augment_waveform,
+    change_speed,
+    draw_noise,
+    draw_seed,
+    join_waveforms,
+    prepare_augmentation,
+    reverberate,
+    simulate_rooms,
+    spec_augment,
+    telephone,
+)
+
+RATE = 16000
+EVERYTHING = AugmentSettings(
+    gain_db=(-6, 6),
+    noise=Path("white"),
+    noise_probability=0.5,
+    reverberation_probability=0.5,
+    telephone_probability=0.5,
+)
+
+
+def sine(frequency: float, seconds: float = 1.0) -> torch.Tensor:
+    return 0.3 * torch.sin(2 * torch.pi * frequency * torch.arange(int(seconds * RATE)) / RATE)
+
+
+def peak_frequency(waveform: torch.Tensor) -> float:
+    return float(torch.fft.rfft(waveform).abs().argmax()) * RATE / len(waveform)
+
+
+def test_what_is_drawn_depends_on_the_seed_alone():
+    draws = [augment_waveform(sine(440), EVERYTHING, np.random.default_rng(7), sample_rate=RATE) for _ in range(2)]
+    torch.manual_seed(1)  # torch's global state plays no part
+    assert torch.equal(*draws)
+    other = augment_waveform(sine(440), EVERYTHING, np.random.default_rng(8), sample_rate=RATE)
+    assert other.shape != draws[0].shape or not torch.equal(other, draws[0])
+
+
+def test_seeds_differ_by_every_part_and_are_the_same_everywhere():
+    assert draw_seed(1, 2, "a") == draw_seed(1, 2, "a")
+    assert len({draw_seed(*parts) for parts in [(1, 2, "a"), (1, 3, "a"), (2, 2, "a"), (1, 2, "b"), (12, "a")]}) == 5
+    assert draw_seed("x") == 2697552496229297191  # a value that must not change between processes or versions
+
+
+def test_a_telephone_passes_low_tones_on_and_high_ones_not():
+    low, high = sine(440), sine(5500)
+    heard = telephone(low + high, sample_rate=RATE)
+    assert heard.shape == low.shape
+    error = (heard - low)[RATE // 10 : -RATE // 10]  # without the edges, where the tones begin and end
+    assert float(10 * torch.log10(low.square().mean() / error.square().mean())) > 30  # mu-law's noise: 38 dB down
+    assert float(telephone(torch.zeros(RATE), sample_rate=RATE).abs().max()) < 1e-3
+    assert telephone(sine(440)[: RATE // 3], sample_rate=22050).numel() == RATE // 3
+
+
+def test_a_join_holds_each_waveform_as_it_is_and_quiet_pauses():
+    parts = [sine(300), sine(440, 0.5), sine(500, 0.7)]
+    seen = set()
+    for seed in range(20):
+        joined = join_waveforms(parts, np.random.default_rng(seed), sample_rate=RATE)
+        pauses = len(joined) - sum(map(len, parts))
+        seen.add(pauses)
+        assert 0 <= pauses <= 2 * 1.5 * RATE
+        assert torch.equal(joined[: len(parts[0])], parts[0])
+        assert torch.equal(joined[-len(parts[2]) :], parts[2])
+        spoken = sum(float(part.square().sum()) for part in parts)
+        assert float(joined.square().sum()) - spoken <= pauses * 10**-4.5 * 1.1  # white noise at -45 dBFS, at most
+    assert len(seen) > 10
+    assert torch.equal(join_waveforms(parts[:1], np.random.default_rng(0), sample_rate=RATE), parts[0])
+
+
+@pytest.mark.parametrize("factor", [0.9, 1.1])
+def test_speed_changes_length_and_pitch_alike(factor: float):
+    faster = change_speed(sine(440), factor, sample_rate=RATE)
+    assert len(faster) == pytest.approx(RATE / factor, abs=2)
+    assert peak_frequency(faster) == pytest.approx(440 * factor, abs=2)
+
+
+@pytest.mark.parametrize("snr_db", [0.0, 10.0, 20.0])
+def test_noise_is_mixed_at_the_signal_to_noise_ratio(snr_db: float):
+    speech, noise = sine(440), torch.randn(RATE) * 3
+    added = add_noise(speech, noise, snr_db=snr_db) - speech
+    measured = 10 * torch.log10(speech.square().sum() / added.square().sum())
+    assert float(measured) == pytest.approx(snr_db, abs=0.01)
+
+
+def test_silence_stays_silence():
+    assert torch.equal(add_noise(torch.zeros(100), torch.randn(100), snr_db=5.0), torch.zeros(100))
+    # What lossy codecs leave of silence: its energy underflows, and no gain brings it to a finite level.
+    assert torch.equal(add_noise(sine(440), torch.full((RATE,), 1e-25), snr_db=5.0), sine(440))
+
+
+def test_a_room_keeps_length_and_energy_and_adds_no_delay():
+    click = torch.zeros(RATE)
+    click[4000] = 0.5
+    wet = reverberate(click, simulate_rooms(RATE)[3])
+    assert wet.shape == click.shape
+    assert float(wet.norm()) == pytest.approx(float(click.norm()), rel=1e-4)
+    assert int(wet.abs().argmax()) == 4000
+    assert (wet[4001:8000].abs() > 1e-6).any()
+
+
+def test_noise_comes_from_a_folder_at_any_length(tmp_path: Path):
+    soundfile.write(tmp_path / "hum.wav", sine(100, 0.1).numpy(), RATE)
+    noise = draw_noise(tmp_path, 5000, np.random.default_rng(0), sample_rate=RATE)
+    assert noise.shape == (5000,)
+    assert noise.abs().max() > 0.2
+
+
+def test_a_folder_without_noise_is_told(tmp_path: Path):
+    with pytest.raises(ConfigError, match=r"train\.augment\.noise"):
+        prepare_augmentation(AugmentSettings(noise=tmp_path / "none"), sample_rate=RATE)
+
+
+def test_masks_are_whole_bands_and_whole_stretches_within_their_limits():
+    settings = SpecAugmentSettings(num_band_masks=1, max_bands=8, seconds_per_time_mask=2.0, max_frames=20)
+    features = torch.ones(200, 80)
+    for seed in range(20):
+        masked = spec_augment(features, settings, step_seconds=0.01, seed=seed)
+        bands, frames = (masked == 0).all(0), (masked == 0).all(1)
+        assert bands.sum() <= 8
+        assert frames.sum() <= 20
+        expected = torch.where(bands[None] | frames[:, None], 0.0, 1.0)
+        assert torch.equal(masked, expected)
+    assert torch.equal(features, torch.ones(200, 80))
+    assert torch.equal(masked, spec_augment(features, settings, step_seconds=0.01, seed=19))

@@ -1,0 +1,240 @@
+"""Training of recurrent language models: gradients, carried state, resumption, adaptation."""
+
+import io
+import logging
+import math
+import random
+from pathlib import Path
+
+import pytest
+import torch
+from rich.console import Console
+from torch.nn import functional as F
+
+from asr.config import LanguageConfig, load_language_config
+from asr.errors import ConfigError, TrainingError, TrainingInterrupted
+from asr.language.rnn.likelihood import measure_rnn
+from asr.language.rnn.model import load_rnn
+from asr.train import rnn_trainer
+from asr.train.checkpoint import CheckpointFolder
+from asr.train.launch import launch
+from asr.train.rnn_lm import train_language_model
+from asr.train.rnn_monitor import RnnMonitor
+from asr.train.rnn_trainer import RnnTrainer, Text
+from tests.language.rnn.rnn_models import log_prob_by_hand, make_model
+
+FAST = {"learning_rate": 0.03}
+TEXT = "".join(f"{'abc' * (n % 4)} {'cab' * (n % 3)}\n" for n in range(40))
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    """Threads that wait for each other cost more than they save on networks so small."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+def config(**train):
+    chosen = {"epochs": 2, "batch_size": 4, "segment": 8, "looks": 2, "precision": "fp32", **train}
+    network = {"hidden_size": 12, "embedding_size": 6, "dropout": 0.2}
+    return LanguageConfig(lines=chosen.pop("lines", "running"), normalizer=None, network=network, train=chosen)
+
+
+def run(folder: Path, settings: LanguageConfig, text: str = TEXT, **options) -> str:
+    """What the console was told of a training."""
+    folder.mkdir(exist_ok=True)
+    (folder / "text").write_text(text, encoding="utf-8")
+    console = Console(file=io.StringIO(), width=200)
+    train_language_model([folder / "text"], folder / "lm", settings, console=console, **options)
+    return console.file.getvalue()
+
+
+def make_trainer(folder: Path, model, text: torch.Tensor, **train) -> RnnTrainer:
+    return RnnTrainer(
+        launch("fp32"),
+        model,
+        Text([text], [text], len(text)),
+        settings=config(**train).train,
+        folder=CheckpointFolder(folder),
+        monitor=RnnMonitor(folder, Console(file=io.StringIO())),
+        fingerprint="",
+    )
+
+
+@pytest.mark.parametrize("num_segments", [1, 2])
+@pytest.mark.parametrize("cell", ["lstm", "gru", "rnn"])
+def test_gradients_equal_backpropagation_token_by_token(tmp_path: Path, cell: str, num_segments: int):
+    """Where one segment holds the whole text, that is full back-propagation; all in float64."""
+    model = make_model("abc", lines="running", spread=1.0, dtype=torch.float64, cell=cell)
+    text, size = torch.randint(4, (30,)), 30 // num_segments
+    trainer = make_trainer(tmp_path, model, text, batch_size=1, segment=size)
+    for segment in trainer._remaining():
+        trainer.loss(segment).backward()
+    assert trainer.state is not None
+    assert trainer.state.dtype == torch.float64
+    found = {name: value.grad.clone() for name, value in model.network.named_parameters()}
+    model.network.zero_grad()
+    # Token by token through one graph, which knows nothing of segments but where it is cut.
+    state, total = model.network.first_state(1), 0.0
+    for place, (before, after) in enumerate(zip([0, *text[:-1].tolist()], text.tolist(), strict=True)):
+        if place % size == 0:
+            state = state.detach()
+        logits, state = model.network(torch.tensor([[before]]), state)
+        total = total + F.cross_entropy(logits[0], torch.tensor([after])) / size
+    total.backward()
+    for name, value in model.network.named_parameters():
+        torch.testing.assert_close(found[name], value.grad, rtol=1e-10, atol=1e-14)
+
+
+def test_shorter_segments_cut_gradients_but_not_what_is_remembered(tmp_path: Path):
+    model = make_model("abc", lines="running", spread=1.0)
+    text = torch.randint(4, (24,))
+    trainer = make_trainer(tmp_path, model, text, batch_size=1, segment=6)
+    cut = torch.stack([trainer.loss(segment) for segment in trainer._remaining()])
+    (whole,) = make_trainer(tmp_path, model, text, batch_size=1, segment=24)._remaining()
+    torch.testing.assert_close(cut.mean(), trainer.loss(whole))
+    assert trainer.state is not None
+    assert not trainer.state.requires_grad
+
+
+@pytest.mark.parametrize("carry_state", [True, False])
+def test_development_text_is_read_as_training_reads(tmp_path: Path, monkeypatch, carry_state: bool):
+    monkeypatch.setattr(rnn_trainer, "_DEV_STREAMS", 2)
+    model, text = make_model("abc", lines="running"), torch.randint(4, (24,))
+    trainer = make_trainer(tmp_path, model, text, segment=6, carry_state=carry_state)
+    pieces = ["".join(model.pieces[token] for token in [0, *text.tolist()][first : first + 13]) for first in (0, 12)]
+    # Without a carried state what was read ends with the segment, and one token before it is all there is.
+    size = 12 if carry_state else 6
+    spans = [(piece[first], piece[first + 1 : first + 1 + size]) for piece in pieces for first in range(0, 12, size)]
+    total = sum(log_prob_by_hand(model, after, before) for before, after in spans)
+    assert trainer._measure_dev() == pytest.approx(-total / 24 / math.log(2), rel=1e-5)
+
+
+def test_unknown_characters_of_the_development_text_are_charged(tmp_path: Path):
+    (tmp_path / "dev").write_text("abcé abc\ncab!\n", encoding="utf-8")
+    told = run(tmp_path, config(lines="apart", looks=1), dev=[tmp_path / "dev"])
+    fewest = min(float(line.split("dev ")[1].split()[0]) for line in told.splitlines() if "bits a character" in line)
+    measured = measure_rnn([tmp_path / "dev"], tmp_path / "lm")
+    assert measured.num_unknown == 2
+    assert fewest == pytest.approx(measured.bits_per_character, abs=0.01)
+
+
+def test_a_carried_state_predicts_what_lies_before_the_segment(tmp_path: Path):
+    """Each line ends in its first letter, which no segment holds when it is to be told."""
+    rng = random.Random(1)
+    text = "".join(f"{letter}...{letter}\n" for letter in rng.choices("abcdefgh", k=700))
+    bits = {}
+    for carry in (True, False):
+        settings = config(segment=3, batch_size=40, epochs=12, looks=1, carry_state=carry, optimizer=FAST)
+        settings = settings.model_copy(update={"network": settings.network.model_copy(update={"hidden_size": 24})})
+        run(tmp_path / str(carry), settings, text)
+        bits[carry] = measure_rnn([tmp_path / str(carry) / "text"], tmp_path / str(carry) / "lm").bits_per_character
+    # Half a bit a character cannot be known; as much more is known only to those who remember.
+    assert 0.45 < bits[True] < 0.75 * bits[False]
+
+
+@pytest.mark.parametrize("lines", ["running", "apart"])
+@pytest.mark.parametrize("stop_after", [1, 13])
+def test_an_interrupted_run_ends_with_the_same_weights(tmp_path: Path, monkeypatch, lines: str, stop_after: int):
+    settings = config(lines=lines, epochs=3)
+    run(tmp_path / "whole", settings)
+    step = RnnTrainer.step
+
+    def stop(trainer, segment):
+        step(trainer, segment)
+        trainer.stop_request.received = trainer.position.steps == stop_after
+
+    monkeypatch.setattr(RnnTrainer, "step", stop)
+    with pytest.raises(TrainingInterrupted, match="--resume"):
+        run(tmp_path / "parts", settings)
+    monkeypatch.setattr(RnnTrainer, "step", step)
+    told = run(tmp_path / "parts", settings, resume=True)
+    assert f"resuming after step {stop_after}" in told
+    whole, parts = (load_rnn(tmp_path / name / "lm").network.state_dict() for name in ("whole", "parts"))
+    assert all(torch.equal(value, parts[name]) for name, value in whole.items())
+
+
+def test_progress_tells_samples_and_bits(tmp_path: Path):
+    told = run(tmp_path, config(epochs=6, optimizer=FAST))
+    bits = [float(line.split("dev ")[1].split()[0]) for line in told.splitlines() if "bits a character" in line]
+    assert len(bits) >= 4
+    assert bits[-1] < 0.8 * bits[0]
+    assert any(
+        set(line.strip()) <= set("abc ") and "abc" in line for line in told.splitlines() if line.startswith("  ")
+    )
+    measured = measure_rnn([tmp_path / "text"], tmp_path / "lm")
+    assert measured.bits_per_character < bits[0]
+    assert "nan" not in told  # the pace is not known at the first look
+    num_weights = sum(value.numel() for value in load_rnn(tmp_path / "lm").network.parameters())
+    assert f"network: {num_weights:,} weights" in told
+
+
+def test_another_recipe_does_not_resume_and_nothing_is_overwritten(tmp_path: Path):
+    run(tmp_path, config())
+    with pytest.raises(TrainingError, match="continue it with --resume"):
+        run(tmp_path, config())
+    with pytest.raises(TrainingError, match="other settings, texts or another --from"):
+        run(tmp_path, config(epochs=3), resume=True)
+    with pytest.raises(TrainingError, match="no checkpoint"):
+        run(tmp_path / "new", config(), resume=True)
+
+
+def test_an_output_that_cannot_be_a_folder_is_told(tmp_path: Path):
+    (tmp_path / "lm").touch()
+    with pytest.raises(TrainingError, match=r"cannot be made: Not a directory; .* choose another --output"):
+        run(tmp_path, config())
+
+
+def test_words_as_tokens_are_refused():
+    with pytest.raises(ConfigError, match=r"tokenizer\.kind: input should be 'char' or 'subword' \(found 'word'\)"):
+        load_language_config(None, ["tokenizer.kind=word"])
+
+
+def test_what_lightning_tells_of_precision_is_not_heard():
+    loggers = [logging.getLogger(f"lightning.{name}.utilities.rank_zero") for name in ("fabric", "pytorch")]
+    launch("fp32")
+    assert not any(logger.isEnabledFor(logging.INFO) for logger in loggers)
+
+
+def test_what_a_base_decides_otherwise_is_told(tmp_path: Path):
+    run(tmp_path / "base", config())
+    asked = config(epochs=1)
+    told = run(tmp_path / "same", asked, base=tmp_path / "base" / "lm")
+    assert "the base decides" not in told
+    network = asked.network.model_copy(update={"hidden_size": 64, "cell": "gru", "dropout": 0.5})
+    told = run(tmp_path / "other", asked.model_copy(update={"network": network}), base=tmp_path / "base" / "lm")
+    assert [line for line in told.splitlines() if "the base decides" in line] == [
+        "the base decides: network.cell is lstm, not gru",
+        "the base decides: network.hidden_size is 12, not 64",
+    ]
+
+
+def test_a_base_is_adapted_to_other_text_and_its_letters(tmp_path: Path):
+    run(tmp_path / "base", config(epochs=8, optimizer=FAST))
+    other = TEXT.replace("abc", "abd")
+    adapted = config(epochs=1, optimizer={"learning_rate": 0.003})
+    run(tmp_path / "adapted", adapted, other, base=tmp_path / "base" / "lm")
+    run(tmp_path / "alone", adapted, other)
+    model = load_rnn(tmp_path / "adapted" / "lm")
+    assert model.tokenizer.symbols == ["<blank>", *" abcd"]
+    bits = {
+        name: measure_rnn([tmp_path / "adapted" / "text"], tmp_path / name / "lm").bits_per_character
+        for name in ("adapted", "alone", "base")
+    }
+    assert bits["adapted"] < min(bits["alone"], bits["base"])
+
+
+def test_a_step_that_is_not_finite_is_skipped_and_many_end_the_run(tmp_path: Path, monkeypatch):
+    loss = RnnTrainer.loss
+
+    def break_one(trainer, segment):
+        return loss(trainer, segment) * (float("nan") if trainer.position.steps == 3 else 1.0)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(RnnTrainer, "loss", break_one)
+        assert "step 4: gradient not finite" in run(tmp_path / "one", config())
+    monkeypatch.setattr(RnnTrainer, "loss", lambda trainer, segment: loss(trainer, segment) * float("nan"))
+    with pytest.raises(TrainingError, match="10 steps in a row"):
+        run(tmp_path / "all", config())
