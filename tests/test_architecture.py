@@ -1,4 +1,4 @@
-"""The house keeps its order: two wings, imports that go one way, small rooms, and one place that talks to the console."""
+"""The house keeps its order: two wings, imports that go one way, small rooms, one place that talks to the console."""
 
 import ast
 import re
