@@ -12,8 +12,8 @@ from rich.console import Console
 from asr.config import DecoderSettings, RescoringSettings, write_yaml
 from asr.corpus.prepare import load_cuts
 from asr.decode.decoder import BeamDecoder
+from asr.decode.parts import Hypothesis
 from asr.decode.rescoring import Rescorer, search_rescoring
-from asr.decode.stream import Hypothesis
 from asr.decode.tuning import Trial, Weights, search_weights
 from asr.errors import ModelError
 from asr.evaluate.calibrate import fit_examples
@@ -28,8 +28,8 @@ from asr.recognize.options import (
     find_language_model,
     find_rescorer,
     keep_language_model,
-    level_of,
     load_language_model,
+    unit_of,
 )
 from asr.recognize.recognizer import load_model
 from asr.recognize.utterance import LogProbs, decode_different
@@ -99,7 +99,7 @@ def tune(
         tokenizer.symbols,
         settings.decoder,
         language_model=first,
-        level=level_of(first),
+        unit=unit_of(first),
         pronunciations=tokenizer.pronunciations,
     )
     second_model = load_rnn(second) if second else None

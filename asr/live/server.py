@@ -33,7 +33,7 @@ from asr.live.openai_api import RequestError, Transcriber
 from asr.live.sessions import Hub
 from asr.live.vosk import ReaderMaker
 from asr.recognize.oov import add_oov_words
-from asr.recognize.options import DecodingOptions, level_of
+from asr.recognize.options import DecodingOptions, unit_of
 from asr.recognize.recognizer import Recognizer, load_model
 from asr.recognize.streaming.endpoints import Endpoints
 from asr.recognize.streaming.recognizer import StreamReader
@@ -176,7 +176,7 @@ def reader_maker(recognizer: Recognizer) -> ReaderMaker:
         options: dict[str, Any] = {"pronunciations": tokenizer.pronunciations}
         if open_vocabulary:
             model = shared.beam.language_model if shared.beam else None
-            options |= {"hotwords": phrases, "language_model": model, "level": level_of(model)}
+            options |= {"hotwords": phrases, "language_model": model, "unit": unit_of(model)}
         else:
             options |= {"vocabulary": words}
         beam = BeamDecoder(tokenizer.symbols, recognizer.settings.decoder, **options)

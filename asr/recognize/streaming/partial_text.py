@@ -61,7 +61,7 @@ class BeamPartialText:
 
     def feed(self, log_probs: Tensor) -> None:
         self._state.feed(log_probs.numpy())
-        self.settled += self._state.settle()[0]
+        self.settled += self._state.commit()[0]
 
     def open(self) -> list[int]:
         return list(self._state.best()[0].tokens)
