@@ -16,15 +16,19 @@ from asr.errors import AsrError
 
 if TYPE_CHECKING:
     from asr.recognize.recognizer import Recognizer, list_models, load_model
-    from asr.recognize.streaming.recognizer import Partial, StreamingRecognizer
+    from asr.recognize.streaming.endpoints import Endpoints
+    from asr.recognize.streaming.recognizer import StreamingRecognizer
+    from asr.recognize.streaming.stream import Partial, StreamingOptions
     from asr.signal.audio import load_audio, stream_audio
     from asr.transcript.transcript import Transcript
 
 __version__ = "0.1.0"
 __all__ = [
     "AsrError",
+    "Endpoints",
     "Partial",
     "Recognizer",
+    "StreamingOptions",
     "StreamingRecognizer",
     "Transcript",
     "list_models",
@@ -34,8 +38,10 @@ __all__ = [
 ]
 
 _HOME = {
-    "Partial": "asr.recognize.streaming.recognizer",
+    "Endpoints": "asr.recognize.streaming.endpoints",
+    "Partial": "asr.recognize.streaming.stream",
     "Recognizer": "asr.recognize.recognizer",
+    "StreamingOptions": "asr.recognize.streaming.stream",
     "StreamingRecognizer": "asr.recognize.streaming.recognizer",
     "Transcript": "asr.transcript.transcript",
     "list_models": "asr.recognize.recognizer",

@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from asr import __version__
+from asr.cli.console import ConsoleReporter
 from asr.config import BATCH_SECONDS, DEFAULT_MODEL, JOBS, LIVE_STREAMS, NormalizerSettings, SubtitleSettings
 from asr.errors import STOPPED, AsrError
 
@@ -572,10 +573,11 @@ def mic(
     hotwords: Hotwords = None,
 ) -> None:
     """Write what is said into the microphone, while it is said; Ctrl-C ends."""
+    from asr.cli.terminal import run
     from asr.live.microphone import list_devices
-    from asr.live.terminal import run
     from asr.recognize.options import DecodingOptions
     from asr.recognize.streaming.endpoints import Endpoints
+    from asr.recognize.streaming.stream import StreamingOptions
 
     if list_all:
         for number, name, details in list_devices():
@@ -585,9 +587,7 @@ def mic(
         model,
         device=device,
         file=file,
-        chunk=chunk,
-        right=right,
-        endpoints=Endpoints.after(pause, longest),
+        streaming=StreamingOptions(chunk, right, Endpoints.after(pause, longest)),
         decoding=DecodingOptions(decoder, beam_size, lm, hotwords or ()),
         console=Console(),
         save_audio=save_audio,
@@ -626,6 +626,7 @@ def serve(
     from asr.live.server import ServerSettings, run
     from asr.recognize.options import DecodingOptions
     from asr.recognize.streaming.endpoints import Endpoints
+    from asr.recognize.streaming.stream import StreamingOptions
 
     run(
         model,
@@ -636,12 +637,10 @@ def serve(
             allow_origin or (),
             Limits(clients=clients, session_seconds=60 * minutes, idle_seconds=idle, upload_bytes=upload << 20),
         ),
-        chunk=chunk,
-        right=right,
-        endpoints=Endpoints.after(pause, longest),
+        StreamingOptions(chunk, right, Endpoints.after(pause, longest)),
         device=device,
         decoding=DecodingOptions(decoder, beam_size, lm, hotwords or ()),
-        console=console,
+        reporter=ConsoleReporter(console),
     )
 
 
