@@ -15,6 +15,7 @@ from asr.alignment import align_stream
 from asr.config import NormalizerSettings
 from asr.decode.scorer.word_trie import pool_word_ends
 from asr.errors import AlignmentError, AsrError, TextError
+from asr.files import read_lines
 from asr.jobs.inputs import Inputs, find_recordings
 from asr.jobs.outputs import Outputs, open_destination
 from asr.recognize.oov import add_oov_words
@@ -199,11 +200,4 @@ def join_spoken(written: Sequence[WrittenWord], spoken: Sequence[Word]) -> list[
 
 
 def _read_text(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8-sig")
-    except OSError as error:
-        raise TextError(
-            f"{path}: cannot be read: {error.strerror}; a text that is no file is given by --text"
-        ) from None
-    except UnicodeDecodeError:
-        raise TextError(f"{path}: not UTF-8 text; convert it first") from None
+    return "\n".join(read_lines(path, hint="; a text that is no file is given by --text"))
