@@ -100,7 +100,7 @@ def align_text(recognizer: Recognizer, source: AudioSource, text: str) -> Transc
     frame_seconds = recognizer.reader.frame_seconds
     passed = Passed(recognizer, stream_audio(source, block_seconds=BLOCK_SECONDS, sample_rate=recognizer.sample_rate))
     try:
-        alignment = align_stream((pool_word_ends(one, tokenizer.marks) for one in passed), tokens)
+        alignment = align_stream((pool_word_ends(one, tokenizer.word_ends) for one in passed), tokens)
     except AlignmentError as error:
         raise AlignmentError(f"{name_of(source) or 'audio'}: {error}") from None
     spoken = words_from_alignment(

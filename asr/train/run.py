@@ -27,8 +27,9 @@ from asr.evaluate.calibrate import calibrate_greedy
 from asr.recognize.model_folder import WEIGHTS, Model, build_acoustic, read_model, save_model
 from asr.runtime.precision import pick_precision
 from asr.signal.features import FeatureExtractor
+from asr.text.load import build_tokenizer
 from asr.text.normalize import normalize
-from asr.text.tokenizer import Tokenizer, build_tokenizer
+from asr.text.tokenizer import Tokenizer
 from asr.train.augment import draw_seed
 from asr.train.card import write_card
 from asr.train.checkpoint import CheckpointFolder, Weights
