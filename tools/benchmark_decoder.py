@@ -33,7 +33,7 @@ import numpy as np
 import torch
 from pyctcdecode_worker import median_seconds
 
-from asr.corpus.prepare import load_cuts
+from asr.corpus.cuts import load_cuts
 from asr.decode.decoder import BeamDecoder
 from asr.evaluate.evaluate import collect_log_probs
 from asr.evaluate.wer import score_utterances

@@ -10,7 +10,7 @@ import numpy as np
 from rich.console import Console
 
 from asr.config import DecoderSettings, RescoringSettings, write_yaml
-from asr.corpus.prepare import load_cuts
+from asr.corpus.cuts import load_cuts
 from asr.decode.decoder import BeamDecoder
 from asr.decode.rescoring import Rescorer, search_rescoring
 from asr.decode.stream import Hypothesis

@@ -18,15 +18,8 @@ from typing import BinaryIO, cast
 
 from asr.errors import AsrError, AudioError
 from asr.files import decode_lines, read_lines
-from asr.signal.audio import AudioSource
+from asr.signal.audio import AUDIO_SUFFIXES, AudioSource
 from asr.signal.containers import au_header
-
-# What is taken from a folder; a file that is named is read whatever its name is.
-_SOUND = [".wav", ".flac", ".mp3", ".ogg", ".oga", ".opus", ".aif", ".aiff", ".au", ".caf", ".w64", ".sph"]
-# And what ffmpeg is needed for.
-_COMPRESSED = [".m4a", ".m4b", ".aac", ".ac3", ".mka", ".mp2", ".wma", ".wv", ".amr"]
-_FILM = [".mp4", ".m4v", ".mkv", ".mov", ".webm", ".avi", ".3gp", ".mpg", ".mpeg", ".wmv", ".flv", ".ogv"]
-SUFFIXES = frozenset([*_SOUND, *_COMPRESSED, *_FILM])
 
 STANDARD_INPUT = "-"
 _CONTAINER_MARKS = (b"RIFF", b"fLaC", b"OggS", b"FORM")  # how WAV, FLAC, Ogg and AIFF begin; raw sound hardly does
@@ -164,7 +157,7 @@ def _expand(argument: str) -> tuple[list[Path], list[AudioError]]:
     if _is_folder(path):
         found, errors = _search(path)
         if not found and not errors:
-            looked_for = ", ".join(sorted(SUFFIXES))
+            looked_for = ", ".join(sorted(AUDIO_SUFFIXES))
             errors = [AudioError(f"{path}: a folder without audio; looked for {looked_for}")]
         return found, errors
     if os.path.lexists(path) or not glob.has_magic(argument):
@@ -177,7 +170,7 @@ def _match(pattern: str) -> tuple[list[Path], list[AudioError]]:
     """What a glob means: the files it matches that are recordings, and those in the folders it matches."""
     # `*.bin` names a kind of file, `talks/*` does not.
     suffix = Path(pattern).suffix
-    suffixes = {suffix.lower()} if suffix and not glob.has_magic(suffix) else SUFFIXES
+    suffixes = {suffix.lower()} if suffix and not glob.has_magic(suffix) else AUDIO_SUFFIXES
     found: list[Path] = []
     errors: list[AudioError] = []
     # Path.glob takes no absolute pattern.
@@ -200,7 +193,7 @@ def _search(folder: Path) -> tuple[list[Path], list[AudioError]]:
     for place, folders, files in os.walk(folder, onerror=failures.append):
         folders[:] = [name for name in folders if not name.startswith(".")]
         paths = [Path(place, name) for name in files if not name.startswith(".")]
-        found += [path for path in paths if path.suffix.lower() in SUFFIXES and not _would_block(path)]
+        found += [path for path in paths if path.suffix.lower() in AUDIO_SUFFIXES and not _would_block(path)]
     errors = [AudioError(f"{one.filename}: a folder that cannot be looked into: {one.strerror}") for one in failures]
     return sorted(found), errors
 
