@@ -13,7 +13,7 @@ from rich.console import Console
 
 from asr.alignment import align_stream
 from asr.config import NormalizerSettings
-from asr.decode.scorer.word_trie import pool_word_ends
+from asr.decode.word_ends import pool_word_ends
 from asr.errors import AlignmentError, AsrError, TextError
 from asr.files import read_lines
 from asr.jobs.inputs import Inputs, find_recordings
