@@ -101,7 +101,7 @@ def train(
 
     from asr.train.rnn_lm import train_language_model
 
-    train_language_model(texts, output, settings, dev=dev or (), base=base, resume=bool(mode), console=console)
+    train_language_model(texts, output, settings, dev=dev or (), base=base, resume=mode, console=console)
 
 
 def score(

@@ -73,7 +73,7 @@ def train(
 
     from asr.train.run import train as run
 
-    run(settings, resume=bool(mode), devices=devices, console=console)
+    run(settings, resume=mode, devices=devices, console=console)  # type: ignore[arg-type]
 
 
 def evaluate(
