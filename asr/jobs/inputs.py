@@ -17,23 +17,11 @@ from pathlib import Path
 from typing import BinaryIO, cast
 
 from asr.errors import AsrError, AudioError
-from asr.signal.audio import AudioSource
+from asr.signal.audio import AUDIO_SUFFIXES, AudioSource
 from asr.signal.containers import au_header
 
-# Suffixes that are looked for in folders; a file that is named itself is read whatever its suffix.
-_SOUND = [".wav", ".flac", ".mp3", ".ogg", ".oga", ".opus", ".aif", ".aiff", ".au", ".caf", ".w64", ".sph"]
-# These need ffmpeg.
-_COMPRESSED = [".m4a", ".m4b", ".aac", ".ac3", ".mka", ".mp2", ".wma", ".wv", ".amr"]
-_FILM = [".mp4", ".m4v", ".mkv", ".mov", ".webm", ".avi", ".3gp", ".mpg", ".mpeg", ".wmv", ".flv", ".ogv"]
-SUFFIXES = frozenset([*_SOUND, *_COMPRESSED, *_FILM])
-
 STANDARD_INPUT = "-"
-_CONTAINER_MARKS = (
-    b"RIFF",
-    b"fLaC",
-    b"OggS",
-    b"FORM",
-)  # the first bytes of WAV, FLAC, Ogg and AIFF; hardly of raw samples
+_MAGIC = (b"RIFF", b"fLaC", b"OggS", b"FORM")  # first bytes of WAV, FLAC, Ogg and AIFF; raw audio rarely has them
 _POLL_SECONDS = 0.1  # between checks whether to stop waiting
 
 
@@ -114,7 +102,7 @@ class StandardInput:
         if header:
             return header
         piece = self._read_piece(size)
-        if self._expects_raw and piece.startswith(_CONTAINER_MARKS):
+        if self._expects_raw and piece.startswith(_MAGIC):
             raise AudioError(f"{self.name}: not raw samples, but a format with a header; leave out the sample rate")
         self._expects_raw = False  # only the first bytes could be a header
         return piece
@@ -168,7 +156,7 @@ def _expand(argument: str) -> tuple[list[Path], list[AudioError]]:
     if _is_folder(path):
         paths, errors = _search(path)
         if not paths and not errors:
-            errors = [AudioError(f"{path}: a folder without audio; looked for {', '.join(sorted(SUFFIXES))}")]
+            errors = [AudioError(f"{path}: a folder without audio; looked for {', '.join(sorted(AUDIO_SUFFIXES))}")]
         return paths, errors
     if os.path.lexists(path) or not glob.has_magic(argument):
         # The reader reports a missing or forbidden file.
@@ -180,7 +168,7 @@ def _match(pattern: str) -> tuple[list[Path], list[AudioError]]:
     """Return the recordings that a glob matches, and those in the folders that it matches."""
     # `*.bin` asks for a suffix, `talks/*` does not.
     suffix = Path(pattern).suffix
-    suffixes = {suffix.lower()} if suffix and not glob.has_magic(suffix) else SUFFIXES
+    suffixes = {suffix.lower()} if suffix and not glob.has_magic(suffix) else AUDIO_SUFFIXES
     paths: list[Path] = []
     errors: list[AudioError] = []
     # Path.glob takes no absolute pattern.
@@ -203,7 +191,7 @@ def _search(folder: Path) -> tuple[list[Path], list[AudioError]]:
     for parent, folders, files in os.walk(folder, onerror=failures.append):
         folders[:] = [name for name in folders if not name.startswith(".")]
         paths = [Path(parent, name) for name in files if not name.startswith(".")]
-        recordings += [path for path in paths if path.suffix.lower() in SUFFIXES and not _would_block(path)]
+        recordings += [path for path in paths if path.suffix.lower() in AUDIO_SUFFIXES and not _would_block(path)]
     errors = [AudioError(f"{error.filename}: this folder cannot be read: {error.strerror}") for error in failures]
     return sorted(recordings), errors
 

@@ -10,10 +10,10 @@ from time import monotonic
 from asr.errors import AsrError, AudioError
 from asr.jobs.inputs import Recording
 from asr.reporter import ProgressBar, Reporter
-from asr.signal.audio import audio_duration
+from asr.signal.audio import NATIVE_SUFFIXES, audio_duration
 
-# The headers of these formats give the length to a fraction of a millisecond.
-_QUICK_TO_MEASURE = {".wav", ".flac", ".ogg", ".oga", ".opus", ".aif", ".aiff", ".au", ".caf", ".w64", ".sph"}
+# Their headers give the length to a fraction of a millisecond; an MP3 file must be scanned for it.
+_QUICK_TO_MEASURE = NATIVE_SUFFIXES - {".mp3"}
 _MOST_TO_MEASURE = 10_000  # recordings; in larger jobs all count as equally long
 
 
