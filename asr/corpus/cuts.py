@@ -10,6 +10,7 @@ from lhotse.audio import AudioSource
 from lhotse.cut import MultiCut
 
 from asr.errors import CorpusError
+from asr.files import read_lines
 
 
 @dataclass(frozen=True)
@@ -93,7 +94,7 @@ def first_file(candidates: Sequence[Path], *, where: str) -> Path:
     raise CorpusError(f"{where}: no such recording; looked for {', '.join(dict.fromkeys(map(str, candidates)))}")
 
 
-def read_lines(path: Path, *, strip: str | None = None) -> Iterator[tuple[int, str]]:
+def filled_lines(path: Path, *, strip: str | None = None) -> Iterator[tuple[int, str]]:
     """The lines of a text file that hold anything, with their numbers from 1.
 
     Args:
@@ -103,18 +104,9 @@ def read_lines(path: Path, *, strip: str | None = None) -> Iterator[tuple[int, s
     Raises:
         CorpusError: If the file cannot be read, or is not UTF-8.
     """
-    try:
-        lines = path.read_bytes().split(b"\n")
-    except OSError as error:
-        raise CorpusError(f"{path}: cannot be read: {error.strerror}") from None
-    for number, line in enumerate(lines, start=1):
-        try:
-            # Spreadsheets and editors put a mark before the first line.
-            text = line.decode("utf-8").removeprefix("\ufeff").strip(strip)
-        except UnicodeDecodeError:
-            raise CorpusError(f"{path}:{number}: not UTF-8 text; save it as UTF-8") from None
-        if text.strip():
-            yield number, text
+    for number, line in enumerate(read_lines(path, CorpusError), start=1):
+        if line.strip():
+            yield number, line.strip(strip)
 
 
 def one_line(error: Exception) -> str:

@@ -14,7 +14,7 @@ from lhotse import CutSet, Recording, recipes
 from lhotse.serialization import load_manifest
 
 from asr.atomic import atomic_write
-from asr.corpus.cuts import Utterance, describe_recording, first_file, one_line, read_lines, to_cuts
+from asr.corpus.cuts import Utterance, describe_recording, filled_lines, first_file, one_line, to_cuts
 from asr.corpus.table import is_table, read_table, split_table
 from asr.errors import CorpusError
 
@@ -154,12 +154,12 @@ def _read_an4_part(source: Path, part: str) -> Iterator[Utterance]:
     listing = source / "etc" / f"an4_{part}.fileids"
     transcription = source / "etc" / f"an4_{part}.transcription"
     texts = {}
-    for number, line in read_lines(transcription):
+    for number, line in filled_lines(transcription):
         text, _, name = line.rpartition("(")
         if not name.endswith(")"):
             raise CorpusError(f"{transcription}:{number}: expected `TEXT (utterance)`, found {line!r}")
         texts[name[:-1]] = " ".join(word for word in text.split() if word not in ("<s>", "</s>"))
-    for number, file_id in read_lines(listing):
+    for number, file_id in filled_lines(listing):
         name, speaker = Path(file_id).name, Path(file_id).parent.name
         if name not in texts:
             raise CorpusError(f"{listing}:{number}: {name} has no transcript in {transcription.name}")
@@ -289,7 +289,7 @@ def _optional_table(path: Path) -> dict[str, str]:
 def _table(path: Path) -> dict[str, tuple[int, str]]:
     """A Kaldi table: a name and the rest of its line, with the line's number."""
     table: dict[str, tuple[int, str]] = {}
-    for number, line in read_lines(path):
+    for number, line in filled_lines(path):
         name, _, value = line.replace("\t", " ").partition(" ")
         if name in table:
             raise CorpusError(f"{path}:{number}: {name} stands on line {table[name][0]} already")

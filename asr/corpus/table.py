@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from asr.corpus.cuts import Utterance, describe_recording, first_file, read_lines
+from asr.corpus.cuts import Utterance, describe_recording, filled_lines, first_file
 from asr.errors import CorpusError
 
 COLUMNS = {"path": 0, "text": 1, "speaker": 2}
@@ -33,7 +33,7 @@ def read_table(path: Path) -> list[Utterance]:
         CorpusError: If the table cannot be read, or a line is malformed or names no recording; all such lines are told.
     """
     # A line may begin or end with a tab where columns are empty.
-    lines = read_lines(path, strip="\r\n ")
+    lines = filled_lines(path, strip="\r\n ")
     rows = [(f"{path}:{number}", [field.strip() for field in line.split("\t")]) for number, line in lines]
     columns = COLUMNS
     if rows and {"path", "text"} <= set(rows[0][1]):

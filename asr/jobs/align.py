@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from asr.errors import AsrError, TextError
+from asr.errors import AsrError
+from asr.files import read_lines
 from asr.jobs.inputs import Inputs, find_recordings
 from asr.jobs.outputs import Outputs, open_destination
 from asr.recognize.align import align_text
@@ -28,7 +29,7 @@ def align_file(
         AsrError: If text, recording, model or outputs cannot be used, or the text does not fit the recording.
     """
     if isinstance(text, Path):
-        text = _read_text(text)
+        text = "\n".join(read_lines(text, hint="; name a text file, or give the words"))
     recordings, errors = find_recordings(inputs)
     if errors:
         raise errors[0]
@@ -46,12 +47,3 @@ def align_file(
             "does the text belong to this recording, and was the model trained for such speech?",
             "warning",
         )
-
-
-def _read_text(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8-sig")
-    except OSError as error:
-        raise TextError(f"{path}: cannot be read: {error.strerror}; name a text file, or give the words") from None
-    except UnicodeDecodeError:
-        raise TextError(f"{path}: not UTF-8 text; convert it first") from None

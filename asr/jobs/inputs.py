@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import BinaryIO, cast
 
 from asr.errors import AsrError, AudioError
+from asr.files import decode_lines, read_lines
 from asr.signal.audio import AUDIO_SUFFIXES, AudioSource
 from asr.signal.containers import au_header
 
@@ -125,13 +126,12 @@ class StandardInput:
 def _read_list(list_file: str | None) -> list[str]:
     if list_file is None:
         return []
-    try:
-        content = sys.stdin.buffer.read() if list_file == STANDARD_INPUT else Path(list_file).read_bytes()
-    except OSError as error:
-        raise AsrError(f"--list {list_file}: cannot be read: {error.strerror}") from None
     # File names are bytes to the system: what is not UTF-8 must come through as it is.
-    lines = [line.strip() for line in content.decode("utf-8-sig", "surrogateescape").split("\n")]
-    return [line for line in lines if line and not line.startswith("#")]
+    if list_file == STANDARD_INPUT:
+        lines = decode_lines(sys.stdin.buffer, "standard input", errors="surrogateescape")
+    else:
+        lines = read_lines(list_file, AsrError, errors="surrogateescape")
+    return [line for line in map(str.strip, lines) if line and not line.startswith("#")]
 
 
 def _check(inputs: Inputs, arguments: Sequence[str]) -> None:

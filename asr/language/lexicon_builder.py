@@ -9,7 +9,7 @@ from asr.atomic import atomic_write, check_writable
 from asr.config import NormalizerSettings
 from asr.errors import TextError
 from asr.language.g2p import G2P
-from asr.language.ngram.counting import read_sentences
+from asr.language.text_files import read_sentences
 from asr.text.lexicon import Lexicon, Phones, read_lexicon
 from asr.text.normalize import normalize
 

@@ -17,12 +17,13 @@ from pathlib import Path
 from typing import TypeAlias
 
 from asr.errors import TextError
+from asr.files import read_lines
 
 Phones: TypeAlias = tuple[str, ...]
 
 _COMMENT = ";;;"
 VARIANT = re.compile(r"(?<=.)\(\d+\)$")  # how the CMU dictionary numbers the ways to say a word
-_LINE = "a word and its phones, such as `red R EH D`,"
+_LINE = "a word and its phones, such as `red R EH D`"
 
 
 class Lexicon:
@@ -74,20 +75,14 @@ def read_lexicon(path: Path) -> Lexicon:
     Raises:
         TextError: If it cannot be read, or a line is not a word and its phones.
     """
-    try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except OSError as error:
-        raise TextError(f"{path}: cannot be read: {error.strerror}; a lexicon has {_LINE} a line") from None
-    except UnicodeDecodeError:
-        raise TextError(f"{path}: not UTF-8 text; convert it first") from None
     entries = []
-    for number, line in enumerate(lines, start=1):
+    for number, line in enumerate(read_lines(path, hint=f"; expected lines of {_LINE}"), start=1):
         fields = (line.partition(" #")[0] if "#" in line else line).split()
         if not fields or fields[0].startswith(_COMMENT):
             continue
         word = VARIANT.sub("", fields[0]) if fields[0].endswith(")") else fields[0]
         if len(fields) == 1:
-            raise TextError(f"{path}:{number}: {word!r} has no phones; expected {_LINE} a line")
+            raise TextError(f"{path}:{number}: {word!r} has no phones; expected {_LINE}")
         entries.append((word, tuple(fields[1:])))
     try:
         return Lexicon(entries)

@@ -15,6 +15,7 @@ from sentencepiece import SentencePieceProcessor, SentencePieceTrainer
 
 from asr.config import TokenizerSettings
 from asr.errors import ConfigError, ModelError, TextError
+from asr.files import read_lines
 from asr.text.lexicon import Lexicon, Phones, read_lexicon
 
 BLANK_SYMBOL = "<blank>"
@@ -338,15 +339,8 @@ def _load_phones(folder: Path, symbols: list[str]) -> PhoneTokenizer:
 
 
 def _read_symbols(path: Path) -> list[str]:
-    try:
-        lines = path.read_bytes().decode().split("\n")
-    except OSError as error:
-        raise ModelError(f"{path}: cannot be read: {error.strerror}; a model folder holds it") from None
-    except UnicodeDecodeError:
-        raise ModelError(f"{path}: not UTF-8 text; expected one symbol a line") from None
-    symbols = [" " if line == SPACE_NAME else line for line in (line.rstrip("\r") for line in lines)]
-    if symbols[-1] == "":
-        symbols.pop()
+    lines = read_lines(path, ModelError, hint="; every model folder holds this file")
+    symbols = [" " if line == SPACE_NAME else line for line in lines]
     if not symbols or symbols[0] != BLANK_SYMBOL:
         raise ModelError(
             f"{path}: the first line must be {BLANK_SYMBOL}, found {symbols[0] if symbols else 'nothing'!r}"

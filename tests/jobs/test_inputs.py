@@ -186,7 +186,7 @@ def test_standard_input_is_a_recording_of_any_kind_or_raw_samples(monkeypatch: p
     ("inputs", "reason"),
     [
         (Inputs([]), "nothing to transcribe"),
-        (Inputs([], list_file="nowhere"), "--list nowhere: cannot be read: No such file"),
+        (Inputs([], list_file="nowhere"), "nowhere: cannot be read: No such file"),
         (Inputs(["-"], list_file="-"), "cannot be both"),
         (Inputs(["x.wav"], rate=8000), "a sample rate and channels describe raw audio"),
         (Inputs(["-"], channels=2), "give its sample rate"),
