@@ -3,14 +3,12 @@
 Committed tokens never change. The tail after them may change with every block.
 """
 
-from collections.abc import Sequence
 from typing import Protocol
 
-import torch
 from torch import Tensor
 
-from asr.acoustic.ctc import BLANK
 from asr.decode.decoder import BeamDecoder
+from asr.decode.greedy import BLANK, collapse_path
 from asr.errors import AsrError
 
 
@@ -45,14 +43,14 @@ class GreedyPartialText:
 
     def feed(self, log_probs: Tensor) -> None:
         path = log_probs.argmax(-1).tolist()
-        self.committed += collapse_path(path, self._previous)
+        self.committed += collapse_path(path, previous=self._previous)
         self._previous = path[-1] if path else self._previous
 
     def tail(self) -> list[int]:
         return []
 
     def preview(self, log_probs: Tensor) -> list[int]:
-        return collapse_path(log_probs.argmax(-1).tolist(), self._previous)
+        return collapse_path(log_probs.argmax(-1).tolist(), previous=self._previous)
 
     def finish(self) -> list[int]:
         return self.committed
@@ -87,14 +85,3 @@ class BeamPartialText:
 def start_text(decoder: BeamDecoder | None) -> PartialText:
     """Start an utterance, with beam search if a decoder is given."""
     return GreedyPartialText() if decoder is None else BeamPartialText(decoder)
-
-
-def collapse_path(path: Sequence[int], previous: int = BLANK) -> list[int]:
-    """Merge the repeated tokens of a path and drop its blanks.
-
-    Args:
-        path: One token per frame.
-        previous: The token of the frame before the path.
-    """
-    merged = torch.unique_consecutive(torch.tensor([previous, *path])).tolist()
-    return [token for token in merged[1:] if token != BLANK]

@@ -13,8 +13,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from asr.acoustic.chunks import Latency
-from asr.acoustic.ctc import BLANK
 from asr.config import CHUNK_SECONDS, RIGHT_SECONDS
+from asr.decode.greedy import BLANK
 from asr.recognize.recognizer import Recognizer
 from asr.recognize.streaming.endpoints import EndpointDetector, Endpoints
 from asr.recognize.streaming.partial_text import start_text
@@ -83,7 +83,7 @@ class StreamContext:
         )
         symbols = recognizer.tokenizer.symbols
         self.silent = {token for token, symbol in enumerate(symbols) if token == BLANK or not symbol.strip(" ▁")}
-        self.silent |= recognizer.tokenizer.marks
+        self.silent |= recognizer.tokenizer.word_ends
 
 
 class SpeechStream:
@@ -234,7 +234,7 @@ class _Utterance:
 
     def _complete_words(self, tokens: list[int]) -> list[int]:
         """Drop the last word if its end symbol is missing: until that comes it may be any of several homophones."""
-        word_ends = self._utterance_decoder.tokenizer.marks
+        word_ends = self._utterance_decoder.tokenizer.word_ends
         if not word_ends:
             return tokens
         length = next((index for index in range(len(tokens), 0, -1) if tokens[index - 1] in word_ends), 0)

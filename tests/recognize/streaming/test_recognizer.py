@@ -8,7 +8,7 @@ import soundfile
 import soxr
 import torch
 
-from asr.config import AcousticSettings, ModelSettings
+from asr.config import AcousticSettings, DecoderSettings, ModelSettings
 from asr.decode.decoder import BeamDecoder
 from asr.recognize.model_folder import Model, build_acoustic
 from asr.recognize.recognizer import Recognizer, load_model
@@ -81,7 +81,7 @@ def test_how_a_stream_is_cut_into_blocks_changes_no_utterance(recognizer: Recogn
 
 @pytest.mark.parametrize("decoder", ["greedy", "beam"])
 def test_what_is_committed_never_changes(recognizer: Recognizer, talk: np.ndarray, decoder: str):
-    beam = BeamDecoder(recognizer.tokenizer.symbols, beam_size=8) if decoder == "beam" else None
+    beam = BeamDecoder(recognizer.tokenizer.symbols, DecoderSettings(beam_size=8)) if decoder == "beam" else None
     parts = Model(recognizer.acoustic, recognizer.tokenizer, recognizer.settings)
     model = Recognizer(parts, device="cpu", beam=beam)
     committed, finals = "", []
