@@ -58,7 +58,7 @@ class SubtitleWriter:
         """
         if style not in FORMATS:
             raise RequestError(f"{style[:50]}: no such format; choose from: {', '.join(FORMATS)}", status=404)
-        body = await self._receive(request)
+        body = await self._read_body(request)
         if self._num_waiting >= self._limits.uploads:
             self._metrics.refusals.labels("uploads").inc()
             raise RequestError("too many transcripts are waiting; try again soon", status=503, code="overloaded")
@@ -69,7 +69,7 @@ class SubtitleWriter:
         finally:
             self._num_waiting -= 1
 
-    async def _receive(self, request: Request) -> bytes:
+    async def _read_body(self, request: Request) -> bytes:
         body = bytearray()
         async for part in request.stream():
             body += part
