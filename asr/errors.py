@@ -3,11 +3,11 @@
 The command line prints them as one line; a library user catches `AsrError` for all of them.
 """
 
-STOPPED = 130  # exit status by which scripts tell a stop from a failure, as shells do for SIGINT
+STOPPED = 130  # exit status of an interrupted command, as shells have it for SIGINT
 
 
 class AsrError(Exception):
-    """Anything that went wrong for a reason the user can understand and mend."""
+    """Anything that went wrong for a reason that the user can understand and fix."""
 
     exit_status = 1
 
@@ -37,16 +37,16 @@ class ModelError(AsrError):
 
 
 class TrainingError(AsrError):
-    """A training run that cannot go on."""
+    """A training run that cannot continue."""
 
 
 class TrainingInterrupted(TrainingError):
-    """A signal stopped the run; where it stood is on disk, and `--resume` goes on."""
+    """A signal stopped the run; its state is on disk, and it can be resumed."""
 
     exit_status = STOPPED
 
 
 class TranscriptionInterrupted(AsrError):
-    """A signal stopped a job of many recordings; what was written stays."""
+    """A signal stopped a job of many recordings; finished transcripts stay."""
 
     exit_status = STOPPED
