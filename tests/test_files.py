@@ -34,8 +34,8 @@ def test_what_cannot_be_read_is_named_with_the_line(tmp_path):
     with pytest.raises(CorpusError, match=r"latin\.txt:2: not UTF-8 text.*save it as UTF-8"):
         list(read_lines(tmp_path / "latin.txt", CorpusError))
     assert list(read_lines(tmp_path / "latin.txt", errors="surrogateescape")) == ["fine", "caf\udce9"]
+    (tmp_path / "cut.gz").write_bytes(gzip.compress(b"some text\n" * 100)[:-9])
+    (tmp_path / "cut.xz").write_bytes(lzma.compress(b"some text\n" * 100)[:-9])
     for name in ("missing.txt", "cut.gz", "cut.xz"):
         with pytest.raises(TextError, match=rf"{name}: cannot be read: .*; do this"):
-            (tmp_path / "cut.gz").write_bytes(gzip.compress(b"some text\n" * 100)[:-9])
-            (tmp_path / "cut.xz").write_bytes(lzma.compress(b"some text\n" * 100)[:-9])
             list(read_lines(tmp_path / name, hint="; do this"))

@@ -11,7 +11,7 @@ import numpy as np
 
 from asr.alignment import align_stream
 from asr.config import NormalizerSettings
-from asr.decode.scorer.word_trie import pool_word_ends
+from asr.decode.word_ends import pool_word_ends
 from asr.errors import AlignmentError, TextError
 from asr.recognize.oov import add_oov_words
 from asr.recognize.recognizer import Recognizer
@@ -54,7 +54,7 @@ def align_text(recognizer: Recognizer, source: AudioSource, text: str) -> Transc
     frame_seconds = recognizer.reader.frame_seconds
     passed = Passed(recognizer, stream_audio(source, block_seconds=BLOCK_SECONDS, sample_rate=recognizer.sample_rate))
     try:
-        alignment = align_stream((pool_word_ends(one, tokenizer.marks) for one in passed), tokens)
+        alignment = align_stream((pool_word_ends(one, tokenizer.word_ends) for one in passed), tokens)
     except AlignmentError as error:
         raise AlignmentError(f"{name_of(source) or 'audio'}: {error}") from None
     spoken = words_from_alignment(

@@ -20,15 +20,16 @@ from asr.acoustic.denominator_lm import estimate_trigrams
 from asr.acoustic.model import SUBSAMPLING
 from asr.atomic import atomic_write
 from asr.config import Config, ModelSettings
+from asr.corpus.cuts import load_cuts
 from asr.corpus.doctor import Problem, keep_usable
-from asr.corpus.prepare import load_cuts
 from asr.errors import CorpusError, TrainingError
 from asr.evaluate.calibrate import calibrate_greedy
 from asr.recognize.model_folder import WEIGHTS, Model, build_acoustic, read_model, save_model
 from asr.runtime.precision import pick_precision
 from asr.signal.features import FeatureExtractor
+from asr.text.load import build_tokenizer
 from asr.text.normalize import normalize
-from asr.text.tokenizer import Tokenizer, build_tokenizer
+from asr.text.tokenizer import Tokenizer
 from asr.train.augment import draw_seed
 from asr.train.card import write_card
 from asr.train.checkpoint import CheckpointFolder, Weights

@@ -165,7 +165,7 @@ class Trainer:
                 output = self.model(batch.features.to(self.fabric.device), batch.lengths)
                 loss += float(self._criterion(output.log_probs, output.lengths, batch).sum())
                 num_tokens += int(batch.token_lengths.sum())
-                decoded = greedy_decode(output.log_probs, output.lengths)
+                decoded = greedy_decode(output.log_probs.float().cpu().numpy(), output.lengths.cpu().numpy())
                 pairs += zip(batch.texts, map(self.tokenizer.decode, decoded), strict=True)
         self.model.train()
         rate = score_utterances([reference for reference, _ in pairs], [hypothesis for _, hypothesis in pairs])

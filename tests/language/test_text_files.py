@@ -73,7 +73,7 @@ def test_a_file_whose_name_ends_like_a_weight_wins(tmp_path, monkeypatch):
     assert list(read_sentences(["text.txt:8"])) == [["yes"]]
     assert list(read_sentences(["text.txt:8:2"])) == [["perhaps"]]
     assert list(read_sentences(["text.txt:8:3"])) == [["yes"]] * 3
-    with pytest.raises(TextError, match="missing.txt: cannot be read"):
+    with pytest.raises(TextError, match=r"missing\.txt: cannot be read"):
         list(read_sentences(["missing.txt:8"]))
-    with pytest.raises(TextError, match="12:30.txt: cannot be read"):
+    with pytest.raises(TextError, match=r"12:30\.txt: cannot be read"):
         list(read_sentences(["12:30.txt"]))

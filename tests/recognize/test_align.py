@@ -100,7 +100,7 @@ def test_the_picture_shows_the_stretch_that_was_asked_for(tmp_path: Path):
 
 @pytest.mark.corpora
 def test_a_long_text_is_found_in_minutes_of_real_speech(an4_manifests: Path):
-    from asr.corpus.prepare import load_cuts
+    from asr.corpus.cuts import load_cuts
     from asr.evaluate.evaluate import read_waveforms, reference_text
     from asr.text.normalize import normalize
 

@@ -17,7 +17,7 @@ import torch
 from safetensors.torch import load_file
 
 from asr.config import load_config
-from asr.corpus.prepare import load_cuts
+from asr.corpus.cuts import load_cuts
 from asr.errors import ConfigError, TrainingError
 from asr.evaluate.evaluate import evaluate
 from asr.recognize.recognizer import load_model

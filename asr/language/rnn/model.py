@@ -27,8 +27,9 @@ from asr.jit import Array
 from asr.language.rnn.bptt import IGNORED, LINE_BREAK, Segment, line_segments
 from asr.language.rnn.network import LanguageNetwork
 from asr.language.text_files import parse_weighted_text
+from asr.text.load import load_tokenizer
 from asr.text.normalize import normalize
-from asr.text.tokenizer import WORD_START, Tokenizer, load_tokenizer
+from asr.text.tokenizer import WORD_START, Tokenizer
 from asr.weights import load_weights, save_weights, to_half
 
 WEIGHTS = "model.safetensors"

@@ -90,7 +90,7 @@ class StreamReader:
         )
         symbols = recognizer.tokenizer.symbols
         self.silent = {token for token, symbol in enumerate(symbols) if token == BLANK or not symbol.strip(" ▁")}
-        self.silent |= recognizer.tokenizer.marks
+        self.silent |= recognizer.tokenizer.word_ends
 
     def start(self, text_reader: UtteranceDecoder | None = None, *, start_seconds: float = 0.0) -> "SpeechStream":
         """A new stream.
@@ -277,7 +277,7 @@ class _Utterance:
 
     def _whole_words(self, tokens: list[int]) -> list[int]:
         """Tokens without a word whose mark is still to come: until then it may be any of those that sound alike."""
-        marks = self._text_reader.tokenizer.marks
+        marks = self._text_reader.tokenizer.word_ends
         if not marks:
             return tokens
         last = next((place for place in range(len(tokens), 0, -1) if tokens[place - 1] in marks), 0)
