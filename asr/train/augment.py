@@ -4,7 +4,6 @@ What is drawn depends on the seed, the epoch and the utterances alone: never on 
 the draw or the number of workers, so that a resumed training equals an uninterrupted one.
 """
 
-import hashlib
 from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -27,12 +26,6 @@ PAUSE_DB = (-100.0, -45.0)  # of full scale; below about -77 nothing is heard (f
 TELEPHONE_RATE = 8000  # Hz
 MU_LAW_LEVELS = 256
 AUDIO_SUFFIXES = {".wav", ".flac", ".ogg", ".opus", ".mp3"}
-
-
-def draw_seed(*parts: object) -> int:
-    """A seed in [0, 2**63) that depends on every part, the same in each process."""
-    digest = hashlib.blake2b("\0".join(map(str, parts)).encode(), digest_size=8).digest()
-    return int.from_bytes(digest, "big") >> 1
 
 
 def augment_waveform(

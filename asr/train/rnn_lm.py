@@ -13,8 +13,8 @@ from asr.config import LanguageConfig, LanguageSettings
 from asr.errors import TrainingError
 from asr.language.rnn.model import WEIGHTS, RnnModel, build_network, load_rnn, read_text, save_rnn
 from asr.runtime.precision import pick_precision
+from asr.seeds import draw_seed
 from asr.text.tokenizer import BLANK_SYMBOL, CharTokenizer, Tokenizer, build_tokenizer
-from asr.train.augment import draw_seed
 from asr.train.checkpoint import CheckpointFolder
 from asr.train.init_from import copy_rows
 from asr.train.launch import launch, training_device

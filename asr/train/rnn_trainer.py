@@ -22,7 +22,7 @@ from asr.language.rnn.bptt import IGNORED, Segment, arrange
 from asr.language.rnn.generate import generate
 from asr.language.rnn.likelihood import count_nats
 from asr.language.rnn.model import RnnModel
-from asr.train.augment import draw_seed
+from asr.seeds import draw_seed
 from asr.train.checkpoint import CheckpointFolder, Weights
 from asr.train.rnn_monitor import Look, RnnMonitor
 from asr.train.schedule import learning_rate

@@ -26,10 +26,10 @@ from asr.errors import CorpusError, TrainingError
 from asr.evaluate.calibrate import calibrate_greedy
 from asr.recognize.model_folder import WEIGHTS, Model, build_acoustic, read_model, save_model
 from asr.runtime.precision import pick_precision
+from asr.seeds import draw_seed
 from asr.signal.features import FeatureExtractor
 from asr.text.normalize import normalize
 from asr.text.tokenizer import Tokenizer, build_tokenizer
-from asr.train.augment import draw_seed
 from asr.train.card import write_card
 from asr.train.checkpoint import CheckpointFolder, Weights
 from asr.train.dataset import SpeechDataset, SpeechLoader, measure_features

@@ -23,8 +23,8 @@ from asr.config import TrainSettings
 from asr.decode.greedy import greedy_decode
 from asr.errors import TrainingError, TrainingInterrupted
 from asr.evaluate.wer import score_utterances
+from asr.seeds import draw_seed
 from asr.text.tokenizer import Tokenizer
-from asr.train.augment import draw_seed
 from asr.train.checkpoint import CheckpointFolder, Weights
 from asr.train.dataset import Batch, SpeechLoader
 from asr.train.monitor import EpochMetrics, Monitor
