@@ -15,7 +15,7 @@ import torch
 from lightning.fabric import Fabric
 from torch import Tensor, nn
 
-from asr.acoustic.chunks import Latency
+from asr.acoustic.chunks import ChunkSize
 from asr.acoustic.ctc import consistency_loss, ctc_loss
 from asr.acoustic.ctc_crf import Denominator
 from asr.acoustic.model import Output
@@ -237,8 +237,10 @@ class Trainer:
         settings = self.settings.loss
         batch = batch.to(self.fabric.device)
         with_intermediate = settings.intermediate_weight > 0
-        latency = draw_latency(self.settings, self.frame_seconds)
-        output: Output = self.model(batch.features, batch.lengths, with_intermediate=with_intermediate, latency=latency)
+        chunk_size = draw_chunk_size(self.settings, self.frame_seconds)
+        output: Output = self.model(
+            batch.features, batch.lengths, with_intermediate=with_intermediate, chunk_size=chunk_size
+        )
         loss = self._criterion(output.log_probs, output.lengths, batch)
         if output.intermediate is not None:
             middle = self._ctc(output.intermediate, output.lengths, batch)
@@ -347,13 +349,13 @@ class Trainer:
         return module
 
 
-def draw_latency(settings: TrainSettings, frame_seconds: float) -> Latency | None:
-    """With which latency a batch is read; None for whole utterances. Drawn from torch's generator."""
+def draw_chunk_size(settings: TrainSettings, frame_seconds: float) -> ChunkSize | None:
+    """The chunk size with which a batch is read; None for whole utterances. Drawn from torch's generator."""
     if settings.chunk_seconds is None or float(torch.rand(())) >= settings.chunk_share:
         return None
     low, high = settings.chunk_right_seconds
     right = low + (high - low) * float(torch.rand(()))
-    return Latency.from_seconds(settings.chunk_seconds, right, frame_seconds=frame_seconds)
+    return ChunkSize.from_seconds(settings.chunk_seconds, right, frame_seconds=frame_seconds)
 
 
 def gradient_norms(model: nn.Module) -> dict[str, float]:
