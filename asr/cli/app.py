@@ -237,9 +237,10 @@ def train(
     base = [] if init_from is None else [f"train.init_from={init_from}"]
     settings = load_config(config, [*(overrides or []), *base])
 
+    from asr.cli.console import ConsoleReporter
     from asr.train.run import train as run
 
-    run(settings, resume=resume, devices=devices, console=console)
+    run(settings, resume=resume, devices=devices, reporter=ConsoleReporter(console))
 
 
 @app.command()
@@ -352,9 +353,11 @@ def train_language_model(
         text_normalizer(raw, numbers)  # refuses what cannot be
         asked = ["normalizer=null"] if raw else [f"normalizer.spell_out_numbers='{numbers}'"] if numbers else []
         settings = load_language_config(config, [*(changes or []), *asked])
+        from asr.cli.console import ConsoleReporter
         from asr.train.rnn_lm import train_language_model as run
 
-        run(texts, output, settings, dev=dev or (), base=base, resume=resume, console=console)
+        reporter = ConsoleReporter(console)
+        run(texts, output, settings, dev=dev or (), base=base, resume=resume, reporter=reporter)
         return
     if kind != "ngram":
         raise AsrError(f"--kind {kind}: no such kind; there are: ngram, rnn")

@@ -53,7 +53,7 @@ def augment_waveform(
     if settings.gain_db is not None:
         waveform = F.gain(waveform, rng.uniform(*settings.gain_db))
     if rng.random() < settings.telephone_probability:
-        waveform = telephone(waveform, sample_rate=sample_rate)
+        waveform = simulate_telephone(waveform, sample_rate=sample_rate)
     return waveform
 
 
@@ -88,7 +88,7 @@ def reverberate(waveform: Tensor, room: Tensor) -> Tensor:
     return wet * (waveform.norm() / wet.norm().clamp(min=1e-8))
 
 
-def telephone(waveform: Tensor, *, sample_rate: int) -> Tensor:
+def simulate_telephone(waveform: Tensor, *, sample_rate: int) -> Tensor:
     """Hear a waveform (S,) as by telephone: 8000 Hz, eight bits a sample by the mu-law of G.711."""
     narrow = F.resample(waveform, sample_rate, TELEPHONE_RATE).clamp(-1, 1)
     coded = F.mu_law_decoding(F.mu_law_encoding(narrow, MU_LAW_LEVELS), MU_LAW_LEVELS)
