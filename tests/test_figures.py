@@ -13,7 +13,8 @@ from statistics import mean
 
 import pytest
 
-from asr.corpus.prepare import load_cuts, prepare
+from asr.corpus.cuts import load_cuts
+from asr.corpus.prepare import prepare
 from asr.evaluate.evaluate import evaluate
 from asr.recognize.recognizer import list_models, load_model
 from asr.train.card import read_results

@@ -24,13 +24,12 @@ import asr  # noqa: F401  before torch: it tames OpenMP
 import torch
 from torch import Tensor
 
-from asr.corpus.prepare import load_cuts
+from asr.corpus.cuts import load_cuts, read_waveform
 from asr.evaluate.evaluate import reference_text
 from asr.evaluate.wer import score_utterances
 from asr.recognize.recognizer import Recognizer, load_model
 from asr.recognize.streaming.recognizer import StreamReader
 from asr.text.normalize import normalize
-from asr.train.dataset import read_waveform
 
 GRID = [(chunk, right) for chunk in (0.1, 0.2, 0.4, 1.0) for right in (0.1, 0.2, 0.4, 0.6, 1.0, 2.0)]
 SPEEDS = ((0.4, 1.0), (0.4, 0.4), (0.2, 0.4))

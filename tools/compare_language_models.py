@@ -25,7 +25,7 @@ import asr  # noqa: F401  before torch: it tames OpenMP
 import torch
 from rich.console import Console
 
-from asr.corpus.prepare import load_cuts
+from asr.corpus.cuts import load_cuts
 from asr.evaluate.evaluate import collect_log_probs
 from asr.evaluate.tune import Speech, tune
 from asr.evaluate.wer import compare, score_utterances

@@ -9,7 +9,7 @@ import numpy as np
 from rich.console import Console
 
 from asr.config import ConfidenceSettings, write_yaml
-from asr.corpus.prepare import load_cuts
+from asr.corpus.cuts import load_cuts
 from asr.errors import CorpusError
 from asr.evaluate.evaluate import collect_log_probs
 from asr.evaluate.reliability import Reliability, mark_correct, measure_reliability

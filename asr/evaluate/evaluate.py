@@ -11,7 +11,7 @@ from rich.console import Console
 from torch import Tensor
 
 from asr.config import BATCH_SECONDS
-from asr.corpus.prepare import load_cuts
+from asr.corpus.cuts import load_cuts, read_waveform
 from asr.errors import CorpusError, ModelError
 from asr.evaluate.reliability import Reliability, draw_reliability, mark_correct, measure_reliability
 from asr.evaluate.report import print_report, to_json, write_json, write_texts
@@ -23,7 +23,6 @@ from asr.recognize.utterance import Decoded, LogProbs
 from asr.runtime.batching import make_batches
 from asr.text.normalize import normalize
 from asr.train.card import add_result, read_results
-from asr.train.dataset import read_waveform
 
 
 @dataclass(frozen=True)

@@ -23,6 +23,7 @@ from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import ClientDisconnect
 
+from asr.config import HOST, PORT
 from asr.decode.decoder import BeamDecoder
 from asr.errors import AsrError
 from asr.live.access import LOOPBACK, Guard, TooLarge, TooSlow
@@ -40,7 +41,6 @@ from asr.recognize.streaming.recognizer import StreamReader
 from asr.recognize.utterance import UtteranceDecoder
 from asr.text.normalize import normalize
 
-PORT = 2700  # the Vosk server's, where its clients look first
 PAGE = Path(__file__).parent / "page"
 
 
@@ -55,7 +55,7 @@ class ServerSettings:
         limits: What it bears.
     """
 
-    host: str = "127.0.0.1"
+    host: str = HOST
     port: int = PORT
     token: str | None = None
     origins: Sequence[str] = ()
@@ -173,13 +173,13 @@ def reader_maker(recognizer: Recognizer) -> ReaderMaker:
         phrases = [normalize(phrase, recognizer.settings.normalizer) for phrase in phrases]
         words = sorted({word for phrase in phrases for word in phrase.split()})
         tokenizer = add_oov_words(recognizer.tokenizer, words)
-        options = recognizer.settings.decoder.model_dump() | {"pronunciations": tokenizer.pronunciations}
+        options: dict[str, Any] = {"pronunciations": tokenizer.pronunciations}
         if open_vocabulary:
             model = shared.beam.language_model if shared.beam else None
             options |= {"hotwords": phrases, "language_model": model, "level": level_of(model)}
         else:
             options |= {"vocabulary": words}
-        beam = BeamDecoder(tokenizer.symbols, **options)
+        beam = BeamDecoder(tokenizer.symbols, recognizer.settings.decoder, **options)
         return UtteranceDecoder(tokenizer, shared.frame_seconds, beam=beam, confidence=shared.confidence)
 
     return make

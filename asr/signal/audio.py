@@ -33,6 +33,15 @@ from asr.signal.resample import Resampler
 Waveform: TypeAlias = npt.NDArray[np.float32]
 AudioSource: TypeAlias = str | os.PathLike[str] | BinaryIO | tuple[npt.ArrayLike, float]
 
+# Suffixes by which recordings are found in folders; a file that is named explicitly is read whatever its suffix.
+NATIVE_SUFFIXES = frozenset(
+    [".wav", ".flac", ".mp3", ".ogg", ".oga", ".opus", ".aif", ".aiff", ".au", ".caf", ".w64", ".sph"]
+)
+AUDIO_SUFFIXES = NATIVE_SUFFIXES.union(  # these others need ffmpeg
+    [".m4a", ".m4b", ".aac", ".ac3", ".mka", ".mp2", ".wma", ".wv", ".amr"],
+    [".mp4", ".m4v", ".mkv", ".mov", ".webm", ".avi", ".3gp", ".mpg", ".mpeg", ".wmv", ".flv", ".ogv"],
+)
+
 _CHUNK_FRAMES = 65536
 _LENGTH_UNKNOWN = 2**62  # libsndfile declares 2**63 - 1 frames for a FLAC stream of open length
 _MOST_CHANNELS = 128  # more are a (channels, S) array the wrong way round

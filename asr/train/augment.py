@@ -16,7 +16,7 @@ from torchaudio import functional as F
 
 from asr.config import AugmentSettings, SpecAugmentSettings
 from asr.errors import ConfigError
-from asr.signal.audio import load_audio
+from asr.signal.audio import NATIVE_SUFFIXES, load_audio
 
 NUM_ROOMS = 100
 WHITE = "white"  # the setting that asks for Gaussian noise in place of a folder
@@ -25,7 +25,6 @@ PAUSE_SECONDS = (0.0, 1.5)  # between joined utterances
 PAUSE_DB = (-100.0, -45.0)  # of full scale; below about -77 nothing is heard (features.py)
 TELEPHONE_RATE = 8000  # Hz
 MU_LAW_LEVELS = 256
-AUDIO_SUFFIXES = {".wav", ".flac", ".ogg", ".opus", ".mp3"}
 
 
 def augment_waveform(
@@ -153,7 +152,7 @@ def spec_augment(features: Tensor, settings: SpecAugmentSettings, *, step_second
 
 @lru_cache
 def _noise_files(folder: Path) -> Sequence[Path]:
-    recordings = sorted(path for path in folder.rglob("*") if path.suffix.lower() in AUDIO_SUFFIXES)
+    recordings = sorted(path for path in folder.rglob("*") if path.suffix.lower() in NATIVE_SUFFIXES)
     if not recordings:
         raise ConfigError(f"train.augment.noise: {folder} holds no recordings; name a folder of audio, or white")
     return recordings

@@ -21,8 +21,8 @@ from torch.nn.utils.rnn import pad_sequence
 from torch.utils.data import DataLoader, Dataset
 
 from asr.config import AugmentSettings, NormalizerSettings
+from asr.corpus.cuts import read_waveform
 from asr.seeds import draw_seed
-from asr.signal.audio import load_audio
 from asr.signal.features import FeatureExtractor
 from asr.text.normalize import normalize
 from asr.text.tokenizer import Tokenizer
@@ -221,17 +221,6 @@ def _leave_signals_to_training(_: int) -> None:
     """A terminal's Ctrl-C, or a job scheduler, signals a whole group: readers must outlive the last checkpoint."""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
-
-
-def read_waveform(cut: Any, sample_rate: int) -> Tensor:
-    """The speech of a cut: (S,) float32, mono, at a sampling rate in Hz.
-
-    Raises:
-        AudioError: If samples are not finite, or there are none.
-    """
-    samples = cut.load_audio()  # (channels, S) at the cut's own rate
-    # Mixed down and resampled as `asr transcribe` does it, so that both hear the same.
-    return torch.from_numpy(load_audio((samples.T, cut.sampling_rate), sample_rate=sample_rate))
 
 
 def measure_features(cuts: CutSet, extractor: FeatureExtractor, *, num_cuts: int = 2000) -> tuple[Tensor, Tensor]:

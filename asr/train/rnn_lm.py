@@ -13,7 +13,8 @@ from asr.language.rnn.model import WEIGHTS, RnnModel, build_network, load_rnn, r
 from asr.reporter import SILENT, Reporter
 from asr.runtime.precision import pick_precision
 from asr.seeds import draw_seed
-from asr.text.tokenizer import BLANK_SYMBOL, CharTokenizer, Tokenizer, build_tokenizer
+from asr.text.load import build_tokenizer
+from asr.text.tokenizer import BLANK_SYMBOL, CharTokenizer, Tokenizer
 from asr.train.checkpoint import CheckpointFolder, Fingerprint, Resume
 from asr.train.init_from import copy_rows
 from asr.train.launch import launch, training_device

@@ -18,8 +18,8 @@ from asr.acoustic.denominator_lm import estimate_trigrams
 from asr.acoustic.model import SUBSAMPLING
 from asr.atomic import atomic_write
 from asr.config import Config, ModelSettings
+from asr.corpus.cuts import load_cuts
 from asr.corpus.doctor import Problem, keep_usable
-from asr.corpus.prepare import load_cuts
 from asr.errors import CorpusError, TrainingError
 from asr.evaluate.calibrate import calibrate_greedy
 from asr.recognize.model_folder import WEIGHTS, Model, build_acoustic, read_model, save_model
@@ -27,8 +27,9 @@ from asr.reporter import SILENT, Reporter
 from asr.runtime.precision import pick_precision
 from asr.seeds import draw_seed
 from asr.signal.features import FeatureExtractor
+from asr.text.load import build_tokenizer
 from asr.text.normalize import normalize
-from asr.text.tokenizer import Tokenizer, build_tokenizer
+from asr.text.tokenizer import Tokenizer
 from asr.train.card import write_card
 from asr.train.checkpoint import CheckpointFolder, Fingerprint, Resume, Weights
 from asr.train.dataset import SpeechDataset, SpeechLoader, measure_features

@@ -125,7 +125,7 @@ class Trainer(TrainingLoop[TrainState, Batch]):
                 output = self.network(batch.features.to(self.fabric.device), batch.lengths)
                 loss += float(self._criterion(output.log_probs, output.lengths, batch).sum())
                 num_tokens += int(batch.token_lengths.sum())
-                decoded = greedy_decode(output.log_probs, output.lengths)
+                decoded = greedy_decode(output.log_probs.float().cpu().numpy(), output.lengths.cpu().numpy())
                 pairs += zip(batch.texts, map(self.setup.tokenizer.decode, decoded), strict=True)
         self.network.train()
         references, hypotheses = zip(*pairs, strict=True)

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from lhotse import CutSet
 
-from asr.corpus.prepare import load_cuts, write_manifests
+from asr.corpus.cuts import load_cuts, write_manifests
 
 # Every tenth of the list, in which the utterances of a speaker stand together: a few of each.
 write_manifests(Path("data/an4"), {"tenth": CutSet(list(load_cuts(["data/an4/train.jsonl.gz"]))[::10])})

@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from asr import cli
+from asr.cli.app import main
 
 ROOT = Path(__file__).parents[2]
 SAMPLES = ROOT / "recipes" / "an4" / "samples"
@@ -39,7 +39,7 @@ def run(*arguments: object) -> Told:
         contextlib.redirect_stderr(streams[1]),
         pytest.raises(SystemExit) as ended,
     ):
-        cli.main()
+        main()
     return Told(ended.value.code, *(stream.buffer.getvalue().decode() for stream in streams))
 
 

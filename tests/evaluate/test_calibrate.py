@@ -9,7 +9,7 @@ import torch
 from rich.console import Console
 
 from asr.config import AcousticSettings, ModelSettings, load_model_settings
-from asr.corpus.prepare import load_cuts
+from asr.corpus.cuts import load_cuts
 from asr.errors import CorpusError, ModelError
 from asr.evaluate.calibrate import calibrate, calibrate_greedy
 from asr.evaluate.evaluate import evaluate_model

@@ -10,7 +10,7 @@ from lhotse.utils import fastcopy
 from rich.console import Console
 
 from asr.config import AcousticSettings, FeatureSettings, ModelSettings, load_model_settings
-from asr.corpus.prepare import load_cuts
+from asr.corpus.cuts import load_cuts
 from asr.decode.tuning import Weights
 from asr.errors import AsrError, CorpusError, ModelError
 from asr.evaluate.calibrate import calibrate

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from asr.corpus.prepare import prepare_kaldi
+from asr.corpus.prepare import prepare
 from tests.tones import write_corpus
 
 
@@ -12,7 +12,7 @@ def tone_manifests(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with train.jsonl.gz and dev.jsonl.gz of the language of tones."""
     folder = tmp_path_factory.mktemp("tones")
     write_corpus(folder / "corpus", train=48, dev=12)
-    prepare_kaldi(folder / "corpus", folder / "cuts")
+    prepare("kaldi", folder / "corpus", folder / "cuts")
     return folder / "cuts"
 
 

@@ -19,7 +19,7 @@ from safetensors.torch import load_file
 
 from asr.cli.console import ConsoleReporter
 from asr.config import load_config
-from asr.corpus.prepare import load_cuts
+from asr.corpus.cuts import load_cuts
 from asr.errors import ConfigError, TrainingError, TrainingInterrupted
 from asr.evaluate.evaluate import evaluate
 from asr.recognize.recognizer import load_model
