@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from asr.cli import options
-from asr.cli.console import console
+from asr.cli.console import console, reporter
 from asr.errors import AsrError
 
 
@@ -105,7 +105,7 @@ def train(
 
     from asr.train.rnn_lm import train_language_model
 
-    train_language_model(texts, output, settings, dev=dev or (), base=base, resume=mode, console=console)
+    train_language_model(texts, output, settings, dev=dev or (), base=base, resume=mode, reporter=reporter)
 
 
 def score(

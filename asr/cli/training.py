@@ -7,7 +7,7 @@ import typer
 from rich.console import Console
 
 from asr.cli import options
-from asr.cli.console import console
+from asr.cli.console import console, reporter
 from asr.config import DEFAULT_MODEL
 from asr.errors import AsrError
 
@@ -75,7 +75,7 @@ def train(
 
     from asr.train.run import train as run
 
-    run(settings, resume=mode, devices=devices, console=console)  # type: ignore[arg-type]
+    run(settings, resume=mode, devices=devices, reporter=reporter)
 
 
 def evaluate(

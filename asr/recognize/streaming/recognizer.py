@@ -21,7 +21,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from asr.acoustic.chunks import Latency
+from asr.acoustic.chunks import ChunkSize
 from asr.acoustic.ctc import BLANK
 from asr.config import CHUNK_SECONDS, RIGHT_SECONDS
 from asr.recognize.recognizer import Recognizer
@@ -86,7 +86,7 @@ class StreamReader:
         self.frame_seconds = recognizer.reader.frame_seconds
         self.frame_samples = recognizer.frame_samples
         self.network = StreamingModel(
-            recognizer.acoustic, Latency.from_seconds(chunk, right, frame_seconds=self.frame_seconds)
+            recognizer.acoustic, ChunkSize.from_seconds(chunk, right, frame_seconds=self.frame_seconds)
         )
         symbols = recognizer.tokenizer.symbols
         self.silent = {token for token, symbol in enumerate(symbols) if token == BLANK or not symbol.strip(" ▁")}
