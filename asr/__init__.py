@@ -3,8 +3,7 @@
     import asr
     transcript = asr.load_model("an4").transcribe("speech.wav")
 
-The names below are the whole public surface. They load when first used, so that
-`import asr` stays light.
+The names below are the whole public interface. Each loads on first use, so that `import asr` stays light.
 """
 
 import importlib
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from asr.errors import AsrError
 
 if TYPE_CHECKING:
+    from asr.recognize.options import DecodingOptions
     from asr.recognize.recognizer import Recognizer, list_models, load_model
     from asr.recognize.streaming.endpoints import Endpoints
     from asr.recognize.streaming.recognizer import StreamingRecognizer
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 __all__ = [
     "AsrError",
+    "DecodingOptions",
     "Endpoints",
     "Partial",
     "Recognizer",
@@ -38,6 +39,7 @@ __all__ = [
 ]
 
 _HOME = {
+    "DecodingOptions": "asr.recognize.options",
     "Endpoints": "asr.recognize.streaming.endpoints",
     "Partial": "asr.recognize.streaming.stream",
     "Recognizer": "asr.recognize.recognizer",
@@ -52,7 +54,7 @@ _HOME = {
 
 
 def _tame_openmp() -> None:
-    """Let libgomp's waiting threads sleep soon instead of spinning without end.
+    """Let libgomp's waiting threads sleep soon instead of spinning endlessly.
 
     A recurrent training step beside one busy process on two cores took 1 to 5.9 s by default
     and 0.21 s with 3000 spins, at no cost alone (tools/benchmark_training.py repeats it).

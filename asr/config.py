@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
 import yaml
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from asr.atomic import atomic_write
 from asr.errors import ConfigError
@@ -172,11 +172,20 @@ class LanguageTrainSettings(Settings):
     segment: int = Field(64, ge=1)  # tokens that gradients flow back through
     carry_state: bool = True  # from a segment to the next
     dev_share: float = Field(0.1, gt=0, lt=1)  # of the text, held out where no development text is given
-    looks: int = Field(10, ge=1)  # at the development text, evenly spread; a few early ones come on top
+    # Of the development text, evenly spread; a few early ones come on top. Files of settings may say `looks`.
+    evaluations: int = Field(10, ge=1, serialization_alias="looks")
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     seed: int = 1
     checkpoint_minutes: float = Field(2.0, ge=0)  # 0: after every step
     optimizer: OptimizerSettings = OptimizerSettings(learning_rate=6e-3, warmup_fraction=0.05)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _rename_old_keys(cls, values: Any) -> Any:
+        if isinstance(values, dict) and "looks" in values:
+            others = {name: value for name, value in values.items() if name != "looks"}
+            return {"evaluations": values["looks"], **others}
+        return values
 
 
 class CorpusSettings(Settings):

@@ -6,18 +6,22 @@ from typing import Annotated
 import typer
 
 from asr.cli import options
-from asr.cli.console import console
+from asr.cli.console import console, reporter
 from asr.errors import AsrError
 
 
 def lexicon(
-    dictionary: Annotated[Path, typer.Argument(help="Words and their phones, one per line, such as cmudict.dict.")],
+    dictionary: Annotated[
+        Path, typer.Argument(metavar="DICTIONARY", help="Words and their phones, one per line, such as cmudict.dict.")
+    ],
     texts: options.Texts,
     output: Annotated[Path, typer.Option("--output", "-o", help="Lexicon to write.")],
     least: Annotated[int, typer.Option(min=1, help="Leave out words that occur less often than this.")] = 1,
     exceptions: Annotated[
         Path | None,
-        typer.Option(help="Lexicon to take words from; guess all other words, even those in the dictionary."),
+        typer.Option(
+            help="Lexicon that fixes pronunciations; all other words are guessed, even those in the dictionary."
+        ),
     ] = None,
     raw: options.Raw = False,
     numbers: options.Numbers = None,
@@ -101,7 +105,7 @@ def train(
 
     from asr.train.rnn_lm import train_language_model
 
-    train_language_model(texts, output, settings, dev=dev or (), base=base, resume=mode, console=console)
+    train_language_model(texts, output, settings, dev=dev or (), base=base, resume=mode, reporter=reporter)
 
 
 def score(

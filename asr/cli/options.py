@@ -71,14 +71,20 @@ MaxLines = Annotated[int, typer.Option(min=1, help="Subtitles: lines on screen a
 
 # Live streams
 ChunkSeconds = Annotated[float, typer.Option(min=0.04, help="Seconds of audio processed at a time.")]
-RightSeconds = Annotated[float, typer.Option(min=0, help="Seconds of look-ahead before text is final.")]
+RightSeconds = Annotated[float, typer.Option(min=0, help="Seconds of look-ahead before text becomes final.")]
 PauseSeconds = Annotated[float, typer.Option(help="Seconds of silence that end an utterance.")]
 LongestSeconds = Annotated[float, typer.Option(help="Seconds after which an utterance ends at the next short pause.")]
 
 # Text, corpora and what is made of them
-Manifests = Annotated[list[Path], typer.Argument(help="Manifests of lhotse cuts, as written by `asr prepare`.")]
+Manifests = Annotated[
+    list[Path], typer.Argument(metavar="MANIFEST", help="Manifests of lhotse cuts, as written by `asr prepare`.")
+]
 Texts = Annotated[
-    list[Path], typer.Argument(help="Text files with one sentence per line; may be .gz or .xz.", metavar="TEXT")
+    list[Path],
+    typer.Argument(
+        metavar="TEXT",
+        help="Text files with one sentence per line; may be .gz or .xz. TEXT:8 counts a file eight times.",
+    ),
 ]
 NgramOutput = Annotated[
     Path, typer.Option("--output", "-o", help="File to write: NAME.arpa, NAME.arpa.gz or NAME.bin.")

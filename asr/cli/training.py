@@ -7,13 +7,15 @@ import typer
 from rich.console import Console
 
 from asr.cli import options
-from asr.cli.console import console
+from asr.cli.console import console, reporter
 from asr.config import DEFAULT_MODEL
 from asr.errors import AsrError
 
 
 def prepare(
-    corpus: Annotated[str | None, typer.Argument(help="tsv, kaldi, an4, or a corpus that lhotse knows.")] = None,
+    corpus: Annotated[
+        str | None, typer.Argument(metavar="CORPUS", help="tsv, kaldi, an4, or a corpus that lhotse knows.")
+    ] = None,
     source: Annotated[
         Path | None, typer.Argument(help="The corpus as published, or your own table.", metavar="SRC")
     ] = None,
@@ -73,7 +75,7 @@ def train(
 
     from asr.train.run import train as run
 
-    run(settings, resume=mode, devices=devices, console=console)  # type: ignore[arg-type]
+    run(settings, resume=mode, devices=devices, reporter=reporter)
 
 
 def evaluate(
@@ -127,7 +129,7 @@ def tune(
     rescore: options.Rescore = None,
     device: options.Device = "auto",
 ) -> None:
-    """Fit the weights of language models on development data; save both in the model folder."""
+    """Fit the weights of language models to development data; save weights and models in the model folder."""
     from asr.evaluate.tune import tune as run
 
     typer.echo(str(run(manifests, model=model, lm=lm, rescore=rescore, device=device, console=console)))
@@ -136,7 +138,7 @@ def tune(
 def calibrate(
     manifests: options.Manifests, model: options.ModelName = DEFAULT_MODEL, device: options.Device = "auto"
 ) -> None:
-    """Calibrate word confidences on development data; save the result in the model folder."""
+    """Calibrate word confidences on development data; save them in the model folder."""
     from asr.evaluate.calibrate import calibrate as run
     from asr.evaluate.report import describe
 

@@ -164,7 +164,7 @@ def test_version():
     ("arguments", "reason"),
     [
         (["evaluate", "nowhere.jsonl.gz"], "nowhere.jsonl.gz"),
-        (["transcribe", "x.wav", "--format", "docx"], "no such format"),
+        (["transcribe", "x.wav", "--format", "docx"], "docx: no such format"),
         (["transcribe", "x.wav", "--device", "abacus"], "abacus"),
         (["train", "nowhere.yaml"], "cannot be read"),
         (["train", str(ROOT / "conf" / "an4.yaml"), "train.epoch=1"], "no such setting"),

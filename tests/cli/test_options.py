@@ -14,7 +14,7 @@ from asr.errors import AsrError
 from asr.live.limits import Limits
 from asr.recognize.options import DecodingOptions
 from asr.recognize.streaming.endpoints import Endpoints
-from asr.recognize.streaming.recognizer import StreamingRecognizer
+from asr.recognize.streaming.recognizer import StreamReader
 
 ROOT = Path(__file__).parents[2]
 CONF = str(ROOT / "conf" / "an4.yaml")
@@ -65,7 +65,7 @@ def test_defaults_are_those_of_the_library():
     subtitles = SubtitleSettings()
     transcribe = defaults(recognize.transcribe)
     assert (transcribe["max_line_length"], transcribe["max_lines"]) == (subtitles.max_line_length, subtitles.max_lines)
-    stream = defaults(StreamingRecognizer)
+    stream = defaults(StreamReader)
     for command in map(defaults, (live.mic, live.serve)):
         assert (command["chunk"], command["right"]) == (stream["chunk"], stream["right"])
         assert Endpoints.after(command["pause"], command["longest"]) == Endpoints()

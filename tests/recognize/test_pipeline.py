@@ -11,7 +11,7 @@ import pytest
 import soundfile
 import torch
 
-from asr.acoustic.chunks import Latency
+from asr.acoustic.chunks import ChunkSize
 from asr.errors import AudioError, ConfigError
 from asr.recognize import pipeline
 from asr.recognize.align import Passed
@@ -155,7 +155,7 @@ def test_lower_precision_says_nearly_the_same(recognizer: Recognizer, precision:
     assert ours.dtype == np.float32
     assert np.abs(np.exp(ours) - np.exp(theirs)).mean() < 0.03
     assert not np.array_equal(ours, theirs)
-    latency = Latency.from_seconds(60.0, 15.0, frame_seconds=lower.reader.frame_seconds)
+    chunk_size = ChunkSize.from_seconds(60.0, 15.0, frame_seconds=lower.reader.frame_seconds)
     with computing_in(lower.precision, lower.device):
-        streamed = StreamingModel(lower.acoustic, latency).start().feed(lower.extractor(waveform), last=True)
+        streamed = StreamingModel(lower.acoustic, chunk_size).start().feed(lower.extractor(waveform), last=True)
     np.testing.assert_allclose(streamed.float().exp().numpy(), np.exp(ours), atol=0.05)

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from asr.acoustic.chunks import Latency
+from asr.acoustic.chunks import ChunkSize
 from asr.config import CHUNK_SECONDS, RIGHT_SECONDS
 from asr.decode.greedy import BLANK
 from asr.recognize.recognizer import Recognizer
@@ -22,7 +22,7 @@ from asr.recognize.utterance import UtteranceDecoder
 from asr.recognize.word_boundaries import speech_levels
 from asr.recognize.words import find_words
 from asr.runtime.torch_stream import AcousticStream, StreamingModel
-from asr.transcript.transcript import Segment, Word
+from asr.transcript.words import Segment, Word
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,7 @@ class StreamContext:
         self.frame_seconds = recognizer.reader.frame_seconds
         self.frame_samples = recognizer.frame_samples
         self.network = StreamingModel(
-            recognizer.acoustic, Latency.from_seconds(options.chunk, options.right, frame_seconds=self.frame_seconds)
+            recognizer.acoustic, ChunkSize.from_seconds(options.chunk, options.right, frame_seconds=self.frame_seconds)
         )
         symbols = recognizer.tokenizer.symbols
         self.silent = {token for token, symbol in enumerate(symbols) if token == BLANK or not symbol.strip(" ▁")}
