@@ -10,7 +10,7 @@ from asr.cli import live, recognize
 from asr.cli.app import app
 from asr.cli.options import complete_resume, decoding_options, parse_resume
 from asr.config import SubtitleSettings
-from asr.errors import AsrError
+from asr.errors import AsrError, TrainingInterrupted
 from asr.live.limits import Limits
 from asr.recognize.options import DecodingOptions
 from asr.recognize.streaming.endpoints import Endpoints
@@ -46,6 +46,15 @@ def test_resume_swallows_no_argument(monkeypatch: pytest.MonkeyPatch, arguments,
     assert result.exit_code == 0, (result.output, result.exception)
     ((config, options),) = runs
     assert (options["resume"], config.train.epochs) == (resume, epochs)
+
+
+def test_an_interrupted_run_names_the_option_that_continues_it(monkeypatch: pytest.MonkeyPatch):
+    def stop(*_: object, **options: object) -> None:
+        raise TrainingInterrupted("stopped in epoch 1; resume it to continue")
+
+    monkeypatch.setattr("asr.train.run.train", stop)
+    result = CliRunner().invoke(app, ["train", CONF])
+    assert str(result.exception) == "stopped in epoch 1; resume it to continue (--resume)"
 
 
 def test_a_resume_with_another_value_is_refused():
