@@ -37,6 +37,16 @@ class Settings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
+    def __init__(self, **values: Any) -> None:
+        """Check the values. Raises ConfigError if one is unknown or out of range."""
+        try:
+            super().__init__(**values)
+        except ValidationError as error:
+            raise _explain(error, type(self), type(self).__name__) from None
+
+    # Groups within a file are checked without this constructor, so that errors name the dotted path from the top.
+    __init__.__pydantic_base_init__ = True  # type: ignore[attr-defined]
+
 
 class FeatureSettings(Settings):
     """Log-mel spectrogram (signal/features.py)."""
@@ -176,17 +186,22 @@ class CorpusSettings(Settings):
 
 
 class DecoderSettings(Settings):
-    """Beam search (decode/beam.py); `asr tune` finds alpha, beta, unknown_score, blank_penalty and beam_size."""
+    """Beam search (decode/decoder.py); `asr tune` finds alpha, beta, unknown_score, blank_penalty and beam_size.
 
-    beam_size: int = Field(64, ge=1)
-    beam_threshold: float = Field(10.0, gt=0)  # natural log; prefixes this far behind the best are dropped
-    max_tokens: int | None = Field(None, ge=1)  # tokens a frame that may extend a prefix
-    token_threshold: float = Field(6.0, gt=0)  # less probable tokens than e to minus this extend no prefix
-    blank_skip: float = Field(0.9999, gt=0)  # frames whose blank is at least so probable are skipped
-    blank_penalty: float = Field(0.0, ge=0)  # taken from the blank's log probability, so that fewer words are left out
+    Scores are natural logs. The thresholds may be infinite, which turns them off.
+    """
+
+    beam_size: int = Field(64, ge=1, le=1 << 18)  # prefixes kept per frame; the largest take 0.9 GB per utterance
+    beam_threshold: float = Field(10.0, gt=0, allow_inf_nan=True)  # prefixes this far behind the best are dropped
+    max_tokens: int | None = Field(None, ge=1)  # most probable tokens of a frame that may extend a prefix; None: all
+    token_threshold: float = Field(6.0, gt=0, allow_inf_nan=True)  # tokens below e to minus this extend no prefix
+    blank_skip: float = Field(0.9999, gt=0)  # frames with a blank at least this probable are skipped; above 1: none
+    # Subtracted from the blank's log probability before each frame is normalised again: networks that are unsure
+    # predict blanks, and words would be left out.
+    blank_penalty: float = Field(0.0, ge=0, le=100)
     alpha: float = Field(0.5, ge=0)  # weight of the language model
-    beta: float = 1.0  # added for each word
-    unknown_score: float = -8.0  # added for each word that the language model does not know
+    beta: float = Field(1.0, ge=-100, le=100)  # added for each word, or each token of a token-level model
+    unknown_score: float = Field(-8.0, ge=-100, le=100)  # added for each word that the language model does not know
 
 
 class ConfidenceSettings(Settings):
@@ -364,8 +379,11 @@ def _validate(kind: type[_Kind], values: dict[str, Any], source: str) -> _Kind:
     try:
         return kind.model_validate(values)
     except ValidationError as error:
-        problems = "; ".join(_describe(problem, kind) for problem in error.errors())
-        raise ConfigError(f"{source}: {problems}") from None
+        raise _explain(error, kind, source) from None
+
+
+def _explain(error: ValidationError, kind: type[BaseModel], source: str) -> ConfigError:
+    return ConfigError(f"{source}: {'; '.join(_describe(problem, kind) for problem in error.errors())}")
 
 
 def _describe(problem: Any, kind: type[Any]) -> str:

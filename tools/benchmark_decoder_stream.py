@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 
+from asr.config import DecoderSettings
 from asr.decode.decoder import BeamDecoder, BeamStream
 from asr.language.ngram.model import load_ngram
 
@@ -37,7 +38,7 @@ def main() -> None:
     options = parser.parse_args()
     decoder = BeamDecoder(
         SYMBOLS,
-        beam_size=options.beam,
+        DecoderSettings(beam_size=options.beam),
         language_model=load_ngram(options.lm) if options.lm else None,
         hotwords=["hello world"],
     )

@@ -1,6 +1,6 @@
 """Beam search over CTC log probabilities: `BeamDecoder` for whole utterances, `BeamStream` for streams.
 
-    decoder = BeamDecoder(symbols, beam_size=64, language_model=model, alpha=0.5, beta=1.0)
+    decoder = BeamDecoder(symbols, DecoderSettings(alpha=0.5, beta=1.0), language_model=model)
     best = decoder.decode(log_probs)[0]
 
 Knows nothing of audio or networks. Scores are natural logs. A hypothesis' score is the log of
@@ -17,6 +17,7 @@ from typing import Any, get_args
 
 import numpy as np
 
+from asr.config import DecoderSettings
 from asr.decode.batch import Utterance, decode_together, group_utterances, naming, new_results, search_whole
 from asr.decode.kernel.frame import advance, plant
 from asr.decode.kernel.memory import LIMITS, Search, new_search
@@ -33,10 +34,8 @@ from asr.language.ngram.model import NgramModel
 __all__ = ["BeamDecoder", "BeamStream", "Hypothesis"]
 
 _MIN_NODES = 1 << 12  # 0.4 MB
-_MAX_BEAM = 1 << 18  # which takes 0.9 GB for each utterance that is decoded at a time
 _SMALLEST = 1e-300
 _WHOLE_FRAMES = UPKEEP_FRAMES - 1  # of utterances that streams would not stop in to decide what is old
-_MAX_BONUS = 100.0  # natural log, for a word; more would overflow
 
 
 class BeamDecoder:
@@ -48,18 +47,10 @@ class BeamDecoder:
     def __init__(
         self,
         symbols: Sequence[str],
+        settings: DecoderSettings | None = None,
         *,
-        beam_size: int = 64,
-        beam_threshold: float = 10.0,
-        max_tokens: int | None = None,
-        token_threshold: float = 6.0,
-        blank_skip: float = 0.9999,
-        blank_penalty: float = 0.0,
         language_model: LanguageModel | None = None,
         level: Level = "auto",
-        alpha: float = 0.5,
-        beta: float = 1.0,
-        unknown_score: float = -8.0,
         vocabulary: Sequence[str] | None = None,
         hotwords: Mapping[str, float] | Iterable[str] = (),
         pronunciations: Pronunciations | None = None,
@@ -68,50 +59,40 @@ class BeamDecoder:
 
         Args:
             symbols: (V,) tokens as text, the blank first; a space or `▁` begins words.
-            beam_size: Prefixes kept from frame to frame.
-            beam_threshold: Prefixes whose score falls so far behind the best one's are dropped;
-                `inf` keeps all.
-            max_tokens: Tokens a frame, the most probable ones, that may extend a prefix; None: all.
-            token_threshold: Tokens with a log probability below minus this extend no prefix;
-                `inf` lets all.
-            blank_skip: A frame whose blank has at least this probability is taken as blank for
-                certain; more than 1 takes none so.
-            blank_penalty: Taken from the blank's log probability in every frame, the rest growing in proportion:
-                networks that are unsure of what they hear say blank, and words would be left out.
+            settings: Pruning and weights; None: the defaults.
             language_model: `NgramModel`, or any object with `start` and `score`.
             level: Whether the model scores words or tokens; "auto" finds out for an `NgramModel`.
-            alpha: Weight of the language model's log probabilities.
-            beta: Added for each word (model of words) or token (model of tokens).
-            unknown_score: Added for each word that the language model does not know, and for words
-                outside the vocabulary that hotwords bring in.
-            vocabulary: The only words allowed, next to those of hotwords of positive weight; None allows all.
+            vocabulary: The only words allowed besides those of hotwords with positive weight; None allows all.
             hotwords: Phrases with their weights, or `phrase[:weight]` items. Those of positive weight
-                give back `unknown_score` where they are whole.
-            pronunciations: Words and the tokens of each way to say them, the last of which is a mark that ends
-                words; only these are heard. None: words are spelled by the symbols' characters.
+                refund `unknown_score` once they are complete.
+            pronunciations: Words and their pronunciations as tokens, each with a word-end symbol last; no other
+                words can be decoded. None: words are spelled by the symbols' characters.
 
         Raises:
-            ConfigError: If a setting is out of range, or the parts do not fit one another.
+            ConfigError: If the parts do not fit one another.
             TextError: If the alphabet cannot spell a hot word.
         """
-        _check_pruning(len(symbols), beam_size, beam_threshold, max_tokens, token_threshold, blank_skip)
-        _check_weights(level, alpha, beta, unknown_score, blank_penalty)
-        self.beam_size = beam_size
-        self.blank_penalty = blank_penalty
+        if len(symbols) < 2:
+            raise ConfigError(f"expected the blank and at least one more symbol, found {len(symbols)} symbols")
+        if level not in get_args(Level):
+            raise ConfigError(f"level is {level!r}; there are: {', '.join(get_args(Level))}")
+        settings = DecoderSettings() if settings is None else settings
+        self.beam_size = settings.beam_size
+        self.blank_penalty = settings.blank_penalty
         self.symbols = tuple(symbols)
         self.language_model = language_model
         self.limits = np.zeros(1, LIMITS)
-        self.limits["beam_ratio"] = math.exp(-beam_threshold)
-        self.limits["token_floor"] = math.exp(-token_threshold)
-        self.limits["blank_skip"] = blank_skip
-        self.limits["max_tokens"] = len(symbols) if max_tokens is None else max_tokens
+        self.limits["beam_ratio"] = math.exp(-settings.beam_threshold)
+        self.limits["token_floor"] = math.exp(-settings.token_threshold)
+        self.limits["blank_skip"] = settings.blank_skip
+        self.limits["max_tokens"] = len(symbols) if settings.max_tokens is None else settings.max_tokens
         self.fusion, self.spelling, self.first_phrase = build_scorer(
             symbols,
             language_model=language_model,
             level=level,
-            alpha=alpha,
-            beta=beta,
-            unknown_score=unknown_score,
+            alpha=settings.alpha,
+            beta=settings.beta,
+            unknown_score=settings.unknown_score,
             vocabulary=vocabulary,
             hotwords=read_hotwords(hotwords),
             pronunciations=pronunciations,
@@ -293,43 +274,6 @@ def _load_compiled() -> None:
     count_open(search)
     agree(search, 0)
     forget_gains(search)
-
-
-def _check_pruning(
-    vocab_size: int,
-    beam_size: int,
-    beam_threshold: float,
-    max_tokens: int | None,
-    token_threshold: float,
-    blank_skip: float,
-) -> None:
-    if vocab_size < 2:
-        raise ConfigError(f"expected the blank and at least one more symbol, found {vocab_size} symbols")
-    if not 1 <= beam_size <= _MAX_BEAM:
-        raise ConfigError(f"beam_size is {beam_size}; expected 1 to {_MAX_BEAM}")
-    if not beam_threshold > 0 or not token_threshold > 0:
-        raise ConfigError(
-            f"beam_threshold is {beam_threshold}, token_threshold {token_threshold}; expected natural logs above 0"
-        )
-    if max_tokens is not None and max_tokens < 1:
-        raise ConfigError(f"max_tokens is {max_tokens}; expected at least 1, or None for all")
-    if not blank_skip > 0:
-        raise ConfigError(
-            f"blank_skip is {blank_skip}; expected a probability above 0, or more than 1 to skip no frame"
-        )
-
-
-def _check_weights(level: str, alpha: float, beta: float, unknown_score: float, blank_penalty: float) -> None:
-    if level not in get_args(Level):
-        raise ConfigError(f"level is {level!r}; there are: {', '.join(get_args(Level))}")
-    if not 0 <= alpha < math.inf:
-        raise ConfigError(f"alpha is {alpha}; expected a number of at least 0")
-    if not abs(beta) <= _MAX_BONUS or not abs(unknown_score) <= _MAX_BONUS:
-        raise ConfigError(
-            f"beta is {beta}, unknown_score {unknown_score}; expected natural logs within ±{_MAX_BONUS:g}"
-        )
-    if not 0 <= blank_penalty <= _MAX_BONUS:
-        raise ConfigError(f"blank_penalty is {blank_penalty}; expected a natural log of 0 to {_MAX_BONUS:g}")
 
 
 def _cut(log_probs: Any, length: int) -> Any:

@@ -95,13 +95,12 @@ def tune(
     recognizer = load_model(folder, device=device, decoding=DecodingOptions(decoder="greedy"))
     tokenizer, settings = recognizer.tokenizer, recognizer.settings
     first = load_language_model(path, tokenizer.symbols) if path else None
-    chosen = settings.decoder.model_dump()
     decoder = BeamDecoder(
         tokenizer.symbols,
+        settings.decoder,
         language_model=first,
         level=level_of(first),
         pronunciations=tokenizer.pronunciations,
-        **chosen,
     )
     second_model = load_rnn(second) if second else None
     rescorer = Rescorer(second_model, tokenizer.decode, settings.rescoring) if second_model else None

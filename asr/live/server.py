@@ -173,13 +173,13 @@ def reader_maker(recognizer: Recognizer) -> ReaderMaker:
         phrases = [normalize(phrase, recognizer.settings.normalizer) for phrase in phrases]
         words = sorted({word for phrase in phrases for word in phrase.split()})
         tokenizer = add_oov_words(recognizer.tokenizer, words)
-        options = recognizer.settings.decoder.model_dump() | {"pronunciations": tokenizer.pronunciations}
+        options: dict[str, Any] = {"pronunciations": tokenizer.pronunciations}
         if open_vocabulary:
             model = shared.beam.language_model if shared.beam else None
             options |= {"hotwords": phrases, "language_model": model, "level": level_of(model)}
         else:
             options |= {"vocabulary": words}
-        beam = BeamDecoder(tokenizer.symbols, **options)
+        beam = BeamDecoder(tokenizer.symbols, recognizer.settings.decoder, **options)
         return UtteranceDecoder(tokenizer, shared.frame_seconds, beam=beam, confidence=shared.confidence)
 
     return make

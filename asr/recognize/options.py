@@ -126,17 +126,16 @@ def build_beam(
     has_model = lm is not None or find_rescorer(folder) is not None or tokenizer.pronunciations is not None
     if not has_model and decoding.decoder is None and not decoding.needs_beam:
         return None
-    chosen = settings.model_dump()
     if decoding.beam_size is not None:
-        chosen["beam_size"] = decoding.beam_size
+        settings = DecoderSettings(**settings.model_dump() | {"beam_size": decoding.beam_size})
     model = load_language_model(lm, tokenizer.symbols) if lm else None
     return BeamDecoder(
         tokenizer.symbols,
+        settings,
         language_model=model,
         level=level_of(model),
         hotwords=read_phrases(decoding, normalizer),
         pronunciations=tokenizer.pronunciations,
-        **chosen,
     )
 
 

@@ -5,10 +5,10 @@ import math
 import numpy as np
 import pytest
 
-from asr.decode.decoder import BeamDecoder
 from asr.decode.scorer.rnn import RnnLM
 from asr.errors import ConfigError
 from asr.language.rnn.model import UNKNOWN_SCORE
+from tests.decode.decoders import make_decoder
 from tests.decode.enumeration import random_log_probs, score_all_labellings
 from tests.language.rnn.rnn_models import make_model
 
@@ -24,7 +24,7 @@ class OneByOne:
 
 def decoder(symbols, model, **settings):
     chosen = {"alpha": 0.7, "beta": 0.4, "level": "token", **settings}
-    return BeamDecoder(symbols, language_model=model, **chosen)
+    return make_decoder(symbols, language_model=model, **chosen)
 
 
 @pytest.mark.parametrize("cell", ["lstm", "gru", "rnn"])

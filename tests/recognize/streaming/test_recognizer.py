@@ -10,7 +10,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from asr.config import AcousticSettings, ModelSettings
+from asr.config import AcousticSettings, DecoderSettings, ModelSettings
 from asr.decode.decoder import BeamDecoder
 from asr.decode.greedy import greedy_decode
 from asr.recognize.model_folder import Model, build_acoustic
@@ -84,7 +84,7 @@ def test_how_a_stream_is_cut_into_blocks_changes_no_utterance(recognizer: Recogn
 
 @pytest.mark.parametrize("decoder", ["greedy", "beam"])
 def test_what_is_committed_never_changes(recognizer: Recognizer, talk: np.ndarray, decoder: str):
-    beam = BeamDecoder(recognizer.tokenizer.symbols, beam_size=8) if decoder == "beam" else None
+    beam = BeamDecoder(recognizer.tokenizer.symbols, DecoderSettings(beam_size=8)) if decoder == "beam" else None
     parts = Model(recognizer.acoustic, recognizer.tokenizer, recognizer.settings)
     model = Recognizer(parts, device="cpu", beam=beam)
     committed, finals = "", []
@@ -204,7 +204,7 @@ def test_growing_text_of_the_best_path_is_the_whole_paths(path: list[int], block
 def test_growing_text_of_a_beam_is_the_whole_utterances():
     torch.manual_seed(0)
     log_probs = torch.randn(300, 5).mul(2).log_softmax(-1)
-    decoder = BeamDecoder(["<blank>", " ", "a", "b", "c"], beam_size=16)
+    decoder = BeamDecoder(["<blank>", " ", "a", "b", "c"], DecoderSettings(beam_size=16))
     text = BeamPartialText(decoder)
     settled: list[int] = []
     for part in log_probs.split(10):
