@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from asr import __version__
+from asr.cli.console import ConsoleReporter
 from asr.config import BATCH_SECONDS, DEFAULT_MODEL, JOBS, LIVE_STREAMS, NormalizerSettings, SubtitleSettings
 from asr.errors import STOPPED, AsrError
 
@@ -262,7 +263,7 @@ def evaluate(
     nbest: Annotated[int, typer.Option(min=1, help="Also compare the best of so many readings of each.")] = 1,
 ) -> None:
     """Compare a model's text with the transcripts: word and character error rate."""
-    from asr.evaluate.evaluate import evaluate_model
+    from asr.cli.report import evaluate_model
     from asr.recognize.options import DecodingOptions
 
     evaluate_model(
@@ -290,16 +291,18 @@ def tune(
     """Find the weights of language models on development data and save them, and these, in the model's folder."""
     from asr.evaluate.tune import tune as run
 
-    typer.echo(str(run(manifests, model=model, lm=lm, rescore=rescore, device=device, console=console)))
+    reporter = ConsoleReporter(console)
+    typer.echo(str(run(manifests, model=model, lm=lm, rescore=rescore, device=device, reporter=reporter)))
 
 
 @app.command()
 def calibrate(manifests: Manifests, model: ModelName = DEFAULT_MODEL, device: Device = "auto") -> None:
     """Fit the confidences of words to development data and save that in the model's folder."""
+    from asr.cli.report import describe_reliability
     from asr.evaluate.calibrate import calibrate as run
-    from asr.evaluate.report import describe
 
-    typer.echo(describe(run(manifests, model=model, device=device, console=console)))
+    reliability = run(manifests, model=model, device=device, reporter=ConsoleReporter(console))
+    typer.echo(describe_reliability(reliability))
 
 
 @app.command()
