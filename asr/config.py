@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
 import yaml
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from asr.atomic import atomic_write
 from asr.errors import ConfigError
@@ -19,6 +19,9 @@ from asr.errors import ConfigError
 DEFAULT_MODEL = "english"  # of the models that come with the package
 BATCH_SECONDS = 60.0  # of speech, padding included, that go through the network together
 JOBS = 2  # threads that read audio, and as many that decode
+CHUNK_SECONDS = 0.4  # of a stream that go through the network at a time
+RIGHT_SECONDS = 1.0  # of look-ahead before the text of a stream is committed
+HOST, PORT = "127.0.0.1", 2700  # of the server: this machine alone, and the port where Vosk's clients look first
 # That a machine can be trusted to follow in time: measured on two cores, and one thread reads them all (docs/live.md).
 LIVE_STREAMS = 12 * min(2, os.cpu_count() or 1)
 
@@ -169,11 +172,20 @@ class LanguageTrainSettings(Settings):
     segment: int = Field(64, ge=1)  # tokens that gradients flow back through
     carry_state: bool = True  # from a segment to the next
     dev_share: float = Field(0.1, gt=0, lt=1)  # of the text, held out where no development text is given
-    looks: int = Field(10, ge=1)  # at the development text, evenly spread; a few early ones come on top
+    # Of the development text, evenly spread; a few early ones come on top. Files of settings may say `looks`.
+    evaluations: int = Field(10, ge=1, serialization_alias="looks")
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     seed: int = 1
     checkpoint_minutes: float = Field(2.0, ge=0)  # 0: after every step
     optimizer: OptimizerSettings = OptimizerSettings(learning_rate=6e-3, warmup_fraction=0.05)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _rename_old_keys(cls, values: Any) -> Any:
+        if isinstance(values, dict) and "looks" in values:
+            others = {name: value for name, value in values.items() if name != "looks"}
+            return {"evaluations": values["looks"], **others}
+        return values
 
 
 class CorpusSettings(Settings):

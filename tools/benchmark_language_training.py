@@ -12,7 +12,6 @@ recurrence rather than the output is what takes time. Both take turns in one run
 """
 
 import argparse
-import io
 import json
 import platform
 import statistics
@@ -26,7 +25,6 @@ import asr  # noqa: F401  before torch: it tames OpenMP
 
 # isort: split
 import torch
-from rich.console import Console
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -35,9 +33,9 @@ from asr.language.rnn.bptt import running_segments
 from asr.language.rnn.model import RnnModel
 from asr.language.rnn.network import LanguageNetwork
 from asr.text.tokenizer import CharTokenizer
-from asr.train.checkpoint import CheckpointFolder
+from asr.train.checkpoint import CheckpointFolder, Fingerprint
 from asr.train.launch import launch
-from asr.train.rnn_monitor import RnnMonitor
+from asr.train.monitor import RnnMonitor
 from asr.train.rnn_trainer import RnnTrainer, Text
 
 WIDTH, LAYERS, DROPOUT = 200, 2, 0.2
@@ -97,11 +95,11 @@ def make_our_step(text: Tensor, vocab_size: int, folder: Path) -> Callable[[], N
         Text([text], [text], len(text)),
         settings=LanguageTrainSettings(batch_size=BATCH, segment=SEGMENT, epochs=1000),
         folder=CheckpointFolder(folder),
-        monitor=RnnMonitor(folder, Console(file=io.StringIO())),
-        fingerprint="",
+        monitor=RnnMonitor(folder),
+        fingerprint=Fingerprint(),
     )
     segments = cycle(running_segments(text, batch_size=BATCH, length=SEGMENT))
-    return lambda: trainer.step(next(segments))
+    return lambda: trainer.step([next(segments)])
 
 
 class PlainModel(nn.Module):

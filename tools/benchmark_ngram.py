@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from asr.language.ngram.counting import read_sentences
+from asr.language.text_files import read_sentences
 
 WALKERS = 20_000  # sentences under way at a time
 POLL_SECONDS = 0.2

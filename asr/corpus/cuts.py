@@ -19,6 +19,7 @@ from torch import Tensor
 
 from asr.atomic import atomic_write
 from asr.errors import CorpusError, one_line
+from asr.files import read_lines
 from asr.signal.audio import load_audio
 
 
@@ -165,7 +166,7 @@ def first_file(candidates: Sequence[Path], *, origin: str) -> Path:
     raise CorpusError(f"{origin}: no such recording; looked for {', '.join(dict.fromkeys(map(str, candidates)))}")
 
 
-def read_lines(path: Path, *, strip: str | None = None) -> Iterator[tuple[int, str]]:
+def numbered_lines(path: Path, *, strip: str | None = None) -> Iterator[tuple[int, str]]:
     """Yield the lines of a text file that are not blank, with their numbers from 1.
 
     Args:
@@ -175,15 +176,6 @@ def read_lines(path: Path, *, strip: str | None = None) -> Iterator[tuple[int, s
     Raises:
         CorpusError: If the file cannot be read or is not UTF-8.
     """
-    try:
-        lines = path.read_bytes().split(b"\n")
-    except OSError as error:
-        raise CorpusError(f"{path}: cannot be read: {error.strerror}") from None
-    for number, line in enumerate(lines, start=1):
-        try:
-            # Spreadsheets and editors put a byte order mark before the first line.
-            text = line.decode("utf-8").removeprefix("\ufeff").strip(strip)
-        except UnicodeDecodeError:
-            raise CorpusError(f"{path}:{number}: not UTF-8 text; save it as UTF-8") from None
-        if text.strip():
-            yield number, text
+    for number, line in enumerate(read_lines(path, CorpusError), start=1):
+        if line.strip():
+            yield number, line.strip(strip)

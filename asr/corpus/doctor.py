@@ -32,8 +32,9 @@ from asr.errors import AudioError, TextError, one_line
 from asr.recognize.model_folder import SETTINGS, find_model
 from asr.signal.audio import load_audio
 from asr.signal.features import FeatureExtractor
+from asr.text.load import given_tokenizer, load_tokenizer
 from asr.text.normalize import normalize
-from asr.text.tokenizer import Tokenizer, given_tokenizer, load_tokenizer
+from asr.text.tokenizer import Tokenizer
 
 SILENT_PEAK = 1e-3  # -60 dBFS
 CLIPPED_SHARE = 0.01

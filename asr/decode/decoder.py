@@ -25,8 +25,9 @@ from asr.decode.kernel.prefix_tree import agree, compact, count_open, forget_gai
 from asr.decode.kernel.scores import TOKEN_LEVEL, read_scores
 from asr.decode.scorer.build import LanguageModel, Level, build_scorer, reweigh
 from asr.decode.scorer.hotwords import read_hotwords
-from asr.decode.scorer.word_trie import Pronunciations, pool_word_ends
+from asr.decode.scorer.word_trie import Pronunciations
 from asr.decode.stream import UPKEEP_FRAMES, BeamStream, Hypothesis
+from asr.decode.word_ends import pool_word_ends
 from asr.errors import ConfigError
 from asr.jit import Array, warm_up
 from asr.language.ngram.model import NgramModel

@@ -4,7 +4,6 @@ What is drawn depends on the seed, the epoch and the utterances alone: never on 
 the draw or the number of workers, so that a resumed training equals an uninterrupted one.
 """
 
-import hashlib
 from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -26,12 +25,6 @@ PAUSE_SECONDS = (0.0, 1.5)  # between joined utterances
 PAUSE_DB = (-100.0, -45.0)  # of full scale; below about -77 nothing is heard (features.py)
 TELEPHONE_RATE = 8000  # Hz
 MU_LAW_LEVELS = 256
-
-
-def draw_seed(*parts: object) -> int:
-    """A seed in [0, 2**63) that depends on every part, the same in each process."""
-    digest = hashlib.blake2b("\0".join(map(str, parts)).encode(), digest_size=8).digest()
-    return int.from_bytes(digest, "big") >> 1
 
 
 def augment_waveform(
@@ -59,7 +52,7 @@ def augment_waveform(
     if settings.gain_db is not None:
         waveform = F.gain(waveform, rng.uniform(*settings.gain_db))
     if rng.random() < settings.telephone_probability:
-        waveform = telephone(waveform, sample_rate=sample_rate)
+        waveform = simulate_telephone(waveform, sample_rate=sample_rate)
     return waveform
 
 
@@ -94,7 +87,7 @@ def reverberate(waveform: Tensor, room: Tensor) -> Tensor:
     return wet * (waveform.norm() / wet.norm().clamp(min=1e-8))
 
 
-def telephone(waveform: Tensor, *, sample_rate: int) -> Tensor:
+def simulate_telephone(waveform: Tensor, *, sample_rate: int) -> Tensor:
     """Hear a waveform (S,) as by telephone: 8000 Hz, eight bits a sample by the mu-law of G.711."""
     narrow = F.resample(waveform, sample_rate, TELEPHONE_RATE).clamp(-1, 1)
     coded = F.mu_law_decoding(F.mu_law_encoding(narrow, MU_LAW_LEVELS), MU_LAW_LEVELS)

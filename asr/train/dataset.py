@@ -22,10 +22,11 @@ from torch.utils.data import DataLoader, Dataset
 
 from asr.config import AugmentSettings, NormalizerSettings
 from asr.corpus.cuts import read_waveform
+from asr.seeds import draw_seed
 from asr.signal.features import FeatureExtractor
 from asr.text.normalize import normalize
 from asr.text.tokenizer import Tokenizer
-from asr.train.augment import augment_waveform, draw_seed, join_waveforms, prepare_augmentation, spec_augment
+from asr.train.augment import augment_waveform, join_waveforms, prepare_augmentation, spec_augment
 
 SHUFFLE_BUFFER = 10_000  # cuts that the sampler looks at together
 NUM_BUCKETS = 10

@@ -5,7 +5,7 @@ import os
 import warnings
 
 import torch
-from lightning.fabric import Fabric
+from lightning_fabric import Fabric
 
 from asr.runtime.precision import pick_precision
 
@@ -51,7 +51,6 @@ def _torchrun() -> tuple[int, int] | None:
 
 def _quieten() -> None:
     """Libraries count devices aloud and advise on programming; a user of the command needs neither."""
-    for name in ("lightning.fabric", "lightning.pytorch"):  # both speak, through whichever was imported last
-        logging.getLogger(name).setLevel(logging.ERROR)
+    logging.getLogger("lightning_fabric").setLevel(logging.ERROR)
     warnings.filterwarnings("ignore", module="lightning")
     warnings.filterwarnings("ignore", module="lhotse")

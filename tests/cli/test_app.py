@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from asr import cli
+from asr.cli.app import main
 
 ROOT = Path(__file__).parents[2]
 SAMPLES = ROOT / "recipes" / "an4" / "samples"
@@ -39,7 +39,7 @@ def run(*arguments: object) -> Told:
         contextlib.redirect_stderr(streams[1]),
         pytest.raises(SystemExit) as ended,
     ):
-        cli.main()
+        main()
     return Told(ended.value.code, *(stream.buffer.getvalue().decode() for stream in streams))
 
 
@@ -164,7 +164,7 @@ def test_version():
     ("arguments", "reason"),
     [
         (["evaluate", "nowhere.jsonl.gz"], "nowhere.jsonl.gz"),
-        (["transcribe", "x.wav", "--format", "docx"], "no such format"),
+        (["transcribe", "x.wav", "--format", "docx"], "docx: no such format"),
         (["transcribe", "x.wav", "--device", "abacus"], "abacus"),
         (["train", "nowhere.yaml"], "cannot be read"),
         (["train", str(ROOT / "conf" / "an4.yaml"), "train.epoch=1"], "no such setting"),

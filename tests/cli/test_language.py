@@ -15,7 +15,7 @@ import soundfile
 import torch
 from typer.testing import CliRunner
 
-from asr import cli
+from asr.cli.app import app, main
 from asr.config import AcousticSettings, ModelSettings, load_model_settings
 from asr.corpus.prepare import prepare
 from asr.recognize.model_folder import Model, build_acoustic, save_model
@@ -66,7 +66,7 @@ class Told:
     """What a command printed, and how it ended."""
 
     def __init__(self, *arguments: object) -> None:
-        result = CliRunner().invoke(cli.app, [str(argument) for argument in arguments])
+        result = CliRunner().invoke(app, [str(argument) for argument in arguments])
         self.exit_code, self.output, self.error = result.exit_code, result.stdout, result.exception
 
 
@@ -81,7 +81,7 @@ def refuse(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, 
     """The one line by which a command says that it cannot be done."""
     monkeypatch.setattr(sys, "argv", ["asr", *map(str, arguments)])
     with pytest.raises(SystemExit) as stopped:
-        cli.main()
+        main()
     lines = capsys.readouterr().err.splitlines()
     assert stopped.value.code == 1, lines
     errors = [line for line in lines if line.startswith("error: ")]
@@ -97,7 +97,7 @@ def readings(folder: Path, *choices: object) -> list[tuple[float, str]]:
 
 @pytest.mark.parametrize("name", ["lm.arpa", "lm.arpa.gz", "lm.bin"])
 def test_a_language_model_is_estimated_and_measured(folder: Path, tmp_path: Path, name: str):
-    ask("lm", "train", folder / "text.txt", "--order", 2, "--prune", "0 0", "--output", tmp_path / name)
+    ask("lm", "estimate", folder / "text.txt", "--order", 2, "--prune", "0 0", "--output", tmp_path / name)
     measured = dict(line.split("\t") for line in ask("lm", "score", tmp_path / name, folder / "text.txt").splitlines())
     assert (measured["num_words"], measured["num_unknown"], measured["num_sentences"]) == ("12", "0", "4")
     assert 1 < float(measured["perplexity"]) < 6
@@ -106,7 +106,7 @@ def test_a_language_model_is_estimated_and_measured(folder: Path, tmp_path: Path
 
 
 def test_characters_are_predicted_too(folder: Path, tmp_path: Path):
-    ask("lm", "train", folder / "text.txt", "--unit", "char", "--order", 3, "--output", tmp_path / "lm.bin")
+    ask("lm", "estimate", folder / "text.txt", "--unit", "char", "--order", 3, "--output", tmp_path / "lm.bin")
     assert "num_words\t22" in ask("lm", "score", tmp_path / "lm.bin", folder / "text.txt", "--unit", "char")
     assert "num_words\t22" in ask("lm", "score", tmp_path / "lm.bin", folder / "text.txt")
     assert readings(folder, "--lm", tmp_path / "lm.bin", "--nbest", 2)
@@ -117,7 +117,7 @@ def test_language_models_are_mixed_and_pruned(folder: Path, tmp_path: Path, name
     (tmp_path / "mine.txt").write_text("ba ba\nab ba\n", encoding="utf-8")
     parts = [tmp_path / "text.bin", tmp_path / "mine.arpa"]
     for text, output in zip((folder / "text.txt", tmp_path / "mine.txt"), parts, strict=True):
-        ask("lm", "train", text, "--order", 2, "--output", output)
+        ask("lm", "estimate", text, "--order", 2, "--output", output)
     ask("lm", "mix", *parts, "--dev", tmp_path / "mine.txt", "--output", tmp_path / name)
     perplexities = [perplexity(model, tmp_path / "mine.txt") for model in (*parts, tmp_path / name)]
     assert perplexities[2] <= min(perplexities) + 1e-3
@@ -147,7 +147,7 @@ def perplexity(model: Path, text: Path) -> float:
 )
 def test_mixtures_that_make_no_sense_are_refused(folder, tmp_path, capsys, monkeypatch, models, choices, message):
     for unit in ("word", "char"):
-        ask("lm", "train", folder / "text.txt", "--unit", unit, "--output", tmp_path / f"{unit}.bin")
+        ask("lm", "estimate", folder / "text.txt", "--unit", unit, "--output", tmp_path / f"{unit}.bin")
     paths = [tmp_path / name for name in models]
     told = refuse(capsys, monkeypatch, "lm", "mix", *paths, *choices, "--output", tmp_path / "lm.bin")
     assert message in told
@@ -159,7 +159,7 @@ def test_mixtures_that_make_no_sense_are_refused(folder, tmp_path, capsys, monke
 def test_words_beyond_a_vocabulary_count_as_unknown(folder: Path, tmp_path: Path):
     (tmp_path / "lexicon.txt").write_text("ab AE B\nba B AE\n", encoding="utf-8")
     vocabulary = ["--vocabulary", tmp_path / "lexicon.txt"]
-    ask("lm", "train", folder / "text.txt", *vocabulary, "--order", 2, "--output", tmp_path / "lm.bin")
+    ask("lm", "estimate", folder / "text.txt", *vocabulary, "--order", 2, "--output", tmp_path / "lm.bin")
     assert "num_unknown\t2" in ask("lm", "score", tmp_path / "lm.bin", folder / "text.txt")  # "a b"
 
 
@@ -181,9 +181,7 @@ def test_a_lexicon_is_made_of_a_dictionary_and_a_text(folder: Path, tmp_path: Pa
         (["text.txt", "-o", "new.arpa", "--prune", "1"], "unigrams cannot be pruned"),
         (["text.txt", "-o", "new.arpa", "--prune", "0 -1"], "expected numbers of 0 or more"),
         (["text.txt", "-o", "new.arpa", "--unit", "syllable"], "there are: word, char"),
-        (["text.txt", "-o", "new.arpa", "--resume"], "--resume is for --kind rnn"),
-        (["text.txt", "-o", "new.arpa", "--set", "train.epochs=1"], "--set is for --kind rnn"),
-        (["text.txt", "-o", "new.arpa", "--dev", "text.txt"], "--dev is for --kind rnn"),
+        (["text.txt", "-o", "new.arpa", "--kind", "ngram"], "asr lm estimate makes n-gram models, asr lm train trains"),
         (["missing.txt", "-o", "text.txt/lm.arpa"], "text.txt/lm.arpa: cannot be written"),  # before it is read
         (["missing.txt", "-o", "new.arpa"], "missing.txt: cannot be read: No such file"),
         (["noise.wav", "-o", "new.arpa"], "not UTF-8"),
@@ -194,7 +192,7 @@ def test_a_lexicon_is_made_of_a_dictionary_and_a_text(folder: Path, tmp_path: Pa
 def test_estimation_that_cannot_be_done_is_refused(folder, monkeypatch, capsys, choices, message):
     (folder / "empty.txt").touch()
     monkeypatch.chdir(folder)
-    assert message in refuse(capsys, monkeypatch, "lm", "train", *choices)
+    assert message in refuse(capsys, monkeypatch, "lm", "estimate", *choices)
     assert not (folder / "new.arpa").exists()
 
 
@@ -324,7 +322,7 @@ SMALL = ["--set", "network.hidden_size=12", "--set", "train.epochs=2", "--set", 
 def rnn(folder: Path) -> Path:
     """A recurrent language model of the recogniser's letters."""
     (folder / "lines.txt").write_text("ab ba\nba cab\nabba\n" * 30, encoding="utf-8")
-    ask("lm", "train", folder / "lines.txt", "--kind", "rnn", "--output", folder / "rnn", *SMALL)
+    ask("lm", "train", folder / "lines.txt", "--output", folder / "rnn", *SMALL)
     return folder / "rnn"
 
 
@@ -341,7 +339,7 @@ def test_a_recurrent_model_is_trained_measured_and_asked(folder: Path, rnn: Path
     assert all(word.startswith("b") for _, word in words)
     assert [float(p) for p, _ in words] == sorted((float(p) for p, _ in words), reverse=True)
     other = ["--dev", folder / "text.txt", "--from", rnn, *SMALL]
-    ask("lm", "train", folder / "text.txt", "--kind", "rnn", "-o", tmp_path / "new", *other)
+    ask("lm", "train", folder / "text.txt", "-o", tmp_path / "new", *other)
     assert "num_unknown\t0" in ask("lm", "score", tmp_path / "new", folder / "text.txt")
 
 
@@ -352,23 +350,33 @@ def test_numbers_are_written_as_words_where_that_is_asked_for(tmp_path: Path, mo
     ask("lexicon", tmp_path / "some.dict", tmp_path / "text.txt", *asked, "--output", tmp_path / "lexicon.txt")
     words = [line.split()[0] for line in (tmp_path / "lexicon.txt").read_text(encoding="utf-8").splitlines()]
     assert sorted(words) == ["call", "seven"]
-    ask("lm", "train", tmp_path / "text.txt", *asked, "--output", tmp_path / "lm.arpa")
+    ask("lm", "estimate", tmp_path / "text.txt", *asked, "--output", tmp_path / "lm.arpa")
     arpa = (tmp_path / "lm.arpa").read_text(encoding="utf-8")
     assert "call seven" in arpa
     assert "call 7" not in arpa
     assert "num_unknown\t1" in ask("lm", "score", tmp_path / "lm.arpa", tmp_path / "text.txt")
     assert "num_unknown\t0" in ask("lm", "score", tmp_path / "lm.arpa", tmp_path / "text.txt", *asked)
-    train = ["lm", "train", tmp_path / "text.txt", "--output", tmp_path / "other.arpa", "--spell-out-numbers"]
-    assert "leave one out" in refuse(capsys, monkeypatch, *train, "en", "--raw")
-    assert "klingon" in refuse(capsys, monkeypatch, *train, "klingon")
+    for command, output in (("estimate", "other.arpa"), ("train", "other")):
+        arguments = ["lm", command, tmp_path / "text.txt", "--output", tmp_path / output, "--spell-out-numbers"]
+        assert "leave one out" in refuse(capsys, monkeypatch, *arguments, "en", "--raw")
+        assert "klingon" in refuse(capsys, monkeypatch, *arguments, "klingon")
+
+
+@pytest.mark.parametrize(
+    ("command", "option"),
+    [("estimate", "--resume"), ("estimate", "--set"), ("estimate", "--dev"), ("train", "--order"), ("train", "--unit")],
+)
+def test_options_of_the_other_command_are_refused(folder: Path, command: str, option: str):
+    assert Told("lm", command, folder / "text.txt", "-o", folder / "x", option, "1").exit_code == 2
 
 
 @pytest.mark.parametrize(
     ("choices", "message"),
     [
         (["lines.txt", "-o", "rnn"], "is a trained model"),
-        (["lines.txt", "-o", "new", "--order", "4"], "--order is for --kind ngram"),
-        (["lines.txt", "-o", "new", "--unit", "char"], "--unit is for --kind ngram"),
+        (["lines.txt", "-o", "new", "--kind", "rnn"], "asr lm estimate makes n-gram models, asr lm train trains"),
+        (["lines.txt", "-o", "new.bin"], "a recurrent model is a folder; for n-grams use asr lm estimate"),
+        (["lines.txt", "-o", "new", "--resume=now"], "--resume=now: expected --resume or --resume auto"),
         (["lines.txt", "-o", "new", "--resume"], "no checkpoint to resume from"),
         (["lines.txt", "-o", "new", "--set", "network.depth=2"], "network.depth: no such setting"),
         (["lines.txt", "-o", "new", "--config", "missing.yaml"], "missing.yaml: cannot be read"),
@@ -382,13 +390,12 @@ def test_training_that_cannot_be_done_is_refused(folder, rnn, monkeypatch, capsy
     (folder / "empty.txt").touch()
     monkeypatch.chdir(folder)
     (rnn / "run" / "last.pt").unlink(missing_ok=True)
-    assert message in refuse(capsys, monkeypatch, "lm", "train", "--kind", "rnn", *choices)
+    assert message in refuse(capsys, monkeypatch, "lm", "train", *choices)
     assert not (folder / "new" / "model.safetensors").exists()
 
 
-def test_kinds_numbers_and_folders_that_make_no_sense_are_told(folder, rnn, monkeypatch, capsys):
+def test_numbers_and_folders_that_make_no_sense_are_told(folder, rnn, monkeypatch, capsys):
     for arguments, message in (
-        (["lm", "train", folder / "lines.txt", "-o", "x", "--kind", "transformer"], "there are: ngram, rnn"),
         (["lm", "generate", folder / "model"], "not a usable recurrent language model"),
         (["lm", "complete", folder / "missing", "ab"], "cannot be read"),
         (["lm", "generate", rnn, "--top-p", 0], "top_p 0"),

@@ -171,7 +171,7 @@ def test_a_stopped_job_says_how_to_go_on(tmp_path: Path):
     _, told = process.communicate(timeout=60)
     assert process.returncode == 130, told
     assert b"Traceback" not in told
-    assert b"of 120 recordings are done; the same command with --skip-existing goes on" in b" ".join(told.split())
+    assert b"of 120 recordings are done; to continue, add --skip-existing" in b" ".join(told.split())
     assert list((tmp_path / "out").rglob(".partial-*")) == []
 
 

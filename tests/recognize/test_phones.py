@@ -15,7 +15,7 @@ from asr.recognize.streaming.endpoints import Endpoints
 from asr.recognize.streaming.recognizer import StreamReader
 from asr.recognize.utterance import decode_different
 from asr.recognize.words import find_words
-from asr.text.tokenizer import build_tokenizer
+from asr.text.load import build_tokenizer
 from asr.text.words import group_tokens
 from tests.recognize.test_recognizer import RATE, noise
 

@@ -8,7 +8,7 @@ import torch
 from asr.config import AugmentSettings, FeatureSettings, NormalizerSettings, TokenizerSettings
 from asr.corpus.cuts import load_cuts, read_waveform
 from asr.signal.features import FeatureExtractor
-from asr.text.tokenizer import build_tokenizer
+from asr.text.load import build_tokenizer
 from asr.train.dataset import Batch, SpeechDataset, SpeechLoader, measure_features
 
 

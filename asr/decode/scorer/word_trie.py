@@ -5,8 +5,7 @@ A token is one character, or a piece of several with the word separator, if any,
 is a letter of its own, a phone or a mark that ends a word; words that sound alike differ in their mark.
 """
 
-import math
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice, product
 from typing import NamedTuple, TypeAlias
 
@@ -111,19 +110,6 @@ def spell_words(words: Sequence[str], spelling: Spelling) -> tuple[Array, Array]
     spelled = np.zeros((len(lengths), int(lengths.max(initial=0))), np.int32)
     spelled[np.arange(spelled.shape[1]) < lengths[:, None]] = letters[can_spell[owners]]
     return spelled, np.flatnonzero(can_spell)
-
-
-def pool_word_ends(log_probs: Array, marks: Collection[int]) -> Array:
-    """Log probabilities (T, V) with those of the marks spread evenly over them.
-
-    That a word ends is heard; which of those that sound alike it is, is for the language model to say.
-    """
-    if len(marks) < 2:
-        return log_probs
-    columns = list(marks)
-    shared = np.array(log_probs)
-    shared[:, columns] = np.logaddexp.reduce(shared[:, columns], axis=1, keepdims=True) - math.log(len(columns))
-    return shared
 
 
 def look_ahead(tree: WordTrie, scores: Array) -> Array:

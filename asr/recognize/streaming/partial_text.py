@@ -3,14 +3,12 @@
 What is settled never changes; what is open may, as long as frames come.
 """
 
-from collections.abc import Sequence
 from typing import Protocol
 
-import torch
 from torch import Tensor
 
-from asr.acoustic.ctc import BLANK
 from asr.decode.decoder import BeamDecoder
+from asr.decode.greedy import BLANK, collapse_path
 from asr.errors import AsrError
 
 
@@ -41,14 +39,14 @@ class GreedyPartialText:
 
     def feed(self, log_probs: Tensor) -> None:
         path = log_probs.argmax(-1).tolist()
-        self.settled += collapse_path(path, self._before)
+        self.settled += collapse_path(path, previous=self._before)
         self._before = path[-1] if path else self._before
 
     def open(self) -> list[int]:
         return []
 
     def preview(self, log_probs: Tensor) -> list[int]:
-        return collapse_path(log_probs.argmax(-1).tolist(), self._before)
+        return collapse_path(log_probs.argmax(-1).tolist(), previous=self._before)
 
     def finish(self) -> list[int]:
         return self.settled
@@ -83,14 +81,3 @@ class BeamPartialText:
 def start_text(decoder: BeamDecoder | None) -> PartialText:
     """A new utterance, by beam search where there is a decoder."""
     return GreedyPartialText() if decoder is None else BeamPartialText(decoder)
-
-
-def collapse_path(path: Sequence[int], before: int = BLANK) -> list[int]:
-    """The tokens of a path: repeats merged, blanks dropped.
-
-    Args:
-        path: A token a frame.
-        before: The token of the frame before the path.
-    """
-    merged = torch.unique_consecutive(torch.tensor([before, *path])).tolist()
-    return [token for token in merged[1:] if token != BLANK]

@@ -21,8 +21,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from asr.acoustic.chunks import Latency
+from asr.acoustic.chunks import ChunkSize
 from asr.acoustic.ctc import BLANK
+from asr.config import CHUNK_SECONDS, RIGHT_SECONDS
 from asr.recognize.recognizer import Recognizer
 from asr.recognize.streaming.endpoints import EndpointDetector, Endpoints
 from asr.recognize.streaming.partial_text import start_text
@@ -34,8 +35,6 @@ from asr.runtime.torch_stream import AcousticStream, StreamingModel
 from asr.signal.resample import Resampler, Samples
 from asr.transcript.transcript import Segment, Transcript, Word
 
-CHUNK_SECONDS = 0.4
-RIGHT_SECONDS = 1.0
 # More at a time would be read in vain where an utterance ends within it.
 _BLOCK_SECONDS = 1.0
 
@@ -87,11 +86,11 @@ class StreamReader:
         self.frame_seconds = recognizer.reader.frame_seconds
         self.frame_samples = recognizer.frame_samples
         self.network = StreamingModel(
-            recognizer.acoustic, Latency.from_seconds(chunk, right, frame_seconds=self.frame_seconds)
+            recognizer.acoustic, ChunkSize.from_seconds(chunk, right, frame_seconds=self.frame_seconds)
         )
         symbols = recognizer.tokenizer.symbols
         self.silent = {token for token, symbol in enumerate(symbols) if token == BLANK or not symbol.strip(" ▁")}
-        self.silent |= recognizer.tokenizer.marks
+        self.silent |= recognizer.tokenizer.word_ends
 
     def start(self, text_reader: UtteranceDecoder | None = None, *, start_seconds: float = 0.0) -> "SpeechStream":
         """A new stream.
@@ -278,7 +277,7 @@ class _Utterance:
 
     def _whole_words(self, tokens: list[int]) -> list[int]:
         """Tokens without a word whose mark is still to come: until then it may be any of those that sound alike."""
-        marks = self._text_reader.tokenizer.marks
+        marks = self._text_reader.tokenizer.word_ends
         if not marks:
             return tokens
         last = next((place for place in range(len(tokens), 0, -1) if tokens[place - 1] in marks), 0)
