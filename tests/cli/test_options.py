@@ -14,7 +14,7 @@ from asr.errors import AsrError, TrainingInterrupted
 from asr.live.limits import Limits
 from asr.recognize.options import DecodingOptions
 from asr.recognize.streaming.endpoints import Endpoints
-from asr.recognize.streaming.recognizer import StreamReader
+from asr.recognize.streaming.stream import StreamingOptions
 
 ROOT = Path(__file__).parents[2]
 CONF = str(ROOT / "conf" / "an4.yaml")
@@ -74,10 +74,9 @@ def test_defaults_are_those_of_the_library():
     subtitles = SubtitleSettings()
     transcribe = defaults(recognize.transcribe)
     assert (transcribe["max_line_length"], transcribe["max_lines"]) == (subtitles.max_line_length, subtitles.max_lines)
-    stream = defaults(StreamReader)
     for command in map(defaults, (live.mic, live.serve)):
-        assert (command["chunk"], command["right"]) == (stream["chunk"], stream["right"])
-        assert Endpoints.after(command["pause"], command["longest"]) == Endpoints()
+        endpoints = Endpoints.after(command["pause"], command["longest"])
+        assert StreamingOptions(command["chunk"], command["right"], endpoints) == StreamingOptions()
     serve, limits = defaults(live.serve), Limits()
     assert (serve["clients"], serve["idle"]) == (limits.clients, limits.idle_seconds)
     assert (60 * serve["minutes"], serve["upload"] << 20) == (limits.session_seconds, limits.upload_bytes)
