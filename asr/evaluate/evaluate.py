@@ -13,6 +13,7 @@ from torch import Tensor
 from asr.config import BATCH_SECONDS
 from asr.corpus.cuts import load_cuts, read_waveform
 from asr.errors import CorpusError, ModelError
+from asr.evaluate.card import add_result, read_results
 from asr.evaluate.reliability import Reliability, draw_reliability, mark_correct, measure_reliability
 from asr.evaluate.report import print_report, to_json, write_json, write_texts
 from asr.evaluate.wer import ErrorRates, count_edits, require_words, score_utterances
@@ -22,7 +23,6 @@ from asr.recognize.recognizer import Recognizer, load_model
 from asr.recognize.utterance import Decoded, LogProbs
 from asr.runtime.batching import make_batches
 from asr.text.normalize import normalize
-from asr.train.card import add_result, read_results
 
 
 @dataclass(frozen=True)
