@@ -30,7 +30,7 @@ asr prepare an4 "$corpus" data/an4
 settings=("corpus.train=[data/an4/train.jsonl.gz,data/synthetic/all.jsonl.gz]")
 if command -v espeak-ng >/dev/null; then
     [ -f data/synthetic/all.jsonl.gz ] || {
-        python tools/make_synthetic_speech.py data/synthetic --utterances 400 --seed 1
+        python tools/voices/make_synthetic_speech.py data/synthetic --utterances 400 --seed 1
         asr prepare kaldi data/synthetic data/synthetic
     }
 else

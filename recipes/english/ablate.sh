@@ -18,7 +18,7 @@ if [ ! -f data/english/synthetic.jsonl.gz ]; then
     # Lines whose words all have pronunciations: others would be left out of training.
     zcat data/english/text.txt.gz | awk 'NR == FNR { known[$1]; next } { for (i = 1; i <= NF; i++) if (!($i in known)) next; print }' \
         data/english/dictionary.txt - > data/english/known.txt
-    python tools/make_synthetic_speech.py data/synthetic-text --text data/english/known.txt --utterances 3600 --seed 2
+    python tools/voices/make_synthetic_speech.py data/synthetic-text --text data/english/known.txt --utterances 3600 --seed 2
     asr prepare kaldi data/synthetic-text data/synthetic-text
     cp data/synthetic-text/all.jsonl.gz data/english/synthetic.jsonl.gz
 fi

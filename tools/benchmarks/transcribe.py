@@ -1,6 +1,6 @@
 """How fast and how good is transcription, beside PocketSphinx 5 with the US English model it brings?
 
-    python tools/benchmark_transcribe.py --model an4 --set "AN4 test=data/an4/test.jsonl.gz" \
+    python tools/benchmarks/transcribe.py --model an4 --set "AN4 test=data/an4/test.jsonl.gz" \
         --precision fp32 int8 --utterances 200 --json out.json
 
 Both get the same samples in memory, in one process on one core, one set after another: asr in
