@@ -1,6 +1,6 @@
 """Does a stream of hours decode as fast, and in as little memory, at its end as at its start?
 
-    python tools/benchmark_decoder_stream.py --hours 10 --lm lm.arpa.gz --json out.json
+    python tools/benchmarks/decoder_stream.py --hours 10 --lm lm.arpa.gz --json out.json
 
 The posteriors are synthetic: mostly blank, a clear or less clear letter every fourth frame, 25
 frames a second. They come in blocks of four seconds; after each the best hypothesis so far is
