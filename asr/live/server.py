@@ -34,7 +34,7 @@ from asr.live.sessions import SessionManager
 from asr.live.subtitles_api import SubtitleWriter
 from asr.live.vosk import DecoderFactory
 from asr.recognize.oov import add_oov_words
-from asr.recognize.options import DecodingOptions, level_of
+from asr.recognize.options import DecodingOptions, unit_of
 from asr.recognize.recognizer import Recognizer, load_model
 from asr.recognize.streaming.recognizer import MultiStreamRecognizer
 from asr.recognize.streaming.stream import StreamingOptions
@@ -192,7 +192,7 @@ def decoder_factory(recognizer: Recognizer) -> DecoderFactory:
         options: dict[str, Any] = {"pronunciations": tokenizer.pronunciations}
         if open_vocabulary:
             model = shared.beam.language_model if shared.beam else None
-            options |= {"hotwords": phrases, "language_model": model, "level": level_of(model)}
+            options |= {"hotwords": phrases, "language_model": model, "unit": unit_of(model)}
         else:
             options |= {"vocabulary": words}
         beam = BeamDecoder(tokenizer.symbols, recognizer.settings.decoder, **options)
