@@ -276,7 +276,7 @@ def _resample(chunks: Iterable[Waveform], rate: float, sample_rate: int) -> Iter
     resampler = Resampler(rate, sample_rate)
     for chunk in chunks:
         yield resampler.feed(chunk)
-    yield resampler.feed(np.empty(0, dtype=np.float32), last=True)
+    yield resampler.finish()
 
 
 def _open_file(path: Path, name: str) -> BinaryIO:

@@ -298,11 +298,14 @@ def test_tuning_writes_its_result_into_the_folder_where_it_is_used(folder: Path,
     best = json.loads((tmp_path / "best.json").read_text())
     assert best["word_edits"] == default["word_edits"]
     assert best["oracle_wer"] <= best["wer"]
-    assert f"best readings: {best['oracle_wer']:.2%}" in outcome
+    assert f"best hypotheses: {best['oracle_wer']:.2%}" in outcome
 
 
 def test_tuning_needs_a_language_model_and_a_manifest(folder, monkeypatch, capsys):
-    for choices, message in (([], "give one with --lm"), (["--lm", folder / "lm.arpa"], "missing.jsonl.gz")):
+    for choices, message in (
+        ([], "contains no language model"),
+        (["--lm", folder / "lm.arpa"], "missing.jsonl.gz"),
+    ):
         arguments = ["tune", "missing.jsonl.gz", "--model", folder / "model", *choices]
         assert message in refuse(capsys, monkeypatch, *arguments)
 
