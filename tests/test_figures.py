@@ -15,9 +15,9 @@ import pytest
 
 from asr.corpus.cuts import load_cuts
 from asr.corpus.prepare import prepare
+from asr.evaluate.card import read_results
 from asr.evaluate.evaluate import evaluate
 from asr.recognize.recognizer import list_models, load_model
-from asr.train.card import read_results
 
 ROOT = Path(__file__).parent.parent
 PARTS = ("asr", "conf", "recipes", "tools")

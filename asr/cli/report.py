@@ -9,6 +9,7 @@ from rich.text import Text
 
 from asr.corpus.cuts import load_cuts
 from asr.errors import ModelError
+from asr.evaluate.card import add_result, read_results
 from asr.evaluate.evaluate import Evaluation, evaluate
 from asr.evaluate.reliability import Reliability, draw_reliability
 from asr.evaluate.report import to_json, write_json, write_texts
@@ -16,7 +17,6 @@ from asr.evaluate.wer import Edits, ErrorRates, count_edits
 from asr.recognize.model_folder import find_writable_model
 from asr.recognize.options import DecodingOptions
 from asr.recognize.recognizer import load_model
-from asr.train.card import add_result, read_results
 
 _STYLES = {"substitute": "yellow", "delete": "red", "insert": "magenta", "equal": ""}
 _GAP = "*"  # fills the line that lacks the other line's word

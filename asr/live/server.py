@@ -34,7 +34,7 @@ from asr.live.sessions import SessionManager
 from asr.live.subtitles_api import SubtitleWriter
 from asr.live.vosk import DecoderFactory
 from asr.recognize.oov import add_oov_words
-from asr.recognize.options import DecodingOptions, level_of
+from asr.recognize.options import DecodingOptions, unit_of
 from asr.recognize.recognizer import Recognizer, load_model
 from asr.recognize.streaming.recognizer import MultiStreamRecognizer
 from asr.recognize.streaming.stream import StreamingOptions
@@ -87,7 +87,6 @@ def build_app(streaming: MultiStreamRecognizer, name: str, settings: ServerSetti
     app = FastAPI(title="asr", lifespan=lifespan, openapi_url=None)
     _add_routes(app, transcriber, metrics)
     _add_page(app, name, SubtitleWriter(settings.limits, metrics))
-    _add_live(app)
     _add_errors(app, metrics, settings.limits.idle_seconds)
     if settings.origins:
         app.add_middleware(
@@ -127,6 +126,10 @@ def _add_routes(app: FastAPI, transcriber: Transcriber, metrics: Metrics) -> Non
     async def transcribe(request: Request) -> Response:
         return await transcriber.respond(request)
 
+    @app.websocket("/{path:path}")  # Vosk's server listens on any path
+    async def live(websocket: WebSocket) -> None:
+        await app.state.sessions.serve(websocket)
+
 
 def _add_page(app: FastAPI, name: str, subtitle_writer: SubtitleWriter) -> None:
     @app.get("/")
@@ -142,12 +145,6 @@ def _add_page(app: FastAPI, name: str, subtitle_writer: SubtitleWriter) -> None:
         return await subtitle_writer.respond(request, style)
 
     app.mount("/page", StaticFiles(directory=PAGE))
-
-
-def _add_live(app: FastAPI) -> None:
-    @app.websocket("/{path:path}")  # Vosk's server listens on any path
-    async def live(websocket: WebSocket) -> None:
-        await app.state.sessions.serve(websocket)
 
 
 def _add_errors(app: FastAPI, metrics: Metrics, idle_seconds: float) -> None:
@@ -195,7 +192,7 @@ def decoder_factory(recognizer: Recognizer) -> DecoderFactory:
         options: dict[str, Any] = {"pronunciations": tokenizer.pronunciations}
         if open_vocabulary:
             model = shared.beam.language_model if shared.beam else None
-            options |= {"hotwords": phrases, "language_model": model, "level": level_of(model)}
+            options |= {"hotwords": phrases, "language_model": model, "unit": unit_of(model)}
         else:
             options |= {"vocabulary": words}
         beam = BeamDecoder(tokenizer.symbols, recognizer.settings.decoder, **options)

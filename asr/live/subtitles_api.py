@@ -15,7 +15,8 @@ from asr.live.limits import Limits
 from asr.live.metrics import Metrics
 from asr.live.openai_api import RequestError
 from asr.transcript.formats import format_transcript
-from asr.transcript.transcript import Segment, Transcript, Word
+from asr.transcript.transcript import Transcript
+from asr.transcript.words import Segment, Word
 
 FORMATS = ("srt", "vtt")
 _LONGEST = 1e6  # seconds
@@ -58,7 +59,7 @@ class SubtitleWriter:
         """
         if style not in FORMATS:
             raise RequestError(f"{style[:50]}: no such format; choose from: {', '.join(FORMATS)}", status=404)
-        body = await self._receive(request)
+        body = await self._read_body(request)
         if self._num_waiting >= self._limits.uploads:
             self._metrics.refusals.labels("uploads").inc()
             raise RequestError("too many transcripts are waiting; try again soon", status=503, code="overloaded")
@@ -69,7 +70,7 @@ class SubtitleWriter:
         finally:
             self._num_waiting -= 1
 
-    async def _receive(self, request: Request) -> bytes:
+    async def _read_body(self, request: Request) -> bytes:
         body = bytearray()
         async for part in request.stream():
             body += part

@@ -39,6 +39,23 @@ class LoopState:
     history: list[dict[str, Any]] = field(default_factory=list)  # the evaluations
 
 
+@dataclass(frozen=True)
+class LoopSetup:
+    """What every trainer needs, apart from its network.
+
+    Attributes:
+        settings: The recipe.
+        folder: Where checkpoints go.
+        monitor: Reports what happens.
+        fingerprint: What must not differ between a checkpoint and the run that resumes it.
+    """
+
+    settings: TrainSettings | LanguageTrainSettings
+    folder: CheckpointFolder
+    monitor: Monitor
+    fingerprint: Fingerprint
+
+
 StateT = TypeVar("StateT", bound=LoopState)
 BatchT = TypeVar("BatchT")
 
@@ -51,10 +68,7 @@ class TrainingLoop(ABC, Generic[StateT, BatchT]):
         module: The network.
         optimizer: Of the network's parameters.
         state: Of a new run.
-        settings: The recipe.
-        folder: Where checkpoints go.
-        monitor: Reports what happens.
-        fingerprint: What must not differ between a checkpoint and the run that resumes it.
+        setup: What every trainer needs.
     """
 
     max_bad_steps = 10  # in a row, before training ends
@@ -62,25 +76,16 @@ class TrainingLoop(ABC, Generic[StateT, BatchT]):
     monitor: Monitor
 
     def __init__(
-        self,
-        fabric: Fabric,
-        module: nn.Module,
-        optimizer: torch.optim.Optimizer,
-        *,
-        state: StateT,
-        settings: TrainSettings | LanguageTrainSettings,
-        folder: CheckpointFolder,
-        monitor: Monitor,
-        fingerprint: Fingerprint,
+        self, fabric: Fabric, module: nn.Module, optimizer: torch.optim.Optimizer, state: StateT, setup: LoopSetup
     ) -> None:
         self.fabric = fabric
         self.module = module
         self.network, self.optimizer = fabric.setup(module, optimizer)
         self.state = state
-        self.settings = settings
-        self.folder = folder
-        self.monitor = monitor
-        self.fingerprint = fingerprint
+        self.settings = setup.settings
+        self.folder = setup.folder
+        self.monitor = setup.monitor
+        self.fingerprint = setup.fingerprint
         self.stop_request = StopRequest()
 
     def fit(self) -> Weights:

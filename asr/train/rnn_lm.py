@@ -18,6 +18,7 @@ from asr.text.tokenizer import BLANK_SYMBOL, CharTokenizer, Tokenizer
 from asr.train.checkpoint import CheckpointFolder, Fingerprint, Resume
 from asr.train.init_from import copy_rows
 from asr.train.launch import launch, training_device
+from asr.train.loop import LoopSetup
 from asr.train.monitor import RnnMonitor
 from asr.train.rnn_trainer import RnnTrainer, Text
 
@@ -71,15 +72,9 @@ def train_language_model(
         fingerprint.add([str(len(lines)), *lines])
     fabric = launch(recipe.train.precision)
     model = _build(recipe, parent, train_lines, reporter)
-    trainer = RnnTrainer(
-        fabric,
-        model,
-        _encode(model, train_lines, dev_lines, reporter),
-        settings=recipe.train,
-        folder=folder,
-        monitor=RnnMonitor(folder.path, reporter),
-        fingerprint=fingerprint,
-    )
+    text = _encode(model, train_lines, dev_lines, reporter)
+    setup = LoopSetup(recipe.train, folder, RnnMonitor(folder.path, reporter), fingerprint)
+    trainer = RnnTrainer(fabric, model, text, setup)
     if action == "resume":
         trainer.restore()
         reporter.line(f"resuming after step {trainer.state.steps}")

@@ -22,8 +22,7 @@ from asr.language.rnn.generate import generate
 from asr.language.rnn.likelihood import count_nats
 from asr.language.rnn.model import RnnModel
 from asr.seeds import draw_seed
-from asr.train.checkpoint import CheckpointFolder, Fingerprint
-from asr.train.loop import LoopState, TrainingLoop
+from asr.train.loop import LoopSetup, LoopState, TrainingLoop
 from asr.train.monitor import RnnMonitor, TextMetrics
 
 _BETAS = (0.9, 0.99)  # of AdamW: steps hold few tokens and may be few, so squares are forgotten sooner than by default
@@ -63,48 +62,28 @@ class RnnTrainer(TrainingLoop[RnnTrainState, Segment]):
         fabric: Launched; knows device and precision.
         model: Network and alphabet.
         text: Encoded with that alphabet.
-        settings: The recipe.
-        folder: Where checkpoints go.
-        monitor: Reports what happens.
-        fingerprint: What must not differ between a checkpoint and the run that resumes it.
+        setup: Everything else; its monitor is an `RnnMonitor`.
     """
 
     settings: LanguageTrainSettings
     monitor: RnnMonitor
 
-    def __init__(
-        self,
-        fabric: Fabric,
-        model: RnnModel,
-        text: Text,
-        *,
-        settings: LanguageTrainSettings,
-        folder: CheckpointFolder,
-        monitor: RnnMonitor,
-        fingerprint: Fingerprint,
-    ) -> None:
-        options = settings.optimizer
-        super().__init__(
-            fabric,
-            model.network,
-            torch.optim.AdamW(
-                model.network.parameters(),
-                lr=options.learning_rate,
-                betas=_BETAS,
-                weight_decay=options.weight_decay,
-                fused=True,
-            ),
-            state=RnnTrainState(),
-            settings=settings,
-            folder=folder,
-            monitor=monitor,
-            fingerprint=fingerprint,
+    def __init__(self, fabric: Fabric, model: RnnModel, text: Text, setup: LoopSetup) -> None:
+        options = setup.settings.optimizer
+        optimizer = torch.optim.AdamW(
+            model.network.parameters(),
+            lr=options.learning_rate,
+            betas=_BETAS,
+            weight_decay=options.weight_decay,
+            fused=True,
         )
+        super().__init__(fabric, model.network, optimizer, RnnTrainState(), setup)
         self.model = model
         self.text = text
         self.carried: Tensor | None = None  # state of the network, for the next segment
         self._num_tokens = sum(len(line) for line in text.train)
-        even = ((1 + number) / settings.evaluations for number in range(settings.evaluations))
+        count = self.settings.evaluations
+        even = ((1 + number) / count for number in range(count))
         self._evaluations = sorted({*_EARLY_EVALUATIONS, *even})  # shares of the training
 
     def loss(self, segment: Segment) -> Tensor:

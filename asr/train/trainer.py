@@ -22,9 +22,8 @@ from asr.decode.greedy import greedy_decode
 from asr.evaluate.wer import score_utterances
 from asr.seeds import draw_seed
 from asr.text.tokenizer import Tokenizer
-from asr.train.checkpoint import CheckpointFolder, Fingerprint
 from asr.train.dataset import Batch, SpeechLoader
-from asr.train.loop import LoopState, TrainingLoop
+from asr.train.loop import LoopSetup, LoopState, TrainingLoop
 from asr.train.monitor import EpochMetrics, SpeechMonitor
 
 _NUM_SAMPLES = 4  # references and hypotheses that are shown after an epoch
@@ -50,31 +49,25 @@ class DevResult:
 
 
 @dataclass(frozen=True)
-class TrainingSetup:
-    """All that a training on speech consists of, but for network and device.
+class TrainingSetup(LoopSetup):
+    """What a `Trainer` needs, apart from its network.
 
     Attributes:
-        settings: The recipe.
         train_loader, dev_loader: Batches of speech.
         train_seconds: Speech in the training set.
         frame_seconds: Length of a frame of log probabilities.
         tokenizer: Decodes hypotheses on the development set.
         denominator: Of the loss, if the settings give it a weight.
-        folder: Where checkpoints go.
-        monitor: Reports what happens.
-        fingerprint: What must not differ between a checkpoint and the run that resumes it.
     """
 
     settings: TrainSettings
+    monitor: SpeechMonitor
     train_loader: SpeechLoader
     dev_loader: SpeechLoader
     train_seconds: float
     frame_seconds: float
     tokenizer: Tokenizer
     denominator: Denominator | None
-    folder: CheckpointFolder
-    monitor: SpeechMonitor
-    fingerprint: Fingerprint
 
 
 class Trainer(TrainingLoop[TrainState, Batch]):
@@ -91,16 +84,8 @@ class Trainer(TrainingLoop[TrainState, Batch]):
 
     def __init__(self, fabric: Fabric, model: nn.Module, setup: TrainingSetup) -> None:
         options = setup.settings.optimizer
-        super().__init__(
-            fabric,
-            model,
-            torch.optim.AdamW(model.parameters(), lr=options.learning_rate, weight_decay=options.weight_decay),
-            state=TrainState(),
-            settings=setup.settings,
-            folder=setup.folder,
-            monitor=setup.monitor,
-            fingerprint=setup.fingerprint,
-        )
+        optimizer = torch.optim.AdamW(model.parameters(), lr=options.learning_rate, weight_decay=options.weight_decay)
+        super().__init__(fabric, model, optimizer, TrainState(), setup)
         self.setup = setup
         self.denominator = setup.denominator
         self.max_bad_steps = setup.settings.max_bad_steps

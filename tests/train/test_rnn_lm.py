@@ -16,6 +16,7 @@ from asr.language.rnn.model import load_rnn
 from asr.train import rnn_trainer
 from asr.train.checkpoint import CheckpointFolder, Fingerprint
 from asr.train.launch import launch
+from asr.train.loop import LoopSetup
 from asr.train.monitor import RnnMonitor
 from asr.train.rnn_lm import train_language_model
 from asr.train.rnn_trainer import RnnTrainer, Text
@@ -51,15 +52,8 @@ def run(folder: Path, settings: LanguageConfig, text: str = TEXT, **options) -> 
 
 
 def make_trainer(folder: Path, model, text: torch.Tensor, **train) -> RnnTrainer:
-    return RnnTrainer(
-        launch("fp32"),
-        model,
-        Text([text], [text], len(text)),
-        settings=config(**train).train,
-        folder=CheckpointFolder(folder),
-        monitor=RnnMonitor(folder),
-        fingerprint=Fingerprint(),
-    )
+    setup = LoopSetup(config(**train).train, CheckpointFolder(folder), RnnMonitor(folder), Fingerprint())
+    return RnnTrainer(launch("fp32"), model, Text([text], [text], len(text)), setup)
 
 
 @pytest.mark.parametrize("num_segments", [1, 2])

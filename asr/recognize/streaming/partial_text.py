@@ -65,7 +65,7 @@ class BeamPartialText:
 
     def feed(self, log_probs: Tensor) -> None:
         self._state.feed(log_probs.numpy())
-        self.committed += self._state.settle()[0]
+        self.committed += self._state.commit()[0]
 
     def tail(self) -> list[int]:
         return list(self._state.best()[0].tokens)

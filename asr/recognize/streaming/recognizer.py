@@ -24,7 +24,8 @@ from asr.recognize.utterance import UtteranceDecoder
 from asr.recognize.words import find_words
 from asr.runtime.precision import computing_in
 from asr.signal.resample import Resampler, Samples
-from asr.transcript.transcript import Segment, Transcript
+from asr.transcript.transcript import Transcript
+from asr.transcript.words import Segment
 
 # In longer blocks, more of the work after the end of an utterance would be thrown away.
 _BLOCK_SECONDS = 1.0

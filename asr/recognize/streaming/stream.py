@@ -22,7 +22,7 @@ from asr.recognize.utterance import UtteranceDecoder
 from asr.recognize.word_boundaries import speech_levels
 from asr.recognize.words import find_words
 from asr.runtime.torch_stream import AcousticStream, StreamingModel
-from asr.transcript.transcript import Segment, Word
+from asr.transcript.words import Segment, Word
 
 
 @dataclass(frozen=True)

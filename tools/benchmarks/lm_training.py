@@ -1,6 +1,6 @@
 """How fast does a recurrent language model train, beside plain PyTorch at the same sizes?
 
-    python tools/benchmark_language_training.py [--json out.json]
+    python tools/benchmarks/lm_training.py [--json out.json]
 
 The shape is that of PyTorch's word_language_model example: two LSTM layers of 200 units, embeddings
 of 200, dropout 0.2, batches of 20 streams, segments of 35 tokens, the vocabulary of WikiText-2 (33,278
@@ -35,6 +35,7 @@ from asr.language.rnn.network import LanguageNetwork
 from asr.text.tokenizer import CharTokenizer
 from asr.train.checkpoint import CheckpointFolder, Fingerprint
 from asr.train.launch import launch
+from asr.train.loop import LoopSetup
 from asr.train.monitor import RnnMonitor
 from asr.train.rnn_trainer import RnnTrainer, Text
 
@@ -89,15 +90,9 @@ def make_our_step(text: Tensor, vocab_size: int, folder: Path) -> Callable[[], N
     settings = LanguageSettings(lines="running", normalizer=None, network=network)
     symbols = ["<blank>", *(chr(0x4E00 + number) for number in range(vocab_size - 1))]
     model = RnnModel(LanguageNetwork(network, vocab_size), CharTokenizer(symbols), settings)
-    trainer = RnnTrainer(
-        launch("fp32"),
-        model,
-        Text([text], [text], len(text)),
-        settings=LanguageTrainSettings(batch_size=BATCH, segment=SEGMENT, epochs=1000),
-        folder=CheckpointFolder(folder),
-        monitor=RnnMonitor(folder),
-        fingerprint=Fingerprint(),
-    )
+    recipe = LanguageTrainSettings(batch_size=BATCH, segment=SEGMENT, epochs=1000)
+    setup = LoopSetup(recipe, CheckpointFolder(folder), RnnMonitor(folder), Fingerprint())
+    trainer = RnnTrainer(launch("fp32"), model, Text([text], [text], len(text)), setup)
     segments = cycle(running_segments(text, batch_size=BATCH, length=SEGMENT))
     return lambda: trainer.step([next(segments)])
 

@@ -1,6 +1,6 @@
 """In how much memory, and how fast, are n-grams estimated from a text of any size?
 
-    python tools/benchmark_ngram.py english.txt.xz --gigabytes 0.25 1 --memory 2 --json out.json
+    python tools/benchmarks/ngrams.py english.txt.xz --gigabytes 0.25 1 --memory 2 --json out.json
 
 The text is a random walk through a real one: each word is followed by one that follows it somewhere there, so that
 new n-grams keep coming as they do in more text. For each size, `asr lm estimate` runs in a process of its own. Time is

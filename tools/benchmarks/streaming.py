@@ -1,7 +1,7 @@
 """What does it cost to hear less ahead? Word error rate against latency, and the time that streaming takes.
 
-    python tools/benchmark_streaming.py data/an4/test.jsonl.gz --json out.json --plot docs/latency.png
-    python tools/benchmark_streaming.py data/an4/dev.jsonl.gz --model exp/chunked --grid 0.4:0.4 0.4:1.0 --speed 0
+    python tools/benchmarks/streaming.py data/an4/test.jsonl.gz --json out.json --plot docs/latency.png
+    python tools/benchmarks/streaming.py data/an4/dev.jsonl.gz --model exp/chunked --grid 0.4:0.4 0.4:1.0 --speed 0
 
 Every utterance is a stream of its own, endpoints and all, and its text is compared with the same
 model's on the whole utterance. Then, on one core and one stream: computing time per second of
