@@ -19,13 +19,7 @@ import numpy.typing as npt
 import soundfile
 
 from asr.errors import AudioError
-from asr.signal.containers import (
-    TOLERATED_SECONDS,
-    missing_wav_seconds,
-    mp3_extent,
-    ogg_breaks_off,
-    unread_mp3_seconds,
-)
+from asr.signal.containers import TOLERATED_SECONDS, missing_wav_seconds, mp3_extent, ogg_breaks_off, unread_mp3_seconds
 from asr.signal.ffmpeg import decode_with_ffmpeg, duration_with_ffprobe, has_ffmpeg
 from asr.signal.resample import Resampler
 

@@ -330,6 +330,9 @@ def rnn(folder: Path) -> Path:
 
 
 def test_a_recurrent_model_is_trained_measured_and_asked(folder: Path, rnn: Path, tmp_path: Path):
+    trained = (rnn / "model.safetensors").stat().st_mtime_ns
+    ask("lm", "train", folder / "lines.txt", "--output", rnn, *SMALL, "--resume", "auto")
+    assert (rnn / "model.safetensors").stat().st_mtime_ns == trained  # nothing was left to do
     measured = dict(line.split("\t") for line in ask("lm", "score", rnn, folder / "lines.txt").splitlines())
     assert (measured["num_lines"], measured["num_characters"]) == ("90", "540")
     assert 0 < float(measured["bits_per_character"]) < 3
