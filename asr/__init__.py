@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from asr.recognize.options import DecodingOptions
     from asr.recognize.recognizer import Recognizer, list_models, load_model
     from asr.recognize.streaming.endpoints import Endpoints
-    from asr.recognize.streaming.recognizer import Partial, StreamingRecognizer
+    from asr.recognize.streaming.recognizer import StreamingRecognizer
+    from asr.recognize.streaming.stream import Partial, StreamingOptions
     from asr.signal.audio import load_audio, stream_audio
     from asr.transcript.transcript import Transcript
 
@@ -28,6 +29,7 @@ __all__ = [
     "Endpoints",
     "Partial",
     "Recognizer",
+    "StreamingOptions",
     "StreamingRecognizer",
     "Transcript",
     "list_models",
@@ -39,8 +41,9 @@ __all__ = [
 _HOME = {
     "DecodingOptions": "asr.recognize.options",
     "Endpoints": "asr.recognize.streaming.endpoints",
-    "Partial": "asr.recognize.streaming.recognizer",
+    "Partial": "asr.recognize.streaming.stream",
     "Recognizer": "asr.recognize.recognizer",
+    "StreamingOptions": "asr.recognize.streaming.stream",
     "StreamingRecognizer": "asr.recognize.streaming.recognizer",
     "Transcript": "asr.transcript.transcript",
     "list_models": "asr.recognize.recognizer",
@@ -54,7 +57,7 @@ def _tame_openmp() -> None:
     """Let libgomp's waiting threads sleep soon instead of spinning endlessly.
 
     A recurrent training step beside one busy process on two cores took 1 to 5.9 s by default
-    and 0.21 s with 3000 spins, at no cost alone (tools/benchmark_training.py repeats it).
+    and 0.21 s with 3000 spins, at no cost alone (tools/benchmarks/training_step.py repeats it).
     libgomp reads the variable once, when torch loads it.
     """
     if "torch" not in sys.modules and "OMP_WAIT_POLICY" not in os.environ:

@@ -11,7 +11,7 @@ import typer
 from typer.core import TyperCommand
 
 from asr.config import NormalizerSettings, SubtitleSettings
-from asr.errors import AsrError
+from asr.errors import AsrError, TrainingInterrupted
 from asr.recognize.streaming.endpoints import Endpoints
 
 if TYPE_CHECKING:
@@ -118,14 +118,21 @@ OldKind = Annotated[str | None, typer.Option("--kind", hidden=True, is_eager=Tru
 
 
 class ResumableCommand(TyperCommand):
-    """A command with a `--resume` that takes the value `auto` or none.
+    """A command whose `--resume` takes the value `auto` or none.
 
-    Options take a value always or never: left alone, a bare `--resume` would swallow the argument after it.
+    Typer's options take a value always or never, so a bare `--resume` would swallow the next argument.
     """
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Parse the arguments once every `--resume` has a value."""
         return super().parse_args(ctx, complete_resume(args))
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command; if it is interrupted, name the option that continues it."""
+        try:
+            return super().invoke(ctx)
+        except TrainingInterrupted as error:
+            raise TrainingInterrupted(f"{error} (--resume)") from None
 
 
 def complete_resume(arguments: Sequence[str]) -> list[str]:

@@ -15,7 +15,7 @@ from typing import NamedTuple, Protocol, TypeAlias
 import numpy as np
 
 from asr.config import RescoringSettings
-from asr.decode.stream import Hypothesis
+from asr.decode.parts import Hypothesis
 from asr.errors import ConfigError
 from asr.jit import Array
 

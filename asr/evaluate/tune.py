@@ -14,9 +14,9 @@ import numpy as np
 from asr.config import DecoderSettings, ModelSettings, RescoringSettings, write_yaml
 from asr.corpus.cuts import load_cuts
 from asr.decode.decoder import BeamDecoder
+from asr.decode.parts import Hypothesis
 from asr.decode.rescoring import Rescorer, search_rescoring
 from asr.decode.scorer.rnn import RnnLM
-from asr.decode.stream import Hypothesis
 from asr.decode.tuning import Trial, Weights, WeightSearch
 from asr.errors import ModelError
 from asr.evaluate.calibrate import fit_examples
@@ -32,8 +32,8 @@ from asr.recognize.options import (
     find_language_model,
     find_rescorer,
     keep_language_model,
-    level_of,
     load_language_model,
+    unit_of,
 )
 from asr.recognize.recognizer import load_model
 from asr.recognize.utterance import LogProbs, decode_different
@@ -153,7 +153,7 @@ def _load_parts(tokenizer: Tokenizer, settings: ModelSettings, lm: Path | None, 
         tokenizer.symbols,
         settings.decoder,
         language_model=language_model,
-        level=level_of(language_model),
+        unit=unit_of(language_model),
         pronunciations=tokenizer.pronunciations,
     )
     second_pass = Rescorer(load_rnn(rescorer), tokenizer.decode, settings.rescoring) if rescorer else None

@@ -335,12 +335,7 @@ class _Nameless:
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
-
-    def read(self, size: int = -1) -> bytes:
-        return self._file.read(size)
-
-    def tell(self) -> int:
-        return self._file.tell()
+        self.read, self.tell = file.read, file.tell
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
         with contextlib.suppress(OSError, ValueError):

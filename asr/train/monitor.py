@@ -115,12 +115,12 @@ class Monitor:
 
     def _evaluation(self, metrics: EpochMetrics | TextMetrics, progress: str, figures: str) -> None:
         """Report an evaluation on development data."""
-        entry = asdict(metrics)
-        self._dev = entry[self.DEV_METRIC]
+        record = asdict(metrics)
+        self._dev = record[self.DEV_METRIC]
         if not self._log.is_open:
             return
-        self._log.append(entry)
-        dev = {name.removeprefix("dev_"): value for name, value in entry.items() if name.startswith("dev_")}
+        self._log.append(record)
+        dev = {name.removeprefix("dev_"): value for name, value in record.items() if name.startswith("dev_")}
         self._log.draw("dev", dev, metrics.steps)
         loss = "not finite" if metrics.loss is None else f"{metrics.loss:.3f}"
         self._reporter.line(
@@ -208,11 +208,11 @@ class RunLog:
         if self._board is not None:
             self._board.log_metrics({f"{group}/{name}": value for name, value in values.items()}, step)
 
-    def append(self, entry: Mapping[str, object]) -> None:
+    def append(self, record: Mapping[str, object]) -> None:
         """Add a line to `log.jsonl`."""
         if self._board is not None:
             with (self._folder / "log.jsonl").open("a", encoding="utf-8") as file:
-                file.write(json.dumps(entry) + "\n")
+                file.write(json.dumps(record) + "\n")
 
 
 class Throughput:

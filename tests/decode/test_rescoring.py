@@ -10,8 +10,8 @@ import pytest
 from rich.console import Console
 
 from asr.config import RescoringSettings
+from asr.decode.parts import Hypothesis
 from asr.decode.rescoring import Rescorer, search_rescoring
-from asr.decode.stream import Hypothesis
 from asr.errors import ConfigError
 from asr.text.tokenizer import CharTokenizer
 from tests.language.rnn.rnn_models import log_prob_by_hand, make_model

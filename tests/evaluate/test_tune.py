@@ -45,7 +45,7 @@ def test_what_is_found_is_saved_with_the_language_model(folder, tone_manifests, 
     assert Weights(saved.alpha, saved.beta, saved.beam_size, saved.unknown_score, saved.blank_penalty) == best.weights
     assert "% errors" in output.getvalue()
     beam = load_model(folder, device="cpu").reader.beam
-    assert (beam.fusion.alpha, beam.beam_size) == (best.weights.alpha, best.weights.beam_size)
+    assert (beam.parts.settings.alpha, beam.beam_size) == (best.weights.alpha, best.weights.beam_size)
     assert "cab" in beam.language_model.words
 
 

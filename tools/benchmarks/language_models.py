@@ -1,6 +1,6 @@
 """What does a language model bring, and what does it cost? Greedy, n-grams, a second pass, recurrent fusion.
 
-    python tools/compare_language_models.py --model MODEL --lm LM.arpa --rnn RNN \
+    python tools/benchmarks/language_models.py --model MODEL --lm LM.arpa --rnn RNN \
         --dev DEV.jsonl.gz --test TEST.jsonl.gz [--json out.json]
 
 The network runs once; every way of decoding gets the same log probabilities. Weights are found on
