@@ -90,16 +90,16 @@ class AcousticSettings(Settings):
 
 
 class SpecAugmentSettings(Settings):
-    """Masks over features (Park et al. 2019)."""
+    """Masks over features (SpecAugment, Park et al. 2019)."""
 
     num_band_masks: int = Field(2, ge=0)
     max_bands: int = Field(20, ge=0)
-    seconds_per_time_mask: float = Field(1.5, gt=0)  # one mask is drawn for each so many seconds
+    seconds_per_time_mask: float = Field(1.5, gt=0)  # of speech; longer utterances get more masks
     max_frames: int = Field(40, ge=0)
 
 
 class AugmentSettings(Settings):
-    """What is done to training speech (signal/augment.py); each item is off when None or empty."""
+    """Variations of training speech (train/augment.py); each is off if None or empty."""
 
     speeds: list[Annotated[float, Field(gt=0.1, lt=10)]] = [0.9, 1.0, 1.1]
     gain_db: Range | None = None
@@ -107,18 +107,18 @@ class AugmentSettings(Settings):
     noise_probability: float = Field(0.3, ge=0, le=1)
     noise_snr_db: Range = (5.0, 30.0)
     reverberation_probability: float = Field(0.0, ge=0, le=1)
-    telephone_probability: float = Field(0.0, ge=0, le=1)  # half the usual bandwidth, eight bits a sample
-    join_share: float = Field(0.3, ge=0, le=1)  # of batches, whose utterances are joined to recordings of two to four
-    join_after: float = Field(0.5, ge=0, le=1)  # share of the training before: CTC learns to spell from short ones
+    telephone_probability: float = Field(0.0, ge=0, le=1)  # 8 kHz, 8 bits per sample
+    join_share: float = Field(0.3, ge=0, le=1)  # probability of a batch whose utterances are concatenated by 2 to 4
+    join_after: float = Field(0.5, ge=0, le=1)  # share of the training before the first: CTC starts on short ones
     spec_augment: SpecAugmentSettings | None = SpecAugmentSettings()
 
 
 class LossSettings(Settings):
-    """CTC and what is added to it (acoustic/ctc.py, acoustic/denominator.py)."""
+    """CTC and the terms added to it (acoustic/ctc.py, acoustic/ctc_crf.py)."""
 
     consistency_weight: float = Field(0.0, ge=0)  # CR-CTC (Yao et al. 2024); doubles the work of a step
     intermediate_weight: float = Field(0.0, ge=0, lt=1)  # InterCTC (Lee & Watanabe 2021), at the middle layer
-    # CTC-CRF (Xiang & Ou 2019), for what is decoded with a language model
+    # CTC-CRF (Xiang & Ou 2019), for models that are decoded with a language model
     denominator_weight: float = Field(0.0, ge=0, le=1)
 
 
@@ -129,21 +129,21 @@ class OptimizerSettings(Settings):
     weight_decay: float = Field(0.01, ge=0)
     warmup_fraction: float = Field(0.1, ge=0, lt=1)  # of all steps
     clip_norm: float | None = Field(1.0, gt=0)
-    accumulate: int = Field(1, ge=1)  # batches a step
+    accumulate: int = Field(1, ge=1)  # batches per step
 
 
 class TrainSettings(Settings):
-    """The loop (train/trainer.py)."""
+    """Training on speech (train/trainer.py)."""
 
-    init_from: str | None = None  # a model folder, or a name that `asr models` lists, whose weights are the start
+    init_from: str | None = None  # model to start from: a folder, or a name from `asr models`
     epochs: int = Field(60, ge=1)
     batch_seconds: float = Field(60.0, gt=0)
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     seed: int = 1
-    chunk_seconds: float | None = Field(None, gt=0)  # some batches are read as streams with such chunks are (chunks.py)
-    chunk_right_seconds: Range = (0.2, 1.0)  # and with a right context drawn from these
-    chunk_share: float = Field(0.5, ge=0, le=1)  # of batches
-    average: int = Field(5, ge=1)  # best checkpoints whose weights are averaged
+    chunk_seconds: float | None = Field(None, gt=0)  # some batches are cut into chunks, as streams are (chunks.py)
+    chunk_right_seconds: Range = (0.2, 1.0)  # whose right context is drawn from this range
+    chunk_share: float = Field(0.5, ge=0, le=1)  # probability of such a batch
+    average: int = Field(5, ge=1)  # number of best epochs whose weights are averaged
     patience: int | None = Field(None, ge=1)  # epochs without a better dev result (`Trainer.rank`) before it stops
     max_bad_steps: int = Field(10, ge=1)  # non-finite gradients in a row before training stops
     checkpoint_minutes: float = Field(2.0, ge=0)  # between checkpoints within an epoch; 0: after every step
@@ -165,13 +165,13 @@ class LanguageNetworkSettings(Settings):
 
 
 class LanguageTrainSettings(Settings):
-    """Training of a recurrent language model (train/language_trainer.py)."""
+    """Training of a recurrent language model (train/rnn_trainer.py)."""
 
     epochs: int = Field(20, ge=1)
-    batch_size: int = Field(32, ge=1)  # streams of text, or sentences, that are read side by side
+    batch_size: int = Field(32, ge=1)  # passages of text, or sentences, side by side
     segment: int = Field(64, ge=1)  # tokens that gradients flow back through
-    carry_state: bool = True  # from a segment to the next
-    dev_share: float = Field(0.1, gt=0, lt=1)  # of the text, held out where no development text is given
+    carry_state: bool = True  # from one segment to the next
+    dev_share: float = Field(0.1, gt=0, lt=1)  # of the text, held out if no development text is given
     # Of the development text, evenly spread; a few early ones come on top. Files of settings may say `looks`.
     evaluations: int = Field(10, ge=1, serialization_alias="looks")
     precision: Literal["auto", "fp32", "bf16"] = "auto"
