@@ -11,13 +11,17 @@ from asr.errors import AsrError
 
 
 def lexicon(
-    dictionary: Annotated[Path, typer.Argument(help="Words and their phones, one per line, such as cmudict.dict.")],
+    dictionary: Annotated[
+        Path, typer.Argument(metavar="DICTIONARY", help="Words and their phones, one per line, such as cmudict.dict.")
+    ],
     texts: options.Texts,
     output: Annotated[Path, typer.Option("--output", "-o", help="Lexicon to write.")],
     least: Annotated[int, typer.Option(min=1, help="Leave out words that occur less often than this.")] = 1,
     exceptions: Annotated[
         Path | None,
-        typer.Option(help="Lexicon to take words from; guess all other words, even those in the dictionary."),
+        typer.Option(
+            help="Lexicon that fixes pronunciations; all other words are guessed, even those in the dictionary."
+        ),
     ] = None,
     raw: options.Raw = False,
     numbers: options.Numbers = None,

@@ -7,7 +7,7 @@ import typer
 from rich.console import Console
 
 from asr.cli import options
-from asr.cli.console import console
+from asr.cli.console import ConsoleReporter, console
 from asr.config import CHUNK_SECONDS, DEFAULT_MODEL, HOST, PORT, RIGHT_SECONDS
 from asr.live.limits import Limits
 from asr.recognize.streaming.endpoints import Endpoints
@@ -35,8 +35,9 @@ def mic(
     longest: options.LongestSeconds = options.ENDPOINTS.longest,
 ) -> None:
     """Transcribe a microphone live, until Ctrl-C."""
+    from asr.cli.terminal import run
     from asr.live.microphone import list_devices
-    from asr.live.terminal import run
+    from asr.recognize.streaming.stream import StreamingOptions
 
     if list_all:
         for number, name, details in list_devices():
@@ -46,9 +47,7 @@ def mic(
         model,
         device=device,
         file=file,
-        chunk=chunk,
-        right=right,
-        endpoints=Endpoints.after(pause, longest),
+        streaming=StreamingOptions(chunk, right, Endpoints.after(pause, longest)),
         decoding=options.decoding_options(decoder=decoder, beam_size=beam_size, lm=lm, hotwords=hotwords),
         console=Console(),
         save_audio=save_audio,
@@ -89,15 +88,14 @@ def serve(
 ) -> None:
     """Run a server: a web page, a websocket (Vosk's protocol), and files over HTTP (OpenAI's)."""
     from asr.live.server import ServerSettings, run
+    from asr.recognize.streaming.stream import StreamingOptions
 
     limits = Limits(clients=clients, session_seconds=60 * minutes, idle_seconds=idle, upload_bytes=upload * _MEGABYTE)
     run(
         model,
         ServerSettings(host, port, token, allow_origin or (), limits),
-        chunk=chunk,
-        right=right,
-        endpoints=Endpoints.after(pause, longest),
+        StreamingOptions(chunk, right, Endpoints.after(pause, longest)),
         device=device,
         decoding=options.decoding_options(decoder=decoder, beam_size=beam_size, lm=lm, hotwords=hotwords),
-        console=console,
+        reporter=ConsoleReporter(console),
     )

@@ -11,7 +11,7 @@ import typer
 from typer.core import TyperCommand
 
 from asr.config import NormalizerSettings, SubtitleSettings
-from asr.errors import AsrError
+from asr.errors import AsrError, TrainingInterrupted
 from asr.recognize.streaming.endpoints import Endpoints
 
 if TYPE_CHECKING:
@@ -71,14 +71,20 @@ MaxLines = Annotated[int, typer.Option(min=1, help="Subtitles: lines on screen a
 
 # Live streams
 ChunkSeconds = Annotated[float, typer.Option(min=0.04, help="Seconds of audio processed at a time.")]
-RightSeconds = Annotated[float, typer.Option(min=0, help="Seconds of look-ahead before text is final.")]
+RightSeconds = Annotated[float, typer.Option(min=0, help="Seconds of look-ahead before text becomes final.")]
 PauseSeconds = Annotated[float, typer.Option(help="Seconds of silence that end an utterance.")]
 LongestSeconds = Annotated[float, typer.Option(help="Seconds after which an utterance ends at the next short pause.")]
 
 # Text, corpora and what is made of them
-Manifests = Annotated[list[Path], typer.Argument(help="Manifests of lhotse cuts, as written by `asr prepare`.")]
+Manifests = Annotated[
+    list[Path], typer.Argument(metavar="MANIFEST", help="Manifests of lhotse cuts, as written by `asr prepare`.")
+]
 Texts = Annotated[
-    list[Path], typer.Argument(help="Text files with one sentence per line; may be .gz or .xz.", metavar="TEXT")
+    list[Path],
+    typer.Argument(
+        metavar="TEXT",
+        help="Text files with one sentence per line; may be .gz or .xz. TEXT:8 counts a file eight times.",
+    ),
 ]
 NgramOutput = Annotated[
     Path, typer.Option("--output", "-o", help="File to write: NAME.arpa, NAME.arpa.gz or NAME.bin.")
@@ -112,14 +118,21 @@ OldKind = Annotated[str | None, typer.Option("--kind", hidden=True, is_eager=Tru
 
 
 class ResumableCommand(TyperCommand):
-    """A command with a `--resume` that takes the value `auto` or none.
+    """A command whose `--resume` takes the value `auto` or none.
 
-    Options take a value always or never: left alone, a bare `--resume` would swallow the argument after it.
+    Typer's options take a value always or never, so a bare `--resume` would swallow the next argument.
     """
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Parse the arguments once every `--resume` has a value."""
         return super().parse_args(ctx, complete_resume(args))
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command; if it is interrupted, name the option that continues it."""
+        try:
+            return super().invoke(ctx)
+        except TrainingInterrupted as error:
+            raise TrainingInterrupted(f"{error} (--resume)") from None
 
 
 def complete_resume(arguments: Sequence[str]) -> list[str]:

@@ -116,7 +116,7 @@ def plot(
     ] = None,
     text: Annotated[str | None, typer.Option(help="What is said. Default: what the model recognises.")] = None,
     start: Annotated[float, typer.Option(min=0, help="Seconds into the recording at which to begin.")] = 0.0,
-    seconds: Annotated[float, typer.Option(min=0.1, help="Longest part to draw.")] = 10.0,
+    seconds: Annotated[float, typer.Option(min=0.1, help="Most seconds to draw.")] = 10.0,
     model: options.ModelName = DEFAULT_MODEL,
     device: options.Device = "auto",
 ) -> None:

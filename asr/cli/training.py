@@ -7,13 +7,15 @@ import typer
 from rich.console import Console
 
 from asr.cli import options
-from asr.cli.console import console, reporter
+from asr.cli.console import reporter
 from asr.config import DEFAULT_MODEL
 from asr.errors import AsrError
 
 
 def prepare(
-    corpus: Annotated[str | None, typer.Argument(help="tsv, kaldi, an4, or a corpus that lhotse knows.")] = None,
+    corpus: Annotated[
+        str | None, typer.Argument(metavar="CORPUS", help="tsv, kaldi, an4, or a corpus that lhotse knows.")
+    ] = None,
     source: Annotated[
         Path | None, typer.Argument(help="The corpus as published, or your own table.", metavar="SRC")
     ] = None,
@@ -102,7 +104,7 @@ def evaluate(
     device: options.Device = "auto",
 ) -> None:
     """Measure a model's word and character error rates."""
-    from asr.evaluate.evaluate import evaluate_model
+    from asr.cli.report import evaluate_model
 
     evaluate_model(
         manifests,
@@ -127,20 +129,20 @@ def tune(
     rescore: options.Rescore = None,
     device: options.Device = "auto",
 ) -> None:
-    """Fit the weights of language models on development data; save both in the model folder."""
+    """Fit the weights of language models to development data; save weights and models in the model folder."""
     from asr.evaluate.tune import tune as run
 
-    typer.echo(str(run(manifests, model=model, lm=lm, rescore=rescore, device=device, console=console)))
+    typer.echo(str(run(manifests, model=model, lm=lm, rescore=rescore, device=device, reporter=reporter)))
 
 
 def calibrate(
     manifests: options.Manifests, model: options.ModelName = DEFAULT_MODEL, device: options.Device = "auto"
 ) -> None:
-    """Calibrate word confidences on development data; save the result in the model folder."""
+    """Calibrate word confidences on development data; save them in the model folder."""
+    from asr.cli.report import describe_reliability
     from asr.evaluate.calibrate import calibrate as run
-    from asr.evaluate.report import describe
 
-    typer.echo(describe(run(manifests, model=model, device=device, console=console)))
+    typer.echo(describe_reliability(run(manifests, model=model, device=device, reporter=reporter)))
 
 
 def quantize(

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from lhotse import CutSet
 
-from asr.corpus.cuts import Utterance, describe_recording, filled_lines, first_file, to_cuts
+from asr.corpus.cuts import Utterance, describe_recording, first_file, numbered_lines, to_cuts
 from asr.errors import CorpusError
 
 # AN4 has no development set. Every 14th training speaker by name makes one: six of 74, of both
@@ -35,7 +35,7 @@ def _read_part(source: Path, part: str) -> Iterator[Utterance]:
     listing = source / "etc" / f"an4_{part}.fileids"
     transcription = source / "etc" / f"an4_{part}.transcription"
     texts = _read_texts(transcription)
-    for number, file_id in filled_lines(listing):
+    for number, file_id in numbered_lines(listing):
         origin = f"{listing}:{number}"
         name, speaker = Path(file_id).name, Path(file_id).parent.name
         if name not in texts:
@@ -46,7 +46,7 @@ def _read_part(source: Path, part: str) -> Iterator[Utterance]:
 
 def _read_texts(transcription: Path) -> dict[str, str]:
     texts = {}
-    for number, line in filled_lines(transcription):
+    for number, line in numbered_lines(transcription):
         text, _, name = line.rpartition("(")
         if not name.endswith(")"):
             raise CorpusError(f"{transcription}:{number}: expected `TEXT (utterance)`, found {line!r}")

@@ -166,7 +166,7 @@ def first_file(candidates: Sequence[Path], *, origin: str) -> Path:
     raise CorpusError(f"{origin}: no such recording; looked for {', '.join(dict.fromkeys(map(str, candidates)))}")
 
 
-def filled_lines(path: Path, *, strip: str | None = None) -> Iterator[tuple[int, str]]:
+def numbered_lines(path: Path, *, strip: str | None = None) -> Iterator[tuple[int, str]]:
     """Yield the lines of a text file that are not blank, with their numbers from 1.
 
     Args:

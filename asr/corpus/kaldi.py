@@ -9,7 +9,7 @@ from pathlib import Path
 
 from lhotse import CutSet, Recording
 
-from asr.corpus.cuts import Utterance, describe_recording, filled_lines, first_file, to_cuts
+from asr.corpus.cuts import Utterance, describe_recording, first_file, numbered_lines, to_cuts
 from asr.errors import CorpusError
 
 
@@ -84,7 +84,7 @@ def _read_optional_table(path: Path) -> dict[str, str]:
 def _read_table(path: Path) -> dict[str, tuple[int, str]]:
     """Read lines of a name and a value; each name maps to its line number and value."""
     table: dict[str, tuple[int, str]] = {}
-    for number, line in filled_lines(path):
+    for number, line in numbered_lines(path):
         name, _, value = line.replace("\t", " ").partition(" ")
         if name in table:
             raise CorpusError(f"{path}:{number}: {name} is already on line {table[name][0]}")

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from lhotse import CutSet
 
-from asr.corpus.cuts import Utterance, describe_recording, filled_lines, first_file, to_cuts
+from asr.corpus.cuts import Utterance, describe_recording, first_file, numbered_lines, to_cuts
 from asr.errors import CorpusError
 
 _COLUMNS = {"path": 0, "text": 1, "speaker": 2}
@@ -49,7 +49,7 @@ def _read_table(path: Path) -> list[Utterance]:
         CorpusError: If the table cannot be read, or lines are malformed or name no recording; it lists those lines.
     """
     # A line may begin or end with a tab, if those columns are empty.
-    lines = filled_lines(path, strip="\r\n ")
+    lines = numbered_lines(path, strip="\r\n ")
     rows = [(f"{path}:{number}", [field.strip() for field in line.split("\t")]) for number, line in lines]
     columns = _COLUMNS
     if rows and {"path", "text"} <= set(rows[0][1]):

@@ -9,8 +9,9 @@ from asr.atomic import atomic_write
 from asr.config import DecoderSettings, NormalizerSettings, RescoringSettings
 from asr.decode.decoder import BeamDecoder
 from asr.decode.rescoring import Rescorer
-from asr.decode.scorer.build import LanguageModel, Level
-from asr.decode.scorer.hotwords import read_hotwords
+from asr.decode.scorer.build import Unit
+from asr.decode.scorer.external import LanguageModel
+from asr.decode.scorer.hotwords import parse_hotwords
 from asr.decode.scorer.rnn import RnnLM
 from asr.errors import ConfigError
 from asr.language.ngram.binary import is_binary, write_binary
@@ -86,7 +87,7 @@ def keep_language_model(model: NgramModel | RnnLM, source: Path, folder: Path) -
         copy_rnn(source, folder / "lm")
 
 
-def level_of(model: LanguageModel | None) -> Level:
+def unit_of(model: LanguageModel | None) -> Unit:
     """What a language model scores: a recurrent one tokens; n-grams tell by themselves."""
     return "token" if isinstance(model, RnnLM) else "auto"
 
@@ -133,7 +134,7 @@ def build_beam(
         tokenizer.symbols,
         settings,
         language_model=model,
-        level=level_of(model),
+        unit=unit_of(model),
         hotwords=read_phrases(decoding, normalizer),
         pronunciations=tokenizer.pronunciations,
     )
@@ -145,7 +146,7 @@ def read_phrases(decoding: DecodingOptions, normalizer: NormalizerSettings | Non
     Raises:
         ConfigError: If a weight is none.
     """
-    hotwords = read_hotwords(decoding.hotwords)
+    hotwords = parse_hotwords(decoding.hotwords)
     if normalizer is None:
         return hotwords
     return {normalize(phrase, normalizer) or phrase: weight for phrase, weight in hotwords.items()}

@@ -15,8 +15,8 @@ import numpy.typing as npt
 from asr.config import ConfidenceSettings
 from asr.decode.decoder import BeamDecoder
 from asr.decode.greedy import greedy_decode
+from asr.decode.parts import Hypothesis
 from asr.decode.rescoring import Rescorer
-from asr.decode.stream import Hypothesis
 from asr.recognize.word_boundaries import Levels
 from asr.recognize.words import find_words
 from asr.text.tokenizer import Tokenizer

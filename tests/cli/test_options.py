@@ -10,11 +10,11 @@ from asr.cli import live, recognize
 from asr.cli.app import app
 from asr.cli.options import complete_resume, decoding_options, parse_resume
 from asr.config import SubtitleSettings
-from asr.errors import AsrError
+from asr.errors import AsrError, TrainingInterrupted
 from asr.live.limits import Limits
 from asr.recognize.options import DecodingOptions
 from asr.recognize.streaming.endpoints import Endpoints
-from asr.recognize.streaming.recognizer import StreamingRecognizer
+from asr.recognize.streaming.stream import StreamingOptions
 
 ROOT = Path(__file__).parents[2]
 CONF = str(ROOT / "conf" / "an4.yaml")
@@ -48,6 +48,15 @@ def test_resume_swallows_no_argument(monkeypatch: pytest.MonkeyPatch, arguments,
     assert (options["resume"], config.train.epochs) == (resume, epochs)
 
 
+def test_an_interrupted_run_names_the_option_that_continues_it(monkeypatch: pytest.MonkeyPatch):
+    def stop(*_: object, **options: object) -> None:
+        raise TrainingInterrupted("stopped in epoch 1; resume it to continue")
+
+    monkeypatch.setattr("asr.train.run.train", stop)
+    result = CliRunner().invoke(app, ["train", CONF])
+    assert str(result.exception) == "stopped in epoch 1; resume it to continue (--resume)"
+
+
 def test_a_resume_with_another_value_is_refused():
     assert complete_resume(["--resume", "auto", "auto"]) == ["--resume=auto", "auto"]
     assert complete_resume(["auto", "--", "--resume"]) == ["auto", "--", "--resume"]
@@ -65,10 +74,9 @@ def test_defaults_are_those_of_the_library():
     subtitles = SubtitleSettings()
     transcribe = defaults(recognize.transcribe)
     assert (transcribe["max_line_length"], transcribe["max_lines"]) == (subtitles.max_line_length, subtitles.max_lines)
-    stream = defaults(StreamingRecognizer)
     for command in map(defaults, (live.mic, live.serve)):
-        assert (command["chunk"], command["right"]) == (stream["chunk"], stream["right"])
-        assert Endpoints.after(command["pause"], command["longest"]) == Endpoints()
+        endpoints = Endpoints.after(command["pause"], command["longest"])
+        assert StreamingOptions(command["chunk"], command["right"], endpoints) == StreamingOptions()
     serve, limits = defaults(live.serve), Limits()
     assert (serve["clients"], serve["idle"]) == (limits.clients, limits.idle_seconds)
     assert (60 * serve["minutes"], serve["upload"] << 20) == (limits.session_seconds, limits.upload_bytes)

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from asr.decode import decoder as beam
-from asr.decode.batch import search_whole
+from asr.decode.batch import search_batch
 from asr.decode.decoder import BeamDecoder
 from asr.errors import AsrError
 from tests.decode import test_phones as phones
@@ -29,7 +29,7 @@ KINDS = {
     "characters": (SYMBOLS, {"language_model": character_model()}),
     "phones": (phones.SYMBOLS, {"language_model": word_model(), "pronunciations": phones.WAYS}),
     "unscored phones": (phones.SYMBOLS, {"pronunciations": phones.WAYS, "hotwords": {"to": 2.0}}),
-    "external": (WORDS, {"language_model": Opaque(word_model()), "level": "word"}),
+    "external": (WORDS, {"language_model": Opaque(word_model()), "unit": "word"}),
 }
 
 
@@ -119,7 +119,7 @@ def test_short_utterances_are_shared_among_threads(monkeypatch):
 def test_how_numbers_lie_in_memory_compiles_nothing_anew(lay):
     decoder = make_decoder(SYMBOLS)
     log_probs = random_log_probs(20, 4, seed=1).astype(np.float32)
-    before = len(search_whole.signatures), len(beam.advance.signatures)
+    before = len(search_batch.signatures), len(beam.search_frames.signatures)
     assert decoder.decode(lay(log_probs)) == in_blocks(decoder, np.ascontiguousarray(lay(log_probs)))
     assert in_blocks(decoder, lay(log_probs)) == decoder.decode(lay(log_probs))
-    assert (len(search_whole.signatures), len(beam.advance.signatures)) == before
+    assert (len(search_batch.signatures), len(beam.search_frames.signatures)) == before

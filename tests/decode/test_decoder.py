@@ -134,20 +134,20 @@ def test_compaction_and_growth_do_not_change_results():
     log_probs = random_log_probs(3000, 4, seed=1, spread=0.5)
     decoder = make_decoder(SYMBOLS, beam_size=40)
     state = decoder.start()
-    settled_tokens, settled_frames = [], []
+    committed_tokens, committed_frames = [], []
     for first in range(0, 3000, 100):
         state.feed(log_probs[first : first + 100])
-        tokens, frames = state.settle()
-        settled_tokens += tokens
-        settled_frames += frames
+        tokens, frames = state.commit()
+        committed_tokens += tokens
+        committed_frames += frames
     rest = state.finish()[0]
     whole = decoder.decode(log_probs)[0]
-    assert (*settled_tokens, *rest.tokens) == whole.tokens
-    assert len(settled_tokens) > 500
+    assert (*committed_tokens, *rest.tokens) == whole.tokens
+    assert len(committed_tokens) > 500
     assert rest.score == pytest.approx(whole.score)
-    frames = [*settled_frames, *rest.frames]
+    frames = [*committed_frames, *rest.frames]
     assert len(frames) == len(whole.tokens)
-    assert np.mean(np.array(frames) == whole.frames) > 0.99  # settled ones are those of the then best hypothesis
+    assert np.mean(np.array(frames) == whole.frames) > 0.99  # committed ones are those of the then best hypothesis
     assert all(np.diff(whole.frames) > 0)
 
 
@@ -242,7 +242,7 @@ def test_a_finished_search_takes_no_more():
         {"alpha": math.inf},
         {"beta": math.nan},
         {"unknown_score": -math.inf},
-        {"level": "words"},
+        {"unit": "words"},
         {"hotwords": "ab"},
     ],
 )
@@ -277,17 +277,17 @@ def speechlike_log_probs(num_frames, seed):
 
 
 def test_ten_hours_take_as_much_memory_at_the_end_as_at_the_start():
-    # How long a frame takes: tools/benchmark_decoder_stream.py.
+    # How long a frame takes: tools/benchmarks/decoder_stream.py.
     blocks = [speechlike_log_probs(100, seed) for seed in range(50)]
     state = make_decoder(["", *"abcdefghijklmnopqrstuvwxyz'", " "], beam_size=16).start()
     num_blocks = 10 * 3600 * 25 // 100  # of 25 frames a second
-    sizes, num_settled = np.empty(num_blocks), 0
+    sizes, num_committed = np.empty(num_blocks), 0
     for index in range(num_blocks):
         state.feed(blocks[index % len(blocks)])
-        num_settled += len(state.settle()[0])
+        num_committed += len(state.commit()[0])
         sizes[index] = state.num_bytes
     assert state.num_frames == 900_000
-    assert num_settled > 150_000
+    assert num_committed > 150_000
     assert sizes[-1] == sizes[num_blocks // 10] < 2e6
 
 
@@ -298,7 +298,7 @@ def test_alternatives_that_stay_open_are_decided_at_last():
     state = decoder.start()
     state.feed(frames)
     assert len(state._search.nodes) <= 2 * 300 * 1024
-    assert len(state.settle()[0]) > 3900
+    assert len(state.commit()[0]) > 3900
     assert len(decoder.decode(frames)[0].tokens) == 4096
 
 

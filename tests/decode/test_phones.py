@@ -148,8 +148,8 @@ def test_a_vocabulary_leaves_out_other_words_with_pronunciations():
     ("chosen", "error", "message"),
     [
         ({"hotwords": ["zebra"]}, TextError, "the lexicon has no pronunciation of zebra"),
-        ({"pronunciations": {"a": [(1, 4)], "b": [(4, 1)]}}, ConfigError, "has a mark that ends words within it"),
-        ({"language_model": Opaque(word_model()), "level": "word"}, ConfigError, "needs a language model of n-grams"),
+        ({"pronunciations": {"a": [(1, 4)], "b": [(4, 1)]}}, ConfigError, "has a word-end symbol within it"),
+        ({"language_model": Opaque(word_model()), "unit": "word"}, ConfigError, "needs a language model of n-grams"),
         ({"language_model": character_model()}, ConfigError, "needs a language model of words"),
         ({"vocabulary": ["zebra"]}, ConfigError, "cannot spell any word"),
     ],

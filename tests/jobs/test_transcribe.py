@@ -21,7 +21,7 @@ from asr.jobs.progress import Summary, track_progress
 from asr.jobs.transcribe import Transcribe, transcribe_files
 from asr.transcript.transcript import Transcript
 from tests.jobs.reporting import RecordingReporter
-from tests.transcript.made import DIALOGUE, UNTIMED
+from tests.transcript.examples import DIALOGUE, UNTIMED
 
 ALL = ("txt", "json", "srt", "vtt", "tsv", "ctm", "textgrid")
 

@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from asr.decode.kernel.scores import TOKEN_LEVEL, WORD_LEVEL
-from asr.decode.scorer.batch_external import Context
-from asr.decode.scorer.word_trie import build_trie, spell_tokens, spell_words
+from asr.decode.scorer.external import Context
+from asr.decode.scorer.word_trie import build_alphabet, build_trie, encode_words
 from asr.errors import ConfigError
 from asr.language.ngram.kneser_ney import estimate
 from asr.language.ngram.model import NgramModel
@@ -114,31 +114,31 @@ def test_character_model_scores_each_token(space):
 
 
 @pytest.mark.parametrize(
-    ("level", "model", "num_frames", "beam_size"),
+    ("unit", "model", "num_frames", "beam_size"),
     # Narrow beams may keep other words, since slow models get no advance.
     [("word", word_model(), 7, 3000), ("token", character_model(), 60, 3), ("token", character_model(), 60, 40)],
 )
-def test_any_object_with_start_and_score_gives_the_same_hypotheses(level, model, num_frames, beam_size):
+def test_any_object_with_start_and_score_gives_the_same_hypotheses(unit, model, num_frames, beam_size):
     log_probs = random_log_probs(num_frames, 4, seed=2)
-    vocabulary = ["a", "b", "ab", "ba", "bb"] if level == "word" else None
-    chosen = {"beam_size": beam_size, "level": level, "vocabulary": vocabulary, "beam_threshold": 99, **WEIGHTS}
+    vocabulary = ["a", "b", "ab", "ba", "bb"] if unit == "word" else None
+    chosen = {"beam_size": beam_size, "unit": unit, "vocabulary": vocabulary, "beam_threshold": 99, **WEIGHTS}
     fast = make_decoder(SYMBOLS, language_model=model, **chosen).decode(log_probs, nbest=9)
     slow = make_decoder(SYMBOLS, language_model=Opaque(model), **chosen).decode(log_probs, nbest=9)
     assert [h.tokens for h in slow] == [h.tokens for h in fast]
     assert [h.score for h in slow] == pytest.approx([h.score for h in fast])
 
 
-@pytest.mark.parametrize(("level", "model"), [("word", word_model()), ("token", character_model())])
-def test_slow_models_survive_compaction(level, model, monkeypatch):
+@pytest.mark.parametrize(("unit", "model"), [("word", word_model()), ("token", character_model())])
+def test_slow_models_survive_compaction(unit, model, monkeypatch):
     log_probs = random_log_probs(400, 4, seed=2, spread=3)
-    decoder = make_decoder(SYMBOLS, beam_size=6, language_model=Opaque(model), level=level, **WEIGHTS)
+    decoder = make_decoder(SYMBOLS, beam_size=6, language_model=Opaque(model), unit=unit, **WEIGHTS)
     whole = decoder.decode(log_probs)[0]
-    state, settled = decoder.start(), []
+    state, committed = decoder.start(), []
     for first in range(0, 400, 7):
         state.feed(log_probs[first : first + 7])
-        settled += state.settle()[0]
+        committed += state.commit()[0]
     rest = state.finish()[0]
-    assert (*settled, *rest.tokens) == whole.tokens
+    assert (*committed, *rest.tokens) == whole.tokens
     assert rest.score == pytest.approx(whole.score)
 
 
@@ -203,26 +203,26 @@ class BatchGrammar(Grammar):
 
 
 @pytest.mark.parametrize("alpha", [0.0, 0.5])
-@pytest.mark.parametrize(("kind", "level"), [(Grammar, "word"), (Grammar, "token"), (BatchGrammar, "token")])
-def test_what_a_model_says_is_impossible_is_never_found_whatever_its_weight(kind, level, alpha):
+@pytest.mark.parametrize(("kind", "unit"), [(Grammar, "word"), (Grammar, "token"), (BatchGrammar, "token")])
+def test_what_a_model_says_is_impossible_is_never_found_whatever_its_weight(kind, unit, alpha):
     log_probs = random_log_probs(6, 4, seed=0)
-    decoder = make_decoder(SYMBOLS, language_model=kind({"b"}), level=level, alpha=alpha, **EVERYTHING)
+    decoder = make_decoder(SYMBOLS, language_model=kind({"b"}), unit=unit, alpha=alpha, **EVERYTHING)
     found = {one.tokens for one in decoder.decode(log_probs, nbest=5000)}
     everything = score_all_labellings(log_probs)[0]
     parts = {
-        tokens: spell(tokens, SYMBOLS) if level == "word" else [SYMBOLS[t] for t in tokens] for tokens in everything
+        tokens: spell(tokens, SYMBOLS) if unit == "word" else [SYMBOLS[t] for t in tokens] for tokens in everything
     }
     assert found == {tokens for tokens in everything if "b" not in parts[tokens]}
 
 
 @pytest.mark.parametrize(
-    ("level", "impossible", "kept"),
+    ("unit", "impossible", "kept"),
     [("word", {"ba"}, (1,)), ("word", {"</s>"}, (1, 3, 2, 1)), ("token", {"</s>"}, (1, 3, 2, 1))],
 )
-def test_where_a_model_allows_no_end_something_is_found_all_the_same(level, impossible, kept):
+def test_where_a_model_allows_no_end_something_is_found_all_the_same(unit, impossible, kept):
     probs = np.full((4, 4), 1e-6)
     probs[range(4), [1, 3, 2, 1]] = 1 - 3e-6  # "a ba"
-    decoder = make_decoder(SYMBOLS, language_model=Grammar(impossible), level=level, beam_size=1)
+    decoder = make_decoder(SYMBOLS, language_model=Grammar(impossible), unit=unit, beam_size=1)
     assert [one.tokens for one in decoder.decode(np.log(probs))] == [kept]
 
 
@@ -230,21 +230,21 @@ def test_models_that_read_many_states_at_once_may_not_answer_nan():
     model = BatchGrammar(())
     model.begin = lambda: Context(np.full(5, np.nan), None)
     with pytest.raises(ValueError, match="log probability NaN"):
-        make_decoder(SYMBOLS, language_model=model, level="token").decode(random_log_probs(6, 4, seed=0))
+        make_decoder(SYMBOLS, language_model=model, unit="token").decode(random_log_probs(6, 4, seed=0))
 
 
 def test_a_stray_character_makes_no_model_of_words(caplog):
     with estimate(lambda: [list("ab▁é"), list("ba")], 2) as tables:
         model = NgramModel.from_tables(tables)
     decoder = make_decoder(SYMBOLS, language_model=model)
-    assert decoder.fusion.level == TOKEN_LEVEL
+    assert decoder.parts.scorer.level == TOKEN_LEVEL
     assert "1 characters of the language model, such as é, are no tokens" in caplog.text
     with estimate(lambda: [["a", "b", "ab"]], 2) as tables:
-        assert make_decoder(SYMBOLS, language_model=NgramModel.from_tables(tables)).fusion.level == WORD_LEVEL
+        assert make_decoder(SYMBOLS, language_model=NgramModel.from_tables(tables)).parts.scorer.level == WORD_LEVEL
 
 
 def grow_tree(words, letters):
-    """The lexicon by the book: a tree of dictionaries, numbered level by level."""
+    """The lexicon by the book: a tree of dictionaries, numbered unit by unit."""
     root = {}
     for number, word in enumerate(words):
         if word and all(letters.get(character, 0) > 0 for character in word):
@@ -264,10 +264,10 @@ def grow_tree(words, letters):
 @given(words=st.lists(st.text("abéя語𝄞x \0▁", max_size=6), max_size=40))
 @settings(max_examples=200, deadline=None)
 def test_the_lexicon_is_the_tree_of_its_words(words):
-    spelling = spell_tokens(["", " ", *"b語aéя𝄞"])  # no x; letters are not numbered by their codes
-    spelled, owners = spell_words(words, spelling)
-    lexicon = build_trie(spelled, owners.astype(np.int32))
-    for found, expected in zip(lexicon, grow_tree(words, spelling.letters), strict=True):
+    alphabet = build_alphabet(["", " ", *"b語aéя𝄞"])  # no x; letters are not numbered by their codes
+    encoded, owners = encode_words(words, alphabet)
+    lexicon = build_trie(encoded, owners.astype(np.int32))
+    for found, expected in zip(lexicon, grow_tree(words, alphabet.letters), strict=True):
         assert found.dtype == np.int32
         assert found.tolist() == expected
 
@@ -290,10 +290,10 @@ def test_words_that_cannot_be_spelled_are_left_out(caplog):
     [
         ({"symbols": ["", "a", "b"], "language_model": word_model()}, "words have no end"),
         ({"symbols": ["", "a", "b a"]}, "word separator can only stand at a token's beginning"),
-        ({"symbols": SYMBOLS, "language_model": Opaque(word_model())}, 'level="word" or level="token"'),
+        ({"symbols": SYMBOLS, "language_model": Opaque(word_model())}, 'unit="word" or unit="token"'),
         ({"symbols": SYMBOLS, "language_model": character_model(), "vocabulary": ["a"]}, "this one scores tokens"),
         (
-            {"symbols": ["", "x", "y"], "language_model": character_model(), "level": "token"},
+            {"symbols": ["", "x", "y"], "language_model": character_model(), "unit": "token"},
             "knows none of the tokens",
         ),
     ],
@@ -312,4 +312,4 @@ def test_slow_models_must_give_probabilities():
             return 0.5, None
 
     with pytest.raises(ValueError, match=r"log probability 0\.5; expected at most 0"):
-        make_decoder(SYMBOLS, language_model=Wrong(), level="word").decode(random_log_probs(9, 4, seed=0))
+        make_decoder(SYMBOLS, language_model=Wrong(), unit="word").decode(random_log_probs(9, 4, seed=0))

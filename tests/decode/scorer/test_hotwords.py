@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from asr.decode.scorer.hotwords import DEFAULT_WEIGHT, build_phrase_table, parse_hotword, read_hotwords
-from asr.decode.scorer.word_trie import spell_tokens
+from asr.decode.scorer.hotwords import DEFAULT_WEIGHT, build_phrases, parse_hotword, parse_hotwords
+from asr.decode.scorer.word_trie import build_alphabet
 from asr.errors import ConfigError, TextError
 from asr.language.ngram.kneser_ney import estimate
 from asr.language.ngram.model import NgramModel
@@ -44,14 +44,14 @@ def count_phrase(text, phrase):
 )
 @settings(max_examples=300, deadline=None)
 def test_a_text_ends_with_the_weights_of_the_phrases_it_holds(phrases, tokens):
-    table = build_phrase_table(phrases, spell_tokens(PIECES))
+    table = build_phrases(phrases, build_alphabet(PIECES))
     text = "".join(PIECES[token] for token in tokens).replace("▁", " ")
     expected = sum(weight * count_phrase(text, phrase) for phrase, weight in phrases.items())
     assert walk(table, tokens)[1] == pytest.approx(expected)
 
 
 def test_credit_grows_with_the_match_and_is_given_back_when_it_fails():
-    table = build_phrase_table({"abba": 8.0}, spell_tokens(SYMBOLS))
+    table = build_phrases({"abba": 8.0}, build_alphabet(SYMBOLS))
     earned = [walk(table, [1, 2, 2, 1][:length])[0] for length in range(5)]
     assert earned == pytest.approx([0, 2, 4, 6, 8])
     assert walk(table, [1, 2, 2, 2])[0] == 0
@@ -62,7 +62,7 @@ def test_credit_grows_with_the_match_and_is_given_back_when_it_fails():
 
 
 def test_a_failed_phrase_may_go_on_as_another():
-    table = build_phrase_table({"a b a": 9.0, "b b": 4.0}, spell_tokens(SYMBOLS))
+    table = build_phrases({"a b a": 9.0, "b b": 4.0}, build_alphabet(SYMBOLS))
     assert walk(table, [1, 3, 2, 3, 2])[1] == pytest.approx(4.0)  # "a b b"
 
 
@@ -117,7 +117,7 @@ def test_words_outside_cost_the_same_hot_or_not_and_only_a_whole_phrase_gives_th
     decoder = make_decoder(
         SYMBOLS,
         language_model=model,
-        level="word",
+        unit="word",
         vocabulary=vocabulary,
         hotwords={**hotwords, "ab": 1.0},
         **EVERYTHING,
@@ -175,8 +175,8 @@ def test_an_unknown_word_stays_unlikely_where_it_is_not_the_hot_phrase(hotwords,
 def test_how_hot_words_are_written():
     assert parse_hotword("new  york") == ("new york", DEFAULT_WEIGHT)
     assert parse_hotword("new york:8.5") == ("new york", 8.5)
-    assert read_hotwords(["a:1", "b"]) == {"a": 1.0, "b": DEFAULT_WEIGHT}
-    assert read_hotwords({" a  b ": 2}) == read_hotwords(["a▁b:2"]) == {"a b": 2.0}
+    assert parse_hotwords(["a:1", "b"]) == {"a": 1.0, "b": DEFAULT_WEIGHT}
+    assert parse_hotwords({" a  b ": 2}) == parse_hotwords(["a▁b:2"]) == {"a b": 2.0}
 
 
 @pytest.mark.parametrize("text", ["", ":3", "new york:", "new york:much", "a:inf", "a:nan", "a:101", "a:-1000"])

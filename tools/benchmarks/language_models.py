@@ -1,6 +1,6 @@
 """What does a language model bring, and what does it cost? Greedy, n-grams, a second pass, recurrent fusion.
 
-    python tools/compare_language_models.py --model MODEL --lm LM.arpa --rnn RNN \
+    python tools/benchmarks/language_models.py --model MODEL --lm LM.arpa --rnn RNN \
         --dev DEV.jsonl.gz --test TEST.jsonl.gz [--json out.json]
 
 The network runs once; every way of decoding gets the same log probabilities. Weights are found on
@@ -25,6 +25,7 @@ import asr  # noqa: F401  before torch: it tames OpenMP
 import torch
 from rich.console import Console
 
+from asr.cli.console import ConsoleReporter
 from asr.corpus.cuts import load_cuts
 from asr.evaluate.evaluate import collect_log_probs
 from asr.evaluate.tune import Speech, tune
@@ -104,7 +105,12 @@ def tune_folders(options: argparse.Namespace, scratch: Path, console: Console) -
         for first, second in steps:
             console.print(f"tuning: {name}")
             found = tune(
-                [options.dev], model=str(folders[name]), lm=first, rescore=second, device="cpu", console=console
+                [options.dev],
+                model=str(folders[name]),
+                lm=first,
+                rescore=second,
+                device="cpu",
+                reporter=ConsoleReporter(console),
             )
             console.print(str(found), highlight=False)
     return folders

@@ -1,6 +1,6 @@
 """How fast does a recurrent language model train, beside plain PyTorch at the same sizes?
 
-    python tools/benchmark_language_training.py [--json out.json]
+    python tools/benchmarks/lm_training.py [--json out.json]
 
 The shape is that of PyTorch's word_language_model example: two LSTM layers of 200 units, embeddings
 of 200, dropout 0.2, batches of 20 streams, segments of 35 tokens, the vocabulary of WikiText-2 (33,278

@@ -1,7 +1,7 @@
 """How many words are pronounced right that the lexicon lacks: some are held out of a dictionary and guessed.
 
-    python tools/benchmark_pronouncing.py cmudict.dict [--words 1000] [--seed 1]
-    python tools/benchmark_pronouncing.py cmudict.dict --lexicon asr/models/english/lexicon.txt
+    python tools/benchmarks/g2p.py cmudict.dict [--words 1000] [--seed 1]
+    python tools/benchmarks/g2p.py cmudict.dict --lexicon asr/models/english/lexicon.txt
 
 The second compares a lexicon that was guessed by what the whole dictionary teaches.
 """

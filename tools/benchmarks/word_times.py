@@ -1,6 +1,6 @@
 """How exact word times are, against times that are known.
 
-    python tools/benchmark_word_times.py [--model M] [--utterances MANIFEST] [--recordings N] [--json FILE]
+    python tools/benchmarks/word_times.py [--model M] [--utterances MANIFEST] [--recordings N] [--json FILE]
 
 Two references. Synthetic: words that espeak-ng speaks one by one, in phrases like AN4's, are joined
 with pauses of 0 to 0.4 s, so that every start and end is known. Joined: eight utterances of a
@@ -12,6 +12,7 @@ is given; what is measured is the time. Also told: what finding words costs besi
 import argparse
 import json
 import random
+import sys
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -19,8 +20,6 @@ from typing import Any, NamedTuple
 
 import librosa
 import numpy as np
-from espeak import RATE, Voice, make_voices, speak, spell
-from make_synthetic_speech import draw_phrase
 from numpy.typing import NDArray
 
 import asr
@@ -30,6 +29,10 @@ from asr.recognize.word_boundaries import speech_levels
 from asr.recognize.words import find_words
 from asr.text.normalize import normalize
 from asr.transcript.transcript import Word
+
+sys.path.append(str(Path(__file__).parents[1] / "voices"))
+from espeak import RATE, Voice, make_voices, speak, spell
+from make_synthetic_speech import draw_phrase
 
 Samples = NDArray[np.float32]
 PAUSES = (0.0, 0.03, 0.1, 0.2, 0.4)  # seconds between synthetic words

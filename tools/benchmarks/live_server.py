@@ -1,7 +1,7 @@
 """How many live streams does this machine hold, and does the server survive bad company? On loopback only.
 
-    python tools/load_live.py load recipes/an4/samples --streams 4 8 16 24 --seconds 30 --json load.json
-    python tools/load_live.py soak recipes/an4/samples --minutes 30 --json soak.json
+    python tools/benchmarks/live_server.py load recipes/an4/samples --streams 4 8 16 24 --seconds 30 --json load.json
+    python tools/benchmarks/live_server.py soak recipes/an4/samples --minutes 30 --json soak.json
 
 `load` starts `asr serve` and so many clients that each speak in real time, in blocks of 0.2 s, and
 measures from each block to its reply. It goes on to the next number while 99 % of replies come within 500 ms.

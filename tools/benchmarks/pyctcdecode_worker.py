@@ -1,4 +1,4 @@
-"""Decode with pyctcdecode, in whatever environment it is installed: called by benchmark_decoder.py.
+"""Decode with pyctcdecode, in whatever environment it is installed: called by decoder.py.
 
 Reads a job as JSON on standard input, writes texts and seconds of each of its runs as JSON on
 standard output. Imports nothing of asr. `median_seconds` times the other decoders, too.

@@ -1,6 +1,6 @@
 """The recordings that ship with the project, which `asr transcribe` hears in `make demo` and in the tests.
 
-    python tools/make_samples.py        writes recipes/an4/samples and recipes/english/samples
+    python tools/voices/make_samples.py        writes recipes/an4/samples and recipes/english/samples
 
 Synthesised by espeak-ng and flite, so they belong to nobody. The sentences are our own. The
 synthetic speech that `an4` is trained on leaves the phrases out; of AN4's own one is among them,
@@ -15,7 +15,7 @@ import soundfile
 from espeak import RATE, Voice, speak, spell
 from numpy.typing import NDArray
 
-RECIPES = Path(__file__).parent.parent / "recipes"
+RECIPES = Path(__file__).parents[2] / "recipes"
 SAMPLES = {
     "city": "r e y k j a v i k",
     "code": "enter q u a d forty two",

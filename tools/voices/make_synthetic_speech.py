@@ -1,7 +1,7 @@
 """Synthetic voices speak, to be trained on beside real ones: phrases in the manner of AN4, or lines of a text.
 
-    python tools/make_synthetic_speech.py OUT [--utterances N] [--seed S]
-    python tools/make_synthetic_speech.py OUT --text english.txt.xz [--utterances N] [--seed S]
+    python tools/voices/make_synthetic_speech.py OUT [--utterances N] [--seed S]
+    python tools/voices/make_synthetic_speech.py OUT --text english.txt.xz [--utterances N] [--seed S]
 
 writes a Kaldi folder: OUT/text, OUT/wav.scp, OUT/utt2spk and OUT/audio/*.flac, 16 kHz. The same
 seed and the same programs give the same files. Needs the program espeak-ng; for a text flite, too,

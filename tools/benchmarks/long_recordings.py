@@ -1,6 +1,6 @@
 """Do memory, speed and accuracy stay flat over hours of audio? Joins real utterances and transcribes them.
 
-    python tools/benchmark_long.py data/an4/test.jsonl.gz --minutes 10 60 600 --json out.json
+    python tools/benchmarks/long_recordings.py data/an4/test.jsonl.gz --minutes 10 60 600 --json out.json
 
 Utterances of a manifest are joined, over and over in another order, with pauses of digital silence or of
 noise between. Each length is a process of its own: `asr transcribe` of the file, its peak memory and its

@@ -1,13 +1,14 @@
-"""How fast and how good is transcription, beside PocketSphinx 5 with the US English model it brings?
+"""Measure speed and accuracy of transcription, next to PocketSphinx 5 and Whisper.
 
-    python tools/benchmark_transcribe.py --model an4 --set "AN4 test=data/an4/test.jsonl.gz" \
+    python tools/benchmarks/transcribe.py --model an4 --set "AN4 test=data/an4/test.jsonl.gz" \
         --precision fp32 int8 --utterances 200 --json out.json
 
-Both get the same samples in memory, in one process on one core, one set after another: asr in
-batches, as `asr transcribe` takes many files; PocketSphinx an utterance at a time, which is all
-it offers. Wall-clock time over audio time, the median of several passes (PocketSphinx: one, for it takes
-minutes). Then the cold start: `asr transcribe` of a recording of three seconds, the whole
-process, beside `python -c "import torch"`, medians of several turns each.
+All get the same samples in memory, in one process on one core, one after another: asr in batches, as
+`asr transcribe` takes many files; PocketSphinx, with the US English model that comes with it, and Whisper, in
+faster-whisper with the weights in the folder given by --whisper, one utterance at a time. The figure is wall-clock time
+over audio time, for asr the median of several passes. Peers that are not installed are left out. Then the cold
+start: `asr transcribe` of a recording of three seconds, the whole process, against `python -c "import torch"`,
+medians of several turns each.
 """
 
 import argparse
@@ -35,7 +36,7 @@ from asr.evaluate.wer import ErrorRates, score_utterances
 from asr.recognize.recognizer import Recognizer, load_model
 from asr.text.normalize import normalize
 
-RATE = 16000  # Hz; that of both models
+RATE = 16000  # Hz, of all models
 Row = dict[str, Any]
 
 
@@ -61,10 +62,11 @@ def parse_options() -> argparse.Namespace:
     parser.add_argument("--model", default="an4", help="a model folder or name")
     parser.add_argument("--set", dest="sets", action="append", default=[], help="NAME=MANIFEST; repeatable")
     parser.add_argument("--precision", nargs="+", default=["fp32"], help="fp32, bf16, int8")
-    parser.add_argument("--utterances", type=int, help="at most about so many of each set")
-    parser.add_argument("--passes", type=int, default=3, help="of asr over each set")
-    parser.add_argument("--turns", type=int, default=5, help="of the cold start; 0 leaves it out")
-    parser.add_argument("--json", type=Path, help="write the result there, too")
+    parser.add_argument("--utterances", type=int, help="about how many of each set; default: all")
+    parser.add_argument("--passes", type=int, default=3, help="how often asr transcribes each set")
+    parser.add_argument("--turns", type=int, default=5, help="repetitions of the cold start; 0 skips it")
+    parser.add_argument("--whisper", help="a folder of Whisper's weights for faster-whisper")
+    parser.add_argument("--json", type=Path, help="also write the result to this file")
     return parser.parse_args()
 
 
@@ -82,17 +84,19 @@ def measure_set(
     for precision, recognizer in recognizers.items():
         texts, elapsed = run_asr(recognizer, waveforms, options.passes)
         rows.append(make_row(name, f"asr, {precision}", score_utterances(references, texts), elapsed / seconds))
-    if (found := run_pocketsphinx(waveforms)) is not None:
-        texts, elapsed = found
-        rates = score_utterances(references, [normalize(text, normalizer) for text in texts])
-        rows.append(make_row(name, "PocketSphinx", rates, elapsed / seconds))
+    peers = {"PocketSphinx": run_pocketsphinx(waveforms), "Whisper": run_whisper(waveforms, options.whisper)}
+    for peer, result in peers.items():
+        if result is not None:
+            texts, elapsed = result
+            rates = score_utterances(references, [normalize(text, normalizer) for text in texts])
+            rows.append(make_row(name, peer, rates, elapsed / seconds))
     return rows
 
 
 def run_asr(recognizer: Recognizer, waveforms: Sequence[np.ndarray], passes: int) -> tuple[list[str], float]:
-    """Texts, and the median of the seconds that a pass takes."""
+    """Return the texts, and the median time of a pass in seconds."""
     sources = [(waveform, RATE) for waveform in waveforms]
-    list(recognizer.transcribe_many(sources[:2], jobs=1))  # what is compiled or allocated once
+    list(recognizer.transcribe_many(sources[:2], jobs=1))  # compiles and allocates
     times = []
     for _ in range(passes):
         started = time.perf_counter()
@@ -102,11 +106,11 @@ def run_asr(recognizer: Recognizer, waveforms: Sequence[np.ndarray], passes: int
 
 
 def run_pocketsphinx(waveforms: Sequence[np.ndarray]) -> tuple[list[str], float] | None:
-    """Texts and seconds; None where it is not installed."""
+    """Return texts and seconds; None if it is not installed."""
     try:
         from pocketsphinx import Decoder
     except ImportError:
-        print("PocketSphinx is left out; pip install pocketsphinx", file=sys.stderr)
+        print("PocketSphinx is left out: pip install pocketsphinx", file=sys.stderr)
         return None
     decoder = Decoder(samprate=RATE, loglevel="FATAL")
     texts = []
@@ -117,6 +121,24 @@ def run_pocketsphinx(waveforms: Sequence[np.ndarray]) -> tuple[list[str], float]
         decoder.end_utt()
         hypothesis = decoder.hyp()
         texts.append(hypothesis.hypstr if hypothesis else "")
+    return texts, time.perf_counter() - started
+
+
+def run_whisper(waveforms: Sequence[np.ndarray], folder: str | None) -> tuple[list[str], float] | None:
+    """Return texts and seconds; None if no weights are given or faster-whisper is not installed."""
+    if folder is None:
+        return None
+    try:
+        from faster_whisper import WhisperModel
+    except ImportError:
+        print("Whisper is left out: pip install faster-whisper", file=sys.stderr)
+        return None
+    model = WhisperModel(folder, device="cpu", compute_type="int8", cpu_threads=1)
+    texts = []
+    started = time.perf_counter()
+    for waveform in waveforms:
+        segments, _ = model.transcribe(waveform, beam_size=5, language="en")
+        texts.append(" ".join(segment.text for segment in segments))
     return texts, time.perf_counter() - started
 
 
@@ -144,7 +166,7 @@ def print_rows(rows: Sequence[Row]) -> None:
 
 
 def measure_cold_start(model: str, turns: int) -> dict[str, float]:
-    """Seconds of whole processes, taken in turns; the first turn, which fills caches, does not count."""
+    """Return the median seconds of whole processes, run in turns; the first turn, which fills caches, is ignored."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "three.wav"
         soundfile.write(path, np.random.default_rng(0).standard_normal(3 * RATE) * 0.01, RATE)

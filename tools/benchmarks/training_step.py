@@ -1,4 +1,4 @@
-"""How fast does a training step go? `python tools/benchmark_training.py [--json FILE]`
+"""How fast does a training step go? `python tools/benchmarks/training_step.py [--json FILE]`
 
 One run measures, on the same batches and weights and with the settings of `conf/an4.yaml`:
 the step as asr takes it; the step of the same network on packed sequences, which is how
@@ -27,7 +27,7 @@ from asr.acoustic.rnn import RecurrentLayer
 from asr.config import Config, load_config
 from asr.runtime.precision import pick_precision
 
-CONF = Path(__file__).parent.parent / "conf" / "an4.yaml"
+CONF = Path(__file__).parents[2] / "conf" / "an4.yaml"
 VOCAB_SIZE = 29
 CPU = torch.device("cpu")
 FRAMES_PER_SECOND = 100
