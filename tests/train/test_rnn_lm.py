@@ -3,6 +3,8 @@
 import logging
 import math
 import random
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -212,6 +214,14 @@ def test_gradients_accumulate_over_the_batches_of_a_step(tmp_path: Path):
     model.network.train(False)  # no dropout
     trainer.step(segments)
     assert norm == [pytest.approx(float(torch.nn.utils.get_total_norm(expected)))]
+
+
+def test_training_on_text_loads_no_audio_library():
+    code = (
+        "import sys, asr.train.rnn_lm; print(sorted({'lhotse', 'torchaudio', 'soundfile', 'soxr'} & set(sys.modules)))"
+    )
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert loaded.stdout.strip() == "[]"
 
 
 def test_an_output_that_cannot_be_a_folder_is_told(tmp_path: Path):
