@@ -1,7 +1,7 @@
 """MkDocs hook: make the documentation site from the repository's own Markdown files, at their own paths.
 
-Links that work on GitHub work on the site. Files that a page links to and that are no pages (sources, settings, pictures)
-are copied; links to folders, which a static site cannot show, become plain text.
+Links that work on GitHub work on the site. Other files that a page links to (sources, settings, pictures) are copied;
+links to folders, which a static site cannot show, become plain text.
 """
 
 import re
@@ -12,19 +12,17 @@ from mkdocs.structure.files import File, Files
 
 ROOT = Path(__file__).parent.parent
 PAGES = ("README.md", "CHANGELOG.md", "docs/*.md", "recipes/*/README.md", "asr/models/*/README.md")
+STYLE = "docs/site.css"
 LINK = re.compile(r"(!?)\[([^\]]*)\]\(([^)#:]+)(#[^)]*)?\)")
 
 
 def on_files(files: Files, config: Any) -> Files:
     """Replace what MkDocs found in docs/ by the repository's pages and what they link to."""
-    theme_files = [file for file in files if Path(file.abs_src_path or ".").is_relative_to(ROOT / "docs") is False]
+    theme_files = [file for file in files if not Path(file.abs_src_path or "").is_relative_to(ROOT / "docs")]
     pages = [path for pattern in PAGES for path in sorted(ROOT.glob(pattern))]
     linked = {target for page in pages for target in _linked_files(page)}
-    paths = dict.fromkeys([*pages, *sorted(linked - set(pages))])
-    made = [
-        File(str(path.relative_to(ROOT)), str(ROOT), config.site_dir, config.use_directory_urls) for path in paths
-    ]
-    return Files([*theme_files, *made])
+    paths = [*pages, ROOT / STYLE, *sorted(linked - set(pages))]
+    return Files([*theme_files, *(_site_file(path, config) for path in paths)])
 
 
 def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
@@ -35,6 +33,10 @@ def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
         return link[2] if (folder / link[3]).is_dir() else link[0]
 
     return LINK.sub(without_folder, markdown)
+
+
+def _site_file(path: Path, config: Any) -> File:
+    return File(str(path.relative_to(ROOT)), str(ROOT), config.site_dir, config.use_directory_urls)
 
 
 def _linked_files(page: Path) -> set[Path]:
