@@ -14,7 +14,8 @@ from asr.acoustic.model import AcousticModel
 from asr.atomic import check_writable
 from asr.config import ModelSettings, load_model_settings, write_yaml
 from asr.errors import AsrError, ModelError
-from asr.text.tokenizer import Tokenizer, load_tokenizer
+from asr.text.load import load_tokenizer
+from asr.text.tokenizer import Tokenizer
 from asr.weights import load_weights, quantize_weights, save_weights, to_half
 
 WEIGHTS = "model.safetensors"

@@ -10,7 +10,7 @@ import numpy as np
 
 from asr.alignment import Alignment, align_tokens
 from asr.config import ConfidenceSettings
-from asr.decode.scorer.word_trie import pool_word_ends
+from asr.decode.word_ends import pool_word_ends
 from asr.jit import Array
 from asr.recognize.confidence import estimate_confidence, word_features
 from asr.recognize.word_boundaries import find_boundaries
@@ -66,8 +66,8 @@ def align_decoded(log_probs: Array, tokens: Sequence[int], tokenizer: Tokenizer)
     Raises:
         AlignmentError: As `find_words`.
     """
-    heard = tokens[:-1] if tokens and tokens[-1] in tokenizer.marks else tokens
-    return align_tokens(pool_word_ends(log_probs, tokenizer.marks), heard)
+    heard = tokens[:-1] if tokens and tokens[-1] in tokenizer.word_ends else tokens
+    return align_tokens(pool_word_ends(log_probs, tokenizer.word_ends), heard)
 
 
 def words_from_alignment(

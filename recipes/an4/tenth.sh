@@ -14,7 +14,7 @@ from pathlib import Path
 
 from lhotse import CutSet
 
-from asr.corpus.prepare import load_cuts, write_manifests
+from asr.corpus.cuts import load_cuts, write_manifests
 
 # The list has a speaker's utterances together, so every tenth gives a few of each.
 write_manifests(Path("data/an4"), {"tenth": CutSet(list(load_cuts(["data/an4/train.jsonl.gz"]))[::10])})

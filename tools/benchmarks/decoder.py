@@ -33,7 +33,8 @@ import numpy as np
 import torch
 from pyctcdecode_worker import median_seconds
 
-from asr.corpus.prepare import load_cuts
+from asr.config import DecoderSettings
+from asr.corpus.cuts import load_cuts
 from asr.decode.decoder import BeamDecoder
 from asr.evaluate.evaluate import collect_log_probs
 from asr.evaluate.wer import score_utterances
@@ -197,9 +198,10 @@ def decoders(setting: Setting, beam: int, weights: dict[str, Weights]) -> dict[s
 
 
 def beam_decoder(setting: Setting, beam: int, pruning: Row, weights: Weights | None, *, closed: bool) -> BeamDecoder:
-    fused: Row = {} if weights is None else {"language_model": setting.lm, **weights._asdict()}
+    settings = DecoderSettings(beam_size=beam, **pruning, **(weights._asdict() if weights else {}))
     vocabulary = setting.words if closed else None
-    return BeamDecoder(setting.tokenizer.symbols, beam_size=beam, vocabulary=vocabulary, **fused, **pruning)
+    language_model = setting.lm if weights else None
+    return BeamDecoder(setting.tokenizer.symbols, settings, language_model=language_model, vocabulary=vocabulary)
 
 
 def ours(setting: Setting, decoder: BeamDecoder, *, together: bool = True) -> Decode:
@@ -263,7 +265,7 @@ def run_pyctcdecode(speech: Speech, setting: Setting, runs: list[Row]) -> list[R
 
 
 def word_error_rate(speech: Speech, texts: Sequence[str]) -> float:
-    return score_utterances(speech.references, [" ".join(text.split()) for text in texts], resamples=1).wer
+    return score_utterances(speech.references, [" ".join(text.split()) for text in texts]).wer
 
 
 def make_row(

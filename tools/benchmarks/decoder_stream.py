@@ -4,7 +4,7 @@
 
 The posteriors are synthetic: mostly blank, a clear or less clear letter every fourth frame, 25
 frames a second. They come in blocks of four seconds; after each the best hypothesis so far is
-asked for and what is settled is taken out, as live captions do. Processor time and memory are
+asked for and what is committed is taken out, as live captions do. Processor time and memory are
 told for each tenth of the stream. Memory is what the search's arrays hold, and the process' own.
 """
 
@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 
+from asr.config import DecoderSettings
 from asr.decode.decoder import BeamDecoder, BeamStream
 from asr.language.ngram.model import load_ngram
 
@@ -37,38 +38,38 @@ def main() -> None:
     options = parser.parse_args()
     decoder = BeamDecoder(
         SYMBOLS,
-        beam_size=options.beam,
+        DecoderSettings(beam_size=options.beam),
         language_model=load_ngram(options.lm) if options.lm else None,
         hotwords=["hello world"],
     )
     rows = decode_stream(decoder.start(), int(options.hours * 3600 / BLOCK_SECONDS))
-    print("| hours | µs a frame | search, MB | process, MB | tokens settled |\n|--:|--:|--:|--:|--:|")
+    print("| hours | µs a frame | search, MB | process, MB | tokens committed |\n|--:|--:|--:|--:|--:|")
     for row in rows:
-        print("| {hours:.1f} | {us_per_frame:.2f} | {array_mb:.2f} | {peak_mb:.0f} | {settled} |".format(**row))
+        print("| {hours:.1f} | {us_per_frame:.2f} | {array_mb:.2f} | {peak_mb:.0f} | {committed} |".format(**row))
     if options.json:
         options.json.write_text(json.dumps({"rows": rows}, indent=1) + "\n", encoding="utf-8")
 
 
-def decode_stream(state: BeamStream, num_blocks: int) -> list[Row]:
+def decode_stream(stream: BeamStream, num_blocks: int) -> list[Row]:
     """A row for each tenth of the stream."""
     blocks = [make_block(seed) for seed in range(NUM_BLOCKS)]
-    rows, settled = [], 0
+    rows, committed = [], 0
     ends = [round(tenth * num_blocks / 10) for tenth in range(11)]
     for first, last in itertools.pairwise(ends):
         started = time.process_time()
         for index in range(first, last):
-            state.feed(blocks[index % NUM_BLOCKS])
-            state.best()
-            settled += len(state.settle()[0])
+            stream.feed(blocks[index % NUM_BLOCKS])
+            stream.best()
+            committed += len(stream.commit()[0])
         seconds = time.process_time() - started
         frames = max(1, last - first) * BLOCK_SECONDS * FRAMES_A_SECOND
         rows.append(
             {
                 "hours": last * BLOCK_SECONDS / 3600,
                 "us_per_frame": 1e6 * seconds / frames,
-                "array_mb": state.num_bytes / 2**20,
+                "array_mb": stream.num_bytes / 2**20,
                 "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
-                "settled": settled,
+                "committed": committed,
             }
         )
     return rows

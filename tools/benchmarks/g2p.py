@@ -31,24 +31,24 @@ def main() -> None:
 
 
 def compare(lexicon: Lexicon, known: Lexicon) -> None:
-    shared = [word for word in lexicon.ways if word in known.ways]
-    same = sum(lexicon.ways[word][0] == known.ways[word][0] for word in shared)
-    among = sum(known.ways[word][0] in lexicon.ways[word] for word in shared)
-    print(f"words of the lexicon\t{len(lexicon.ways)}")
-    print(f"in the dictionary\t{len(shared) / len(lexicon.ways):.1%}")
+    shared = [word for word in lexicon.pronunciations if word in known.pronunciations]
+    same = sum(lexicon.pronunciations[word][0] == known.pronunciations[word][0] for word in shared)
+    among = sum(known.pronunciations[word][0] in lexicon.pronunciations[word] for word in shared)
+    print(f"words of the lexicon\t{len(lexicon.pronunciations)}")
+    print(f"in the dictionary\t{len(shared) / len(lexicon.pronunciations):.1%}")
     print(f"of these: first pronunciation the dictionary's first\t{same / len(shared):.1%}")
     print(f"of these: the dictionary's first among all\t{among / len(shared):.1%}")
 
 
 def hold_out(known: Lexicon, words: int, seed: int) -> None:
-    held_out = set(random.Random(seed).sample(sorted(filter(str.isalpha, known.ways)), words))
-    rest = [(word, way) for word, ways in known.ways.items() if word not in held_out for way in ways]
+    held_out = set(random.Random(seed).sample(sorted(filter(str.isalpha, known.pronunciations)), words))
+    rest = [(word, way) for word, ways in known.pronunciations.items() if word not in held_out for way in ways]
     start = time.process_time()
     pronouncer = G2P(Lexicon(rest))
     learned = time.process_time()
-    right = sum(pronouncer.guess(word) in known.ways[word] for word in held_out)
+    right = sum(pronouncer.guess(word) in known.pronunciations[word] for word in held_out)
     end = time.process_time()
-    print(f"words learned from\t{len(known.ways) - len(held_out)}")
+    print(f"words learned from\t{len(known.pronunciations) - len(held_out)}")
     print(f"seconds to learn\t{learned - start:.1f}")
     print(f"milliseconds a word\t{1000 * (end - learned) / len(held_out):.2f}")
     print(f"words right\t{right / len(held_out):.1%}")

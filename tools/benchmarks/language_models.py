@@ -25,7 +25,8 @@ import asr  # noqa: F401  before torch: it tames OpenMP
 import torch
 from rich.console import Console
 
-from asr.corpus.prepare import load_cuts
+from asr.cli.console import ConsoleReporter
+from asr.corpus.cuts import load_cuts
 from asr.evaluate.evaluate import collect_log_probs
 from asr.evaluate.tune import Speech, tune
 from asr.evaluate.wer import compare, score_utterances
@@ -104,7 +105,12 @@ def tune_folders(options: argparse.Namespace, scratch: Path, console: Console) -
         for first, second in steps:
             console.print(f"tuning: {name}")
             found = tune(
-                [options.dev], model=str(folders[name]), lm=first, rescore=second, device="cpu", console=console
+                [options.dev],
+                model=str(folders[name]),
+                lm=first,
+                rescore=second,
+                device="cpu",
+                reporter=ConsoleReporter(console),
             )
             console.print(str(found), highlight=False)
     return folders

@@ -12,7 +12,6 @@ recurrence rather than the output is what takes time. Both take turns in one run
 """
 
 import argparse
-import io
 import json
 import platform
 import statistics
@@ -26,7 +25,6 @@ import asr  # noqa: F401  before torch: it tames OpenMP
 
 # isort: split
 import torch
-from rich.console import Console
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -35,9 +33,10 @@ from asr.language.rnn.bptt import running_segments
 from asr.language.rnn.model import RnnModel
 from asr.language.rnn.network import LanguageNetwork
 from asr.text.tokenizer import CharTokenizer
-from asr.train.checkpoint import CheckpointFolder
+from asr.train.checkpoint import CheckpointFolder, Fingerprint
 from asr.train.launch import launch
-from asr.train.rnn_monitor import RnnMonitor
+from asr.train.loop import LoopSetup
+from asr.train.monitor import RnnMonitor
 from asr.train.rnn_trainer import RnnTrainer, Text
 
 WIDTH, LAYERS, DROPOUT = 200, 2, 0.2
@@ -91,17 +90,11 @@ def make_our_step(text: Tensor, vocab_size: int, folder: Path) -> Callable[[], N
     settings = LanguageSettings(lines="running", normalizer=None, network=network)
     symbols = ["<blank>", *(chr(0x4E00 + number) for number in range(vocab_size - 1))]
     model = RnnModel(LanguageNetwork(network, vocab_size), CharTokenizer(symbols), settings)
-    trainer = RnnTrainer(
-        launch("fp32"),
-        model,
-        Text([text], [text], len(text)),
-        settings=LanguageTrainSettings(batch_size=BATCH, segment=SEGMENT, epochs=1000),
-        folder=CheckpointFolder(folder),
-        monitor=RnnMonitor(folder, Console(file=io.StringIO())),
-        fingerprint="",
-    )
+    recipe = LanguageTrainSettings(batch_size=BATCH, segment=SEGMENT, epochs=1000)
+    setup = LoopSetup(recipe, CheckpointFolder(folder), RnnMonitor(folder), Fingerprint())
+    trainer = RnnTrainer(launch("fp32"), model, Text([text], [text], len(text)), setup)
     segments = cycle(running_segments(text, batch_size=BATCH, length=SEGMENT))
-    return lambda: trainer.step(next(segments))
+    return lambda: trainer.step([next(segments)])
 
 
 class PlainModel(nn.Module):

@@ -22,11 +22,10 @@ import numpy as np
 import soundfile
 from rapidfuzz.distance import Levenshtein
 
-from asr.corpus.prepare import load_cuts
+from asr.corpus.cuts import load_cuts, read_waveform
 from asr.evaluate.evaluate import evaluate
 from asr.recognize.recognizer import load_model
 from asr.text.normalize import normalize
-from asr.train.dataset import read_waveform
 
 RATE = 16000  # Hz
 PAUSES = (0.2, 1.5)  # seconds between utterances, drawn evenly

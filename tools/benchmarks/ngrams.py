@@ -3,7 +3,7 @@
     python tools/benchmarks/ngrams.py english.txt.xz --gigabytes 0.25 1 --memory 2 --json out.json
 
 The text is a random walk through a real one: each word is followed by one that follows it somewhere there, so that
-new n-grams keep coming as they do in more text. For each size, `asr lm train` runs in a process of its own. Time is
+new n-grams keep coming as they do in more text. For each size, `asr lm estimate` runs in a process of its own. Time is
 the processor's, of one core, so that other work on the machine does not count. Memory is told twice (Linux): what the
 process holds itself, which is what `--memory` and the words bound, and with the pages of temporary files that the
 system has mapped in and takes back when others want the room.
@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from asr.language.ngram.counting import read_sentences
+from asr.language.text_files import read_sentences
 
 WALKERS = 20_000  # sentences under way at a time
 POLL_SECONDS = 0.2
@@ -35,7 +35,7 @@ def main() -> None:
     parser.add_argument("--gigabytes", type=float, nargs="+", default=[0.25, 1.0])
     parser.add_argument("--order", type=int, default=3)
     parser.add_argument("--prune", default="0 1 1")
-    parser.add_argument("--memory", type=float, default=2.0, help="gigabytes for sorting, as of `asr lm train`")
+    parser.add_argument("--memory", type=float, default=2.0, help="gigabytes for sorting, as of `asr lm estimate`")
     parser.add_argument("--json", type=Path, help="write the result there, too")
     options = parser.parse_args()
     rows = []
@@ -44,7 +44,7 @@ def main() -> None:
         walk = Walk(options.text)
         for gigabytes in options.gigabytes:
             num_words = walk.write(text, gigabytes * 1e9)
-            command = [sys.executable, "-m", "asr", "lm", "train", str(text), "--output", str(model)]
+            command = [sys.executable, "-m", "asr", "lm", "estimate", str(text), "--output", str(model)]
             command += ["--order", str(options.order), "--prune", options.prune, "--memory", str(options.memory)]
             row = {"gigabytes": gigabytes, "words": num_words, **watch(command), "model_mb": model.stat().st_size / 1e6}
             rows.append(row)

@@ -24,13 +24,13 @@ import asr  # noqa: F401  before torch: it tames OpenMP
 import torch
 from torch import Tensor
 
-from asr.corpus.prepare import load_cuts
+from asr.corpus.cuts import load_cuts, read_waveform
 from asr.evaluate.evaluate import reference_text
 from asr.evaluate.wer import score_utterances
 from asr.recognize.recognizer import Recognizer, load_model
-from asr.recognize.streaming.recognizer import StreamReader
+from asr.recognize.streaming.recognizer import MultiStreamRecognizer
+from asr.recognize.streaming.stream import StreamingOptions
 from asr.text.normalize import normalize
-from asr.train.dataset import read_waveform
 
 GRID = [(chunk, right) for chunk in (0.1, 0.2, 0.4, 1.0) for right in (0.1, 0.2, 0.4, 0.6, 1.0, 2.0)]
 SPEEDS = ((0.4, 1.0), (0.4, 0.4), (0.2, 0.4))
@@ -91,16 +91,16 @@ def score(speech: Speech, hypotheses: Sequence[str]) -> float:
 
 def measure_wer(recognizer: Recognizer, speech: Speech, chunk: float, right: float, offline: float) -> dict[str, float]:
     """All utterances as streams side by side, a second of each at a time."""
-    reader = StreamReader(recognizer, chunk=chunk, right=right, preview=False)
-    streams = [reader.start() for _ in speech.waveforms]
+    streaming = MultiStreamRecognizer(recognizer, StreamingOptions(chunk, right, preview=False))
+    streams = [streaming.start() for _ in speech.waveforms]
     texts: list[list[str]] = [[] for _ in streams]
     step = recognizer.sample_rate
     for at in range(0, max(map(len, speech.waveforms)), step):
         live = [index for index, stream in enumerate(streams) if not stream.ended]
         for index in live:
             waveform = speech.waveforms[index]
-            streams[index].put(waveform[at : at + step], last=at + step >= len(waveform))
-        for index, partial in zip(live, reader.read([streams[index] for index in live]), strict=True):
+            streams[index].feed(waveform[at : at + step], last=at + step >= len(waveform))
+        for index, partial in zip(live, streaming.decode([streams[index] for index in live]), strict=True):
             texts[index] += [segment.text for segment in partial.finals] if partial else []
     wer = score(speech, [" ".join(one) for one in texts])
     print(f"chunk {chunk:g} s, right {right:g} s: {wer:.2%}, {wer / offline - 1:+.1%} of offline", flush=True)
@@ -111,9 +111,9 @@ def measure_speed(recognizer: Recognizer, waveforms: Sequence[Tensor], chunk: fl
     """Seconds of computing per second of sound, and to the final text."""
     row: dict[str, float] = {"chunk": chunk, "right": right}
     for name, preview in (("plain", False), ("preview", True)):
-        reader = StreamReader(recognizer, chunk=chunk, right=right, preview=preview)
-        reader.warm_up()
-        times = [time_stream(reader, waveform) for waveform in waveforms]
+        streaming = MultiStreamRecognizer(recognizer, StreamingOptions(chunk, right, preview=preview))
+        streaming.warm_up()
+        times = [time_stream(streaming, waveform) for waveform in waveforms]
         row[f"{name}_per_second"] = statistics.median(one[0] for one in times)
         row[f"{name}_to_final"] = statistics.median(one[1] for one in times)
         row[f"{name}_to_final_95"] = sorted(one[1] for one in times)[int(0.95 * len(times))]
@@ -121,17 +121,17 @@ def measure_speed(recognizer: Recognizer, waveforms: Sequence[Tensor], chunk: fl
     return row
 
 
-def time_stream(reader: StreamReader, waveform: Tensor) -> tuple[float, float]:
+def time_stream(streaming: MultiStreamRecognizer, waveform: Tensor) -> tuple[float, float]:
     """Seconds per second of sound, and from the last sample to the final text."""
-    blocks = waveform.split(round(BLOCK_SECONDS * reader.recognizer.sample_rate))
-    stream = reader.start()
+    blocks = waveform.split(round(BLOCK_SECONDS * streaming.recognizer.sample_rate))
+    stream = streaming.start()
     started = time.perf_counter()
     for block in blocks:
-        stream.put(block)
-        reader.read([stream])
+        stream.feed(block)
+        streaming.decode([stream])
     ended = time.perf_counter()
-    stream.put(waveform[:0], last=True)
-    reader.read([stream])
+    stream.feed(waveform[:0], last=True)
+    streaming.decode([stream])
     final = time.perf_counter()
     return (final - started) / stream.duration, final - ended
 

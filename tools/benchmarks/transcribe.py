@@ -30,12 +30,11 @@ import numpy as np
 import soundfile
 import torch
 
-from asr.corpus.prepare import load_cuts
+from asr.corpus.cuts import load_cuts, read_waveform
 from asr.evaluate.evaluate import reference_text
 from asr.evaluate.wer import ErrorRates, score_utterances
 from asr.recognize.recognizer import Recognizer, load_model
 from asr.text.normalize import normalize
-from asr.train.dataset import read_waveform
 
 RATE = 16000  # Hz, of all models
 Row = dict[str, Any]

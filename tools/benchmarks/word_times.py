@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import asr
-from asr.corpus.prepare import load_cuts
+from asr.corpus.cuts import load_cuts
 from asr.evaluate.evaluate import read_waveforms, reference_text
 from asr.recognize.word_boundaries import speech_levels
 from asr.recognize.words import find_words

@@ -21,7 +21,7 @@ from espeak import RATE, Voice, make_voices
 from make_samples import SAMPLES
 from numpy.typing import NDArray
 
-from asr.language.ngram.counting import read_lines
+from asr.files import read_lines
 
 FLITE_SHARE = 0.75
 WORDS_IN_A_BREATH = range(4, 19)
