@@ -32,6 +32,9 @@ def _check_order(bounds: tuple[float, float]) -> tuple[float, float]:
 Range = Annotated[tuple[float, float], AfterValidator(_check_order)]
 
 
+SETTINGS_FILE = "config.yaml"  # of a model folder
+
+
 class Settings(BaseModel):
     """A group of settings that refuses keys it does not know."""
 

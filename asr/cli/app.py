@@ -488,8 +488,8 @@ def generate_text(
     seed: Annotated[int, typer.Option(help="The same seed writes the same.")] = 1,
 ) -> None:
     """Write in the style of the text that a recurrent language model was trained on."""
+    from asr.language.rnn.folder import load_rnn
     from asr.language.rnn.generate import generate
-    from asr.language.rnn.model import load_rnn
 
     written = generate(load_rnn(model), prompt=prompt, length=length, temperature=temperature, top_p=top_p, seed=seed)
     typer.echo(prompt, nl=False)
@@ -505,8 +505,8 @@ def complete_text(
     count: Annotated[int, typer.Option(min=1, help="Words to show.")] = 10,
 ) -> None:
     """The likeliest next words, with their probabilities."""
-    from asr.language.rnn.generate import complete
-    from asr.language.rnn.model import load_rnn
+    from asr.language.rnn.complete import complete
+    from asr.language.rnn.folder import load_rnn
 
     for word, probability in complete(load_rnn(model), text, count=count):
         typer.echo(f"{probability:.4f}\t{word}")

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from rich.console import Console
 
-from asr.config import DecoderSettings, RescoringSettings, write_yaml
+from asr.config import SETTINGS_FILE, DecoderSettings, RescoringSettings, write_yaml
 from asr.corpus.prepare import load_cuts
 from asr.decode.decoder import BeamDecoder
 from asr.decode.rescoring import Rescorer, search_rescoring
@@ -19,8 +19,9 @@ from asr.errors import ModelError
 from asr.evaluate.calibrate import fit_examples
 from asr.evaluate.evaluate import collect_log_probs
 from asr.evaluate.wer import count_edits, require_words, score_utterances
-from asr.language.rnn.model import copy_rnn, load_rnn
-from asr.recognize.model_folder import SETTINGS, find_writable_model
+from asr.language.rnn.folder import load_rnn
+from asr.model_files import copy_model_files
+from asr.recognize.model_folder import find_writable_model
 from asr.recognize.options import (
     LANGUAGE_MODELS,
     RESCORER,
@@ -126,8 +127,8 @@ def tune(
     if first is not None and lm is not None:
         keep_language_model(first, lm, folder)
     if rescore is not None:
-        copy_rnn(rescore, folder / RESCORER)
-    write_yaml(settings.model_copy(update=update), folder / SETTINGS)
+        copy_model_files(rescore, folder / RESCORER)
+    write_yaml(settings.model_copy(update=update), folder / SETTINGS_FILE)
     return Tuned(weights, rescorer.settings if rescorer else None)
 
 

@@ -9,12 +9,14 @@ from asr.atomic import check_writable
 from asr.config import NormalizerSettings
 from asr.errors import ConfigError, TextError
 from asr.files import read_lines
+from asr.language.load import is_rnn_folder
 from asr.language.ngram import prune as pruning
+from asr.language.ngram.files import load_ngram, save_ngram
 from asr.language.ngram.interpolate import find_weights, mix
 from asr.language.ngram.kneser_ney import estimate
-from asr.language.ngram.model import UNKNOWN, NgramModel, Perplexity, load_ngram, save_ngram
+from asr.language.ngram.model import UNKNOWN, NgramModel, Perplexity
+from asr.language.rnn.folder import load_rnn
 from asr.language.rnn.likelihood import Likelihood, measure_rnn
-from asr.language.rnn.model import is_rnn_folder
 from asr.language.text_files import SPACE, Unit, read_sentences
 from asr.text.lexicon import VARIANT
 from asr.text.normalize import normalize
@@ -170,7 +172,7 @@ def measure_language_model(
         ConfigError: If there is no such unit.
     """
     if is_rnn_folder(model):
-        return measure_rnn(texts, model)
+        return measure_rnn(texts, load_rnn(model))
     checked = None if unit is None else _check_unit(unit)
     ngram = load_ngram(model)
     return ngram.perplexity(_sentences(texts, checked or _find_unit(ngram), normalizer))

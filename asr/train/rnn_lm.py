@@ -11,7 +11,10 @@ from rich.console import Console
 
 from asr.config import LanguageConfig, LanguageSettings
 from asr.errors import TrainingError
-from asr.language.rnn.model import WEIGHTS, RnnModel, build_network, load_rnn, read_text, save_rnn
+from asr.language.rnn.folder import build_network, load_rnn, save_rnn
+from asr.language.rnn.model import RnnModel
+from asr.language.text_files import read_text
+from asr.model_files import WEIGHTS_FILE
 from asr.runtime.precision import pick_precision
 from asr.text.load import build_tokenizer
 from asr.text.tokenizer import BLANK_SYMBOL, CharTokenizer, Tokenizer
@@ -164,14 +167,14 @@ def _copy_weights(base: RnnModel, model: RnnModel) -> None:
 
 
 def _spell(model: RnnModel, train_lines: Sequence[str], dev_lines: Sequence[str], say: Say) -> Text:
-    train = [model.spell(line) for line in train_lines]
-    dev = [model.spell(line) for line in dev_lines]
-    unknown = sum(line.num_unknown for line in (*train, *dev))
+    train = [model.encode(line) for line in train_lines]
+    dev = [model.encode(line) for line in dev_lines]
+    unknown = sum(len(line.unknown) for line in (*train, *dev))
     if unknown:
         say(f"{unknown} characters are not in the alphabet and left out")
     characters = sum(len(line) + 1 for line in dev_lines)
-    dev_unknown = sum(line.num_unknown for line in dev)
-    text = Text([line.line() for line in train], [line.line() for line in dev], characters, dev_unknown)
+    dev_unknown = sum(len(line.unknown) for line in dev)
+    text = Text([line.to_tensor() for line in train], [line.to_tensor() for line in dev], characters, dev_unknown)
     say(f"train: {sum(map(len, text.train)):,} tokens; dev: {characters:,} characters")
     return text
 
@@ -179,7 +182,7 @@ def _spell(model: RnnModel, train_lines: Sequence[str], dev_lines: Sequence[str]
 def _refuse_to_overwrite(output: Path, folder: CheckpointFolder, *, resume: bool) -> None:
     if resume:
         return
-    for path, remedy in ((folder.last, "continue it with --resume"), (output / WEIGHTS, "it is a trained model")):
+    for path, remedy in ((folder.last, "continue it with --resume"), (output / WEIGHTS_FILE, "it is a trained model")):
         if path.exists():
             raise TrainingError(f"{path} exists: {remedy}, or choose another --output, or delete it")
 
@@ -198,7 +201,7 @@ def _fingerprint(config: LanguageConfig, base: Path | None, *texts: Sequence[str
     """Changes with everything that decides which weights come out."""
     settings = config.model_dump(mode="json", exclude={"train": {"checkpoint_minutes"}})
     precision = pick_precision(config.train.precision, training_device())
-    origin = "" if base is None else hashlib.sha256((base / WEIGHTS).read_bytes()).hexdigest()
+    origin = "" if base is None else hashlib.sha256((base / WEIGHTS_FILE).read_bytes()).hexdigest()
     digest = hashlib.sha256(repr((settings, precision, origin)).encode())
     for lines in texts:
         digest.update(f"{len(lines)}\n".encode())

@@ -18,7 +18,7 @@ from torch.nn import functional as F
 
 from asr.config import LanguageTrainSettings
 from asr.errors import TrainingError, TrainingInterrupted
-from asr.language.rnn.bptt import IGNORED, Segment, arrange
+from asr.language.rnn.bptt import IGNORED, Segment, make_segments
 from asr.language.rnn.generate import generate
 from asr.language.rnn.likelihood import count_nats
 from asr.language.rnn.model import RnnModel
@@ -149,7 +149,7 @@ class RnnTrainer:
     def loss(self, segment: Segment) -> Tensor:
         """Mean loss of a segment in nats a token; the state goes on, the gradients do not."""
         if segment.starts or self.state is None or not self.settings.carry_state:
-            self.state = self.model.network.first_state(segment.inputs.shape[1])
+            self.state = self.model.network.initial_state(segment.inputs.shape[1])
         device = self.fabric.device
         logits, state = self.network(segment.inputs.to(device), self.state)
         self.state = state.detach().to(self.state.dtype)
@@ -209,9 +209,9 @@ class RnnTrainer:
 
     def _remaining(self) -> Iterator[Segment]:
         """The segments of this epoch that were not read yet."""
-        segments = arrange(
+        segments = make_segments(
             self.text.train,
-            apart=self.model.settings.lines == "apart",
+            independent=self.model.settings.lines == "apart",
             batch_size=self.settings.batch_size,
             length=self.settings.segment,
             seed=draw_seed(self.settings.seed, "order", self.position.epoch),
@@ -263,7 +263,7 @@ class RnnTrainer:
         nats = count_nats(
             self.model.network,
             self.text.dev,
-            apart=self.model.settings.lines == "apart",
+            independent=self.model.settings.lines == "apart",
             batch_size=_DEV_STREAMS,
             num_unknown=self.text.dev_unknown,
             segment=_DEV_SEGMENT if carry_state else self.settings.segment,

@@ -24,7 +24,8 @@ from asr.corpus.doctor import Problem, keep_usable
 from asr.corpus.prepare import load_cuts
 from asr.errors import CorpusError, TrainingError
 from asr.evaluate.calibrate import calibrate_greedy
-from asr.recognize.model_folder import WEIGHTS, Model, build_acoustic, read_model, save_model
+from asr.model_files import WEIGHTS_FILE
+from asr.recognize.model_folder import Model, build_acoustic, read_model, save_model
 from asr.runtime.precision import pick_precision
 from asr.signal.features import FeatureExtractor
 from asr.text.load import build_tokenizer
@@ -233,7 +234,7 @@ def _look(trainer: Trainer, name: str, say: Say) -> DevResult:
 def _refuse_to_overwrite(output: Path, folder: CheckpointFolder, *, resume: bool) -> None:
     if resume:
         return
-    for path, remedy in ((folder.last, "continue it with --resume"), (output / WEIGHTS, "it is a trained model")):
+    for path, remedy in ((folder.last, "continue it with --resume"), (output / WEIGHTS_FILE, "it is a trained model")):
         if path.exists():
             raise TrainingError(f"{path} exists: {remedy}, or choose another output=FOLDER, or delete it")
 

@@ -8,7 +8,7 @@ from rich.console import Console
 from asr.config import NormalizerSettings
 from asr.errors import ConfigError
 from asr.jobs.language_models import build_language_model, measure_language_model, parse_thresholds
-from asr.language.ngram.model import load_ngram
+from asr.language.ngram.files import load_ngram
 
 TEXT = "Yes, we can!\nNo: we can't.\nYes.\n"
 

@@ -9,7 +9,6 @@ Scores are natural logs; only ARPA text and `NgramTables` hold log10, as ARPA do
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -174,45 +173,6 @@ class NgramModel:
 def exp_capped(nats: float) -> float:
     """e to a power, or what a float still holds where that is more."""
     return math.exp(min(nats, 700.0))
-
-
-def load_ngram(path: Path | str) -> NgramModel:
-    """Load a model from ARPA text (`.arpa`, `.arpa.gz`) or from the binary form.
-
-    Raises:
-        ModelError: If the file cannot be read or is broken.
-    """
-    # The formats build on the model, so that they cannot be imported above.
-    from asr.language.ngram.arpa import read_arpa
-    from asr.language.ngram.binary import is_binary, read_binary
-
-    if Path(path).is_dir():
-        raise ModelError(
-            f"{path}: a folder that holds no recurrent language model; expected a file of n-grams, or such a folder"
-        )
-    if is_binary(path):
-        return read_binary(path)
-    tables = read_arpa(path)
-    try:
-        return NgramModel.from_tables(tables)
-    except ModelError as error:
-        raise ModelError(f"{path}: {error}") from None
-
-
-def save_ngram(model: "NgramTables | NgramModel", path: Path | str, *, compact: bool = False) -> None:
-    """Write a model: ARPA text if the name ends in `.arpa`, gzipped in `.arpa.gz`, else the binary form.
-
-    Raises:
-        AsrError: If the file cannot be written.
-    """
-    from asr.language.ngram.arpa import write_arpa
-    from asr.language.ngram.binary import write_binary
-
-    if str(path).endswith((".arpa", ".arpa.gz")):
-        write_arpa(model.to_tables() if isinstance(model, NgramModel) else model, path)
-    else:
-        model = model if isinstance(model, NgramModel) else NgramModel.from_tables(model)
-        write_binary(model, path, compact=compact)
 
 
 def _table(ngrams: Array, scores: Array, backoffs: Array) -> OrderTable:
