@@ -358,6 +358,7 @@ def train_language_model(
         return
     if kind != "ngram":
         raise AsrError(f"--kind {kind}: no such kind; there are: ngram, rnn")
+    from asr.cli.console import ConsoleReporter
     from asr.jobs.language_models import build_language_model, parse_thresholds
 
     build_language_model(
@@ -368,7 +369,7 @@ def train_language_model(
         unit=unit,
         normalizer=text_normalizer(raw, numbers),
         memory_bytes=int(memory * 2**30),
-        console=console,
+        reporter=ConsoleReporter(console),
         vocabulary=vocabulary,
     )
 
@@ -435,6 +436,7 @@ def mix_language_models(
     numbers: Numbers = None,
 ) -> None:
     """Mix n-gram models, such as one of a little text of your matter and one of much other text."""
+    from asr.cli.console import ConsoleReporter
     from asr.jobs.language_models import mix_language_models as run
     from asr.jobs.language_models import parse_weights
 
@@ -444,7 +446,7 @@ def mix_language_models(
         weights=None if weights is None else parse_weights(weights),
         dev=dev or (),
         normalizer=text_normalizer(raw, numbers),
-        console=console,
+        reporter=ConsoleReporter(console),
     )
 
 
@@ -455,9 +457,10 @@ def prune_language_model(
     keep: Annotated[int, typer.Option(min=0, help="n-grams at most, beside the single words.")],
 ) -> None:
     """Make an n-gram model smaller by what matters least to its predictions."""
+    from asr.cli.console import ConsoleReporter
     from asr.jobs.language_models import prune_language_model as run
 
-    run(model, output, keep=keep, console=console)
+    run(model, output, keep=keep, reporter=ConsoleReporter(console))
 
 
 @language_app.command("score")
