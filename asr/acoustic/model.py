@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from asr.acoustic.chunks import Latency, Windows
+from asr.acoustic.chunks import ChunkSize, Windows
 from asr.acoustic.rnn import RecurrentLayer
 from asr.config import AcousticSettings
 
@@ -57,7 +57,7 @@ class AcousticModel(nn.Module):
         self.head = nn.Linear(width, vocab_size)
 
     def forward(
-        self, features: Tensor, lengths: Tensor, *, with_intermediate: bool = False, latency: Latency | None = None
+        self, features: Tensor, lengths: Tensor, *, with_intermediate: bool = False, chunk_size: ChunkSize | None = None
     ) -> Output:
         """Log probabilities of a padded batch.
 
@@ -65,11 +65,11 @@ class AcousticModel(nn.Module):
             features: (B, T, F) normalised log-mel features.
             lengths: (B,) valid frames of T.
             with_intermediate: Also read the middle layer through the same head.
-            latency: Read as streams of such a latency are read; None: whole utterances.
+            chunk_size: Read as streams of such a chunk size are read; None: whole utterances.
         """
         hidden, lengths = self.subsampling(features, lengths)
         hidden = self.dropout(hidden)
-        windows = None if latency is None else Windows(lengths.to(hidden.device), hidden.shape[1], latency)
+        windows = None if chunk_size is None else Windows(lengths.to(hidden.device), hidden.shape[1], chunk_size)
         if windows is not None:
             hidden = windows.cut(hidden)
         middle = None

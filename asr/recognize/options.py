@@ -9,8 +9,9 @@ from asr.atomic import atomic_write
 from asr.config import DecoderSettings, NormalizerSettings, RescoringSettings
 from asr.decode.decoder import BeamDecoder
 from asr.decode.rescoring import Rescorer
-from asr.decode.scorer.build import LanguageModel, Level
-from asr.decode.scorer.hotwords import read_hotwords
+from asr.decode.scorer.build import Unit
+from asr.decode.scorer.external import LanguageModel
+from asr.decode.scorer.hotwords import parse_hotwords
 from asr.decode.scorer.rnn import RnnLM
 from asr.errors import ConfigError
 from asr.language import load
@@ -90,7 +91,7 @@ def keep_language_model(model: NgramModel | RnnLM, source: Path, folder: Path) -
         copy_model_files(source, folder / "lm")
 
 
-def level_of(model: LanguageModel | None) -> Level:
+def unit_of(model: LanguageModel | None) -> Unit:
     """What a language model scores: a recurrent one tokens; n-grams tell by themselves."""
     return "token" if isinstance(model, RnnLM) else "auto"
 
@@ -130,17 +131,16 @@ def build_beam(
     has_model = lm is not None or find_rescorer(folder) is not None or tokenizer.pronunciations is not None
     if not has_model and decoding.decoder is None and not decoding.needs_beam:
         return None
-    chosen = settings.model_dump()
     if decoding.beam_size is not None:
-        chosen["beam_size"] = decoding.beam_size
+        settings = DecoderSettings(**settings.model_dump() | {"beam_size": decoding.beam_size})
     model = load_language_model(lm, tokenizer.symbols) if lm else None
     return BeamDecoder(
         tokenizer.symbols,
+        settings,
         language_model=model,
-        level=level_of(model),
+        unit=unit_of(model),
         hotwords=read_phrases(decoding, normalizer),
         pronunciations=tokenizer.pronunciations,
-        **chosen,
     )
 
 
@@ -150,7 +150,7 @@ def read_phrases(decoding: DecodingOptions, normalizer: NormalizerSettings | Non
     Raises:
         ConfigError: If a weight is none.
     """
-    hotwords = read_hotwords(decoding.hotwords)
+    hotwords = parse_hotwords(decoding.hotwords)
     if normalizer is None:
         return hotwords
     return {normalize(phrase, normalizer) or phrase: weight for phrase, weight in hotwords.items()}

@@ -11,13 +11,12 @@ from typing import NamedTuple, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
-import torch
 
 from asr.config import ConfidenceSettings
 from asr.decode.decoder import BeamDecoder
 from asr.decode.greedy import greedy_decode
+from asr.decode.parts import Hypothesis
 from asr.decode.rescoring import Rescorer
-from asr.decode.stream import Hypothesis
 from asr.recognize.word_boundaries import Levels
 from asr.recognize.words import find_words
 from asr.text.tokenizer import Tokenizer
@@ -108,7 +107,7 @@ class UtteranceDecoder:
         """Token ids and scores of the n best readings of (T, V) log probabilities, best first."""
         if self.beam is not None:
             return [(one.tokens, one.score) for one in self._search(self.beam, log_probs)]
-        path = greedy_decode(torch.from_numpy(log_probs)[None], torch.tensor([len(log_probs)]))[0]
+        path = greedy_decode(log_probs[None], np.array([len(log_probs)]))[0]
         return [(path, math.nan)]
 
     def _search(self, beam: BeamDecoder, log_probs: LogProbs) -> list[Hypothesis]:

@@ -10,7 +10,7 @@ import numpy as np
 
 from asr.alignment import Alignment, align_tokens
 from asr.config import ConfidenceSettings
-from asr.decode.scorer.word_trie import pool_word_ends
+from asr.decode.word_ends import pool_word_ends
 from asr.jit import Array
 from asr.recognize.confidence import estimate_confidence, word_features
 from asr.recognize.word_boundaries import find_boundaries
