@@ -65,7 +65,7 @@ def estimate(
         unit=unit,
         normalizer=_text_normalizer(raw, numbers),
         memory_bytes=int(memory * 2**30),
-        console=console,
+        reporter=reporter,
         vocabulary=vocabulary,
     )
 
@@ -140,7 +140,7 @@ def mix(
         weights=None if weights is None else parse_weights(weights),
         dev=dev or (),
         normalizer=_text_normalizer(raw, numbers),
-        console=console,
+        reporter=reporter,
     )
 
 
@@ -152,7 +152,7 @@ def prune(
     """Shrink an n-gram model by dropping the n-grams that matter least to its predictions."""
     from asr.jobs.language_models import prune_language_model
 
-    prune_language_model(model, output, keep=keep, console=console)
+    prune_language_model(model, output, keep=keep, reporter=reporter)
 
 
 def generate(
@@ -168,8 +168,8 @@ def generate(
     seed: Annotated[int, Option(help="Random seed; the same seed writes the same text.")] = 1,
 ) -> None:
     """Generate text with a recurrent language model."""
+    from asr.language.rnn.folder import load_rnn
     from asr.language.rnn.generate import generate
-    from asr.language.rnn.model import load_rnn
 
     pieces = generate(load_rnn(model), prompt=prompt, length=length, temperature=temperature, top_p=top_p, seed=seed)
     typer.echo(prompt, nl=False)
@@ -184,8 +184,8 @@ def complete(
     count: Annotated[int, Option(min=1, help="Number of words to show.")] = 10,
 ) -> None:
     """Show the likeliest next words with their probabilities."""
-    from asr.language.rnn.generate import complete
-    from asr.language.rnn.model import load_rnn
+    from asr.language.rnn.complete import complete
+    from asr.language.rnn.folder import load_rnn
 
     for word, probability in complete(load_rnn(model), text, count=count):
         typer.echo(f"{probability:.4f}\t{word}")
