@@ -1,4 +1,4 @@
-"""Utterances cut into chunks with a right context each, so that training can read as streams are read.
+"""Utterances cut into chunks, each with a right context, so that training sees what streams see.
 
 What a stream reads step by step (streaming.py) is here read at once: windows lie side by side in
 the batch. Knows nothing of networks but the length of their frames.
@@ -12,35 +12,35 @@ from torch.nn import functional as F
 
 
 @dataclass  # not frozen: in bf16, Lightning takes a network's arguments apart and puts them together again
-class Latency:
+class ChunkSize:
     """How much is waited for, in frames of the output (four feature frames each).
 
     Attributes:
         chunk: Frames that come out together.
-        right: Frames after a chunk that the backward direction has seen; a model that only
+        right_context: Frames after a chunk that the backward direction has seen; a model that only
             reads forward waits for none, whatever this says.
     """
 
     chunk: int
-    right: int
+    right_context: int
 
     def __post_init__(self) -> None:
-        if self.chunk < 1 or self.right < 0:
+        if self.chunk < 1 or self.right_context < 0:
             raise ValueError(f"expected a chunk of at least 1 frame and a right context of 0 or more, found {self}")
 
     @classmethod
-    def from_seconds(cls, chunk: float, right: float, *, frame_seconds: float) -> "Latency":
+    def from_seconds(cls, chunk: float, right_context: float, *, frame_seconds: float) -> "ChunkSize":
         """The nearest number of frames."""
-        return cls(max(1, round(chunk / frame_seconds)), max(0, round(right / frame_seconds)))
+        return cls(max(1, round(chunk / frame_seconds)), max(0, round(right_context / frame_seconds)))
 
 
 class Windows:
-    """Where the windows of a batch lie: each a chunk and its right context, as far as the utterance goes.
+    """The windows of a batch: each a chunk and its right context, up to the utterance's end.
 
     Args:
         lengths: (B,) valid frames.
         num_frames: T, padding included.
-        latency: Sizes of chunk and right context.
+        chunk_size: Sizes of chunk and right context.
 
     Attributes:
         chunk: Frames of a chunk.
@@ -48,21 +48,21 @@ class Windows:
         lengths: (B * K,) valid frames of each window; 0 past an utterance's end.
     """
 
-    def __init__(self, lengths: Tensor, num_frames: int, latency: Latency) -> None:
-        self.chunk = latency.chunk
-        self._size = latency.chunk + latency.right
+    def __init__(self, lengths: Tensor, num_frames: int, chunk_size: ChunkSize) -> None:
+        self.chunk = chunk_size.chunk
+        self._size = chunk_size.chunk + chunk_size.right_context
         self._num_frames = num_frames
-        self.count = -(-num_frames // latency.chunk)
-        starts = torch.arange(self.count, device=lengths.device) * latency.chunk
+        self.count = -(-num_frames // chunk_size.chunk)
+        starts = torch.arange(self.count, device=lengths.device) * chunk_size.chunk
         self.lengths = (lengths[:, None] - starts).clamp(0, self._size).flatten()
 
     def cut(self, frames: Tensor) -> Tensor:
-        """(B, T, D) to windows (B * K, W, D)."""
+        """Cut (B, T, D) into windows (B * K, W, D)."""
         padding = (self.count - 1) * self.chunk + self._size - self._num_frames
         windows = F.pad(frames, (0, 0, 0, padding)).unfold(1, self._size, self.chunk)
         return windows.transpose(2, 3).flatten(0, 1)
 
     def join(self, windows: Tensor) -> Tensor:
-        """The chunks of windows (B * K, W, D), one after the other: (B, T, D)."""
+        """Join the chunks of windows (B * K, W, D), one after the other: (B, T, D)."""
         chunks = windows[:, : self.chunk]
         return chunks.reshape(-1, self.count * self.chunk, windows.shape[-1])[:, : self._num_frames]

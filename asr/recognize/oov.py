@@ -6,7 +6,8 @@ from collections.abc import Iterable
 
 from asr.language.g2p import G2P
 from asr.text.lexicon import Lexicon
-from asr.text.tokenizer import PhoneTokenizer, Tokenizer
+from asr.text.phones import PhoneTokenizer
+from asr.text.tokenizer import Tokenizer
 
 _lock = threading.Lock()  # learning takes seconds: clients that come together learn once
 
@@ -24,7 +25,7 @@ def add_oov_words(tokenizer: Tokenizer, words: Iterable[str]) -> Tokenizer:
     with _lock:
         pronouncer = _learn(tokenizer.lexicon)
     guesses = {word: pronouncer.guess(word) for word in unknown}
-    return tokenizer.adding({word: phones for word, phones in guesses.items() if phones is not None})
+    return tokenizer.with_words({word: phones for word, phones in guesses.items() if phones is not None})
 
 
 @functools.lru_cache(maxsize=2)

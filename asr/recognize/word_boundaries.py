@@ -4,7 +4,7 @@ CTC says a token at one frame or two, somewhere in its sound: of a long vowel, a
 thus sounds from a little before its first token until well after its last one, up to the next word
 or a pause; and pauses can be heard: they are quiet beside the words around them.
 
-Every constant was chosen on synthetic voices and AN4's development set; tools/benchmark_word_times.py
+Every constant was chosen on synthetic voices and AN4's development set; tools/benchmarks/word_times.py
 measures the outcome. Knows nothing of text.
 """
 

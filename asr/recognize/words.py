@@ -66,8 +66,8 @@ def align_decoded(log_probs: Array, tokens: Sequence[int], tokenizer: Tokenizer)
     Raises:
         AlignmentError: As `find_words`.
     """
-    heard = tokens[:-1] if tokens and tokens[-1] in tokenizer.marks else tokens
-    return align_tokens(pool_word_ends(log_probs, tokenizer.marks), heard)
+    heard = tokens[:-1] if tokens and tokens[-1] in tokenizer.word_ends else tokens
+    return align_tokens(pool_word_ends(log_probs, tokenizer.word_ends), heard)
 
 
 def words_from_alignment(

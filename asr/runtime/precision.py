@@ -32,7 +32,7 @@ def pick_precision(precision: str, device: torch.device) -> str:
     """One of "fp32", "bf16" and "int8"; "auto" takes what ASR_PRECISION says, else the fastest that costs no accuracy.
 
     int8 is never taken by itself: on cores with AVX2 it was no faster than fp32 on long recordings,
-    and a sixth to a quarter faster on short ones (tools/benchmark_transcribe.py).
+    and a sixth to a quarter faster on short ones (tools/benchmarks/transcribe.py).
 
     Raises:
         ConfigError: If there is no such precision, or the device cannot compute with it.

@@ -18,7 +18,7 @@ from torch import Tensor
 from torch.nn import functional as F
 from torch.nn.utils.rnn import pad_sequence
 
-from asr.acoustic.chunks import Latency
+from asr.acoustic.chunks import ChunkSize
 from asr.acoustic.model import AcousticModel, RecurrentBlock, Subsampling
 
 State = Any  # of one layer, as its nn.RNNBase takes and returns it; None at the start
@@ -29,14 +29,14 @@ class StreamingModel:
 
     Args:
         model: In evaluation mode; it may be on any device, and quantised.
-        latency: Sizes of chunk and right context.
+        chunk_size: Sizes of chunk and right context.
     """
 
-    def __init__(self, model: AcousticModel, latency: Latency) -> None:
+    def __init__(self, model: AcousticModel, chunk_size: ChunkSize) -> None:
         self.model = model
-        self.latency = latency
+        self.chunk_size = chunk_size
         is_bidirectional = any(block.recurrent.backward_rnn is not None for block in _blocks(model))
-        self.right = latency.right if is_bidirectional else 0
+        self.right_context = chunk_size.right_context if is_bidirectional else 0
 
     @property
     def device(self) -> torch.device:
@@ -143,7 +143,7 @@ class AcousticStream:
 
     def next_step(self) -> tuple[int, int] | None:
         """Frames that the next step reads, and those that come out of it; None while it must wait."""
-        chunk, window = self._network.latency.chunk, self._network.latency.chunk + self._network.right
+        chunk, window = self._network.chunk_size.chunk, self._network.chunk_size.chunk + self._network.right_context
         held = len(self.hidden)
         if self._ended and held:
             return min(held, window), min(held, chunk)

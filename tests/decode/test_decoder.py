@@ -277,7 +277,7 @@ def speechlike_log_probs(num_frames, seed):
 
 
 def test_ten_hours_take_as_much_memory_at_the_end_as_at_the_start():
-    # How long a frame takes: tools/benchmark_decoder_stream.py.
+    # How long a frame takes: tools/benchmarks/decoder_stream.py.
     blocks = [speechlike_log_probs(100, seed) for seed in range(50)]
     state = make_decoder(["", *"abcdefghijklmnopqrstuvwxyz'", " "], beam_size=16).start()
     num_blocks = 10 * 3600 * 25 // 100  # of 25 frames a second

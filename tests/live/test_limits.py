@@ -1,4 +1,4 @@
-"""What the server refuses, and that others do not notice."""
+"""What the server refuses, and that other clients do not notice."""
 
 import asyncio
 import contextlib
@@ -14,14 +14,13 @@ from typing import Any
 import pytest
 import websockets
 from httpx2 import Client
-from rich.console import Console
 
 from asr.errors import AsrError
 from asr.live.limits import Limits
 from asr.live.server import ServerSettings, run
 from asr.recognize.options import DecodingOptions
 from asr.recognize.recognizer import Recognizer
-from asr.recognize.streaming.endpoints import Endpoints
+from asr.recognize.streaming.stream import StreamingOptions
 from tests.live.serving import RATE, TEXTS, read_pcm, running, talk
 
 TIGHT = Limits(clients=2, message_bytes=20_000, session_seconds=3, idle_seconds=0.5, upload_bytes=50_000, uploads=1)
@@ -58,16 +57,16 @@ CONFIG = json.dumps({"config": {"sample_rate": RATE}})
         ([CONFIG, json.dumps({"config": {"phrase_list": ["ünknown"]}}), b"\0\0"], 1007, "alphabet"),
         ([b"\0" * 30_000], 1009, ""),
         ([CONFIG, *[bytes(16_000)] * 8], 1008, "limit of a stream"),
-        ([], 1008, "nothing came"),
+        ([], 1008, "no message"),
     ],
 )
 def test_what_a_client_may_not_do_ends_its_stream_with_the_reason(
     tight: str, messages: list[str | bytes], code: int, reason: str
 ):
-    found, told = asyncio.run(refused(tight, messages))
-    assert found == code
-    assert reason in (told or "")
-    assert "Traceback" not in (told or "")
+    close_code, close_reason = asyncio.run(refused(tight, messages))
+    assert close_code == code
+    assert reason in (close_reason or "")
+    assert "Traceback" not in (close_reason or "")
 
 
 def test_noise_of_any_kind_harms_nobody(tight: str):
@@ -122,8 +121,8 @@ def test_an_origin_may_be_allowed_and_a_token_asked_for(recognizer: Recognizer):
     with running(recognizer, token="secret", origins=["https://friend.example"]) as address:
         client = Client(base_url=f"http://{address}")
         assert client.get("/health").status_code == client.get("/").status_code == 200
-        told = client.get("/v1/models")
-        assert (told.status_code, told.json()["error"]["type"]) == (401, "authentication_error")
+        response = client.get("/v1/models")
+        assert (response.status_code, response.json()["error"]["type"]) == (401, "authentication_error")
         assert client.get("/v1/models", headers={"Authorization": "Bearer wrong"}).status_code == 401
         good = {"Authorization": "Bearer secret", "Origin": "https://friend.example"}
         allowed = client.get("/v1/models", headers=good)
@@ -142,8 +141,8 @@ def test_large_uploads_are_refused(tight: str, is_declared: bool):
     parts = [_PART, *[b"x" * 1000] * 60]
     content: Any = b"".join(parts) if is_declared else iter(parts)
     headers = {"Content-Type": "multipart/form-data; boundary=b"}
-    told = Client().post(f"http://{tight}/v1/audio/transcriptions", content=content, headers=headers)
-    assert (told.status_code, told.json()["error"]["code"]) == (413, "upload")
+    response = Client().post(f"http://{tight}/v1/audio/transcriptions", content=content, headers=headers)
+    assert (response.status_code, response.json()["error"]["code"]) == (413, "upload")
 
 
 def test_an_upload_of_which_nothing_more_comes_is_given_up_and_takes_nobodys_place(tight: str):
@@ -160,8 +159,8 @@ def test_an_upload_of_which_nothing_more_comes_is_given_up_and_takes_nobodys_pla
     for half in halves:
         next(half)
     headers = {"Content-Type": "multipart/form-data; boundary=b"}
-    told = Client().post(f"http://{tight}/v1/audio/transcriptions", content=b"--b--", headers=headers)
-    assert told.status_code == 400  # it was looked at
+    response = Client().post(f"http://{tight}/v1/audio/transcriptions", content=b"--b--", headers=headers)
+    assert response.status_code == 400  # it had its turn
     assert all(next(half).startswith(b"HTTP/1.1 408") for half in halves)
 
 
@@ -213,16 +212,13 @@ def test_sigterm_finishes_what_is_being_said():
         assert process.stderr.read() == ""
 
 
-def test_a_port_that_is_taken_is_told(server: str):
+def test_a_port_that_is_taken_is_an_error(server: str):
     settings = ServerSettings(port=int(server.split(":")[1]))
     with pytest.raises(AsrError, match="cannot be listened on"):
         run(
             "an4",
             settings,
-            chunk=0.4,
-            right=1.0,
-            endpoints=Endpoints(),
+            StreamingOptions(),
             device="cpu",
             decoding=DecodingOptions(),
-            console=Console(),
         )

@@ -12,10 +12,11 @@ from asr.recognize.oov import add_oov_words
 from asr.recognize.options import DecodingOptions, build_beam
 from asr.recognize.recognizer import load_model
 from asr.recognize.streaming.endpoints import Endpoints
-from asr.recognize.streaming.recognizer import StreamReader
+from asr.recognize.streaming.recognizer import MultiStreamRecognizer
+from asr.recognize.streaming.stream import StreamingOptions
 from asr.recognize.utterance import decode_different
 from asr.recognize.words import find_words
-from asr.text.tokenizer import build_tokenizer
+from asr.text.load import build_tokenizer
 from asr.text.words import group_tokens
 from tests.recognize.test_recognizer import RATE, noise
 
@@ -144,9 +145,9 @@ def test_what_a_stream_commits_to_never_changes(folder):
     recognizer = load_model(folder)
     tokens = [token for _ in range(40) for token in recognizer.tokenizer.encode("bad dah sad da")]
     log_probs = torch.from_numpy(say(tokens, recognizer.tokenizer.vocab_size))
-    stream = StreamReader(recognizer, endpoints=Endpoints(pause=99, longest=999)).start()
+    stream = MultiStreamRecognizer(recognizer, StreamingOptions(endpoints=Endpoints(pause=99, longest=999))).start()
     before = ""
-    stream.put(torch.zeros(10 * RATE))
+    stream.feed(torch.zeros(10 * RATE))
     for first in range(0, len(log_probs), 20):
         stream._utterance._text.feed(log_probs[first : first + 20])
         committed, text = stream._utterance.texts()

@@ -11,7 +11,7 @@ import pytest
 import soundfile
 import torch
 
-from asr.acoustic.chunks import Latency
+from asr.acoustic.chunks import ChunkSize
 from asr.errors import AudioError, ConfigError
 from asr.recognize import pipeline
 from asr.recognize.align import Passed
@@ -56,7 +56,7 @@ def test_recordings_of_one_length_share_batches_that_are_full_and_no_fuller(
 def test_a_long_recording_streams_to_the_text_of_the_whole(recognizer: Recognizer, monkeypatch: pytest.MonkeyPatch):
     source = (noise(150.0, 3), RATE)
     heard: list[float] = []
-    (streamed,) = recognizer.transcribe_many([source], heard=heard.append)
+    (streamed,) = recognizer.transcribe_many([source], on_progress=heard.append)
     assert heard == sorted(heard)
     assert heard[0] < 50 < heard[-1] == 150.0  # it told on the way
     monkeypatch.setattr(pipeline, "LONG_SECONDS", 1000.0)
@@ -155,7 +155,7 @@ def test_lower_precision_says_nearly_the_same(recognizer: Recognizer, precision:
     assert ours.dtype == np.float32
     assert np.abs(np.exp(ours) - np.exp(theirs)).mean() < 0.03
     assert not np.array_equal(ours, theirs)
-    latency = Latency.from_seconds(60.0, 15.0, frame_seconds=lower.reader.frame_seconds)
+    chunk_size = ChunkSize.from_seconds(60.0, 15.0, frame_seconds=lower.reader.frame_seconds)
     with computing_in(lower.precision, lower.device):
-        streamed = StreamingModel(lower.acoustic, latency).start().feed(lower.extractor(waveform), last=True)
+        streamed = StreamingModel(lower.acoustic, chunk_size).start().feed(lower.extractor(waveform), last=True)
     np.testing.assert_allclose(streamed.float().exp().numpy(), np.exp(ours), atol=0.05)

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
-from asr.acoustic.chunks import Latency
+from asr.acoustic.chunks import ChunkSize
 from asr.acoustic.model import AcousticModel
 from asr.config import AcousticSettings
 from asr.runtime.torch_stream import StreamingModel, SubsamplingStream
@@ -34,8 +34,8 @@ def offline(model: AcousticModel, features: Tensor) -> Tensor:
     return output.log_probs[0, : int(output.lengths[0])]
 
 
-def streamed(model: AcousticModel, features: Tensor, latency: Latency, blocks: list[int]) -> Tensor:
-    stream = StreamingModel(model, latency).start()
+def streamed(model: AcousticModel, features: Tensor, chunk_size: ChunkSize, blocks: list[int]) -> Tensor:
+    stream = StreamingModel(model, chunk_size).start()
     found = [stream.feed(block) for block in features.split(blocks)]
     return torch.cat([*found, stream.feed(features[:0], last=True)])
 
@@ -71,13 +71,13 @@ def test_unlimited_right_context_gives_the_whole_utterances_result(
     if len(features) == 0:
         return
     model = make_model(cell)
-    found = streamed(model, features, Latency(chunk, right=10_000), blocks)
+    found = streamed(model, features, ChunkSize(chunk, right_context=10_000), blocks)
     torch.testing.assert_close(found, offline(model, features), atol=1e-4, rtol=0)
 
 
 def test_a_forward_model_streams_exactly_and_waits_for_no_right_context():
     model, features = make_model(direction="forward"), make_features(101)
-    stream = StreamingModel(model, Latency(chunk=5, right=50)).start()
+    stream = StreamingModel(model, ChunkSize(chunk=5, right_context=50)).start()
     first = stream.feed(features[:40])
     assert len(first) >= 5
     rest = stream.feed(features[40:], last=True)
@@ -85,25 +85,25 @@ def test_a_forward_model_streams_exactly_and_waits_for_no_right_context():
 
 
 def test_how_a_stream_is_cut_makes_no_difference():
-    model, features, latency = make_model(), make_features(200), Latency(chunk=6, right=4)
-    whole = streamed(model, features, latency, [200])
-    torch.testing.assert_close(streamed(model, features, latency, [7] * 28 + [4]), whole, atol=1e-5, rtol=0)
+    model, features, chunk_size = make_model(), make_features(200), ChunkSize(chunk=6, right_context=4)
+    whole = streamed(model, features, chunk_size, [200])
+    torch.testing.assert_close(streamed(model, features, chunk_size, [7] * 28 + [4]), whole, atol=1e-5, rtol=0)
 
 
 def test_more_right_context_comes_closer_to_the_whole_utterance():
     model, features = make_model(), make_features(400)
     whole = offline(model, features)
     gaps = [
-        (streamed(model, features, Latency(10, right), [400]) - whole).abs().mean().item() for right in (0, 4, 16, 64)
+        (streamed(model, features, ChunkSize(10, right), [400]) - whole).abs().mean().item() for right in (0, 4, 16, 64)
     ]
     assert gaps == sorted(gaps, reverse=True)
     assert gaps[-1] < gaps[0] / 100
 
 
 def test_streams_side_by_side_give_what_each_gives_alone():
-    model, latency = make_model(), Latency(chunk=4, right=3)
+    model, chunk_size = make_model(), ChunkSize(chunk=4, right_context=3)
     recordings = [make_features(length, seed) for seed, length in enumerate((90, 33, 120, 1))]
-    network = StreamingModel(model, latency)
+    network = StreamingModel(model, chunk_size)
     streams = [network.start() for _ in recordings]
     found: list[list[Tensor]] = [[] for _ in recordings]
     for at in range(0, 120, 13):
@@ -113,43 +113,43 @@ def test_streams_side_by_side_give_what_each_gives_alone():
         for parts, log_probs in zip(found, network.advance(streams), strict=True):
             parts.append(log_probs)
     for parts, features in zip(found, recordings, strict=True):
-        alone = streamed(model, features, latency, [len(features)])
+        alone = streamed(model, features, chunk_size, [len(features)])
         torch.testing.assert_close(torch.cat(parts), alone, atol=1e-5, rtol=0)
 
 
 @pytest.mark.parametrize("cell", ["lstm", "gru"])
 @pytest.mark.parametrize("direction", ["bi", "forward"])
-@pytest.mark.parametrize("latency", [Latency(4, 6), Latency(7, 3), Latency(5, 0), Latency(100, 20)])
-def test_what_training_reads_in_chunks_is_what_streams_read(cell: str, direction: str, latency: Latency):
+@pytest.mark.parametrize("chunk_size", [ChunkSize(4, 6), ChunkSize(7, 3), ChunkSize(5, 0), ChunkSize(100, 20)])
+def test_what_training_reads_in_chunks_is_what_streams_read(cell: str, direction: str, chunk_size: ChunkSize):
     model = make_model(cell, direction, num_layers=3)
     recordings = [make_features(length, seed) for seed, length in enumerate((90, 33, 121, 1))]
     lengths = torch.tensor([len(one) for one in recordings])
     batch = pad_sequence(recordings, batch_first=True)
     with torch.inference_mode():
-        output = model(batch, lengths, latency=latency)
+        output = model(batch, lengths, chunk_size=chunk_size)
     for row, length, features in zip(output.log_probs, output.lengths.tolist(), recordings, strict=True):
-        found = streamed(model, features, latency, [len(features)])
+        found = streamed(model, features, chunk_size, [len(features)])
         torch.testing.assert_close(row[:length], found, atol=1e-5, rtol=0)
 
 
 def test_gradients_flow_through_chunks_and_not_from_the_padding():
-    model, latency = make_model(num_layers=2).train(), Latency(4, 6)
+    model, chunk_size = make_model(num_layers=2).train(), ChunkSize(4, 6)
     features = make_features(60)[None].requires_grad_()
     padded = torch.nn.functional.pad(features, (0, 0, 0, 40))
-    model(padded, torch.tensor([60]), latency=latency).log_probs[:, :15].square().sum().backward()
+    model(padded, torch.tensor([60]), chunk_size=chunk_size).log_probs[:, :15].square().sum().backward()
     assert features.grad.abs().sum(-1).gt(0).all()
     assert all(parameter.grad is not None for parameter in model.parameters())
 
 
 def test_a_stream_holds_no_more_than_it_waits_for():
-    stream = StreamingModel(make_model(), Latency(chunk=5, right=5)).start()
+    stream = StreamingModel(make_model(), ChunkSize(chunk=5, right_context=5)).start()
     for _ in range(50):
         stream.feed(make_features(40))
         assert len(stream.hidden) < 10
 
 
 def test_a_preview_says_what_would_come_if_nothing_followed_and_changes_nothing():
-    network = StreamingModel(make_model(), Latency(chunk=4, right=6))
+    network = StreamingModel(make_model(), ChunkSize(chunk=4, right_context=6))
     streams, twins = [network.start() for _ in range(2)], [network.start() for _ in range(2)]
     for stream, twin, seed, length in zip(streams, twins, (1, 2), (70, 75), strict=True):
         stream.feed(make_features(length, seed))
@@ -166,9 +166,9 @@ def test_a_preview_says_what_would_come_if_nothing_followed_and_changes_nothing(
 
 def test_misuse_is_refused():
     with pytest.raises(ValueError, match="at least 1 frame"):
-        Latency(0, 3)
-    stream = StreamingModel(make_model(), Latency(4, 4)).start()
+        ChunkSize(0, 3)
+    stream = StreamingModel(make_model(), ChunkSize(4, 4)).start()
     stream.feed(make_features(10), last=True)
     with pytest.raises(ValueError, match="has ended"):
         stream.feed(make_features(10))
-    assert Latency.from_seconds(0.4, 1.0, frame_seconds=0.04) == Latency(10, 25)
+    assert ChunkSize.from_seconds(0.4, 1.0, frame_seconds=0.04) == ChunkSize(10, 25)

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 import torch
-from lightning.fabric import Fabric
+from lightning_fabric import Fabric
 from torch import nn
 
-from asr.acoustic.chunks import Latency
+from asr.acoustic.chunks import ChunkSize
 from asr.acoustic.ctc import ctc_loss, required_frames
 from asr.acoustic.ctc_crf import Denominator
 from asr.acoustic.model import AcousticModel
@@ -17,7 +17,8 @@ from asr.config import AcousticSettings, LossSettings, OptimizerSettings, TrainS
 from asr.errors import TrainingError
 from asr.train.checkpoint import CheckpointFolder
 from asr.train.dataset import Batch
-from asr.train.trainer import Trainer, draw_latency, gradient_norms, learning_rate
+from asr.train.loop import learning_rate
+from asr.train.trainer import Trainer, draw_chunk_size, gradient_norms
 
 
 def test_the_learning_rate_rises_then_falls_by_half_a_cosine():
@@ -66,21 +67,21 @@ def test_a_broken_checkpoint_is_told(tmp_path: Path):
 def test_batches_are_read_as_streams_only_where_asked_for_and_within_the_settings():
     torch.manual_seed(0)
     before = torch.get_rng_state()
-    assert draw_latency(TrainSettings(), 0.04) is None
+    assert draw_chunk_size(TrainSettings(), 0.04) is None
     assert torch.equal(torch.get_rng_state(), before)  # what dropout draws stays what it was
     settings = TrainSettings(chunk_seconds=0.4, chunk_right_seconds=(0.2, 1.0), chunk_share=0.25)
-    drawn = [draw_latency(settings, 0.04) for _ in range(2000)]
-    chosen = [latency for latency in drawn if latency is not None]
+    drawn = [draw_chunk_size(settings, 0.04) for _ in range(2000)]
+    chosen = [chunk_size for chunk_size in drawn if chunk_size is not None]
     assert 0.2 < len(chosen) / len(drawn) < 0.3
-    assert {latency.chunk for latency in chosen} == {10}
-    assert {latency.right for latency in chosen} == set(range(5, 26))
+    assert {chunk_size.chunk for chunk_size in chosen} == {10}
+    assert {chunk_size.right_context for chunk_size in chosen} == set(range(5, 26))
 
 
 def test_half_precision_reads_batches_as_streams_too():
     """Lightning takes the arguments of a network apart to convert tensors in them."""
     model = AcousticModel(AcousticSettings(num_layers=1, hidden_size=4, conv_channels=2), num_mels=8, vocab_size=3)
     network = Fabric(accelerator="cpu", precision="bf16-mixed").setup(model)
-    output = network(torch.randn(2, 40, 8), torch.tensor([40, 30]), latency=Latency(2, 3))
+    output = network(torch.randn(2, 40, 8), torch.tensor([40, 30]), chunk_size=ChunkSize(2, 3))
     assert output.log_probs.shape == (2, 10, 3)
     assert output.lengths.tolist() == [10, 8]
 
