@@ -91,7 +91,7 @@ def test_the_weights_found_make_as_few_errors_as_any_of_the_grid():
     errors = [rng.integers(0, 4, len(own)).astype(float) for own in first]
 
     def count(settings):
-        """Errors of what a rescorer with these weights puts first."""
+        """Count the errors of what a rescorer with these weights ranks first."""
         total = 0.0
         for own, cost in zip(first, errors, strict=True):
             best = Rescorer(model, decode, settings).rescore(own)[0]
