@@ -1,13 +1,9 @@
 """The second pass against sums and choices written out."""
 
-import importlib
 import itertools
-from argparse import Namespace
-from pathlib import Path
 
 import numpy as np
 import pytest
-from rich.console import Console
 
 from asr.config import RescoringSettings
 from asr.decode.parts import Hypothesis
@@ -59,21 +55,6 @@ def test_a_model_of_other_letters_is_refused_and_a_missing_letter_named(caplog):
     assert caplog.text == ""
     Rescorer(make_model("a "), decode, RescoringSettings())
     assert "lacks 'b'" in caplog.text
-
-
-def test_the_comparison_of_language_models_copies_none(tmp_path: Path, monkeypatch):
-    monkeypatch.syspath_prepend(str(Path(__file__).parents[2] / "tools"))
-    tool = importlib.import_module("compare_language_models")
-    original = tmp_path / "model"
-    for name in ("lm", "rescore", "run"):
-        (original / name).mkdir(parents=True)
-    for name in ("lm.bin", "lm.arpa.gz", "lm.arpa", "config.yaml"):
-        (original / name).touch()
-    monkeypatch.setattr(tool, "find_model", Path)
-    monkeypatch.setattr(tool, "tune", lambda *paths, **options: "")
-    options = Namespace(model=original, lm=None, rnn=None, dev=None)
-    folders = tool.tune_folders(options, tmp_path / "scratch", Console(quiet=True))
-    assert {path.name for folder in folders.values() for path in folder.iterdir()} == {"config.yaml"}
 
 
 def test_weights_that_leave_the_first_pass_as_it_is_change_nothing():
