@@ -137,7 +137,7 @@ def perplexity(model: Path, text: Path) -> float:
         (["word.bin"], ["--weights", "1"], "one language model alone cannot be mixed; give two or more"),
         (["word.bin", "word.bin"], [], "nothing says how to weight the language models; give text to predict"),
         (["word.bin", "word.bin"], ["--weights", "a b"], "weights a b: expected numbers, such as '0.6 0.4'"),
-        (["word.bin", "word.bin"], ["--weights", "1"], "weights 1 for 2 models; expected as many"),
+        (["word.bin", "word.bin"], ["--weights", "1"], "weights 1 for 2 models; expected one for each"),
         (
             ["word.bin", "char.bin"],
             ["--weights", "1 1"],
