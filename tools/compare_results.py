@@ -1,11 +1,11 @@
-"""Is one model better than another? Error rates of the same test, and a paired bootstrap of how they differ.
+"""Compare models on the same test: error rates, and a paired bootstrap of their differences.
 
     asr evaluate --model A TEST.jsonl.gz --texts a.tsv
     asr evaluate --model B TEST.jsonl.gz --texts b.tsv
     python tools/compare_results.py a.tsv b.tsv ...
 
-Each is held against the first. A difference whose interval has no 0 in it is no chance of which utterances there were;
-what the seed of a training brings it does not tell.
+Each is compared with the first. If the interval of a difference excludes 0, it is not an accident of which utterances
+are in the test. It does not cover the effect of a training's seed.
 """
 
 import sys
@@ -15,11 +15,11 @@ from asr.evaluate.wer import compare, score_utterances
 
 
 def read(path: Path) -> dict[str, tuple[str, str]]:
-    """Utterances with what was said and what was heard."""
+    """Read utterances with references and hypotheses."""
     rows = [line.split("\t") for line in path.read_text(encoding="utf-8").splitlines()]
     if any(len(row) != 3 for row in rows):
         raise SystemExit(
-            f"{path}: expected name, reference and hypothesis a line, as `asr evaluate --texts` writes them"
+            f"{path}: expected name, reference and hypothesis on each line, as `asr evaluate --texts` writes them"
         )
     return {name: (said, heard) for name, said, heard in rows}
 

@@ -1,9 +1,9 @@
-"""How many words are pronounced right that the lexicon lacks: some are held out of a dictionary and guessed.
+"""Measure how many words outside the lexicon get the right pronunciation.
 
     python tools/benchmarks/g2p.py cmudict.dict [--words 1000] [--seed 1]
     python tools/benchmarks/g2p.py cmudict.dict --lexicon asr/models/english/lexicon.txt
 
-The second compares a lexicon that was guessed by what the whole dictionary teaches.
+The first holds words out of the dictionary and guesses them. The second compares a guessed lexicon with the dictionary.
 """
 
 import argparse
@@ -19,9 +19,9 @@ from asr.text.lexicon import Lexicon, read_lexicon
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("dictionary", type=Path)
-    parser.add_argument("--words", type=int, default=1000, help="that are held out, of letters alone")
+    parser.add_argument("--words", type=int, default=1000, help="how many words to hold out")
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--lexicon", type=Path, help="to compare with the dictionary instead")
+    parser.add_argument("--lexicon", type=Path, help="lexicon to compare with the dictionary instead")
     options = parser.parse_args()
     known = without_stress(read_lexicon(options.dictionary))
     if options.lexicon:
