@@ -8,7 +8,8 @@ Each is compared with the first. If the interval of a difference excludes 0, it 
 are in the test. It does not cover the effect of a training's seed.
 """
 
-import sys
+import argparse
+import json
 from pathlib import Path
 
 from asr.evaluate.wer import compare, score_utterances
@@ -25,21 +26,29 @@ def read(path: Path) -> dict[str, tuple[str, str]]:
 
 
 def main() -> None:
-    if len(sys.argv) < 2:
-        raise SystemExit(__doc__)
-    first, *_ = results = [read(Path(path)) for path in sys.argv[1:]]
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("texts", nargs="+", type=Path, help="files that `asr evaluate --texts` wrote")
+    parser.add_argument("--json", type=Path, help="also write the result to this file")
+    options = parser.parse_args()
+    first, *_ = results = [read(path) for path in options.texts]
+    rows = []
     print("| | WER | 95 % interval | against the first, paired |\n| --- | --- | --- | --- |")
-    for path, result in zip(sys.argv[1:], results, strict=True):
+    for path, result in zip(options.texts, results, strict=True):
         if [(name, said) for name, (said, _) in result.items()] != [(name, said) for name, (said, _) in first.items()]:
-            raise SystemExit(f"{path}: not the utterances of {sys.argv[1]}")
-        said, heard = zip(*result.values(), strict=True)
-        rates = score_utterances(said, heard)
+            raise SystemExit(f"{path}: not the utterances of {options.texts[0]}")
+        references, hypotheses = zip(*result.values(), strict=True)
+        rates = score_utterances(references, hypotheses)
         low, high = rates.wer_interval
-        line = f"| {Path(path).stem} | {rates.wer:.1%} | {low:.1%} to {high:.1%} |"
+        line = f"| {path.stem} | {rates.wer:.1%} | {low:.1%} to {high:.1%} |"
+        row = {"name": path.stem, "wer": rates.wer, "wer_interval": [low, high]}
         if result is not first:
-            found = compare(said, [text for _, text in first.values()], heard)
-            line += f" {found.difference:+.1%} ({found.interval[0]:+.1%} to {found.interval[1]:+.1%}) |"
-        print(line if result is not first else f"{line} |")
+            found = compare(references, [text for _, text in first.values()], hypotheses)
+            line += f" {found.difference:+.1%} ({found.interval[0]:+.1%} to {found.interval[1]:+.1%})"
+            row |= {"difference": found.difference, "difference_interval": list(found.interval)}
+        print(f"{line} |")
+        rows.append(row)
+    if options.json:
+        options.json.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":
