@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from asr.config import DecoderSettings, ModelSettings, RescoringSettings, write_yaml
+from asr.config import SETTINGS_FILE, DecoderSettings, ModelSettings, RescoringSettings, write_yaml
 from asr.corpus.cuts import load_cuts
 from asr.decode.decoder import BeamDecoder
 from asr.decode.parts import Hypothesis
@@ -23,8 +23,9 @@ from asr.evaluate.calibrate import fit_examples
 from asr.evaluate.evaluate import collect_log_probs
 from asr.evaluate.wer import count_edits, require_words, score_utterances
 from asr.language.ngram.model import NgramModel
-from asr.language.rnn.model import copy_rnn, load_rnn
-from asr.recognize.model_folder import SETTINGS, find_writable_model
+from asr.language.rnn.folder import load_rnn
+from asr.model_files import copy_model_files
+from asr.recognize.model_folder import find_writable_model
 from asr.recognize.options import (
     LANGUAGE_MODELS,
     RESCORER,
@@ -218,5 +219,5 @@ def _save(
     if language_model is not None and lm is not None:
         keep_language_model(language_model, lm, folder)
     if rescore is not None:
-        copy_rnn(rescore, folder / RESCORER)
-    write_yaml(settings, folder / SETTINGS)
+        copy_model_files(rescore, folder / RESCORER)
+    write_yaml(settings, folder / SETTINGS_FILE)

@@ -12,14 +12,12 @@ from pathlib import Path
 
 from asr.acoustic.model import AcousticModel
 from asr.atomic import check_writable
-from asr.config import ModelSettings, load_model_settings, write_yaml
+from asr.config import SETTINGS_FILE, ModelSettings, load_model_settings
 from asr.errors import AsrError, ModelError
-from asr.text.load import load_tokenizer
+from asr.model_files import WEIGHTS_FILE, load_model_files, save_model_files
 from asr.text.tokenizer import Tokenizer
-from asr.weights import load_weights, quantize_weights, save_weights, to_half
+from asr.weights import quantize_weights
 
-WEIGHTS = "model.safetensors"
-SETTINGS = "config.yaml"
 BUILT_IN = Path(__file__).parent.parent / "models"
 
 
@@ -40,18 +38,13 @@ def build_acoustic(settings: ModelSettings, vocab_size: int) -> AcousticModel:
 def save_model(model: Model, folder: Path) -> None:
     """Write a model folder, but for its card.
 
-    Weights go in float16: the error rate does not notice (recipes/an4/README.md), the file is half as large.
-
     Raises:
         ModelError: If a weight is not finite.
     """
-    weights = to_half(model.acoustic, folder / WEIGHTS)
-    folder.mkdir(parents=True, exist_ok=True)
     # The folder holds the lexicon; where it came from is of no use to anybody else.
     tokenizer = model.settings.tokenizer.model_copy(update={"lexicon": None})
-    write_yaml(model.settings.model_copy(update={"tokenizer": tokenizer}), folder / SETTINGS)
-    model.tokenizer.save(folder)
-    save_weights(weights, folder / WEIGHTS)  # last: where they are, the rest is too
+    settings = model.settings.model_copy(update={"tokenizer": tokenizer})
+    save_model_files(model.acoustic, model.tokenizer, settings, folder)
 
 
 def read_model(name: str | Path) -> Model:
@@ -63,25 +56,17 @@ def read_model(name: str | Path) -> Model:
     Raises:
         ModelError: If there is no such model, or its parts do not fit together.
     """
-    folder = find_model(name)
-    try:
-        settings = load_model_settings(folder / SETTINGS)
-        tokenizer = load_tokenizer(folder, settings.tokenizer)
-    except AsrError as error:
-        raise ModelError(f"{folder}: not a usable model: {error}") from None
-    acoustic = build_acoustic(settings, tokenizer.vocab_size)
-    load_weights(acoustic, folder / WEIGHTS)
-    return Model(acoustic.eval(), tokenizer, settings)
+    return Model(*load_model_files(find_model(name), load_model_settings, build_acoustic, "model"))
 
 
 def find_model(name: str | Path) -> Path:
     """The folder of a model: a path as it is, else a name among `model_names`."""
     for folder in (Path(name), BUILT_IN / name):
-        if (folder / SETTINGS).is_file():
+        if (folder / SETTINGS_FILE).is_file():
             return folder
     known = ", ".join(model_names()) or "none"
     raise ModelError(
-        f"{name}: no such model; give a folder that holds {SETTINGS}, or one of those that come with asr: {known}"
+        f"{name}: no such model; give a folder that holds {SETTINGS_FILE}, or one of those that come with asr: {known}"
     )
 
 
@@ -95,7 +80,7 @@ def find_writable_model(name: str) -> Path:
     folder = find_model(name)
     if folder.resolve().is_relative_to(BUILT_IN.resolve()):
         raise AsrError(f"{name}: comes with the package and stays as it is; copy {folder} and name the copy")
-    check_writable(folder / SETTINGS)
+    check_writable(folder / SETTINGS_FILE)
     return folder
 
 
@@ -110,10 +95,10 @@ def quantize(name: str) -> dict[Path, tuple[int, int]]:
         AsrError: As `find_writable_model`.
     """
     folder = find_writable_model(name)
-    files = [folder / WEIGHTS, *sorted(folder.glob(f"*/{WEIGHTS}"))]
+    files = [folder / WEIGHTS_FILE, *sorted(folder.glob(f"*/{WEIGHTS_FILE}"))]
     return {path: quantize_weights(path) for path in files}
 
 
 def model_names() -> list[str]:
     """Names of the models that come with the package."""
-    return sorted(path.parent.name for path in BUILT_IN.glob(f"*/{SETTINGS}"))
+    return sorted(path.parent.name for path in BUILT_IN.glob(f"*/{SETTINGS_FILE}"))

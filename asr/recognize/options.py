@@ -14,9 +14,12 @@ from asr.decode.scorer.external import LanguageModel
 from asr.decode.scorer.hotwords import parse_hotwords
 from asr.decode.scorer.rnn import RnnLM
 from asr.errors import ConfigError
+from asr.language import load
+from asr.language.load import is_rnn_folder
 from asr.language.ngram.binary import is_binary, write_binary
-from asr.language.ngram.model import NgramModel, load_ngram
-from asr.language.rnn.model import copy_rnn, is_rnn_folder, load_rnn
+from asr.language.ngram.model import NgramModel
+from asr.language.rnn.folder import load_rnn
+from asr.model_files import copy_model_files
 from asr.text.normalize import normalize
 from asr.text.tokenizer import Tokenizer
 
@@ -71,7 +74,8 @@ def load_language_model(path: Path, symbols: Sequence[str]) -> NgramModel | RnnL
         ModelError: If it is broken, or a folder of something else.
         ConfigError: If a recurrent one has another alphabet than the symbols.
     """
-    return RnnLM(load_rnn(path), symbols) if is_rnn_folder(path) else load_ngram(path)
+    model = load.load_language_model(path)
+    return model if isinstance(model, NgramModel) else RnnLM(model, symbols)
 
 
 def keep_language_model(model: NgramModel | RnnLM, source: Path, folder: Path) -> None:
@@ -84,7 +88,7 @@ def keep_language_model(model: NgramModel | RnnLM, source: Path, folder: Path) -
             write_binary(model, folder / "lm.bin")
         shutil.rmtree(folder / "lm", ignore_errors=True)
     else:
-        copy_rnn(source, folder / "lm")
+        copy_model_files(source, folder / "lm")
 
 
 def unit_of(model: LanguageModel | None) -> Unit:
