@@ -19,6 +19,9 @@ from asr.errors import ConfigError
 DEFAULT_MODEL = "english"  # of the models that come with the package
 BATCH_SECONDS = 60.0  # of speech, padding included, that go through the network together
 JOBS = 2  # threads that read audio, and as many that decode
+CHUNK_SECONDS = 0.4  # of a stream that go through the network at a time
+RIGHT_SECONDS = 1.0  # of look-ahead before the text of a stream is committed
+HOST, PORT = "127.0.0.1", 2700  # of the server: this machine alone, and the port where Vosk's clients look first
 # That a machine can be trusted to follow in time: measured on two cores, and one thread reads them all (docs/live.md).
 LIVE_STREAMS = 12 * min(2, os.cpu_count() or 1)
 

@@ -24,11 +24,11 @@ from asr.transcript.transcript import Transcript
 class Transcribe(Protocol):
     """Gives a transcript, or the reason why there is none, for each recording in its order.
 
-    Of a long recording under way it tells `heard` how many seconds of it are done.
+    Of a long recording under way it tells `on_progress` how many seconds of it are done.
     """
 
     def __call__(
-        self, sources: Iterable[AudioSource], *, heard: Callable[[float], None]
+        self, sources: Iterable[AudioSource], *, on_progress: Callable[[float], None]
     ) -> Iterator[Transcript | AudioError]: ...
 
 
@@ -80,7 +80,7 @@ def _transcribe(
         _stopping([recording.source for recording in recordings]),
         JobProgress(console, recordings, summary, active=active) as progress,
     ):
-        results = transcribe((recording.source for recording in recordings), heard=progress.hear)
+        results = transcribe((recording.source for recording in recordings), on_progress=progress.hear)
         for recording, result in zip(recordings, results, strict=True):
             if isinstance(result, AudioError):
                 summary.failures.append(result)

@@ -164,7 +164,7 @@ class Transcriber:
         return transcript
 
     def _read(self, file: UploadFile) -> Transcript:
-        (result,) = self._recognizer.transcribe_many([file.file], jobs=1, heard=self._check_on)
+        (result,) = self._recognizer.transcribe_many([file.file], jobs=1, on_progress=self._check_on)
         if isinstance(result, AudioError):
             raise result
         return result

@@ -23,6 +23,7 @@ from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import ClientDisconnect
 
+from asr.config import HOST, PORT
 from asr.decode.decoder import BeamDecoder
 from asr.errors import AsrError
 from asr.live.access import LOOPBACK, Guard, TooLarge, TooSlow
@@ -40,7 +41,6 @@ from asr.recognize.streaming.recognizer import StreamReader
 from asr.recognize.utterance import UtteranceDecoder
 from asr.text.normalize import normalize
 
-PORT = 2700  # the Vosk server's, where its clients look first
 PAGE = Path(__file__).parent / "page"
 
 
@@ -55,7 +55,7 @@ class ServerSettings:
         limits: What it bears.
     """
 
-    host: str = "127.0.0.1"
+    host: str = HOST
     port: int = PORT
     token: str | None = None
     origins: Sequence[str] = ()

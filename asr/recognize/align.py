@@ -25,10 +25,9 @@ from asr.recognize.words import segment_words, words_from_alignment
 from asr.signal.audio import AudioSource, Waveform, name_of, stream_audio
 from asr.text.normalize import normalize
 from asr.text.tokenizer import Tokenizer
-from asr.transcript.transcript import Transcript, Word
+from asr.transcript.transcript import DOUBTFUL, Transcript, Word
 
 BLOCK_SECONDS = 20.0  # of audio that are read at a time
-DOUBTFUL = 0.5  # confidence below which a word was rather not said than said
 
 
 class WrittenWord(NamedTuple):

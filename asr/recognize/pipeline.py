@@ -86,16 +86,21 @@ class Pipeline:
         recognizer: Network and reader.
         batch_seconds: Speech, padding included, that goes through the network together.
         jobs: Threads that read audio, and as many that decode.
-        heard: Told how many seconds of a long recording are through, which is the next whose result is due.
+        on_progress: Told how many seconds of a long recording are through, which is the next whose result is due.
     """
 
     def __init__(
-        self, recognizer: "Recognizer", *, batch_seconds: float, jobs: int, heard: Callable[[float], None] | None = None
+        self,
+        recognizer: "Recognizer",
+        *,
+        batch_seconds: float,
+        jobs: int,
+        on_progress: Callable[[float], None] | None = None,
     ) -> None:
         self._recognizer = recognizer
         self._batch_seconds = batch_seconds
         self._jobs = jobs
-        self._heard = heard or (lambda seconds: None)
+        self._on_progress = on_progress or (lambda seconds: None)
 
     def run(self, sources: Iterable[AudioSource]) -> Iterator[Result]:
         """Transcripts in the order of their sources; a recording that cannot be read comes out as its error."""
@@ -200,7 +205,7 @@ class Pipeline:
     def _tell(self, work: Iterable[tuple[AudioSegment, LogProbs]]) -> Iterator[tuple[AudioSegment, LogProbs]]:
         """Stretches as they are; how far they go in the recording is told."""
         for stretch, log_probs in work:
-            self._heard(self._recognizer.end_of(stretch))
+            self._on_progress(self._recognizer.end_of(stretch))
             yield stretch, log_probs
 
     def _read(self, item: tuple[AudioSegment, LogProbs]) -> tuple[Decoded, float]:

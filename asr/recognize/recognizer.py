@@ -90,7 +90,7 @@ class Recognizer:
         *,
         batch_seconds: float = BATCH_SECONDS,
         jobs: int = JOBS,
-        heard: Callable[[float], None] | None = None,
+        on_progress: Callable[[float], None] | None = None,
     ) -> Iterator[Transcript | AudioError]:
         """Transcribe recordings in their order, as they are done; short ones go through the network together.
 
@@ -100,10 +100,10 @@ class Recognizer:
             sources: As for `transcribe`.
             batch_seconds: Speech that goes through the network at once: more is faster and takes more memory.
             jobs: Threads that read audio, and as many that decode.
-            heard: Told, of a long recording whose transcript is the next to come, how many seconds are done,
+            on_progress: Told, of a long recording whose transcript is the next to come, how many seconds are done,
                 batch by batch.
         """
-        return Pipeline(self, batch_seconds=batch_seconds, jobs=jobs, heard=heard).run(sources)
+        return Pipeline(self, batch_seconds=batch_seconds, jobs=jobs, on_progress=on_progress).run(sources)
 
     def read_waveforms(self, waveforms: Sequence[Tensor]) -> list[Decoded]:
         """What is read in waveforms (S,), best of about one length; their loudness is not used for the times."""

@@ -7,9 +7,9 @@ from html import escape
 
 from rich.text import Text
 
-from asr.transcript.transcript import Segment, Transcript, Word
+from asr.transcript.transcript import DOUBTFUL, Segment, Transcript, Word
 
-_DOUBTFUL, _WRONG = 0.8, 0.5  # confidences below which a word stands out, and more so
+_SURE = 0.8  # words with a lower confidence stand out, doubtful ones more
 
 
 def to_rich(transcript: Transcript) -> Text:
@@ -33,9 +33,9 @@ def _rich_line(segment: Segment) -> Text:
 
 
 def _rich_style(word: Word) -> str:
-    if word.confidence is None or word.confidence >= _DOUBTFUL:
+    if word.confidence is None or word.confidence >= _SURE:
         return "not dim"
-    return "not dim yellow" if word.confidence >= _WRONG else "not dim red"
+    return "not dim yellow" if word.confidence >= DOUBTFUL else "not dim red"
 
 
 def _html_paragraph(segment: Segment) -> str:

@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from rich.text import Text
 
 SCHEMA_VERSION = 1
+DOUBTFUL = 0.5  # a word with a lower confidence is more likely wrong than right
 
 
 @dataclass(frozen=True)

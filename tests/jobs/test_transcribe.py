@@ -32,7 +32,7 @@ class MadeUp:
         self.heard: list[str] = []
 
     def transcribe_many(
-        self, sources: Iterable[object], *, heard: Callable[[float], None]
+        self, sources: Iterable[object], *, on_progress: Callable[[float], None]
     ) -> Iterator[Transcript | AudioError]:
         for source in sources:
             name = Path(str(source)).name

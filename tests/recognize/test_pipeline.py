@@ -56,7 +56,7 @@ def test_recordings_of_one_length_share_batches_that_are_full_and_no_fuller(
 def test_a_long_recording_streams_to_the_text_of_the_whole(recognizer: Recognizer, monkeypatch: pytest.MonkeyPatch):
     source = (noise(150.0, 3), RATE)
     heard: list[float] = []
-    (streamed,) = recognizer.transcribe_many([source], heard=heard.append)
+    (streamed,) = recognizer.transcribe_many([source], on_progress=heard.append)
     assert heard == sorted(heard)
     assert heard[0] < 50 < heard[-1] == 150.0  # it told on the way
     monkeypatch.setattr(pipeline, "LONG_SECONDS", 1000.0)

@@ -23,6 +23,7 @@ from torch.nn import functional as F
 
 from asr.acoustic.chunks import ChunkSize
 from asr.acoustic.ctc import BLANK
+from asr.config import CHUNK_SECONDS, RIGHT_SECONDS
 from asr.recognize.recognizer import Recognizer
 from asr.recognize.streaming.endpoints import EndpointDetector, Endpoints
 from asr.recognize.streaming.partial_text import start_text
@@ -34,8 +35,6 @@ from asr.runtime.torch_stream import AcousticStream, StreamingModel
 from asr.signal.resample import Resampler, Samples
 from asr.transcript.transcript import Segment, Transcript, Word
 
-CHUNK_SECONDS = 0.4
-RIGHT_SECONDS = 1.0
 # More at a time would be read in vain where an utterance ends within it.
 _BLOCK_SECONDS = 1.0
 
