@@ -24,12 +24,13 @@ Knows nothing of words, text or seconds.
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
-from asr.acoustic.ctc import BLANK, required_frames
 from asr.errors import AlignmentError
 from asr.jit import Array, Record, jit, warm_up
+from asr.runtime.network import BLANK
 
 # Natural log. A path this far behind the best does not come back, even if a page of the text
 # was not read aloud; the band is some hundred states wide.
@@ -60,6 +61,16 @@ class Alignment:
     log_probs: Array
     score: float
     num_frames: int
+
+
+def required_frames(tokens: Sequence[int]) -> int:
+    """Count the fewest frames that can spell the tokens: one each, and a blank between equal neighbours."""
+    return len(tokens) + sum(first == second for first, second in pairwise(tokens))
+
+
+def is_feasible(num_frames: int, tokens: Sequence[int]) -> bool:
+    """Return whether any path of `num_frames` frames spells the tokens; if none does, the CTC loss is infinite."""
+    return num_frames >= required_frames(tokens)
 
 
 def align_tokens(log_probs: Array, tokens: Sequence[int] | Array) -> Alignment:

@@ -11,9 +11,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from asr.acoustic.chunks import ChunkSize, Windows
+from asr.acoustic.chunks import Windows
 from asr.acoustic.rnn import RecurrentLayer
 from asr.config import AcousticSettings
+from asr.runtime.network import ChunkSize
 
 SUBSAMPLING = 4
 

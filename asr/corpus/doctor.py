@@ -24,8 +24,8 @@ import soundfile
 from lhotse import CutSet
 from numpy.typing import NDArray
 
-from asr.acoustic.ctc import is_feasible, required_frames
 from asr.acoustic.model import subsampled
+from asr.alignment import is_feasible, required_frames
 from asr.config import ModelSettings, load_model_settings
 from asr.corpus.prepare import load_cuts
 from asr.errors import AudioError, TextError

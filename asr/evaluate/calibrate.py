@@ -16,8 +16,8 @@ from asr.evaluate.reliability import Reliability, mark_correct, measure_reliabil
 from asr.recognize.confidence import estimate_confidence, fit_confidence, word_features
 from asr.recognize.model_folder import SETTINGS, Model, find_writable_model
 from asr.recognize.recognizer import Recognizer, load_model
-from asr.recognize.utterance import LogProbs
 from asr.recognize.words import align_decoded
+from asr.runtime.network import LogProbs
 from asr.text.tokenizer import Tokenizer
 from asr.text.words import group_tokens
 
@@ -43,7 +43,7 @@ def calibrate(manifests: Sequence[Path], *, model: str, device: str, console: Co
     folder = find_writable_model(model)
     recognizer = load_model(folder, device=device)
     references, log_probs = collect_log_probs(recognizer, load_cuts(manifests))
-    paths = [recognizer.reader.decode(one)[0][0] for one in log_probs]
+    paths = [recognizer.decoder.decode_tokens(one)[0][0] for one in log_probs]
     features, correct = collect_examples(references, log_probs, paths, recognizer.tokenizer)
     if len(features) == 0:
         raise CorpusError(f"the model finds no word in the {len(references)} utterances, so nothing can be calibrated")
@@ -58,7 +58,7 @@ def calibrate_greedy(model: Model, cuts: Iterable[Any], *, device: str) -> Model
     """A model whose confidences are fitted to the most probable paths of cuts; uncalibrated where it says nothing."""
     recognizer = Recognizer(model, device=device, precision="fp32")
     references, log_probs = collect_log_probs(recognizer, cuts)
-    paths = [recognizer.reader.decode(one)[0][0] for one in log_probs]
+    paths = [recognizer.decoder.decode_tokens(one)[0][0] for one in log_probs]
     confidence = fit_examples(references, log_probs, paths, model.tokenizer)
     return replace(model, settings=model.settings.model_copy(update={"confidence": confidence}))
 

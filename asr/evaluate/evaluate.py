@@ -19,8 +19,10 @@ from asr.evaluate.wer import ErrorRates, count_edits, require_words, score_utter
 from asr.recognize.model_folder import find_writable_model
 from asr.recognize.options import DecodingOptions
 from asr.recognize.recognizer import Recognizer, load_model
-from asr.recognize.utterance import Decoded, LogProbs
+from asr.recognize.utterance import Decoded
 from asr.runtime.batching import make_batches
+from asr.runtime.network import LogProbs
+from asr.signal.audio import Waveform
 from asr.text.normalize import normalize
 from asr.train.card import add_result, read_results
 from asr.train.dataset import read_waveform
@@ -59,7 +61,7 @@ def evaluate(recognizer: Recognizer, cuts: CutSet) -> Evaluation:
     started = time.perf_counter()
     readings: list[Decoded] = []
     for waveforms in _read_batches(chosen, recognizer.sample_rate):
-        readings += recognizer.read_waveforms(waveforms)
+        readings += recognizer.decode_waveforms(waveforms)
     elapsed = time.perf_counter() - started
     hypotheses = [reading.text for reading in readings]
     return Evaluation(
@@ -68,7 +70,7 @@ def evaluate(recognizer: Recognizer, cuts: CutSet) -> Evaluation:
         hypotheses=hypotheses,
         rates=score_utterances(references, hypotheses),
         real_time_factor=elapsed / sum(cut.duration for cut in chosen),
-        oracle=_score_oracle(references, readings) if recognizer.reader.nbest > 1 else None,
+        oracle=_score_oracle(references, readings) if recognizer.decoder.nbest > 1 else None,
         reliability=_measure_reliability(references, readings),
     )
 
@@ -137,14 +139,14 @@ def collect_log_probs(recognizer: Recognizer, cuts: Iterable[Any]) -> tuple[list
     chosen = sorted(cuts, key=lambda cut: cut.duration)
     found: list[LogProbs] = []
     for waveforms in _read_batches(chosen, recognizer.sample_rate):
-        found += recognizer.log_probs(waveforms)
+        found += recognizer.runner.compute_log_probs(waveforms)
     return [normalize(reference_text(cut), recognizer.settings.normalizer) for cut in chosen], found
 
 
-def _read_batches(cuts: Iterable[Any], sample_rate: int) -> Iterator[list[Tensor]]:
+def _read_batches(cuts: Iterable[Any], sample_rate: int) -> Iterator[list[Waveform]]:
     """Waveforms (S,) that go through the network together, of cuts that come by length."""
     for batch in make_batches(cuts, lambda cut: float(cut.duration), BATCH_SECONDS):
-        yield read_waveforms(batch, sample_rate)
+        yield [waveform.numpy() for waveform in read_waveforms(batch, sample_rate)]
 
 
 def read_waveforms(cuts: Sequence[Any], sample_rate: int) -> list[Tensor]:

@@ -19,20 +19,20 @@ from asr.errors import ModelError
 from asr.evaluate.calibrate import fit_examples
 from asr.evaluate.evaluate import collect_log_probs
 from asr.evaluate.wer import count_edits, require_words, score_utterances
-from asr.language.rnn.model import copy_rnn, load_rnn
-from asr.recognize.model_folder import SETTINGS, find_writable_model
-from asr.recognize.options import (
+from asr.language.rnn.model import load_rnn
+from asr.recognize.language_models import (
     LANGUAGE_MODELS,
-    RESCORER,
-    DecodingOptions,
     find_language_model,
     find_rescorer,
-    keep_language_model,
-    level_of,
     load_language_model,
+    save_language_model,
+    save_rescorer,
 )
+from asr.recognize.model_folder import SETTINGS, find_writable_model
+from asr.recognize.options import DecodingOptions, build_decoder
 from asr.recognize.recognizer import load_model
-from asr.recognize.utterance import LogProbs, decode_different
+from asr.recognize.utterance import decode_distinct
+from asr.runtime.network import LogProbs
 from asr.text.tokenizer import Tokenizer
 
 # Characters decide between weights that make as many word errors.
@@ -95,14 +95,7 @@ def tune(
     recognizer = load_model(folder, device=device, decoding=DecodingOptions(decoder="greedy"))
     tokenizer, settings = recognizer.tokenizer, recognizer.settings
     first = load_language_model(path, tokenizer.symbols) if path else None
-    chosen = settings.decoder.model_dump()
-    decoder = BeamDecoder(
-        tokenizer.symbols,
-        language_model=first,
-        level=level_of(first),
-        pronunciations=tokenizer.pronunciations,
-        **chosen,
-    )
+    decoder = build_decoder(tokenizer, settings.decoder, language_model=first)
     second_model = load_rnn(second) if second else None
     rescorer = Rescorer(second_model, tokenizer.decode, settings.rescoring) if second_model else None
     speech = Speech(*collect_log_probs(recognizer, load_cuts(manifests)))
@@ -124,9 +117,9 @@ def tune(
         update["rescoring"] = rescorer.settings
     # All at once at the end: weights fit no other language model than theirs.
     if first is not None and lm is not None:
-        keep_language_model(first, lm, folder)
+        save_language_model(first, lm, folder)
     if rescore is not None:
-        copy_rnn(rescore, folder / RESCORER)
+        save_rescorer(rescore, folder)
     write_yaml(settings.model_copy(update=update), folder / SETTINGS)
     return Tuned(weights, rescorer.settings if rescorer else None)
 
@@ -186,7 +179,7 @@ def _first_pass(
     """What the second pass chooses from, an utterance at a time; the best reading alone where there is none."""
     count = rescorer.settings.nbest if rescorer else 1
     for first in range(0, len(speech.log_probs), _BATCH):  # a wide beam's readings of a whole corpus fill the memory
-        yield from decode_different(decoder, tokenizer, speech.log_probs[first : first + _BATCH], count)
+        yield from decode_distinct(decoder, tokenizer, speech.log_probs[first : first + _BATCH], count)
 
 
 def _read(

@@ -13,11 +13,12 @@ from rich.text import Text
 
 from asr.atomic import atomic_write
 from asr.errors import AudioError
-from asr.live.microphone import Microphone, PlayedFile, Sound, measure_level
+from asr.live.microphone import Microphone, PlayedFile, Sound
 from asr.recognize.options import DecodingOptions
 from asr.recognize.recognizer import load_model
 from asr.recognize.streaming.endpoints import Endpoints
 from asr.recognize.streaming.recognizer import Partial, StreamingRecognizer
+from asr.signal.loudness import measure_block
 from asr.signal.resample import Samples
 from asr.transcript.formats import format_transcript
 from asr.transcript.transcript import Segment, Transcript
@@ -103,7 +104,7 @@ def listen(
             with contextlib.suppress(KeyboardInterrupt):  # the usual end
                 for block in sound:
                     keep(block)
-                    screen.show(measure_level(block), stream.accept(block))
+                    screen.show(measure_block(block), stream.accept(block))
             transcript = stream.finish()
             screen.write(transcript.segments[screen.count :])
         write(transcript)

@@ -24,8 +24,9 @@ from asr.corpus.doctor import Problem, keep_usable
 from asr.corpus.prepare import load_cuts
 from asr.errors import CorpusError, TrainingError
 from asr.evaluate.calibrate import calibrate_greedy
-from asr.recognize.model_folder import WEIGHTS, Model, build_acoustic, read_model, save_model
+from asr.recognize.model_folder import WEIGHTS, Model, read_model, save_model
 from asr.runtime.precision import pick_precision
+from asr.runtime.torch_network import build_acoustic
 from asr.signal.features import FeatureExtractor
 from asr.text.normalize import normalize
 from asr.text.tokenizer import Tokenizer, build_tokenizer

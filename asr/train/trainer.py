@@ -15,7 +15,6 @@ import torch
 from lightning.fabric import Fabric
 from torch import Tensor, nn
 
-from asr.acoustic.chunks import ChunkSize
 from asr.acoustic.ctc import consistency_loss, ctc_loss
 from asr.acoustic.ctc_crf import Denominator
 from asr.acoustic.model import Output
@@ -23,6 +22,7 @@ from asr.config import TrainSettings
 from asr.decode.greedy import greedy_decode
 from asr.errors import TrainingError, TrainingInterrupted
 from asr.evaluate.wer import score_utterances
+from asr.runtime.network import ChunkSize
 from asr.text.tokenizer import Tokenizer
 from asr.train.augment import draw_seed
 from asr.train.checkpoint import CheckpointFolder, Weights

@@ -18,8 +18,9 @@ from typer.testing import CliRunner
 from asr import cli
 from asr.config import AcousticSettings, ModelSettings, load_model_settings
 from asr.corpus.prepare import prepare_kaldi
-from asr.recognize.model_folder import Model, build_acoustic, save_model
+from asr.recognize.model_folder import Model, save_model
 from asr.recognize.recognizer import load_model
+from asr.runtime.torch_network import build_acoustic
 from asr.text.tokenizer import CharTokenizer
 from tests.tones import write_corpus
 

@@ -13,7 +13,8 @@ from asr.corpus.prepare import load_cuts
 from asr.errors import CorpusError, ModelError
 from asr.evaluate.calibrate import calibrate, calibrate_greedy
 from asr.evaluate.evaluate import evaluate_model
-from asr.recognize.model_folder import SETTINGS, Model, build_acoustic, save_model
+from asr.recognize.model_folder import SETTINGS, Model, save_model
+from asr.runtime.torch_network import build_acoustic
 from asr.text.tokenizer import CharTokenizer
 
 

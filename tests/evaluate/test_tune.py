@@ -18,8 +18,9 @@ from asr.evaluate.evaluate import evaluate_model
 from asr.evaluate.tune import tune
 from asr.language.ngram.kneser_ney import estimate
 from asr.language.ngram.model import save_ngram
-from asr.recognize.model_folder import SETTINGS, Model, build_acoustic, save_model
+from asr.recognize.model_folder import SETTINGS, Model, save_model
 from asr.recognize.recognizer import load_model
+from asr.runtime.torch_network import build_acoustic
 from asr.text.tokenizer import CharTokenizer
 
 
@@ -82,7 +83,7 @@ def change_both_ways(model):
 def test_models_of_the_package_are_not_changed(folder, monkeypatch):
     monkeypatch.setattr("asr.recognize.model_folder.BUILT_IN", folder.parent)
     for message in change_both_ways("model"):
-        assert message.startswith(f"model: comes with the package and stays as it is; copy {folder} ")
+        assert message.startswith(f"model: comes with the package and must not change; copy {folder} ")
 
 
 def test_a_folder_that_cannot_be_written_to_is_told_before_the_work(folder, monkeypatch):

@@ -14,12 +14,13 @@ import soundfile
 from rich.console import Console
 
 from asr.errors import AsrError, AudioError
-from asr.live.microphone import Microphone, PlayedFile, list_devices, measure_level
+from asr.live.microphone import Microphone, PlayedFile, list_devices
 from asr.live.terminal import listen, run
 from asr.recognize.options import DecodingOptions
 from asr.recognize.recognizer import Recognizer
 from asr.recognize.streaming.endpoints import Endpoints
 from asr.recognize.streaming.recognizer import StreamingRecognizer
+from asr.signal.loudness import measure_block
 from asr.signal.resample import Samples
 from tests.live.serving import RATE, SAMPLES, TEXTS
 
@@ -217,5 +218,5 @@ def test_what_is_missing_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 
 def test_levels_are_decibels_below_full_scale():
     sine = np.sin(np.linspace(0, 200 * np.pi, 16000, endpoint=False)).astype(np.float32)
-    assert measure_level(sine) == pytest.approx(-3.01, abs=0.01)
-    assert measure_level(np.zeros(10, np.float32)) == -90.0
+    assert measure_block(sine) == pytest.approx(-3.01, abs=0.01)
+    assert measure_block(np.zeros(10, np.float32)) == -90.0

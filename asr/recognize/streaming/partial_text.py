@@ -9,9 +9,9 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from asr.acoustic.ctc import BLANK
 from asr.decode.decoder import BeamDecoder
 from asr.errors import AsrError
+from asr.runtime.network import BLANK
 
 
 class PartialText(Protocol):

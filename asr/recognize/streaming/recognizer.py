@@ -21,17 +21,14 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from asr.acoustic.chunks import ChunkSize
-from asr.acoustic.ctc import BLANK
 from asr.config import CHUNK_SECONDS, RIGHT_SECONDS
 from asr.recognize.recognizer import Recognizer
 from asr.recognize.streaming.endpoints import EndpointDetector, Endpoints
 from asr.recognize.streaming.partial_text import start_text
 from asr.recognize.utterance import UtteranceDecoder
-from asr.recognize.word_boundaries import speech_levels
 from asr.recognize.words import find_words
-from asr.runtime.precision import computing_in
-from asr.runtime.torch_stream import AcousticStream, StreamingModel
+from asr.runtime.network import BLANK, ChunkSize, NetworkStream
+from asr.signal.loudness import frame_energy, measure_loudness, to_decibels
 from asr.signal.resample import Resampler, Samples
 from asr.transcript.transcript import Segment, Transcript, Word
 
@@ -83,10 +80,10 @@ class StreamReader:
         self.recognizer = recognizer
         self.endpoints = endpoints or Endpoints()
         self.preview = preview
-        self.frame_seconds = recognizer.reader.frame_seconds
-        self.frame_samples = recognizer.frame_samples
-        self.network = StreamingModel(
-            recognizer.acoustic, ChunkSize.from_seconds(chunk, right, frame_seconds=self.frame_seconds)
+        self.frame_seconds = recognizer.runner.frame_seconds
+        self.frame_samples = recognizer.runner.frame_samples
+        self.network = recognizer.runner.network.streaming(
+            ChunkSize.from_seconds(chunk, right, frame_seconds=self.frame_seconds)
         )
         symbols = recognizer.tokenizer.symbols
         self.silent = {token for token, symbol in enumerate(symbols) if token == BLANK or not symbol.strip(" ▁")}
@@ -99,7 +96,7 @@ class StreamReader:
             text_reader: How text is found in this one, in the place of the recogniser's.
             start_seconds: Added to the times of its words.
         """
-        return SpeechStream(self, text_reader or self.recognizer.reader, start_seconds)
+        return SpeechStream(self, text_reader or self.recognizer.decoder, start_seconds)
 
     def warm_up(self) -> None:
         """Load and compile what the first utterance would otherwise wait for."""
@@ -107,7 +104,7 @@ class StreamReader:
         stream.put(torch.zeros(self.recognizer.sample_rate), last=True)
         self.read([stream])
         log_probs = np.full((25, len(self.recognizer.tokenizer.symbols)), -1.0, np.float32)
-        find_words(log_probs, [1], self.recognizer.tokenizer, self.frame_seconds, levels=np.zeros(100))
+        find_words(log_probs, [1], self.recognizer.tokenizer, self.recognizer.decoder.timing, loudness=np.zeros(100))
 
     def read(self, streams: Sequence["SpeechStream"]) -> list[Partial | None]:
         """Read what the streams hold.
@@ -116,14 +113,13 @@ class StreamReader:
             For each stream what is known now; None where nothing is new, and where it has failed:
             its `error` tells why, and the others go on.
         """
-        with computing_in(self.recognizer.precision, self.recognizer.device):
-            # Where an utterance ends, what follows goes through the network again, with the next.
-            while waiting := [one for one in streams if one.error is None and one.acoustic.next_step() is not None]:
-                found = self.network.advance([stream.acoustic for stream in waiting])
-                for stream, log_probs in zip(waiting, found, strict=True):
-                    stream.take(log_probs.float())
-            if self.preview:
-                self._guess([stream for stream in streams if not stream.ended and stream.error is None])
+        # Where an utterance ends, what follows goes through the network again, with the next.
+        while waiting := [one for one in streams if one.error is None and one.acoustic.is_ready]:
+            found = self.network.run([stream.acoustic for stream in waiting])
+            for stream, log_probs in zip(waiting, found, strict=True):
+                stream.take(torch.from_numpy(log_probs))
+        if self.preview:
+            self._guess([stream for stream in streams if not stream.ended and stream.error is None])
         for stream in streams:
             stream.settle()
         return [stream.look() for stream in streams]
@@ -131,7 +127,7 @@ class StreamReader:
     def _guess(self, streams: Sequence["SpeechStream"]) -> None:
         guesses = self.network.preview([stream.acoustic for stream in streams])
         for stream, log_probs in zip(streams, guesses, strict=True):
-            stream.guess(log_probs)
+            stream.guess(torch.from_numpy(log_probs))
 
 
 class SpeechStream:
@@ -155,7 +151,7 @@ class SpeechStream:
         self._shown = Partial()
 
     @property
-    def acoustic(self) -> AcousticStream:
+    def acoustic(self) -> NetworkStream:
         """What the network has still to read of it."""
         return self._utterance.acoustic
 
@@ -234,10 +230,10 @@ class _Utterance:
     def __init__(self, reader: StreamReader, text_reader: UtteranceDecoder, start: int) -> None:
         self.start = start
         self.waveform = torch.empty(0)
-        self.acoustic = reader.network.start()
+        self.acoustic: NetworkStream = reader.network.start()
         self._reader = reader
         self._text_reader = text_reader
-        self._features = reader.recognizer.extractor.stream()
+        self._features = reader.recognizer.runner.extractor.stream()
         self._text = start_text(text_reader.beam)
         self._detector = EndpointDetector(reader.endpoints, reader.frame_seconds)
         self._log_probs: list[Tensor] = []
@@ -250,7 +246,7 @@ class _Utterance:
 
     def put(self, waveform: Tensor, *, last: bool) -> None:
         self.waveform = torch.cat([self.waveform, waveform])
-        self.acoustic.accept(self._features.feed(waveform), last=last)
+        self.acoustic.feed(self._features.feed(waveform).numpy(), last=last)
 
     def take(self, log_probs: Tensor) -> int | None:
         """Read (T, V) log probabilities; where the utterance ends within, the frame at which the next one starts."""
@@ -272,7 +268,7 @@ class _Utterance:
         settled = self._text.settled
         unsettled = self._text.open() if self._guessed is None else self._guessed
         both = self._whole_words(settled), [*settled, *unsettled]
-        committed, text = map(self._text_reader.spell, both)
+        committed, text = map(self._text_reader.to_text, both)
         return committed, text
 
     def _whole_words(self, tokens: list[int]) -> list[int]:
@@ -290,8 +286,8 @@ class _Utterance:
             torch.cat(self._log_probs).numpy(),
             self._text.finish(),
             self._text_reader.tokenizer,
-            self._reader.frame_seconds,
-            levels=speech_levels(self.waveform.numpy(), recognizer.sample_rate),
+            self._text_reader.timing,
+            loudness=measure_loudness(self.waveform.numpy(), recognizer.sample_rate),
             start_seconds=stream_start + self.start / recognizer.sample_rate,
             confidence=self._text_reader.confidence,
         )
@@ -306,8 +302,9 @@ class _Utterance:
         """Loudness of the next frames, in decibels."""
         size = self._reader.frame_samples
         samples = self.waveform[self._num_frames * size : (self._num_frames + count) * size]
-        frames = F.pad(samples, (0, count * size - len(samples))).view(count, size)
-        levels: list[float] = (10 * torch.log10(frames.square().mean(1) + 1e-10)).tolist()
+        padded = F.pad(samples, (0, count * size - len(samples))).numpy()
+        # A floor of -100 dB, so that even in a recording of -80 dB a pause can lie 20 dB below speech.
+        levels: list[float] = to_decibels(frame_energy(padded, size) / size, floor=1e-10).tolist()
         return levels
 
 
