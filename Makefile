@@ -27,7 +27,7 @@ check: $(VENV)/.installed-dev
 	$(BIN)/mypy
 
 bench: $(VENV)/.installed-dev
-	$(BIN)/python tools/benchmark_training.py
+	$(BIN)/python tools/benchmarks/training_step.py
 
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)

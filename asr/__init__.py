@@ -3,8 +3,7 @@
     import asr
     transcript = asr.load_model("an4").transcribe("speech.wav")
 
-The names below are the whole public surface. They load when first used, so that
-`import asr` stays light.
+The names below are the whole public interface. Each loads on first use, so that `import asr` stays light.
 """
 
 import importlib
@@ -15,16 +14,22 @@ from typing import TYPE_CHECKING, Any
 from asr.errors import AsrError
 
 if TYPE_CHECKING:
+    from asr.recognize.options import DecodingOptions
     from asr.recognize.recognizer import Recognizer, list_models, load_model
-    from asr.recognize.streaming.recognizer import Partial, StreamingRecognizer
+    from asr.recognize.streaming.endpoints import Endpoints
+    from asr.recognize.streaming.recognizer import StreamingRecognizer
+    from asr.recognize.streaming.stream import Partial, StreamingOptions
     from asr.signal.audio import load_audio, stream_audio
     from asr.transcript.transcript import Transcript
 
 __version__ = "0.1.0"
 __all__ = [
     "AsrError",
+    "DecodingOptions",
+    "Endpoints",
     "Partial",
     "Recognizer",
+    "StreamingOptions",
     "StreamingRecognizer",
     "Transcript",
     "list_models",
@@ -34,8 +39,11 @@ __all__ = [
 ]
 
 _HOME = {
-    "Partial": "asr.recognize.streaming.recognizer",
+    "DecodingOptions": "asr.recognize.options",
+    "Endpoints": "asr.recognize.streaming.endpoints",
+    "Partial": "asr.recognize.streaming.stream",
     "Recognizer": "asr.recognize.recognizer",
+    "StreamingOptions": "asr.recognize.streaming.stream",
     "StreamingRecognizer": "asr.recognize.streaming.recognizer",
     "Transcript": "asr.transcript.transcript",
     "list_models": "asr.recognize.recognizer",
@@ -46,10 +54,10 @@ _HOME = {
 
 
 def _tame_openmp() -> None:
-    """Let libgomp's waiting threads sleep soon instead of spinning without end.
+    """Let libgomp's waiting threads sleep soon instead of spinning endlessly.
 
     A recurrent training step beside one busy process on two cores took 1 to 5.9 s by default
-    and 0.21 s with 3000 spins, at no cost alone (tools/benchmark_training.py repeats it).
+    and 0.21 s with 3000 spins, at no cost alone (tools/benchmarks/training_step.py repeats it).
     libgomp reads the variable once, when torch loads it.
     """
     if "torch" not in sys.modules and "OMP_WAIT_POLICY" not in os.environ:

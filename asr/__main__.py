@@ -1,4 +1,4 @@
-"""`python -m asr`: the command line, whatever the search path of programs."""
+"""`python -m asr`: the command line, even if `asr` is not on the PATH."""
 
 from asr.cli.app import main
 

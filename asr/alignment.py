@@ -30,8 +30,8 @@ import numpy as np
 
 from asr.errors import AlignmentError
 from asr.jit import Array, Record, jit, warm_up
-from asr.runtime.network import BLANK
 
+BLANK = 0  # token of the CTC blank
 # Natural log. A path this far behind the best does not come back, even if a page of the text
 # was not read aloud; the band is some hundred states wide.
 PRUNING = 2000.0

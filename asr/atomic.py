@@ -1,4 +1,4 @@
-"""Files that are written whole or not at all: a kill in the middle leaves the old one."""
+"""Atomic writes: if the process is killed midway, the old file remains."""
 
 import os
 import tempfile
@@ -11,20 +11,20 @@ from asr.errors import AsrError
 
 @contextmanager
 def atomic_write(path: Path) -> Iterator[Path]:
-    """A place beside `path` to write to; on success what is there takes the place of `path`.
+    """Yield a path in the same folder to write to; on success, that file replaces `path`.
 
-    Folders are made as needed. The partial file keeps the suffix, by which some libraries go.
+    Missing folders are created. The partial file has the same suffix, because some libraries choose the format by it.
 
     Raises:
-        AsrError: If the folder cannot be written to.
+        AsrError: If the file cannot be written.
     """
-    # One name for all attempts: what a kill leaves behind, the next attempt overwrites.
+    # The name is fixed, so that the next attempt overwrites what a killed one left behind.
     partial = path.with_name(f".partial-{path.name}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield partial
         with partial.open("rb") as file:
-            os.fsync(file.fileno())  # else a power cut may leave the new name with nothing in it
+            os.fsync(file.fileno())  # otherwise a power cut may leave an empty file under the new name
         partial.replace(path)
     except OSError as error:
         raise AsrError(f"{path}: cannot be written: {error.strerror or error}") from None
@@ -34,10 +34,10 @@ def atomic_write(path: Path) -> Iterator[Path]:
 
 
 def check_writable(path: Path) -> None:
-    """Find out before the work whether a file can be written; folders are made as needed.
+    """Check before the work that a file can be written; missing folders are created.
 
     Raises:
-        AsrError: If it cannot.
+        AsrError: If it cannot be written.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

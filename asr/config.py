@@ -1,7 +1,7 @@
-"""Settings: YAML in, dotted overrides on top, typed and checked objects out.
+"""Settings: YAML and dotted overrides in, typed and checked objects out.
 
-Every key is listed here with its default; an unknown or mistyped one is refused by its
-dotted path. `conf/` holds commented files.
+All keys are listed here with their defaults. Unknown or mistyped keys are rejected with their
+dotted path. `conf/` contains commented examples.
 """
 
 import os
@@ -11,18 +11,19 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
 import yaml
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from asr.atomic import atomic_write
 from asr.errors import ConfigError
 
-DEFAULT_MODEL = "english"  # of the models that come with the package
-BATCH_SECONDS = 60.0  # of speech, padding included, that go through the network together
-JOBS = 2  # threads that read audio, and as many that decode
-CHUNK_SECONDS = 0.4  # of a stream that go through the network at a time
-RIGHT_SECONDS = 1.0  # of look-ahead before the text of a stream is committed
-HOST, PORT = "127.0.0.1", 2700  # of the server: this machine alone, and the port where Vosk's clients look first
-# That a machine can be trusted to follow in time: measured on two cores, and one thread reads them all (docs/live.md).
+DEFAULT_MODEL = "english"  # comes with the package
+BATCH_SECONDS = 60.0  # speech per batch of the network, including padding
+JOBS = 2  # threads that read audio, and the same number that decode
+CHUNK_SECONDS = 0.4  # audio of a stream that goes through the network at once
+RIGHT_SECONDS = 1.0  # look-ahead before the text of a stream is committed
+HOST, PORT = "127.0.0.1", 2700  # of the server: this machine only, on the default port of Vosk's clients
+# Streams that a machine can keep up with, as measured on two cores (docs/live.md). One thread serves them all, so
+# more cores do not help.
 LIVE_STREAMS = 12 * min(2, os.cpu_count() or 1)
 
 
@@ -32,64 +33,76 @@ def _check_order(bounds: tuple[float, float]) -> tuple[float, float]:
     return bounds
 
 
+_Cell = Literal["lstm", "gru", "rnn"]
+_Precision = Literal["auto", "fp32", "bf16"]
 Range = Annotated[tuple[float, float], AfterValidator(_check_order)]
 
 
 class Settings(BaseModel):
-    """A group of settings that refuses keys it does not know."""
+    """A group of settings; unknown keys are rejected."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    def __init__(self, **values: Any) -> None:
+        """Check the values. Raises ConfigError if one is unknown or out of range."""
+        try:
+            super().__init__(**values)
+        except ValidationError as error:
+            raise _explain(error, type(self), type(self).__name__) from None
+
+    # Groups within a file are checked without this constructor, so that errors name the dotted path from the top.
+    __init__.__pydantic_base_init__ = True  # type: ignore[attr-defined]
 
 
 class FeatureSettings(Settings):
     """Log-mel spectrogram (signal/features.py)."""
 
     sample_rate: int = Field(16000, gt=0)  # Hz
-    num_mels: int = Field(80, gt=0)
+    num_mels: int = Field(80, gt=0)  # bands
     window_seconds: float = Field(0.025, gt=0)
     step_seconds: float = Field(0.010, gt=0)
-    prior_seconds: float = Field(1.0, gt=0)  # weight of the training set's mean in the running mean
+    prior_seconds: float = Field(1.0, gt=0)  # the training set's mean counts this much in the running mean
 
 
 class NormalizerSettings(Settings):
-    """What happens to a transcript before it is spelled (text/normalize.py)."""
+    """Normalisation of transcripts, before they are tokenized (text/normalize.py)."""
 
     lowercase: bool = True
-    strip_punctuation: bool = True  # apostrophes within words stay
-    spell_out_numbers: str | None = None  # a language such as "en" turns "7" into "seven"
+    strip_punctuation: bool = True  # except apostrophes within words
+    spell_out_numbers: str | None = None  # language code: "en" turns "7" into "seven"; None: digits stay
 
 
 class TokenizerSettings(Settings):
-    """How text becomes tokens (text/tokenizer.py)."""
+    """Conversion of text to tokens (text/tokenizer.py)."""
 
-    # word: no word but those of the training texts is ever heard; phone: none but those of the lexicon.
+    # "word" can recognise only words of the training texts, "phone" only words of the lexicon.
     kind: Literal["char", "subword", "word", "phone"] = "char"
-    vocab_size: int = Field(256, gt=2)  # subword units; others need none
-    lexicon: Path | None = None  # for phones: a file of words and their phones, kept in the model's folder
+    vocab_size: int = Field(256, gt=2)  # number of units; "subword" only
+    lexicon: Path | None = None  # words and their phones, copied into the model's folder; "phone" only
 
 
 class AcousticSettings(Settings):
-    """The network (acoustic/model.py)."""
+    """The acoustic model (acoustic/model.py)."""
 
-    cell: Literal["lstm", "gru", "rnn"] = "lstm"
+    cell: _Cell = "lstm"
     direction: Literal["bi", "forward"] = "bi"
     num_layers: int = Field(3, ge=1)
-    hidden_size: int = Field(256, ge=1)  # units a direction
+    hidden_size: int = Field(256, ge=1)  # units per direction
     conv_channels: int = Field(32, ge=1)
     dropout: float = Field(0.3, ge=0, lt=1)
 
 
 class SpecAugmentSettings(Settings):
-    """Masks over features (Park et al. 2019)."""
+    """Masking of features (Park et al. 2019)."""
 
     num_band_masks: int = Field(2, ge=0)
-    max_bands: int = Field(20, ge=0)
-    seconds_per_time_mask: float = Field(1.5, gt=0)  # one mask is drawn for each so many seconds
-    max_frames: int = Field(40, ge=0)
+    max_bands: int = Field(20, ge=0)  # width of a band mask is drawn from 0 to this
+    seconds_per_time_mask: float = Field(1.5, gt=0)  # one time mask per this many seconds
+    max_frames: int = Field(40, ge=0)  # width of a time mask is drawn from 0 to this
 
 
 class AugmentSettings(Settings):
-    """What is done to training speech (signal/augment.py); each item is off when None or empty."""
+    """Augmentation of training speech (train/augment.py); None or an empty list turns an item off."""
 
     speeds: list[Annotated[float, Field(gt=0.1, lt=10)]] = [0.9, 1.0, 1.1]
     gain_db: Range | None = None
@@ -97,18 +110,18 @@ class AugmentSettings(Settings):
     noise_probability: float = Field(0.3, ge=0, le=1)
     noise_snr_db: Range = (5.0, 30.0)
     reverberation_probability: float = Field(0.0, ge=0, le=1)
-    telephone_probability: float = Field(0.0, ge=0, le=1)  # half the usual bandwidth, eight bits a sample
-    join_share: float = Field(0.3, ge=0, le=1)  # of batches, whose utterances are joined to recordings of two to four
-    join_after: float = Field(0.5, ge=0, le=1)  # share of the training before: CTC learns to spell from short ones
+    telephone_probability: float = Field(0.0, ge=0, le=1)  # half the usual bandwidth, eight bits per sample
+    join_share: float = Field(0.3, ge=0, le=1)  # of batches whose utterances are joined, two to four at a time
+    join_after: float = Field(0.5, ge=0, le=1)  # share of the training without joining: CTC starts on short ones
     spec_augment: SpecAugmentSettings | None = SpecAugmentSettings()
 
 
 class LossSettings(Settings):
-    """CTC and what is added to it (acoustic/ctc.py, acoustic/denominator.py)."""
+    """CTC and the terms added to it (acoustic/ctc.py, acoustic/ctc_crf.py)."""
 
-    consistency_weight: float = Field(0.0, ge=0)  # CR-CTC (Yao et al. 2024); doubles the work of a step
+    consistency_weight: float = Field(0.0, ge=0)  # CR-CTC (Yao et al. 2024); doubles the cost of a step
     intermediate_weight: float = Field(0.0, ge=0, lt=1)  # InterCTC (Lee & Watanabe 2021), at the middle layer
-    # CTC-CRF (Xiang & Ou 2019), for what is decoded with a language model
+    # CTC-CRF (Xiang & Ou 2019), for models that are decoded with a language model
     denominator_weight: float = Field(0.0, ge=0, le=1)
 
 
@@ -119,24 +132,25 @@ class OptimizerSettings(Settings):
     weight_decay: float = Field(0.01, ge=0)
     warmup_fraction: float = Field(0.1, ge=0, lt=1)  # of all steps
     clip_norm: float | None = Field(1.0, gt=0)
-    accumulate: int = Field(1, ge=1)  # batches a step
+    accumulate: int = Field(1, ge=1)  # batches per step
 
 
 class TrainSettings(Settings):
-    """The loop (train/trainer.py)."""
+    """The training loop (train/trainer.py)."""
 
-    init_from: str | None = None  # a model folder, or a name that `asr models` lists, whose weights are the start
+    init_from: str | None = None  # model folder, or name from `asr models`, that provides the initial weights
     epochs: int = Field(60, ge=1)
-    batch_seconds: float = Field(60.0, gt=0)
-    precision: Literal["auto", "fp32", "bf16"] = "auto"
+    batch_seconds: float = Field(60.0, gt=0)  # speech per batch
+    precision: _Precision = "auto"
     seed: int = 1
-    chunk_seconds: float | None = Field(None, gt=0)  # some batches are read as streams with such chunks are (chunks.py)
-    chunk_right_seconds: Range = (0.2, 1.0)  # and with a right context drawn from these
+    # Chunks of the batches that the network processes as it does streams (acoustic/chunks.py); None: no such batches.
+    chunk_seconds: float | None = Field(None, gt=0)
+    chunk_right_seconds: Range = (0.2, 1.0)  # their right context is drawn from this range
     chunk_share: float = Field(0.5, ge=0, le=1)  # of batches
-    average: int = Field(5, ge=1)  # best checkpoints whose weights are averaged
-    patience: int | None = Field(None, ge=1)  # epochs without a better dev result (`Trainer.rank`) before it stops
-    max_bad_steps: int = Field(10, ge=1)  # non-finite gradients in a row before training stops
-    checkpoint_minutes: float = Field(2.0, ge=0)  # between checkpoints within an epoch; 0: after every step
+    average: int = Field(5, ge=1)  # number of best checkpoints whose weights are averaged
+    patience: int | None = Field(None, ge=1)  # stop after this many epochs without a better dev result
+    max_bad_steps: int = Field(10, ge=1)  # stop after this many non-finite gradients in a row
+    checkpoint_minutes: float = Field(2.0, ge=0)  # interval within an epoch; 0: after every step
     num_workers: int = Field(1, ge=0)  # processes that read audio
     augment: AugmentSettings = AugmentSettings()
     loss: LossSettings = LossSettings()
@@ -144,33 +158,42 @@ class TrainSettings(Settings):
 
 
 class LanguageNetworkSettings(Settings):
-    """The network of a recurrent language model (language/network.py)."""
+    """The network of a recurrent language model (language/rnn/network.py)."""
 
-    cell: Literal["lstm", "gru", "rnn"] = "lstm"
+    cell: _Cell = "lstm"
     num_layers: int = Field(2, ge=1)
     hidden_size: int = Field(256, ge=1)
     embedding_size: int = Field(64, ge=1)
     dropout: float = Field(0.2, ge=0, lt=1)  # between layers, and before the output
-    tied: bool = False  # the output reads the embedding's weights; through a projection where sizes differ
+    tied: bool = False  # the output layer shares the embedding's weights, through a projection if sizes differ
 
 
 class LanguageTrainSettings(Settings):
-    """Training of a recurrent language model (train/language_trainer.py)."""
+    """Training of a recurrent language model (train/rnn_trainer.py)."""
 
     epochs: int = Field(20, ge=1)
-    batch_size: int = Field(32, ge=1)  # streams of text, or sentences, that are read side by side
-    segment: int = Field(64, ge=1)  # tokens that gradients flow back through
-    carry_state: bool = True  # from a segment to the next
-    dev_share: float = Field(0.1, gt=0, lt=1)  # of the text, held out where no development text is given
-    looks: int = Field(10, ge=1)  # at the development text, evenly spread; a few early ones come on top
-    precision: Literal["auto", "fp32", "bf16"] = "auto"
+    batch_size: int = Field(32, ge=1)  # streams of continuous text, or sentences
+    segment: int = Field(64, ge=1)  # tokens of truncated backpropagation through time
+    carry_state: bool = True  # from one segment to the next
+    dev_share: float = Field(0.1, gt=0, lt=1)  # of the text, held out if no development text is given
+    # On the development text, evenly spaced, in addition to a few early ones. YAML files may call it `looks`.
+    evaluations: int = Field(10, ge=1, serialization_alias="looks")
+    precision: _Precision = "auto"
     seed: int = 1
     checkpoint_minutes: float = Field(2.0, ge=0)  # 0: after every step
     optimizer: OptimizerSettings = OptimizerSettings(learning_rate=6e-3, warmup_fraction=0.05)
 
+    @model_validator(mode="before")
+    @classmethod
+    def _rename_old_keys(cls, values: Any) -> Any:
+        if isinstance(values, dict) and "looks" in values:
+            others = {name: value for name, value in values.items() if name != "looks"}
+            return {"evaluations": values["looks"], **others}
+        return values
+
 
 class CorpusSettings(Settings):
-    """Where the speech is: manifests of lhotse cuts, as `asr prepare` writes them."""
+    """Training and development speech: manifests of lhotse cuts, written by `asr prepare`."""
 
     train: list[Path] = Field(min_length=1)
     dev: list[Path] = Field(min_length=1)
@@ -179,17 +202,22 @@ class CorpusSettings(Settings):
 
 
 class DecoderSettings(Settings):
-    """Beam search (decode/beam.py); `asr tune` finds alpha, beta, unknown_score, blank_penalty and beam_size."""
+    """Beam search (decode/decoder.py); `asr tune` finds alpha, beta, unknown_score, blank_penalty and beam_size.
 
-    beam_size: int = Field(64, ge=1)
-    beam_threshold: float = Field(10.0, gt=0)  # natural log; prefixes this far behind the best are dropped
-    max_tokens: int | None = Field(None, ge=1)  # tokens a frame that may extend a prefix
-    token_threshold: float = Field(6.0, gt=0)  # less probable tokens than e to minus this extend no prefix
-    blank_skip: float = Field(0.9999, gt=0)  # frames whose blank is at least so probable are skipped
-    blank_penalty: float = Field(0.0, ge=0)  # taken from the blank's log probability, so that fewer words are left out
+    Scores are natural logs. The thresholds may be infinite, which turns them off.
+    """
+
+    beam_size: int = Field(64, ge=1, le=1 << 18)  # prefixes kept per frame; the largest take 0.9 GB per utterance
+    beam_threshold: float = Field(10.0, gt=0, allow_inf_nan=True)  # prefixes this far behind the best are dropped
+    max_tokens: int | None = Field(None, ge=1)  # most probable tokens of a frame that may extend a prefix; None: all
+    token_threshold: float = Field(6.0, gt=0, allow_inf_nan=True)  # tokens below e to minus this extend no prefix
+    blank_skip: float = Field(0.9999, gt=0)  # frames with a blank at least this probable are skipped; above 1: none
+    # Subtracted from the blank's log probability before each frame is normalised again: networks that are unsure
+    # predict blanks, and words would be left out.
+    blank_penalty: float = Field(0.0, ge=0, le=100)
     alpha: float = Field(0.5, ge=0)  # weight of the language model
-    beta: float = 1.0  # added for each word
-    unknown_score: float = -8.0  # added for each word that the language model does not know
+    beta: float = Field(1.0, ge=-100, le=100)  # added for each word, or each token of a token-level model
+    unknown_score: float = Field(-8.0, ge=-100, le=100)  # added for each word that the language model does not know
 
 
 class ConfidenceSettings(Settings):
@@ -202,26 +230,26 @@ class ConfidenceSettings(Settings):
 
 
 class SubtitleSettings(Settings):
-    """How words become subtitles (recognize/subtitles.py)."""
+    """Formatting of subtitles (transcript/subtitles.py)."""
 
-    max_line_length: int = Field(42, ge=1)  # characters; a longer word gets a line of its own
-    max_lines: int = Field(2, ge=1)  # on the screen at once
-    max_seconds: float = Field(6.0, gt=0)  # on the screen
-    min_seconds: float = Field(1.0, ge=0)  # where the next words leave the time
-    characters_per_second: float = Field(17.0, gt=0)  # that people read; likewise
+    max_line_length: int = Field(42, ge=1)  # characters; a longer word gets its own line
+    max_lines: int = Field(2, ge=1)  # per subtitle
+    max_seconds: float = Field(6.0, gt=0)  # display time
+    min_seconds: float = Field(1.0, ge=0)  # display time, unless the next words come sooner
+    characters_per_second: float = Field(17.0, gt=0)  # reading speed, unless the next words come sooner
 
 
 class RescoringSettings(Settings):
-    """The second pass, where there is one (decode/rescoring.py); `asr tune` finds the weights."""
+    """The optional second pass (decode/rescoring.py); `asr tune` finds the weights."""
 
-    nbest: int = Field(32, ge=1)  # hypotheses of the first pass that are read again
-    keep: float = Field(0.5, ge=0)  # share of the first pass's language score that stays
+    nbest: int = Field(32, ge=1)  # hypotheses of the first pass that are rescored
+    keep: float = Field(0.5, ge=0)  # weight of the first pass's language score
     alpha: float = Field(0.5, ge=0)  # weight of the second language model
     beta: float = 0.0  # added for each word
 
 
 class ModelSettings(Settings):
-    """What a trained model needs to be used again; its folder's `config.yaml`."""
+    """Settings that a trained model is used with: the `config.yaml` in its folder."""
 
     features: FeatureSettings = FeatureSettings()
     normalizer: NormalizerSettings = NormalizerSettings()
@@ -229,11 +257,11 @@ class ModelSettings(Settings):
     acoustic: AcousticSettings = AcousticSettings()
     decoder: DecoderSettings = DecoderSettings()
     rescoring: RescoringSettings = RescoringSettings()
-    confidence: ConfidenceSettings | None = None  # not calibrated
+    confidence: ConfidenceSettings | None = None  # None: not calibrated
 
 
 class Config(ModelSettings):
-    """A whole training run."""
+    """Settings of a whole training run."""
 
     corpus: CorpusSettings
     output: Path
@@ -241,22 +269,22 @@ class Config(ModelSettings):
 
 
 class LanguageTokenizerSettings(TokenizerSettings):
-    """How a recurrent language model reads text: words as tokens could not spell those of other texts."""
+    """Tokens of a recurrent language model; word tokens would limit it to the words of its training text."""
 
     kind: Literal["char", "subword"] = "char"
 
 
 class LanguageSettings(Settings):
-    """What a recurrent language model needs to be used again; its folder's `config.yaml`."""
+    """Settings that a recurrent language model is used with: the `config.yaml` in its folder."""
 
-    lines: Literal["apart", "running"] = "apart"  # each a sentence by itself, or text that runs on through them
-    normalizer: NormalizerSettings | None = NormalizerSettings()  # None takes the text as it is
+    lines: Literal["apart", "running"] = "apart"  # lines are separate sentences, or continuous text
+    normalizer: NormalizerSettings | None = NormalizerSettings()  # None: text is not normalised
     tokenizer: LanguageTokenizerSettings = LanguageTokenizerSettings()
     network: LanguageNetworkSettings = LanguageNetworkSettings()
 
 
 class LanguageConfig(LanguageSettings):
-    """A training of a recurrent language model."""
+    """Settings of a training run of a recurrent language model."""
 
     train: LanguageTrainSettings = LanguageTrainSettings()
 
@@ -268,7 +296,7 @@ def load_config(path: Path | str, overrides: Sequence[str] = ()) -> Config:
     """Read a training configuration.
 
     Args:
-        path: A YAML file; `conf/` has examples.
+        path: A YAML file; see `conf/` for examples.
         overrides: `key.path=value` items; values are YAML (`train.epochs=3`).
 
     Raises:
@@ -278,7 +306,7 @@ def load_config(path: Path | str, overrides: Sequence[str] = ()) -> Config:
 
 
 def load_language_config(path: Path | str | None, overrides: Sequence[str] = ()) -> LanguageConfig:
-    """Read how to train a recurrent language model; None: the defaults.
+    """Read a training configuration of a recurrent language model; a path of None gives the defaults.
 
     Raises:
         ConfigError: As `load_config`.
@@ -305,18 +333,18 @@ def load_language_settings(path: Path | str) -> LanguageSettings:
 
 
 def dump_yaml(settings: Settings) -> str:
-    """Settings as YAML text that `load_config` or `load_model_settings` reads back."""
+    """Convert settings to YAML text that `load_config` or `load_model_settings` can read."""
     return yaml.safe_dump(settings.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
 
 
 def write_yaml(settings: Settings, path: Path) -> None:
-    """Write settings as `dump_yaml` gives them, whole or not at all. Raises AsrError if that cannot be done."""
+    """Write settings to a YAML file atomically. Raises AsrError if it cannot be written."""
     with atomic_write(path) as partial:
         partial.write_text(dump_yaml(settings), encoding="utf-8")
 
 
 def read_yaml(path: Path | str) -> dict[str, Any]:
-    """Read a YAML mapping. Raises ConfigError if it cannot."""
+    """Read a YAML mapping. Raises ConfigError if the file cannot be read or is not a mapping."""
     try:
         values = yaml.load(Path(path).read_text(encoding="utf-8"), Loader=_Loader)
     except OSError as error:
@@ -329,7 +357,7 @@ def read_yaml(path: Path | str) -> dict[str, Any]:
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML 1.1 reads 1e-3 as text, for want of a dot; people mean the number."""
+    """Reads 1e-3 as a number; in YAML 1.1 it would be text, because it has no dot."""
 
 
 _Loader.yaml_implicit_resolvers = {key: list(value) for key, value in yaml.SafeLoader.yaml_implicit_resolvers.items()}
@@ -350,7 +378,7 @@ def _load(kind: type[_Kind], path: Path | str | None, overrides: Sequence[str]) 
 def _override(values: dict[str, Any], item: str) -> None:
     key, equals, text = item.partition("=")
     if not equals or not key:
-        raise ConfigError(f"{item!r}: an override is written key.path=value")
+        raise ConfigError(f"{item!r}: expected an override like key.path=value")
     *parents, last = key.split(".")
     for parent in parents:
         child = values.get(parent)
@@ -367,20 +395,22 @@ def _validate(kind: type[_Kind], values: dict[str, Any], source: str) -> _Kind:
     try:
         return kind.model_validate(values)
     except ValidationError as error:
-        problems = "; ".join(_describe(problem, kind) for problem in error.errors())
-        raise ConfigError(f"{source}: {problems}") from None
+        raise _explain(error, kind, source) from None
+
+
+def _explain(error: ValidationError, kind: type[BaseModel], source: str) -> ConfigError:
+    return ConfigError(f"{source}: {'; '.join(_describe(problem, kind) for problem in error.errors())}")
 
 
 def _describe(problem: Any, kind: type[Any]) -> str:
     location = ".".join(str(part) for part in problem["loc"])
     if problem["type"] != "extra_forbidden":
         return f"{location}: {problem['msg'].lower()} (found {problem['input']!r})"
-    known = ", ".join(sorted(_group(kind, problem["loc"][:-1])))
-    return f"{location}: no such setting; there are: {known}"
+    return f"{location}: no such setting; there are: {', '.join(sorted(_keys(kind, problem['loc'][:-1])))}"
 
 
-def _group(kind: type[Any], location: Sequence[Any]) -> list[str]:
-    """The keys of the settings group at a location."""
+def _keys(kind: type[Any], location: Sequence[Any]) -> list[str]:
+    """List the keys of the settings group at a location."""
     for part in location:
         field = kind.model_fields[part].annotation
         kinds = [field, *getattr(field, "__args__", ())]

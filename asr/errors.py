@@ -1,52 +1,57 @@
-"""The errors that users see. Every message says what was wrong and what to do about it.
+"""The errors that users see. Every message says what is wrong and what to do about it.
 
-The command line prints them as one line; a library user catches `AsrError` for all of them.
+The command line prints them as one line. Library users can catch `AsrError` to catch them all.
 """
 
-STOPPED = 130  # exit status by which scripts tell a stop from a failure, as shells do for SIGINT
+STOPPED = 130  # exit status of a job that was interrupted; shells use it for SIGINT
 
 
 class AsrError(Exception):
-    """Anything that went wrong for a reason the user can understand and mend."""
+    """Anything that went wrong for a reason that the user can understand and fix."""
 
     exit_status = 1
 
 
 class AudioError(AsrError):
-    """A recording that cannot be read, or holds nothing that can be recognised."""
+    """A recording cannot be read, or contains nothing that can be recognised."""
 
 
 class ConfigError(AsrError):
-    """A setting that does not exist, has the wrong type or contradicts another."""
+    """A setting does not exist, has the wrong type or contradicts another."""
 
 
 class CorpusError(AsrError):
-    """A corpus or manifest that is missing, malformed or unusable for training."""
+    """A corpus or manifest is missing, malformed or unusable for training."""
 
 
 class TextError(AsrError):
-    """A transcript that the alphabet cannot spell."""
+    """The alphabet cannot encode a transcript."""
 
 
 class AlignmentError(AsrError):
-    """A text that does not fit its recording."""
+    """A text does not fit its recording."""
 
 
 class ModelError(AsrError):
-    """A model folder that is missing, incomplete or does not fit its settings."""
+    """A model folder is missing or incomplete, or does not fit its settings."""
 
 
 class TrainingError(AsrError):
-    """A training run that cannot go on."""
+    """A training run cannot continue."""
 
 
 class TrainingInterrupted(TrainingError):
-    """A signal stopped the run; where it stood is on disk, and `--resume` goes on."""
+    """A signal stopped the run; its state has been saved, and the run can be resumed."""
 
     exit_status = STOPPED
 
 
 class TranscriptionInterrupted(AsrError):
-    """A signal stopped a job of many recordings; what was written stays."""
+    """A signal stopped a job of many recordings; the outputs written so far remain."""
 
     exit_status = STOPPED
+
+
+def one_line(error: BaseException) -> str:
+    """Return the message of an error, often another library's, as one line of at most 300 characters."""
+    return " ".join(str(error).split())[:300] or type(error).__name__

@@ -45,6 +45,18 @@ def an4_manifests(corpora: Path, tmp_path_factory: pytest.TempPathFactory) -> Pa
     return folder
 
 
+@pytest.fixture(scope="session")
+def tone_manifests(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with train.jsonl.gz and dev.jsonl.gz of the language of tones."""
+    from asr.corpus.prepare import prepare  # heavy, and needed by few tests
+    from tests.tones import write_corpus
+
+    folder = tmp_path_factory.mktemp("tones")
+    write_corpus(folder / "corpus", train=48, dev=12)
+    prepare("kaldi", folder / "corpus", folder / "cuts")
+    return folder / "cuts"
+
+
 @pytest.fixture
 def _heeding_interrupts() -> Iterator[None]:
     """A shell without job control starts what it puts in the background, and so all below it, deaf to SIGINT."""

@@ -13,10 +13,11 @@ from statistics import mean
 
 import pytest
 
-from asr.corpus.prepare import load_cuts, prepare
+from asr.corpus.cuts import load_cuts
+from asr.corpus.prepare import prepare
+from asr.evaluate.card import read_results
 from asr.evaluate.evaluate import evaluate
 from asr.recognize.recognizer import list_models, load_model
-from asr.train.card import read_results
 
 ROOT = Path(__file__).parent.parent
 PARTS = ("asr", "conf", "recipes", "tools")

@@ -21,8 +21,7 @@ import pieces  # noqa: E402
 import split  # noqa: E402
 import tables  # noqa: E402
 
-from asr.corpus.cuts import Utterance, describe_recording, to_cuts  # noqa: E402
-from asr.corpus.prepare import load_cuts, write_manifests  # noqa: E402
+from asr.corpus.cuts import Utterance, describe_recording, load_cuts, to_cuts, write_manifests  # noqa: E402  # noqa: E402
 
 RATE = 16000
 

@@ -12,11 +12,11 @@ import soundfile
 import torch
 
 ROOT = Path(__file__).parent.parent
-sys.path[:0] = [str(ROOT / "tools"), str(ROOT / "recipes" / "an4")]
+sys.path[:0] = [str(ROOT / folder) for folder in ("tools", "tools/benchmarks", "tools/voices", "recipes/an4")]
 
 import average_models  # noqa: E402
-import benchmark_decoder  # noqa: E402
 import compare_results  # noqa: E402
+import decoder as decoder_benchmark  # noqa: E402
 import draw_training  # noqa: E402
 import espeak  # noqa: E402
 import flite  # noqa: E402
@@ -101,14 +101,14 @@ def test_the_decoders_are_compared_on_what_the_network_says(tmp_path: Path, monk
     prepare("tsv", tmp_path, tmp_path)
     with estimate(lambda: [text.split() for text in texts.values()], 2) as tables:
         save_ngram(tables, tmp_path / "lm.arpa")
-    monkeypatch.setattr(benchmark_decoder, "GRID", benchmark_decoder.GRID[:2])
+    monkeypatch.setattr(decoder_benchmark, "GRID", decoder_benchmark.GRID[:2])
     monkeypatch.setattr(pyctcdecode_worker, "MEASURED_SECONDS", 0.0)
     files = [str(tmp_path / name) for name in ("lm.arpa", "dev.jsonl.gz", "test.jsonl.gz")]
     output = tmp_path / "rows.json"
     monkeypatch.setattr(
-        sys, "argv", ["benchmark_decoder.py", "--set", "samples", "an4", *files, "--beams", "8", "--json", str(output)]
+        sys, "argv", ["decoder.py", "--set", "samples", "an4", *files, "--beams", "8", "--json", str(output)]
     )
-    benchmark_decoder.main()
+    decoder_benchmark.main()
     rows = json.loads(output.read_text())["rows"]
     assert {"decoder", "set", "beam", "us_per_frame", "wer"} <= rows[0].keys()
     ours = {row["decoder"]: row["wer"] for row in rows if row["decoder"].startswith("asr")}

@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
-from asr.runtime.network import BLANK
+from asr.alignment import BLANK
 
 _FRAMES_A_SCALE = 8  # probabilities of so many frames are not too small for a number
 

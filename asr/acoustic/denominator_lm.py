@@ -5,10 +5,10 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from asr.alignment import BLANK
 from asr.errors import ConfigError
 from asr.language.ngram.kneser_ney import estimate
 from asr.language.ngram.model import END, NgramModel
-from asr.runtime.network import BLANK
 
 MOST_TOKENS = 100  # the table has their third power
 _UNIFORM = 1e-3  # share of a uniform distribution, so that nothing is impossible

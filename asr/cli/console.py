@@ -64,3 +64,7 @@ class _Bar:
 
     def update(self, completed: float, figures: str = "") -> None:
         self._progress.update(self._task, completed=completed, figures=figures)
+
+
+console = Console(stderr=True)
+reporter = ConsoleReporter(console)

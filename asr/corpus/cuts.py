@@ -1,20 +1,39 @@
-"""What corpora are made of, whatever their layout: utterances in, lhotse cuts out; lines of text files."""
+"""What every corpus consists of: utterances in, lhotse cuts and their manifests out, and back.
 
-from collections.abc import Iterable, Iterator, Sequence
+A manifest is a compressed JSON-lines file with one cut per utterance. It names recordings by absolute path and holds
+their true lengths, so that it can be used from any folder. Knows nothing of how a particular corpus is laid out.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import soundfile
+import torch
 from lhotse import CutSet, MonoCut, Recording, SupervisionSegment
 from lhotse.audio import AudioSource
 from lhotse.cut import MultiCut
+from lhotse.serialization import load_manifest
+from torch import Tensor
 
-from asr.errors import CorpusError
+from asr.atomic import atomic_write
+from asr.errors import CorpusError, one_line
+from asr.files import read_lines
+from asr.signal.audio import load_audio
 
 
 @dataclass(frozen=True)
 class Utterance:
-    """A stretch of a recording and what is said in it; times in seconds, no end for all of it."""
+    """A segment of a recording and its transcript.
+
+    Attributes:
+        name: Unique within the corpus.
+        recording: The recording that contains it.
+        text: What is said, as published.
+        speaker, gender: None if unknown.
+        start, end: Seconds into the recording; an `end` of None is the end of the recording.
+    """
 
     name: str
     recording: Recording
@@ -25,27 +44,27 @@ class Utterance:
     end: float | None = None
 
 
-def describe_recording(name: str, path: Path, where: str) -> Recording:
-    """What a manifest tells of a recording.
+def describe_recording(name: str, path: Path, origin: str) -> Recording:
+    """Read the header of a recording, and make the entry that a manifest has for it.
 
     Args:
-        name: Its name from now on.
+        name: The recording's name in the manifest.
         path: The file.
-        where: The line that names it, for messages.
+        origin: File and line that mention the recording, for error messages.
 
     Raises:
-        CorpusError: If it cannot be read, or holds no sound.
+        CorpusError: If the recording cannot be read or contains no audio.
     """
     if path.suffix == ".sph":  # libsndfile reads it, but lhotse calls the program sph2pipe, which nobody has
-        raise CorpusError(f"{where}: {path} is a SPHERE file; convert it to FLAC or WAV")
+        raise CorpusError(f"{origin}: {path} is a SPHERE file; convert it to FLAC or WAV")
     try:
         info = soundfile.info(str(path))
     except soundfile.SoundFileError as error:
         raise CorpusError(
-            f"{where}: {path} cannot be read ({one_line(error)}); convert it to FLAC or WAV, as ffmpeg does"
+            f"{origin}: {path} cannot be read ({one_line(error)}); convert it to FLAC or WAV, for example with ffmpeg"
         ) from None
     if info.frames <= 0:
-        raise CorpusError(f"{where}: {path} holds no sound")
+        raise CorpusError(f"{origin}: {path} contains no audio")
     return Recording(
         id=name,
         sources=[AudioSource(type="file", channels=list(range(info.channels)), source=str(path.absolute()))],
@@ -56,7 +75,7 @@ def describe_recording(name: str, path: Path, where: str) -> Recording:
 
 
 def to_cuts(utterances: Iterable[Utterance]) -> CutSet:
-    """A cut an utterance, in their order."""
+    """Make one cut per utterance, in the same order."""
     return CutSet([_to_cut(utterance) for utterance in utterances])
 
 
@@ -68,7 +87,7 @@ def _to_cut(utterance: Utterance) -> MonoCut | MultiCut:
     supervision = SupervisionSegment(
         id=utterance.name,
         recording_id=recording.id,
-        start=0.0,  # counted from the start of the cut
+        start=0.0,  # relative to the start of the cut
         duration=end - utterance.start,
         channel=channel,
         text=utterance.text,
@@ -85,38 +104,78 @@ def _to_cut(utterance: Utterance) -> MonoCut | MultiCut:
     )
 
 
-def first_file(candidates: Sequence[Path], *, where: str) -> Path:
-    """The first path that is a file. Raises CorpusError, with all of them, if none is."""
+def write_manifests(output: Path, parts: Mapping[str, CutSet]) -> dict[str, CutSet]:
+    """Write the manifest `<part>.jsonl.gz` and the transcripts `<part>.txt` of each part.
+
+    Each file is written atomically, so that nobody ever reads half a manifest.
+
+    Raises:
+        CorpusError: If a part is empty, or there are no parts.
+    """
+    empty = [part for part, cuts in parts.items() if len(cuts) == 0]
+    if empty or not parts:
+        raise CorpusError(f"no utterances were found for {', '.join(empty) or 'any part'}; nothing was written")
+    for part, cuts in parts.items():
+        # Language models are estimated from these: one sentence per line.
+        texts = (supervision.text for cut in cuts for supervision in cut.supervisions if supervision.text)
+        with atomic_write(output / f"{part}.txt") as partial:
+            partial.write_text("".join(f"{text}\n" for text in texts), encoding="utf-8")
+        # Last, because recipes take its presence to mean that the part is complete.
+        with atomic_write(output / f"{part}.jsonl.gz") as partial:
+            cuts.to_file(partial)
+    return dict(parts)
+
+
+def load_cuts(paths: Sequence[Path]) -> CutSet:
+    """Load manifests and concatenate their cuts.
+
+    Raises:
+        CorpusError: If a file is missing, is not a manifest of cuts, or contains none.
+    """
+    return CutSet([cut for path in paths for cut in _load_manifest(Path(path))])
+
+
+def _load_manifest(path: Path) -> CutSet:
+    if not path.is_file():
+        raise CorpusError(f"{path}: no such manifest; `asr prepare` writes them")
+    try:
+        cuts = load_manifest(path, CutSet)
+    except Exception as error:  # not gzip, not JSON, another kind of manifest: lhotse passes on any exception
+        raise CorpusError(f"{path}: not a manifest of lhotse cuts: {one_line(error)}") from None
+    if len(cuts) == 0:
+        raise CorpusError(f"{path}: the manifest contains no cuts")
+    return cuts
+
+
+def read_waveform(cut: Any, sample_rate: int) -> Tensor:
+    """Read the audio of a cut: (S,) float32, mono, at `sample_rate` Hz.
+
+    Raises:
+        AudioError: If there are no samples, or some are not finite.
+    """
+    samples = cut.load_audio()  # (channels, S) at the cut's own rate
+    # Mixed down and resampled by the code that transcription uses, so that both get the same waveform.
+    return torch.from_numpy(load_audio((samples.T, cut.sampling_rate), sample_rate=sample_rate))
+
+
+def first_file(candidates: Sequence[Path], *, origin: str) -> Path:
+    """Return the first path that is a file. Raises CorpusError, which lists all of them, if none is."""
     for path in candidates:
         if path.is_file():
             return path
-    raise CorpusError(f"{where}: no such recording; looked for {', '.join(dict.fromkeys(map(str, candidates)))}")
+    raise CorpusError(f"{origin}: no such recording; looked for {', '.join(dict.fromkeys(map(str, candidates)))}")
 
 
-def read_lines(path: Path, *, strip: str | None = None) -> Iterator[tuple[int, str]]:
-    """The lines of a text file that hold anything, with their numbers from 1.
+def numbered_lines(path: Path, *, strip: str | None = None) -> Iterator[tuple[int, str]]:
+    """Yield the lines of a text file that are not blank, with their numbers from 1.
 
     Args:
         path: The file.
-        strip: Characters that do not belong to the ends of a line; white space by default.
+        strip: Characters to remove from both ends of each line; white space by default.
 
     Raises:
-        CorpusError: If the file cannot be read, or is not UTF-8.
+        CorpusError: If the file cannot be read or is not UTF-8.
     """
-    try:
-        lines = path.read_bytes().split(b"\n")
-    except OSError as error:
-        raise CorpusError(f"{path}: cannot be read: {error.strerror}") from None
-    for number, line in enumerate(lines, start=1):
-        try:
-            # Spreadsheets and editors put a mark before the first line.
-            text = line.decode("utf-8").removeprefix("\ufeff").strip(strip)
-        except UnicodeDecodeError:
-            raise CorpusError(f"{path}:{number}: not UTF-8 text; save it as UTF-8") from None
-        if text.strip():
-            yield number, text
-
-
-def one_line(error: Exception) -> str:
-    """What an error says, short."""
-    return " ".join(str(error).split())[:300] or type(error).__name__
+    for number, line in enumerate(read_lines(path, CorpusError), start=1):
+        if line.strip():
+            yield number, line.strip(strip)

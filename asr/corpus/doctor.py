@@ -1,14 +1,14 @@
-"""Cuts in, problems out: which utterances cannot be learnt from, by name and with the reason.
+"""Cuts in, problems out: which utterances training cannot use, by name and with the reason.
 
-    infeasible       fewer frames come out of the network than CTC needs for the text
-    empty            no text is left after normalising
-    out-of-alphabet  the text holds a symbol that the tokenizer cannot spell
-    misdeclared      the manifest and the recording disagree, or two utterances share a name
+    infeasible       the network outputs fewer frames than CTC needs for the text
+    empty            no text is left after normalisation
+    out-of-alphabet  the text contains a symbol that the tokenizer cannot encode
+    misdeclared      the manifest contradicts the recording, or two utterances share a name
     unreadable       the recording is missing or damaged
     silent           no sample reaches -60 dBFS
     clipped          more than 1 % of the samples lie on flat tops at full scale
 
-Training leaves all of them out, since one of them can spoil a batch.
+Training leaves all of them out, because a single one can spoil a batch.
 """
 
 import os
@@ -27,27 +27,28 @@ from numpy.typing import NDArray
 from asr.acoustic.model import subsampled
 from asr.alignment import is_feasible, required_frames
 from asr.config import ModelSettings, load_model_settings
-from asr.corpus.prepare import load_cuts
-from asr.errors import AudioError, TextError
+from asr.corpus.cuts import load_cuts
+from asr.errors import AudioError, TextError, one_line
 from asr.recognize.model_folder import SETTINGS, find_model
 from asr.signal.audio import load_audio
 from asr.signal.features import FeatureExtractor
+from asr.text.load import given_tokenizer, load_tokenizer
 from asr.text.normalize import normalize
-from asr.text.tokenizer import Tokenizer, given_tokenizer, load_tokenizer
+from asr.text.tokenizer import Tokenizer
 
 SILENT_PEAK = 1e-3  # -60 dBFS
 CLIPPED_SHARE = 0.01
-# Equal neighbours this loud are a flat top, even where the recording was scaled down afterwards.
-# At lower levels equal neighbours are nothing but coarse quantisation.
+# Equal neighbours this loud are a flat top, even if the recording was attenuated after it was clipped.
+# At lower levels equal neighbours only show coarse quantisation.
 FLAT_TOP = 0.9
 FULL_SCALE = 32767 / 32768
-# What lhotse puts up with when it reads, and training with it.
+# lhotse tolerates as much when it reads audio, so training does too.
 DURATION_TOLERANCE = 0.025  # seconds
 
 
 @dataclass(frozen=True)
 class Problem:
-    """Why an utterance cannot be used; `kind` is one of those in the module's header."""
+    """Why an utterance cannot be used; `kind` is one of those listed at the top of this module."""
 
     utterance: str
     kind: str
@@ -58,9 +59,9 @@ def diagnose(manifests: Sequence[Path], model: str | Path | None = None) -> list
     """Examine manifests, as `asr doctor` does.
 
     Args:
-        manifests: As `asr prepare` writes them.
-        model: Check against this model's alphabet and settings; without one texts are taken
-            letter by letter, and any letter will do.
+        manifests: Files written by `asr prepare`.
+        model: Check against this model's alphabet and settings. Without one, each letter counts as a token, and all
+            letters are accepted.
 
     Raises:
         CorpusError: If a manifest cannot be read.
@@ -74,43 +75,41 @@ def diagnose(manifests: Sequence[Path], model: str | Path | None = None) -> list
     return examine(cuts, load_tokenizer(folder, settings.tokenizer), settings)
 
 
-def examine(
-    cuts: CutSet, tokenizer: Tokenizer | None, settings: ModelSettings, *, read_audio: bool = True
-) -> list[Problem]:
-    """What is wrong with the cuts, in their order.
+def examine(cuts: CutSet, tokenizer: Tokenizer | None, settings: ModelSettings) -> list[Problem]:
+    """List the problems of cuts, in the order of the cuts.
 
     Args:
         cuts: One utterance each.
-        tokenizer: Must spell the normalised texts; None for letter by letter.
-        settings: Of the model to be trained.
-        read_audio: Also read every recording; without it only text and manifest are looked at.
+        tokenizer: Must be able to encode the normalised texts; None to count each letter as a token.
+        settings: Settings of the model to be trained.
     """
-    return [problem for problems in _examine(list(cuts), tokenizer, settings, read_audio) for problem in problems]
+    return [problem for problems in _find_problems(list(cuts), tokenizer, settings) for problem in problems]
 
 
 def keep_usable(
-    cuts: CutSet, tokenizer: Tokenizer | None, settings: ModelSettings, *, read_audio: bool = True, speed: float = 1.0
+    cuts: CutSet, tokenizer: Tokenizer | None, settings: ModelSettings, *, speed: float = 1.0
 ) -> tuple[CutSet, list[Problem]]:
-    """The cuts without a problem, and the problems of the others; arguments as for `examine`.
+    """Return the cuts without a problem, and the problems of the others.
 
-    Of utterances that share a name the first is kept. At a speed above 1, to which training may
-    bring an utterance, it must be feasible, too.
+    Of utterances that share a name the first is kept. Other arguments are as for `examine`.
+
+    Args:
+        speed: An utterance must also be feasible at this speed, which training may apply to it.
     """
     cuts = list(cuts)
-    found = _examine(cuts, tokenizer, settings, read_audio, speed)
-    kept = [cut for cut, problems in zip(cuts, found, strict=True) if not problems]
-    return CutSet(kept), [problem for problems in found for problem in problems]
+    problems_by_cut = _find_problems(cuts, tokenizer, settings, speed)
+    usable = [cut for cut, problems in zip(cuts, problems_by_cut, strict=True) if not problems]
+    return CutSet(usable), [problem for problems in problems_by_cut for problem in problems]
 
 
 def clipped_share(waveform: NDArray[np.float32]) -> float:
-    """The share of samples that are clipped: at full scale, or on a flat top near it.
+    """Return the share of samples that are clipped: at full scale, or on a flat top near it.
 
-    A flat top is three or more equal samples in a row at 0.9 or more. Equality is what tells
-    clipping from loudness: a loud sine has few equal neighbours. Lossy formats bend flat tops,
-    but overshoot full scale there.
+    A flat top is three or more equal samples in a row at 0.9 or more. Equality distinguishes clipping from loudness:
+    a loud sine has few equal neighbours. Lossy formats bend flat tops, but overshoot full scale there.
 
     Args:
-        waveform: (S,) within ±1, at the rate at which it was recorded: resampling bends flat tops.
+        waveform: (S,) within ±1, at the rate of the recording, because resampling bends flat tops.
     """
     magnitude = np.abs(waveform)
     clipped = magnitude >= FULL_SCALE
@@ -121,30 +120,29 @@ def clipped_share(waveform: NDArray[np.float32]) -> float:
     return float(clipped.mean()) if len(waveform) else 0.0
 
 
-def _examine(
-    cuts: list[Any], tokenizer: Tokenizer | None, settings: ModelSettings, read_audio: bool, speed: float = 1.0
+def _find_problems(
+    cuts: list[Any], tokenizer: Tokenizer | None, settings: ModelSettings, speed: float = 1.0
 ) -> list[list[Problem]]:
-    """The problems of each cut: by place, since names may be given twice."""
+    """List the problems of each cut, by index because names may occur twice."""
     num_frames = _frame_counter(settings, speed)
     tokenizer = tokenizer or given_tokenizer(settings.tokenizer)
-    found = [[*_check_manifest(cut), *_check_text(cut, tokenizer, settings, num_frames)] for cut in cuts]
+    problems_by_cut = [[*_check_manifest(cut), *_check_text(cut, tokenizer, settings, num_frames)] for cut in cuts]
     names: set[str] = set()
-    for cut, problems in zip(cuts, found, strict=True):
+    for cut, problems in zip(cuts, problems_by_cut, strict=True):
         if cut.id in names:
-            problems.append(Problem(cut.id, "misdeclared", "an utterance before it has the same name"))
+            problems.append(Problem(cut.id, "misdeclared", "an earlier utterance has the same name"))
         names.add(cut.id)
-    if read_audio:
-        # Utterances of one recording together, so that it is read once.
-        groups = defaultdict(list)
-        for index, cut in enumerate(cuts):
-            groups[_source(cut) or index].append(index)
-        # Threads are enough: decoding happens in C, outside Python's lock.
-        with ThreadPoolExecutor(os.cpu_count()) as pool:
-            checked = pool.map(lambda group: _check_audio([cuts[index] for index in group]), groups.values())
-            for group, results in zip(groups.values(), checked, strict=True):
-                for index, problems in zip(group, results, strict=True):
-                    found[index] += problems
-    return found
+    # Utterances of one recording are checked together, so that it is read once.
+    groups = defaultdict(list)
+    for index, cut in enumerate(cuts):
+        groups[_source_file(cut) or index].append(index)
+    # Threads suffice: audio is decoded in C, outside Python's lock.
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        results = pool.map(lambda group: _check_audio([cuts[index] for index in group]), groups.values())
+        for group, problems_of_group in zip(groups.values(), results, strict=True):
+            for index, problems in zip(group, problems_of_group, strict=True):
+                problems_by_cut[index] += problems
+    return problems_by_cut
 
 
 def _frame_counter(settings: ModelSettings, speed: float) -> Callable[[float], int]:
@@ -160,11 +158,11 @@ def _check_manifest(cut: Any) -> Iterator[Problem]:
     for supervision in cut.supervisions:
         if supervision.start < -DURATION_TOLERANCE or supervision.end > cut.duration + DURATION_TOLERANCE:
             span = f"{supervision.start:.2f} to {supervision.end:.2f} s"
-            reason = f"the text belongs to {span} of a cut of {cut.duration:.2f} s"
+            reason = f"the text belongs to {span}, but the cut lasts {cut.duration:.2f} s"
             yield Problem(cut.id, "misdeclared", reason)
     recording = getattr(cut, "recording", None)
     if recording is not None and (cut.start < 0 or cut.end > recording.duration + DURATION_TOLERANCE):
-        reason = f"{cut.start:.2f} to {cut.end:.2f} s reach beyond the recording of {recording.duration:.2f} s"
+        reason = f"{cut.start:.2f} to {cut.end:.2f} s is not within the recording of {recording.duration:.2f} s"
         yield Problem(cut.id, "misdeclared", reason)
 
 
@@ -188,14 +186,14 @@ def _check_text(
 
 
 def _fewest_tokens(text: str, kind: str) -> list[int]:
-    """Tokens before there is an alphabet: letters; of words, and of subword units at their longest, words."""
+    """Encode a text in the fewest tokens that any alphabet of this kind needs: letters, or whole words."""
     units = list(text) if kind == "char" else text.split()
     numbers = {unit: number for number, unit in enumerate(units, start=1)}
     return [numbers[unit] for unit in units]
 
 
-def _source(cut: Any) -> Path | None:
-    """The file of a cut that is a plain stretch of one; None for mixtures, channels, archives and changed cuts."""
+def _source_file(cut: Any) -> Path | None:
+    """Return the file of a cut that is an unmodified mono segment of one; None for mixtures, archives and the like."""
     recording = getattr(cut, "recording", None)
     if recording is None or recording.transforms or recording.num_channels != 1:
         return None
@@ -205,8 +203,8 @@ def _source(cut: Any) -> Path | None:
 
 
 def _check_audio(cuts: Sequence[Any]) -> list[list[Problem]]:
-    """The problems of cuts of one recording that only show in its samples."""
-    path = _source(cuts[0])
+    """List the problems that only show in the samples, for each of the cuts of one recording."""
+    path = _source_file(cuts[0])
     if path is None:
         return [list(_check_other_audio(cut)) for cut in cuts]
     recording = cuts[0].recording
@@ -214,7 +212,7 @@ def _check_audio(cuts: Sequence[Any]) -> list[list[Problem]]:
         waveform = load_audio(path, sample_rate=recording.sampling_rate)
     except AudioError as error:
         return [[Problem(cut.id, "unreadable", str(error))] for cut in cuts]
-    reason = _misdeclared(recording, path, len(waveform))
+    reason = _describe_mismatch(recording, path, len(waveform))
     if reason is not None:
         return [[Problem(cut.id, "misdeclared", reason)] for cut in cuts]
     rate = recording.sampling_rate
@@ -225,43 +223,43 @@ def _check_other_audio(cut: Any) -> Iterator[Problem]:
     try:
         waveform = cut.load_audio()
     except Exception as error:  # whatever lhotse's many backends raise
-        yield Problem(cut.id, "unreadable", " ".join(str(error).split())[:300])
+        yield Problem(cut.id, "unreadable", one_line(error))
         return
     if waveform is None:
-        yield Problem(cut.id, "unreadable", "the manifest names no recording for it")
+        yield Problem(cut.id, "unreadable", "the manifest gives no recording for it")
         return
     yield from _check_samples(cut.id, waveform.mean(0))
 
 
-def _misdeclared(recording: Any, path: Path, num_samples: int) -> str | None:
-    """How the manifest's word on a recording differs from the recording; None where it does not."""
-    rate = _true_rate(path)
+def _describe_mismatch(recording: Any, path: Path, num_samples: int) -> str | None:
+    """Describe how the manifest contradicts the recording; None if it does not."""
+    rate = _read_rate(path)
     if rate is not None and rate != recording.sampling_rate:
         return (
             f"{path}: the manifest says {recording.sampling_rate} Hz, the recording {rate} Hz; prepare the corpus again"
         )
-    found = num_samples / recording.sampling_rate
+    duration = num_samples / recording.sampling_rate
     for declared in (recording.duration, recording.num_samples / recording.sampling_rate):
-        if abs(found - declared) > DURATION_TOLERANCE:
-            lengths = f"the manifest says {declared:.2f} s, the recording lasts {found:.2f} s"
+        if abs(duration - declared) > DURATION_TOLERANCE:
+            lengths = f"the manifest says {declared:.2f} s, the recording lasts {duration:.2f} s"
             return f"{path}: {lengths}; prepare the corpus again"
     return None
 
 
-def _true_rate(path: Path) -> int | None:
+def _read_rate(path: Path) -> int | None:
     try:
         return int(soundfile.info(str(path)).samplerate)
     except soundfile.SoundFileError:
-        return None  # a format that ffmpeg reads; it has given the rate asked for
+        return None  # only ffmpeg reads this format; it resampled to the declared rate
 
 
 def _check_samples(utterance: str, waveform: NDArray[np.float32]) -> Iterable[Problem]:
     peak = float(np.max(np.abs(waveform), initial=0.0))
     if peak < SILENT_PEAK:
         level = f"{20 * np.log10(peak):.0f} dBFS" if peak > 0 else "zero throughout"
-        yield Problem(utterance, "silent", f"peak level {level}; speech reaches -60 dBFS at the least")
+        yield Problem(utterance, "silent", f"peak level {level}; speech reaches at least -60 dBFS")
     share = clipped_share(waveform)
     if share > CLIPPED_SHARE:
         yield Problem(
-            utterance, "clipped", f"{share:.1%} of the samples are clipped; at most {CLIPPED_SHARE:.0%} may be"
+            utterance, "clipped", f"{share:.1%} of the samples are clipped; at most {CLIPPED_SHARE:.0%} are accepted"
         )

@@ -1,8 +1,8 @@
 """Whole utterances, many in one call of the compiled search.
 
-Handing a search and a fusion over to compiled code, and reading results out piece by piece, takes longer than searching
-a short utterance. So here a batch of utterances is searched, and the best hypothesis of each read, without coming back;
-where the interpreter is needed after all, `BeamStream` takes over at that frame.
+Passing search buffers and a scorer to compiled code, and reading results piece by piece, takes longer than searching
+a short utterance. So here a batch of utterances is searched, and the best hypothesis of each written, in one call;
+if the interpreter is needed after all, a `BeamStream` takes over at that frame.
 """
 
 # mypy: disable-error-code="no-any-return"
@@ -11,26 +11,24 @@ where the interpreter is needed after all, `BeamStream` takes over at that frame
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
-from asr.decode.kernel.frame import DONE, advance, plant
-from asr.decode.kernel.memory import NONE, Search
+from asr.decode.kernel.frame import DONE, init_search, search_frames
+from asr.decode.kernel.memory import NONE, SearchBuffers
 from asr.decode.kernel.prefix_tree import count_tokens, write_path
-from asr.decode.kernel.scores import Scorer, read_score
-from asr.decode.stream import BeamStream, Hypothesis
+from asr.decode.kernel.scores import Scorer, score_hypothesis
+from asr.decode.parts import DecoderParts, Hypothesis
+from asr.decode.stream import BeamStream
 from asr.errors import AsrError
 from asr.jit import Array, Record, jit
 
-if TYPE_CHECKING:
-    from asr.decode.decoder import BeamDecoder
-
-# The best hypothesis of an utterance, scores in natural logs; all zero where the interpreter took over.
+# The best hypothesis of an utterance, scores in natural logs; all zero if a stream took over.
 BEST = np.dtype(
     [
         ("num_tokens", np.int32),
-        ("mark", np.int32),  # that ends a last word and was not heard, or NONE
+        ("word_end", np.int32),  # symbol that the last word lacks, or NONE
         ("score", np.float64),
         ("acoustic", np.float64),
         ("language", np.float64),
@@ -41,36 +39,36 @@ BEST = np.dtype(
 
 
 class Results(NamedTuple):
-    """The best hypotheses of a batch of utterances, which lie one after another."""
+    """The best hypotheses of a batch of utterances, one after another."""
 
     best: Array  # (N,) BEST
-    tokens: Array  # (T,) int32; an utterance's begin where its frames do
+    tokens: Array  # (T,) int32; an utterance's begin at its first frame's index
     frames: Array  # (T,) int32, the frame of each token
     scores: Array  # (2, 7) float64 scratch
 
 
 class Utterance(NamedTuple):
-    """What is decoded, and what errors begin with: its place in the batch, or nothing where it is the only one."""
+    """Log probabilities, and the prefix of errors: the index in the batch, or nothing for a single utterance."""
 
     log_probs: Array  # (T, V)
     name: str
 
 
 def group_utterances(utterances: Iterable[Utterance], num_frames: int) -> list[list[Utterance]]:
-    """Neighbours of one precision together, up to so many frames (a longer one by itself)."""
+    """Group neighbours of one precision, at most `num_frames` frames together; a longer utterance is a group itself."""
     groups: list[list[Utterance]] = []
     room = 0
-    for one in utterances:
-        room -= len(one.log_probs)
-        if room < 0 or not groups or one.log_probs.dtype != groups[-1][0].log_probs.dtype:
+    for utterance in utterances:
+        room -= len(utterance.log_probs)
+        if room < 0 or not groups or utterance.log_probs.dtype != groups[-1][0].log_probs.dtype:
             groups.append([])
-            room = num_frames - len(one.log_probs)
-        groups[-1].append(one)
+            room = num_frames - len(utterance.log_probs)
+        groups[-1].append(utterance)
     return groups
 
 
 @contextmanager
-def naming(name: str) -> Iterator[None]:
+def name_errors(name: str) -> Iterator[None]:
     """Have errors within begin with the name of the utterance."""
     try:
         yield
@@ -78,104 +76,97 @@ def naming(name: str) -> Iterator[None]:
         raise type(error)(f"{name}{error}") from None
 
 
-def decode_together(decoder: "BeamDecoder", group: Sequence[Utterance]) -> list[list[Hypothesis]]:
-    """The best hypothesis of each utterance."""
-    block = decoder.to_probs(np.concatenate([one.log_probs for one in group]))
-    ends = np.cumsum([len(one.log_probs) for one in group], dtype=np.int64)
+def decode_group(parts: DecoderParts, group: Sequence[Utterance]) -> list[list[Hypothesis]]:
+    """Return the best hypothesis of each utterance."""
+    block = parts.to_probs(np.concatenate([utterance.log_probs for utterance in group]))  # (T, V)
+    ends = np.cumsum([len(utterance.log_probs) for utterance in group], dtype=np.int64)
     results = new_results(len(group), len(block))
     taken_over: dict[int, list[Hypothesis]] = {}
-    search, index = decoder.take_search(), -1
+    search, index = parts.acquire_buffers(), -1
     while True:
-        index, frame = search_whole(
-            search, decoder.fusion, block, ends, index + 1, decoder.first_state, decoder.first_phrase, results
-        )
+        index, frame = search_batch(search, parts.scorer, block, ends, index + 1, parts.start_state, results)
         if index == len(group):
             break
-        state = BeamStream(decoder, search, planted=True)
-        with naming(group[index].name):
-            state.search_on(block[ends[index] - len(group[index].log_probs) : ends[index]], frame)
-            taken_over[index] = state.finish()
-        decoder.keep_search(state.release())
-        search = decoder.take_search()  # not the same where it has grown: what comes before changes nothing
-    decoder.keep_search(search)
-    found = enumerate(_read_results(results, ends))
-    return [taken_over.get(place, [hypothesis]) for place, hypothesis in found]
+        stream = BeamStream(parts, search)
+        with name_errors(group[index].name):
+            stream.search_block(block[ends[index] - len(group[index].log_probs) : ends[index]], frame)
+            taken_over[index] = stream.finish()
+        stream.release()
+        search = parts.acquire_buffers()  # others if the stream's have grown; the next utterance needs nothing of them
+    parts.release_buffers(search)
+    hypotheses = enumerate(_read_results(results, ends))
+    return [taken_over.get(index, [hypothesis]) for index, hypothesis in hypotheses]
 
 
 def new_results(num_utterances: int, num_frames: int) -> Results:
-    """Room for what is found."""
+    """Allocate results."""
     tokens, frames = np.empty((2, num_frames), np.int32)
     return Results(np.zeros(num_utterances, BEST), tokens, frames, np.empty((2, 7)))
 
 
 def _read_results(results: Results, ends: Array) -> Iterator[Hypothesis]:
-    """The hypothesis of each utterance, which ends at these frames (N,) of the batch."""
+    """Yield the hypothesis of each utterance; `ends` (N,) is where their frames end in the batch."""
     tokens, frames, first = results.tokens.tolist(), results.frames.tolist(), 0
-    for (count, mark, *scores), end in zip(results.best.tolist(), ends.tolist(), strict=True):
-        marks = () if mark == NONE else (mark,)
-        heard, entered = tokens[first : first + count], frames[first : first + count]
-        yield Hypothesis((*heard, *marks), (*entered, *(end - first - 1 for _ in marks)), *scores)
+    for (count, word_end, *scores), end in zip(results.best.tolist(), ends.tolist(), strict=True):
+        last = () if word_end == NONE else (word_end,)
+        path, entered = tokens[first : first + count], frames[first : first + count]
+        yield Hypothesis((*path, *last), (*entered, *(end - first - 1 for _ in last)), *scores)
         first = end
 
 
 @jit
-def search_whole(
-    search: Search,
-    fusion: Scorer,
-    block: Array,
-    ends: Array,
-    first: int,
-    state: int,
-    phrase: int,
-    results: Results,
+def search_batch(
+    search: SearchBuffers, scorer: Scorer, block: Array, ends: Array, first: int, state: int, results: Results
 ) -> tuple[int, int]:
     """Search utterances from the `first` on, each from the empty prefix.
 
     Args:
-        search: Memory for one utterance at a time.
-        fusion: Language model, vocabulary and phrases.
+        search: Buffers for one utterance at a time.
+        scorer: Language model, lexicon and phrases.
         block: (T, V) float64 probabilities of all, one after another.
         ends: (N,) where each ends in `block`.
         first: The first that is not searched yet.
         state: Of the language model, at the beginning.
-        phrase: Boosting state at the beginning.
         results: To be written to.
 
     Returns:
-        The utterance that the interpreter has to go on with, and at which of its frames; N and 0 after the last.
+        The utterance that the interpreter has to continue, and at which of its frames; N and 0 after the last.
     """
-    for index in range(first, len(ends)):
-        start = ends[index - 1] if index > 0 else 0
-        plant(search, state, phrase)
-        status, frame = advance(search, fusion, block[start : ends[index]], 0)
+    for utterance in range(first, len(ends)):
+        # 1. Search the utterance.
+        start = ends[utterance - 1] if utterance > 0 else 0
+        init_search(search, state, scorer.phrases.start)
+        status, frame = search_frames(search, scorer, block[start : ends[utterance]], 0)
         if status != DONE:
-            return index, frame
-        slot = _find_best(search, fusion, results.scores)
-        if slot == NONE:
-            return index, frame
-        length = count_tokens(search, slot)
-        write_path(search, slot, results.tokens[start : start + length], results.frames[start : start + length])
-        _tell(results.scores[0], length, results.best[index])
+            return utterance, frame
+        # 2. Find its best hypothesis.
+        index = _find_best(search, scorer, results.scores)
+        if index == NONE:
+            return utterance, frame
+        # 3. Write it.
+        length = count_tokens(search, index)
+        write_path(search, index, results.tokens[start : start + length], results.frames[start : start + length])
+        _write_best(results.scores[0], length, results.best[utterance])
     return len(ends), 0
 
 
 @jit
-def _find_best(search: Search, fusion: Scorer, scores: Array) -> int:
-    """The best member of the beam, should the utterance end here, its scores in the first row; NONE: none may end."""
-    best, best_slot = -math.inf, NONE
-    for slot in range(search.progress[0].num_entries):
-        read_score(search, fusion, slot, scores[1])
+def _find_best(search: SearchBuffers, scorer: Scorer, scores: Array) -> int:
+    """Return the best member of the beam if the utterance ends here, its scores in the first row; NONE if none may."""
+    best, best_index = -math.inf, NONE
+    for index in range(search.progress[0].num_hypotheses):
+        score_hypothesis(search, scorer, index, scores[1])
         total = scores[1, 0] + scores[1, 3] + scores[1, 4]
         if total > best:
-            best, best_slot = total, slot
+            best, best_index = total, index
             for part in range(scores.shape[1]):
                 scores[0, part] = scores[1, part]
-    return best_slot
+    return best_index
 
 
 @jit
-def _tell(scores: Array, num_tokens: int, best: Record) -> None:
-    best.num_tokens, best.mark = num_tokens, int(scores[6])
+def _write_best(scores: Array, num_tokens: int, best: Record) -> None:
+    best.num_tokens, best.word_end = num_tokens, int(scores[6])
     best.score = scores[0] + scores[3] + scores[4]
     best.acoustic = scores[0] - scores[1] - scores[2]
     best.language = scores[1] + scores[3]

@@ -1,15 +1,12 @@
 """Beam search over CTC log probabilities: `BeamDecoder` for whole utterances, `BeamStream` for streams.
 
-    decoder = BeamDecoder(symbols, beam_size=64, language_model=model, alpha=0.5, beta=1.0)
+    decoder = BeamDecoder(symbols, DecoderSettings(alpha=0.5, beta=1.0), language_model=model)
     best = decoder.decode(log_probs)[0]
 
 Knows nothing of audio or networks. Scores are natural logs. A hypothesis' score is the log of
-the summed probability of all its alignments, plus what language model and boosting add.
+the summed probability of all its alignments, plus the gains of language model and boosting.
 """
 
-import copy
-import math
-import os
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -17,26 +14,23 @@ from typing import Any, get_args
 
 import numpy as np
 
-from asr.decode.batch import Utterance, decode_together, group_utterances, naming, new_results, search_whole
-from asr.decode.kernel.frame import advance, plant
-from asr.decode.kernel.memory import LIMITS, Search, new_search
-from asr.decode.kernel.prefix_tree import agree, compact, count_open, forget_gains, trace
-from asr.decode.kernel.scores import TOKEN_LEVEL, read_scores
-from asr.decode.scorer.build import LanguageModel, Level, build_scorer, reweigh
-from asr.decode.scorer.hotwords import read_hotwords
-from asr.decode.scorer.word_trie import Pronunciations, pool_word_ends
-from asr.decode.stream import UPKEEP_FRAMES, BeamStream, Hypothesis
+from asr.config import DecoderSettings
+from asr.decode.batch import Utterance, decode_group, group_utterances, name_errors, new_results, search_batch
+from asr.decode.kernel.frame import init_search, search_frames
+from asr.decode.kernel.prefix_tree import clear_gains, compact, count_open, drop_divergent, trace_back
+from asr.decode.kernel.scores import score_beam
+from asr.decode.parts import DecoderParts, Hypothesis, count_cores
+from asr.decode.scorer.build import Unit, build_scorer, reweigh
+from asr.decode.scorer.external import LanguageModel
+from asr.decode.scorer.hotwords import parse_hotwords
+from asr.decode.scorer.word_trie import Pronunciations
+from asr.decode.stream import UPKEEP_FRAMES, BeamStream
 from asr.errors import ConfigError
 from asr.jit import Array, warm_up
-from asr.language.ngram.model import NgramModel
 
 __all__ = ["BeamDecoder", "BeamStream", "Hypothesis"]
 
-_MIN_NODES = 1 << 12  # 0.4 MB
-_MAX_BEAM = 1 << 18  # which takes 0.9 GB for each utterance that is decoded at a time
-_SMALLEST = 1e-300
-_WHOLE_FRAMES = UPKEEP_FRAMES - 1  # of utterances that streams would not stop in to decide what is old
-_MAX_BONUS = 100.0  # natural log, for a word; more would overflow
+_MAX_GROUP_FRAMES = UPKEEP_FRAMES - 1  # streams would drop old alternatives in longer utterances
 
 
 class BeamDecoder:
@@ -48,18 +42,10 @@ class BeamDecoder:
     def __init__(
         self,
         symbols: Sequence[str],
+        settings: DecoderSettings | None = None,
         *,
-        beam_size: int = 64,
-        beam_threshold: float = 10.0,
-        max_tokens: int | None = None,
-        token_threshold: float = 6.0,
-        blank_skip: float = 0.9999,
-        blank_penalty: float = 0.0,
         language_model: LanguageModel | None = None,
-        level: Level = "auto",
-        alpha: float = 0.5,
-        beta: float = 1.0,
-        unknown_score: float = -8.0,
+        unit: Unit = "auto",
         vocabulary: Sequence[str] | None = None,
         hotwords: Mapping[str, float] | Iterable[str] = (),
         pronunciations: Pronunciations | None = None,
@@ -68,59 +54,45 @@ class BeamDecoder:
 
         Args:
             symbols: (V,) tokens as text, the blank first; a space or `▁` begins words.
-            beam_size: Prefixes kept from frame to frame.
-            beam_threshold: Prefixes whose score falls so far behind the best one's are dropped;
-                `inf` keeps all.
-            max_tokens: Tokens a frame, the most probable ones, that may extend a prefix; None: all.
-            token_threshold: Tokens with a log probability below minus this extend no prefix;
-                `inf` lets all.
-            blank_skip: A frame whose blank has at least this probability is taken as blank for
-                certain; more than 1 takes none so.
-            blank_penalty: Taken from the blank's log probability in every frame, the rest growing in proportion:
-                networks that are unsure of what they hear say blank, and words would be left out.
+            settings: Pruning and weights; None: the defaults.
             language_model: `NgramModel`, or any object with `start` and `score`.
-            level: Whether the model scores words or tokens; "auto" finds out for an `NgramModel`.
-            alpha: Weight of the language model's log probabilities.
-            beta: Added for each word (model of words) or token (model of tokens).
-            unknown_score: Added for each word that the language model does not know, and for words
-                outside the vocabulary that hotwords bring in.
-            vocabulary: The only words allowed, next to those of hotwords of positive weight; None allows all.
+            unit: Whether the model scores words or tokens; "auto" finds out for an `NgramModel`.
+            vocabulary: The only words allowed besides those of hotwords with positive weight; None allows all.
             hotwords: Phrases with their weights, or `phrase[:weight]` items. Those of positive weight
-                give back `unknown_score` where they are whole.
-            pronunciations: Words and the tokens of each way to say them, the last of which is a mark that ends
-                words; only these are heard. None: words are spelled by the symbols' characters.
+                refund `unknown_score` once they are complete.
+            pronunciations: Words and their pronunciations as tokens, each with a word-end symbol last; no other
+                words can be decoded. None: words are spelled by the symbols' characters.
 
         Raises:
-            ConfigError: If a setting is out of range, or the parts do not fit one another.
+            ConfigError: If the parts do not fit one another.
             TextError: If the alphabet cannot spell a hot word.
         """
-        _check_pruning(len(symbols), beam_size, beam_threshold, max_tokens, token_threshold, blank_skip)
-        _check_weights(level, alpha, beta, unknown_score, blank_penalty)
-        self.beam_size = beam_size
-        self.blank_penalty = blank_penalty
-        self.symbols = tuple(symbols)
-        self.language_model = language_model
-        self.limits = np.zeros(1, LIMITS)
-        self.limits["beam_ratio"] = math.exp(-beam_threshold)
-        self.limits["token_floor"] = math.exp(-token_threshold)
-        self.limits["blank_skip"] = blank_skip
-        self.limits["max_tokens"] = len(symbols) if max_tokens is None else max_tokens
-        self.fusion, self.spelling, self.first_phrase = build_scorer(
+        if len(symbols) < 2:
+            raise ConfigError(f"expected the blank and at least one more symbol, found {len(symbols)} symbols")
+        if unit not in get_args(Unit):
+            raise ConfigError(f"unit is {unit!r}; there are: {', '.join(get_args(Unit))}")
+        settings = DecoderSettings() if settings is None else settings
+        scorer = build_scorer(
             symbols,
+            settings,
             language_model=language_model,
-            level=level,
-            alpha=alpha,
-            beta=beta,
-            unknown_score=unknown_score,
+            unit=unit,
             vocabulary=vocabulary,
-            hotwords=read_hotwords(hotwords),
+            hotwords=parse_hotwords(hotwords),
             pronunciations=pronunciations,
         )
-        self.first_state = language_model.start() if isinstance(language_model, NgramModel) else 0
-        self.marks: list[int] = np.flatnonzero(self.spelling.ends_word).tolist()
-        self._spare: list[Search] = []  # memory of searches that are over, for the next ones
-        self._most_spare = _count_cores()
+        self.parts = DecoderParts(tuple(symbols), settings, language_model, scorer)
         _load_compiled()
+
+    @property
+    def beam_size(self) -> int:
+        """Prefixes kept from frame to frame."""
+        return self.parts.settings.beam_size
+
+    @property
+    def language_model(self) -> LanguageModel | None:
+        """The language model within the beam."""
+        return self.parts.language_model
 
     def reweighted(
         self,
@@ -131,30 +103,32 @@ class BeamDecoder:
         unknown_score: float | None = None,
         blank_penalty: float | None = None,
     ) -> "BeamDecoder":
-        """The same decoder with other weights; cheap, since the vocabulary is not prepared again.
+        """Return this decoder with other weights; cheap, since the vocabulary is not prepared again.
 
-        Hot words outside the vocabulary still give back the `unknown_score` that they were prepared for.
+        Hot words outside the vocabulary still refund the `unknown_score` that they were prepared for.
         """
-        made = copy.copy(self)
-        made.beam_size = beam_size
-        made.blank_penalty = self.blank_penalty if blank_penalty is None else blank_penalty
-        made._spare = []
-        made.fusion = reweigh(self.fusion, alpha, beta, unknown_score)
-        return made
+        weights = {"alpha": alpha, "beta": beta, "beam_size": beam_size}
+        weights |= {} if unknown_score is None else {"unknown_score": unknown_score}
+        weights |= {} if blank_penalty is None else {"blank_penalty": blank_penalty}
+        parts = self.parts
+        settings = DecoderSettings(**parts.settings.model_dump() | weights)
+        decoder = BeamDecoder.__new__(BeamDecoder)
+        decoder.parts = DecoderParts(parts.symbols, settings, parts.language_model, reweigh(parts.scorer, settings))
+        return decoder
 
-    def start(self) -> "BeamStream":
-        """A search that takes log probabilities as they come."""
-        return BeamStream(self, self.take_search())
+    def start(self) -> BeamStream:
+        """Start a stream: a search that takes log probabilities block by block."""
+        return BeamStream(self.parts)
 
     def decode(self, log_probs: Any, nbest: int = 1) -> list[Hypothesis]:
         """Decode one utterance.
 
         Args:
             log_probs: (T, V) natural-log probabilities, blank first; anything that numpy takes as an array.
-            nbest: Hypotheses wanted.
+            nbest: Number of hypotheses.
 
         Returns:
-            At least one hypothesis, best first, and fewer than `nbest` where the beam holds fewer.
+            At least one hypothesis, best first; fewer than `nbest` if the beam holds fewer.
 
         Raises:
             ValueError: If the shape is wrong, a frame's probabilities do not sum to 1, or nbest is below 1.
@@ -170,174 +144,77 @@ class BeamDecoder:
         nbest: int = 1,
         num_threads: int | None = None,
     ) -> list[list[Hypothesis]]:
-        """Decode many utterances on all cores; the results do not depend on how many.
+        """Decode many utterances on all cores; the results do not depend on their number.
 
         Args:
             batch: Utterances of (T, V) log probabilities, or an array (B, T, V).
             lengths: (B,) valid frames of each; None: all.
-            nbest: Hypotheses wanted of each.
-            num_threads: None: one for each core that this process may use.
+            nbest: Number of hypotheses for each.
+            num_threads: None: one per core that this process may use.
 
         Raises:
-            ValueError, AsrError: As `decode`, and which utterance it is.
+            ValueError, AsrError: As `decode`, with the utterance's index.
         """
         if nbest < 1:
             raise ValueError(f"nbest is {nbest}; expected at least 1")
-        num_threads = _count_cores() if num_threads is None else num_threads
+        num_threads = count_cores() if num_threads is None else num_threads
         if num_threads < 1:
-            raise ValueError(f"num_threads is {num_threads}; expected at least 1, or None for one a core")
+            raise ValueError(f"num_threads is {num_threads}; expected at least 1, or None for one per core")
         utterances = self._name_utterances(batch, lengths)
-        if nbest == 1 and not self.fusion.external:
-            share = -(-sum(len(one.log_probs) for one in utterances) // num_threads)
-            groups, decode = group_utterances(utterances, min(share, _WHOLE_FRAMES)), self._decode_group
+        if nbest == 1 and not self.parts.scorer.lm.is_external:
+            share = -(-sum(len(utterance.log_probs) for utterance in utterances) // num_threads)
+            groups, decode = group_utterances(utterances, min(share, _MAX_GROUP_FRAMES)), self._decode_group
         else:
-            groups, decode = [[one] for one in utterances], partial(self._decode_alone, nbest)
+            groups, decode = [[utterance] for utterance in utterances], partial(self._decode_alone, nbest)
         if num_threads == 1 or len(groups) < 2:
-            return [found for group in groups for found in decode(group)]
+            return [hypotheses for group in groups for hypotheses in decode(group)]
         with ThreadPoolExecutor(num_threads) as pool:
-            return [found for decoded in pool.map(decode, groups) for found in decoded]
+            return [hypotheses for decoded in pool.map(decode, groups) for hypotheses in decoded]
 
     def _name_utterances(self, batch: Sequence[Any] | Array, lengths: Sequence[int] | None) -> list[Utterance]:
         if lengths is not None and len(lengths) != len(batch):
             raise ValueError(f"{len(batch)} utterances came with {len(lengths)} lengths; expected one length each")
         utterances = []
-        for place, log_probs in enumerate(batch):
-            name = f"utterance {place}: " if len(batch) > 1 else ""
-            with naming(name):
-                cut = log_probs if lengths is None else _cut(log_probs, int(lengths[place]))
-                utterances.append(Utterance(self.check(cut), name))
+        for index, log_probs in enumerate(batch):
+            name = f"utterance {index}: " if len(batch) > 1 else ""
+            with name_errors(name):
+                valid = log_probs if lengths is None else _cut(log_probs, int(lengths[index]))
+                utterances.append(Utterance(self.parts.check(valid), name))
         return utterances
 
     def _decode_alone(self, nbest: int, group: list[Utterance]) -> list[list[Hypothesis]]:
         (utterance,) = group
-        state = self.start()
-        with naming(utterance.name):
-            state.feed(utterance.log_probs)
-            hypotheses = state.finish(nbest)
-        self.keep_search(state.release())
+        stream = self.start()
+        with name_errors(utterance.name):
+            stream.feed(utterance.log_probs)
+            hypotheses = stream.finish(nbest)
+        stream.release()
         return [hypotheses]
 
     def _decode_group(self, group: list[Utterance]) -> list[list[Hypothesis]]:
-        if len(group[0].log_probs) > _WHOLE_FRAMES:
+        if len(group[0].log_probs) > _MAX_GROUP_FRAMES:
             return self._decode_alone(1, group)
-        return decode_together(self, group)
-
-    def check(self, log_probs: Any) -> Array:
-        """Log probabilities as an array (T, V).
-
-        Raises:
-            ValueError: If the shape is wrong.
-        """
-        log_probs = np.asarray(log_probs)
-        if log_probs.ndim != 2 or log_probs.shape[1] != len(self.symbols):
-            raise ValueError(f"expected log_probs of shape (frames, {len(self.symbols)}), found {log_probs.shape}")
-        return log_probs
-
-    def to_probs(self, log_probs: Array) -> Array:
-        """What is searched: (T, V) float64 probabilities, those of marks shared, blanks made less probable."""
-        shared = pool_word_ends(log_probs, self.marks)
-        with np.errstate(over="ignore"):  # what is no log probability is told when its frame is searched
-            # Exponentials of 32 bits are as exact as what networks say, and take a quarter of the time.
-            probs = np.exp(shared, dtype=np.result_type(shared, np.float32)).astype(np.float64, order="C")
-        if self.blank_penalty > 0:
-            _penalize_blanks(probs, self.blank_penalty)
-        return probs
-
-    @property
-    def _num_nodes(self) -> int:
-        return max(_MIN_NODES, 32 * self.beam_size)
-
-    def keep_search(self, search: Search) -> None:
-        """Put the memory of a search that is over aside for the next, unless it has grown or there is enough."""
-        if len(search.nodes) == self._num_nodes and len(self._spare) < self._most_spare:
-            self._spare.append(search)
-
-    def take_search(self) -> Search:
-        """Memory for a search, which `plant` begins."""
-        # What was used before is mapped already, which saves a tenth of a short utterance's time.
-        try:
-            return self._spare.pop()
-        except IndexError:
-            num_rows = self.beam_size if self.fusion.level == TOKEN_LEVEL else 0
-            return new_search(self.beam_size, len(self.symbols), self.limits, num_rows, self._num_nodes)
-
-
-def _penalize_blanks(block: Array, penalty: float) -> None:
-    """Give less of the probabilities (T, V) to the blank; a frame's sum stays, so that a wrong one is still told."""
-    totals = block.sum(axis=1, keepdims=True)
-    block[:, 0] *= math.exp(-penalty)
-    block *= totals / block.sum(axis=1, keepdims=True).clip(min=_SMALLEST)
+        return decode_group(self.parts, group)
 
 
 @warm_up("beam search")
 def _load_compiled() -> None:
-    """Load the compiled search, or compile it where this machine has not yet."""
-    limits = np.zeros(1, LIMITS)
-    fusion, _, _ = build_scorer(
-        ("", "a"),
-        language_model=None,
-        level="auto",
-        alpha=0.0,
-        beta=0.0,
-        unknown_score=0.0,
-        vocabulary=None,
-        hotwords={},
-    )
-    search = new_search(1, 2, limits, 0, 4)
-    plant(search, 0, 0)
-    advance(search, fusion, np.full((1, 2), 0.5), 0)
-    search_whole(search, fusion, np.full((1, 2), 0.5), np.ones(1, np.int64), 0, 0, 0, new_results(1, 1))
-    read_scores(search, fusion, np.empty((1, 7)))
+    """Load the compiled search, or compile it if this machine has not yet."""
+    settings = DecoderSettings(beam_size=1)
+    scorer = build_scorer(("", "a"), settings, language_model=None, unit="auto", vocabulary=None, hotwords={})
+    search, block = DecoderParts(("", "a"), settings, None, scorer).acquire_buffers(), np.full((1, 2), 0.5)
+    init_search(search, 0, 0)
+    search_frames(search, scorer, block, 0)
+    search_batch(search, scorer, block, np.ones(1, np.int64), 0, 0, new_results(1, 1))
+    score_beam(search, scorer, np.empty((1, 7)))
     compact(search)
-    trace(search, 0)
+    trace_back(search, 0)
     count_open(search)
-    agree(search, 0)
-    forget_gains(search)
-
-
-def _check_pruning(
-    vocab_size: int,
-    beam_size: int,
-    beam_threshold: float,
-    max_tokens: int | None,
-    token_threshold: float,
-    blank_skip: float,
-) -> None:
-    if vocab_size < 2:
-        raise ConfigError(f"expected the blank and at least one more symbol, found {vocab_size} symbols")
-    if not 1 <= beam_size <= _MAX_BEAM:
-        raise ConfigError(f"beam_size is {beam_size}; expected 1 to {_MAX_BEAM}")
-    if not beam_threshold > 0 or not token_threshold > 0:
-        raise ConfigError(
-            f"beam_threshold is {beam_threshold}, token_threshold {token_threshold}; expected natural logs above 0"
-        )
-    if max_tokens is not None and max_tokens < 1:
-        raise ConfigError(f"max_tokens is {max_tokens}; expected at least 1, or None for all")
-    if not blank_skip > 0:
-        raise ConfigError(
-            f"blank_skip is {blank_skip}; expected a probability above 0, or more than 1 to skip no frame"
-        )
-
-
-def _check_weights(level: str, alpha: float, beta: float, unknown_score: float, blank_penalty: float) -> None:
-    if level not in get_args(Level):
-        raise ConfigError(f"level is {level!r}; there are: {', '.join(get_args(Level))}")
-    if not 0 <= alpha < math.inf:
-        raise ConfigError(f"alpha is {alpha}; expected a number of at least 0")
-    if not abs(beta) <= _MAX_BONUS or not abs(unknown_score) <= _MAX_BONUS:
-        raise ConfigError(
-            f"beta is {beta}, unknown_score {unknown_score}; expected natural logs within ±{_MAX_BONUS:g}"
-        )
-    if not 0 <= blank_penalty <= _MAX_BONUS:
-        raise ConfigError(f"blank_penalty is {blank_penalty}; expected a natural log of 0 to {_MAX_BONUS:g}")
+    drop_divergent(search, 0)
+    clear_gains(search)
 
 
 def _cut(log_probs: Any, length: int) -> Any:
     if not 0 <= length <= len(log_probs):
         raise ValueError(f"a length of {length} frames came with log_probs of {len(log_probs)} frames")
     return log_probs[:length]
-
-
-def _count_cores() -> int:
-    affinity = getattr(os, "sched_getaffinity", None)
-    return len(affinity(0)) if affinity else os.cpu_count() or 1

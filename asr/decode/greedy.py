@@ -3,14 +3,15 @@
 Knows nothing of audio or networks: tokens are integers.
 """
 
-import torch
-from torch import Tensor
+import numpy as np
+import numpy.typing as npt
+
+from asr.alignment import BLANK
+from asr.jit import Array
 
 
-def greedy_decode(log_probs: Tensor, lengths: Tensor, *, blank: int = 0) -> list[list[int]]:
+def greedy_decode(log_probs: Array, lengths: Array, *, blank: int = BLANK) -> list[list[int]]:
     """Decode each utterance by its most probable frame path.
-
-    Repeated tokens are merged, then blanks dropped (Graves et al. 2006, section 3.2).
 
     Args:
         log_probs: (B, T, V) natural-log probabilities.
@@ -23,14 +24,27 @@ def greedy_decode(log_probs: Tensor, lengths: Tensor, *, blank: int = 0) -> list
     Raises:
         ValueError: If shapes disagree, or a length exceeds T or is negative.
     """
-    if log_probs.dim() != 3 or lengths.shape != log_probs.shape[:1]:
-        raise ValueError(
-            f"expected log_probs (B, T, V) and lengths (B,), found {tuple(log_probs.shape)} and {tuple(lengths.shape)}"
-        )
+    if log_probs.ndim != 3 or lengths.shape != log_probs.shape[:1]:
+        raise ValueError(f"expected log_probs (B, T, V) and lengths (B,), found {log_probs.shape} and {lengths.shape}")
     num_frames = log_probs.shape[1]
     if any(not 0 <= length <= num_frames for length in lengths.tolist()):
         raise ValueError(f"lengths must lie between 0 and T={num_frames}, found {lengths.tolist()}")
-    # One transfer from the device instead of one an utterance.
-    paths = log_probs.argmax(-1).cpu()
-    merged = [torch.unique_consecutive(path[:length]) for path, length in zip(paths, lengths.tolist(), strict=True)]
-    return [path[path != blank].tolist() for path in merged]
+    paths = log_probs.argmax(axis=-1)  # (B, T)
+    return [
+        collapse_path(path[:length], previous=blank, blank=blank)
+        for path, length in zip(paths, lengths.tolist(), strict=True)
+    ]
+
+
+def collapse_path(path: npt.ArrayLike, *, previous: int = BLANK, blank: int = BLANK) -> list[int]:
+    """Merge the repeated tokens of a path, then drop blanks (Graves et al. 2006, section 3.2).
+
+    Args:
+        path: (T,) one token per frame.
+        previous: The token of the frame before the path.
+        blank: Token id of the CTC blank.
+    """
+    path = np.asarray(path, np.int64)
+    changes = np.diff(path, prepend=previous) != 0
+    tokens: list[int] = path[changes & (path != blank)].tolist()
+    return tokens

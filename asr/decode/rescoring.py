@@ -1,4 +1,4 @@
-"""The second pass: a language model that reads whole sentences chooses among the n best of the first.
+"""The second pass: a language model that scores whole sentences reorders the n best hypotheses of the first.
 
     score = acoustic + boost + keep * language + alpha * second language model + beta * words
 
@@ -10,16 +10,16 @@ from collections.abc import Callable, Sequence, Set
 from contextlib import suppress
 from dataclasses import replace
 from itertools import count, product
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, TypeAlias
 
 import numpy as np
 
 from asr.config import RescoringSettings
-from asr.decode.stream import Hypothesis
+from asr.decode.parts import Hypothesis
 from asr.errors import ConfigError
 from asr.jit import Array
 
-Spell = Callable[[Sequence[int]], str]
+Decode: TypeAlias = Callable[[Sequence[int]], str]
 
 logger = logging.getLogger(__name__)
 
@@ -33,120 +33,123 @@ class SentenceModel(Protocol):
 
     @property
     def alphabet(self) -> Set[str]:
-        """The characters that it can spell."""
+        """The characters that it can score."""
 
     def score_sentences(self, sentences: Sequence[str]) -> Array:
-        """(N,) natural-log probability of each, with its end."""
+        """Return the natural-log probability of each sentence, including its end: (N,)."""
 
 
 class Scores(NamedTuple):
-    """What the hypotheses of an utterance are weighed by; (N,) each."""
+    """The parts of the scores of an utterance's hypotheses; (N,) each."""
 
-    others: Array  # acoustic and boost
-    language: Array  # the first pass's, weighted
-    second: Array  # the second model's log probability
-    words: Array
+    audio: Array  # acoustic and boost
+    language: Array  # the first pass's language score, weighted
+    second: Array  # log probability by the second model
+    words: Array  # number of words
 
     def total(self, settings: RescoringSettings) -> Array:
-        """(N,) weighted sums."""
-        return self.others + self.added(settings)
+        """Return the weighted sums (N,)."""
+        return self.audio + self.text(settings)
 
-    def added(self, settings: RescoringSettings) -> Array:
-        """(N,) what language adds."""
+    def text(self, settings: RescoringSettings) -> Array:
+        """Return the weighted sums (N,) of the parts that depend on the text alone."""
         return settings.keep * self.language + settings.alpha * self.second + settings.beta * self.words
 
 
 class Rescorer:
-    """Puts hypotheses into a better order.
+    """Reorders hypotheses.
 
     Args:
-        model: Scores sentences, all of an utterance at once.
-        spell: Text of tokens; a ValueError past the last token.
-        settings: Weights, and how many hypotheses are wanted from the first pass.
+        model: Scores all hypotheses of an utterance at once.
+        decode: Returns the text of tokens; raises ValueError past the last token.
+        settings: Weights, and the number of hypotheses taken from the first pass.
 
     Raises:
-        ConfigError: If the model can spell less than half of the letters that tokens spell.
+        ConfigError: If the model lacks more than half of the letters that tokens contain.
     """
 
-    def __init__(self, model: SentenceModel, spell: Spell, settings: RescoringSettings) -> None:
-        _check_alphabet(model, spell)
+    def __init__(self, model: SentenceModel, decode: Decode, settings: RescoringSettings) -> None:
+        _check_alphabet(model, decode)
         self.model = model
-        self.spell = spell
+        self.decode = decode
         self.settings = settings
 
-    def measure(self, hypotheses: Sequence[Hypothesis]) -> Scores:
-        """What the hypotheses of an utterance are weighed by."""
-        texts = [" ".join(self.spell(one.tokens).split()) for one in hypotheses]
-        different = list(dict.fromkeys(texts))
-        scores = dict(zip(different, self.model.score_sentences(different), strict=True))
+    def score(self, hypotheses: Sequence[Hypothesis]) -> Scores:
+        """Score the hypotheses of an utterance."""
+        texts = [" ".join(self.decode(hypothesis.tokens).split()) for hypothesis in hypotheses]
+        distinct = list(dict.fromkeys(texts))
+        log_probs = dict(zip(distinct, self.model.score_sentences(distinct), strict=True))
         return Scores(
-            others=np.array([one.acoustic + one.boost for one in hypotheses]),
-            language=np.array([one.language for one in hypotheses]),
-            second=np.array([scores[text] for text in texts]),
+            audio=np.array([hypothesis.acoustic + hypothesis.boost for hypothesis in hypotheses]),
+            language=np.array([hypothesis.language for hypothesis in hypotheses]),
+            second=np.array([log_probs[text] for text in texts]),
             words=np.array([len(text.split()) for text in texts]),
         )
 
     def rescore(self, hypotheses: Sequence[Hypothesis]) -> list[Hypothesis]:
-        """The hypotheses of an utterance, best first, with their new scores."""
-        scores = self.measure(hypotheses)
-        totals, language = scores.total(self.settings), scores.added(self.settings)
+        """Return the hypotheses of an utterance with their new scores, best first."""
+        scores = self.score(hypotheses)
+        totals, language = scores.total(self.settings), scores.text(self.settings)
         return [
             replace(hypotheses[index], score=float(totals[index]), language=float(language[index]))
             for index in np.argsort(-totals, kind="stable").tolist()
         ]
 
 
-def _check_alphabet(model: SentenceModel, spell: Spell) -> None:
-    """A model of other letters gives every hypothesis about the same score, for each letter the least one."""
-    letters = _letters(spell)
+def _check_alphabet(model: SentenceModel, decode: Decode) -> None:
+    """Check that the model knows the letters of the tokens.
+
+    A model with another alphabet gives all hypotheses about the same score, the lowest one for each letter.
+    """
+    letters = _letters(decode)
     missing = sorted(letters - model.alphabet)
     if not missing:
         return
-    named = ", ".join(map(repr, missing))
+    listed = ", ".join(map(repr, missing))
     if 2 * len(missing) > len(letters):
         raise ConfigError(
-            f"the rescoring model cannot spell {len(missing)} of the recogniser's {len(letters)} letters: {named}; "
-            "train it on text that is normalised as the recogniser's transcripts are"
+            f"the rescoring model lacks {len(missing)} of the recogniser's {len(letters)} letters: {listed}; "
+            "train it on text that is normalised like the recogniser's transcripts"
         )
-    logger.warning("the rescoring model cannot spell %s: words with them are hardly chosen", named)
+    logger.warning("the rescoring model lacks %s: words that contain them will hardly be chosen", listed)
 
 
-def _letters(spell: Spell) -> set[str]:
-    """All that tokens spell, but for the space; token 0, the blank, spells nothing."""
+def _letters(decode: Decode) -> set[str]:
+    """Return all letters of the tokens, without the space; token 0, the blank, has none."""
     letters: set[str] = set()
     with suppress(ValueError):
         for token in count(1):
-            letters.update(spell([token]))
+            letters.update(decode([token]))
     return letters - {" "}
 
 
 def search_rescoring(
     utterances: Sequence[Scores], errors: Sequence[Array], start: RescoringSettings
 ) -> RescoringSettings:
-    """The weights that make the fewest errors, among all of a grid; of equal ones, those nearest the start.
+    """Search a grid for the weights that make the fewest errors; ties go to those nearest the start.
 
     Args:
         utterances: The scores of each utterance's hypotheses.
-        errors: (N,) errors that choosing each of them would make.
-        start: Says what the first pass is asked for, too.
+        errors: (N,) errors of each of those hypotheses.
+        start: Weights to stay near; its other settings are kept.
     """
-    padded = [_pad([getattr(one, name) for one in utterances]) for name in Scores._fields]
-    scores = Scores(*padded)
+    padded = [_pad([getattr(scores, name) for scores in utterances]) for name in Scores._fields]
+    scores = Scores(*padded)  # (U, N) each
     costs = _pad(errors)
-    scores.others[np.arange(scores.others.shape[1]) >= np.array([[len(one)] for one in errors])] = -np.inf
+    scores.audio[np.arange(scores.audio.shape[1]) >= np.array([[len(row)] for row in errors])] = -np.inf
     rows = np.arange(len(costs))
     best, fewest = start, (np.inf, np.inf)
     for keep, alpha, beta in product(_KEEPS, _ALPHAS.tolist(), _BETAS.tolist()):
-        tried = start.model_copy(update={"keep": keep, "alpha": round(alpha, 2), "beta": beta})
-        total = float(costs[rows, scores.total(tried).argmax(axis=1)].sum())
+        settings = start.model_copy(update={"keep": keep, "alpha": round(alpha, 2), "beta": beta})
+        total = float(costs[rows, scores.total(settings).argmax(axis=1)].sum())
         distance = abs(keep - start.keep) + abs(alpha - start.alpha) + abs(beta - start.beta)
         if (round(total, 9), distance) < fewest:
-            best, fewest = tried, (round(total, 9), distance)
+            best, fewest = settings, (round(total, 9), distance)
     return best
 
 
 def _pad(arrays: Sequence[Array]) -> Array:
-    """(U, N) from U arrays of up to N, with zeros."""
+    """Stack U arrays of up to N values as (U, N), padded with zeros."""
     padded = np.zeros((len(arrays), max(map(len, arrays))))
     for row, values in zip(padded, arrays, strict=True):
         row[: len(values)] = values

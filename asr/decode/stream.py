@@ -1,62 +1,51 @@
 """The search over one utterance or stream: blocks of log probabilities in, hypotheses out.
 
-The compiled search (search.py) works on a `Search`; here its memory is kept bounded, what it
-asks for is fetched, and its results are read out.
+The compiled search (kernel/) works on `SearchBuffers`; here their size is kept bounded, gains that it
+asks for are filled in, and hypotheses are traced back.
 """
 
 import copy
 import math
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
-from asr.decode.kernel.frame import DEAD, DONE, FULL, NOT_NORMALIZED, WANTED, advance, plant
-from asr.decode.kernel.memory import NONE, Search
-from asr.decode.kernel.prefix_tree import agree, compact, count_open, forget_gains, trace
-from asr.decode.kernel.scores import TOKEN_LEVEL, read_scores
-from asr.decode.scorer.batch_external import BatchExternalScorer, is_batch_language_model
-from asr.decode.scorer.external import ExternalScorer
+from asr.decode.kernel.frame import DEAD, DONE, FULL, NOT_NORMALIZED, PENDING, init_search, search_frames
+from asr.decode.kernel.memory import NONE, SearchBuffers
+from asr.decode.kernel.prefix_tree import clear_gains, compact, count_open, drop_divergent, trace_back
+from asr.decode.kernel.scores import score_beam
+from asr.decode.parts import DecoderParts, Hypothesis
+from asr.decode.scorer.external import make_external_lm
 from asr.errors import AsrError
 from asr.jit import Array
 
-if TYPE_CHECKING:
-    from asr.decode.decoder import BeamDecoder
-
-# At every so many frames of a stream, however it is cut into blocks, alternatives that differ
-# more than so many tokens ago are decided; so memory stays bounded.
+# Every UPKEEP_FRAMES frames of a stream, however it is cut into blocks, alternatives that differ
+# more than _MAX_OPEN tokens back are dropped; so memory stays bounded.
 UPKEEP_FRAMES = 1024
 _MAX_OPEN = 250
 
 
-@dataclass(frozen=True, slots=True)
-class Hypothesis:
-    """One labelling of an utterance; `score` is the sum of its three parts, natural logs."""
-
-    tokens: tuple[int, ...]
-    frames: tuple[int, ...]  # at which the most probable alignment enters each token
-    score: float
-    acoustic: float  # summed over alignments
-    language: float  # weighted, insertion bonus included
-    boost: float
-
-
 class BeamStream:
-    """The search over one stream of frames.
+    """The search over one stream of frames; `BeamDecoder.start` makes one.
 
     Between blocks it costs nothing. Its memory stays bounded for streams of any length as long
-    as `settle` is called now and then; without it, only the settled tokens themselves add up.
+    as `commit` is called now and then; without it, only the committed tokens themselves add up.
+
+    Args:
+        parts: Of the decoder.
+        search: A search that has begun, to go on with; None: begins a new one.
     """
 
-    def __init__(self, decoder: "BeamDecoder", search: Search, *, planted: bool = False) -> None:
-        """Use `BeamDecoder.start`. The memory of `search` is this state's alone; planted: it has begun already."""
-        self.decoder = decoder
-        self._search = search
-        self._asker = _make_asker(decoder) if decoder.fusion.external else None
-        if not planted:
-            plant(self._search, self._asker.start() if self._asker else decoder.first_state, decoder.first_phrase)
-        self._settled: list[tuple[Array, Array]] = []
-        self._finished = False
+    def __init__(self, parts: DecoderParts, search: SearchBuffers | None = None) -> None:
+        self._parts = parts
+        self._search = parts.acquire_buffers() if search is None else search
+        self._external = make_external_lm(parts.language_model, parts.symbols, parts.scorer)
+        if search is None:
+            state = self._external.start() if self._external else parts.start_state
+            init_search(self._search, state, parts.scorer.phrases.start)
+        self._committed: list[tuple[Array, Array]] = []
+        self._is_finished = False
 
     @property
     def num_frames(self) -> int:
@@ -65,12 +54,12 @@ class BeamStream:
 
     @property
     def num_bytes(self) -> int:
-        """Memory that the search takes; with `settle`, it does not grow with the stream."""
-        arrays = [*self._search, *(array for settled in self._settled for array in settled)]
+        """Memory that the search takes; with `commit`, it does not grow with the stream."""
+        arrays = [*self._search, *(array for committed in self._committed for array in committed)]
         return sum(array.nbytes for array in arrays)
 
     def feed(self, log_probs: Any) -> None:
-        """Search on through the next frames; how frames are cut into blocks changes nothing.
+        """Search the next frames; the result does not depend on how frames are cut into blocks.
 
         Args:
             log_probs: (T, V) natural-log probabilities, blank first.
@@ -78,27 +67,27 @@ class BeamStream:
         Raises:
             ValueError, AsrError: As `BeamDecoder.decode`.
         """
-        if self._finished:
+        if self._is_finished:
             raise ValueError("this search is finished; start another for the next utterance")
-        log_probs = self.decoder.check(log_probs)
+        log_probs = self._parts.check(log_probs)
         first = 0
         while first < len(log_probs):
             last = first + UPKEEP_FRAMES - self.num_frames % UPKEEP_FRAMES
-            self.search_on(self.decoder.to_probs(log_probs[first:last]))
+            self.search_block(self._parts.to_probs(log_probs[first:last]))
             if self.num_frames % UPKEEP_FRAMES == 0:
-                self._decide_old()
+                self._drop_old_alternatives()
             first = last
 
-    def search_on(self, block: Array, frame: int = 0) -> None:
-        """Search through a block (T, V) of float64 probabilities, from a frame on."""
+    def search_block(self, block: Array, frame: int = 0) -> None:
+        """Search a block (T, V) of float64 probabilities, from a frame on."""
         while True:
-            status, frame = advance(self._search, self.decoder.fusion, block, frame)
+            status, frame = search_frames(self._search, self._parts.scorer, block, frame)
             if status == DONE:
                 return
             if status == FULL:
                 self._make_room()
-            elif status == WANTED and self._asker:
-                self._asker.answer(self._search, self.decoder.fusion)
+            elif status == PENDING and self._external:
+                self._external.fill_pending(self._search, self._parts.scorer)
             elif status == NOT_NORMALIZED:
                 raise ValueError(self._describe_sum(block[frame]))
             elif status == DEAD:
@@ -107,63 +96,61 @@ class BeamStream:
                 )
 
     def fork(self) -> "BeamStream":
-        """The same search once more, to see where frames would lead that may not come; this one stays as it is."""
-        made = copy.copy(self)
-        made._search = Search(*(array.copy() for array in self._search))
-        made._settled = list(self._settled)
-        made._asker = self._asker.fork() if self._asker else None
-        return made
+        """Return a copy, to preview frames that may not come; this stream is unchanged."""
+        fork = copy.copy(self)
+        fork._search = SearchBuffers(*(array.copy() for array in self._search))
+        fork._committed = list(self._committed)
+        fork._external = self._external.fork() if self._external else None
+        return fork
 
     def best(self, nbest: int = 1) -> list[Hypothesis]:
-        """The best hypotheses of what has been fed, as if more were to come: an open last word is not scored yet."""
-        return self._hypotheses(self._scores(closed=False), nbest)
+        """Return the best hypotheses so far, as if more frames followed: an open last word is not scored yet."""
+        return self._rank(self._scores(is_final=False), nbest)
 
     def finish(self, nbest: int = 1) -> list[Hypothesis]:
-        """The best hypotheses of the whole utterance: last words end, unfinished phrases give their credit back."""
-        self._finished = True
-        scores = self._scores(closed=True)
+        """Return the best hypotheses of the utterance: last words end, incomplete phrases lose their credit."""
+        self._is_finished = True
+        scores = self._scores(is_final=True)
         if scores[:, 3].max() > -math.inf:
-            return self._hypotheses(scores, nbest)
-        impossible = self._last_words_are_impossible(len(scores))
-        if not impossible.all():
+            return self._rank(scores, nbest)
+        is_impossible = self._last_words_are_impossible(len(scores))
+        if not is_impossible.all():
             # A language model allows no end after any of the last words, which are then better than nothing.
-            scores[:, 3] = np.where(impossible, -math.inf, 0.0)
-            return self._hypotheses(scores, nbest)
-        # The utterance broke off within a word. Of what no word is, nothing is left.
+            scores[:, 3] = np.where(is_impossible, -math.inf, 0.0)
+            return self._rank(scores, nbest)
+        # The utterance broke off within a word: the incomplete word is dropped.
         scores[:, 3] = 0.0
-        different: dict[tuple[int, ...], Hypothesis] = {}
-        for cut in map(self._cut_last_word, self._hypotheses(scores, nbest)):
-            different.setdefault(cut.tokens, cut)  # of those that are alike now, the first is the best
-        return list(different.values())
+        hypotheses: dict[tuple[int, ...], Hypothesis] = {}
+        for hypothesis in map(self._cut_last_word, self._rank(scores, nbest)):
+            hypotheses.setdefault(hypothesis.tokens, hypothesis)  # of those that are equal now, the first is the best
+        return list(hypotheses.values())
 
-    def _last_words_are_impossible(self, num_entries: int) -> Array:
+    def release(self) -> None:
+        """Let another search use this finished one's buffers."""
+        self._parts.release_buffers(self._search)
+
+    def commit(self) -> tuple[list[int], list[int]]:
+        """Return, once, the tokens and frames that no later frame can change; later results leave them out."""
+        self._compact()
+        committed, self._committed = self._committed, []
+        return _join(committed)
+
+    def _last_words_are_impossible(self, num_hypotheses: int) -> Array:
         """(N,) whether vocabulary or language model rule out the last word of each member of the beam."""
-        node_ids = self._search.entries["node"][int(self._search.progress["side"][0]), :num_entries]
-        found: Array = np.isneginf(self._search.nodes["word_gain"][node_ids])
-        return found
+        node_ids = self._search.beams["node"][int(self._search.progress["side"][0]), :num_hypotheses]
+        is_impossible: Array = np.isneginf(self._search.nodes["word_gain"][node_ids])
+        return is_impossible
 
     def _cut_last_word(self, hypothesis: Hypothesis) -> Hypothesis:
-        """Without the letters after the last word that is whole; what was handed over before stays."""
-        fusion = self.decoder.fusion
+        """Drop the letters after the last complete word; committed tokens stay."""
+        tokens = self._parts.scorer.tokens
         ends = [
-            place + int(fusion.ends_word[token])
-            for place, token in enumerate(hypothesis.tokens)
-            if fusion.starts_word[token] or fusion.ends_word[token]
+            index + int(tokens.ends_word[token])
+            for index, token in enumerate(hypothesis.tokens)
+            if tokens.starts_word[token] or tokens.ends_word[token]
         ]
         end = ends[-1] if ends else 0
         return replace(hypothesis, tokens=hypothesis.tokens[:end], frames=hypothesis.frames[:end])
-
-    def release(self) -> Search:
-        """The memory of a finished search, for another to use."""
-        return self._search
-
-    def settle(self) -> tuple[list[int], list[int]]:
-        """Hand over, once, the tokens and frames that no later frame can change; later results go without them."""
-        self._compact()
-        settled, self._settled = self._settled, []
-        return [t for tokens, _ in settled for t in tokens.tolist()], [
-            f for _, frames in settled for f in frames.tolist()
-        ]
 
     def _describe_sum(self, probs: Array) -> str:
         total = float(probs.sum())
@@ -176,77 +163,77 @@ class BeamStream:
 
     def _make_room(self) -> None:
         self._compact()
-        progress = self._search.progress[0]
-        if max(int(progress["num_nodes"]), int(progress["num_marks"])) > len(self._search.nodes) // 2:
-            self._search = self._search._replace(
-                nodes=np.concatenate([self._search.nodes, np.empty_like(self._search.nodes)]),
-                marks=np.concatenate([self._search.marks, np.empty_like(self._search.marks)]),
+        search, progress = self._search, self._search.progress[0]
+        if max(int(progress["num_nodes"]), int(progress["num_backpointers"])) > len(search.nodes) // 2:
+            self._search = search._replace(
+                nodes=np.concatenate([search.nodes, np.empty_like(search.nodes)]),
+                backpointers=np.concatenate([search.backpointers, np.empty_like(search.backpointers)]),
             )
 
-    def _decide_old(self) -> None:
+    def _drop_old_alternatives(self) -> None:
         self._compact()
         if count_open(self._search) > _MAX_OPEN:
-            agree(self._search, _MAX_OPEN // 2)
+            drop_divergent(self._search, _MAX_OPEN // 2)
             self._compact()
 
     def _compact(self) -> None:
         tokens, frames = compact(self._search)
         if len(tokens):
-            self._settled.append((tokens, frames))
-        if self._asker:
-            self._asker.settle(tokens.tolist())
+            self._committed.append((tokens, frames))
+        if self._external:
+            self._external.commit(tokens.tolist())
             used = self._search.nodes[: int(self._search.progress["num_nodes"][0])]
-            used["state"] = self._asker.keep(used["state"])
-            forget_gains(self._search)
+            used["state"] = self._external.renumber(used["state"])
+            clear_gains(self._search)
 
-    def _scores(self, *, closed: bool) -> Array:
-        """(N, 6): the score so far, its language and boost parts, what comes to both, and a missing mark or NONE.
+    def _scores(self, *, is_final: bool) -> Array:
+        """(N, 6): the score so far, its language and boost parts, closing gains of both, a missing word end or NONE.
 
-        What comes is what the utterance's end brings, or, unless `closed`, the credit of open phrases.
+        Closing gains are those of the utterance's end, or, unless `is_final`, the credit of phrases under way.
         """
-        search, fusion = self._search, self.decoder.fusion
+        search, scorer = self._search, self._parts.scorer
         progress = search.progress[0]
-        scores = np.empty((int(progress["num_entries"]), 7))
-        read_scores(search, fusion, scores)
-        if not closed:
+        scores = np.empty((int(progress["num_hypotheses"]), 7))
+        score_beam(search, scorer, scores)
+        if not is_final:
             scores[:, 3], scores[:, 6] = 0.0, NONE
             scores[:, 4] = scores[:, 5]
-        elif self._asker:
-            node_ids = search.entries["node"][int(progress["side"]), : len(scores)]
-            scores[:, 3] = self._asker.closing_gains(search, fusion, node_ids)
+        elif self._external:
+            node_ids = search.beams["node"][int(progress["side"]), : len(scores)]
+            scores[:, 3] = self._external.closing_gains(search, scorer, node_ids)
         return scores[:, [0, 1, 2, 3, 4, 6]]
 
-    def _hypotheses(self, scores: Array, nbest: int) -> list[Hypothesis]:
-        """The best members of the beam."""
+    def _rank(self, scores: Array, nbest: int) -> list[Hypothesis]:
+        """Return the best members of the beam by their (N, 6) scores."""
         if nbest < 1:
             raise ValueError(f"nbest is {nbest}; expected at least 1")
         totals = scores[:, 0] + scores[:, 3] + scores[:, 4]
         order = np.argsort(-totals, kind="stable").tolist() if nbest > 1 else [int(totals.argmax())]
-        settled_tokens = [t for tokens, _ in self._settled for t in tokens.tolist()]
-        settled_frames = [f for _, frames in self._settled for f in frames.tolist()]
-        found: dict[tuple[int, ...], Hypothesis] = {}  # a last word's mark may have been heard or not: the best counts
-        for slot in order:
-            if len(found) == nbest:
+        committed_tokens, committed_frames = _join(self._committed)
+        hypotheses: dict[tuple[int, ...], Hypothesis] = {}  # with and without a last word end: the better one counts
+        for index in order:
+            if len(hypotheses) == nbest:
                 break
-            score, language, boost, language_end, boost_end, mark = scores[slot].tolist()
+            score, language, boost, language_end, boost_end, word_end = scores[index].tolist()
             if language_end == -math.inf:
                 continue
-            tokens, frames = trace(self._search, slot)
-            last = () if mark == NONE else (int(mark),)
+            tokens, frames = trace_back(self._search, index)
+            last = () if word_end == NONE else (int(word_end),)
             hypothesis = Hypothesis(
-                tokens=(*settled_tokens, *tokens.tolist(), *last),
-                frames=(*settled_frames, *frames.tolist(), *(self.num_frames - 1 for _ in last)),
+                tokens=(*committed_tokens, *tokens.tolist(), *last),
+                frames=(*committed_frames, *frames.tolist(), *(self.num_frames - 1 for _ in last)),
                 score=score + language_end + boost_end,
                 acoustic=score - language - boost,
                 language=language + language_end,
                 boost=boost + boost_end,
             )
-            found.setdefault(hypothesis.tokens, hypothesis)
-        return list(found.values())
+            hypotheses.setdefault(hypothesis.tokens, hypothesis)
+        return list(hypotheses.values())
 
 
-def _make_asker(decoder: "BeamDecoder") -> ExternalScorer | BatchExternalScorer:
-    model = decoder.language_model
-    if is_batch_language_model(model) and decoder.fusion.level == TOKEN_LEVEL:
-        return BatchExternalScorer(model, len(decoder.symbols))
-    return ExternalScorer(model, decoder.symbols)
+def _join(committed: list[tuple[Array, Array]]) -> tuple[list[int], list[int]]:
+    """Concatenate tokens, and their frames."""
+    return (
+        [token for tokens, _ in committed for token in tokens.tolist()],
+        [frame for _, frames in committed for frame in frames.tolist()],
+    )

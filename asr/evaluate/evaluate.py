@@ -1,43 +1,37 @@
-"""A model and transcribed speech in, error rates out."""
+"""A recogniser and transcribed speech in, error rates out."""
 
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from lhotse import CutSet
-from rich.console import Console
 from torch import Tensor
 
 from asr.config import BATCH_SECONDS
-from asr.corpus.prepare import load_cuts
-from asr.errors import CorpusError, ModelError
-from asr.evaluate.reliability import Reliability, draw_reliability, mark_correct, measure_reliability
-from asr.evaluate.report import print_report, to_json, write_json, write_texts
+from asr.corpus.cuts import read_waveform
+from asr.errors import CorpusError, one_line
+from asr.evaluate.reliability import Reliability, mark_correct, measure_reliability
 from asr.evaluate.wer import ErrorRates, count_edits, require_words, score_utterances
-from asr.recognize.model_folder import find_writable_model
-from asr.recognize.options import DecodingOptions
-from asr.recognize.recognizer import Recognizer, load_model
+from asr.recognize.recognizer import Recognizer
 from asr.recognize.utterance import Decoded
 from asr.runtime.batching import make_batches
 from asr.runtime.network import LogProbs
 from asr.signal.audio import Waveform
 from asr.text.normalize import normalize
-from asr.train.card import add_result, read_results
-from asr.train.dataset import read_waveform
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What a model made of a set of utterances.
+    """The result of running a model on a set of utterances.
 
     Attributes:
-        utterances, references, hypotheses: Names and normalised texts.
+        utterances: Their names.
+        references, hypotheses: Normalised texts, in the order of the names.
         rates: Word and character error rates.
-        oracle: Those of the best of the n readings of each utterance, where several were asked for.
-        real_time_factor: Seconds of computing per second of speech, reading of audio included.
-        reliability: How far the words' confidences can be believed, where the model is calibrated.
+        real_time_factor: Seconds of computing per second of speech, including reading the audio.
+        oracle: Error rates of the best of the n hypotheses of each utterance; None if n is 1.
+        reliability: How reliable the confidences of the words are; None if the model is not calibrated.
     """
 
     utterances: list[str]
@@ -50,123 +44,86 @@ class Evaluation:
 
 
 def evaluate(recognizer: Recognizer, cuts: CutSet) -> Evaluation:
-    """Transcribe cuts and compare with their texts, normalised as in training.
+    """Transcribe cuts and compare the results with their texts, which are normalised as in training.
 
     Raises:
         CorpusError: If a cut has no text, or its audio cannot be read.
     """
-    chosen = sorted(cuts, key=lambda cut: cut.duration)
-    references = [normalize(reference_text(cut), recognizer.settings.normalizer) for cut in chosen]
+    sorted_cuts = sorted(cuts, key=lambda cut: cut.duration)
+    references = [normalize(reference_text(cut), recognizer.settings.normalizer) for cut in sorted_cuts]
     require_words(references)
     started = time.perf_counter()
-    readings: list[Decoded] = []
-    for waveforms in _read_batches(chosen, recognizer.sample_rate):
-        readings += recognizer.decode_waveforms(waveforms)
+    results: list[Decoded] = []
+    for waveforms in _read_batches(sorted_cuts, recognizer.sample_rate):
+        results += recognizer.decode_waveforms(waveforms)
     elapsed = time.perf_counter() - started
-    hypotheses = [reading.text for reading in readings]
+    hypotheses = [result.text for result in results]
     return Evaluation(
-        utterances=[cut.id for cut in chosen],
+        utterances=[cut.id for cut in sorted_cuts],
         references=references,
         hypotheses=hypotheses,
         rates=score_utterances(references, hypotheses),
-        real_time_factor=elapsed / sum(cut.duration for cut in chosen),
-        oracle=_score_oracle(references, readings) if recognizer.decoder.nbest > 1 else None,
-        reliability=_measure_reliability(references, readings),
+        real_time_factor=elapsed / sum(cut.duration for cut in sorted_cuts),
+        oracle=_score_oracle(references, results) if recognizer.decoder.nbest > 1 else None,
+        reliability=_measure_reliability(references, results),
     )
 
 
-def evaluate_model(
-    manifests: Sequence[Path],
-    *,
-    model: str,
-    device: str,
-    console: Console,
-    json: Path | None,
-    worst: int,
-    add_to_card: str | None,
-    reliability: Path | None = None,
-    texts: Path | None = None,
-    decoding: DecodingOptions | None = None,
-) -> None:
-    """`asr evaluate`: print a table, and write what was asked for.
-
-    Raises:
-        AsrError: If the model or a manifest cannot be used, or a result cannot be written.
-    """
-    recognizer = load_model(model, device=device, decoding=decoding)
-    if reliability is not None and recognizer.settings.confidence is None:
-        raise ModelError(f"{model}: its confidences are not calibrated; `asr calibrate` does it on development data")
-    if add_to_card is not None:
-        folder = find_writable_model(model)
-        read_results(folder)  # before the work: is there a card to add to?
-    evaluation = evaluate(recognizer, load_cuts(manifests))
-    print_report(evaluation, console, worst=worst)
-    if json is not None:
-        write_json(json, to_json(evaluation))
-    if texts is not None:
-        write_texts(texts, evaluation)
-    if reliability is not None and evaluation.reliability is not None:
-        draw_reliability(evaluation.reliability, reliability)
-    if add_to_card is not None:
-        add_result(folder, add_to_card, evaluation.rates, evaluation.reliability)
-
-
-def _score_oracle(references: Sequence[str], readings: Sequence[Decoded]) -> ErrorRates:
-    """Error rates if the reading with the fewest word errors were always chosen."""
-    chosen = []
-    for reference, reading in zip(references, readings, strict=True):
-        texts = [one.text for one in reading.alternatives]
+def _score_oracle(references: Sequence[str], results: Sequence[Decoded]) -> ErrorRates:
+    """Score the alternative with the fewest word errors of each utterance."""
+    best = []
+    for reference, result in zip(references, results, strict=True):
+        texts = [alternative.text for alternative in result.alternatives]
         edits = count_edits([reference] * len(texts), texts)
-        chosen.append(min(zip(edits, texts, strict=True), key=lambda pair: pair[0].errors)[1])
-    return score_utterances(references, chosen)
+        best.append(min(zip(edits, texts, strict=True), key=lambda pair: pair[0].errors)[1])
+    return score_utterances(references, best)
 
 
-def _measure_reliability(references: Sequence[str], readings: Sequence[Decoded]) -> Reliability | None:
-    """Of the words of all utterances; None where the model is not calibrated, or said nothing."""
-    confidences, correct = [], []
-    for reference, reading in zip(references, readings, strict=True):
-        known = [word.confidence for word in reading.words]
-        confidences += [one for one in known if one is not None]
-        correct += mark_correct(reference, " ".join(word.text for word in reading.words))
+def _measure_reliability(references: Sequence[str], results: Sequence[Decoded]) -> Reliability | None:
+    """Measure it for the words of all utterances; None if the model is not calibrated, or no words were recognised."""
+    confidences: list[float] = []
+    correct: list[bool] = []
+    for reference, result in zip(references, results, strict=True):
+        confidences += [word.confidence for word in result.words if word.confidence is not None]
+        correct += mark_correct(reference, " ".join(word.text for word in result.words))
     return measure_reliability(confidences, correct) if confidences else None
 
 
 def collect_log_probs(recognizer: Recognizer, cuts: Iterable[Any]) -> tuple[list[str], list[LogProbs]]:
-    """Normalised references of cuts, and what the network says of each: (T', V) natural logs; by rising length.
+    """Run the network on cuts; return normalised references and (T', V) log probabilities, shortest utterance first.
 
-    All are read whole, even those that would be cut to be recognised: there is one reference for what is said in them.
+    Long cuts are not split into segments as in recognition, because their reference cannot be split.
     """
-    chosen = sorted(cuts, key=lambda cut: cut.duration)
-    found: list[LogProbs] = []
-    for waveforms in _read_batches(chosen, recognizer.sample_rate):
-        found += recognizer.runner.compute_log_probs(waveforms)
-    return [normalize(reference_text(cut), recognizer.settings.normalizer) for cut in chosen], found
+    sorted_cuts = sorted(cuts, key=lambda cut: cut.duration)
+    log_probs: list[LogProbs] = []
+    for waveforms in _read_batches(sorted_cuts, recognizer.sample_rate):
+        log_probs += recognizer.runner.compute_log_probs(waveforms)
+    return [normalize(reference_text(cut), recognizer.settings.normalizer) for cut in sorted_cuts], log_probs
 
 
 def _read_batches(cuts: Iterable[Any], sample_rate: int) -> Iterator[list[Waveform]]:
-    """Waveforms (S,) that go through the network together, of cuts that come by length."""
+    """Yield waveforms (S,) in the batches that go through the network; cuts must be sorted by length."""
     for batch in make_batches(cuts, lambda cut: float(cut.duration), BATCH_SECONDS):
         yield [waveform.numpy() for waveform in read_waveforms(batch, sample_rate)]
 
 
 def read_waveforms(cuts: Sequence[Any], sample_rate: int) -> list[Tensor]:
-    """Waveforms (S,) of cuts.
+    """Read the waveforms (S,) of cuts.
 
     Raises:
-        CorpusError: If the audio of one cannot be read.
+        CorpusError: If the audio of a cut cannot be read.
     """
     waveforms = []
     for cut in cuts:
         try:
             waveforms.append(read_waveform(cut, sample_rate))
         except Exception as error:  # whatever lhotse's many backends raise
-            reason = " ".join(str(error).split())[:300]
-            raise CorpusError(f"{cut.id}: its audio cannot be read: {reason}") from None
+            raise CorpusError(f"{cut.id}: its audio cannot be read: {one_line(error)}") from None
     return waveforms
 
 
 def reference_text(cut: Any) -> str:
-    """What was said in a cut. Raises CorpusError where the manifest does not tell."""
+    """Return the transcript of a cut. Raises CorpusError if it has none, or several."""
     if len(cut.supervisions) != 1 or cut.supervisions[0].text is None:
         raise CorpusError(f"{cut.id}: has no transcript, or several; `asr doctor` lists such utterances")
     return str(cut.supervisions[0].text)

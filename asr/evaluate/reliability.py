@@ -1,8 +1,8 @@
-"""Confidences and what was right in, how far they can be believed out.
+"""Confidences and correctness in, how far the confidences can be trusted out.
 
 The expected calibration error (Naeini et al. 2015; Guo et al. 2017, section 2): words are sorted by
-confidence into bins of equal width; in each, the mean confidence is compared with the share of words
-that are right; the differences are averaged, weighted by the words in the bin.
+confidence into bins of equal width; in each, the mean confidence is compared with the share of correct
+words; the differences are averaged, weighted by the number of words in the bin.
 """
 
 from collections.abc import Sequence
@@ -15,17 +15,17 @@ import numpy as np
 
 from asr.atomic import atomic_write
 
-BINS = 15  # as Guo et al. have it
+BINS = 15  # as in Guo et al.
 
 
 @dataclass(frozen=True)
 class Bin:
-    """Words of about one confidence.
+    """Words of similar confidence.
 
     Attributes:
-        count: How many.
+        count: Number of words.
         confidence: Their mean confidence.
-        accuracy: The share of them that is right.
+        accuracy: Share of them that is correct.
     """
 
     count: int
@@ -35,56 +35,56 @@ class Bin:
 
 @dataclass(frozen=True)
 class Reliability:
-    """How far confidences can be believed.
+    """How far confidences can be trusted.
 
     Attributes:
-        bins: By rising confidence; those without words are left out.
+        bins: By increasing confidence, without empty ones.
     """
 
     bins: tuple[Bin, ...]
 
     @property
     def words(self) -> int:
-        """How many words there are."""
-        return sum(one.count for one in self.bins)
+        """Number of words."""
+        return sum(bin_.count for bin_ in self.bins)
 
     @property
     def error(self) -> float:
-        """The expected calibration error."""
-        return sum(one.count * abs(one.confidence - one.accuracy) for one in self.bins) / self.words
+        """Expected calibration error."""
+        return sum(bin_.count * abs(bin_.confidence - bin_.accuracy) for bin_ in self.bins) / self.words
 
     @property
     def confidence(self) -> float:
-        """The mean confidence."""
-        return sum(one.count * one.confidence for one in self.bins) / self.words
+        """Mean confidence."""
+        return sum(bin_.count * bin_.confidence for bin_ in self.bins) / self.words
 
     @property
     def accuracy(self) -> float:
-        """The share of words that is right."""
-        return sum(one.count * one.accuracy for one in self.bins) / self.words
+        """Share of words that is correct."""
+        return sum(bin_.count * bin_.accuracy for bin_ in self.bins) / self.words
 
 
 def measure_reliability(confidences: Sequence[float], correct: Sequence[bool], *, bins: int = BINS) -> Reliability:
-    """Compare confidences within 0..1 with what was right.
+    """Compare confidences within 0..1 with the correctness of the words.
 
     Raises:
-        ValueError: If there are no words, or not as many of one as of the other.
+        ValueError: If there are no words, or the lengths differ.
     """
     if not confidences or len(confidences) != len(correct):
-        raise ValueError(f"expected as many confidences as marks, found {len(confidences)} and {len(correct)}")
-    claimed, right = np.asarray(confidences, dtype=float), np.asarray(correct, dtype=float)
-    places = np.minimum((claimed * bins).astype(int), bins - 1)
+        raise ValueError(f"expected one mark per confidence, found {len(confidences)} and {len(correct)}")
+    expected, observed = np.asarray(confidences, dtype=float), np.asarray(correct, dtype=float)
+    bin_of_word = np.minimum((expected * bins).astype(int), bins - 1)
     return Reliability(
         tuple(
-            Bin(int(own.sum()), float(claimed[own].mean()), float(right[own].mean()))
-            for place in range(bins)
-            if (own := places == place).any()
+            Bin(int(members.sum()), float(expected[members].mean()), float(observed[members].mean()))
+            for index in range(bins)
+            if (members := bin_of_word == index).any()
         )
     )
 
 
 def mark_correct(reference: str, hypothesis: str) -> list[bool]:
-    """Which words of a hypothesis are right: those that stand for an equal word in the word alignment."""
+    """Mark the words of a hypothesis that are correct: those aligned with an equal word of the reference."""
     marks = [False] * len(hypothesis.split())
     for chunk in jiwer.process_words([reference], [hypothesis]).alignments[0]:
         if chunk.type == "equal":
@@ -93,39 +93,38 @@ def mark_correct(reference: str, hypothesis: str) -> list[bool]:
 
 
 def to_json(reliability: Reliability) -> dict[str, Any]:
-    """As a dictionary that `json` can write."""
+    """Return it as a dictionary that `json` can write."""
     return {
         "ece": reliability.error,
         "mean_confidence": reliability.confidence,
         "accuracy": reliability.accuracy,
-        "bins": [[one.count, one.confidence, one.accuracy] for one in reliability.bins],
+        "bins": [[bin_.count, bin_.confidence, bin_.accuracy] for bin_ in reliability.bins],
     }
 
 
 def draw_reliability(reliability: Reliability, path: Path) -> None:
-    """Draw the share of right words over confidence, and how many words there are of each, as PNG.
+    """Draw a reliability diagram as PNG: accuracy against confidence, and below it the number of words.
 
     Raises:
-        AsrError: If it cannot be written.
+        AsrError: If the file cannot be written.
     """
     from matplotlib.figure import Figure  # heavy
 
     figure = Figure(figsize=(5.2, 6.2), layout="constrained")
     above, below = figure.subplots(2, 1, sharex=True, height_ratios=[3, 1])
-    confidences = [one.confidence for one in reliability.bins]
-    above.plot([0, 1], [0, 1], color="#999999", linestyle="--", linewidth=1, label="as claimed")
-    above.vlines(
-        confidences, confidences, [one.accuracy for one in reliability.bins], color="#c1543c", linewidth=1.2, alpha=0.7
-    )
-    above.plot(confidences, [one.accuracy for one in reliability.bins], "o", color="#24527a", label="found")
+    confidences = [bin_.confidence for bin_ in reliability.bins]
+    accuracies = [bin_.accuracy for bin_ in reliability.bins]
+    above.plot([0, 1], [0, 1], color="#999999", linestyle="--", linewidth=1, label="perfect calibration")
+    above.vlines(confidences, confidences, accuracies, color="#c1543c", linewidth=1.2, alpha=0.7)
+    above.plot(confidences, accuracies, "o", color="#24527a", label="measured")
     above.set(
-        ylabel="share of words that are right",
+        ylabel="share of correct words",
         ylim=(-0.02, 1.02),
         xlim=(0, 1),
         title=f"{reliability.words} words, expected calibration error {reliability.error:.1%}",
     )
     above.legend(loc="upper left", frameon=False)
-    below.bar(confidences, [one.count for one in reliability.bins], width=0.9 / BINS, color="#24527a")
+    below.bar(confidences, [bin_.count for bin_ in reliability.bins], width=0.9 / BINS, color="#24527a")
     below.set(xlabel="confidence", ylabel="words", yscale="log")
     for axes in (above, below):
         axes.spines[["top", "right"]].set_visible(False)

@@ -1,24 +1,28 @@
-"""`asr tune`: the weights of language models, from development data into the model's settings."""
+"""`asr tune`: development data in, weights of language models into the model's settings.
+
+The network runs once. Its log probabilities are kept and decoded again for each trial.
+"""
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from rich.console import Console
 
-from asr.config import DecoderSettings, RescoringSettings, write_yaml
-from asr.corpus.prepare import load_cuts
+from asr.config import DecoderSettings, ModelSettings, RescoringSettings, write_yaml
+from asr.corpus.cuts import load_cuts
 from asr.decode.decoder import BeamDecoder
+from asr.decode.parts import Hypothesis
 from asr.decode.rescoring import Rescorer, search_rescoring
-from asr.decode.stream import Hypothesis
-from asr.decode.tuning import Trial, Weights, search_weights
+from asr.decode.scorer.rnn import RnnLM
+from asr.decode.tuning import Trial, Weights, WeightSearch
 from asr.errors import ModelError
 from asr.evaluate.calibrate import fit_examples
 from asr.evaluate.evaluate import collect_log_probs
 from asr.evaluate.wer import count_edits, require_words, score_utterances
+from asr.language.ngram.model import NgramModel
 from asr.language.rnn.model import load_rnn
 from asr.recognize.language_models import (
     LANGUAGE_MODELS,
@@ -32,159 +36,181 @@ from asr.recognize.model_folder import SETTINGS, find_writable_model
 from asr.recognize.options import DecodingOptions, build_decoder
 from asr.recognize.recognizer import load_model
 from asr.recognize.utterance import decode_distinct
+from asr.reporter import SILENT, Reporter
 from asr.runtime.network import LogProbs
 from asr.text.tokenizer import Tokenizer
 
-# Characters decide between weights that make as many word errors.
+# Share of the character error rate in what is minimised: it decides between weights with equal word errors.
 _CHARACTER_SHARE = 0.01
-_BATCH = 64  # utterances that are decoded together
+_BATCH = 64  # utterances decoded together
 
 
 class Tuned(NamedTuple):
-    """What was found; no rescoring where there is no second pass."""
+    """The weights found; `rescoring` is None without a second pass."""
 
     weights: Weights
     rescoring: RescoringSettings | None
 
     def __str__(self) -> str:
         alpha, beta, beam_size, unknown_score, blank_penalty = self.weights
-        told = f"alpha {alpha:g}, beta {beta:g}, unknown words {unknown_score:g}, blank penalty {blank_penalty:g}, "
-        told += f"beam size {beam_size}"
+        first = (
+            f"alpha {alpha:g}, beta {beta:g}, unknown words {unknown_score:g}, blank penalty {blank_penalty:g}, "
+            f"beam size {beam_size}"
+        )
         if self.rescoring is None:
-            return told
+            return first
         second = self.rescoring
-        return f"{told}; rescoring: alpha {second.alpha:g}, beta {second.beta:g}, keep {second.keep:g}"
+        return f"{first}; rescoring: alpha {second.alpha:g}, beta {second.beta:g}, keep {second.keep:g}"
 
 
 @dataclass(frozen=True)
 class Speech:
-    """Development data as the decoder sees it: normalised references, and (T', V) log probabilities of each."""
+    """Development data as the decoder gets it: normalised references, and (T', V) log probabilities of each."""
 
     references: list[str]
     log_probs: list[LogProbs]
 
 
-def tune(
-    manifests: Sequence[Path], *, model: str, lm: Path | None, rescore: Path | None, device: str, console: Console
-) -> Tuned:
-    """Find the weights of language models, and save them in the model's folder, with the models.
+@dataclass(frozen=True)
+class _Parts:
+    """What decoding consists of; `language_model` and `rescorer` are None if there are none."""
 
-    Those within the beam are alpha, beta, the prices of unknown words and of blanks, and the beam size; they stay
-    as they are where only a second pass is given. Word confidences are calibrated to what comes out.
-    The network runs once; its log probabilities are kept and decoded again for each trial.
+    tokenizer: Tokenizer
+    language_model: NgramModel | RnnLM | None
+    decoder: BeamDecoder
+    rescorer: Rescorer | None
+
+    def first_pass(self, speech: Speech) -> Iterator[list[Hypothesis]]:
+        """Yield the hypotheses of each utterance that the second pass chooses from, or only the best without one."""
+        nbest = self.rescorer.settings.nbest if self.rescorer else 1
+        # A wide beam's hypotheses of a whole corpus would fill the memory.
+        for start in range(0, len(speech.log_probs), _BATCH):
+            yield from decode_distinct(self.decoder, self.tokenizer, speech.log_probs[start : start + _BATCH], nbest)
+
+    def decode(self, speech: Speech) -> list[tuple[int, ...]]:
+        """Return the tokens of the best hypothesis of each utterance, after the second pass."""
+        utterances = self.first_pass(speech)
+        return [(self.rescorer.rescore(nbest) if self.rescorer else nbest)[0].tokens for nbest in utterances]
+
+
+def tune(
+    manifests: Sequence[Path],
+    *,
+    model: str,
+    lm: Path | None = None,
+    rescore: Path | None = None,
+    device: str = "auto",
+    reporter: Reporter = SILENT,
+) -> Tuned:
+    """Find the weights of language models, and save both in the model's folder.
+
+    The weights of the beam search are alpha, beta, the score of unknown words, the blank penalty and the beam size.
+    They are kept if only `rescore` is given. Word confidences are calibrated to the results.
 
     Args:
         manifests: Development data; never a test set.
         model: A model folder or name.
-        lm: A language model for the beam; None: the one in the folder.
-        rescore: A recurrent one for the second pass; None: the one in the folder, if any.
-        device: Where the network runs.
-        console: Told of progress.
+        lm: A language model for the beam search; None: the one in the folder, if any.
+        rescore: A recurrent language model for the second pass; None: the one in the folder, if any.
+        device: Device of the network.
+        reporter: Shows progress.
 
     Raises:
         ModelError: If there is no language model.
-        CorpusError: If there is no word in the transcripts.
+        CorpusError: If the transcripts contain no word.
         AsrError: If the model's folder cannot be written to, or comes with the package.
     """
     folder = find_writable_model(model)
-    path = lm or find_language_model(folder)
-    second = rescore or find_rescorer(folder)
-    if path is None and second is None:
-        raise ModelError(f"{folder}: holds no language model ({', '.join(LANGUAGE_MODELS)}); give one with --lm")
-    # Without the folder's own language model, which may be broken where another is given.
+    lm_path, rescorer_path = lm or find_language_model(folder), rescore or find_rescorer(folder)
+    if lm_path is None and rescorer_path is None:
+        raise ModelError(f"{folder}: contains no language model ({', '.join(LANGUAGE_MODELS)}); give one")
+    # Greedy, so that the folder's own language model is not loaded: it may be broken, and another one given.
     recognizer = load_model(folder, device=device, decoding=DecodingOptions(decoder="greedy"))
-    tokenizer, settings = recognizer.tokenizer, recognizer.settings
-    first = load_language_model(path, tokenizer.symbols) if path else None
-    decoder = build_decoder(tokenizer, settings.decoder, language_model=first)
-    second_model = load_rnn(second) if second else None
-    rescorer = Rescorer(second_model, tokenizer.decode, settings.rescoring) if second_model else None
+    settings = recognizer.settings
+    parts = _load_parts(recognizer.tokenizer, settings, lm_path, rescorer_path)
     speech = Speech(*collect_log_probs(recognizer, load_cuts(manifests)))
     require_words(speech.references)
-    console.print(f"{len(speech.references)} utterances, {sum(map(len, speech.log_probs))} frames")
-    weights = _present_weights(settings.decoder)
-    if first is not None and (lm is not None or rescore is None):
-        weights = _tune_beam(decoder, speech, tokenizer, settings.decoder, console).weights
-        decoder = decoder.reweighted(**weights._asdict())
-    rescorer = _tune_rescoring(decoder, rescorer, speech, tokenizer, console) if rescorer else None
-    confidence = fit_examples(
-        speech.references, speech.log_probs, _read(decoder, rescorer, speech, tokenizer), tokenizer
-    )
+    reporter.line(f"{len(speech.references)} utterances, {sum(map(len, speech.log_probs))} frames")
+    weights = _current_weights(settings.decoder)
+    if parts.language_model is not None and (lm is not None or rescore is None):
+        weights = _search_beam(parts, speech, weights, reporter).weights
+        parts = replace(parts, decoder=parts.decoder.reweighted(**weights._asdict()))
+    if parts.rescorer is not None:
+        parts = replace(parts, rescorer=_search_rescoring(parts, parts.rescorer, speech, reporter))
     update: dict[str, Any] = {
         "decoder": settings.decoder.model_copy(update=weights._asdict()),
-        "confidence": confidence,
+        "confidence": fit_examples(speech.references, speech.log_probs, parts.decode(speech), parts.tokenizer),
     }
-    if rescorer is not None:
-        update["rescoring"] = rescorer.settings
-    # All at once at the end: weights fit no other language model than theirs.
-    if first is not None and lm is not None:
-        save_language_model(first, lm, folder)
-    if rescore is not None:
-        save_rescorer(rescore, folder)
-    write_yaml(settings.model_copy(update=update), folder / SETTINGS)
-    return Tuned(weights, rescorer.settings if rescorer else None)
+    if parts.rescorer is not None:
+        update["rescoring"] = parts.rescorer.settings
+    _save(folder, settings.model_copy(update=update), parts.language_model, lm, rescore)
+    return Tuned(weights, update.get("rescoring"))
 
 
-def _tune_beam(
-    decoder: BeamDecoder, speech: Speech, tokenizer: Tokenizer, settings: DecoderSettings, console: Console
-) -> Trial:
-    """Alpha, beta, the prices of unknown words and of blanks, and the beam size."""
+def _load_parts(tokenizer: Tokenizer, settings: ModelSettings, lm: Path | None, rescorer: Path | None) -> _Parts:
+    language_model = load_language_model(lm, tokenizer.symbols) if lm else None
+    decoder = build_decoder(tokenizer, settings.decoder, language_model=language_model)
+    second_pass = Rescorer(load_rnn(rescorer), tokenizer.decode, settings.rescoring) if rescorer else None
+    return _Parts(tokenizer, language_model, decoder, second_pass)
+
+
+def _search_beam(parts: _Parts, speech: Speech, start: Weights, reporter: Reporter) -> Trial:
+    """Search for the weights of the beam search."""
 
     def measure(weights: Weights) -> float:
-        found = decoder.reweighted(**weights._asdict()).decode_batch(speech.log_probs)
-        texts = [tokenizer.decode(best[0].tokens) for best in found]
-        rates = score_utterances(speech.references, texts, resamples=1)
+        utterances = parts.decoder.reweighted(**weights._asdict()).decode_batch(speech.log_probs)
+        rates = score_utterances(speech.references, [parts.tokenizer.decode(nbest[0].tokens) for nbest in utterances])
         return 100 * (rates.wer + _CHARACTER_SHARE * rates.cer)
 
     fewest = math.inf
 
-    def report(trial: Trial) -> None:
+    def show_if_better(trial: Trial) -> None:
         nonlocal fewest
         if trial.errors >= fewest:
             return
         fewest = trial.errors
         alpha, beta, beam_size, unknown_score, blank_penalty = trial.weights
-        console.print(
+        reporter.line(
             f"alpha {alpha:.2f}  beta {beta:.2f}  unknown {unknown_score:g}  blank {-blank_penalty or 0:g}  "
-            f"beam {beam_size}: {trial.errors:.2f} % errors",
-            highlight=False,
+            f"beam {beam_size}: {trial.errors:.2f} % errors"
         )
 
-    return search_weights(measure, _present_weights(settings), report=report)
+    return WeightSearch(measure, show_if_better).run(start)
 
 
-def _present_weights(settings: DecoderSettings) -> Weights:
+def _current_weights(settings: DecoderSettings) -> Weights:
     return Weights(settings.alpha, settings.beta, settings.beam_size, settings.unknown_score, settings.blank_penalty)
 
 
-def _tune_rescoring(
-    decoder: BeamDecoder, rescorer: Rescorer, speech: Speech, tokenizer: Tokenizer, console: Console
-) -> Rescorer:
-    """The same second pass with the weights that choose best among the hypotheses of the first."""
-    found = list(_first_pass(decoder, rescorer, speech, tokenizer))
-    scores = [rescorer.measure(hypotheses) for hypotheses in found]
-    texts = [[rescorer.spell(one.tokens) for one in hypotheses] for hypotheses in found]
-    pairs = zip(speech.references, texts, strict=True)
-    errors = [np.array([float(one.errors) for one in count_edits([ref] * len(own), own)]) for ref, own in pairs]
+def _search_rescoring(parts: _Parts, rescorer: Rescorer, speech: Speech, reporter: Reporter) -> Rescorer:
+    """Return the rescorer with the weights that choose best among the hypotheses of the first pass."""
+    utterances = list(parts.first_pass(speech))
+    scores = [rescorer.score(nbest) for nbest in utterances]
+    errors = []
+    for reference, nbest in zip(speech.references, utterances, strict=True):
+        texts = [rescorer.decode(hypothesis.tokens) for hypothesis in nbest]
+        errors.append(np.array([float(edits.errors) for edits in count_edits([reference] * len(texts), texts)]))
     best = search_rescoring(scores, errors, rescorer.settings)
     num_words = sum(len(reference.split()) for reference in speech.references)
-    for name, settings in (("as it was", rescorer.settings), ("tuned", best)):
-        chosen = sum(own[one.total(settings).argmax()] for own, one in zip(errors, scores, strict=True))
-        console.print(f"rescoring, {name}: {100 * chosen / num_words:.2f} % errors", highlight=False)
-    return Rescorer(rescorer.model, rescorer.spell, best)
+    for name, settings in (("before", rescorer.settings), ("after", best)):
+        total = sum(costs[one.total(settings).argmax()] for costs, one in zip(errors, scores, strict=True))
+        reporter.line(f"rescoring, {name} tuning: {100 * total / num_words:.2f} % errors")
+    return Rescorer(rescorer.model, rescorer.decode, best)
 
 
-def _first_pass(
-    decoder: BeamDecoder, rescorer: Rescorer | None, speech: Speech, tokenizer: Tokenizer
-) -> Iterator[list[Hypothesis]]:
-    """What the second pass chooses from, an utterance at a time; the best reading alone where there is none."""
-    count = rescorer.settings.nbest if rescorer else 1
-    for first in range(0, len(speech.log_probs), _BATCH):  # a wide beam's readings of a whole corpus fill the memory
-        yield from decode_distinct(decoder, tokenizer, speech.log_probs[first : first + _BATCH], count)
+def _save(
+    folder: Path,
+    settings: ModelSettings,
+    language_model: NgramModel | RnnLM | None,
+    lm: Path | None,
+    rescore: Path | None,
+) -> None:
+    """Save the settings and those language models that were given.
 
-
-def _read(
-    decoder: BeamDecoder, rescorer: Rescorer | None, speech: Speech, tokenizer: Tokenizer
-) -> list[tuple[int, ...]]:
-    """The tokens of the best reading of each utterance."""
-    found = _first_pass(decoder, rescorer, speech, tokenizer)
-    return [(rescorer.rescore(one) if rescorer else one)[0].tokens for one in found]
+    Called once at the end, because weights suit only the language model that they were tuned with.
+    """
+    if language_model is not None and lm is not None:
+        save_language_model(language_model, lm, folder)
+    if rescore is not None:
+        save_rescorer(rescore, folder)
+    write_yaml(settings, folder / SETTINGS)

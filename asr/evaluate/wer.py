@@ -6,6 +6,7 @@ its hypothesis. Rates are fractions, so 0.05 is 5 %, and can exceed 1. Knows not
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import jiwer
 import numpy as np
@@ -13,19 +14,20 @@ from numpy.typing import NDArray
 
 from asr.errors import CorpusError
 
-CONFIDENCE = 0.95
-RESAMPLES = 10_000
-# Resampled utterances held at once, so that memory does not grow with the test set.
-_CHUNK = 5_000_000
+_CONFIDENCE = 0.95
+_RESAMPLES = 10_000
+_SEED = 0
+# Utterances drawn at once, so that memory does not grow with the test set.
+_MOST_DRAWN = 5_000_000
 
 
 @dataclass(frozen=True)
 class Edits:
-    """What separates hypotheses from references, in words or in characters.
+    """The differences between hypotheses and references, in words or in characters.
 
     Attributes:
-        length: Words or characters in the references.
-        substitutions, deletions, insertions: The edits.
+        length: Number of words or characters in the references.
+        substitutions, deletions, insertions: Number of edits of each kind.
     """
 
     length: int
@@ -35,12 +37,12 @@ class Edits:
 
     @property
     def errors(self) -> int:
-        """All edits together."""
+        """Number of edits of all kinds."""
         return self.substitutions + self.deletions + self.insertions
 
     @property
     def rate(self) -> float:
-        """Errors for each unit of the references."""
+        """Errors per word or character of the references."""
         return self.errors / self.length
 
 
@@ -49,27 +51,32 @@ class ErrorRates:
     """The result of a test.
 
     Attributes:
-        utterances: How many there are.
-        word_edits, character_edits: Summed over utterances; a space counts as a character.
-        wer_interval: 95 % bootstrap interval of the word error rate; without an error, the exact one of as many words.
-        wrong_utterances: Those with any word error.
+        utterance_edits: Word edits of each utterance.
+        character_edits: Character edits of all utterances together; a space counts as a character.
     """
 
-    utterances: int
-    word_edits: Edits
+    utterance_edits: tuple[Edits, ...]
     character_edits: Edits
-    wer_interval: tuple[float, float]
-    wrong_utterances: int
 
     @property
-    def utterance_error_rate(self) -> float:
-        """The share of utterances with any word error."""
-        return self.wrong_utterances / self.utterances
+    def utterances(self) -> int:
+        """Number of utterances."""
+        return len(self.utterance_edits)
+
+    @cached_property
+    def word_edits(self) -> Edits:
+        """Word edits of all utterances together."""
+        return Edits(
+            length=sum(edits.length for edits in self.utterance_edits),
+            substitutions=sum(edits.substitutions for edits in self.utterance_edits),
+            deletions=sum(edits.deletions for edits in self.utterance_edits),
+            insertions=sum(edits.insertions for edits in self.utterance_edits),
+        )
 
     @property
-    def utterance_interval(self) -> tuple[float, float]:
-        """95 % interval of `utterance_error_rate`."""
-        return exact_interval(self.wrong_utterances, self.utterances)
+    def words(self) -> int:
+        """Number of words in the references."""
+        return self.word_edits.length
 
     @property
     def wer(self) -> float:
@@ -81,10 +88,32 @@ class ErrorRates:
         """Character error rate."""
         return self.character_edits.rate
 
+    @cached_property
+    def wer_interval(self) -> tuple[float, float]:
+        """95 % bootstrap interval of the word error rate (Bisani & Ney 2004).
+
+        It contains the middle 95 % of the word error rates of resampled test sets of the same size, drawn with
+        replacement. Without errors all draws are alike, so the exact interval for independent words is used instead.
+        """
+        if self.word_edits.errors == 0:
+            return exact_interval(0, self.words)
+        errors, lengths = zip(*((edits.errors, edits.length) for edits in self.utterance_edits), strict=True)
+        return _bootstrap(np.array(errors), np.array(lengths))
+
     @property
-    def words(self) -> int:
-        """Words in the references."""
-        return self.word_edits.length
+    def wrong_utterances(self) -> int:
+        """Number of utterances with at least one word error."""
+        return sum(edits.errors > 0 for edits in self.utterance_edits)
+
+    @property
+    def utterance_error_rate(self) -> float:
+        """Share of utterances with at least one word error."""
+        return self.wrong_utterances / self.utterances
+
+    @property
+    def utterance_interval(self) -> tuple[float, float]:
+        """95 % interval of `utterance_error_rate`."""
+        return exact_interval(self.wrong_utterances, self.utterances)
 
 
 @dataclass(frozen=True)
@@ -92,85 +121,62 @@ class Comparison:
     """Two systems on the same utterances.
 
     Attributes:
-        difference: Word error rate of the second less that of the first; below 0 the second is better.
-        interval: 95 % paired bootstrap interval of the difference; without 0 in it the difference is significant.
+        difference: Word error rate of the second minus that of the first; the second is better if it is negative.
+        interval: 95 % paired bootstrap interval; the difference is significant if the interval does not contain 0.
     """
 
     difference: float
     interval: tuple[float, float]
 
 
-def score_utterances(
-    references: Sequence[str], hypotheses: Sequence[str], *, resamples: int = RESAMPLES, seed: int = 0
-) -> ErrorRates:
+def score_utterances(references: Sequence[str], hypotheses: Sequence[str]) -> ErrorRates:
     """Score hypotheses against references.
 
-    The interval holds the middle 95 % of the word error rates of resampled test sets, each as
-    many utterances drawn with replacement (Bisani & Ney 2004). Where there is no error, every
-    draw has none, which says nothing; the exact interval of as many words stands in its place.
-
     Args:
-        references: What was said; normalise it as the hypotheses are.
-        hypotheses: What was recognised, in the same order. Against an empty reference every
+        references: What was said, normalised in the same way as the hypotheses.
+        hypotheses: What was recognised, in the same order. Against an empty reference, every
             word is an insertion.
-        resamples: Test sets drawn for the interval.
-        seed: Of the draws.
 
     Raises:
-        ValueError: If there are not as many of one as of the other, or no reference has a word.
+        ValueError: If the numbers of references and hypotheses differ, or no reference contains a word.
     """
     _check(references, hypotheses)
-    words = count_edits(references, hypotheses)
-    characters = _characters(references, hypotheses)
-    errors = np.array([edits.errors for edits in words])
-    lengths = np.array([edits.length for edits in words])
+    characters = jiwer.process_characters(list(references), list(hypotheses))
     return ErrorRates(
-        utterances=len(references),
-        word_edits=_sum(words),
-        character_edits=characters,
-        wer_interval=_interval(errors, lengths, resamples, seed)
-        if errors.any()
-        else exact_interval(0, int(lengths.sum())),
-        wrong_utterances=int((errors > 0).sum()),
+        utterance_edits=tuple(count_edits(references, hypotheses)),
+        character_edits=Edits(
+            sum(map(len, characters.references)), characters.substitutions, characters.deletions, characters.insertions
+        ),
     )
 
 
 def require_words(references: Sequence[str]) -> None:
-    """Raises CorpusError if no reference has a word, so that there is no error rate."""
+    """Raise CorpusError if no reference contains a word, because there is no error rate then."""
     if not _has_words(references):
-        raise CorpusError("none of the utterances has a word in its transcript, so there is nothing to compare with")
+        raise CorpusError("none of the transcripts contains a word, so there is nothing to compare with")
 
 
 def exact_interval(errors: int, trials: int) -> tuple[float, float]:
-    """95 % interval of a rate, given so many errors in independent trials (Clopper & Pearson 1934)."""
-    from scipy.stats import beta  # heavy
+    """Return the 95 % interval of an error rate, measured in independent trials (Clopper & Pearson 1934)."""
+    from scipy.stats import binomtest  # heavy
 
-    outside = (1 - CONFIDENCE) / 2
-    low = beta.ppf(outside, errors, trials - errors + 1) if errors > 0 else 0.0
-    high = beta.ppf(1 - outside, errors + 1, trials - errors) if errors < trials else 1.0
+    low, high = binomtest(errors, trials).proportion_ci(_CONFIDENCE, method="exact")
     return float(low), float(high)
 
 
 def count_edits(references: Sequence[str], hypotheses: Sequence[str]) -> list[Edits]:
-    """The word edits of each utterance."""
+    """Count the word edits of each utterance."""
     output = jiwer.process_words(list(references), list(hypotheses))
     return [
-        _edits_of(chunks, len(reference))
+        _sum_chunks(chunks, len(reference))
         for chunks, reference in zip(output.alignments, output.references, strict=True)
     ]
 
 
-def compare(
-    references: Sequence[str],
-    first: Sequence[str],
-    second: Sequence[str],
-    *,
-    resamples: int = RESAMPLES,
-    seed: int = 0,
-) -> Comparison:
+def compare(references: Sequence[str], first: Sequence[str], second: Sequence[str]) -> Comparison:
     """Compare the word error rates of two systems by a paired bootstrap (Bisani & Ney 2004).
 
-    Both are scored on the same draws of utterances, so what makes an utterance hard cancels out.
+    Both are scored on the same draws of utterances, so the difficulty of the utterances cancels out.
 
     Raises:
         ValueError: As `score_utterances`.
@@ -180,7 +186,7 @@ def compare(
     before, after = count_edits(references, first), count_edits(references, second)
     differences = np.array([b.errors - a.errors for a, b in zip(before, after, strict=True)])
     lengths = np.array([edits.length for edits in before])
-    return Comparison(float(differences.sum() / lengths.sum()), _interval(differences, lengths, resamples, seed))
+    return Comparison(float(differences.sum() / lengths.sum()), _bootstrap(differences, lengths))
 
 
 def _check(references: Sequence[str], hypotheses: Sequence[str]) -> None:
@@ -188,7 +194,7 @@ def _check(references: Sequence[str], hypotheses: Sequence[str]) -> None:
         raise ValueError(f"expected as many hypotheses as references, found {len(hypotheses)} and {len(references)}")
     if not _has_words(references):
         raise ValueError(
-            f"there is no word in the {len(references)} references, so no error rate; transcripts are needed"
+            f"none of the {len(references)} references contains a word, so there is no error rate; give transcripts"
         )
 
 
@@ -196,37 +202,22 @@ def _has_words(references: Sequence[str]) -> bool:
     return any(reference.split() for reference in references)
 
 
-def _edits_of(chunks: Sequence[jiwer.AlignmentChunk], length: int) -> Edits:
+def _sum_chunks(chunks: Sequence[jiwer.AlignmentChunk], length: int) -> Edits:
     counts = {"substitute": 0, "delete": 0, "insert": 0, "equal": 0}
     for chunk in chunks:
-        of_reference, of_hypothesis = chunk.ref_end_idx - chunk.ref_start_idx, chunk.hyp_end_idx - chunk.hyp_start_idx
-        counts[chunk.type] += max(of_reference, of_hypothesis)
+        counts[chunk.type] += max(chunk.ref_end_idx - chunk.ref_start_idx, chunk.hyp_end_idx - chunk.hyp_start_idx)
     return Edits(length, counts["substitute"], counts["delete"], counts["insert"])
 
 
-def _characters(references: Sequence[str], hypotheses: Sequence[str]) -> Edits:
-    output = jiwer.process_characters(list(references), list(hypotheses))
-    length = sum(map(len, output.references))
-    return Edits(length, output.substitutions, output.deletions, output.insertions)
-
-
-def _sum(edits: Sequence[Edits]) -> Edits:
-    return Edits(
-        length=sum(one.length for one in edits),
-        substitutions=sum(one.substitutions for one in edits),
-        deletions=sum(one.deletions for one in edits),
-        insertions=sum(one.insertions for one in edits),
-    )
-
-
-def _interval(errors: NDArray[np.int64], lengths: NDArray[np.int64], resamples: int, seed: int) -> tuple[float, float]:
-    rng = np.random.default_rng(seed)
+def _bootstrap(errors: NDArray[np.int64], lengths: NDArray[np.int64]) -> tuple[float, float]:
+    """Return the middle 95 % of the error rates of resampled test sets; `errors` and `lengths` are (U,)."""
+    rng = np.random.default_rng(_SEED)
     num_utterances = len(errors)
-    chunk = max(1, _CHUNK // num_utterances)
+    draws_at_once = max(1, _MOST_DRAWN // num_utterances)
     rates: list[NDArray[np.float64]] = []
-    for start in range(0, resamples, chunk):
-        drawn = rng.integers(num_utterances, size=(min(chunk, resamples - start), num_utterances))
-        # A draw of nothing but empty references has no rate; as one word it stays finite.
+    for start in range(0, _RESAMPLES, draws_at_once):
+        drawn = rng.integers(num_utterances, size=(min(draws_at_once, _RESAMPLES - start), num_utterances))
+        # A draw of nothing but empty references has no rate; a length of one word keeps it finite.
         rates.append(errors[drawn].sum(1) / np.maximum(lengths[drawn].sum(1), 1))
-    low, high = np.quantile(np.concatenate(rates), [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
+    low, high = np.quantile(np.concatenate(rates), [(1 - _CONFIDENCE) / 2, (1 + _CONFIDENCE) / 2])
     return float(low), float(high)

@@ -1,7 +1,7 @@
-"""What a person gives as input, and the recordings that it means: each once, with a place for its output.
+"""Arguments in, recordings out: each once, with a name for its outputs.
 
-Files, folders, globs that no shell has expanded, a list of these, and standard input. Nothing is opened here:
-what a recording holds, and whether it can be read, is for the reader to tell (signal/audio.py).
+Arguments are files, folders, globs that no shell has expanded, a list of these, and standard input. Nothing is
+opened here: signal/audio.py finds out whether a recording can be read.
 """
 
 import glob
@@ -17,19 +17,13 @@ from pathlib import Path
 from typing import BinaryIO, cast
 
 from asr.errors import AsrError, AudioError
-from asr.signal.audio import AudioSource
+from asr.files import decode_lines, read_lines
+from asr.signal.audio import AUDIO_SUFFIXES, AudioSource
 from asr.signal.containers import au_header
 
-# What is taken from a folder; a file that is named is read whatever its name is.
-_SOUND = [".wav", ".flac", ".mp3", ".ogg", ".oga", ".opus", ".aif", ".aiff", ".au", ".caf", ".w64", ".sph"]
-# And what ffmpeg is needed for.
-_COMPRESSED = [".m4a", ".m4b", ".aac", ".ac3", ".mka", ".mp2", ".wma", ".wv", ".amr"]
-_FILM = [".mp4", ".m4v", ".mkv", ".mov", ".webm", ".avi", ".3gp", ".mpg", ".mpeg", ".wmv", ".flv", ".ogv"]
-SUFFIXES = frozenset([*_SOUND, *_COMPRESSED, *_FILM])
-
 STANDARD_INPUT = "-"
-_CONTAINER_MARKS = (b"RIFF", b"fLaC", b"OggS", b"FORM")  # how WAV, FLAC, Ogg and AIFF begin; raw sound hardly does
-_GLANCE_SECONDS = 0.1  # between two looks at whether to stop waiting
+_MAGIC = (b"RIFF", b"fLaC", b"OggS", b"FORM")  # first bytes of WAV, FLAC, Ogg and AIFF; raw audio rarely has them
+_POLL_SECONDS = 0.1  # between checks whether to stop waiting
 
 
 @dataclass(frozen=True)
@@ -37,9 +31,8 @@ class Recording:
     """One recording of a job.
 
     Attributes:
-        source: What the recogniser reads.
-        name: Where its outputs go: a path below the output folder without the format's suffix.
-            No two recordings of a job share one.
+        source: The audio.
+        name: Path of its outputs below the output folder, without the format's suffix. Unique within a job.
     """
 
     source: AudioSource
@@ -48,13 +41,13 @@ class Recording:
 
 @dataclass(frozen=True)
 class Inputs:
-    """What a person gives.
+    """What to transcribe.
 
     Attributes:
-        paths: Files, folders, globs (`**` goes into folders), and `-` for standard input.
-        list_file: A text file of more of these, one a line, relative to the current folder;
-            empty lines and lines that start with `#` do not count. `-` reads the list from standard input.
-        rate: Hz, where standard input is raw: signed 16-bit little-endian samples. None: it tells its own format.
+        paths: Files, folders, globs (`**` matches subfolders), and `-` for standard input.
+        list_file: A text file with more of them, one per line, relative to the current folder.
+            Empty lines and lines that start with `#` are ignored. `-` reads the list from standard input.
+        rate: Hz of raw standard input: signed 16-bit little-endian samples. None: it has a format with a header.
         channels: Of raw standard input.
     """
 
@@ -65,42 +58,42 @@ class Inputs:
 
 
 def find_recordings(inputs: Inputs) -> tuple[list[Recording], list[AudioError]]:
-    """Find the recordings that are meant.
+    """Find the recordings that the arguments name.
 
     Returns:
-        Each recording once, in the order given and by name within a folder; and an error for each path that is
-        missing, a folder or glob without recordings, or a folder within that cannot be looked into.
+        Each recording once, in the order of the arguments and by name within a folder; and an error for each
+        folder or glob without recordings and each subfolder that cannot be searched.
 
     Raises:
-        AsrError: If nothing is given, the list cannot be read, or standard input is asked for twice or wrongly.
+        AsrError: If there is no argument, the list cannot be read, or standard input is used twice or wrongly.
     """
     arguments = [*inputs.paths, *_read_list(inputs.list_file)]
     _check(inputs, arguments)
-    found: dict[str, AudioSource] = {}  # by absolute path
+    sources: dict[str, AudioSource] = {}  # by absolute path
     errors: dict[str, AudioError] = {}
     for argument in arguments:
         if argument == STANDARD_INPUT:
-            found.setdefault(STANDARD_INPUT, cast(BinaryIO, StandardInput(inputs.rate, inputs.channels)))
+            sources.setdefault(STANDARD_INPUT, cast(BinaryIO, StandardInput(inputs.rate, inputs.channels)))
             continue
         paths, problems = _expand(argument)
         for path in paths:
-            found.setdefault(_absolute(path), path)
+            sources.setdefault(_absolute(path), path)
         errors.update((str(problem), problem) for problem in problems)
-    names = _name_outputs(list(found), arguments)
-    recordings = [Recording(source, name) for source, name in zip(found.values(), names, strict=True)]
+    names = _name_outputs(list(sources), arguments)
+    recordings = [Recording(source, name) for source, name in zip(sources.values(), names, strict=True)]
     return recordings, list(errors.values())
 
 
 class StandardInput:
-    """Standard input as a recording: read once, under a name that messages and transcripts use.
+    """Standard input as a recording, with a name for messages and transcripts.
 
-    `stop` ends a read that waits, from any thread: of a pipe that is open, more may come for ever.
+    `stop` ends a waiting read, from any thread: an open pipe may stay silent for ever.
     """
 
     name = "stdin"
 
     def __init__(self, rate: int | None, channels: int) -> None:
-        # The AU format alone allows for a length that is not known yet, whatever it will be.
+        # Only the AU format allows a length that is not known yet.
         self._header = b"" if rate is None else au_header(rate, channels)
         self._expects_raw = rate is not None
         self._is_stopped = threading.Event()
@@ -110,20 +103,20 @@ class StandardInput:
         if header:
             return header
         piece = self._read_piece(size)
-        if self._expects_raw and piece.startswith(_CONTAINER_MARKS):
-            raise AudioError(f"{self.name}: not raw samples, but a format with a header; leave out --rate")
-        self._expects_raw = False  # the first bytes alone are a header's
+        if self._expects_raw and piece.startswith(_MAGIC):
+            raise AudioError(f"{self.name}: not raw samples, but a format with a header; leave out the sample rate")
+        self._expects_raw = False  # only the first bytes could be a header
         return piece
 
     def _read_piece(self, size: int) -> bytes:
         try:
             descriptor = sys.stdin.buffer.fileno()
-        except OSError:  # a file that is made up, which never waits
+        except OSError:  # no real file, so it never waits
             return sys.stdin.buffer.read(size)
-        # Past the buffer, of which select knows nothing; elsewhere than on POSIX it knows nothing of pipes.
-        while os.name == "posix" and not select.select([descriptor], [], [], _GLANCE_SECONDS)[0]:
+        # Reads past Python's buffer, which select cannot see. Outside POSIX select does not work with pipes.
+        while os.name == "posix" and not select.select([descriptor], [], [], _POLL_SECONDS)[0]:
             if self._is_stopped.is_set():
-                raise AudioError(f"{self.name}: nothing more is wanted of it")
+                raise AudioError(f"{self.name}: reading was stopped")
         return os.read(descriptor, size)
 
     def stop(self) -> None:
@@ -133,87 +126,85 @@ class StandardInput:
 def _read_list(list_file: str | None) -> list[str]:
     if list_file is None:
         return []
-    try:
-        content = sys.stdin.buffer.read() if list_file == STANDARD_INPUT else Path(list_file).read_bytes()
-    except OSError as error:
-        raise AsrError(f"--list {list_file}: cannot be read: {error.strerror}") from None
     # File names are bytes to the system: what is not UTF-8 must come through as it is.
-    lines = [line.strip() for line in content.decode("utf-8-sig", "surrogateescape").split("\n")]
-    return [line for line in lines if line and not line.startswith("#")]
+    if list_file == STANDARD_INPUT:
+        lines = decode_lines(sys.stdin.buffer, "standard input", errors="surrogateescape")
+    else:
+        lines = read_lines(list_file, AsrError, errors="surrogateescape")
+    return [line for line in map(str.strip, lines) if line and not line.startswith("#")]
 
 
 def _check(inputs: Inputs, arguments: Sequence[str]) -> None:
     if not arguments:
         raise AsrError(
-            "there is nothing to transcribe; give files, folders, globs, --list FILE, or - for sound on stdin"
+            "there is nothing to transcribe; give files, folders, globs, a list of them, or - for standard input"
         )
-    reads_sound = STANDARD_INPUT in arguments
-    if reads_sound and inputs.list_file == STANDARD_INPUT:
+    reads_audio = STANDARD_INPUT in arguments
+    if reads_audio and inputs.list_file == STANDARD_INPUT:
         raise AsrError("standard input cannot be both the list and a recording; put one of them into a file")
-    if reads_sound and sys.stdin.isatty():
+    if reads_audio and sys.stdin.isatty():
         raise AsrError("standard input is the keyboard; send it a recording, as in `- < talk.wav`")
-    if not reads_sound and (inputs.rate is not None or inputs.channels != 1):
-        raise AsrError("--rate and --channels describe raw sound on standard input; give - as the input, too")
+    if not reads_audio and (inputs.rate is not None or inputs.channels != 1):
+        raise AsrError("a sample rate and channels describe raw audio on standard input; also give - as the input")
     if inputs.channels != 1 and inputs.rate is None:
-        raise AsrError("--channels describes raw sound; give its --rate, too")
+        raise AsrError("a number of channels describes raw audio; also give its sample rate")
 
 
 def _expand(argument: str) -> tuple[list[Path], list[AudioError]]:
-    """The recordings that one argument means."""
+    """Return the recordings that one argument names."""
     path = Path(argument)
     if _is_folder(path):
-        found, errors = _search(path)
-        if not found and not errors:
-            looked_for = ", ".join(sorted(SUFFIXES))
-            errors = [AudioError(f"{path}: a folder without audio; looked for {looked_for}")]
-        return found, errors
+        paths, errors = _search(path)
+        if not paths and not errors:
+            errors = [AudioError(f"{path}: a folder without audio; looked for {', '.join(sorted(AUDIO_SUFFIXES))}")]
+        return paths, errors
     if os.path.lexists(path) or not glob.has_magic(argument):
-        # What is missing or forbidden, the reader tells.
+        # The reader reports a missing or forbidden file.
         return [path], []
     return _match(argument)
 
 
 def _match(pattern: str) -> tuple[list[Path], list[AudioError]]:
-    """What a glob means: the files it matches that are recordings, and those in the folders it matches."""
-    # `*.bin` names a kind of file, `talks/*` does not.
+    """Return the recordings that a glob matches, and those in the folders that it matches."""
+    # `*.bin` asks for a suffix, `talks/*` does not.
     suffix = Path(pattern).suffix
-    suffixes = {suffix.lower()} if suffix and not glob.has_magic(suffix) else SUFFIXES
-    found: list[Path] = []
+    suffixes = {suffix.lower()} if suffix and not glob.has_magic(suffix) else AUDIO_SUFFIXES
+    paths: list[Path] = []
     errors: list[AudioError] = []
     # Path.glob takes no absolute pattern.
     for path in map(Path, sorted(glob.glob(pattern, recursive=True))):  # noqa: PTH207
         if _is_folder(path):
-            within, problems = _search(path)
-            found += within
+            inside, problems = _search(path)
+            paths += inside
             errors += problems
         elif path.suffix.lower() in suffixes:
-            found.append(path)
-    if not found and not errors:
+            paths.append(path)
+    if not paths and not errors:
         errors.append(AudioError(f"{pattern}: no recording matches; check the pattern and the current folder"))
-    return found, errors
+    return paths, errors
 
 
 def _search(folder: Path) -> tuple[list[Path], list[AudioError]]:
-    """Recordings in a folder and the folders within, by name; hidden ones are left out."""
+    """Find the recordings in a folder and its subfolders, sorted by name; hidden ones are left out."""
     failures: list[OSError] = []
-    found = []
-    for place, folders, files in os.walk(folder, onerror=failures.append):
+    recordings = []
+    for parent, folders, files in os.walk(folder, onerror=failures.append):
         folders[:] = [name for name in folders if not name.startswith(".")]
-        paths = [Path(place, name) for name in files if not name.startswith(".")]
-        found += [path for path in paths if path.suffix.lower() in SUFFIXES and not _would_block(path)]
-    errors = [AudioError(f"{one.filename}: a folder that cannot be looked into: {one.strerror}") for one in failures]
-    return sorted(found), errors
+        paths = [Path(parent, name) for name in files if not name.startswith(".")]
+        recordings += [path for path in paths if path.suffix.lower() in AUDIO_SUFFIXES and not _would_block(path)]
+    errors = [AudioError(f"{error.filename}: this folder cannot be read: {error.strerror}") for error in failures]
+    return sorted(recordings), errors
 
 
 def _is_folder(path: Path) -> bool:
     try:
         return stat.S_ISDIR(path.stat().st_mode)
-    except (OSError, ValueError):  # missing, no permission to look, a name too long, a null byte in it
+    except (OSError, ValueError):  # missing, no permission, a name that is too long or has a null byte
         return False
 
 
 def _would_block(path: Path) -> bool:
-    """Whether a path in a folder is a pipe, socket or device. A broken link is not: the reader tells about it."""
+    """Return whether a path is a pipe, socket or device. A broken link is not: the reader reports it."""
     try:
         return not stat.S_ISREG(path.stat().st_mode)
     except OSError:
@@ -221,27 +212,27 @@ def _would_block(path: Path) -> bool:
 
 
 def _name_outputs(keys: Sequence[str], arguments: Iterable[str]) -> list[str]:
-    """A name for each recording's outputs: its path below what all arguments have in common, without its suffix.
+    """Name each recording's outputs: its path below the common folder of all arguments, without its suffix.
 
-    Where two would share that, as `x.wav` and `x.flac` do, they keep their suffixes. The names depend on what is
-    asked for and not on what has been done already, so that an interrupted job finds its outputs again.
+    Recordings that would share a name, such as `x.wav` and `x.flac`, keep their suffixes. The names depend on the
+    arguments only, not on what is done already, so an interrupted job finds its outputs again.
     """
     base = _common_folder(arguments)
-    whole = ["stdin" if key == STANDARD_INPUT else os.path.relpath(key, base) for key in keys]
-    bare = [str(Path(name).with_suffix("")) for name in whole]
-    # Some file systems do not tell X from x.
-    claims = Counter(name for pair in zip(bare, whole, strict=True) for name in {one.casefold() for one in pair})
-    return [short if claims[short.casefold()] == 1 else full for short, full in zip(bare, whole, strict=True)]
+    full_names = ["stdin" if key == STANDARD_INPUT else os.path.relpath(key, base) for key in keys]
+    stems = [str(Path(name).with_suffix("")) for name in full_names]
+    # Some file systems ignore case.
+    claims = Counter(name for pair in zip(stems, full_names, strict=True) for name in {*map(str.casefold, pair)})
+    return [stem if claims[stem.casefold()] == 1 else name for stem, name in zip(stems, full_names, strict=True)]
 
 
 def _common_folder(arguments: Iterable[str]) -> str:
-    """The deepest folder that holds everything that the arguments may mean."""
+    """Return the deepest folder that holds everything the arguments can match."""
     anchors = [_anchor(argument) for argument in arguments if argument != STANDARD_INPUT]
     return os.path.commonpath(anchors) if anchors else _absolute(Path())
 
 
 def _anchor(argument: str) -> str:
-    """A folder itself; of a file the folder it is in; of a glob the part before the first wildcard."""
+    """Return a folder itself, the folder of a file, or the part of a glob before its first wildcard."""
     path = Path(argument)
     if _is_folder(path):
         return _absolute(path)
@@ -253,5 +244,5 @@ def _anchor(argument: str) -> str:
 
 
 def _absolute(path: Path) -> str:
-    """Without `..`, but links stay: two names of one file are two recordings to the person who made them."""
+    """Remove `..` but keep links: whoever gave a file two names means two recordings."""
     return os.path.abspath(path)  # noqa: PTH100  Path.resolve follows links

@@ -8,13 +8,14 @@ from rich.console import Console
 from asr.atomic import check_writable
 from asr.config import NormalizerSettings
 from asr.errors import ConfigError, TextError
+from asr.files import read_lines
 from asr.language.ngram import prune as pruning
-from asr.language.ngram.counting import SPACE, Unit, read_lines, read_sentences
 from asr.language.ngram.interpolate import find_weights, mix
 from asr.language.ngram.kneser_ney import estimate
 from asr.language.ngram.model import UNKNOWN, NgramModel, Perplexity, load_ngram, save_ngram
 from asr.language.rnn.likelihood import Likelihood, measure_rnn
 from asr.language.rnn.model import is_rnn_folder
+from asr.language.text_files import SPACE, Unit, read_sentences
 from asr.text.lexicon import VARIANT
 from asr.text.normalize import normalize
 

@@ -1,7 +1,7 @@
 """Where transcripts go: files below a folder, or standard output.
 
-A file is written whole or not at all. A recording is done when all formats that were asked for are there, so that
-a job that was killed between two of them does that recording again.
+A file is written whole or not at all. A recording is done when it has files in all requested formats, so a job that
+was killed between two of them transcribes that recording again.
 """
 
 import os
@@ -22,12 +22,12 @@ from asr.transcript.transcript import Transcript
 
 @dataclass(frozen=True)
 class Outputs:
-    """What a person asks for.
+    """What to write, and where.
 
     Attributes:
-        formats: Their names, each perhaps several with commas between.
-        folder: Where files go, the recordings' folders kept; None: one format goes to standard output.
-        skip_existing: Leave recordings out that are done; otherwise what is there is replaced.
+        formats: Names of formats; an item may hold several, separated by commas.
+        folder: Folder for the files, which keep the recordings' subfolders. None: one format goes to standard output.
+        skip_existing: Skip recordings that are done; otherwise existing files are replaced.
         subtitles: Limits of subtitles.
     """
 
@@ -38,51 +38,42 @@ class Outputs:
 
 
 class Destination(Protocol):
-    """Takes the transcripts of a job as they come.
+    """Writes the transcripts of a job as they are ready."""
 
-    Attributes:
-        is_silent: Whether standard output stays free.
-    """
-
-    is_silent: bool
+    uses_stdout: bool
 
     def is_done(self, recording: Recording) -> bool:
-        """Whether an earlier job wrote everything that is asked for."""
+        """Return whether an earlier job wrote all formats of a recording."""
 
     def write(self, recording: Recording, transcript: Transcript) -> None:
-        """Write it in all formats.
-
-        Raises:
-            AsrError: If this transcript cannot be written.
-        """
+        """Write a transcript in all formats. Raises AsrError if it cannot be written."""
 
     def check(self) -> None:
         """Raise AsrError if nothing at all can be written."""
 
 
 def open_destination(outputs: Outputs, *, several: bool) -> Destination:
-    """The destination that a person asks for.
+    """Open the destination that the options describe.
 
     Args:
-        outputs: What is asked for.
-        several: Whether more than one recording is to be written.
+        outputs: The options.
+        several: Whether the job has more than one recording.
 
     Raises:
-        AsrError: If the wishes contradict one another, or the folder cannot be written to.
+        AsrError: If the options conflict, or the folder cannot be written to.
     """
     formats = parse_formats(outputs.formats)
-    layout = FormatOptions(several=several, subtitles=outputs.subtitles)
     if outputs.folder is not None:
         destination: Destination = _Folder(outputs.folder, formats, outputs)
     else:
-        _check_stream(formats, outputs, several=several)
-        destination = _StandardOutput(formats[0], layout)
+        _check_stdout(formats, outputs, several=several)
+        destination = _StandardOutput(formats[0], outputs.subtitles, several=several)
     destination.check()
     return destination
 
 
 class _Folder:
-    is_silent = True
+    uses_stdout = False
 
     def __init__(self, folder: Path, formats: Sequence[str], outputs: Outputs) -> None:
         self._folder = folder
@@ -94,8 +85,8 @@ class _Folder:
         return self._skip_existing and all(self._path(recording, name).is_file() for name in self._formats)
 
     def write(self, recording: Recording, transcript: Transcript) -> None:
-        layout = FormatOptions(name=recording.name, subtitles=self._subtitles)
-        texts = {name: format_transcript(transcript, name, layout) for name in self._formats}
+        options = FormatOptions(name=recording.name, subtitles=self._subtitles)
+        texts = {name: format_transcript(transcript, name, options) for name in self._formats}
         for name, text in texts.items():
             with atomic_write(self._path(recording, name)) as partial:
                 partial.write_bytes(_encode(text))
@@ -104,21 +95,22 @@ class _Folder:
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryFile(dir=self._folder) as probe:
-                probe.write(bytes(65536))  # what is smaller may fit on a disk that is full
+                probe.write(bytes(65536))  # less may fit even on a full disk
         except OSError as error:
             reason = error.strerror or error
-            raise AsrError(f"{self._folder}: cannot be written to: {reason}; choose another --output-dir") from None
+            raise AsrError(f"{self._folder}: cannot be written to: {reason}; choose another output folder") from None
 
     def _path(self, recording: Recording, name: str) -> Path:
         return self._folder / f"{recording.name}.{name}"
 
 
 class _StandardOutput:
-    is_silent = False
+    uses_stdout = True
 
-    def __init__(self, name: str, layout: FormatOptions) -> None:
+    def __init__(self, name: str, subtitles: SubtitleSettings, *, several: bool) -> None:
         self._name = name
-        self._layout = layout
+        self._subtitles = subtitles
+        self._several = several
         self._header = FORMATS[name].header
         self._failure: AsrError | None = None
 
@@ -126,16 +118,16 @@ class _StandardOutput:
         return False
 
     def write(self, recording: Recording, transcript: Transcript) -> None:
-        layout = FormatOptions(recording.name, self._layout.several, self._layout.subtitles)
-        text = self._header + format_part(transcript, self._name, layout)
+        options = FormatOptions(recording.name, self._several, self._subtitles)
+        text = self._header + format_part(transcript, self._name, options)
         self._header = ""
         try:
             sys.stdout.buffer.write(_encode(text))
             sys.stdout.buffer.flush()
         except OSError as error:
-            # What is left in the buffer would be tried again at exit, and complained about.
+            # The interpreter would try to flush the buffer again at exit, and complain.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            if isinstance(error, BrokenPipeError):  # whoever read it has seen enough
+            if isinstance(error, BrokenPipeError):  # the reader has seen enough
                 raise
             self._failure = AsrError(f"standard output cannot be written to: {error.strerror}")
             raise self._failure from None
@@ -145,19 +137,19 @@ class _StandardOutput:
             raise self._failure
 
 
-def _check_stream(formats: Sequence[str], outputs: Outputs, *, several: bool) -> None:
+def _check_stdout(formats: Sequence[str], outputs: Outputs, *, several: bool) -> None:
     if outputs.skip_existing:
-        raise AsrError("--skip-existing looks for files of an earlier job; give --output-dir, too")
+        raise AsrError("skipping recordings that are done needs the output folder of an earlier job; give one")
     if len(formats) > 1:
-        raise AsrError(f"standard output takes one format, not {', '.join(formats)}; give --output-dir for several")
+        raise AsrError(f"standard output takes one format, not {', '.join(formats)}; give an output folder for several")
     if several and not FORMATS[formats[0]].joins:
-        fitting = ", ".join(name for name, one in FORMATS.items() if one.joins)
+        joining = ", ".join(name for name, style in FORMATS.items() if style.joins)
         raise AsrError(
-            f"standard output cannot take several recordings as {formats[0]}: a file of that kind holds one; "
-            f"give --output-dir, or one of {fitting}"
+            f"standard output cannot take several recordings as {formats[0]}, which holds one per file; "
+            f"give an output folder, or choose one of {joining}"
         )
 
 
 def _encode(text: str) -> bytes:
-    """UTF-8, whatever the terminal's; bytes of a file name that are none are spelled out, as JSON does."""
+    """Encode as UTF-8, whatever the terminal uses; other bytes of a file name are escaped, as in JSON."""
     return text.encode("utf-8", "backslashreplace")

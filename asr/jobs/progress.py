@@ -1,28 +1,25 @@
-"""What a person sees of a job: a line that moves while it runs, a few lines when it has ended."""
+"""What a person sees of a job: a progress bar while it runs, a few lines when it has ended."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import accumulate
 from pathlib import Path
 from time import monotonic
-from types import TracebackType
-
-from rich.console import Console
-from rich.markup import escape
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
 from asr.errors import AsrError, AudioError
 from asr.jobs.inputs import Recording
-from asr.signal.audio import audio_duration
+from asr.reporter import ProgressBar, Reporter
+from asr.signal.audio import NATIVE_SUFFIXES, audio_duration
 
-# Of these a header tells the length within a fraction of a millisecond.
-_QUICK_TO_MEASURE = {".wav", ".flac", ".ogg", ".oga", ".opus", ".aif", ".aiff", ".au", ".caf", ".w64", ".sph"}
-_MOST_TO_MEASURE = 10_000  # recordings; of more, each counts the same
+# Their headers give the length to a fraction of a millisecond; an MP3 file must be scanned for it.
+_QUICK_TO_MEASURE = NATIVE_SUFFIXES - {".mp3"}
+_MOST_TO_MEASURE = 10_000  # recordings; in larger jobs all count as equally long
 
 
 @dataclass
 class Summary:
-    """What came of a pile of recordings."""
+    """The outcome of a job of many recordings."""
 
     files: int = 0
     skipped: int = 0  # done by an earlier job
@@ -33,7 +30,7 @@ class Summary:
 
     @property
     def speed(self) -> float:
-        """Times real time."""
+        """Seconds of audio per second of work."""
         return self.seconds / self.elapsed if self.elapsed else 0.0
 
     def __str__(self) -> str:
@@ -43,69 +40,74 @@ class Summary:
         if self.failures:
             parts.append(f"{len(self.failures)} failed")
         if self.seconds:
-            took = f"{_amount(self.seconds)} of audio in {_amount(self.elapsed)}"
-            parts.append(f"{took}: {self.speed:.0f} times real time")
+            work = f"{_format_duration(self.seconds)} of audio in {_format_duration(self.elapsed)}"
+            parts.append(f"{work}: {self.speed:.0f} times real time")
         return ", ".join(parts)
 
-    def report(self, console: Console) -> None:
-        """Tell each failure in a line of its own, then the whole in one."""
+    def report(self, reporter: Reporter) -> None:
+        """Show each failure on its own line, then the totals."""
         for error in self.failures:
-            console.print(f"[red]failed:[/] {escape(str(error))}", soft_wrap=True, highlight=False)
-        console.print(str(self), style="dim", highlight=False)
+            reporter.line(str(error), "failure")
+        reporter.line(str(self), "quiet")
 
 
 class JobProgress:
-    """A line with the time that is left, by seconds of audio where headers tell them and by files where not.
+    """Counts finished recordings and moves a bar, by seconds of audio if headers give them.
 
     Args:
-        console: The terminal.
-        recordings: What is to be done, in order.
-        summary: Where the job counts; its clock runs while this is entered.
-        active: Whether to show anything.
+        bar: The bar to move.
+        lengths: Of the recordings, in order and in one unit.
+        summary: Counts the recordings.
     """
 
-    def __init__(self, console: Console, recordings: Sequence[Recording], summary: Summary, *, active: bool) -> None:
+    def __init__(self, bar: ProgressBar, lengths: Sequence[float], summary: Summary) -> None:
+        self._bar = bar
         self._summary = summary
-        self._started = 0.0
-        lengths = _measure(recordings) if active else [1.0] * len(recordings)
-        self._starts = [0.0, *accumulate(lengths)]  # of each recording, and the end of all
-        columns = [BarColumn(), TaskProgressColumn(), TextColumn("{task.fields[figures]}"), TimeRemainingColumn()]
-        self._progress = Progress(*columns, console=console, transient=True, disable=not active)
-        self._task = self._progress.add_task("", total=self._starts[-1], figures=f"0/{len(recordings)} files")
-
-    def __enter__(self) -> "JobProgress":
         self._started = monotonic()
-        self._progress.start()
-        return self
+        self._starts = [0.0, *accumulate(lengths)]  # of each recording, and the end of the last
+        self._show(0.0)
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._progress.stop()
-        self._summary.elapsed = monotonic() - self._started
-
-    def advance(self) -> None:
-        """The next recording came to its end, well or not."""
+    def finish_recording(self) -> None:
+        """Count the next recording, whether it succeeded or failed."""
         self._summary.done += 1
-        self._summary.elapsed = monotonic() - self._started
-        failed = f"  {len(self._summary.failures)} failed" if self._summary.failures else ""
-        figures = f"{self._summary.done}/{len(self._starts) - 1} files{failed}  {self._summary.speed:.0f} x real time"
-        self._progress.update(self._task, completed=self._starts[self._summary.done], figures=figures)
+        self.stop_clock()
+        self._show(self._starts[self._summary.done])
 
-    def hear(self, seconds: float) -> None:
-        """Of the next recording, which is a long one, so many seconds are done."""
+    def show_seconds(self, seconds: float) -> None:
+        """Move the bar to this many seconds within the next recording, which is a long one."""
         start, end = self._starts[self._summary.done : self._summary.done + 2]
-        self._progress.update(self._task, completed=min(start + seconds, end))
+        self._show(min(start + seconds, end))
+
+    def stop_clock(self) -> None:
+        """Record how long the job has taken until now."""
+        self._summary.elapsed = monotonic() - self._started
+
+    def _show(self, completed: float) -> None:
+        failed = f"  {len(self._summary.failures)} failed" if self._summary.failures else ""
+        speed = f"  {self._summary.speed:.0f} x real time" if self._summary.done else ""
+        self._bar.update(completed, f"{self._summary.done}/{len(self._starts) - 1} files{failed}{speed}")
 
 
-def _measure(recordings: Sequence[Recording]) -> list[float]:
-    """Seconds of each recording; where there is no telling, the mean of the others."""
+@contextmanager
+def track_progress(recordings: Sequence[Recording], summary: Summary, reporter: Reporter) -> Iterator[JobProgress]:
+    """Show the progress of a job, and measure its time, while the block runs."""
+    lengths = _measure_lengths(recordings) if reporter.shows_progress else [1.0] * len(recordings)
+    with reporter.progress("transcribing", sum(lengths), transient=True) as bar:
+        progress = JobProgress(bar, lengths, summary)
+        try:
+            yield progress
+        finally:
+            progress.stop_clock()
+
+
+def _measure_lengths(recordings: Sequence[Recording]) -> list[float]:
+    """Return the seconds of each recording; the mean of the others if a header does not give them."""
     if len(recordings) > _MOST_TO_MEASURE:
         return [1.0] * len(recordings)
     lengths = [_quick_duration(recording) for recording in recordings]
-    known = [length for length in lengths if length is not None]
-    usual = sum(known) / len(known) if known else 1.0
-    return [usual if length is None else length for length in lengths]
+    measured = [length for length in lengths if length is not None]
+    mean = sum(measured) / len(measured) if measured else 1.0
+    return [mean if length is None else length for length in lengths]
 
 
 def _quick_duration(recording: Recording) -> float | None:
@@ -117,8 +119,8 @@ def _quick_duration(recording: Recording) -> float | None:
         return 0.0  # it will fail, and soon
 
 
-def _amount(seconds: float) -> str:
-    """Seconds as a person would say them."""
+def _format_duration(seconds: float) -> str:
+    """Write a duration in the unit that a person would use."""
     if seconds < 100:
         return f"{seconds:.1f} s"
     return f"{seconds / 60:.1f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"

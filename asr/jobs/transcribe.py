@@ -1,6 +1,6 @@
-"""A pile of recordings in, their transcripts out as they come: what `asr transcribe` does.
+"""Many recordings in, their transcripts out as they are ready: `asr transcribe`.
 
-Knows nothing of how recordings are recognised, how many at a time or by what: that is for the recogniser.
+Knows nothing of how recordings are recognised, or how many at a time: the recogniser decides.
 """
 
 import signal
@@ -11,20 +11,19 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Protocol
 
-from rich.console import Console
-
 from asr.errors import AsrError, AudioError, TranscriptionInterrupted
 from asr.jobs.inputs import Inputs, Recording, StandardInput, find_recordings
 from asr.jobs.outputs import Destination, Outputs, open_destination
-from asr.jobs.progress import JobProgress, Summary
+from asr.jobs.progress import Summary, track_progress
+from asr.reporter import SILENT, Reporter
 from asr.signal.audio import AudioSource
 from asr.transcript.transcript import Transcript
 
 
 class Transcribe(Protocol):
-    """Gives a transcript, or the reason why there is none, for each recording in its order.
+    """Yields one result per recording, in order: its transcript, or the reason why there is none.
 
-    Of a long recording under way it tells `on_progress` how many seconds of it are done.
+    Calls `on_progress` with the seconds of a long recording that are done.
     """
 
     def __call__(
@@ -32,38 +31,41 @@ class Transcribe(Protocol):
     ) -> Iterator[Transcript | AudioError]: ...
 
 
-def transcribe_files(inputs: Inputs, outputs: Outputs, *, load: Callable[[], Transcribe], console: Console) -> Summary:
+def transcribe_files(
+    inputs: Inputs, outputs: Outputs, *, load: Callable[[], Transcribe], reporter: Reporter = SILENT
+) -> Summary:
     """Transcribe recordings into files or to standard output.
 
     A recording that cannot be read, or whose transcript cannot be written, does not stop the others. All
-    failures are listed on the console when the job ends, however it ends.
+    failures are listed when the job ends, however it ends.
 
     Args:
         inputs: What to transcribe.
         outputs: What to write, and where.
-        load: Gives what transcribes, such as a recogniser's `transcribe_many`; not called where all is done already.
-        console: Where progress and failures are told.
+        load: Returns what transcribes, such as a recogniser's `transcribe_many`; not called if everything is done.
+        reporter: Shows progress, failures and totals.
 
     Raises:
-        AsrError: If the wishes make no sense, the model is not there, or nothing can be written any more.
-        TranscriptionInterrupted: On SIGINT and SIGTERM. What is complete has been written.
+        AsrError: If the options conflict, the model is missing, or the output cannot be written.
+        TranscriptionInterrupted: On SIGINT and SIGTERM. Finished transcripts are complete.
     """
     recordings, errors = find_recordings(inputs)
     files = len(recordings) + len(errors)
     destination = open_destination(outputs, several=files > 1)
-    todo = [recording for recording in recordings if not destination.is_done(recording)]
-    summary = Summary(files=files, skipped=len(recordings) - len(todo), failures=list(errors))
+    remaining = [recording for recording in recordings if not destination.is_done(recording)]
+    summary = Summary(files=files, skipped=len(recordings) - len(remaining), failures=list(errors))
     try:
-        if todo:
-            _transcribe(todo, load(), destination, summary, console)
+        if remaining:
+            _transcribe(remaining, load(), destination, summary, reporter)
     except KeyboardInterrupt:
-        summary.report(console)
-        raise TranscriptionInterrupted(_how_to_go_on(summary, outputs)) from None
+        summary.report(reporter)
+        done = summary.done + summary.skipped
+        raise TranscriptionInterrupted(f"{done} of {summary.files} recordings are done") from None
     except AsrError:
         if summary.done:
-            summary.report(console)
+            summary.report(reporter)
         raise
-    summary.report(console)
+    summary.report(reporter)
     return summary
 
 
@@ -72,46 +74,38 @@ def _transcribe(
     transcribe: Transcribe,
     destination: Destination,
     summary: Summary,
-    console: Console,
+    reporter: Reporter,
 ) -> None:
-    # Where the texts themselves appear on the terminal, they show the progress, and a bar would break them.
-    active = console.is_terminal and (destination.is_silent or not sys.stdout.isatty())
+    # Texts on the terminal show the progress themselves, and a bar would garble them.
+    shown = SILENT if destination.uses_stdout and sys.stdout.isatty() else reporter
     with (
-        _stopping([recording.source for recording in recordings]),
-        JobProgress(console, recordings, summary, active=active) as progress,
+        _stop_on_signals([recording.source for recording in recordings]),
+        track_progress(recordings, summary, shown) as progress,
     ):
-        results = transcribe((recording.source for recording in recordings), on_progress=progress.hear)
+        results = transcribe((recording.source for recording in recordings), on_progress=progress.show_seconds)
         for recording, result in zip(recordings, results, strict=True):
             if isinstance(result, AudioError):
                 summary.failures.append(result)
             else:
                 _write(recording, result, destination, summary)
-            progress.advance()
+            progress.finish_recording()
 
 
 def _write(recording: Recording, transcript: Transcript, destination: Destination, summary: Summary) -> None:
     try:
         destination.write(recording, transcript)
     except AsrError as error:
-        destination.check()  # a full disk ends the job; a name that cannot be written does not
+        destination.check()  # a full disk ends the job; a file name that cannot be written does not
         summary.failures.append(error)
     else:
         summary.seconds += transcript.duration
 
 
-def _how_to_go_on(summary: Summary, outputs: Outputs) -> str:
-    told = f"{summary.done + summary.skipped} of {summary.files} recordings are done"
-    if outputs.folder is None:
-        return f"{told}; with --output-dir, --skip-existing can go on later"
-    return f"{told}; the same command with --skip-existing goes on"
-
-
 @contextmanager
-def _stopping(sources: Sequence[object]) -> Iterator[None]:
-    """SIGTERM raises KeyboardInterrupt, as SIGINT does, and neither waits for more on standard input.
+def _stop_on_signals(sources: Sequence[object]) -> Iterator[None]:
+    """Make SIGTERM raise KeyboardInterrupt, as SIGINT does; neither waits for more on standard input.
 
-    A second signal acts as it did before. Outputs are written whole or not at all, so that a job
-    may stop anywhere.
+    A second signal acts as it did before. Outputs are written whole or not at all, so a job may stop anywhere.
     """
 
     def stop(number: int, frame: FrameType | None) -> None:
@@ -125,12 +119,12 @@ def _stopping(sources: Sequence[object]) -> Iterator[None]:
         for number, handler in previous.items():
             signal.signal(number, handler)
 
-    if threading.current_thread() is not threading.main_thread():  # which alone may set handlers
+    if threading.current_thread() is not threading.main_thread():  # only the main thread may set handlers
         yield
         return
     previous = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     for number, handler in previous.items():
-        if handler is not signal.SIG_IGN:  # a job in the background of a script, or under nohup, is to go on
+        if handler is not signal.SIG_IGN:  # a script's background job, or one under nohup, must go on
             signal.signal(number, stop)
     try:
         yield

@@ -86,7 +86,7 @@ def align_letters(lexicon: Lexicon) -> Iterator[list[tuple[str, Phones]]]:
 
     Words of more than two phones a letter are left out, and all where a script has too many letters to pair.
     """
-    entries = [(word, phones) for word, ways in lexicon.ways.items() for phones in ways]
+    entries = [(word, phones) for word, ways in lexicon.pronunciations.items() for phones in ways]
     entries = [(word, phones) for word, phones in entries if len(phones) <= 2 * len(word)]
     if not entries:
         return

@@ -9,7 +9,7 @@ from asr.atomic import atomic_write, check_writable
 from asr.config import NormalizerSettings
 from asr.errors import TextError
 from asr.language.g2p import G2P
-from asr.language.ngram.counting import read_sentences
+from asr.language.text_files import read_sentences
 from asr.text.lexicon import Lexicon, Phones, read_lexicon
 from asr.text.normalize import normalize
 
@@ -56,7 +56,7 @@ def build_lexicon(
     words = sorted((word for word, count in counts.items() if count >= least), key=lambda word: (-counts[word], word))
     if not words:
         raise TextError(f"no word occurs {least} times in the text")
-    given = known.ways if exceptions is None else without_stress(read_lexicon(exceptions)).ways
+    given = known.pronunciations if exceptions is None else without_stress(read_lexicon(exceptions)).pronunciations
     guessed = _guess([word for word in words if word not in given], known, 1.0 if exceptions is None else SHARE)
     ways = {**given, **guessed}
     entries = list(_leave_out((word, phones) for word in words for phones in ways.get(word, ())))
@@ -66,9 +66,9 @@ def build_lexicon(
     with atomic_write(output) as partial:
         lexicon.save(partial)
     return (
-        len(lexicon.ways),
-        [word for word in guessed if word in lexicon.ways],
-        [word for word in words if word not in lexicon.ways],
+        len(lexicon.pronunciations),
+        [word for word in guessed if word in lexicon.pronunciations],
+        [word for word in words if word not in lexicon.pronunciations],
     )
 
 
@@ -83,7 +83,7 @@ def _leave_out(entries: Iterable[tuple[str, Phones]]) -> Iterator[tuple[str, Pho
 
 def without_stress(lexicon: Lexicon) -> Lexicon:
     """The lexicon without the marks of stress of ARPAbet."""
-    entries = ((word, phones) for word, ways in lexicon.ways.items() for phones in ways)
+    entries = ((word, phones) for word, ways in lexicon.pronunciations.items() for phones in ways)
     return Lexicon((word, tuple(_STRESSED.sub("", phone) for phone in phones)) for word, phones in entries)
 
 

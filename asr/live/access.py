@@ -1,8 +1,8 @@
-"""Who may talk to the server: host, origin, token and size of what comes in; all else it passes on.
+"""Access control: checks a request's host, origin, token and size, and passes on everything else.
 
-A browser lets any page open a websocket to this machine and send it forms. So requests that name
-an origin are taken from the server's own page only, unless others are allowed; and a server that
-listens to this machine alone answers only to its names, since another name may be made to point here.
+A browser lets any page open a websocket to this machine and send it forms. So requests that name an origin are
+accepted from the server's own page only, unless other origins are allowed. A server that listens on this machine alone
+answers only to its local names, since a page's own domain may be made to point here (DNS rebinding).
 """
 
 import asyncio
@@ -21,16 +21,19 @@ LOOPBACK = ("127.0.0.1", "localhost", "::1")
 _OPEN_PATHS = ("/health", "/", "/page/")  # need no token: the page asks for it
 
 
-class Guard:
-    """ASGI middleware that refuses what must not come in.
+class AccessControl:
+    """ASGI middleware that refuses requests.
+
+    The host check is not starlette's TrustedHostMiddleware, which cannot parse IPv6 addresses and answers in plain
+    text: clients of this server expect every error in OpenAI's form.
 
     Args:
-        app: What is guarded.
+        app: The application behind it.
         metrics: Counts refusals.
-        token: Bearer token that clients must show; None: none.
-        origins: Pages that may use the server beside its own, such as "https://example.org"; "*": all.
-        hosts: Names to which the server answers; None: any.
-        upload_bytes: Largest body of a request.
+        token: Bearer token that clients must send; None if they need none.
+        origins: Web pages that may use the server besides its own, such as "https://example.org"; "*" allows all.
+        hosts: Names to which the server answers; None for any.
+        upload_bytes: Size of the largest request body.
         idle_seconds: Longest wait for a part of it.
     """
 
@@ -61,27 +64,25 @@ class Guard:
             self._metrics.refusals.labels(kind).inc()
             await _answer(scope, send, status, error_body(reason, kind=_TYPES[status], code=kind))
         elif scope["type"] == "http":
-            await self._app(scope, _Body(receive, self._upload_bytes, self._idle_seconds), send)
+            await self._app(scope, _LimitedBody(receive, self._upload_bytes, self._idle_seconds), send)
         else:
             await self._app(scope, receive, send)
 
     def _refuse(self, scope: Scope, headers: Headers) -> tuple[int, str, str] | None:
-        """Status, a word and a reason, where a request must not come in."""
+        """Return status, kind and reason if a request is refused."""
         host = headers.get("host", "")
         if self._hosts is not None and _split(f"//{host}").hostname not in self._hosts:
             return 403, "host", f"this server does not answer to the name {host[:100]!r}; use 127.0.0.1 or localhost"
         origin = headers.get("origin")
         if origin is not None and not self._allows(origin, host):
-            return 403, "origin", f"pages of {origin[:100]} may not use this server; start it with --allow-origin"
+            reason = f"pages from {origin[:100]} may not use this server; allow this origin when you start the server"
+            return 403, "origin", reason
         if not self._shows_token(scope, headers):
-            return 401, "token", "this server wants a token; send the header Authorization: Bearer TOKEN"
+            return 401, "token", "this server requires a token; send the header Authorization: Bearer TOKEN"
         declared = headers.get("content-length", "0")
         if not declared.isdigit() or int(declared) > self._upload_bytes:
-            return (
-                413,
-                "upload",
-                f"the body is larger than {self._upload_bytes} bytes; send a shorter or compressed file",
-            )
+            reason = f"the body is larger than {self._upload_bytes} bytes; send a shorter or compressed file"
+            return 413, "upload", reason
         return None
 
     def _allows(self, origin: str, host: str) -> bool:
@@ -93,48 +94,48 @@ class Guard:
             return True
         if headers.get("access-control-request-method") is not None and scope.get("method") == "OPTIONS":
             return True  # a browser asks before it sends the token
-        shown = headers.get("authorization", "").removeprefix("Bearer ").strip()
-        if scope["type"] == "websocket" and not shown:  # a page cannot set headers there
-            shown = parse_qs(scope["query_string"].decode("latin-1")).get("token", [""])[0]
-        return hmac.compare_digest(shown.encode(), self._token.encode())
+        token = headers.get("authorization", "").removeprefix("Bearer ").strip()
+        if scope["type"] == "websocket" and not token:  # a page cannot set the headers of a websocket
+            token = parse_qs(scope["query_string"].decode("latin-1")).get("token", [""])[0]
+        return hmac.compare_digest(token.encode(), self._token.encode())
 
 
 def _split(url: str) -> SplitResult:
-    """The parts of an address; of one that makes no sense, none."""
+    """Split an address into its parts; they are empty if it is malformed."""
     try:
         parts = urlsplit(url)
-        parts.hostname  # noqa: B018 - some nonsense is only found here
+        parts.hostname  # noqa: B018 - some errors are only found here
     except ValueError:
         return SplitResult("", "", "", "", "")
     return parts
 
 
-class TooLarge(Exception):
-    """A body that grows beyond the limit without having said so."""
+class BodyTooLarge(Exception):
+    """A request body that grows beyond the limit without having declared its size."""
 
 
-class TooSlow(Exception):
-    """A body of which nothing more comes."""
+class BodyTimeout(Exception):
+    """A request body that stopped arriving."""
 
 
-class _Body:
-    """Receives a body as long as it keeps within the limit, and keeps coming."""
+class _LimitedBody:
+    """Receives a request body while it stays within the limit and keeps arriving."""
 
     def __init__(self, receive: Receive, limit: int, patience: float) -> None:
         self._receive = receive
-        self._left = limit
+        self._bytes_left = limit
         self._patience: float | None = patience
 
     async def __call__(self) -> Message:
         try:
             message = await asyncio.wait_for(self._receive(), self._patience)
         except asyncio.TimeoutError:
-            raise TooSlow from None
-        self._left -= len(message.get("body", b""))
-        if self._left < 0:
-            raise TooLarge
+            raise BodyTimeout from None
+        self._bytes_left -= len(message.get("body", b""))
+        if self._bytes_left < 0:
+            raise BodyTooLarge
         if not message.get("more_body", False):
-            self._patience = None  # from now on only the end of the connection is waited for
+            self._patience = None  # only the end of the connection can follow
         return message
 
 
@@ -142,7 +143,7 @@ _TYPES = {401: "authentication_error", 403: "permission_error", 413: "invalid_re
 
 
 def error_body(message: str, *, kind: str, code: str | None = None, param: str | None = None) -> bytes:
-    """An error as OpenAI's interface tells it."""
+    """Write an error as OpenAI's interface does."""
     error: dict[str, Any] = {"message": message, "type": kind, "param": param, "code": code}
     return json.dumps({"error": error}).encode()
 

@@ -1,8 +1,8 @@
-"""Many live streams, one network: blocks of sound in, what is known of each stream out.
+"""Many live streams, one network: blocks of audio in, partial results out.
 
-All streams share a thread that owns the network. While it reads, blocks gather; then it reads
-whatever has come, of all streams together: the busier it is, the larger its batches. Asyncio
-around it never waits for a computation. Knows nothing of protocols.
+All streams share a thread that owns the network. While it computes, blocks queue up; then it processes the next block
+of every stream that has one, together: the busier it is, the larger its batches. The asyncio code around it never
+waits for a computation. Knows nothing of protocols.
 """
 
 import asyncio
@@ -17,45 +17,50 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from asr.recognize.streaming.recognizer import Partial, SpeechStream, StreamReader, cut_blocks
+from asr.recognize.streaming.recognizer import MultiStreamRecognizer, split_into_blocks
+from asr.recognize.streaming.stream import Partial, SpeechStream
 from asr.recognize.utterance import UtteranceDecoder
 from asr.signal.resample import Resampler, Samples
 
-# Where a block has waited so long already, nobody gets a preview: settled text comes first.
+# If a block has waited this long, previews are left out for everyone: committed text comes first.
 _LATE_SECONDS = 0.05
 
 
 @dataclass
 class _Job:
-    """Sound that waits to be read, and what is known of its stream meanwhile."""
+    """Audio that waits to be decoded.
+
+    Attributes:
+        stream: Where it belongs.
+        blocks: What remains, each block with whether it is the last of the stream.
+        latest: What is known of the stream so far.
+        future: Receives what is known once all blocks are decoded.
+        since: When the job arrived or its previous block was decoded, by time.perf_counter.
+    """
 
     stream: SpeechStream
     blocks: list[tuple[Tensor, bool]]
-    known: Partial
+    latest: Partial
     future: "Future[Partial]"
-    since: float  # when it came, or its last block was read; by time.perf_counter
+    since: float
 
 
 class Engine:
-    """Runs the network for any number of sessions.
+    """Runs the network for any number of live streams.
 
     Args:
-        reader: Reads the streams; used by one thread only.
-        num_threads: Of torch within that thread.
-        watch: Told after each round how many streams it read and how many seconds it took.
+        recognizer: Decodes the streams; used by one thread only.
+        on_batch: Called after each batch with its number of streams and the seconds that it took.
     """
 
     def __init__(
         self,
-        reader: StreamReader,
+        recognizer: MultiStreamRecognizer,
         *,
-        num_threads: int = 1,
-        watch: Callable[[int, float], None] = lambda streams, seconds: None,
+        on_batch: Callable[[int, float], None] = lambda num_streams, seconds: None,
     ) -> None:
-        self._watch = watch
-        self._reader = reader
-        self._preview = reader.preview
-        self._num_threads = num_threads
+        self._recognizer = recognizer
+        self._on_batch = on_batch
         self._jobs: list[_Job] = []
         self._changed = threading.Condition()
         self._stopped = False
@@ -72,77 +77,77 @@ class Engine:
         self._thread.join()
 
     def start(
-        self, sample_rate: float, *, text_reader: UtteranceDecoder | None = None, start_seconds: float = 0.0
-    ) -> "Session":
-        """A new stream of samples at so many Hz.
+        self, sample_rate: float, *, utterance_decoder: UtteranceDecoder | None = None, start_seconds: float = 0.0
+    ) -> "LiveStream":
+        """Start a stream.
 
         Args:
-            sample_rate: Hz.
-            text_reader: One of its own; None: the recogniser's.
+            sample_rate: Hz of its samples.
+            utterance_decoder: Decodes this stream; None takes the recogniser's.
             start_seconds: Added to the times of its words.
         """
-        resampler = Resampler(sample_rate, self._reader.recognizer.sample_rate)
-        return Session(self, self._reader.start(text_reader, start_seconds=start_seconds), resampler, sample_rate)
+        resampler = Resampler(sample_rate, self._recognizer.recognizer.sample_rate)
+        stream = self._recognizer.start(utterance_decoder, start_seconds=start_seconds)
+        return LiveStream(self, stream, resampler, sample_rate)
 
-    async def read(self, stream: SpeechStream, samples: Samples, known: Partial, *, last: bool) -> Partial:
-        """Have (S,) samples at the model's rate read; `known` is what was known before."""
-        blocks = cut_blocks(samples, self._reader.recognizer.sample_rate, last=last)
-        job = _Job(stream, blocks, known, Future(), time.perf_counter())
+    async def decode(self, stream: SpeechStream, samples: Samples, latest: Partial, *, last: bool) -> Partial:
+        """Decode (S,) samples at the model's rate; `latest` is what was known before."""
+        blocks = split_into_blocks(samples, self._recognizer.recognizer.sample_rate, last=last)
+        job = _Job(stream, blocks, latest, Future(), time.perf_counter())
         with self._changed:
             self._jobs.append(job)
             self._changed.notify()
         return await asyncio.wrap_future(job.future)
 
     def _run(self) -> None:
-        torch.set_num_threads(self._num_threads)
+        torch.set_num_threads(1)
         while True:
             with self._changed:
                 self._changed.wait_for(lambda: self._jobs or self._stopped)
                 if self._stopped:
                     break
                 jobs, self._jobs = self._jobs, []
-            self._round(jobs)
+            self._process(jobs)
         for job in self._jobs:
             job.future.cancel()
 
-    def _round(self, jobs: Sequence[_Job]) -> None:
-        """Read a block of each stream that waits; what is left of their blocks waits for the next round."""
+    def _process(self, jobs: Sequence[_Job]) -> None:
+        """Decode one block of each stream; their other blocks wait for the next batch."""
         started = time.perf_counter()
-        waiting = [job for job in jobs if not job.future.cancelled()]
-        is_late = any(started - job.since > _LATE_SECONDS for job in waiting)
-        self._reader.preview = self._preview and not is_late
+        batch = [job for job in jobs if not job.future.cancelled()]
+        is_late = any(started - job.since > _LATE_SECONDS for job in batch)
         try:
-            self._read(waiting)
-        except Exception as error:  # of the network itself: nobody's block was read
-            for job in waiting:
+            self._decode(batch, preview=not is_late)
+        except Exception as error:  # of the network itself: no block was decoded
+            for job in batch:
                 _fail(job.future, error)
-        unread = [job for job in waiting if job.blocks and not job.future.done()]
-        for job in unread:
-            job.since = time.perf_counter()  # a long message makes nobody late but its own sender
+        unfinished = [job for job in batch if job.blocks and not job.future.done()]
+        for job in unfinished:
+            job.since = time.perf_counter()  # a long message delays only its own sender
         with self._changed:
-            self._jobs = unread + self._jobs
-        self._watch(len(waiting), time.perf_counter() - started)
+            self._jobs = unfinished + self._jobs
+        self._on_batch(len(batch), time.perf_counter() - started)
 
-    def _read(self, jobs: Sequence[_Job]) -> None:
-        for job in jobs:
+    def _decode(self, batch: Sequence[_Job], *, preview: bool) -> None:
+        for job in batch:
             if job.blocks:
                 waveform, last = job.blocks.pop(0)
-                job.stream.put(waveform, last=last)
-        for job, partial in zip(jobs, self._reader.read([job.stream for job in jobs]), strict=True):
+                job.stream.feed(waveform, last=last)
+        partials = self._recognizer.decode([job.stream for job in batch], preview=preview)
+        for job, partial in zip(batch, partials, strict=True):
             if partial is not None:
-                job.known = replace(partial, finals=(*job.known.finals, *partial.finals))
+                job.latest = replace(partial, finals=(*job.latest.finals, *partial.finals))
             if job.stream.error is not None:
                 _fail(job.future, job.stream.error)
             elif not job.blocks:
-                _answer(job.future, job.known)
+                _resolve(job.future, job.latest)
 
 
-class Session:
-    """One live stream.
+class LiveStream:
+    """One live stream of an `Engine`.
 
     Attributes:
-        known: What was known last.
-        sample_rate: Hz of what it is fed.
+        sample_rate: Hz of the samples that it is fed.
     """
 
     def __init__(self, engine: Engine, stream: SpeechStream, resampler: Resampler, sample_rate: float) -> None:
@@ -150,21 +155,21 @@ class Session:
         self._engine = engine
         self._stream = stream
         self._resampler = resampler
-        self.known = Partial()
+        self._latest = Partial()
 
     async def feed(self, samples: Samples, *, last: bool = False) -> Partial:
-        """Have (S,) float32 samples read; a session waits for each block before it sends the next.
+        """Decode (S,) float32 samples; callers must wait for each block before they send the next.
 
         Returns:
             What is known now, with the utterances that ended in this block.
         """
         resampled = self._resampler.feed(samples, last=last)
-        partial = await self._engine.read(self._stream, resampled, self.known, last=last)
-        self.known = replace(partial, finals=())
+        partial = await self._engine.decode(self._stream, resampled, self._latest, last=last)
+        self._latest = replace(partial, finals=())
         return partial
 
     async def finish(self) -> Partial:
-        """No more sound comes: everything is final."""
+        """End the stream: everything becomes final."""
         return await self.feed(np.empty(0, np.float32), last=True)
 
 
@@ -173,6 +178,6 @@ def _fail(future: "Future[Any]", error: Exception) -> None:
         future.set_exception(error)
 
 
-def _answer(future: "Future[Any]", result: object) -> None:
+def _resolve(future: "Future[Any]", result: object) -> None:
     if future.set_running_or_notify_cancel():
         future.set_result(result)

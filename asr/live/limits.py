@@ -1,4 +1,4 @@
-"""What a server bears, and how it says no."""
+"""Server limits and refusals."""
 
 from dataclasses import dataclass
 
@@ -7,16 +7,18 @@ from asr.config import LIVE_STREAMS
 
 @dataclass(frozen=True)
 class Limits:
-    """How much one server takes on.
+    """How much one server accepts.
 
     Attributes:
         clients: Live streams at a time.
-        message_bytes: Of one websocket message.
-        session_seconds: Of sound in one stream.
-        idle_seconds: Without a message or a part of a file, or without taking a reply, after which a client is dropped.
-        upload_bytes: Of one file.
-        upload_seconds: Of sound in one file.
-        uploads: Files that wait or are transcribed at a time.
+        message_bytes: Size of a websocket message.
+        session_seconds: Audio in one stream.
+        idle_seconds: Time without a message, a part of an upload or reading a reply after which a client is
+            disconnected.
+        upload_bytes: Size of a file.
+        upload_seconds: Audio in one file.
+        uploads: Files waiting or being transcribed at a time.
+        transcript_bytes: Size of a transcript that is to be formatted.
     """
 
     clients: int = LIVE_STREAMS
@@ -26,6 +28,7 @@ class Limits:
     upload_bytes: int = 100 << 20
     upload_seconds: float = 6 * 3600.0
     uploads: int = 8
+    transcript_bytes: int = 4 << 20
 
 
 class Refusal(Exception):
@@ -34,7 +37,7 @@ class Refusal(Exception):
     Args:
         kind: A word for the metrics.
         code: Close code of a websocket (RFC 6455, section 7.4).
-        reason: For people; what was wrong and what to do.
+        reason: What was wrong and what to do.
     """
 
     def __init__(self, kind: str, code: int, reason: str) -> None:

@@ -7,35 +7,35 @@ _LATENCY_BUCKETS = (0.01, 0.025, 0.05, 0.1, 0.2, 0.3, 0.5, 1.0, 2.0, 5.0)
 
 
 class Metrics:
-    """What one server counts; each server has its own registry."""
+    """The counters of one server, in a registry that it shares with no other."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
         self.clients = Gauge("asr_clients", "Live streams that are open.", registry=self.registry)
-        self.sessions = Counter("asr_sessions", "Live streams that were opened.", registry=self.registry)
+        self.sessions = Counter("asr_sessions", "Live streams opened.", registry=self.registry)
         self.utterances = Counter("asr_utterances", "Utterances that became final.", registry=self.registry)
-        self.audio = Counter("asr_audio_seconds", "Sound that was heard.", ["source"], registry=self.registry)
-        self.refusals = Counter("asr_refusals", "What clients were refused.", ["reason"], registry=self.registry)
+        self.audio = Counter("asr_audio_seconds", "Audio received.", ["source"], registry=self.registry)
+        self.refusals = Counter("asr_refusals", "Refused requests and streams.", ["reason"], registry=self.registry)
         self.errors = Counter("asr_errors", "Failures of the server itself.", registry=self.registry)
         self.latency = Histogram(
             "asr_reply_seconds",
-            "From a block of sound to its reply.",
+            "Time from a block of audio to its reply.",
             buckets=_LATENCY_BUCKETS,
             registry=self.registry,
         )
         self.busy = Counter("asr_network_busy_seconds", "Time that the network computed.", registry=self.registry)
         self.batch = Histogram(
             "asr_network_batch_streams",
-            "Streams that were read together.",
+            "Streams that went through the network together.",
             buckets=(1, 2, 4, 8, 16, 32, 64),
             registry=self.registry,
         )
 
-    def count_round(self, streams: int, seconds: float) -> None:
-        """The network read so many streams together in so many seconds."""
-        self.batch.observe(streams)
+    def count_batch(self, num_streams: int, seconds: float) -> None:
+        """Count a batch of streams and the seconds that it took."""
+        self.batch.observe(num_streams)
         self.busy.inc(seconds)
 
     def expose(self) -> bytes:
-        """All of it as text."""
+        """Return all counters as text."""
         return generate_latest(self.registry)

@@ -1,6 +1,6 @@
-"""Where live sound comes from: a microphone, or a file that is played in its place.
+"""Live audio inputs: a microphone, or a file that is played in its place.
 
-Both give blocks (S,) float32 in real time, and count what was lost because nobody took it in time.
+Both yield blocks (S,) float32 in real time, and count the blocks that were lost because nobody took them in time.
 """
 
 import queue
@@ -15,15 +15,15 @@ from asr.signal.audio import stream_audio
 from asr.signal.resample import Samples
 
 BLOCK_SECONDS = 0.1
-_WAITING_BLOCKS = 50  # 5 s that may wait to be read before blocks are dropped
+_MAX_WAITING_BLOCKS = 50  # 5 s; later blocks are dropped
 
 
-class Sound(Protocol):
-    """A source of live sound.
+class AudioInput(Protocol):
+    """A source of live audio.
 
     Attributes:
         sample_rate: Hz of its blocks.
-        dropped: Blocks that were lost so far.
+        dropped: Blocks lost so far.
         name: For people.
     """
 
@@ -31,7 +31,7 @@ class Sound(Protocol):
     dropped: int
     name: str
 
-    def __enter__(self) -> "Sound": ...
+    def __enter__(self) -> "AudioInput": ...
 
     def __exit__(self, *_: Any) -> None: ...
 
@@ -39,27 +39,27 @@ class Sound(Protocol):
 
 
 class Microphone:
-    """An input device, at its own rate.
+    """An input device, at its own sample rate.
 
     Args:
-        device: Number or part of the name, as `list_devices` shows them; None: the system's choice.
+        device: Number or part of the name, as in `list_devices`; None takes the system's default.
 
     Raises:
-        AudioError: If there is no PortAudio or no such device, or it cannot be opened.
+        AudioError: If PortAudio or the device is missing, or the device cannot be opened.
     """
 
     def __init__(self, device: str | None = None) -> None:
         self._portaudio = import_sounddevice()
-        chosen = int(device) if device is not None and device.isdigit() else device
+        name_or_number = int(device) if device is not None and device.isdigit() else device
         try:
-            found = self._portaudio.query_devices(chosen, "input")
+            details = self._portaudio.query_devices(name_or_number, "input")
         except (ValueError, self._portaudio.PortAudioError) as error:
             raise AudioError(_describe_missing(device, error)) from None
-        self.name = str(found["name"])
-        self.sample_rate = float(found["default_samplerate"])
+        self.name = str(details["name"])
+        self.sample_rate = float(details["default_samplerate"])
         self.dropped = 0
-        self._device = found["index"]
-        self._blocks: queue.Queue[Samples | None] = queue.Queue(_WAITING_BLOCKS)
+        self._device = details["index"]
+        self._blocks: queue.Queue[Samples | None] = queue.Queue(_MAX_WAITING_BLOCKS)
         self._stream: Any = None
 
     def __enter__(self) -> "Microphone":
@@ -70,8 +70,8 @@ class Microphone:
                 samplerate=self.sample_rate,
                 blocksize=round(BLOCK_SECONDS * self.sample_rate),
                 dtype="float32",
-                callback=self._take,
-                finished_callback=self._end,
+                callback=self._on_block,
+                finished_callback=self._on_end,
             )
             self._stream.start()
         except self._portaudio.PortAudioError as error:
@@ -87,8 +87,8 @@ class Microphone:
         while (block := self._blocks.get()) is not None:
             yield block
 
-    def _take(self, samples: Any, count: int, clock: Any, status: Any) -> None:
-        """Called by PortAudio's own thread, which must never wait."""
+    def _on_block(self, samples: Any, count: int, clock: Any, status: Any) -> None:
+        """Queue a block. PortAudio calls this in its own thread, which must never wait."""
         if status.input_overflow:
             self.dropped += 1
         try:
@@ -96,18 +96,18 @@ class Microphone:
         except queue.Full:
             self.dropped += 1
 
-    def _end(self) -> None:
-        """The device stopped, perhaps because it was pulled out."""
+    def _on_end(self) -> None:
+        """End the iteration: the device has stopped, perhaps because it was unplugged."""
         if self._blocks.full():
             self._blocks.get_nowait()
         self._blocks.put_nowait(None)
 
 
 class PlayedFile:
-    """A recording, block by block, as fast as it would sound.
+    """A recording that is played in real time.
 
     Args:
-        path: Anything that `asr transcribe` reads.
+        path: Any file that `asr transcribe` reads.
         sample_rate: Hz of the blocks.
     """
 
@@ -121,14 +121,14 @@ class PlayedFile:
         return self
 
     def __exit__(self, *_: Any) -> None:
-        """Nothing is held open."""
+        """Do nothing: no file is kept open."""
 
     def __iter__(self) -> Iterator[Samples]:
         due = time.monotonic()
         for block in stream_audio(self._path, block_seconds=BLOCK_SECONDS, sample_rate=int(self.sample_rate)):
             due += len(block) / self.sample_rate
             late = time.monotonic() - due
-            if late > _WAITING_BLOCKS * BLOCK_SECONDS:
+            if late > _MAX_WAITING_BLOCKS * BLOCK_SECONDS:
                 self.dropped += 1  # as a microphone would have
                 continue
             time.sleep(max(0.0, -late))
@@ -136,40 +136,40 @@ class PlayedFile:
 
 
 def list_devices() -> list[tuple[int, str, str]]:
-    """Number, name and details of each device that records; the system's choice has a star.
+    """List the number, name and details of each input device; the system's default has a star.
 
     Raises:
-        AudioError: If there is no PortAudio.
+        AudioError: If PortAudio is missing.
     """
     sounddevice = import_sounddevice()
     default = sounddevice.default.device[0]
     return [
         (
-            int(one["index"]),
-            str(one["name"]),
-            f"{one['max_input_channels']} channels, {one['default_samplerate']:.0f} Hz"
-            + (" *" if one["index"] == default else ""),
+            int(device["index"]),
+            str(device["name"]),
+            f"{device['max_input_channels']} channels, {device['default_samplerate']:.0f} Hz"
+            + (" *" if device["index"] == default else ""),
         )
-        for one in sounddevice.query_devices()
-        if one["max_input_channels"] > 0
+        for device in sounddevice.query_devices()
+        if device["max_input_channels"] > 0
     ]
 
 
 def import_sounddevice() -> Any:
-    """The library that speaks to sound cards. Raises AudioError where it or PortAudio is missing."""
+    """Import the sound card library. Raises AudioError if it or PortAudio is missing."""
     try:
         import sounddevice
     except ImportError:
-        raise AudioError("the microphone needs sounddevice: pip install sounddevice; or take --file FILE") from None
-    except OSError:  # the wheel for Linux brings no PortAudio
+        raise AudioError("the microphone needs sounddevice: pip install sounddevice; or play a file instead") from None
+    except OSError:  # the wheel for Linux does not contain PortAudio
         raise AudioError(
             "the microphone needs PortAudio: apt install libportaudio2 (Fedora: dnf install portaudio, "
-            "Arch: pacman -S portaudio); or take --file FILE"
+            "Arch: pacman -S portaudio); or play a file instead"
         ) from None
     return sounddevice
 
 
 def _describe_missing(device: str | None, error: Exception) -> str:
     if device is None:
-        return "no microphone found; plug one in, look at `asr mic --list`, or take --file FILE"
-    return f"--device {device}: no such microphone ({error}); look at `asr mic --list`"
+        return "no microphone found; connect one, or play a file instead"
+    return f"{device}: no such microphone ({error}); list the microphones to see their names"

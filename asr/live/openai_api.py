@@ -1,8 +1,8 @@
-"""OpenAI's interface for transcribing files, `POST /v1/audio/transcriptions`; its clients work unchanged.
+"""OpenAI's interface for transcribing files, `POST /v1/audio/transcriptions`. Its clients work unchanged.
 
-A file is transcribed as `asr transcribe` does it, one at a time in a thread of its own, beside the
-live streams. What the interface offers and this recogniser has not (a prompt, a temperature, a
-choice of languages) is passed over; what would change the form of the answer is refused.
+Files are transcribed as `asr transcribe` does it, one at a time, in a separate thread from the live streams. Options
+that this recogniser does not have (a prompt, a temperature, a language) are ignored. Those that would change the
+format of the response are refused.
 """
 
 import asyncio
@@ -22,9 +22,10 @@ from asr.live.limits import Limits
 from asr.live.metrics import Metrics
 from asr.recognize.recognizer import Recognizer
 from asr.transcript.formats import format_transcript
-from asr.transcript.transcript import Segment, Transcript, Word
+from asr.transcript.transcript import Transcript
+from asr.transcript.words import Segment, Word
 
-# Names that clients have built in; this server has one model, whatever they call it.
+# Clients have these names built in; the server has one model, whatever they call it.
 _ALIASES = ("whisper-", "gpt-")
 _GRANULARITIES = ("word", "segment")
 
@@ -34,8 +35,8 @@ class RequestError(Exception):
 
     Args:
         message: What was wrong and what to do.
-        status: Of the response.
-        param: The field that is wrong.
+        status: HTTP status of the response.
+        param: Name of the field that is wrong.
         code: A word for programs.
     """
 
@@ -47,7 +48,7 @@ class RequestError(Exception):
         self.code = code
 
     def respond(self) -> Response:
-        """As OpenAI's interface tells it."""
+        """Return the error as OpenAI's interface does."""
         kind = "invalid_request_error" if self.status < 500 else "server_error"
         body = error_body(self.message, kind=kind, code=self.code, param=self.param)
         headers = {"retry-after": "1"} if self.status == 503 else None
@@ -59,9 +60,9 @@ class Transcriber:
 
     Args:
         recognizer: The model.
-        name: By which clients ask for it.
-        limits: How many files may wait.
-        metrics: Told what happens.
+        name: The model's name for clients.
+        limits: How many files may wait, and how long they may be.
+        metrics: Counts what happens.
     """
 
     def __init__(self, recognizer: Recognizer, name: str, limits: Limits, metrics: Metrics) -> None:
@@ -75,7 +76,7 @@ class Transcriber:
         self._is_stopped = False
 
     async def close(self, patience: float = 5.0) -> None:
-        """Take nothing more; finish what was begun, if that does not take longer than `patience` seconds."""
+        """Accept no more files, and finish those that are under way within `patience` seconds."""
         self._is_closing = True
         end = time.monotonic() + patience
         while self._under_way and time.monotonic() < end:
@@ -84,7 +85,7 @@ class Transcriber:
         self._pool.shutdown(wait=False, cancel_futures=True)
 
     def models(self) -> list[dict[str, Any]]:
-        """As `GET /v1/models` lists them."""
+        """List the model as `GET /v1/models` does."""
         return [{"id": self.name, "object": "model", "created": 0, "owned_by": "asr"}]
 
     async def respond(self, request: Request) -> Response:
@@ -96,7 +97,7 @@ class Transcriber:
         self._check_room()
         async with request.form(max_files=1, max_fields=64) as form:
             file, write = self._read_form(form)
-            self._check_room()  # while the file came, others may have come, too
+            self._check_room()  # other files may have arrived meanwhile
             self._under_way += 1
             try:
                 return write(await self._transcribe(file))
@@ -108,10 +109,10 @@ class Transcriber:
             raise _shutting_down()
         if self._under_way >= self._limits.uploads:
             self._metrics.refusals.labels("uploads").inc()
-            raise RequestError("other files are waiting already; try again soon", status=503, code="overloaded")
+            raise RequestError("too many files are waiting; try again soon", status=503, code="overloaded")
 
     def _read_form(self, form: FormData) -> tuple[UploadFile, Callable[[Transcript], Response]]:
-        """The file, and how its transcript is to be written."""
+        """Return the file, and a function that formats its transcript."""
         file = form.get("file")
         if not isinstance(file, UploadFile):
             raise RequestError("file: missing; send the recording as multipart/form-data", param="file")
@@ -119,30 +120,29 @@ class Transcriber:
         style = str(form.get("response_format", "json"))
         if style not in WRITERS:
             raise RequestError(
-                f"response_format {style[:50]}: no such format; there are: {', '.join(WRITERS)}",
+                f"response_format {style[:50]}: no such format; choose from: {', '.join(WRITERS)}",
                 param="response_format",
             )
         if str(form.get("stream", "false")).lower() not in ("false", "0", ""):
-            raise RequestError("stream: not offered for files; the websocket streams", param="stream")
-        wanted = {
-            str(one) for name in ("timestamp_granularities[]", "timestamp_granularities") for one in form.getlist(name)
-        }
-        if wanted - set(_GRANULARITIES):
+            raise RequestError("stream: not available for files; use the websocket for live audio", param="stream")
+        keys = ("timestamp_granularities[]", "timestamp_granularities")
+        granularities = {str(value) for key in keys for value in form.getlist(key)}
+        if granularities - set(_GRANULARITIES):
             raise RequestError(
                 "timestamp_granularities: expected word, segment or both", param="timestamp_granularities"
             )
-        if wanted and style != "verbose_json":
+        if granularities and style != "verbose_json":
             raise RequestError("timestamp_granularities: needs response_format verbose_json", param="response_format")
         language = str(form.get("language", "")) or "und"
-        return file, lambda transcript: WRITERS[style](transcript, wanted or {"segment"}, language)
+        return file, lambda transcript: WRITERS[style](transcript, granularities or {"segment"}, language)
 
     def check_model(self, name: str) -> None:
-        """Raise RequestError if a model is asked for that is not here."""
+        """Raise RequestError if a client asks for another model."""
         if not name:
-            raise RequestError("model: missing; `GET /v1/models` lists them", param="model")
+            raise RequestError("model: missing; `GET /v1/models` lists the models", param="model")
         if name != self.name and not name.startswith(_ALIASES):
             raise RequestError(
-                f"model {name[:50]}: not here; this server has {self.name}",
+                f"model {name[:50]}: not found; this server has {self.name}",
                 status=404,
                 param="model",
                 code="model_not_found",
@@ -151,11 +151,11 @@ class Transcriber:
     async def _transcribe(self, file: UploadFile) -> Transcript:
         loop = asyncio.get_running_loop()
         try:
-            transcript = await loop.run_in_executor(self._pool, self._read, file)
+            transcript = await loop.run_in_executor(self._pool, self._transcribe_now, file)
         except AudioError as error:
             raise RequestError(_without_name(str(error)), param="file", code="invalid_audio") from None
         except asyncio.CancelledError:
-            if self._is_stopped:  # it had not begun
+            if self._is_stopped:  # before the file's turn came
                 raise _shutting_down() from None
             raise
         except AsrError as error:
@@ -163,19 +163,19 @@ class Transcriber:
         self._metrics.audio.labels("file").inc(transcript.duration)
         return transcript
 
-    def _read(self, file: UploadFile) -> Transcript:
-        (result,) = self._recognizer.transcribe_many([file.file], jobs=1, on_progress=self._check_on)
+    def _transcribe_now(self, file: UploadFile) -> Transcript:
+        (result,) = self._recognizer.transcribe_many([file.file], jobs=1, on_progress=self._check_progress)
         if isinstance(result, AudioError):
             raise result
         return result
 
-    def _check_on(self, seconds: float) -> None:
-        """Called within long recordings: whether this one may go on."""
+    def _check_progress(self, seconds: float) -> None:
+        """Raise RequestError in the middle of a recording if it is too long or the server is shutting down."""
         if self._is_stopped:
             raise _shutting_down()
         if seconds > self._limits.upload_seconds:
             raise RequestError(
-                f"file: longer than {self._limits.upload_seconds / 3600:g} hours; send it in parts",
+                f"file: longer than {self._limits.upload_seconds / 3600:g} hours; split it into parts",
                 status=413,
                 param="file",
                 code="upload",
@@ -187,7 +187,7 @@ def _shutting_down() -> RequestError:
 
 
 def _without_name(message: str) -> str:
-    """An error's text without the server's name for the upload."""
+    """Replace the server's name for an upload in an error."""
     return message.replace("audio stream: ", "file: ", 1)
 
 
@@ -201,18 +201,18 @@ def _write_verbose(transcript: Transcript, granularities: set[str], language: st
     if "word" in granularities:
         body["words"] = [_describe_word(word) for word in transcript.words]
     if "segment" in granularities:
-        body["segments"] = [_describe_segment(index, one) for index, one in enumerate(transcript.segments)]
+        body["segments"] = [_describe_segment(index, segment) for index, segment in enumerate(transcript.segments)]
     return JSONResponse(body)
 
 
 def _describe_word(word: Word) -> dict[str, Any]:
-    described = {"word": word.text, "start": round(word.start, 3), "end": round(word.end, 3)}
-    # Not in OpenAI's interface, whose clients pass over what they do not know.
-    return described if word.confidence is None else {**described, "confidence": round(word.confidence, 4)}
+    description = {"word": word.text, "start": round(word.start, 3), "end": round(word.end, 3)}
+    # An extension: OpenAI's clients ignore unknown keys.
+    return description if word.confidence is None else {**description, "confidence": round(word.confidence, 4)}
 
 
 def _describe_segment(index: int, segment: Segment) -> dict[str, Any]:
-    """A segment with all keys that clients check for; those that mean nothing here say so by zero."""
+    """Describe a segment with all keys that clients check for; those without a meaning here are zero."""
     return {
         "id": index,
         "seek": 0,

@@ -1,7 +1,7 @@
-"""The server: live streams on a websocket, files over HTTP, a page to try both, and its own health.
+"""The server: live streams on a websocket, files over HTTP, a web page to try both, and health checks.
 
-Routes hold no logic: hub.py talks with live clients, transcriptions.py answers for files,
-guard.py decides who may come in.
+Routes hold no logic: sessions.py serves live clients, openai_api.py transcribes files, subtitles_api.py formats
+transcripts, and access.py decides who may use them.
 """
 
 import asyncio
@@ -18,39 +18,41 @@ import uvicorn
 from fastapi import FastAPI, Request, Response, WebSocket
 from fastapi.responses import FileResponse
 from fastapi.staticfiles import StaticFiles
-from rich.console import Console
 from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import ClientDisconnect
 
 from asr.config import HOST, PORT
 from asr.errors import AsrError
-from asr.live.access import LOOPBACK, Guard, TooLarge, TooSlow
+from asr.live.access import LOOPBACK, AccessControl, BodyTimeout, BodyTooLarge
 from asr.live.engine import Engine
 from asr.live.limits import Limits
 from asr.live.metrics import CONTENT_TYPE, Metrics
 from asr.live.openai_api import RequestError, Transcriber
-from asr.live.sessions import Hub
-from asr.live.vosk import ReaderMaker
+from asr.live.sessions import SessionManager
+from asr.live.subtitles_api import SubtitleWriter
+from asr.live.vosk import DecoderFactory
 from asr.recognize.options import DecodingOptions, add_oov_words, build_decoder
 from asr.recognize.recognizer import Recognizer, load_model
-from asr.recognize.streaming.endpoints import Endpoints
-from asr.recognize.streaming.recognizer import StreamReader
+from asr.recognize.streaming.recognizer import MultiStreamRecognizer
+from asr.recognize.streaming.stream import StreamingOptions
 from asr.recognize.utterance import UtteranceDecoder
+from asr.reporter import SILENT, Reporter
 from asr.text.normalize import normalize
+from asr.transcript.words import DOUBTFUL
 
 PAGE = Path(__file__).parent / "page"
 
 
 @dataclass(frozen=True)
 class ServerSettings:
-    """Where and for whom a server is.
+    """Where a server listens, and to whom.
 
     Attributes:
-        host, port: Address; 127.0.0.1 is heard on this machine only.
-        token: What clients must show; None: nothing.
-        origins: Web pages that may use it beside its own.
-        limits: What it bears.
+        host, port: Address; 127.0.0.1 can be reached from this machine only.
+        token: Token that clients must send; None if they need none.
+        origins: Web pages that may use the server besides its own.
+        limits: How much it accepts.
     """
 
     host: str = HOST
@@ -60,34 +62,36 @@ class ServerSettings:
     limits: Limits = field(default_factory=Limits)
 
 
-def build_app(reader: StreamReader, name: str, settings: ServerSettings) -> FastAPI:
-    """The web application; `Server` runs it.
+def build_app(streaming: MultiStreamRecognizer, name: str, settings: ServerSettings) -> FastAPI:
+    """Build the web application; `Server` runs it.
 
     Args:
-        reader: Reads live streams; its recogniser transcribes files.
-        name: Of the model.
-        settings: For whom it is.
+        streaming: Recognises live streams; its recogniser transcribes files.
+        name: The model's name for clients.
+        settings: Who may use the server, and how much.
     """
     metrics = Metrics()
-    engine = Engine(reader, watch=metrics.count_round)
-    transcriber = Transcriber(reader.recognizer, name, settings.limits, metrics)
+    engine = Engine(streaming, on_batch=metrics.count_batch)
+    transcriber = Transcriber(streaming.recognizer, name, settings.limits, metrics)
 
     @contextlib.asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        app.state.hub = Hub(engine, reader_maker(reader.recognizer), settings.limits, metrics)
+        make_decoder = decoder_factory(streaming.recognizer)
+        app.state.sessions = SessionManager(engine, make_decoder, settings.limits, metrics)
         app.state.transcriber = transcriber
         with engine:
             yield
 
     app = FastAPI(title="asr", lifespan=lifespan, openapi_url=None)
     _add_routes(app, transcriber, metrics)
+    _add_page(app, name, SubtitleWriter(settings.limits, metrics))
     _add_errors(app, metrics, settings.limits.idle_seconds)
     if settings.origins:
         app.add_middleware(
             CORSMiddleware, allow_origins=list(settings.origins), allow_methods=["*"], allow_headers=["*"]
         )
     app.add_middleware(
-        Guard,  # added last, so it comes first
+        AccessControl,  # added last, so it comes first
         metrics=metrics,
         token=settings.token,
         origins=settings.origins,
@@ -99,10 +103,6 @@ def build_app(reader: StreamReader, name: str, settings: ServerSettings) -> Fast
 
 
 def _add_routes(app: FastAPI, transcriber: Transcriber, metrics: Metrics) -> None:
-    @app.get("/")
-    async def page() -> FileResponse:
-        return FileResponse(PAGE / "index.html")
-
     @app.get("/health")
     async def health() -> dict[str, str]:
         return {"status": "ok", "model": transcriber.name}
@@ -126,45 +126,61 @@ def _add_routes(app: FastAPI, transcriber: Transcriber, metrics: Metrics) -> Non
 
     @app.websocket("/{path:path}")  # Vosk's server listens on any path
     async def live(websocket: WebSocket) -> None:
-        await app.state.hub.serve(websocket)
+        await app.state.sessions.serve(websocket)
+
+
+def _add_page(app: FastAPI, name: str, subtitle_writer: SubtitleWriter) -> None:
+    @app.get("/")
+    async def page() -> FileResponse:
+        return FileResponse(PAGE / "index.html")
+
+    @app.get("/page/settings.json")
+    async def page_settings() -> dict[str, Any]:
+        return {"model": name, "doubtful": DOUBTFUL}
+
+    @app.post("/subtitles/{style}")
+    async def subtitles(request: Request, style: str) -> Response:
+        return await subtitle_writer.respond(request, style)
 
     app.mount("/page", StaticFiles(directory=PAGE))
 
 
 def _add_errors(app: FastAPI, metrics: Metrics, idle_seconds: float) -> None:
-    """Every error in OpenAI's form, none with a stack trace."""
+    """Answer every error in OpenAI's form, without a stack trace."""
 
     @app.exception_handler(RequestError)
     async def refuse(request: Request, error: RequestError) -> Response:
         return error.respond()
 
-    @app.exception_handler(TooLarge)
-    async def refuse_size(request: Request, error: TooLarge) -> Response:
+    @app.exception_handler(BodyTooLarge)
+    async def refuse_size(request: Request, error: BodyTooLarge) -> Response:
         metrics.refusals.labels("upload").inc()
-        return RequestError("the body is larger than this server takes", status=413, code="upload").respond()
+        return RequestError(
+            "the body is larger than this server accepts; send a shorter or compressed file", status=413, code="upload"
+        ).respond()
 
-    @app.exception_handler(TooSlow)
-    async def refuse_waiting(request: Request, error: TooSlow) -> Response:
+    @app.exception_handler(BodyTimeout)
+    async def refuse_waiting(request: Request, error: BodyTimeout) -> Response:
         metrics.refusals.labels("idle").inc()
-        reason = f"nothing more of the body came for {idle_seconds:g} s; send it again"
+        reason = f"no more of the body arrived within {idle_seconds:g} s; send it again"
         return RequestError(reason, status=408, code="idle").respond()
 
     @app.exception_handler(ClientDisconnect)
-    async def part(request: Request, error: ClientDisconnect) -> Response:
+    async def ignore_disconnect(request: Request, error: ClientDisconnect) -> Response:
         return Response(status_code=400)  # nobody is there to read it
 
     @app.exception_handler(HTTPException)
-    async def tell(request: Request, error: HTTPException) -> Response:
+    async def answer_http_error(request: Request, error: HTTPException) -> Response:
         return RequestError(str(error.detail), status=error.status_code).respond()
 
     @app.exception_handler(Exception)
     async def fail(request: Request, error: Exception) -> Response:
         metrics.errors.inc()
-        return RequestError("the server failed; its log tells why", status=500).respond()
+        return RequestError("internal server error; see the server's log", status=500).respond()
 
 
-def reader_maker(recognizer: Recognizer) -> ReaderMaker:
-    """Makes readers for the phrases that a client expects: these words alone, or these rather than others."""
+def decoder_factory(recognizer: Recognizer) -> DecoderFactory:
+    """Return a function that makes decoders for phrases: for these words alone, or with a preference for them."""
     shared = recognizer.decoder
 
     def make(phrases: Sequence[str], open_vocabulary: bool) -> UtteranceDecoder:
@@ -183,7 +199,7 @@ def reader_maker(recognizer: Recognizer) -> ReaderMaker:
 
 
 class Server(uvicorn.Server):
-    """Uvicorn that lets live clients finish before it closes their connections."""
+    """A uvicorn server that lets live clients finish before it closes their connections."""
 
     def __init__(self, app: FastAPI, settings: ServerSettings) -> None:
         self._app = app
@@ -194,59 +210,53 @@ class Server(uvicorn.Server):
                 port=settings.port,
                 log_level="warning",
                 access_log=False,
-                ws="websockets-sansio",  # stops reading from a client whose message is not answered yet
+                ws="websockets-sansio",  # does not read from a client before its last message is answered
                 ws_max_size=settings.limits.message_bytes,
-                ws_per_message_deflate=False,  # sound does not shrink by it
+                ws_per_message_deflate=False,  # audio hardly compresses
                 timeout_graceful_shutdown=10,
                 server_header=False,
             )
         )
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Finish open utterances and short files, then close."""
-        await asyncio.gather(self._app.state.hub.close(), self._app.state.transcriber.close())
+        """Finish current utterances and short files, then close."""
+        await asyncio.gather(self._app.state.sessions.close(), self._app.state.transcriber.close())
         await super().shutdown(sockets)
 
 
 def run(
     model: str,
     settings: ServerSettings,
+    streaming: StreamingOptions,
     *,
-    chunk: float,
-    right: float,
-    endpoints: Endpoints,
     device: str,
     decoding: DecodingOptions,
-    console: Console,
+    reporter: Reporter = SILENT,
 ) -> None:
-    """What `asr serve` does: run a server until SIGINT or SIGTERM.
+    """Run a server until SIGINT or SIGTERM, as `asr serve` does.
 
     Args:
         model: Name or folder.
-        settings: Where and for whom it is.
-        chunk, right: Latency of live streams in seconds, as for `StreamReader`.
-        endpoints: When an utterance ends.
+        settings: Who may use the server, and how much.
+        streaming: Latency and endpoints of live streams.
         device: Where the network runs.
-        decoding: How text is found.
-        console: Told the address.
+        decoding: How text is decoded.
+        reporter: Shows the address once the server is ready.
 
     Raises:
-        AsrError: If there is no such model, or the address cannot be had.
+        AsrError: If there is no such model, or the address is not available.
     """
     logging.basicConfig(level=logging.WARNING)
-    logging.getLogger("python_multipart").setLevel(logging.ERROR)  # it warns of each broken form, byte by byte
+    logging.getLogger("python_multipart").setLevel(logging.ERROR)  # it warns about each broken form, byte by byte
     listener = _listen(settings)
-    recognizer = load_model(model, device=device, decoding=decoding)
-    reader = StreamReader(recognizer, chunk=chunk, right=right, endpoints=endpoints)
-    reader.warm_up()
-    server = Server(build_app(reader, Path(model).resolve().name, settings), settings)
-    # Until uvicorn handles it, and again when all is closed and uvicorn raises it once more.
+    streams = MultiStreamRecognizer(load_model(model, device=device, decoding=decoding), streaming)
+    streams.warm_up()
+    server = Server(build_app(streams, Path(model).resolve().name, settings), settings)
+    # Before uvicorn handles the signal, and after it has closed everything and raises the signal again.
     signal.signal(signal.SIGTERM, lambda *_: setattr(server, "should_exit", True))
     host, port = listener.getsockname()[:2]
     host = f"[{host}]" if ":" in host else host
-    console.print(
-        f"listening on http://{host}:{port} (a page) and ws://{host}:{port} (Vosk's protocol)", highlight=False
-    )
+    reporter.line(f"listening on http://{host}:{port} (web page) and ws://{host}:{port} (Vosk protocol)")
     with contextlib.closing(listener), contextlib.suppress(KeyboardInterrupt):
         asyncio.run(server.serve([listener]))
 
@@ -257,10 +267,9 @@ def _listen(settings: ServerSettings) -> socket.socket:
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((settings.host, settings.port))
-        listener.listen()  # from now on clients wait, until all is loaded, rather than being turned away
+        listener.listen()  # clients that connect while the model loads wait, and are not turned away
     except (OSError, OverflowError) as error:
         listener.close()
-        raise AsrError(
-            f"{settings.host}:{settings.port} cannot be listened on ({error}); take another --host or --port"
-        ) from None
+        address = f"{settings.host}:{settings.port}"
+        raise AsrError(f"{address}: cannot be listened on ({error}); choose another host or port") from None
     return listener

@@ -1,9 +1,9 @@
-"""The Vosk server's websocket protocol: sound in, partial and final text out; its clients work unchanged.
+"""The Vosk server's websocket protocol: audio in, partial and final text out. Its clients work unchanged.
 
-A text message {"config": {"sample_rate": 16000, "words": true, ...}} may come first; then binary
-messages of 16-bit little-endian mono PCM, 8000 Hz unless the config said otherwise. Each is
-answered by {"partial": ...}, or by {"result": [...], "text": ...} where an utterance ended.
-{"eof" : 1} is answered by the rest, and the connection closes; {"reset" : 1} by the rest, and it goes on.
+A text message {"config": {"sample_rate": 16000, "words": true, ...}} may come first, then binary messages of 16-bit
+little-endian mono PCM, at 8000 Hz unless the config says otherwise. Each is answered by {"partial": ...}, or by
+{"result": [...], "text": ...} if an utterance ended. {"eof" : 1} is answered by the last result, and the connection
+closes; {"reset" : 1} is answered likewise, and the connection stays open.
 """
 
 import asyncio
@@ -11,21 +11,23 @@ import contextlib
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
-from asr.live.engine import Engine, Session
+from asr.live.engine import Engine, LiveStream
 from asr.live.limits import Refusal
-from asr.recognize.streaming.recognizer import Partial, to_waveform
+from asr.recognize.streaming.recognizer import to_waveform
+from asr.recognize.streaming.stream import Partial
 from asr.recognize.utterance import UtteranceDecoder
-from asr.transcript.transcript import Segment, Word
+from asr.transcript.words import Segment, Word
 
 SAMPLE_RATES = (4000, 192000)  # Hz, lowest and highest
-MOST_PHRASES, MOST_LETTERS = 1000, 32_000  # of a phrase list: each phrase takes time and memory to prepare
-_UNKNOWN = "[unk]"  # in a phrase list: other words are possible, too
+MAX_PHRASES, MAX_CHARACTERS = 1000, 32_000  # of a phrase list: each phrase takes time and memory to prepare
+_UNKNOWN = "[unk]"  # in a phrase list: other words are possible as well
 
-ReaderMaker = Callable[[Sequence[str], bool], UtteranceDecoder]
+# Phrases, and whether other words are possible, to the decoder that expects them.
+DecoderFactory: TypeAlias = Callable[[Sequence[str], bool], UtteranceDecoder]
 
 
 @dataclass(frozen=True)
@@ -33,11 +35,11 @@ class StreamConfig:
     """What a client may choose.
 
     Attributes:
-        sample_rate: Hz of its sound.
+        sample_rate: Hz of its audio.
         words: Whether results list words with times and confidences.
-        alternatives: Whether results come as a list of readings; there is one.
-        phrases: The only words expected; with "[unk]" among them they are made likelier instead.
-        committed: Whether partials also tell how much of them will not change: for the page.
+        alternatives: Whether results are lists of alternatives; there is always one.
+        phrases: The only phrases expected. With "[unk]" among them they only become more likely.
+        committed: Whether partial results include their committed text; the web page asks for it.
     """
 
     sample_rate: float = 8000.0
@@ -47,74 +49,79 @@ class StreamConfig:
     committed: bool = False
 
 
-def update_config(config: StreamConfig, chosen: Any) -> StreamConfig:
-    """A config with what a client chose; keys that are not known are passed over, as Vosk does.
+def update_config(config: StreamConfig, changes: Any) -> StreamConfig:
+    """Apply a client's choices to a config; unknown keys are ignored, as in Vosk.
 
     Raises:
-        Refusal: If a value makes no sense.
+        Refusal: If a value is not valid.
     """
-    if not isinstance(chosen, dict):
+    if not isinstance(changes, dict):
         raise _refuse("config: expected an object, such as {'sample_rate': 16000}")
-    rate = _read_rate(chosen.get("sample_rate", config.sample_rate))
-    phrases = chosen.get("phrase_list", list(config.phrases)) or []
+    rate = _parse_rate(changes.get("sample_rate", config.sample_rate))
+    phrases = changes.get("phrase_list", list(config.phrases)) or []
     if not isinstance(phrases, list) or not all(isinstance(phrase, str) for phrase in phrases):
         raise _refuse("config: phrase_list must be a list of phrases")
-    if len(phrases) > MOST_PHRASES or sum(map(len, phrases)) > MOST_LETTERS:
-        raise _refuse(f"config: phrase_list may hold {MOST_PHRASES} phrases of {MOST_LETTERS} letters together")
+    if len(phrases) > MAX_PHRASES or sum(map(len, phrases)) > MAX_CHARACTERS:
+        raise _refuse(f"config: phrase_list may hold {MAX_PHRASES} phrases and {MAX_CHARACTERS} characters in total")
     return StreamConfig(
         sample_rate=rate,
-        words=bool(chosen.get("words", config.words)),
-        alternatives=bool(chosen.get("max_alternatives", config.alternatives)),
+        words=bool(changes.get("words", config.words)),
+        alternatives=bool(changes.get("max_alternatives", config.alternatives)),
         phrases=tuple(phrases),
-        committed=bool(chosen.get("committed", config.committed)),
+        committed=bool(changes.get("committed", config.committed)),
     )
 
 
-def _read_rate(rate: Any) -> float:
+def _parse_rate(rate: Any) -> float:
     with contextlib.suppress(ValueError, TypeError, OverflowError):
-        if not isinstance(rate, bool) and SAMPLE_RATES[0] <= float(rate) <= SAMPLE_RATES[1]:  # "16000" is taken, too
+        if not isinstance(rate, bool) and SAMPLE_RATES[0] <= float(rate) <= SAMPLE_RATES[1]:  # "16000" is valid as well
             return float(rate)
     raise _refuse(f"config: sample_rate must be {SAMPLE_RATES[0]} to {SAMPLE_RATES[1]} Hz")
 
 
-class Conversation:
+class VoskStream:
     """One client's stream: messages in, replies out.
 
-    A rate or phrases that come while something is being said count from the next reset on.
+    A rate or phrases that arrive in the middle of a stream apply from the next reset on.
 
     Args:
-        engine: Reads the sound.
-        make_reader: Makes a reader for a list of phrases; the flag says whether other words are possible, too.
+        engine: Decodes the audio.
+        make_decoder: Makes the decoder for a list of phrases.
+
+    Attributes:
+        seconds: Audio received so far.
+        utterances: How many have ended.
+        is_over: Whether the client has sent its end of stream.
     """
 
-    def __init__(self, engine: Engine, make_reader: ReaderMaker) -> None:
+    def __init__(self, engine: Engine, make_decoder: DecoderFactory) -> None:
         self._engine = engine
-        self._make_reader = make_reader
+        self._make_decoder = make_decoder
         self._config = StreamConfig()
-        self._session: Session | None = None
+        self._stream: LiveStream | None = None
         self._phrases: tuple[str, ...] = ()
-        self._text_reader: UtteranceDecoder | None = None  # made for these phrases
-        self._odd = b""  # half a sample, whose other half the next message brings
-        self.seconds = 0.0  # of sound so far
+        self._utterance_decoder: UtteranceDecoder | None = None  # for these phrases
+        self._half_sample = b""  # the next message holds its other half
+        self.seconds = 0.0
         self.utterances = 0
         self.is_over = False
 
-    async def hear(self, pcm: bytes) -> str:
-        """Sound, 16-bit little-endian mono; the reply."""
-        pcm = self._odd + pcm
+    async def feed(self, pcm: bytes) -> str:
+        """Decode 16-bit little-endian mono audio and return the reply."""
+        pcm = self._half_sample + pcm
         even = len(pcm) // 2 * 2
-        self._odd = pcm[even:]
+        self._half_sample = pcm[even:]
         samples = to_waveform(np.frombuffer(pcm[:even], dtype="<i2").astype(np.int16))
-        session = await self._open()
-        self.seconds += len(samples) / session.sample_rate
-        partial = await session.feed(samples)
-        return self._result(partial.finals) if partial.finals else self._partial(partial)
+        stream = await self._open()
+        self.seconds += len(samples) / stream.sample_rate
+        partial = await stream.feed(samples)
+        return self._format_result(partial.finals) if partial.finals else self._format_partial(partial)
 
-    async def read(self, text: str) -> str | None:
-        """A text message; the reply, if one is due.
+    async def handle_text(self, text: str) -> str | None:
+        """Handle a text message and return the reply, if one is due.
 
         Raises:
-            Refusal: If it is none that the protocol knows.
+            Refusal: If the message does not belong to the protocol.
         """
         message = _parse(text)
         if "config" in message:
@@ -125,36 +132,36 @@ class Conversation:
             return await self.finish()
         if message.get("reset"):
             return await self.finish()
-        raise _refuse('expected {"config": {...}}, {"eof": 1} or {"reset": 1} as text, and sound as binary')
+        raise _refuse('expected {"config": {...}}, {"eof": 1} or {"reset": 1} as text, and audio as binary')
 
     async def finish(self) -> str:
-        """Everything heard so far becomes final; sound may follow."""
-        partial = await self._session.finish() if self._session else Partial()
-        self._session = None
-        self._odd = b""
-        return self._result(partial.finals)
+        """Make everything final and return the result; more audio may follow."""
+        partial = await self._stream.finish() if self._stream else Partial()
+        self._stream = None
+        self._half_sample = b""
+        return self._format_result(partial.finals)
 
-    async def _open(self) -> Session:
-        if self._session is None:
+    async def _open(self) -> LiveStream:
+        if self._stream is None:
             if self._config.phrases != self._phrases:
                 self._phrases = self._config.phrases
-                self._text_reader = await self._prepare(self._phrases) if self._phrases else None
-            # Times go on where they were.
-            self._session = self._engine.start(
-                self._config.sample_rate, text_reader=self._text_reader, start_seconds=self.seconds
+                self._utterance_decoder = await self._prepare(self._phrases) if self._phrases else None
+            # Times continue after a reset.
+            self._stream = self._engine.start(
+                self._config.sample_rate, utterance_decoder=self._utterance_decoder, start_seconds=self.seconds
             )
-        return self._session
+        return self._stream
 
     async def _prepare(self, phrases: Sequence[str]) -> UtteranceDecoder:
-        known = [phrase for phrase in phrases if phrase != _UNKNOWN]
-        return await asyncio.to_thread(self._make_reader, known, _UNKNOWN in phrases)
+        expected = [phrase for phrase in phrases if phrase != _UNKNOWN]
+        return await asyncio.to_thread(self._make_decoder, expected, _UNKNOWN in phrases)
 
-    def _partial(self, partial: Partial) -> str:
+    def _format_partial(self, partial: Partial) -> str:
         reply = {"partial": partial.text}
         return _dump(reply | {"committed": partial.committed} if self._config.committed else reply)
 
-    def _result(self, finals: Sequence[Segment]) -> str:
-        """One result of all utterances that ended: a client waits for one reply."""
+    def _format_result(self, finals: Sequence[Segment]) -> str:
+        """Put all utterances that have ended into one result: a client waits for one reply."""
         self.utterances += len(finals)
         words = [word for segment in finals for word in segment.words]
         result: dict[str, Any] = {"text": " ".join(word.text for word in words)}
@@ -179,7 +186,7 @@ def _parse(text: str) -> dict[str, Any]:
     try:
         message = json.loads(text)
     except (ValueError, RecursionError):
-        raise _refuse("a text message must be JSON; send sound as binary messages") from None
+        raise _refuse("a text message must be JSON; send audio as binary messages") from None
     if not isinstance(message, dict):
         raise _refuse("a text message must be a JSON object")
     return message
@@ -191,7 +198,7 @@ def _describe(word: Word) -> dict[str, Any]:
 
 
 def _dump(reply: dict[str, Any]) -> str:
-    """JSON laid out as Vosk does: some clients look for `"text" : `."""
+    """Write JSON in Vosk's layout: some clients search for `"text" : `."""
     return json.dumps(reply, ensure_ascii=False, indent=2, separators=(",", " : "))
 
 

@@ -5,28 +5,25 @@ capitals and punctuation.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from rich.console import Console
 
 from asr.alignment import align_stream
 from asr.config import NormalizerSettings
-from asr.decode.scorer.word_trie import pool_word_ends
-from asr.errors import AlignmentError, AsrError, TextError
-from asr.jobs.inputs import Inputs, find_recordings
-from asr.jobs.outputs import Outputs, open_destination
+from asr.decode.word_ends import pool_word_ends
+from asr.errors import AlignmentError, TextError
 from asr.recognize.network import NetworkRunner
 from asr.recognize.options import add_oov_words
-from asr.recognize.recognizer import Recognizer, load_model
+from asr.recognize.recognizer import Recognizer
 from asr.recognize.words import segment_words, words_from_alignment
 from asr.runtime.network import LogProbs
 from asr.signal.audio import AudioSource, Waveform, name_of, stream_audio
 from asr.signal.loudness import Loudness, measure_loudness
 from asr.text.normalize import normalize
 from asr.text.tokenizer import Tokenizer
-from asr.transcript.transcript import DOUBTFUL, Transcript, Word
+from asr.transcript.transcript import Transcript
+from asr.transcript.words import Word
 
 BLOCK_SECONDS = 20.0  # of audio that are read at a time
 
@@ -36,46 +33,6 @@ class WrittenWord(NamedTuple):
 
     text: str
     spoken: tuple[str, ...]
-
-
-def align_file(
-    inputs: Inputs,
-    text_file: Path | None,
-    text: str | None,
-    *,
-    model: str,
-    outputs: Outputs,
-    device: str,
-    console: Console,
-) -> None:
-    """Align a recording's text and write the result into a folder, or to standard output.
-
-    Raises:
-        AsrError: If text, recording, model or outputs cannot be used, or the text does not fit the recording.
-    """
-    if (text_file is None) == (text is None):
-        raise AsrError("give the text once: a file after the recording, or --text 'the words'")
-    given = text if text_file is None else _read_text(text_file)
-    recordings, errors = find_recordings(inputs)
-    if errors:
-        raise errors[0]
-    if len(recordings) != 1:
-        raise AsrError(f"a text belongs to one recording, and {inputs.paths[0]} means {len(recordings)}; name one")
-    destination = open_destination(outputs, several=False)
-    transcript = align_text(load_model(model, device=device), recordings[0].source, given or "")
-    destination.write(recordings[0], transcript)
-    _tell_doubts(transcript, console)
-
-
-def _tell_doubts(transcript: Transcript, console: Console) -> None:
-    """An alignment exists for any text that is short enough, so say it where this one was hardly said."""
-    doubtful = sum(word.confidence is not None and word.confidence < DOUBTFUL for word in transcript.words)
-    if 2 * doubtful > len(transcript.words):
-        console.print(
-            f"{doubtful} of {len(transcript.words)} words are unlikely to have been said "
-            f"(confidence below {DOUBTFUL}): "
-            "does the text belong to this recording, and is the model made for such speech?"
-        )
 
 
 def align_text(recognizer: Recognizer, source: AudioSource, text: str) -> Transcript:
@@ -99,7 +56,7 @@ def align_text(recognizer: Recognizer, source: AudioSource, text: str) -> Transc
     blocks = stream_audio(source, block_seconds=BLOCK_SECONDS, sample_rate=recognizer.sample_rate)
     frames = MeasuredFrames(recognizer.runner, blocks)
     try:
-        alignment = align_stream((pool_word_ends(log_probs, tokenizer.marks) for log_probs in frames), tokens)
+        alignment = align_stream((pool_word_ends(log_probs, tokenizer.word_ends) for log_probs in frames), tokens)
     except AlignmentError as error:
         raise AlignmentError(f"{name_of(source) or 'audio'}: {error}") from None
     spoken = words_from_alignment(
@@ -196,14 +153,3 @@ def join_spoken(written: Sequence[WrittenWord], spoken: Sequence[Word]) -> list[
         words.append(Word(text, group[0].start, group[-1].end, min(confidences, default=None)))
         first += len(spoken_texts)
     return words
-
-
-def _read_text(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8-sig")
-    except OSError as error:
-        raise TextError(
-            f"{path}: cannot be read: {error.strerror}; a text that is no file is given by --text"
-        ) from None
-    except UnicodeDecodeError:
-        raise TextError(f"{path}: not UTF-8 text; convert it first") from None

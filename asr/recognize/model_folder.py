@@ -16,7 +16,8 @@ from asr.atomic import check_writable
 from asr.config import ModelSettings, load_model_settings, write_yaml
 from asr.errors import AsrError, ModelError
 from asr.runtime.torch_network import AcousticModel, build_acoustic
-from asr.text.tokenizer import Tokenizer, load_tokenizer
+from asr.text.load import load_tokenizer
+from asr.text.tokenizer import Tokenizer
 from asr.weights import load_weights, quantize_weights, save_weights, to_half
 
 WEIGHTS = "model.safetensors"

@@ -9,8 +9,8 @@ from pathlib import Path
 from asr.config import DecoderSettings, NormalizerSettings, RescoringSettings
 from asr.decode.decoder import BeamDecoder
 from asr.decode.rescoring import Rescorer
-from asr.decode.scorer.build import LanguageModel
-from asr.decode.scorer.hotwords import read_hotwords
+from asr.decode.scorer.external import LanguageModel
+from asr.decode.scorer.hotwords import parse_hotwords
 from asr.decode.scorer.rnn import RnnLM
 from asr.errors import ConfigError
 from asr.language.g2p import G2P
@@ -18,7 +18,8 @@ from asr.language.rnn.model import load_rnn
 from asr.recognize.language_models import find_language_model, find_rescorer, load_language_model
 from asr.text.lexicon import Lexicon
 from asr.text.normalize import normalize
-from asr.text.tokenizer import PhoneTokenizer, Tokenizer
+from asr.text.phones import PhoneTokenizer
+from asr.text.tokenizer import Tokenizer
 
 DECODERS = ("greedy", "beam")
 
@@ -67,12 +68,12 @@ def build_decoder(
     """
     return BeamDecoder(
         tokenizer.symbols,
+        settings,
         language_model=language_model,
-        level="token" if isinstance(language_model, RnnLM) else "auto",
+        unit="token" if isinstance(language_model, RnnLM) else "auto",
         vocabulary=vocabulary,
         hotwords=hotwords,
         pronunciations=tokenizer.pronunciations,
-        **settings.model_dump(),
     )
 
 
@@ -112,7 +113,7 @@ def choose_decoder(
     if not has_model and options.decoder is None and not options.needs_beam:
         return None
     if options.beam_size is not None:
-        settings = settings.model_copy(update={"beam_size": options.beam_size})
+        settings = DecoderSettings(**settings.model_dump() | {"beam_size": options.beam_size})
     return build_decoder(
         tokenizer,
         settings,
@@ -127,7 +128,7 @@ def read_phrases(options: DecodingOptions, normalizer: NormalizerSettings | None
     Raises:
         ConfigError: If a weight is not a number.
     """
-    hotwords = read_hotwords(options.hotwords)
+    hotwords = parse_hotwords(options.hotwords)
     if normalizer is None:
         return hotwords
     return {normalize(phrase, normalizer) or phrase: weight for phrase, weight in hotwords.items()}
@@ -161,7 +162,7 @@ def add_oov_words(tokenizer: Tokenizer, words: Iterable[str]) -> Tokenizer:
     with _g2p_lock:
         g2p = _train_g2p(tokenizer.lexicon)
     guesses = {word: g2p.guess(word) for word in unknown}
-    return tokenizer.adding({word: phones for word, phones in guesses.items() if phones is not None})
+    return tokenizer.with_words({word: phones for word, phones in guesses.items() if phones is not None})
 
 
 _g2p_lock = threading.Lock()  # training takes seconds: clients that come together train once

@@ -9,18 +9,19 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-import torch
+import numpy as np
 
 from asr.config import ConfidenceSettings
 from asr.decode.decoder import BeamDecoder
 from asr.decode.greedy import greedy_decode
+from asr.decode.parts import Hypothesis
 from asr.decode.rescoring import Rescorer
-from asr.decode.stream import Hypothesis
 from asr.recognize.words import FrameTiming, find_words, segment_words
 from asr.runtime.network import LogProbs
 from asr.signal.loudness import Loudness
 from asr.text.tokenizer import Tokenizer
-from asr.transcript.transcript import Alternative, Transcript, Word
+from asr.transcript.transcript import Alternative, Transcript
+from asr.transcript.words import Word
 
 
 @dataclass(frozen=True)
@@ -93,7 +94,7 @@ class UtteranceDecoder:
     def decode_tokens(self, log_probs: LogProbs) -> list[tuple[Sequence[int], float]]:
         """Return the tokens and scores of the n best hypotheses for (T, V) log probabilities, best first."""
         if self.beam is None:
-            path = greedy_decode(torch.from_numpy(log_probs)[None], torch.tensor([len(log_probs)]))[0]
+            path = greedy_decode(log_probs[None], np.array([len(log_probs)]))[0]
             return [(path, math.nan)]
         nbest = self.nbest if self.rescorer is None else max(self.nbest, self.rescorer.settings.nbest)
         (hypotheses,) = decode_distinct(self.beam, self.tokenizer, [log_probs], nbest, num_threads=1)

@@ -4,7 +4,7 @@ CTC emits a token at one or two frames somewhere in its sound; for a long vowel,
 therefore sounds from shortly before its first token until well after its last one, up to the next word
 or a pause; and pauses are audible: they are quieter than the words around them.
 
-Every constant was chosen on synthetic voices and AN4's development set; tools/benchmark_word_times.py
+Every constant was chosen on synthetic voices and AN4's development set; tools/benchmarks/word_times.py
 measures the result. Knows nothing of text.
 """
 

@@ -11,13 +11,13 @@ import numpy as np
 
 from asr.alignment import Alignment, align_tokens
 from asr.config import ConfidenceSettings
-from asr.decode.scorer.word_trie import pool_word_ends
+from asr.decode.word_ends import pool_word_ends
 from asr.jit import Array
 from asr.recognize.confidence import estimate_confidence, word_features
 from asr.recognize.word_boundaries import find_boundaries
 from asr.text.tokenizer import Tokenizer
 from asr.text.words import group_tokens
-from asr.transcript.transcript import Segment, Word
+from asr.transcript.words import Segment, Word
 
 PAUSE_SECONDS = 0.6  # between segments; within a sentence pauses are shorter
 
@@ -84,8 +84,8 @@ def align_decoded(log_probs: Array, tokens: Sequence[int], tokenizer: Tokenizer)
     Raises:
         AlignmentError: As `find_words`.
     """
-    ends_word = bool(tokens) and tokens[-1] in tokenizer.marks
-    return align_tokens(pool_word_ends(log_probs, tokenizer.marks), tokens[:-1] if ends_word else tokens)
+    ends_word = bool(tokens) and tokens[-1] in tokenizer.word_ends
+    return align_tokens(pool_word_ends(log_probs, tokenizer.word_ends), tokens[:-1] if ends_word else tokens)
 
 
 def words_from_alignment(

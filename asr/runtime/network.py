@@ -2,7 +2,7 @@
 
 Whole utterances go through a `Network` in batches; streams go through a `StreamingNetwork` chunk by chunk,
 those that are ready at the same time together. Both give natural logs (T', V), a frame for each
-`subsampling` feature frames, with the CTC blank as token `BLANK`. Knows nothing of audio, words or torch:
+`subsampling` feature frames. Knows nothing of audio, words or torch:
 `torch_network.py` and `torch_stream.py` implement it.
 """
 
@@ -15,8 +15,6 @@ import numpy.typing as npt
 
 Features: TypeAlias = npt.NDArray[np.float32]  # (T, F) normalised log-mel features
 LogProbs: TypeAlias = npt.NDArray[np.float32]  # (T', V) natural logs
-
-BLANK = 0
 
 
 @dataclass  # not frozen: in bf16, Lightning takes a network's arguments apart and puts them together again

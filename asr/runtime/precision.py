@@ -44,7 +44,7 @@ def pick_precision(precision: str, device: torch.device) -> str:
 
     "auto" takes the value of ASR_PRECISION, or else the fastest format that costs no accuracy. It never selects
     int8: on cores with AVX2 that was no faster than fp32 on long recordings, and a sixth to a quarter
-    faster on short ones (tools/benchmark_transcribe.py).
+    faster on short ones (tools/benchmarks/transcribe.py).
 
     Raises:
         ConfigError: If there is no such precision, or the device cannot compute with it.

@@ -1,8 +1,7 @@
-"""Reading sound: files, streams and arrays of any kind in, one waveform kind out.
+"""Files, streams and arrays of audio in, mono float32 waveforms out, at 16 kHz by default.
 
-What comes out is always mono float32 at the rate asked for, 16 kHz by default. WAV, FLAC, MP3,
-Ogg Vorbis and Opus are read by libsndfile, anything else by the `ffmpeg` program. Knows nothing
-of features: how short is too short is for the recogniser to judge.
+WAV, FLAC, MP3, Ogg Vorbis and Opus are read by libsndfile, everything else by the `ffmpeg` program. Knows nothing
+of features: the recogniser decides which recordings are too short.
 """
 
 import contextlib
@@ -33,49 +32,58 @@ from asr.signal.resample import Resampler
 Waveform: TypeAlias = npt.NDArray[np.float32]
 AudioSource: TypeAlias = str | os.PathLike[str] | BinaryIO | tuple[npt.ArrayLike, float]
 
+# Suffixes by which recordings are found in folders; a file that is named explicitly is read whatever its suffix.
+NATIVE_SUFFIXES = frozenset(
+    [".wav", ".flac", ".mp3", ".ogg", ".oga", ".opus", ".aif", ".aiff", ".au", ".caf", ".w64", ".sph"]
+)
+AUDIO_SUFFIXES = NATIVE_SUFFIXES.union(  # these others need ffmpeg
+    [".m4a", ".m4b", ".aac", ".ac3", ".mka", ".mp2", ".wma", ".wv", ".amr"],
+    [".mp4", ".m4v", ".mkv", ".mov", ".webm", ".avi", ".3gp", ".mpg", ".mpeg", ".wmv", ".flv", ".ogv"],
+)
+
 _CHUNK_FRAMES = 65536
-_LENGTH_UNKNOWN = 2**62  # libsndfile declares 2**63 - 1 frames for a FLAC stream of open length
-_MOST_CHANNELS = 128  # more are a (channels, S) array the wrong way round
-_HIGHEST_PEAK = 100.0  # 40 dB above full scale: no recording, but integers kept as floats
+_LENGTH_UNKNOWN = 2**62  # libsndfile declares 2**63 - 1 frames for a FLAC stream of unknown length
+_MOST_CHANNELS = 128  # more mean a transposed array, (channels, S)
+_HIGHEST_PEAK = 100.0  # 40 dB above full scale: integers stored as floats
 
 
 def load_audio(source: AudioSource, *, sample_rate: int = 16000) -> Waveform:
     """Read a whole recording as one mono waveform.
 
-    Channels are averaged; integer samples are divided by their range (unsigned ones centred first).
-    Float samples are taken as they are: nominally within ±1, and not clipped where they exceed it.
+    Channels are averaged; integer samples are divided by their range (unsigned ones are centred first).
+    Float samples are not changed: they should lie within ±1, and are not clipped if they don't.
 
     Args:
-        source: The path of a recording or film; a binary file object, read from where it stands;
-            or `(array, rate)` with an array (S,) or (S, channels) as soundfile gives it and rate in Hz.
+        source: The path of a recording or video; a binary file object, read from its current position;
+            or `(array, rate)` with an array (S,) or (S, channels), as from soundfile, and its rate in Hz.
         sample_rate: Hz of the result.
 
     Returns:
         (S,) float32. Never empty, unless the recording is shorter than one sample at `sample_rate`.
 
     Raises:
-        AudioError: If there is nothing at the path, nothing in it, it is no recording, breaks off,
-            or holds samples that are not finite. The message begins with the file's name.
+        AudioError: If the file is missing, empty, not a recording or cut off, or holds samples that are not finite.
+            The message begins with the file's name.
         ValueError: If sample_rate is not positive.
     """
     return np.concatenate([np.empty(0, dtype=np.float32), *stream_audio(source, sample_rate=sample_rate)])
 
 
 def stream_audio(source: AudioSource, *, block_seconds: float = 10.0, sample_rate: int = 16000) -> Iterator[Waveform]:
-    """Read a recording block by block, so that a long one never sits in memory.
+    """Read a recording block by block, so that a long one is never wholly in memory.
 
-    The blocks joined are exactly what `load_audio` returns.
+    The concatenated blocks are exactly what `load_audio` returns.
 
     Args:
         source: As for `load_audio`.
-        block_seconds: Length of every block but the last, which may be shorter.
+        block_seconds: Length of each block; the last may be shorter.
         sample_rate: Hz of the result.
 
     Returns:
-        Blocks (S,) float32. Nothing is opened before the first is asked for.
+        Blocks (S,) float32. The source is opened when the first is requested.
 
     Raises:
-        AudioError: As for `load_audio`; damage that only shows while reading, after the blocks before it.
+        AudioError: As for `load_audio`; damage within a recording is found after the blocks before it.
         ValueError: If block_seconds or sample_rate is not positive.
     """
     if not (0 < block_seconds < math.inf and sample_rate > 0):
@@ -84,18 +92,18 @@ def stream_audio(source: AudioSource, *, block_seconds: float = 10.0, sample_rat
 
 
 def name_of(source: AudioSource) -> str | None:
-    """What to call a source: its path, or the name that a file object has; None for others."""
+    """Return the name of a source: its path, or a file object's name; None if it has none."""
     if isinstance(source, str | os.PathLike):
         return str(source)
-    name = getattr(source, "name", None)  # a number where the file was opened by descriptor
+    name = getattr(source, "name", None)  # a number if the file was opened by its descriptor
     return name if isinstance(name, str) else None
 
 
 def audio_duration(path: str | os.PathLike[str]) -> float:
-    """Seconds of audio in a file, from its header where that tells, else by decoding it.
+    """Return the seconds of audio in a file, from its header if possible, else by decoding it.
 
     Raises:
-        AudioError: As for `load_audio`, but for damage that only decoding shows.
+        AudioError: As for `load_audio`, except for damage that only decoding reveals.
     """
     file_path, name = Path(path), str(path)
     duration: float | None = None
@@ -107,20 +115,20 @@ def audio_duration(path: str | os.PathLike[str]) -> float:
                 duration = duration_with_ffprobe(file_path)
             else:
                 with sound:
-                    # ffprobe would guess an MP3's length in the same way, so that one is decoded.
+                    # ffprobe would guess an MP3's length in the same way, so decode it.
                     duration = None if is_guess and sound.format == "MP3" else sound.frames / sound.samplerate
     return sum(map(len, stream_audio(file_path))) / 16000 if duration is None else float(duration)
 
 
 def _reblock(chunks: Iterable[Waveform], size: int) -> Iterator[Waveform]:
-    """Cut or join chunks of any length into blocks of `size` samples; the last may be shorter."""
+    """Regroup chunks of any length into blocks of `size` samples; the last may be shorter."""
     block, filled = np.empty(size, dtype=np.float32), 0
     for chunk in chunks:
         position = 0
         while position < len(chunk):
-            taken = min(size - filled, len(chunk) - position)
-            block[filled : filled + taken] = chunk[position : position + taken]
-            position, filled = position + taken, filled + taken
+            count = min(size - filled, len(chunk) - position)
+            block[filled : filled + count] = chunk[position : position + count]
+            position, filled = position + count, filled + count
             if filled == size:
                 yield block
                 block, filled = np.empty(size, dtype=np.float32), 0
@@ -129,10 +137,10 @@ def _reblock(chunks: Iterable[Waveform], size: int) -> Iterator[Waveform]:
 
 
 def _read(source: AudioSource, sample_rate: int) -> Iterator[Waveform]:
-    """Chunks of any length at `sample_rate`, from any source."""
+    """Yield chunks of any length at `sample_rate`, from any source."""
     if isinstance(source, tuple):
         samples, rate = _check_array(source)
-        chunks = (_to_mono(samples[at : at + _CHUNK_FRAMES]) for at in range(0, len(samples), _CHUNK_FRAMES))
+        chunks = (_to_mono(samples[start : start + _CHUNK_FRAMES]) for start in range(0, len(samples), _CHUNK_FRAMES))
         yield from _resample(_check_samples(chunks, "array"), rate, sample_rate)
     elif isinstance(source, str | os.PathLike):
         path, name = Path(source), str(source)
@@ -144,27 +152,27 @@ def _read(source: AudioSource, sample_rate: int) -> Iterator[Waveform]:
     elif hasattr(source, "read"):
         yield from _read_stream(source, name_of(source) or "audio stream", sample_rate)
     else:
-        raise TypeError(f"audio comes from a path, a binary file or an (array, rate) tuple, not {type(source)}")
+        raise TypeError(f"audio must be a path, a binary file or an (array, rate) tuple, not {type(source)}")
 
 
 def _is_pipe(path: Path) -> bool:
-    """Whether a path can be read once and not sought in, as /dev/stdin and a shell's <(...) can."""
+    """Return whether a path can only be read once, without seeking, like /dev/stdin and a shell's <(...)."""
     try:
         mode = path.stat().st_mode
     except (OSError, ValueError):
-        return False  # the reason comes when it is opened
+        return False  # opening it will give the reason
     return stat.S_ISFIFO(mode) or stat.S_ISCHR(mode)
 
 
 def _read_stream(stream: BinaryIO, name: str, sample_rate: int) -> Iterator[Waveform]:
-    # To the disk first: containers are sought in, and memory must not grow with the length.
+    # Copy to disk first: reading containers needs seeking, and memory must not grow with the length.
     with tempfile.TemporaryDirectory(prefix="asr-") as folder:
         path = Path(folder) / "stream"
         with path.open("wb") as copy:
             try:
                 shutil.copyfileobj(stream, copy)
             except TypeError:
-                raise AudioError(f"{name}: opened as text; open it in binary mode, as in open(path, 'rb')") from None
+                raise AudioError(f"{name}: opened as text; open it in binary mode: open(path, 'rb')") from None
         yield from _read_file(path, name, sample_rate)
 
 
@@ -175,64 +183,64 @@ def _read_file(path: Path, name: str, sample_rate: int) -> Iterator[Waveform]:
         if sound is not None:
             with sound:
                 is_guess = is_guess and sound.format == "MP3"
-                # Where the bit rate varies, libsndfile would drop what lies beyond its guess.
+                # libsndfile would drop audio beyond its guess if the bit rate varies.
                 if not (is_guess and has_ffmpeg()):
                     chunks = _decode(sound, file, name, is_guess=is_guess)
                     yield from _resample(_check_samples(chunks, name), sound.samplerate, sample_rate)
                     return
-    # Joined MP3 files are full of seams that are no damage; elsewhere damage is an error.
+    # Joined MP3 files are full of seams that are not damage; in other files damage is an error.
     chunks = decode_with_ffmpeg(path, name, sample_rate=sample_rate, strict=sound is None)
     yield from _check_samples(chunks, name)
 
 
 def _mp3_length_is_guess(file: BinaryIO, name: str) -> bool:
-    """Whether libsndfile, if this is an MP3 file, would have its length wrong."""
+    """Return whether libsndfile would get the length wrong if this is an MP3 file."""
     extent = mp3_extent(file)
     if extent is None:
         return True
-    declared, there = extent
-    # One part in a hundred is where libmpg123 begins to complain on stderr, past any handler of ours.
-    if there < 0.99 * declared:
-        raise AudioError(f"{name}: cut off: {there} of the {declared} bytes it declares are there; copy it again")
-    return there > 1.01 * declared
+    declared, present = extent
+    # Beyond 1 % libmpg123 complains on stderr, where no handler of ours can catch it.
+    if present < 0.99 * declared:
+        raise AudioError(f"{name}: cut off: it has {present} of the {declared} bytes it declares; copy it again")
+    return present > 1.01 * declared
 
 
 def _decode(sound: soundfile.SoundFile, file: BinaryIO, name: str, *, is_guess: bool) -> Iterator[Waveform]:
-    """Mono chunks at the file's own rate; an error where there are fewer, or more, than declared."""
-    done = 0
+    """Yield mono chunks at the file's own rate; fail if there are fewer or more samples than declared."""
+    num_frames = 0
     try:
         while len(chunk := sound.read(_CHUNK_FRAMES, dtype="float32", always_2d=True)):
-            done += len(chunk)
+            num_frames += len(chunk)
             yield _to_mono(chunk)
-        is_whole = is_guess or sound.frames - done <= TOLERATED_SECONDS * sound.samplerate
+        is_whole = is_guess or sound.frames - num_frames <= TOLERATED_SECONDS * sound.samplerate
     except soundfile.LibsndfileError:
         is_whole = False
     if not is_whole:
         declared = sound.frames / sound.samplerate
         raise AudioError(f"{name}: damaged or cut off: cannot be read to its end at {declared:.1f} s; copy it again")
-    seconds = done / sound.samplerate
+    seconds = num_frames / sound.samplerate
     if sound.format == "MP3" and unread_mp3_seconds(file, seconds) > 1:
         raise AudioError(
-            f"{name}: declares {seconds:.1f} s of audio but goes on after it, as joined MP3 files do; "
-            f"convert it first, as in: ffmpeg -i {name} whole.flac"
+            f"{name}: declares {seconds:.1f} s of audio but is longer, like joined MP3 files; "
+            f"convert it first: ffmpeg -i {name} whole.flac"
         )
 
 
 def _to_mono(samples: npt.NDArray[Any]) -> Waveform:
-    """(S,) or (S, channels) of any number type to (S,) float32; integers by their range."""
+    """Convert (S,) or (S, channels) of any number type to (S,) float32; divide integers by their range."""
     if samples.dtype.kind in "iu":
         half_range = 2.0 ** (8 * samples.dtype.itemsize - 1)
         centre = half_range if samples.dtype.kind == "u" else 0.0
         samples = (samples.astype(np.float64) - centre) / half_range
-    with np.errstate(over="ignore"):  # what overflows becomes infinite, and is refused as such
+    with np.errstate(over="ignore"):  # overflowing values become infinite, which is an error later
         waveform = samples.astype(np.float32)
     return waveform if waveform.ndim == 1 else waveform.mean(axis=1, dtype=np.float32)
 
 
 def _check_array(source: tuple[npt.ArrayLike, float]) -> tuple[npt.NDArray[Any], float]:
-    """The samples and rate of an `(array, rate)` source, once they make sense."""
+    """Return the samples and the rate of an `(array, rate)` source, or fail if they are not plausible."""
     if len(source) != 2:
-        raise AudioError(f"array: expected (array, rate), came a tuple of {len(source)}; give the rate in Hz")
+        raise AudioError(f"array: expected (array, rate), found a tuple of {len(source)}; give the rate in Hz")
     samples, rate = np.asarray(source[0]), source[1]
     if samples.dtype.kind not in "iuf":
         raise AudioError(f"array: its type is {samples.dtype}; give integers, or floats within ±1")
@@ -246,16 +254,16 @@ def _check_array(source: tuple[npt.ArrayLike, float]) -> tuple[npt.NDArray[Any],
 
 
 def _check_samples(chunks: Iterable[Waveform], name: str) -> Iterator[Waveform]:
-    """Pass chunks on; an error at the first that is not sound, or where none has a sample."""
+    """Pass chunks on; fail at the first that cannot be audio, or if there is no sample at all."""
     is_empty = True
     for chunk in chunks:
-        peak = np.max(np.abs(chunk), initial=0.0)  # NaN where any sample is
+        peak = np.max(np.abs(chunk), initial=0.0)  # NaN if any sample is
         if not np.isfinite(peak):
-            raise AudioError(f"{name}: holds samples that are NaN or infinite; export it again, as 16-bit integers")
+            raise AudioError(f"{name}: holds samples that are NaN or infinite; export it again as 16-bit integers")
         if peak > _HIGHEST_PEAK:
             raise AudioError(
-                f"{name}: its samples reach {peak:.0f}, floats must lie within ±1; "
-                "if they were 16-bit integers once, divide by 32768"
+                f"{name}: its samples reach {peak:.0f}, but floats must lie within ±1; "
+                "if they were 16-bit integers, divide them by 32768"
             )
         is_empty = is_empty and len(chunk) == 0
         yield chunk
@@ -264,7 +272,7 @@ def _check_samples(chunks: Iterable[Waveform], name: str) -> Iterator[Waveform]:
 
 
 def _resample(chunks: Iterable[Waveform], rate: float, sample_rate: int) -> Iterator[Waveform]:
-    """Change the rate; how the samples are cut into chunks makes no difference to the result."""
+    """Change the sample rate; the result does not depend on the chunks."""
     resampler = Resampler(rate, sample_rate)
     for chunk in chunks:
         yield resampler.feed(chunk)
@@ -272,7 +280,7 @@ def _resample(chunks: Iterable[Waveform], rate: float, sample_rate: int) -> Iter
 
 
 def _open_file(path: Path, name: str) -> BinaryIO:
-    """Open a file that is there, may be read and holds at least one byte."""
+    """Open a file; fail with the reason if it is missing, unreadable or empty."""
     try:
         file = path.open("rb")
     except FileNotFoundError:
@@ -291,27 +299,27 @@ def _open_file(path: Path, name: str) -> BinaryIO:
 
 
 def _open_sound(file: BinaryIO, name: str) -> soundfile.SoundFile | None:
-    """Open an audio file with libsndfile; None where it does not know the format or length."""
+    """Open an audio file with libsndfile; None if it does not know the format or the length."""
     if (missing := missing_wav_seconds(file)) > TOLERATED_SECONDS:
-        raise AudioError(f"{name}: breaks off {missing:.1f} s before the end its header declares; copy it again")
+        raise AudioError(f"{name}: breaks off {missing:.1f} s before the end that its header declares; copy it again")
     if ogg_breaks_off(file):
-        raise AudioError(f"{name}: breaks off in the midst of an Ogg page; copy it again")
+        raise AudioError(f"{name}: breaks off in the middle of an Ogg page; copy it again")
     file.seek(0)
     try:
         sound = _ForwardSound(cast(Any, _Nameless(file)))
     except soundfile.LibsndfileError:
         return None
-    if sound.frames > _LENGTH_UNKNOWN:  # its last samples come with an error, and soundfile drops them
+    if sound.frames > _LENGTH_UNKNOWN:  # reading its last samples fails, and soundfile drops them
         sound.close()
         return None
     return sound
 
 
 class _ForwardSound(soundfile.SoundFile):  # type: ignore[misc]
-    """A sound that is only read on, never sought in.
+    """A sound file that is read without seeking.
 
-    soundfile seeks after every read of a sound that can. In an MP3 that loses what frames borrow
-    from those before them: wrong samples at each seam, and complaints of libmpg123 on stderr.
+    soundfile seeks after every read if it can. In an MP3 file this loses what frames borrow from earlier ones:
+    samples at each seam are wrong, and libmpg123 complains on stderr.
     """
 
     def seekable(self) -> bool:
@@ -319,20 +327,15 @@ class _ForwardSound(soundfile.SoundFile):  # type: ignore[misc]
 
 
 class _Nameless:
-    """A file as libsndfile should see it: by content alone, and without exceptions.
+    """A file that shows libsndfile its content only, and raises no exceptions.
 
-    By the end of its name text would be taken for MP3, and .raw refused. A seek that damage
-    sends astray must not raise: it happens in a callback from C, which would print a traceback.
+    Going by suffixes, libsndfile would take text for MP3 and refuse .raw. A seek to a position that damage made
+    invalid must not raise: it happens in a callback from C, which would print a traceback.
     """
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
-
-    def read(self, size: int = -1) -> bytes:
-        return self._file.read(size)
-
-    def tell(self) -> int:
-        return self._file.tell()
+        self.read, self.tell = file.read, file.tell
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
         with contextlib.suppress(OSError, ValueError):

@@ -1,7 +1,7 @@
-"""What a recording's container declares about its own length: file in, a reason for distrust out.
+"""A recording's file in, what its container declares about its length out.
 
-libsndfile reads a WAV or Ogg file that was cut off as if it were a shorter one, and guesses the
-length of an MP3 without a length header. These few checks read headers only, never samples.
+libsndfile reads a WAV or Ogg file that was cut off as if it were a shorter one, and guesses the length of an MP3 file
+without a length header. These checks read headers only, never samples.
 """
 
 import os
@@ -9,21 +9,21 @@ import re
 import struct
 from typing import BinaryIO
 
-# Writers that stream do not know the size yet: ffmpeg leaves 0xFFFFFFFF, sox 0x7FFFF000 and more.
+# Streaming writers do not know the size yet: ffmpeg leaves 0xFFFFFFFF, sox 0x7FFFF000 and more.
 _SIZE_UNKNOWN = 0x7FFFF000
-# Some writers count the header, or a padding byte, as audio; so little lost is not worth an error.
+# Some writers count the header or a padding byte as audio; such a small loss is not worth an error.
 TOLERATED_SECONDS = 0.1
 _LARGEST_OGG_PAGE = 27 + 255 + 255 * 255  # bytes (RFC 3533, section 6)
 
 
 def missing_wav_seconds(file: BinaryIO) -> float:
-    """Seconds of audio that a WAV file's data chunk promises and the file does not hold.
+    """Return the seconds of audio that a WAV file's data chunk declares but the file does not hold.
 
     Args:
         file: A binary file that can seek; its position is moved.
 
     Returns:
-        Seconds; 0 where nothing is missing, the size was left open, or it is not a RIFF WAV file.
+        Seconds; 0 if nothing is missing, the size was left open, or it is not a RIFF WAV file.
     """
     file_size = file.seek(0, os.SEEK_END)
     file.seek(0)
@@ -46,9 +46,9 @@ def missing_wav_seconds(file: BinaryIO) -> float:
 
 
 def ogg_breaks_off(file: BinaryIO) -> bool:
-    """Whether an Ogg file ends in the midst of a page (RFC 3533, section 6).
+    """Return whether an Ogg file ends in the middle of a page (RFC 3533, section 6).
 
-    A missing end-of-stream flag alone is no reason: recorders that are stopped leave none.
+    A missing end-of-stream flag alone does not count: recorders that are stopped leave none.
 
     Args:
         file: A binary file that can seek; its position is moved.
@@ -68,17 +68,17 @@ def ogg_breaks_off(file: BinaryIO) -> bool:
 
 
 def mp3_extent(file: BinaryIO) -> tuple[int, int] | None:
-    """Bytes of audio that an MP3 file declares in its first frame, and bytes that are there.
+    """Return the bytes of audio that an MP3 file declares in its first frame, and those it has.
 
-    Without a Xing, Info or VBRI header libsndfile guesses the length from the first frame's bit
-    rate, and drops what lies beyond its guess.
+    Without a Xing, Info or VBRI header libsndfile guesses the length from the first frame's bit rate, and drops
+    audio beyond its guess.
 
     Args:
         file: A binary file that can seek; its position is moved.
 
     Returns:
-        (declared, there), or None where the file declares nothing. More than declared is there
-        where files were joined end to end, or where a tag with a picture comes last.
+        (declared, present), or None if the file declares nothing. Files have more than they declare if they were
+        joined end to end, or if a tag with a picture comes last.
     """
     file.seek(0)
     tag = file.read(10)
@@ -87,39 +87,39 @@ def mp3_extent(file: BinaryIO) -> tuple[int, int] | None:
     start = 10 + sum(byte << shift for byte, shift in zip(tag[6:], (21, 14, 7, 0), strict=True)) if is_tagged else 0
     file.seek(start)
     first_frame = file.read(1024)
-    found = re.search(rb"(?:Xing|Info)\0\0\0[\x03\x07\x0b\x0f].{4}(.{4})|VBRI.{6}(.{4})", first_frame, re.DOTALL)
-    if found is None:
+    header = re.search(rb"(?:Xing|Info)\0\0\0[\x03\x07\x0b\x0f].{4}(.{4})|VBRI.{6}(.{4})", first_frame, re.DOTALL)
+    if header is None:
         return None
-    return int.from_bytes(found[1] or found[2], "big"), file.seek(0, os.SEEK_END) - start
+    return int.from_bytes(header[1] or header[2], "big"), file.seek(0, os.SEEK_END) - start
 
 
 def unread_mp3_seconds(file: BinaryIO, decoded_seconds: float) -> float:
-    """Seconds, about, that follow where the decoder of an MP3 file stopped reading.
+    """Estimate the seconds of audio after the position at which the decoder of an MP3 file stopped.
 
-    Two MP3 files joined end to end declare the length of the first alone.
+    Two MP3 files joined end to end declare only the length of the first.
 
     Args:
-        file: The file at the position where the decoder left it.
-        decoded_seconds: Length of what was decoded so far.
+        file: The file, at the position where the decoder stopped.
+        decoded_seconds: Length of the decoded audio.
     """
     position = file.tell()
     file_size = file.seek(0, os.SEEK_END)
     file.seek(max(0, file_size - 160))
-    # An APE tag, often with a picture, ends in this name within the last 32 bytes, or 128 before when ID3v1 follows.
+    # An APE tag, often with a picture, has this name in its last 32 bytes; an ID3v1 tag of 128 bytes may follow.
     if b"APETAGEX" in file.read() or position == 0:
         return 0.0
     return (file_size - position) * decoded_seconds / position
 
 
 def au_header(rate: int, channels: int) -> bytes:
-    """A header that makes a recording of raw samples that follow it, however many.
+    """Return a header that turns any number of raw samples after it into a recording.
 
     Args:
         rate: Hz.
-        channels: Interleaved, of signed 16-bit little-endian samples.
+        channels: Number of interleaved channels of signed 16-bit little-endian samples.
 
     Returns:
-        24 bytes: an AU header of open length, in the byte order of DEC's machines, which libsndfile knows.
+        24 bytes: an AU header of unknown length, in DEC's byte order, which libsndfile knows.
     """
     linear_16_bit, length_unknown = 3, 0xFFFFFFFF
     return struct.pack("<4s5I", b"dns.", 24, length_unknown, linear_16_bit, rate, channels)

@@ -1,7 +1,7 @@
-"""The `ffmpeg` program as a decoder: the path of any recording or film in, blocks of samples out.
+"""The path of any recording or video in, blocks of samples out, decoded by the `ffmpeg` program.
 
-For what libsndfile lacks (AAC, WMA, video). Nothing of ffmpeg's own output reaches the user but
-the reason it gave last, as part of an `AudioError`.
+For formats that libsndfile lacks (AAC, WMA, video). Of ffmpeg's own output, users only see the last reason that it
+gives, as part of an `AudioError`.
 """
 
 import re
@@ -20,12 +20,12 @@ from asr.errors import AudioError
 _BLOCK_SAMPLES = 65536
 # A playlist must not make ffmpeg fetch anything from a network.
 _QUIET_AND_LOCAL = ["-v", "error", "-protocol_whitelist", "file,pipe"]
-# What the C library calls the failure to find any frame at all.
+# What the C library says if there is no frame at all.
 _VAGUE_REASONS = ("Invalid argument", "Input/output error", "End of file")
 
 
 def has_ffmpeg() -> bool:
-    """Whether the `ffmpeg` program is on the PATH."""
+    """Return whether the `ffmpeg` program is on the PATH."""
     return shutil.which("ffmpeg") is not None
 
 
@@ -36,9 +36,9 @@ def decode_with_ffmpeg(
 
     Args:
         path: A regular file.
-        name: What to call it in errors.
-        sample_rate: Hz of what comes out; ffmpeg resamples.
-        strict: Make damage an error, where ffmpeg would skip it and go on.
+        name: Its name in errors.
+        sample_rate: Hz of the result; ffmpeg resamples.
+        strict: Fail at damage, which ffmpeg would skip.
 
     Yields:
         (S,) float32 blocks of at most 4 s at 16 kHz.
@@ -48,30 +48,30 @@ def decode_with_ffmpeg(
     """
     if not has_ffmpeg():
         raise AudioError(
-            f"{name}: cannot be read as WAV, FLAC, MP3, Ogg or Opus; if it is another kind of recording "
+            f"{name}: cannot be read as WAV, FLAC, MP3, Ogg or Opus; if it has another format "
             "(AAC, m4a, video), install ffmpeg (for example: apt-get install ffmpeg)"
         )
-    # "file:" keeps names that begin with a dash or hold a colon from being taken for something else.
+    # "file:" protects names that begin with a dash or contain a colon.
     on_damage = ["-xerror"] if strict else []
     command = ["ffmpeg", "-nostdin", *_QUIET_AND_LOCAL, *on_damage, "-i", f"file:{path}", "-map", "0:a:0"]
     command += ["-ac", "1", "-ar", str(sample_rate), "-f", "f32le", "-"]
-    # Complaints go to a file: a pipe that nobody reads would fill up and stop ffmpeg.
-    with tempfile.TemporaryFile() as complaints:
-        with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=complaints) as process:
+    # Errors go to a file: a pipe that nobody reads would fill up and block ffmpeg.
+    with tempfile.TemporaryFile() as errors:
+        with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=errors) as process:
             output = cast(IO[bytes], process.stdout)
             try:
                 while block := output.read(4 * _BLOCK_SAMPLES):
                     yield np.frombuffer(block[: len(block) // 4 * 4], dtype="<f4").astype(np.float32)
-            except BaseException:  # GeneratorExit too: whoever reads may stop early
+            except BaseException:  # also GeneratorExit: the caller may stop early
                 process.kill()
                 raise
         if process.returncode != 0:
-            reason = _last_reason(complaints, path)
-            raise AudioError(f"{name}: not a recording that can be read, says ffmpeg ({reason}); check the file")
+            reason = _last_reason(errors, path)
+            raise AudioError(f"{name}: ffmpeg cannot read it as a recording ({reason}); check the file")
 
 
 def duration_with_ffprobe(path: Path) -> float | None:
-    """Seconds as the container declares them, or None without ffprobe or where it does not tell."""
+    """Return the seconds that the container declares, or None without ffprobe or a declared length."""
     if shutil.which("ffprobe") is None:
         return None
     command = ["ffprobe", *_QUIET_AND_LOCAL, "-show_entries", "format=duration", "-of", "csv=p=0", f"file:{path}"]
@@ -79,14 +79,14 @@ def duration_with_ffprobe(path: Path) -> float | None:
     return float(output) if re.fullmatch(r"\s*\d+(\.\d+)?\s*", output) else None
 
 
-def _last_reason(complaints: IO[bytes], path: Path) -> str:
-    """The last line that tells a person something, without ffmpeg's addresses and the path."""
-    complaints.seek(0)
-    lines = complaints.read().decode(errors="replace").splitlines()
-    told = [re.sub(r"^\[.*? @ 0x[0-9a-f]+\] ", "", line).strip() for line in lines]
-    told = [line.replace(f"file:{path}: ", "") for line in told if line and not line.startswith("To ignore this")]
-    if not told:
+def _last_reason(errors: IO[bytes], path: Path) -> str:
+    """Return the last informative line, without ffmpeg's addresses and the path."""
+    errors.seek(0)
+    lines = errors.read().decode(errors="replace").splitlines()
+    reasons = [re.sub(r"^\[.*? @ 0x[0-9a-f]+\] ", "", line).strip() for line in lines]
+    reasons = [line.replace(f"file:{path}: ", "") for line in reasons if line and not line.startswith("To ignore this")]
+    if not reasons:
         return "it gave no reason"
-    if "matches no streams" in told[-1]:
+    if "matches no streams" in reasons[-1]:
         return "no audio track"
-    return "nothing in it looks like audio" if told[-1] in _VAGUE_REASONS else told[-1].rstrip(".")
+    return "nothing in it looks like audio" if reasons[-1] in _VAGUE_REASONS else reasons[-1].rstrip(".")

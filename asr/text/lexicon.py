@@ -1,14 +1,14 @@
-"""How words are pronounced: a file of words and their phones in, both ways of looking up out.
+"""A file of words and their phones in, both ways of looking them up out.
 
-A line holds a word and its phones, between white space, as in the lexicons of Kaldi and wav2letter:
+A line holds a word and its phones, separated by white space, as in the lexicons of Kaldi and wav2letter:
 
     read R IY D
     read R EH D
     red R EH D
 
-A word may have several lines; the first is how it is spelled for training. Words that sound alike
-are told apart by their order in the file, so the most frequent one comes first. The CMU dictionary's
-`read(2)` is `read`; what follows its ` #` is a comment, and so are lines that begin with `;;;`.
+A word may have several lines; the first is its spelling in training. Homophones are told apart by
+their order in the file, so the most frequent one comes first. Two habits of the CMU dictionary are
+understood: `read(2)` is another pronunciation of `read`, and a comment follows ` #` or a `;;;` that begins a line.
 """
 
 import re
@@ -17,22 +17,23 @@ from pathlib import Path
 from typing import TypeAlias
 
 from asr.errors import TextError
+from asr.files import read_lines
 
 Phones: TypeAlias = tuple[str, ...]
 
+VARIANT = re.compile(r"(?<=.)\(\d+\)$")  # how the CMU dictionary numbers the pronunciations of a word
 _COMMENT = ";;;"
-VARIANT = re.compile(r"(?<=.)\(\d+\)$")  # how the CMU dictionary numbers the ways to say a word
-_LINE = "a word and its phones, such as `red R EH D`,"
+_LINE = "a word and its phones, such as `red R EH D`"
 
 
 class Lexicon:
     """Words and their pronunciations.
 
     Args:
-        entries: Words and their phones; one that comes again counts once.
+        entries: Words and their phones; duplicates count once.
 
     Attributes:
-        ways: The pronunciations of each word, in their order.
+        pronunciations: The pronunciations of each word, in their order.
         words: The words of each pronunciation, in their order.
 
     Raises:
@@ -40,17 +41,17 @@ class Lexicon:
     """
 
     def __init__(self, entries: Iterable[tuple[str, Phones]]) -> None:
-        ways: dict[str, list[Phones]] = {}
+        pronunciations: dict[str, list[Phones]] = {}
         words: dict[Phones, list[str]] = {}
-        self._entries = tuple(dict.fromkeys(entries))
-        for word, phones in self._entries:
+        self.entries = tuple(dict.fromkeys(entries))
+        for word, phones in self.entries:
             if not word or not phones:
-                raise TextError(f"the word {word!r} has no phones; expected a word and how it is pronounced")
-            ways.setdefault(word, []).append(phones)
+                raise TextError(f"the word {word!r} has no phones; expected a word and its pronunciation")
+            pronunciations.setdefault(word, []).append(phones)
             words.setdefault(phones, []).append(word)
-        if not ways:
+        if not pronunciations:
             raise TextError("the lexicon holds no word")
-        self.ways: Mapping[str, list[Phones]] = ways
+        self.pronunciations: Mapping[str, list[Phones]] = pronunciations
         self.words: Mapping[Phones, list[str]] = words
 
     @property
@@ -59,35 +60,29 @@ class Lexicon:
         return sorted({phone for phones in self.words for phone in phones})
 
     @property
-    def most_alike(self) -> int:
-        """How many words share a pronunciation at most."""
+    def most_homophones(self) -> int:
+        """The largest number of words that share a pronunciation."""
         return max(map(len, self.words.values()))
 
     def save(self, path: Path) -> None:
-        """Write what `read_lexicon` reads."""
-        path.write_bytes("".join(f"{word}\t{' '.join(phones)}\n" for word, phones in self._entries).encode())
+        """Write a file that `read_lexicon` reads."""
+        path.write_bytes("".join(f"{word}\t{' '.join(phones)}\n" for word, phones in self.entries).encode())
 
 
 def read_lexicon(path: Path) -> Lexicon:
     """Read a lexicon.
 
     Raises:
-        TextError: If it cannot be read, or a line is not a word and its phones.
+        TextError: If the file cannot be read, or a line is not a word and its phones.
     """
-    try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except OSError as error:
-        raise TextError(f"{path}: cannot be read: {error.strerror}; a lexicon has {_LINE} a line") from None
-    except UnicodeDecodeError:
-        raise TextError(f"{path}: not UTF-8 text; convert it first") from None
     entries = []
-    for number, line in enumerate(lines, start=1):
+    for number, line in enumerate(read_lines(path, hint=f"; expected lines of {_LINE}"), start=1):
         fields = (line.partition(" #")[0] if "#" in line else line).split()
         if not fields or fields[0].startswith(_COMMENT):
             continue
         word = VARIANT.sub("", fields[0]) if fields[0].endswith(")") else fields[0]
         if len(fields) == 1:
-            raise TextError(f"{path}:{number}: {word!r} has no phones; expected {_LINE} a line")
+            raise TextError(f"{path}:{number}: {word!r} has no phones; expected {_LINE}")
         entries.append((word, tuple(fields[1:])))
     try:
         return Lexicon(entries)

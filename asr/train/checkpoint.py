@@ -1,15 +1,16 @@
-"""What a training run keeps on disk, so that nothing is lost when it stops.
+"""What a training run keeps on disk, so that nothing is lost when it stops, and nothing overwritten when it starts.
 
-    OUTPUT/                     the model folder that the run ends with (recognize/recognizer.py reads it)
-    OUTPUT/run/last.pt          where training stands: weights, optimiser, place in the epoch
+    OUTPUT/                     the model folder that the run ends with
+    OUTPUT/run/last.pt          where training stands: weights, optimiser, position in the epoch
     OUTPUT/run/epoch-NNN.pt     weights of the best epochs, to be averaged
 
-A file is written beside its place and moved there whole: a kill in the middle leaves the old one.
+A file is written under another name and then moved to its own: a kill in the middle leaves the old one.
 """
 
-from collections.abc import Sequence
+import hashlib
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 import torch
 from torch import Tensor
@@ -18,6 +19,36 @@ from asr.atomic import atomic_write
 from asr.errors import TrainingError
 
 Weights = dict[str, Tensor]
+Resume: TypeAlias = bool | Literal["auto"]
+Action: TypeAlias = Literal["begin", "resume", "nothing"]
+
+
+class Fingerprint:
+    """Changes with everything that decides which weights come out.
+
+    Args:
+        settings: Anything whose `repr` holds all of them.
+        lexicon: A file that counts as a setting.
+
+    Attributes:
+        settings: Digest of the settings alone, known before any data is read.
+    """
+
+    def __init__(self, settings: object = (), lexicon: Path | None = None) -> None:
+        self._digest = hashlib.sha256(repr(settings).encode())
+        if lexicon is not None and lexicon.is_file():
+            self._digest.update(lexicon.read_bytes())
+        self.settings = self._digest.hexdigest()
+
+    def add(self, lines: Iterable[str]) -> None:
+        """Add data, as lines of text."""
+        for line in lines:
+            self._digest.update(f"{line}\n".encode())
+
+    @property
+    def run(self) -> str:
+        """Digest of the settings and of all data added so far."""
+        return self._digest.hexdigest()
 
 
 class CheckpointFolder:
@@ -27,14 +58,49 @@ class CheckpointFolder:
         self.path = output / "run"
         self.last = self.path / "last.pt"
 
+    def plan(self, resume: Resume, model: Path, fingerprint: Fingerprint) -> Action:
+        """Decide what a run has to do, given what is there already.
+
+        Args:
+            resume: False begins and True continues; "auto" continues a run that was begun, else begins one, and has
+                nothing to do if the model is finished.
+            model: The file that is written last of all.
+            fingerprint: Of the run; its settings suffice.
+
+        Raises:
+            TrainingError: If a run would be overwritten, there is nothing to resume, or the finished model was made
+                with other settings.
+        """
+        if resume == "auto" and model.exists():
+            # Runs of earlier versions, and models without their run, do not say what made them.
+            made_with = self.load_last().get("settings_fingerprint") if self.last.exists() else None
+            if made_with not in (None, fingerprint.settings):
+                raise self.mismatch()
+            return "nothing"
+        if resume == "auto":
+            return "resume" if self.last.exists() else "begin"
+        if resume:
+            return "resume"
+        for path, remedy in ((self.last, "resume that run"), (model, "it is a trained model")):
+            if path.exists():
+                raise TrainingError(f"{path} exists: {remedy}, or choose another output folder, or delete it")
+        return "begin"
+
+    def mismatch(self) -> TrainingError:
+        """Return the error of a checkpoint that another run made."""
+        return TrainingError(
+            f"{self.last}: made with other settings, data or base model; give those again, or choose another "
+            "output folder and begin anew"
+        )
+
     def save_last(self, state: dict[str, Any]) -> None:
-        """Replace the place from which training continues."""
+        """Replace the checkpoint from which training continues."""
         _save(state, self.last)
 
     def load_last(self) -> dict[str, Any]:
-        """Raises TrainingError where there is nothing to continue from."""
+        """Read the checkpoint from which training continues. Raises TrainingError if there is none."""
         if not self.last.exists():
-            raise TrainingError(f"{self.last}: no checkpoint to resume from; train without --resume")
+            raise TrainingError(f"{self.last}: no checkpoint to resume from; begin a new run")
         try:
             state: dict[str, Any] = torch.load(self.last, map_location="cpu", weights_only=True)
         except Exception as error:
@@ -53,7 +119,7 @@ class CheckpointFolder:
             path.unlink()
 
     def average_epochs(self, epochs: Sequence[int]) -> Weights:
-        """The mean of the weights of several epochs, in float64."""
+        """Average the weights of several epochs, in float64."""
         total: Weights = {}
         for epoch in epochs:
             weights = torch.load(self._epoch(epoch), map_location="cpu", weights_only=True)

@@ -1,8 +1,8 @@
 """Cuts in, batches out: audio, augmentation, features, tokens; in an order that can be resumed.
 
-A batch is drawn by seconds of speech, of utterances alike in length; some batches join theirs
-to longer rows, since what only ever heard single utterances loses its way in a recording of many.
-Everything random depends on seed, epoch and utterances only (signal/augment.py).
+A batch holds a certain number of seconds of speech, in utterances of similar length. Some batches join
+their utterances to longer rows, because a network trained on single utterances fails on long recordings.
+Random draws depend on seed, epoch and utterances only (augment.py).
 """
 
 import signal
@@ -21,15 +21,17 @@ from torch.nn.utils.rnn import pad_sequence
 from torch.utils.data import DataLoader, Dataset
 
 from asr.config import AugmentSettings, NormalizerSettings
-from asr.signal.audio import load_audio
+from asr.corpus.cuts import read_waveform
+from asr.seeds import draw_seed
 from asr.signal.features import FeatureExtractor
 from asr.text.normalize import normalize
 from asr.text.tokenizer import Tokenizer
-from asr.train.augment import augment_waveform, draw_seed, join_waveforms, prepare_augmentation, spec_augment
+from asr.train.augment import augment_waveform, join_waveforms, prepare_augmentation, spec_augment
 
-SHUFFLE_BUFFER = 10_000  # cuts that the sampler looks at together
-NUM_BUCKETS = 10
-MOST_JOINED = 4  # utterances in a row
+_SHUFFLE_BUFFER = 10_000  # cuts that the sampler holds at once
+_NUM_BUCKETS = 10
+_MOST_JOINED = 4  # utterances in a row
+_STATISTICS_CUTS = 2000  # that the statistics of features are measured on, approximately
 
 
 @dataclass(frozen=True)
@@ -37,7 +39,7 @@ class Batch:
     """Utterances side by side.
 
     Attributes:
-        utterances: B names; a row of joined utterances has all of theirs, with plus signs between.
+        utterances: B names; joined utterances have all their names, with plus signs between them.
         texts: B normalised references.
         features: (B, T, F), padded with zeros. With two views (B names, 2B rows) the second
             views follow the first ones in the same order; `tokens` then has 2B rows as well.
@@ -56,7 +58,7 @@ class Batch:
     seconds: float
 
     def to(self, device: torch.device) -> "Batch":
-        """The same batch with its features and tokens on a device; lengths stay on the CPU."""
+        """Move features and tokens to a device; lengths stay on the CPU."""
         return replace(self, features=self.features.to(device), tokens=self.tokens.to(device))
 
 
@@ -64,13 +66,13 @@ class SpeechDataset(Dataset[Batch]):
     """Makes a `Batch` of the cuts that a sampler chose.
 
     Args:
-        extractor: Features, with the training set's statistics.
-        tokenizer: Spells the normalised text.
-        normalizer: What is done to the text first.
-        augment: Variations of the speech; None for the speech as it is.
+        extractor: Computes features, with the training set's statistics.
+        tokenizer: Encodes the normalised text.
+        normalizer: How text is normalised.
+        augment: Variations of the speech; None leaves it unchanged.
         views: Masked copies of each utterance: 2 for consistency regularisation.
-        epochs: Of the whole training; in the first of them utterances stay single (`join_after`).
-        seed: Of everything that is drawn.
+        epochs: Of the whole training; utterances are not joined in the first ones (`join_after`).
+        seed: Of all random draws.
     """
 
     def __init__(
@@ -106,18 +108,18 @@ class SpeechDataset(Dataset[Batch]):
             utterances=utterances,
             texts=texts,
             features=pad_sequence(features, batch_first=True),
-            lengths=torch.tensor([len(one) for one in features]),
+            lengths=torch.tensor([len(frames) for frames in features]),
             tokens=pad_sequence(tokens, batch_first=True),
-            token_lengths=torch.tensor([len(one) for one in tokens]),
+            token_lengths=torch.tensor([len(ids) for ids in tokens]),
             seconds=sum(cut.duration for cut in cuts),
         )
 
     def _rows(self, cuts: list[Any]) -> list[list[Any]]:
-        """What is read in one go: an utterance each or, in the batches that are drawn for it, several."""
+        """Group cuts into rows: one cut each or, in some randomly drawn batches, several."""
         if self.augment is None or self.epoch < self.augment.join_after * self.epochs:
             return [[cut] for cut in cuts]
         rng = np.random.default_rng(draw_seed(self.seed, self.epoch, "rows", cuts[0].id))
-        size = int(rng.integers(2, MOST_JOINED + 1)) if rng.random() < self.augment.join_share else 1
+        size = int(rng.integers(2, _MOST_JOINED + 1)) if rng.random() < self.augment.join_share else 1
         return [cuts[start : start + size] for start in range(0, len(cuts), size)]
 
     def _text(self, row: list[Any]) -> str:
@@ -127,9 +129,9 @@ class SpeechDataset(Dataset[Batch]):
         with _one_thread():
             plain = [self.extractor(self._waveform(row)) for row in rows]
         return [
-            self._mask(one, name, view)
+            self._mask(features, name, view)
             for view in range(self.views)
-            for name, one in zip(utterances, plain, strict=True)
+            for name, features in zip(utterances, plain, strict=True)
         ]
 
     def _waveform(self, row: list[Any]) -> Tensor:
@@ -156,15 +158,15 @@ class SpeechDataset(Dataset[Batch]):
 
 
 class SpeechLoader:
-    """Batches of a set of cuts, epoch after epoch.
+    """Loads batches of a set of cuts, epoch after epoch.
 
     Args:
         cuts: Utterances.
-        dataset: Turns chosen cuts into a batch.
-        batch_seconds: Speech in a batch at most.
-        shuffle: Another order each epoch.
+        dataset: Turns cuts into a batch.
+        batch_seconds: Maximum speech in a batch.
+        shuffle: Change the order each epoch.
         num_workers: Processes that read audio; 0 reads in this one.
-        rank, world_size: Which share of the batches is this process's.
+        rank, world_size: This process's number, and the number of processes that share the batches.
     """
 
     def __init__(
@@ -182,15 +184,15 @@ class SpeechLoader:
         self._num_workers = num_workers
         options = {"max_duration": batch_seconds, "shuffle": shuffle, "seed": dataset.seed}
         options |= {"rank": rank, "world_size": world_size}
-        num_buckets = min(NUM_BUCKETS, len(cuts))
+        num_buckets = min(_NUM_BUCKETS, len(cuts))
         self._sampler = (
-            DynamicBucketingSampler(cuts, num_buckets=num_buckets, buffer_size=SHUFFLE_BUFFER, **options)
+            DynamicBucketingSampler(cuts, num_buckets=num_buckets, buffer_size=_SHUFFLE_BUFFER, **options)
             if num_buckets > 1
-            else DynamicCutSampler(cuts, **options)  # a single utterance fills no two buckets
+            else DynamicCutSampler(cuts, **options)  # a single utterance cannot fill two buckets
         )
 
     def batches(self, epoch: int = 0, *, skip: int = 0) -> Iterator[Batch]:
-        """The batches of an epoch in their order, without the first `skip`, whose audio is not read."""
+        """Load the batches of an epoch in their order, without the first `skip`, whose audio is not read."""
         self._dataset.epoch = epoch
         self._sampler.set_epoch(epoch)
         chosen = islice(iter(self._sampler), skip, None)
@@ -206,39 +208,29 @@ class SpeechLoader:
 
 @contextmanager
 def _one_thread() -> Iterator[None]:
-    """As in a process that only reads audio: the order in which a library sums, and so the last bit of
-    resampled or reverberated speech, differs with the number of threads on some processors."""
-    before = torch.get_num_threads()
+    """Use one thread, as processes that only read audio do: on some processors the order in which a library sums,
+    and so the last bit of resampled or reverberated speech, differs with the number of threads."""
+    num_threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
         yield
     finally:
-        torch.set_num_threads(before)
+        torch.set_num_threads(num_threads)
 
 
 def _leave_signals_to_training(_: int) -> None:
-    """A terminal's Ctrl-C, or a job scheduler, signals a whole group: readers must outlive the last checkpoint."""
+    """Ignore signals: a terminal's Ctrl-C or a job scheduler sends them to all processes, but those that read audio
+    must outlive the last checkpoint."""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
 
 
-def read_waveform(cut: Any, sample_rate: int) -> Tensor:
-    """The speech of a cut: (S,) float32, mono, at a sampling rate in Hz.
-
-    Raises:
-        AudioError: If samples are not finite, or there are none.
-    """
-    samples = cut.load_audio()  # (channels, S) at the cut's own rate
-    # Mixed down and resampled as `asr transcribe` does it, so that both hear the same.
-    return torch.from_numpy(load_audio((samples.T, cut.sampling_rate), sample_rate=sample_rate))
-
-
-def measure_features(cuts: CutSet, extractor: FeatureExtractor, *, num_cuts: int = 2000) -> tuple[Tensor, Tensor]:
-    """Mean and standard deviation (F,) of the log-mel features of (at most about so many) cuts."""
+def measure_features(cuts: CutSet, extractor: FeatureExtractor) -> tuple[Tensor, Tensor]:
+    """Measure mean and standard deviation (F,) of the cuts' log-mel features, on a sample of large sets."""
     count = 0
     sums = squares = torch.zeros(extractor.settings.num_mels, dtype=torch.float64)
-    # From all over the manifest, which may be sorted by speaker or corpus.
-    for cut in islice(cuts, 0, None, max(1, len(cuts) // num_cuts)):
+    # From the whole manifest, which may be sorted by speaker or corpus.
+    for cut in islice(cuts, 0, None, max(1, len(cuts) // _STATISTICS_CUTS)):
         features = extractor.log_mel(read_waveform(cut, extractor.settings.sample_rate)).double()
         count += len(features)
         sums = sums + features.sum(0)

@@ -5,7 +5,7 @@ import os
 import warnings
 
 import torch
-from lightning.fabric import Fabric
+from lightning_fabric import Fabric
 
 from asr.runtime.precision import pick_precision
 
@@ -13,13 +13,13 @@ _FABRIC_PRECISIONS = {"fp32": "32-true", "bf16": "bf16-mixed"}
 
 
 def launch(precision: str, devices: int = 1) -> Fabric:
-    """Fabric on the GPUs where there are any, else on shares of the processor; the processes run.
+    """Start Fabric's processes, on GPUs if there are any, else on shares of the CPU.
 
-    Started by torchrun, it takes torchrun's processes, on however many machines.
+    If torchrun started this process, Fabric uses torchrun's processes, on any number of machines.
 
     Args:
         precision: "auto", "fp32" or "bf16".
-        devices: Processes; torchrun's own number goes first.
+        devices: Number of processes; torchrun's own number takes precedence.
     """
     _quieten()
     nodes, devices = _torchrun() or (1, devices)
@@ -37,21 +37,20 @@ def launch(precision: str, devices: int = 1) -> Fabric:
 
 
 def training_device() -> torch.device:
-    """Where training runs."""
+    """Return the kind of device that training runs on."""
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
 def _torchrun() -> tuple[int, int] | None:
-    """Machines, and processes on each, where torchrun started this one."""
+    """Return the number of machines and of processes on each, if torchrun started this process."""
     if not (torch.distributed.is_available() and torch.distributed.is_torchelastic_launched()):
         return None
-    here = int(os.environ["LOCAL_WORLD_SIZE"])
-    return int(os.environ["WORLD_SIZE"]) // here, here
+    processes = int(os.environ["LOCAL_WORLD_SIZE"])
+    return int(os.environ["WORLD_SIZE"]) // processes, processes
 
 
 def _quieten() -> None:
-    """Libraries count devices aloud and advise on programming; a user of the command needs neither."""
-    for name in ("lightning.fabric", "lightning.pytorch"):  # both speak, through whichever was imported last
-        logging.getLogger(name).setLevel(logging.ERROR)
+    """Silence libraries that log devices and programming advice, which users of the command do not need."""
+    logging.getLogger("lightning_fabric").setLevel(logging.ERROR)
     warnings.filterwarnings("ignore", module="lightning")
     warnings.filterwarnings("ignore", module="lhotse")

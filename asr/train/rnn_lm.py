@@ -1,28 +1,28 @@
 """A whole training of a recurrent language model: texts and settings in, model folder out."""
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from functools import partial
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
-from rich.console import Console
 
 from asr.config import LanguageConfig, LanguageSettings
 from asr.errors import TrainingError
 from asr.language.rnn.model import WEIGHTS, RnnModel, build_network, load_rnn, read_text, save_rnn
+from asr.reporter import SILENT, Reporter
 from asr.runtime.precision import pick_precision
-from asr.text.tokenizer import BLANK_SYMBOL, CharTokenizer, Tokenizer, build_tokenizer
-from asr.train.augment import draw_seed
-from asr.train.checkpoint import CheckpointFolder
+from asr.seeds import draw_seed
+from asr.text.load import build_tokenizer
+from asr.text.tokenizer import BLANK_SYMBOL, CharTokenizer, Tokenizer
+from asr.train.checkpoint import CheckpointFolder, Fingerprint, Resume
 from asr.train.init_from import copy_rows
 from asr.train.launch import launch, training_device
-from asr.train.rnn_monitor import RnnMonitor
+from asr.train.loop import LoopSetup
+from asr.train.monitor import RnnMonitor
 from asr.train.rnn_trainer import RnnTrainer, Text
 
-Say = Callable[[str], None]
-_BY_TOKEN = ("embedding.weight", "head_weight", "head_bias")  # parameters with a row a token
+_BY_TOKEN = ("embedding.weight", "head_weight", "head_bias")  # parameters with a row per token
 
 
 def train_language_model(
@@ -32,8 +32,8 @@ def train_language_model(
     *,
     dev: Sequence[Path] = (),
     base: Path | None = None,
-    resume: bool = False,
-    console: Console,
+    resume: Resume = False,
+    reporter: Reporter = SILENT,
 ) -> None:
     """Train a recurrent language model.
 
@@ -44,49 +44,50 @@ def train_language_model(
         dev: Texts to watch and to choose the weights by; none: a share of `texts`, held out.
         base: A model folder to start from: it gives the network's shape, the normalisation and its
             alphabet, to which characters of the texts are added.
-        resume: Continue the run that `output` holds.
-        console: Told of progress.
+        resume: False begins a run, and True continues the one that `output` holds. "auto" continues it if there is
+            one, begins it otherwise, and does nothing if the model is finished.
+        reporter: Shows progress.
 
     Raises:
         TextError: If a text cannot be read or holds nothing.
         ModelError: If `base` is not a usable model.
         TrainingInterrupted: On SIGINT and SIGTERM; `resume` continues.
-        TrainingError: If training cannot go on, there is nothing to resume, or something to overwrite.
+        TrainingError: If training cannot go on, there is nothing to resume, or something would be overwritten.
     """
-    say = partial(console.print, markup=False, highlight=False, soft_wrap=True)
-    folder = CheckpointFolder(output)
-    _refuse_to_overwrite(output, folder, resume=resume)
     parent = load_rnn(base) if base is not None else None
-    if parent is not None:
-        config = _take_shape(config, parent.settings, say)
-    train_lines, dev_lines = _split(texts, dev, config)
-    if not resume:
+    recipe = config if parent is None else _inherit_architecture(config, parent.settings)
+    folder = CheckpointFolder(output)
+    fingerprint = Fingerprint(_decisive_settings(recipe, base))
+    action = folder.plan(resume, output / WEIGHTS, fingerprint)
+    if action == "nothing":
+        reporter.line(f"{output} holds the finished model already; nothing to do")
+        return
+    # Defaults may differ from the base's; a setting that was asked for must not be dropped in silence.
+    for difference in _differences(config.model_dump(exclude_unset=True), recipe.model_dump()):
+        reporter.line(f"the base decides: {difference}")
+    train_lines, dev_lines = _split(texts, dev, recipe)
+    if action == "begin":
         _make(folder.path)
-    fabric = launch(config.train.precision)
-    model = _build(config, parent, train_lines, say)
-    text = _spell(model, train_lines, dev_lines, say)
-    trainer = RnnTrainer(
-        fabric,
-        model,
-        text,
-        settings=config.train,
-        folder=folder,
-        monitor=RnnMonitor(folder.path, console),
-        fingerprint=_fingerprint(config, base, train_lines, dev_lines),
-    )
-    if resume:
+    for lines in (train_lines, dev_lines):
+        fingerprint.add([str(len(lines)), *lines])
+    fabric = launch(recipe.train.precision)
+    model = _build(recipe, parent, train_lines, reporter)
+    text = _encode(model, train_lines, dev_lines, reporter)
+    setup = LoopSetup(recipe.train, folder, RnnMonitor(folder.path, reporter), fingerprint)
+    trainer = RnnTrainer(fabric, model, text, setup)
+    if action == "resume":
         trainer.restore()
-        say(f"resuming after step {trainer.position.steps}")
+        reporter.line(f"resuming after step {trainer.state.steps}")
     model.network.load_state_dict(trainer.fit())
     save_rnn(RnnModel(model.network.cpu().eval(), model.tokenizer, model.settings), output)
-    say(f"model written to {output}")
+    reporter.line(f"model written to {output}")
 
 
 def _split(texts: Sequence[Path], dev: Sequence[Path], config: LanguageConfig) -> tuple[list[str], list[str]]:
-    """Lines to train on, and lines to watch.
+    """Read the lines to train on, and the lines to watch.
 
-    What is held out are the last characters of a text that runs on, where it may break within a
-    line, and lines evenly spread where they stand apart.
+    Held out are the last characters of a text that runs on, which may begin within a line, and evenly spread lines of
+    one whose lines are sentences.
     """
     lines = read_text(texts, config)
     if dev:
@@ -97,56 +98,53 @@ def _split(texts: Sequence[Path], dev: Sequence[Path], config: LanguageConfig) -
     held_out = {int(index / share) for index in range(int(len(lines) * share))}
     kept = [line for index, line in enumerate(lines) if index not in held_out]
     if not held_out or not kept:
-        raise TrainingError(f"{len(lines)} lines are too few to hold out a share of {share:g}; give --dev a text")
+        raise TrainingError(
+            f"{len(lines)} lines are too few to hold out a share of {share:g}; give a development text as well"
+        )
     return kept, [lines[index] for index in sorted(held_out)]
 
 
 def _cut(lines: Sequence[str], size: int) -> tuple[list[str], list[str]]:
-    """The first `size` characters of lines and the rest; a line break, which is one too, goes with either."""
+    """Split lines after `size` characters; a line break counts as one, and goes with either part."""
     text = "\n".join(lines) + "\n"
     before, after = text[:size], text[size:]
     return before.removesuffix("\n").split("\n"), after.removesuffix("\n").split("\n")
 
 
-def _build(config: LanguageConfig, base: RnnModel | None, lines: Iterable[str], say: Say) -> RnnModel:
-    """The network to train: new, or from another model's weights."""
+def _build(config: LanguageConfig, base: RnnModel | None, lines: Iterable[str], reporter: Reporter) -> RnnModel:
+    """Build the network to train: new, or from another model's weights."""
     torch.manual_seed(draw_seed(config.train.seed, "weights"))
     settings = LanguageSettings(**{name: getattr(config, name) for name in LanguageSettings.model_fields})
-    tokenizer = build_tokenizer(lines, config.tokenizer) if base is None else _grow(base.tokenizer, lines)
+    tokenizer = build_tokenizer(lines, config.tokenizer) if base is None else _extend(base.tokenizer, lines)
     network = build_network(settings, tokenizer.vocab_size)
     num_weights = sum(parameter.numel() for parameter in network.parameters())
-    say(f"network: {num_weights:,} weights, {tokenizer.vocab_size} tokens")
+    reporter.line(f"network: {num_weights:,} weights, {tokenizer.vocab_size} tokens")
     model = RnnModel(network, tokenizer, settings)
     if base is not None:
         _copy_weights(base, model)
-        say(f"starting from a model of {base.tokenizer.vocab_size} tokens")
+        reporter.line(f"starting from a model of {base.tokenizer.vocab_size} tokens")
     return model
 
 
-def _take_shape(config: LanguageConfig, base: LanguageSettings, say: Say) -> LanguageConfig:
-    """The settings with what the base's weights demand; dropout and training stay."""
+def _inherit_architecture(config: LanguageConfig, base: LanguageSettings) -> LanguageConfig:
+    """Return the settings with those that the base's weights demand; dropout and training stay."""
     network = base.network.model_copy(update={"dropout": config.network.dropout})
-    taken = config.model_copy(
+    return config.model_copy(
         update={"network": network, "tokenizer": base.tokenizer, "normalizer": base.normalizer, "lines": base.lines}
     )
-    # Defaults may differ from the base as they like; what somebody asked for may not go unheard.
-    for difference in _differences(config.model_dump(exclude_unset=True), taken.model_dump()):
-        say(f"the base decides: {difference}")
-    return taken
 
 
-def _differences(asked: Mapping[str, Any], taken: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
-    """The settings, by their paths, that came out otherwise than asked for."""
-    for name, value in asked.items():
-        own = taken[name]
-        if isinstance(value, dict) and isinstance(own, dict):
-            yield from _differences(value, own, f"{prefix}{name}.")
-        elif value != own:
-            yield f"{prefix}{name} is {own}, not {value}"
+def _differences(requested: Mapping[str, Any], actual: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
+    """Yield the settings, by their paths, that differ from those requested."""
+    for name, value in requested.items():
+        if isinstance(value, dict) and isinstance(actual[name], dict):
+            yield from _differences(value, actual[name], f"{prefix}{name}.")
+        elif value != actual[name]:
+            yield f"{prefix}{name} is {actual[name]}, not {value}"
 
 
-def _grow(tokenizer: Tokenizer, lines: Iterable[str]) -> Tokenizer:
-    """The alphabet with what else the lines hold; subword units stay as they are."""
+def _extend(tokenizer: Tokenizer, lines: Iterable[str]) -> Tokenizer:
+    """Add the lines' characters to an alphabet; subword units stay as they are."""
     if not isinstance(tokenizer, CharTokenizer):
         return tokenizer
     return CharTokenizer([BLANK_SYMBOL, *sorted(set().union(tokenizer.symbols[1:], *lines))])
@@ -162,25 +160,17 @@ def _copy_weights(base: RnnModel, model: RnnModel) -> None:
                 value.copy_(weights[name])
 
 
-def _spell(model: RnnModel, train_lines: Sequence[str], dev_lines: Sequence[str], say: Say) -> Text:
+def _encode(model: RnnModel, train_lines: Sequence[str], dev_lines: Sequence[str], reporter: Reporter) -> Text:
     train = [model.spell(line) for line in train_lines]
     dev = [model.spell(line) for line in dev_lines]
     unknown = sum(line.num_unknown for line in (*train, *dev))
     if unknown:
-        say(f"{unknown} characters are not in the alphabet and left out")
+        reporter.line(f"{unknown} characters are not in the alphabet and left out")
     characters = sum(len(line) + 1 for line in dev_lines)
     dev_unknown = sum(line.num_unknown for line in dev)
     text = Text([line.line() for line in train], [line.line() for line in dev], characters, dev_unknown)
-    say(f"train: {sum(map(len, text.train)):,} tokens; dev: {characters:,} characters")
+    reporter.line(f"train: {sum(map(len, text.train)):,} tokens; dev: {characters:,} characters")
     return text
-
-
-def _refuse_to_overwrite(output: Path, folder: CheckpointFolder, *, resume: bool) -> None:
-    if resume:
-        return
-    for path, remedy in ((folder.last, "continue it with --resume"), (output / WEIGHTS, "it is a trained model")):
-        if path.exists():
-            raise TrainingError(f"{path} exists: {remedy}, or choose another --output, or delete it")
 
 
 def _make(folder: Path) -> None:
@@ -189,18 +179,12 @@ def _make(folder: Path) -> None:
     except OSError as error:
         raise TrainingError(
             f"{folder}: cannot be made: {error.strerror}; a recurrent language model is a folder, "
-            "so choose another --output"
+            "so choose another output"
         ) from None
 
 
-def _fingerprint(config: LanguageConfig, base: Path | None, *texts: Sequence[str]) -> str:
-    """Changes with everything that decides which weights come out."""
-    settings = config.model_dump(mode="json", exclude={"train": {"checkpoint_minutes"}})
-    precision = pick_precision(config.train.precision, training_device())
+def _decisive_settings(config: LanguageConfig, base: Path | None) -> tuple[Any, ...]:
+    """Return the settings that decide which weights come out, for a fingerprint."""
+    settings = config.model_dump(mode="json", exclude={"train": {"checkpoint_minutes"}}, by_alias=True)
     origin = "" if base is None else hashlib.sha256((base / WEIGHTS).read_bytes()).hexdigest()
-    digest = hashlib.sha256(repr((settings, precision, origin)).encode())
-    for lines in texts:
-        digest.update(f"{len(lines)}\n".encode())
-        for line in lines:
-            digest.update(f"{line}\n".encode())
-    return digest.hexdigest()
+    return settings, pick_precision(config.train.precision, training_device()), origin

@@ -1,125 +1,147 @@
 """A whole training run: settings in, model folder out.
 
-Reads the corpus, leaves out what cannot be learnt from, makes the alphabet and the feature
+Reads the corpus, leaves out utterances that cannot be learnt from, makes the alphabet and the feature
 statistics from the training speech, trains, averages, and writes the folder with its card.
 """
 
-import hashlib
 import math
-from collections.abc import Callable, Sequence
-from functools import partial
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import torch
 from lhotse import CutSet
-from lightning.fabric import Fabric
-from rich.console import Console
+from lightning_fabric import Fabric
 
 from asr.acoustic.ctc_crf import Denominator
 from asr.acoustic.denominator_lm import estimate_trigrams
 from asr.acoustic.model import SUBSAMPLING
 from asr.atomic import atomic_write
 from asr.config import Config, ModelSettings
+from asr.corpus.cuts import load_cuts
 from asr.corpus.doctor import Problem, keep_usable
-from asr.corpus.prepare import load_cuts
 from asr.errors import CorpusError, TrainingError
 from asr.evaluate.calibrate import calibrate_greedy
 from asr.recognize.model_folder import WEIGHTS, Model, read_model, save_model
+from asr.reporter import SILENT, Reporter
 from asr.runtime.precision import pick_precision
 from asr.runtime.torch_network import build_acoustic
+from asr.seeds import draw_seed
 from asr.signal.features import FeatureExtractor
+from asr.text.load import build_tokenizer
 from asr.text.normalize import normalize
-from asr.text.tokenizer import Tokenizer, build_tokenizer
-from asr.train.augment import draw_seed
+from asr.text.tokenizer import Tokenizer
 from asr.train.card import write_card
-from asr.train.checkpoint import CheckpointFolder, Weights
+from asr.train.checkpoint import CheckpointFolder, Fingerprint, Resume, Weights
 from asr.train.dataset import SpeechDataset, SpeechLoader, measure_features
 from asr.train.init_from import copy_weights, covers, inherit_architecture, inherit_decoder_settings
 from asr.train.launch import launch, training_device
-from asr.train.monitor import Monitor
-from asr.train.trainer import DevResult, Trainer
+from asr.train.monitor import SpeechMonitor
+from asr.train.trainer import DevResult, Trainer, TrainingSetup
 
-Say = Callable[[str], None]
-MOST_PROBLEMS = 10  # named before training; the rest are counted
-HARMLESS = {"num_workers", "checkpoint_minutes"}  # settings that do not change what comes out
+_MOST_PROBLEMS = 10  # named before training; the rest are counted
+_HARMLESS = {"num_workers", "checkpoint_minutes"}  # settings that do not change what comes out
 
 
-def train(config: Config, *, resume: bool = False, devices: int = 1, console: Console | None = None) -> Path:
+class Speech(NamedTuple):
+    """What is trained on, and what is watched."""
+
+    train: CutSet
+    dev: CutSet
+
+    @property
+    def train_seconds(self) -> float:
+        """Speech in the training set."""
+        return _seconds(self.train)
+
+
+def train(config: Config, *, resume: Resume = False, devices: int = 1, reporter: Reporter = SILENT) -> Path:
     """Train a model.
 
     Args:
         config: All settings.
-        resume: Continue the run that `config.output` holds.
+        resume: False begins a run, and True continues the one that `config.output` holds. "auto" continues it if
+            there is one, begins it otherwise, and does nothing if the model is finished.
         devices: Processes, each with a GPU or with a share of the CPU's cores.
-        console: Where progress is told; standard error by default.
+        reporter: Shows progress.
 
     Returns:
         The model folder, `config.output`.
 
     Raises:
-        CorpusError: If there is nothing to train on, or on which to watch.
-        ModelError: If the model to start from is not there or broken.
+        CorpusError: If there is nothing to train on, or to watch.
+        ModelError: If the model to start from is missing or broken.
         TrainingInterrupted: On SIGINT and SIGTERM; `resume` continues.
-        TrainingError: If training cannot go on, or there is nothing to resume.
+        TrainingError: If training cannot go on, there is nothing to resume, or something would be overwritten.
     """
-    console = console or Console(stderr=True)
     base = read_model(config.train.init_from) if config.train.init_from is not None else None
-    config = inherit_architecture(config, base) if base is not None else config
-    fabric = launch(config.train.precision, devices)
-    say = partial(_say, console) if fabric.is_global_zero else _say_nothing
-    _refuse_to_overwrite(config.output, CheckpointFolder(config.output), resume=resume)
-    train_cuts, dev_cuts, tokenizer = _prepare(config, fabric, say)
-    # A base that knows all tokens can be decoded, and compared, as what comes out.
-    peer = base if base is not None and covers(base.tokenizer, tokenizer) else None
-    decoded = inherit_decoder_settings(config, peer) if peer is not None else config
-    model = _build(decoded, base, tokenizer, train_cuts, say)
-    trainer = _make_trainer(config, fabric, model, train_cuts, dev_cuts, console)
-    before = _look(trainer, "before training", say) if peer is not None else None
-    if resume:
+    # Three sets of settings: the recipe trains in the base's architecture; the model may decode with the base's, too.
+    recipe = config if base is None else inherit_architecture(config, base)
+    fabric = launch(recipe.train.precision, devices)
+    reporter = reporter if fabric.is_global_zero else SILENT
+    folder = CheckpointFolder(recipe.output)
+    fingerprint = Fingerprint(_decisive_settings(recipe, fabric.world_size), recipe.tokenizer.lexicon)
+    action = folder.plan(resume, recipe.output / WEIGHTS, fingerprint)
+    if action == "nothing":
+        reporter.line(f"{recipe.output} holds the finished model already; nothing to do")
+        return recipe.output
+    speech, tokenizer = _prepare(recipe, fabric, reporter)
+    for cuts in speech:
+        fingerprint.add(f"{cut.id} {cut.supervisions[0].text}" for cut in cuts)
+    # A base that knows all tokens can be decoded and compared as the new model is.
+    comparable = base if base is not None and covers(base.tokenizer, tokenizer) else None
+    settings = recipe if comparable is None else inherit_decoder_settings(recipe, comparable)
+    model = _build(settings, base, tokenizer, speech.train, reporter)
+    trainer = Trainer(fabric, model.acoustic, _set_up(recipe, fabric, model, speech, folder, fingerprint, reporter))
+    before = None if comparable is None else _evaluate(trainer, "before training", reporter)
+    if action == "resume":
         trainer.restore()
-        say(f"resuming in epoch {trainer.position.epoch + 1} after step {trainer.position.steps}")
+        reporter.line(f"resuming in epoch {trainer.state.epoch + 1} after step {trainer.state.steps}")
     average = trainer.fit()
-    dev = _choose(trainer, model, average, say)
-    if before is not None and trainer.rank(dev.loss, dev.wer) >= trainer.rank(before.loss, before.wer):
-        say(
-            f"no better on dev than {config.train.init_from}, which training began with; "
-            "a lower train.optimizer.learning_rate or fewer epochs may help, or more speech"
-        )
+    dev = _choose(trainer, model, average, reporter)
+    _compare_with_base(trainer, before, dev, reporter)
     if fabric.is_global_zero:
-        model = calibrate_greedy(model, dev_cuts, device=str(fabric.device))
-        save_model(model, config.output)
+        model = calibrate_greedy(model, speech.dev, device=str(fabric.device))
+        save_model(model, recipe.output)
         write_card(
-            config, model, trainer.position, dev, train_seconds=_seconds(train_cuts), num_utterances=len(train_cuts)
+            recipe,
+            model,
+            trainer.state,
+            dev,
+            train_seconds=speech.train_seconds,
+            num_utterances=len(speech.train),
         )
-        say(f"model written to {config.output}")
+        reporter.line(f"model written to {recipe.output}")
     fabric.barrier()
-    return config.output
+    return recipe.output
 
 
-def _prepare(config: Config, fabric: Fabric, say: Say) -> tuple[CutSet, CutSet, Tokenizer]:
-    """The cuts that can be used, and the alphabet that spells the texts of training."""
+def _prepare(config: Config, fabric: Fabric, reporter: Reporter) -> tuple[Speech, Tokenizer]:
+    """Load the cuts that can be used, and build the tokenizer of the training texts."""
     # First without an alphabet: what is left out must not put its letters into it.
-    train_cuts = _usable(load_cuts(config.corpus.train), None, config, fabric, say, "train")
+    train_cuts = _usable(load_cuts(config.corpus.train), None, config, fabric, reporter, "train")
     texts = (normalize(cut.supervisions[0].text, config.normalizer) for cut in train_cuts)
     tokenizer = build_tokenizer(texts, config.tokenizer)
-    dev_cuts = _usable(load_cuts(config.corpus.dev), tokenizer, config, fabric, say, "dev")
-    return train_cuts, dev_cuts, tokenizer
+    dev_cuts = _usable(load_cuts(config.corpus.dev), tokenizer, config, fabric, reporter, "dev")
+    return Speech(train_cuts, dev_cuts), tokenizer
 
 
-def _usable(cuts: CutSet, tokenizer: Tokenizer | None, config: Config, fabric: Fabric, say: Say, part: str) -> CutSet:
-    """Leave out what cannot be learnt from, list it in the run's folder, and say how much that is."""
+def _usable(
+    cuts: CutSet, tokenizer: Tokenizer | None, config: Config, fabric: Fabric, reporter: Reporter, part: str
+) -> CutSet:
+    """Leave out what cannot be learnt from, list it in the run's folder, and report how much that is."""
     speed = max(config.train.augment.speeds, default=1.0) if part == "train" else 1.0
     kept, problems = keep_usable(cuts, tokenizer, config, speed=speed)
     listing = config.output / "run" / f"left-out-{part}.tsv"
     if fabric.is_global_zero:  # processes that write the same file at once would trip over each other
         _list_problems(problems, listing)
-    for problem in problems[:MOST_PROBLEMS]:
-        say(f"  {problem.utterance}: {problem.reason}")
+    for problem in problems[:_MOST_PROBLEMS]:
+        reporter.line(f"  {problem.utterance}: {problem.reason}")
     if problems:
-        say(f"{part}: {len(cuts) - len(kept)} of {len(cuts)} utterances left out; {listing} has the reasons")
+        reporter.line(f"{part}: {len(cuts) - len(kept)} of {len(cuts)} utterances left out; {listing} has the reasons")
     if not kept:
         raise CorpusError(f"{part}: no usable utterance among {len(cuts)}; {listing} says what is wrong with them")
-    say(f"{part}: {len(kept)} utterances, {_seconds(kept) / 3600:.2f} h")
+    reporter.line(f"{part}: {len(kept)} utterances, {_seconds(kept) / 3600:.2f} h")
     return kept
 
 
@@ -129,18 +151,19 @@ def _list_problems(problems: Sequence[Problem], listing: Path) -> None:
         partial_listing.write_text("".join(lines), encoding="utf-8")
 
 
-def _build(config: Config, base: Model | None, tokenizer: Tokenizer, train_cuts: CutSet, say: Say) -> Model:
-    """The network to train: new, with the statistics of the training speech, or from another model's weights."""
+def _build(config: Config, base: Model | None, tokenizer: Tokenizer, train_cuts: CutSet, reporter: Reporter) -> Model:
+    """Build the network to train: new, with the statistics of the training speech, or from another model's weights."""
     torch.manual_seed(draw_seed(config.train.seed, "weights"))
     settings = ModelSettings(**{name: getattr(config, name) for name in ModelSettings.model_fields})
     acoustic = build_acoustic(settings, tokenizer.vocab_size)
     model = Model(acoustic, tokenizer, settings)
     num_weights = sum(parameter.numel() for parameter in acoustic.parameters())
-    say(f"network: {num_weights / 1e6:.1f} million weights, {tokenizer.vocab_size} tokens")
+    reporter.line(f"network: {num_weights / 1e6:.1f} million weights, {tokenizer.vocab_size} tokens")
     if base is not None:
-        known = copy_weights(base, model)
-        say(
-            f"starting from {config.train.init_from}, which knows {known} of the tokens; features and sizes are its own"
+        num_shared = copy_weights(base, model)
+        reporter.line(
+            f"starting from {config.train.init_from}, which knows {num_shared} of the tokens; "
+            "features and sizes are those of that model"
         )
         return model
     mean, deviation = measure_features(train_cuts, FeatureExtractor(config.features))
@@ -149,13 +172,18 @@ def _build(config: Config, base: Model | None, tokenizer: Tokenizer, train_cuts:
     return model
 
 
-def _make_trainer(
-    config: Config, fabric: Fabric, model: Model, train_cuts: CutSet, dev_cuts: CutSet, console: Console
-) -> Trainer:
-    folder = CheckpointFolder(config.output)
-    train_seconds = _seconds(train_cuts)
+def _set_up(
+    config: Config,
+    fabric: Fabric,
+    model: Model,
+    speech: Speech,
+    folder: CheckpointFolder,
+    fingerprint: Fingerprint,
+    reporter: Reporter,
+) -> TrainingSetup:
+    """Put together what the trainer needs."""
     train_loader = SpeechLoader(
-        train_cuts,
+        speech.train,
         _dataset(config, model, training=True),
         batch_seconds=config.train.batch_seconds,
         shuffle=True,
@@ -164,25 +192,17 @@ def _make_trainer(
         world_size=fabric.world_size,
     )
     dev_dataset = _dataset(config, model, training=False)
-    return Trainer(
-        fabric,
-        model.acoustic,
-        train_loader,
-        SpeechLoader(dev_cuts, dev_dataset, batch_seconds=config.train.batch_seconds),
-        tokenizer=model.tokenizer,
-        denominator=_denominator(config, model.tokenizer, train_cuts, fabric.device),
+    return TrainingSetup(
         settings=config.train,
-        train_seconds=train_seconds,
+        train_loader=train_loader,
+        dev_loader=SpeechLoader(speech.dev, dev_dataset, batch_seconds=config.train.batch_seconds),
+        train_seconds=speech.train_seconds,
         frame_seconds=config.features.step_seconds * SUBSAMPLING,
+        tokenizer=model.tokenizer,
+        denominator=_denominator(config, model.tokenizer, speech.train, fabric.device),
         folder=folder,
-        monitor=Monitor(
-            folder.path,
-            console,
-            active=fabric.is_global_zero,
-            num_epochs=config.train.epochs,
-            epoch_seconds=train_seconds,
-        ),
-        fingerprint=_fingerprint(config, fabric.world_size, train_cuts, dev_cuts),
+        monitor=SpeechMonitor(folder.path, reporter, active=fabric.is_global_zero, num_epochs=config.train.epochs),
+        fingerprint=fingerprint,
     )
 
 
@@ -206,8 +226,8 @@ def _dataset(config: Config, model: Model, *, training: bool) -> SpeechDataset:
     )
 
 
-def _choose(trainer: Trainer, model: Model, average: Weights, say: Say) -> DevResult:
-    """Put the averaged weights into the model, or the best epoch's where averaging does harm on the dev set."""
+def _choose(trainer: Trainer, model: Model, average: Weights, reporter: Reporter) -> DevResult:
+    """Put the averaged weights into the model, or the best epoch's if averaging does harm on the dev set."""
     best = trainer.best_epochs()
     results = []
     for name, weights in (
@@ -215,7 +235,7 @@ def _choose(trainer: Trainer, model: Model, average: Weights, say: Say) -> DevRe
         ("best epoch", trainer.folder.average_epochs(best[:1])),
     ):
         model.acoustic.load_state_dict(weights)
-        results.append((_look(trainer, name, say), weights))
+        results.append((_evaluate(trainer, name, reporter), weights))
     dev, weights = min(results, key=lambda result: trainer.rank(result[0].loss, result[0].wer))
     if not math.isfinite(dev.loss):
         raise TrainingError("the loss on dev is not finite: training diverged; lower train.optimizer.learning_rate")
@@ -223,50 +243,35 @@ def _choose(trainer: Trainer, model: Model, average: Weights, say: Say) -> DevRe
     return dev
 
 
-def _look(trainer: Trainer, name: str, say: Say) -> DevResult:
-    """What the present weights make of the development set, told under a name."""
+def _evaluate(trainer: Trainer, name: str, reporter: Reporter) -> DevResult:
+    """Evaluate the present weights on the development set, and report the result under a name."""
     dev = trainer.evaluate()
-    say(f"{name}: dev loss {dev.loss:.3f}, WER {dev.wer:.2%}, CER {dev.cer:.2%}")
+    reporter.line(f"{name}: dev loss {dev.loss:.3f}, WER {dev.wer:.2%}, CER {dev.cer:.2%}")
     return dev
 
 
-def _refuse_to_overwrite(output: Path, folder: CheckpointFolder, *, resume: bool) -> None:
-    if resume:
+def _compare_with_base(trainer: Trainer, before: DevResult | None, after: DevResult, reporter: Reporter) -> None:
+    """Warn if training did not improve on the base model."""
+    if before is None or trainer.rank(after.loss, after.wer) < trainer.rank(before.loss, before.wer):
         return
-    for path, remedy in ((folder.last, "continue it with --resume"), (output / WEIGHTS, "it is a trained model")):
-        if path.exists():
-            raise TrainingError(f"{path} exists: {remedy}, or choose another output=FOLDER, or delete it")
+    reporter.line(
+        f"no better on dev than {trainer.settings.init_from}, which training began with; "
+        "a lower train.optimizer.learning_rate or fewer epochs may help, or more speech"
+    )
 
 
-def _fingerprint(config: Config, world_size: int, train_cuts: CutSet, dev_cuts: CutSet) -> str:
-    """Changes with everything that decides which weights come out."""
-    # Not the corpus's paths: the same speech may have moved.
-    # What is found after training has no say in it either.
+def _decisive_settings(config: Config, world_size: int) -> tuple[Any, ...]:
+    """Return the settings that decide which weights come out, for a fingerprint."""
+    # Not the corpus's paths: the same speech may have moved. Nor what is fitted after training.
     settings = config.model_dump(
         mode="json",
-        exclude={"output": True, "corpus": True, "confidence": True, "train": HARMLESS, "tokenizer": {"lexicon"}},
+        exclude={"output": True, "corpus": True, "confidence": True, "train": _HARMLESS, "tokenizer": {"lexicon"}},
     )
-    if config.train.loss.denominator_weight == 0:  # runs that were begun before there was one go on
+    if config.train.loss.denominator_weight == 0:  # runs that were begun before there was one can be resumed
         del settings["train"]["loss"]["denominator_weight"]
-    digest = hashlib.sha256(
-        repr((settings, world_size, pick_precision(config.train.precision, training_device()))).encode()
-    )
-    if config.tokenizer.lexicon is not None:
-        digest.update(config.tokenizer.lexicon.read_bytes())
-    for cuts in (train_cuts, dev_cuts):
-        for cut in cuts:
-            digest.update(f"{cut.id} {cut.supervisions[0].text}\n".encode())
-    return digest.hexdigest()
+    return settings, world_size, pick_precision(config.train.precision, training_device())
 
 
 def _seconds(cuts: CutSet) -> float:
-    """Speech in cuts."""
+    """Add up the speech in cuts."""
     return float(sum(cut.duration for cut in cuts))
-
-
-def _say(console: Console, message: str) -> None:
-    console.print(message, markup=False, highlight=False, soft_wrap=True)
-
-
-def _say_nothing(message: str) -> None:
-    """What processes but the first have to say."""

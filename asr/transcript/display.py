@@ -1,29 +1,26 @@
-"""How a transcript looks to a person: in a terminal that rich writes to, and in a notebook.
+"""A transcript's text and segments in, what a rich terminal or a notebook shows out.
 
-The less a word is to be trusted, the more it stands out.
+The lower a word's confidence, the more it stands out.
 """
 
+from collections.abc import Sequence
 from html import escape
 
 from rich.text import Text
 
-from asr.transcript.transcript import DOUBTFUL, Segment, Transcript, Word
+from asr.transcript.words import DOUBTFUL, Segment, Word
 
-_SURE = 0.8  # words with a lower confidence stand out, doubtful ones more
-
-
-def to_rich(transcript: Transcript) -> Text:
-    """A line a segment, its start before it; the text alone where there are no times."""
-    if not transcript.segments:
-        return Text(transcript.text)
-    return Text("\n").join(_rich_line(segment) for segment in transcript.segments)
+_CONFIDENT = 0.8  # words with a lower confidence stand out, doubtful ones more
 
 
-def to_html(transcript: Transcript) -> str:
-    """A paragraph a segment; each word is shaded by its doubt and tells its times when pointed at."""
-    if not transcript.segments:
-        return f"<p>{escape(transcript.text)}</p>"
-    return "".join(_html_paragraph(segment) for segment in transcript.segments)
+def to_rich(text: str, segments: Sequence[Segment]) -> Text:
+    """Render one line per segment, with its start time; only the text if there are no segments."""
+    return Text("\n").join(map(_rich_line, segments)) if segments else Text(text)
+
+
+def to_html(text: str, segments: Sequence[Segment]) -> str:
+    """Render one paragraph per segment: words are shaded by their doubt, tooltips show their times."""
+    return "".join(map(_html_paragraph, segments)) if segments else f"<p>{escape(text)}</p>"
 
 
 def _rich_line(segment: Segment) -> Text:
@@ -33,7 +30,7 @@ def _rich_line(segment: Segment) -> Text:
 
 
 def _rich_style(word: Word) -> str:
-    if word.confidence is None or word.confidence >= _SURE:
+    if word.confidence is None or word.confidence >= _CONFIDENT:
         return "not dim"
     return "not dim yellow" if word.confidence >= DOUBTFUL else "not dim red"
 

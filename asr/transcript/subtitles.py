@@ -1,7 +1,7 @@
 """Words with times in, subtitles out: cues that fit the screen and stay long enough to be read.
 
-A cue never goes beyond a segment. Where a segment is too long, it is cut where the cuts cost least: at pauses and
-after sentences rather than elsewhere, in few cues of even length.
+A cue never spans two segments. A segment that is too long is split where it costs least: preferably at pauses and
+after sentences, into few cues of even length.
 """
 
 import math
@@ -11,13 +11,13 @@ from dataclasses import dataclass
 from asr.config import SubtitleSettings
 from asr.transcript.transcript import Transcript, Word
 
-_CLEAR_PAUSE = 0.5  # seconds between words that make a cut cost nothing
+_CLEAR_PAUSE = 0.5  # seconds between words at which a split costs nothing
 _ENDS_CLAUSE = (".", "?", "!", ",", ";", ":", "…", "。", "?", "!")
 
 
 @dataclass(frozen=True)
 class Cue:
-    """What is on the screen at once, from `start` to `end` in seconds."""
+    """The lines on screen from `start` to `end`, in seconds."""
 
     start: float
     end: float
@@ -25,32 +25,32 @@ class Cue:
 
 
 def make_cues(transcript: Transcript, settings: SubtitleSettings) -> list[Cue]:
-    """Cut a transcript into cues.
+    """Split a transcript into cues.
 
     Args:
-        transcript: Its words must lie in the order of time and not overlap.
+        transcript: Its words must be in order of time and not overlap.
         settings: The limits.
 
     Returns:
-        Cues in order, none overlapping another, that hold each word once. A line is longer than the limit, and a
-        word longer on air than its cue on the screen, only where a single word breaks the limit.
+        Cues in order, without overlaps, that hold each word once. Only a cue of a single word may have a line longer
+        than the limit, or end before its word does.
     """
-    groups = [words for segment in transcript.segments for words in _cut(segment.words, settings)]
+    groups = [words for segment in transcript.segments for words in _split(segment.words, settings)]
     starts = [words[0].start for words in groups]
     limits = [*starts[1:], max(transcript.duration, groups[-1][-1].end)] if groups else []
     cues = []
     for words, limit in zip(groups, limits, strict=True):
         texts = [word.text for word in words]
         start, length = words[0].start, len(" ".join(texts))
-        # Words that were spoken fast stay on the screen while nothing else wants it.
-        wanted = start + max(settings.min_seconds, length / settings.characters_per_second)
-        end = min(max(words[-1].end, wanted), limit, start + settings.max_seconds)
+        # Words that were spoken fast stay on screen until the next cue.
+        readable = start + max(settings.min_seconds, length / settings.characters_per_second)
+        end = min(max(words[-1].end, readable), limit, start + settings.max_seconds)
         cues.append(Cue(start, end, tuple(_balance(texts, settings.max_line_length))))
     return cues
 
 
 def write_srt(transcript: Transcript, settings: SubtitleSettings) -> str:
-    """SubRip: numbered cues, milliseconds after a comma."""
+    """Write SubRip: numbered cues, milliseconds after a comma."""
     return "".join(
         f"{number}\n{_clock(cue.start, ',')} --> {_clock(cue.end, ',')}\n{_join(cue.lines)}\n\n"
         for number, cue in enumerate(make_cues(transcript, settings), start=1)
@@ -58,17 +58,17 @@ def write_srt(transcript: Transcript, settings: SubtitleSettings) -> str:
 
 
 def write_vtt(transcript: Transcript, settings: SubtitleSettings) -> str:
-    """The cues of a WebVTT file (W3C), in which `&`, `<` and `>` are escaped."""
+    """Write the cues of a WebVTT file (W3C), in which `&`, `<` and `>` are escaped."""
     return "".join(
         f"\n{_clock(cue.start, '.')} --> {_clock(cue.end, '.')}\n{_escape(_join(cue.lines))}\n"
         for cue in make_cues(transcript, settings)
     )
 
 
-def _cut(words: Sequence[Word], settings: SubtitleSettings) -> list[Sequence[Word]]:
-    """The cheapest way to cut a segment into groups that each fit a cue."""
-    cost = [0.0] + [math.inf] * len(words)  # of the words before each place
-    previous = [0] * len(cost)  # cut before each
+def _split(words: Sequence[Word], settings: SubtitleSettings) -> list[Sequence[Word]]:
+    """Split a segment into groups that each fit a cue, at the lowest total cost."""
+    cost = [0.0] + [math.inf] * len(words)  # of the words before each split
+    previous = [0] * len(cost)  # the split before each
     for first in range(len(words)):
         for end, length in _fitting(words, first, settings):
             total = cost[first] + _cost(words, end, length, settings)
@@ -82,7 +82,7 @@ def _cut(words: Sequence[Word], settings: SubtitleSettings) -> list[Sequence[Wor
 
 
 def _fitting(words: Sequence[Word], first: int, settings: SubtitleSettings) -> Iterator[tuple[int, int]]:
-    """Ends of the groups from a first word on that fit a cue, and their characters; one word always fits."""
+    """Yield the end and the length in characters of each group that fits a cue; a single word always fits."""
     column = length = len(words[first].text)
     lines = 1
     yield first + 1, length
@@ -98,7 +98,7 @@ def _fitting(words: Sequence[Word], first: int, settings: SubtitleSettings) -> I
 
 
 def _cost(words: Sequence[Word], end: int, length: int, settings: SubtitleSettings) -> float:
-    """Of a cue of `length` characters before word `end`: 1, and more for empty space and for a bad cut."""
+    """Rate a cue of `length` characters that ends before word `end`: 1, plus penalties for space and a bad split."""
     room = settings.max_line_length * settings.max_lines
     cost = 1 + max(0.0, 1 - length / room) ** 2
     if end == len(words) or words[end - 1].text.endswith(_ENDS_CLAUSE):
@@ -108,7 +108,7 @@ def _cost(words: Sequence[Word], end: int, length: int, settings: SubtitleSettin
 
 
 def _balance(texts: Sequence[str], max_line_length: int) -> list[str]:
-    """As few lines as the words need, of as even a length as they allow."""
+    """Wrap words into as few lines as possible, as even in length as possible."""
     total = len(" ".join(texts))
     if total <= max_line_length:
         return [" ".join(texts)]
@@ -120,7 +120,7 @@ def _balance(texts: Sequence[str], max_line_length: int) -> list[str]:
 
 
 def _wrap(texts: Sequence[str], width: int) -> list[str]:
-    """Fill each line in turn; a word that is longer than the width stands alone."""
+    """Fill each line in turn; a word that is longer than the width gets its own line."""
     lines = [texts[0]]
     for text in texts[1:]:
         if len(lines[-1]) + 1 + len(text) <= width:

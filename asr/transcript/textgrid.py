@@ -1,18 +1,18 @@
 """A transcript in, a Praat TextGrid out: one tier of segments, one of words.
 
-The long text format of Praat's manual, "TextGrid file formats". Its tiers may have no gaps, so that what is not
-spoken becomes an interval without text.
+The long text format of Praat's manual, "TextGrid file formats". Its tiers may have no gaps, so pauses become
+intervals without text.
 """
 
 from collections.abc import Iterable
 
 from asr.transcript.transcript import Transcript
 
-Interval = tuple[float, float, str]
+_Interval = tuple[float, float, str]
 
 
 def write_textgrid(transcript: Transcript) -> str:
-    """The whole file; its end is the recording's, or the last word's where that is later."""
+    """Write a whole file, which ends with the recording or with the last word, whichever is later."""
     last = max([transcript.duration, *(word.end for word in transcript.words[-1:])])
     segments = [(segment.start, segment.end, segment.text) for segment in transcript.segments]
     words = [(word.start, word.end, word.text) for word in transcript.words]
@@ -24,7 +24,7 @@ def write_textgrid(transcript: Transcript) -> str:
     )
 
 
-def _tier(number: int, name: str, intervals: Iterable[Interval], last: float) -> str:
+def _tier(number: int, name: str, intervals: Iterable[_Interval], last: float) -> str:
     filled = _fill(intervals, last)
     lines = [
         f"    item [{number}]:",
@@ -43,9 +43,9 @@ def _tier(number: int, name: str, intervals: Iterable[Interval], last: float) ->
     return "\n".join(lines) + "\n"
 
 
-def _fill(intervals: Iterable[Interval], last: float) -> list[Interval]:
-    """Whole milliseconds without gaps, so that what is written as one moment is one."""
-    filled: list[Interval] = []
+def _fill(intervals: Iterable[_Interval], last: float) -> list[_Interval]:
+    """Round to milliseconds and fill the gaps, so that neighbouring intervals share their limits exactly."""
+    filled: list[_Interval] = []
     position = 0.0
     for start, end, text in [*intervals, (last, last, "")]:
         start, end = round(start, 3), round(end, 3)

@@ -1,81 +1,36 @@
-"""What was said in a recording: the result that people and programs read."""
+"""What was said in a recording: the result for people and programs."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+from asr.transcript.words import Segment, Word, mean_confidence
 
 if TYPE_CHECKING:
     from rich.text import Text
 
+__all__ = ["Alternative", "Segment", "Transcript", "Word"]
+
 SCHEMA_VERSION = 1
-DOUBTFUL = 0.5  # a word with a lower confidence is more likely wrong than right
 
 
 @dataclass(frozen=True)
 class Alternative:
-    """Another thing that may have been said, with the natural log of its score."""
+    """A hypothesis of the whole text, with the natural log of its score."""
 
     text: str
     score: float
 
 
-@dataclass(frozen=True)
-class Word:
-    """A word and when it was said.
-
-    Attributes:
-        text: As the alphabet spells it.
-        start, end: Seconds from the start of the recording, half-open.
-        confidence: Probability that the word is right; None where the model is not calibrated.
-    """
-
-    text: str
-    start: float
-    end: float
-    confidence: float | None = None
-
-
-@dataclass(frozen=True)
-class Segment:
-    """A stretch of speech between pauses, as subtitles and readers want it.
-
-    Attributes:
-        words: At least one, in the order of time.
-    """
-
-    words: tuple[Word, ...]
-
-    @property
-    def text(self) -> str:
-        """Its words with spaces between."""
-        return " ".join(word.text for word in self.words)
-
-    @property
-    def start(self) -> float:
-        """Seconds at which its first word starts."""
-        return self.words[0].start
-
-    @property
-    def end(self) -> float:
-        """Seconds at which its last word ends."""
-        return self.words[-1].end
-
-    @property
-    def confidence(self) -> float | None:
-        """The share of its words that one may expect to be right."""
-        return mean_confidence(self.words)
-
-
 @dataclass(frozen=True, repr=False)
 class Transcript:
-    """The text of one recording. Prints as its text; rich and notebooks show times and confidences, too.
+    """The text of one recording. Prints as its text; rich and notebooks also show times and confidences.
 
     Attributes:
-        text: What was said; empty where nothing was.
+        text: What was said; empty if nothing was.
         duration: Seconds of audio.
-        source: The recording's name, where it has one.
-        segments: The words with their times, cut at pauses; none where nothing was said.
-        alternatives: The n best readings, the text first, where they were asked for.
+        source: Name of the recording, if it has one.
+        segments: The words with their times, split at pauses; empty if nothing was said.
+        alternatives: The n best hypotheses, the text itself first, if they were requested.
     """
 
     text: str
@@ -95,12 +50,12 @@ class Transcript:
     def __rich__(self) -> "Text":
         from asr.transcript.display import to_rich
 
-        return to_rich(self)
+        return to_rich(self.text, self.segments)
 
     def _repr_html_(self) -> str:
         from asr.transcript.display import to_html
 
-        return to_html(self)
+        return to_html(self.text, self.segments)
 
     @property
     def words(self) -> tuple[Word, ...]:
@@ -109,11 +64,11 @@ class Transcript:
 
     @property
     def confidence(self) -> float | None:
-        """The share of its words that one may expect to be right; None where there is no telling."""
+        """The expected share of words that are right; None if a word has no confidence."""
         return mean_confidence(self.words)
 
     def to_dict(self) -> dict[str, Any]:
-        """As JSON holds it (docs/transcripts.md). Times to the millisecond, confidences to three digits.
+        """Return the fields of the JSON format (docs/transcripts.md): times in milliseconds, confidences in 3 digits.
 
         `schema_version` grows when a key changes its meaning, not when one is added.
         """
@@ -122,31 +77,26 @@ class Transcript:
             "file": self.source,
             "duration": round(self.duration, 3),
             "text": self.text,
-            "confidence": _rounded(self.confidence),
+            "confidence": _round_confidence(self.confidence),
             "segments": [
-                {**_timed(segment), "words": [_timed(word) for word in segment.words]} for segment in self.segments
+                {**_to_dict(segment), "words": [_to_dict(word) for word in segment.words]} for segment in self.segments
             ],
         }
         if self.alternatives:
-            fields["alternatives"] = [{"text": one.text, "score": round(one.score, 4)} for one in self.alternatives]
+            fields["alternatives"] = [
+                {"text": alternative.text, "score": round(alternative.score, 4)} for alternative in self.alternatives
+            ]
         return fields
 
 
-def _timed(part: Segment | Word) -> dict[str, Any]:
+def _to_dict(part: Segment | Word) -> dict[str, Any]:
     return {
         "start": round(part.start, 3),
         "end": round(part.end, 3),
         "text": part.text,
-        "confidence": _rounded(part.confidence),
+        "confidence": _round_confidence(part.confidence),
     }
 
 
-def _rounded(confidence: float | None) -> float | None:
+def _round_confidence(confidence: float | None) -> float | None:
     return None if confidence is None else round(confidence, 3)
-
-
-def mean_confidence(words: Iterable[Word]) -> float | None:
-    """The mean of the words' confidences; None where there are no words or one has none."""
-    known = [word.confidence for word in words]
-    confidences = [one for one in known if one is not None]
-    return sum(confidences) / len(confidences) if confidences and len(confidences) == len(known) else None

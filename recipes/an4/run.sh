@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
 # Train and evaluate a recogniser for spelled words, digits and commands on CMU AN4.
 #
-#   recipes/an4/run.sh [CORPUS]                 CORPUS: a copy of AN4; downloaded where none is given
-#   SEEDS="1 2 3" recipes/an4/run.sh [CORPUS]   the three runs behind the README's mean
+#   recipes/an4/run.sh [CORPUS]                 CORPUS: a copy of AN4; downloaded if none is given
+#   SEEDS="1 2 3" recipes/an4/run.sh [CORPUS]   the three runs of the README
 #
-# Interrupted? Run it again: it goes on where it stopped.
+# Interrupted? Run it again: it continues.
 set -euo pipefail
 corpus=${1:+$(realpath "$1")}
 cd "$(dirname "$0")/../.."
@@ -16,7 +16,7 @@ if [ -z "$corpus" ] && [ ! -d $downloaded ]; then
     archive=data/download/an4.tar.gz
     url=https://github.com/cmusphinx/an4/archive/$commit.tar.gz
     mkdir -p data/download/partial
-    # A server that cannot resume (curl's exit 33) is asked from the start.
+    # If the server cannot resume (curl's exit 33), start over.
     curl --fail --location --retry 5 --continue-at - --output $archive $url ||
         { [ $? = 33 ] && rm -f $archive && curl --fail --location --retry 5 --output $archive $url; }
     tar --extract --gzip --file $archive --directory data/download/partial
@@ -26,11 +26,11 @@ corpus=${corpus:-$downloaded}
 python recipes/an4/verify.py "$corpus"
 asr prepare an4 "$corpus" data/an4
 
-# Synthetic voices beside the real ones, so that the model follows both.
+# Synthetic voices in addition to the real ones, so that the model knows both.
 settings=("corpus.train=[data/an4/train.jsonl.gz,data/synthetic/all.jsonl.gz]")
 if command -v espeak-ng >/dev/null; then
     [ -f data/synthetic/all.jsonl.gz ] || {
-        python tools/make_synthetic_speech.py data/synthetic --utterances 400 --seed 1
+        python tools/voices/make_synthetic_speech.py data/synthetic --utterances 400 --seed 1
         asr prepare kaldi data/synthetic data/synthetic
     }
 else
@@ -38,16 +38,13 @@ else
     settings=("corpus.train=[data/an4/train.jsonl.gz]" "corpus.name=CMU AN4 (training speakers)")
 fi
 
-# A language model of the training transcripts alone, for beam search.
+# A language model of the training transcripts alone, for beam search
 mkdir -p exp
-asr lm train data/an4/train.txt --order 3 --output exp/an4-lm.arpa
+asr lm estimate data/an4/train.txt --order 3 --output exp/an4-lm.arpa
 
 for seed in ${SEEDS:-1}; do
     output=exp/an4-seed$seed
-    if [ ! -f $output/model.safetensors ]; then
-        resume=$([ -f $output/run/last.pt ] && echo --resume || true)
-        asr train conf/an4.yaml "${settings[@]}" output=$output train.seed=$seed $resume
-    fi
+    asr train conf/an4.yaml "${settings[@]}" output=$output train.seed=$seed --resume auto
     asr evaluate --model $output --decoder greedy data/an4/test.jsonl.gz --json $output/greedy.json \
         --add-to-card "AN4 test, greedy"
     asr tune --model $output --lm exp/an4-lm.arpa data/an4/dev.jsonl.gz

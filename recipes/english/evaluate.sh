@@ -1,19 +1,19 @@
 #!/usr/bin/env bash
-# Word error rates on the four test sets of record, and by groups of speakers.
+# Evaluate on the four test sets, and by groups of speakers.
 #
-#   recipes/english/evaluate.sh CORPORA [MODEL [OPTION ...]]   CORPORA: as for run.sh; MODEL: english by default, which
-#                                                              comes with asr; OPTION: of asr evaluate, such as --decoder greedy
-#   CARD=yes recipes/english/evaluate.sh CORPORA MODEL         adds them to the model's card, too
+#   recipes/english/evaluate.sh CORPORA [MODEL [OPTION ...]]   CORPORA: as for run.sh; MODEL: english by default;
+#                                                              OPTION: of asr evaluate, such as --decoder greedy
+#   CARD=yes recipes/english/evaluate.sh CORPORA MODEL         also adds the results to the model's card
 set -euo pipefail
 [ $# -ge 1 ] || { sed --quiet '2,/^[^#]/ s/^# \?//p' "$0" >&2; exit 2; }
 corpora=$(realpath "$1") model=${2:-english} options=("${@:3}")
 [ ! -f "$model/model.safetensors" ] || model=$(realpath "$model")
 cd "$(dirname "$0")/../.."
 PATH="$PWD/.venv/bin:$PATH"
-# Beside a model's folder; of one that comes with asr, by its name.
+# Results go next to the model's folder; for a model that comes with asr, to exp/.
 results=exp/shipped-$model-results
 [ ! -d "$model" ] || results=$model-results
-results+=${3:+-otherwise} # of other options
+results+=${3:+-otherwise} # results with other options are kept apart
 mkdir -p "$results"
 
 [ -f data/an4/test.jsonl.gz ] || asr prepare an4 "$corpora/an4" data/an4

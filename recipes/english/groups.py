@@ -8,10 +8,10 @@ TEXTS is what `asr evaluate MANIFEST --texts` wrote; with MODEL, its card gets a
 import sys
 from pathlib import Path
 
-from asr.corpus.prepare import load_cuts
+from asr.corpus.cuts import load_cuts
+from asr.evaluate.card import add_result
 from asr.evaluate.wer import score_utterances
 from asr.recognize.model_folder import find_writable_model
-from asr.train.card import add_result
 
 ADULT = 16  # years
 

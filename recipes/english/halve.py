@@ -12,7 +12,7 @@ from pathlib import Path
 
 from lhotse import CutSet
 
-from asr.corpus.prepare import load_cuts, write_manifests
+from asr.corpus.cuts import load_cuts, write_manifests
 
 
 def main() -> None:

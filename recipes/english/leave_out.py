@@ -15,7 +15,7 @@ from pathlib import Path
 
 from asr.atomic import atomic_write
 from asr.config import NormalizerSettings
-from asr.language.ngram.counting import read_sentences
+from asr.language.text_files import read_sentences
 from asr.text.normalize import normalize
 
 WORDS = 6

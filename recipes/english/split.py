@@ -11,7 +11,7 @@ from pathlib import Path
 
 from lhotse import CutSet
 
-from asr.corpus.prepare import load_cuts, write_manifests
+from asr.corpus.cuts import load_cuts, write_manifests
 
 # Speakers that training does not see, named before any training: one of LibriSpeech's 16, every 14th of
 # speechocean762's. One speaker read all of Kathleen and LJSpeech, so there sentences are held out:

@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
-# Train on single spoken digits; test on the official test recordings, or on each speaker in turn, whom training never heard.
+# Train on single spoken digits; test on the official test recordings, and on each speaker in turn, left out of training.
 #
-#   recipes/fsdd/run.sh FOLDER [official] [KEY=VALUE ...]     FOLDER: a copy of the Free Spoken Digit Dataset, which holds recordings/
+#   recipes/fsdd/run.sh FOLDER [official] [KEY=VALUE ...]     FOLDER: a copy of the Free Spoken Digit Dataset
 #
-# With "official" it stops after the official split; all of it takes seven trainings. Interrupted? Run it again: it goes on.
+# With "official" it stops after the official split; the whole takes seven trainings.
+# Interrupted? Run it again: it continues.
 set -euo pipefail
 [ $# -ge 1 ] || { sed --quiet '2,/^[^#]/ s/^# \?//p' "$0" >&2; exit 2; }
 recordings=$(realpath "$1")/recordings
@@ -14,18 +15,15 @@ cd "$(dirname "$0")/../.."
 PATH="$PWD/.venv/bin:$PATH"
 
 train_and_test() { # NAME [SPEAKER]
-    local data=data/fsdd/$1 output=exp/fsdd/$1 resume
+    local data=data/fsdd/$1 output=exp/fsdd/$1
     if [ ! -f $data/test.jsonl.gz ]; then
         mkdir -p "$data"
         python recipes/fsdd/tables.py "$recordings" "$data" "${@:2}"
         asr prepare tsv "$data" "$data"
     fi
-    if [ ! -f "$output/model.safetensors" ]; then
-        resume=$([ -f "$output/run/last.pt" ] && echo --resume || true)
-        # Half the epochs where a speaker is left out: these are six trainings.
-        asr train conf/fsdd.yaml output="$output" "corpus.train=[$data/train.jsonl.gz]" "corpus.dev=[$data/dev.jsonl.gz]" \
-            ${2:+train.epochs=10 "corpus.name='Free Spoken Digit Dataset, without $2'"} "${settings[@]}" $resume
-    fi
+    # Half the epochs if a speaker is left out, since these are six trainings.
+    asr train conf/fsdd.yaml output="$output" "corpus.train=[$data/train.jsonl.gz]" "corpus.dev=[$data/dev.jsonl.gz]" \
+        ${2:+train.epochs=10 "corpus.name='Free Spoken Digit Dataset, without $2'"} "${settings[@]}" --resume auto
     asr evaluate --model "$output" "$data/test.jsonl.gz" --json "$output/test.json"
 }
 

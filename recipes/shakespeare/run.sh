@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# Train a character model on tiny Shakespeare (1.1 million characters) and let it write.
+# Train a character model on tiny Shakespeare (1.1 million characters) and generate text with it.
 #
-#   recipes/shakespeare/run.sh [TEXT]          TEXT: a copy of the text; downloaded where none is given
+#   recipes/shakespeare/run.sh [TEXT]          TEXT: a copy of the text; downloaded if none is given
 #   SIZE=large recipes/shakespeare/run.sh      the larger model, half an hour
 #
-# Interrupted? Run it again: it goes on where it stopped.
+# Interrupted? Run it again: it continues.
 set -euo pipefail
 text=${1:+$(realpath "$1")}
 cd "$(dirname "$0")/../.."
@@ -22,12 +22,9 @@ echo "$digest  $text" | sha256sum --check --quiet
 size=${SIZE:-small}
 [ "$size" = small ] && conf=conf/shakespeare.yaml || conf=conf/shakespeare-$size.yaml
 output=exp/shakespeare-$size
-if [ ! -f $output/model.safetensors ]; then
-    resume=$([ -f $output/run/last.pt ] && echo --resume || true)
-    asr lm train "$text" --kind rnn --config $conf --output $output $resume
-fi
+asr lm train "$text" --config $conf --output $output --resume auto
 
-# The last tenth, by itself and read as one text.
+# Score the last tenth as one continuous text.
 mkdir -p data
 tail --bytes 111540 "$text" > data/shakespeare-dev.txt
 asr lm score $output data/shakespeare-dev.txt

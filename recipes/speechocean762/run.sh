@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# Fit the model `english` to people who learned English after Mandarin, by its decoder's weights alone and by training;
-# test both on speakers that neither heard.
+# Adapt the model `english` to speakers of Mandarin, by its decoder's weights alone and by training; test both on other
+# speakers.
 #
 #   recipes/speechocean762/run.sh FOLDER [KEY=VALUE ...]      FOLDER: a copy of speechocean762 (OpenSLR 101)
 #
-# Interrupted? Run it again: it goes on where it stopped.
+# Interrupted? Run it again: it continues.
 set -euo pipefail
 [ $# -ge 1 ] || { sed --quiet '2,/^[^#]/ s/^# \?//p' "$0" >&2; exit 2; }
 corpus=$(realpath "$1")
@@ -18,24 +18,19 @@ if [ ! -f data/speechocean762/own/train.jsonl.gz ]; then
     asr prepare kaldi "$corpus" data/speechocean762
     python recipes/english/split.py data data/speechocean762/own speechocean762
 fi
-if [ ! -f $output/model.safetensors ]; then
-    resume=$([ -f $output/run/last.pt ] && echo --resume || true)
-    asr train conf/speechocean762.yaml output=$output "$@" $resume
-else
-    echo "$output is trained already, settings or not; remove it to train anew" >&2
-fi
-# english's own weights, with the decoder's alone fitted.
+asr train conf/speechocean762.yaml output=$output "$@" --resume auto
+# english's own network, of which only the decoder's weights are tuned
 rm -rf $tuned
 cp -r $english $tuned
 for model in $output $tuned; do
     asr tune --model $model --lm $english/lm.bin --rescore $english/rescore data/speechocean762/own/dev.jsonl.gz
 done
 
-# What each is worth, beside the model that it began from.
+# Compare both with english itself.
 mkdir -p $results
 for model in english $tuned $output; do
     echo "$(basename $model), dev and test:"
-    card=() # english's card, which came with its copy, is not the copy's
+    card=() # the tuned copy still has english's card
     [ $model != $output ] || card=(--add-to-card "speechocean762 test")
     asr evaluate --model $model data/speechocean762/own/dev.jsonl.gz --worst 0
     asr evaluate --model $model data/speechocean762/test.jsonl.gz --worst 0 \

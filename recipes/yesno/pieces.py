@@ -18,7 +18,7 @@ import numpy as np
 from lhotse import CutSet
 from numpy.typing import NDArray
 
-from asr.corpus.prepare import load_cuts, write_manifests
+from asr.corpus.cuts import load_cuts, write_manifests
 
 FRAME_SECONDS = 0.02
 SMOOTH_FRAMES = 5

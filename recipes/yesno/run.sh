@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # Train on thirty recordings of Hebrew "yes" and "no", test on the other thirty.
 #
-#   recipes/yesno/run.sh [FOLDER] [KEY=VALUE ...]      FOLDER: a copy of OpenSLR 1, waves_yesno; downloaded where none is given
+#   recipes/yesno/run.sh [FOLDER] [KEY=VALUE ...]      FOLDER: a copy of OpenSLR 1, waves_yesno; downloaded if none is given
 #
-# Interrupted? Run it again: it goes on where it stopped.
+# Interrupted? Run it again: it continues.
 set -euo pipefail
 folder=
 case ${1:-} in
@@ -21,14 +21,14 @@ if [ -z "$folder" ]; then
     mkdir -p data/download
     [ -d $folder ] || {
         curl --fail --location --retry 5 --output $archive https://www.openslr.org/resources/1/waves_yesno.tar.gz
-        # Whole or not at all: a part would be trained and tested on.
+        # Move the folder only when it is complete: training would accept a part.
         rm -rf data/download/partial && mkdir data/download/partial
         tar --extract --gzip --file $archive --directory data/download/partial
         mv data/download/partial/waves_yesno $folder
     }
 fi
 
-# By name the first thirty train and the last thirty test; a name is what is said.
+# By name, the first thirty are for training and the last thirty for the test. The name is the transcript.
 mkdir -p data/yesno
 table() {
     find "$folder" -name "*.wav" | LC_ALL=C sort | "$1" --lines=30 | while read -r file; do
@@ -40,10 +40,5 @@ table tail > data/yesno/test.tsv
 asr prepare tsv data/yesno data/yesno
 python recipes/yesno/pieces.py data/yesno/train.jsonl.gz data/yesno
 
-if [ ! -f $output/model.safetensors ]; then
-    resume=$([ -f $output/run/last.pt ] && echo --resume || true)
-    asr train conf/yesno.yaml output=$output "$@" $resume
-else
-    echo "$output is trained already, settings or not; remove it to train anew" >&2
-fi
+asr train conf/yesno.yaml output=$output "$@" --resume auto
 asr evaluate --model $output data/yesno/test.jsonl.gz --json $output/test.json --add-to-card "yesno test"

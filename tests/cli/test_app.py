@@ -17,20 +17,20 @@ import numpy as np
 import pytest
 import soundfile
 
-from asr import cli
+from asr.cli.app import main
 
 ROOT = Path(__file__).parents[2]
 SAMPLES = ROOT / "recipes" / "an4" / "samples"
 RATE = 16000
 
 
-class Told(NamedTuple):
+class Outcome(NamedTuple):
     returncode: int
     stdout: str
     stderr: str
 
 
-def run(*arguments: object) -> Told:
+def run(*arguments: object) -> Outcome:
     """What a command tells, in this process."""
     streams = [io.TextIOWrapper(io.BytesIO(), encoding="utf-8", write_through=True) for _ in range(2)]
     with (
@@ -39,8 +39,8 @@ def run(*arguments: object) -> Told:
         contextlib.redirect_stderr(streams[1]),
         pytest.raises(SystemExit) as ended,
     ):
-        cli.main()
-    return Told(ended.value.code, *(stream.buffer.getvalue().decode() for stream in streams))
+        main()
+    return Outcome(ended.value.code, *(stream.buffer.getvalue().decode() for stream in streams))
 
 
 def run_process(*arguments: object) -> "subprocess.CompletedProcess[str]":
@@ -87,17 +87,19 @@ def test_good_files_among_bad_ones_are_transcribed_and_each_bad_one_is_told_in_a
     tmp_path: Path, speech: np.ndarray
 ):
     bad = write_bad_files(tmp_path, speech)
-    told = run_process("transcribe", SAMPLES / "help.flac", *(tmp_path / name for name in bad), SAMPLES / "code.flac")
-    assert told.returncode == 1
-    assert "Traceback" not in told.stderr
-    texts = dict(line.split("\t") for line in told.stdout.splitlines())
+    outcome = run_process(
+        "transcribe", SAMPLES / "help.flac", *(tmp_path / name for name in bad), SAMPLES / "code.flac"
+    )
+    assert outcome.returncode == 1
+    assert "Traceback" not in outcome.stderr
+    texts = dict(line.split("\t") for line in outcome.stdout.splitlines())
     expected = transcripts()
     assert texts == {str(SAMPLES / f"{name}.flac"): expected[name] for name in ("help", "code")}
     for name, reason in bad.items():
-        lines = [line for line in told.stderr.splitlines() if f"{tmp_path / name}:" in line]
-        assert len(lines) == 1, (name, told.stderr)
+        lines = [line for line in outcome.stderr.splitlines() if f"{tmp_path / name}:" in line]
+        assert len(lines) == 1, (name, outcome.stderr)
         assert reason in lines[0]
-    assert f"{len(bad)} failed" in told.stderr
+    assert f"{len(bad)} failed" in outcome.stderr
 
 
 @pytest.mark.parametrize(
@@ -141,30 +143,30 @@ def test_digital_silence_holds_no_text(tmp_path: Path):
 
 
 def test_the_samples_that_ship_are_understood():
-    told = run("transcribe", SAMPLES, "--format", "json")
-    assert told.returncode == 0, told.stderr
-    results = [json.loads(line) for line in told.stdout.splitlines()]
+    outcome = run("transcribe", SAMPLES, "--format", "json")
+    assert outcome.returncode == 0, outcome.stderr
+    results = [json.loads(line) for line in outcome.stdout.splitlines()]
     assert {Path(result["file"]).stem: result["text"] for result in results} == transcripts()
-    assert "times real time" in told.stderr
+    assert "times real time" in outcome.stderr
 
 
 def test_help_names_the_commands():
-    told = run_process("--help")
-    assert told.returncode == 0
+    outcome = run_process("--help")
+    assert outcome.returncode == 0
     for command in ("transcribe", "train", "evaluate", "prepare", "doctor", "models"):
-        assert command in told.stdout
+        assert command in outcome.stdout
 
 
 def test_version():
-    told = run_process("--version")
-    assert told.stdout == f"asr {version('asr')}\n"
+    outcome = run_process("--version")
+    assert outcome.stdout == f"asr {version('asr')}\n"
 
 
 @pytest.mark.parametrize(
     ("arguments", "reason"),
     [
         (["evaluate", "nowhere.jsonl.gz"], "nowhere.jsonl.gz"),
-        (["transcribe", "x.wav", "--format", "docx"], "no such format"),
+        (["transcribe", "x.wav", "--format", "docx"], "docx: no such format"),
         (["transcribe", "x.wav", "--device", "abacus"], "abacus"),
         (["train", "nowhere.yaml"], "cannot be read"),
         (["train", str(ROOT / "conf" / "an4.yaml"), "train.epoch=1"], "no such setting"),
@@ -174,18 +176,18 @@ def test_version():
     ],
 )
 def test_what_is_wrong_is_told_in_a_line(arguments: list[str], reason: str):
-    told = run(*arguments)
-    assert told.returncode == 1
-    assert told.stderr.startswith("error: ")
-    assert len(told.stderr.splitlines()) == 1
-    assert reason in told.stderr
+    outcome = run(*arguments)
+    assert outcome.returncode == 1
+    assert outcome.stderr.startswith("error: ")
+    assert len(outcome.stderr.splitlines()) == 1
+    assert reason in outcome.stderr
 
 
 def test_a_real_process_tells_what_is_wrong_in_a_line():
-    told = run_process("transcribe", "x.wav", "--model", "nowhere")
-    assert (told.returncode, told.stdout) == (1, "")
-    assert told.stderr.startswith("error: nowhere: no such model")
-    assert len(told.stderr.splitlines()) == 1
+    outcome = run_process("transcribe", "x.wav", "--model", "nowhere")
+    assert (outcome.returncode, outcome.stdout) == (1, "")
+    assert outcome.stderr.startswith("error: nowhere: no such model")
+    assert len(outcome.stderr.splitlines()) == 1
 
 
 def test_models_and_corpora_are_listed():
@@ -197,8 +199,8 @@ def test_models_and_corpora_are_listed():
 @pytest.mark.corpora
 def test_recordings_of_test_speakers_give_the_evaluated_text(corpora: Path, tmp_path: Path):
     assert run("prepare", "an4", corpora / "an4", tmp_path).returncode == 0
-    told = run("evaluate", tmp_path / "test.jsonl.gz", "--json", tmp_path / "result.json")
-    assert told.returncode == 0, told.stderr
+    outcome = run("evaluate", tmp_path / "test.jsonl.gz", "--json", tmp_path / "result.json")
+    assert outcome.returncode == 0, outcome.stderr
     result = json.loads((tmp_path / "result.json").read_text())
     assert {"wer", "cer", "words", "wer_interval", "utterances", "real_time_factor"} <= result.keys()
     assert (result["utterances"], result["words"]) == (130, 773)

@@ -133,14 +133,14 @@ def kill_and_continue(folder: Path, good: int) -> None:
     assert 0 < len(finished) < good
 
     second = transcribe(*job, "--skip-existing")
-    told = second.stderr.decode().splitlines()
-    assert second.returncode == 1, told
-    assert not any("Traceback" in line for line in told)
+    messages = second.stderr.decode().splitlines()
+    assert second.returncode == 1, messages
+    assert not any("Traceback" in line for line in messages)
     for path in (*bad, empty, missing, odd):
-        assert len([line for line in told if line.startswith(f"failed: {path}: ")]) == 1, (path, told)
-    assert len([line for line in told if line.startswith("failed: ")]) == len(bad) + 3
-    assert f"{good + len(bad) + 3} files, " in told[-1]
-    assert f"skipped, {len(bad) + 3} failed" in told[-1]
+        assert len([line for line in messages if line.startswith(f"failed: {path}: ")]) == 1, (path, messages)
+    assert len([line for line in messages if line.startswith("failed: ")]) == len(bad) + 3
+    assert f"{good + len(bad) + 3} files, " in messages[-1]
+    assert f"skipped, {len(bad) + 3} failed" in messages[-1]
     # Those that were complete were left alone, and nothing but whole outputs of good recordings is there.
     complete = {path: then for path, then in survivors.items() if path in finished}
     assert {path: path.stat().st_mtime_ns for path in complete} == complete
@@ -168,10 +168,10 @@ def test_a_stopped_job_says_how_to_go_on(tmp_path: Path):
     process = start(tmp_path / "in", "-o", tmp_path / "out")
     wait_until_written(tmp_path / "out", 1, process)
     process.send_signal(signal.SIGINT)
-    _, told = process.communicate(timeout=60)
-    assert process.returncode == 130, told
-    assert b"Traceback" not in told
-    assert b"of 120 recordings are done; the same command with --skip-existing goes on" in b" ".join(told.split())
+    _, messages = process.communicate(timeout=60)
+    assert process.returncode == 130, messages
+    assert b"Traceback" not in messages
+    assert b"of 120 recordings are done; to continue, add --skip-existing" in b" ".join(messages.split())
     assert list((tmp_path / "out").rglob(".partial-*")) == []
 
 
@@ -198,21 +198,21 @@ def test_one_signal_stops_a_job_that_waits_for_more_on_standard_input(tmp_path: 
 
 def test_raw_samples_on_standard_input_are_transcribed():
     raw = (read_sample("code") * 32767).astype("<i2").tobytes()
-    told = transcribe("-", "--rate", RATE, "--format", "json", input=raw)
-    result = json.loads(told.stdout)
+    messages = transcribe("-", "--rate", RATE, "--format", "json", input=raw)
+    result = json.loads(messages.stdout)
     assert (result["file"], result["text"]) == ("stdin", expected_texts()["code"])
 
 
 def test_a_list_on_standard_input_and_a_quoted_glob_are_expanded(monkeypatch: pytest.MonkeyPatch):
     listed = io.BytesIO(f"# one more\n{SAMPLES}/code.flac\n".encode())
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(listed))
-    told = run("transcribe", f"{SAMPLES}/**/h*.flac", "--list", "-")
-    assert [line.split("\t")[1] for line in told.stdout.splitlines()] == ["help", expected_texts()["code"]]
+    messages = run("transcribe", f"{SAMPLES}/**/h*.flac", "--list", "-")
+    assert [line.split("\t")[1] for line in messages.stdout.splitlines()] == ["help", expected_texts()["code"]]
 
 
-def without_announcements(told: bytes) -> bytes:
-    """What was told, but for the line that excuses a slow first use of compiled code."""
-    return b"".join(line for line in told.splitlines(keepends=True) if not line.startswith(b"compiling"))
+def without_announcements(messages: bytes) -> bytes:
+    """What was messages, but for the line that excuses a slow first use of compiled code."""
+    return b"".join(line for line in messages.splitlines(keepends=True) if not line.startswith(b"compiling"))
 
 
 def test_a_reader_that_has_seen_enough_gets_no_complaints():
@@ -225,16 +225,16 @@ def test_a_reader_that_has_seen_enough_gets_no_complaints():
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
 def test_a_full_standard_output_is_told_in_a_line():
     with open("/dev/full", "wb") as full:  # noqa: PTH123
-        told = subprocess.run([*COMMAND, SAMPLES], stdout=full, stderr=subprocess.PIPE, timeout=100)
-    assert told.returncode == 1
+        messages = subprocess.run([*COMMAND, SAMPLES], stdout=full, stderr=subprocess.PIPE, timeout=100)
+    assert messages.returncode == 1
     expected = b"error: standard output cannot be written to: No space left on device\n"
-    assert without_announcements(told.stderr) == expected
+    assert without_announcements(messages.stderr) == expected
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
 def test_a_recording_that_may_not_be_read_is_told(tmp_path: Path):
     shutil.copy(SAMPLES / "help.flac", tmp_path / "help.flac")
     (tmp_path / "help.flac").chmod(0)
-    told = transcribe(tmp_path)
-    assert told.returncode == 1
-    assert b"no permission to read it" in told.stderr
+    messages = transcribe(tmp_path)
+    assert messages.returncode == 1
+    assert b"no permission to read it" in messages.stderr

@@ -6,8 +6,9 @@ import soundfile
 from lhotse import CutSet
 
 from asr.config import ModelSettings, TokenizerSettings
+from asr.corpus.cuts import load_cuts
 from asr.corpus.doctor import clipped_share, diagnose, examine, keep_usable
-from asr.corpus.prepare import load_cuts, prepare
+from asr.corpus.prepare import prepare
 from asr.text.tokenizer import CharTokenizer
 
 RATE = 16000
@@ -34,8 +35,8 @@ def make_cuts(folder: Path, utterances: dict[str, tuple[str, np.ndarray]]) -> Cu
     return load_cuts([folder / "cuts" / "all.jsonl.gz"])
 
 
-def kinds(cuts: CutSet, **options: bool) -> list[tuple[str, str]]:
-    return [(problem.utterance, problem.kind) for problem in examine(cuts, TOKENIZER, SETTINGS, **options)]
+def kinds(cuts: CutSet) -> list[tuple[str, str]]:
+    return [(problem.utterance, problem.kind) for problem in examine(cuts, TOKENIZER, SETTINGS)]
 
 
 @pytest.fixture
@@ -84,11 +85,6 @@ def test_every_kind_is_found_and_the_good_are_kept(tmp_path):
     kept, again = keep_usable(cuts, tokenizer, SETTINGS)
     assert [cut.id for cut in kept] == ["good"]
     assert again == problems
-
-
-def test_without_reading_audio_text_and_manifest_are_checked(tmp_path):
-    cuts = make_cuts(tmp_path, {"silent": ("yes", np.zeros(RATE)), "empty": ("", noise())})
-    assert kinds(cuts, read_audio=False) == [("empty", "empty")]
 
 
 def test_feasibility_counts_repeats_and_frames_exactly(tmp_path):

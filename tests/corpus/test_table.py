@@ -2,9 +2,10 @@ from pathlib import Path
 
 import pytest
 
-from asr.corpus.prepare import load_cuts, prepare, prepare_tsv
+from asr.corpus.cuts import load_cuts
+from asr.corpus.prepare import prepare
 from asr.errors import CorpusError
-from tests.corpus.test_prepare import write_sound
+from tests.corpus.corpora import write_sound
 
 
 def write_table(path: Path, lines: list[str]) -> None:
@@ -28,7 +29,7 @@ def prepare_said(folder, said):
     for number in range(len(said)):
         write_sound(folder / f"{number:03}.wav")
     write_table(folder / "mine.tsv", [f"{number:03}.wav\t{line}" for number, line in enumerate(said)])
-    return prepare_tsv(folder / "mine.tsv", folder / "out")
+    return prepare("tsv", folder / "mine.tsv", folder / "out")
 
 
 def test_of_ten_speakers_one_is_held_out(tmp_path):
@@ -60,7 +61,7 @@ def test_each_table_of_a_folder_is_a_part_and_may_name_its_columns(tmp_path):
         write_sound(tmp_path / name)
     write_table(tmp_path / "train.tsv", ["\ufeffspeaker\tage\ttext\tpath", "anna\t30\tyes\ta/x.wav", "\t\tno\tb/x.wav"])
     write_table(tmp_path / "test.tsv", [f"{tmp_path / 'y.wav'}\tpath\tspare"])
-    parts = prepare_tsv(tmp_path, tmp_path / "out")
+    parts = prepare("tsv", tmp_path, tmp_path / "out")
     assert sorted(parts) == ["test", "train"]
     first, second = parts["train"]
     # Two files are called x: only their paths tell them apart.
@@ -75,7 +76,7 @@ def test_all_lines_that_are_wrong_are_told_at_once(tmp_path):
     lines = ["a.wav\tyes", "a.wav,no", "b.wav\tyes", "c.wav\tyes", *(f"{n}.wav\tyes" for n in range(9)), "a.wav\tagain"]
     write_table(tmp_path / "mine.tsv", lines)
     with pytest.raises(CorpusError) as raised:
-        prepare_tsv(tmp_path / "mine.tsv", tmp_path / "out")
+        prepare("tsv", tmp_path / "mine.tsv", tmp_path / "out")
     told = str(raised.value).splitlines()
     assert "mine.tsv:2: expected path<TAB>text, with a tab between them, found 'a.wav,no'" in told[0]
     assert "mine.tsv:3: " in told[1]
@@ -86,9 +87,9 @@ def test_all_lines_that_are_wrong_are_told_at_once(tmp_path):
 
 
 def test_too_little_is_refused(tmp_path):
-    with pytest.raises(CorpusError, match=r"expected a table of lines `path<TAB>text`"):
-        prepare_tsv(tmp_path, tmp_path / "out")
+    with pytest.raises(CorpusError, match=r"expected a table with lines `path<TAB>text`"):
+        prepare("tsv", tmp_path, tmp_path / "out")
     write_sound(tmp_path / "a.wav")
     write_table(tmp_path / "mine.tsv", ["a.wav\tyes"])
     with pytest.raises(CorpusError, match="1 recordings: too few"):
-        prepare_tsv(tmp_path / "mine.tsv", tmp_path / "out")
+        prepare("tsv", tmp_path / "mine.tsv", tmp_path / "out")

@@ -7,7 +7,7 @@ import pytest
 def an4_log_probs(an4_manifests):
     """AN4's test set under the model that comes with the package: references, (T, V) log probabilities, symbols."""
     # Heavy, and needed by these tests only.
-    from asr.corpus.prepare import load_cuts
+    from asr.corpus.cuts import load_cuts
     from asr.evaluate.evaluate import collect_log_probs
     from asr.recognize.recognizer import list_models, load_model
 

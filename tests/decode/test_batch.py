@@ -8,10 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from asr.decode import decoder as beam
-from asr.decode.batch import search_whole
+from asr.decode.batch import search_batch
 from asr.decode.decoder import BeamDecoder
 from asr.errors import AsrError
 from tests.decode import test_phones as phones
+from tests.decode.decoders import make_decoder
 from tests.decode.enumeration import random_log_probs
 from tests.decode.scorer.test_build import Opaque, character_model
 from tests.decode.test_phones import word_model
@@ -28,7 +29,7 @@ KINDS = {
     "characters": (SYMBOLS, {"language_model": character_model()}),
     "phones": (phones.SYMBOLS, {"language_model": word_model(), "pronunciations": phones.WAYS}),
     "unscored phones": (phones.SYMBOLS, {"pronunciations": phones.WAYS, "hotwords": {"to": 2.0}}),
-    "external": (WORDS, {"language_model": Opaque(word_model()), "level": "word"}),
+    "external": (WORDS, {"language_model": Opaque(word_model()), "unit": "word"}),
 }
 
 
@@ -49,7 +50,7 @@ def in_blocks(decoder, log_probs, step=50):
 @settings(max_examples=120, deadline=None)
 def test_a_batch_finds_what_streams_find(kind, seed, lengths, precisions, num_threads):
     symbols, chosen = KINDS[kind]
-    decoder = BeamDecoder(symbols, beam_size=16, **chosen)
+    decoder = make_decoder(symbols, beam_size=16, **chosen)
     batch = [
         random_log_probs(length, len(symbols), seed + place, spread=3).astype(precision)
         for place, (length, precision) in enumerate(zip(lengths, precisions, strict=False))
@@ -61,13 +62,13 @@ def test_a_batch_finds_what_streams_find(kind, seed, lengths, precisions, num_th
 @pytest.mark.parametrize("num_frames", [1022, 1023, 1024, 1025, 2500])
 def test_long_utterances_are_those_of_streams(num_frames):
     """Which decide at every 1024th frame what is old."""
-    decoder = BeamDecoder(SYMBOLS, beam_size=32, beam_threshold=math.inf, hotwords={"ab": 3.0})
+    decoder = make_decoder(SYMBOLS, beam_size=32, beam_threshold=math.inf, hotwords={"ab": 3.0})
     batch = [random_log_probs(num_frames, 4, seed, spread=0.5) for seed in range(6)]
     assert decoder.decode_batch(batch, num_threads=2) == [in_blocks(decoder, log_probs, 300) for log_probs in batch]
 
 
 def test_a_tree_that_grew_changes_nothing_for_the_next():
-    decoder = BeamDecoder(SYMBOLS, beam_size=100, beam_threshold=math.inf)
+    decoder = make_decoder(SYMBOLS, beam_size=100, beam_threshold=math.inf)
     unsure = np.log(np.array([[0.02, 0.48, 0.48, 0.02], [0.94, 0.02, 0.02, 0.02]] * 260))
     for seed in range(12):
         log_probs = random_log_probs(500, 4, seed, spread=0.5)
@@ -76,7 +77,7 @@ def test_a_tree_that_grew_changes_nothing_for_the_next():
 
 
 def test_wrong_utterances_are_named_and_harm_no_other():
-    decoder = BeamDecoder(SYMBOLS, beam_size=8, vocabulary=["ab"])
+    decoder = make_decoder(SYMBOLS, beam_size=8, vocabulary=["ab"])
     good = np.log(np.array([[0.05, 0.85, 0.05, 0.05], [0.05, 0.05, 0.85, 0.05]]))
     nothing = np.log(np.array([[1e-300, 1e-300, 1e-300, 1.0], [1e-300, 1e-300, 1.0, 1e-300]]))
     broken = np.array([*good, [math.nan] * 4])
@@ -93,12 +94,12 @@ def test_wrong_utterances_are_named_and_harm_no_other():
     with pytest.raises(ValueError, match=r"^frame 2 holds NaN"):
         decoder.decode(broken)
     with pytest.raises(AsrError, match=r"^utterance 1: frame 1: nothing"):
-        BeamDecoder(SYMBOLS, vocabulary=["ab"], beam_threshold=1.0).decode_batch([good, nothing])
+        make_decoder(SYMBOLS, vocabulary=["ab"], beam_threshold=1.0).decode_batch([good, nothing])
     assert [found[0].tokens for found in decoder.decode_batch([good, good])] == [(1, 2), (1, 2)]
 
 
 def test_counts_are_checked_before_anything_is_decoded():
-    decoder = BeamDecoder(SYMBOLS)
+    decoder = make_decoder(SYMBOLS)
     with pytest.raises(ValueError, match="nbest is 0"):
         decoder.decode_batch([], nbest=0)
     with pytest.raises(ValueError, match="num_threads is -1"):
@@ -110,15 +111,15 @@ def test_short_utterances_are_shared_among_threads(monkeypatch):
     groups = []
     decode = BeamDecoder._decode_group
     monkeypatch.setattr(BeamDecoder, "_decode_group", lambda self, group: groups.append(group) or decode(self, group))
-    BeamDecoder(SYMBOLS).decode_batch([random_log_probs(50, 4, seed) for seed in range(8)], num_threads=4)
+    make_decoder(SYMBOLS).decode_batch([random_log_probs(50, 4, seed) for seed in range(8)], num_threads=4)
     assert [len(group) for group in groups] == [2, 2, 2, 2]
 
 
 @pytest.mark.parametrize("lay", [np.asfortranarray, lambda array: array[::2], lambda array: array.tolist()])
 def test_how_numbers_lie_in_memory_compiles_nothing_anew(lay):
-    decoder = BeamDecoder(SYMBOLS)
+    decoder = make_decoder(SYMBOLS)
     log_probs = random_log_probs(20, 4, seed=1).astype(np.float32)
-    before = len(search_whole.signatures), len(beam.advance.signatures)
+    before = len(search_batch.signatures), len(beam.search_frames.signatures)
     assert decoder.decode(lay(log_probs)) == in_blocks(decoder, np.ascontiguousarray(lay(log_probs)))
     assert in_blocks(decoder, lay(log_probs)) == decoder.decode(lay(log_probs))
-    assert (len(search_whole.signatures), len(beam.advance.signatures)) == before
+    assert (len(search_batch.signatures), len(beam.search_frames.signatures)) == before

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from asr.decode.decoder import BeamDecoder
 from asr.errors import ConfigError, TextError
 from asr.language.ngram.kneser_ney import estimate
 from asr.language.ngram.model import NgramModel
+from tests.decode.decoders import make_decoder
 from tests.decode.enumeration import random_log_probs, score_all_labellings
 from tests.decode.scorer.test_build import EVERYTHING, WEIGHTS, Opaque, character_model, language_score
 
@@ -45,7 +45,7 @@ def read(tokens):
 def test_every_reading_is_scored_as_its_words_are(seed, scored):
     model = word_model()
     log_probs = random_log_probs(6, 5, seed)
-    decoder = BeamDecoder(
+    decoder = make_decoder(
         SYMBOLS, language_model=model if scored else None, pronunciations=WAYS, **EVERYTHING, **WEIGHTS
     )
 
@@ -75,7 +75,7 @@ def test_every_reading_is_scored_as_its_words_are(seed, scored):
 
 def test_blocks_give_what_the_whole_gives():
     log_probs = random_log_probs(60, 5, seed=3)
-    decoder = BeamDecoder(SYMBOLS, language_model=word_model(), pronunciations=WAYS, beam_size=20, **WEIGHTS)
+    decoder = make_decoder(SYMBOLS, language_model=word_model(), pronunciations=WAYS, beam_size=20, **WEIGHTS)
     state = decoder.start()
     for first in range(0, 60, 7):
         state.feed(log_probs[first : first + 7])
@@ -92,7 +92,7 @@ def say(*tokens, certainty=0.9):
 
 
 def test_the_language_model_chooses_among_words_that_sound_alike():
-    decoder = BeamDecoder(SYMBOLS, language_model=word_model(), pronunciations=WAYS, alpha=1.0)
+    decoder = make_decoder(SYMBOLS, language_model=word_model(), pronunciations=WAYS, alpha=1.0)
     for mark in MARKS:  # whatever the network takes it for
         assert decoder.decode(say(4, 1, 3, mark))[0].tokens == (4, 1, 3, 2)  # "a two"
         assert decoder.decode(say(4, 3, 1, 3, mark))[0].tokens == (4, 3, 1, 3, 1)  # "at to"
@@ -100,15 +100,15 @@ def test_the_language_model_chooses_among_words_that_sound_alike():
 
 def test_boosting_finds_a_phrase_in_whatever_way_it_is_said_and_nothing_that_only_sounds_alike():
     model = word_model()
-    plain = BeamDecoder(SYMBOLS, language_model=model, pronunciations=WAYS)
-    boosted = BeamDecoder(SYMBOLS, language_model=model, pronunciations=WAYS, hotwords={"at two": 9.0})
+    plain = make_decoder(SYMBOLS, language_model=model, pronunciations=WAYS)
+    boosted = make_decoder(SYMBOLS, language_model=model, pronunciations=WAYS, hotwords={"at two": 9.0})
     log_probs = say(4, 3, 1, 3, 1)
     assert read(plain.decode(log_probs)[0].tokens) == ["at", "to"]
     best = boosted.decode(log_probs)[0]
     assert (read(best.tokens), best.boost) == (["at", "two"], 9.0)
     other = say(3, 4, 1, 4, 1, certainty=0.9999)
     assert boosted.decode(other)[0] == plain.decode(other)[0]
-    twice = BeamDecoder(SYMBOLS, pronunciations=WAYS, hotwords={"to a": 5.0})
+    twice = make_decoder(SYMBOLS, pronunciations=WAYS, hotwords={"to a": 5.0})
     for way in WAYS["to"]:
         assert twice.decode(say(*way, 4, 1))[0].boost == 5.0
 
@@ -116,11 +116,11 @@ def test_boosting_finds_a_phrase_in_whatever_way_it_is_said_and_nothing_that_onl
 def test_a_last_word_whose_mark_is_not_heard_is_chosen_and_boosted_as_others_are():
     model = word_model()
     beam = {"language_model": model, "pronunciations": WAYS, "alpha": 1.0}
-    assert read(BeamDecoder(SYMBOLS, **beam).decode(say(4, 1, 3))[0].tokens) == ["a", "two"]
-    assert read(BeamDecoder(SYMBOLS, **beam).decode(say(4, 3, 1, 3))[0].tokens) == ["at", "to"]
-    best = BeamDecoder(SYMBOLS, **beam, hotwords={"at two": 9.0}).decode(say(4, 3, 1, 3))[0]
+    assert read(make_decoder(SYMBOLS, **beam).decode(say(4, 1, 3))[0].tokens) == ["a", "two"]
+    assert read(make_decoder(SYMBOLS, **beam).decode(say(4, 3, 1, 3))[0].tokens) == ["at", "to"]
+    best = make_decoder(SYMBOLS, **beam, hotwords={"at two": 9.0}).decode(say(4, 3, 1, 3))[0]
     assert (read(best.tokens), best.boost) == (["at", "two"], 9.0)
-    only = BeamDecoder(SYMBOLS, pronunciations=WAYS, vocabulary=["two", "a"])
+    only = make_decoder(SYMBOLS, pronunciations=WAYS, vocabulary=["two", "a"])
     assert read(only.decode(say(4, 1, 3))[0].tokens) == ["a", "two"]
 
 
@@ -128,19 +128,19 @@ def test_a_language_model_without_a_word_of_the_lexicon_is_refused():
     with estimate(lambda: [["TO", "AT"]] * 3, 2) as tables:
         model = NgramModel.from_tables(tables)
     with pytest.raises(ConfigError, match=r"cannot spell any word .* such as 'AT'"):
-        BeamDecoder(SYMBOLS, language_model=model, pronunciations=WAYS)
+        make_decoder(SYMBOLS, language_model=model, pronunciations=WAYS)
 
 
 def test_words_may_be_named_as_tokens_are():
     with estimate(lambda: [["T", "A"]] * 3, 2) as tables:
         model = NgramModel.from_tables(tables)
     ways = {"T": [(3, 1)], "A": [(4, 1)]}
-    best = BeamDecoder(SYMBOLS, language_model=model, pronunciations=ways).decode(say(3, 1, 4, 1))[0]
+    best = make_decoder(SYMBOLS, language_model=model, pronunciations=ways).decode(say(3, 1, 4, 1))[0]
     assert best.tokens == (3, 1, 4, 1)
 
 
 def test_a_vocabulary_leaves_out_other_words_with_pronunciations():
-    decoder = BeamDecoder(SYMBOLS, pronunciations=WAYS, vocabulary=["two", "a", "zebra"])
+    decoder = make_decoder(SYMBOLS, pronunciations=WAYS, vocabulary=["two", "a", "zebra"])
     assert read(decoder.decode(say(4, 1, 3, 1))[0].tokens) == ["a", "two"]
 
 
@@ -148,12 +148,12 @@ def test_a_vocabulary_leaves_out_other_words_with_pronunciations():
     ("chosen", "error", "message"),
     [
         ({"hotwords": ["zebra"]}, TextError, "the lexicon has no pronunciation of zebra"),
-        ({"pronunciations": {"a": [(1, 4)], "b": [(4, 1)]}}, ConfigError, "has a mark that ends words within it"),
-        ({"language_model": Opaque(word_model()), "level": "word"}, ConfigError, "needs a language model of n-grams"),
+        ({"pronunciations": {"a": [(1, 4)], "b": [(4, 1)]}}, ConfigError, "has a word-end symbol within it"),
+        ({"language_model": Opaque(word_model()), "unit": "word"}, ConfigError, "needs a language model of n-grams"),
         ({"language_model": character_model()}, ConfigError, "needs a language model of words"),
         ({"vocabulary": ["zebra"]}, ConfigError, "cannot spell any word"),
     ],
 )
 def test_what_phones_cannot_do_is_said(chosen, error, message):
     with pytest.raises(error, match=message):
-        BeamDecoder(SYMBOLS, **{"pronunciations": WAYS, **chosen})
+        make_decoder(SYMBOLS, **{"pronunciations": WAYS, **chosen})

@@ -10,8 +10,8 @@ import pytest
 from rich.console import Console
 
 from asr.config import RescoringSettings
+from asr.decode.parts import Hypothesis
 from asr.decode.rescoring import Rescorer, search_rescoring
-from asr.decode.stream import Hypothesis
 from asr.errors import ConfigError
 from asr.text.tokenizer import CharTokenizer
 from tests.language.rnn.rnn_models import log_prob_by_hand, make_model
@@ -19,7 +19,7 @@ from tests.language.rnn.rnn_models import log_prob_by_hand, make_model
 SYMBOLS = ["", "a", "b", " "]
 
 
-spell = CharTokenizer(SYMBOLS).decode
+decode = CharTokenizer(SYMBOLS).decode
 
 
 def hypotheses(seed, count=6):
@@ -39,11 +39,11 @@ def test_hypotheses_are_ordered_by_the_sum_written_out(seed: int):
     first = hypotheses(seed)
 
     def total(one):
-        text = " ".join(spell(one.tokens).split())
+        text = " ".join(decode(one.tokens).split())
         second = log_prob_by_hand(model, text + "\n")
         return one.acoustic + one.boost + 0.3 * one.language + 0.8 * second + 0.6 * len(text.split())
 
-    found = Rescorer(model, spell, settings).rescore(first)
+    found = Rescorer(model, decode, settings).rescore(first)
     assert [one.tokens for one in found] == [one.tokens for one in sorted(first, key=lambda one: -total(one))]
     originals = {id(one): one for one in first}
     for one in found:
@@ -54,11 +54,11 @@ def test_hypotheses_are_ordered_by_the_sum_written_out(seed: int):
 
 def test_a_model_of_other_letters_is_refused_and_a_missing_letter_named(caplog):
     with pytest.raises(ConfigError, match=r"2 of the recogniser's 2 letters: 'a', 'b'; train it on text"):
-        Rescorer(make_model("xyz "), spell, RescoringSettings())
-    Rescorer(make_model("ab "), spell, RescoringSettings())
+        Rescorer(make_model("xyz "), decode, RescoringSettings())
+    Rescorer(make_model("ab "), decode, RescoringSettings())
     assert caplog.text == ""
-    Rescorer(make_model("a "), spell, RescoringSettings())
-    assert "cannot spell 'b'" in caplog.text
+    Rescorer(make_model("a "), decode, RescoringSettings())
+    assert "lacks 'b'" in caplog.text
 
 
 def test_the_comparison_of_language_models_copies_none(tmp_path: Path, monkeypatch):
@@ -78,7 +78,7 @@ def test_the_comparison_of_language_models_copies_none(tmp_path: Path, monkeypat
 
 def test_weights_that_leave_the_first_pass_as_it_is_change_nothing():
     first = hypotheses(1)
-    found = Rescorer(make_model("ab "), spell, RescoringSettings(alpha=0, beta=0, keep=1)).rescore(first)
+    found = Rescorer(make_model("ab "), decode, RescoringSettings(alpha=0, beta=0, keep=1)).rescore(first)
     assert [one.tokens for one in found] == [one.tokens for one in first]
 
 
@@ -86,15 +86,15 @@ def test_the_weights_found_make_as_few_errors_as_any_of_the_grid():
     model, rng = make_model("ab "), np.random.default_rng(0)
     start = RescoringSettings()
     first = [hypotheses(seed, count=2 + seed % 4) for seed in range(12)]
-    rescorer = Rescorer(model, spell, start)
-    scores = [rescorer.measure(own) for own in first]
+    rescorer = Rescorer(model, decode, start)
+    scores = [rescorer.score(own) for own in first]
     errors = [rng.integers(0, 4, len(own)).astype(float) for own in first]
 
     def count(settings):
         """Errors of what a rescorer with these weights puts first."""
         total = 0.0
         for own, cost in zip(first, errors, strict=True):
-            best = Rescorer(model, spell, settings).rescore(own)[0]
+            best = Rescorer(model, decode, settings).rescore(own)[0]
             total += cost[[(o.tokens, o.acoustic) for o in own].index((best.tokens, best.acoustic))]
         return total
 

@@ -1,6 +1,5 @@
 """Calibration of a tiny model, end to end: what is saved, and what evaluation then tells."""
 
-import io
 import json
 from pathlib import Path
 
@@ -8,11 +7,11 @@ import pytest
 import torch
 from rich.console import Console
 
+from asr.cli.report import evaluate_model
 from asr.config import AcousticSettings, ModelSettings, load_model_settings
-from asr.corpus.prepare import load_cuts
-from asr.errors import CorpusError, ModelError
+from asr.corpus.cuts import load_cuts
+from asr.errors import CorpusError
 from asr.evaluate.calibrate import calibrate, calibrate_greedy
-from asr.evaluate.evaluate import evaluate_model
 from asr.recognize.model_folder import SETTINGS, Model, save_model
 from asr.runtime.torch_network import build_acoustic
 from asr.text.tokenizer import CharTokenizer
@@ -32,19 +31,19 @@ def model() -> Model:
 
 def test_calibration_is_saved_and_evaluation_tells_how_good_it_is(model: Model, tone_manifests: Path, tmp_path: Path):
     save_model(model, tmp_path / "model")
-    options = {"model": str(tmp_path / "model"), "device": "cpu", "console": Console(file=io.StringIO())}
     dev = [tone_manifests / "dev.jsonl.gz"]
-    reliability = calibrate(dev, **options)
+    reliability = calibrate(dev, model=str(tmp_path / "model"), device="cpu")
     assert reliability.words > 10
     # A logistic regression with a bias is right on average about what it was fitted to.
     assert reliability.confidence == pytest.approx(reliability.accuracy, abs=0.1)
     found = load_model_settings(tmp_path / "model" / SETTINGS)
     assert found.confidence is not None
     assert found.acoustic == model.settings.acoustic
-    pictures = {"json": tmp_path / "result.json", "reliability": tmp_path / "plot.png"}
-    evaluate_model(dev, worst=0, add_to_card=None, **pictures, **options)
-    told = json.loads((tmp_path / "result.json").read_text())["confidence"]
-    assert told["ece"] == pytest.approx(reliability.error, abs=0.02)
+    files = {"json": tmp_path / "result.json", "reliability": tmp_path / "plot.png"}
+    options = {"model": str(tmp_path / "model"), "device": "cpu", "console": Console(quiet=True)}
+    evaluate_model(dev, worst=0, add_to_card=None, **files, **options)
+    confidence = json.loads((tmp_path / "result.json").read_text())["confidence"]
+    assert confidence["ece"] == pytest.approx(reliability.error, abs=0.02)
     assert (tmp_path / "plot.png").read_bytes()[:4] == b"\x89PNG"
 
 
@@ -52,7 +51,7 @@ def test_after_training_confidences_are_those_of_calibration(model: Model, tone_
     cuts = load_cuts([tone_manifests / "dev.jsonl.gz"])
     confidence = calibrate_greedy(model, cuts, device="cpu").settings.confidence
     save_model(model, tmp_path)
-    calibrate([tone_manifests / "dev.jsonl.gz"], model=str(tmp_path), device="cpu", console=Console(quiet=True))
+    calibrate([tone_manifests / "dev.jsonl.gz"], model=str(tmp_path), device="cpu")
     again = load_model_settings(tmp_path / SETTINGS).confidence
     assert confidence is not None
     assert again is not None
@@ -65,19 +64,5 @@ def test_a_model_that_says_nothing_stays_uncalibrated(model: Model, tone_manifes
     cuts = load_cuts([tone_manifests / "dev.jsonl.gz"])
     assert calibrate_greedy(model, cuts, device="cpu").settings.confidence is None
     save_model(model, tmp_path)
-    with pytest.raises(CorpusError, match="finds no word in the 12 utterances"):
-        calibrate([tone_manifests / "dev.jsonl.gz"], model=str(tmp_path), device="cpu", console=Console(quiet=True))
-
-
-def test_a_plot_without_confidences_is_refused_before_the_work(model: Model, tmp_path: Path):
-    save_model(model, tmp_path / "model")
-    options = {"model": str(tmp_path / "model"), "device": "cpu", "console": Console(quiet=True)}
-    with pytest.raises(ModelError, match="asr calibrate"):
-        evaluate_model(
-            [tmp_path / "none.jsonl.gz"],
-            json=None,
-            worst=0,
-            add_to_card=None,
-            reliability=tmp_path / "a.png",
-            **options,
-        )
+    with pytest.raises(CorpusError, match="recognises no word in the 12 utterances"):
+        calibrate([tone_manifests / "dev.jsonl.gz"], model=str(tmp_path), device="cpu")

@@ -2,22 +2,14 @@
 
 from pathlib import Path
 
-import numpy as np
 import pytest
-import soundfile
 from lhotse import CutSet
-from rich.console import Console
 
-from asr.corpus.prepare import load_cuts
+from asr.corpus.cuts import load_cuts
 from asr.errors import CorpusError
-from asr.evaluate.evaluate import evaluate, evaluate_model
-from asr.recognize.model_folder import save_model
-from asr.recognize.recognizer import Recognizer, load_model
-from asr.signal.audio import load_audio
-from asr.train.dataset import read_waveform
+from asr.evaluate.evaluate import evaluate
+from asr.recognize.recognizer import Recognizer
 from tests.recognize.test_recognizer import make_model
-
-RATE = 16000
 
 
 @pytest.fixture
@@ -44,28 +36,6 @@ def test_an_utterance_that_cannot_be_scored_is_named(cuts: list, spoil):
         evaluate(Recognizer(make_model()), CutSet(cuts))
 
 
-def test_what_was_said_and_heard_is_written_a_line_each(tone_manifests: Path, tmp_path: Path):
-    save_model(make_model(), tmp_path / "model")
-    manifest = tone_manifests / "dev.jsonl.gz"
-    evaluate_model(
-        [manifest],
-        model=str(tmp_path / "model"),
-        device="cpu",
-        console=Console(quiet=True),
-        json=None,
-        worst=0,
-        add_to_card=None,
-        texts=tmp_path / "texts.tsv",
-    )
-    rows = [line.split("\t") for line in (tmp_path / "texts.tsv").read_text(encoding="utf-8").splitlines()]
-    evaluation = evaluate(load_model(tmp_path / "model", device="cpu"), load_cuts([manifest]))
-    heard = dict(zip(evaluation.utterances, evaluation.hypotheses, strict=True))
-    assert rows == [
-        [cut.id, cut.supervisions[0].text, heard[cut.id]]
-        for cut in sorted(load_cuts([manifest]), key=lambda cut: cut.id)
-    ]
-
-
 def test_nothing_to_compare_with_is_told(cuts: list):
     for cut in cuts:
         cut.supervisions[0].text = "..."
@@ -77,13 +47,3 @@ def test_an_utterance_shorter_than_a_frame_has_no_text(cuts: list):
     cut = cuts[0].truncate(duration=0.01, preserve_id=True)
     cut.supervisions = cuts[0].supervisions
     assert evaluate(Recognizer(make_model()), CutSet([cut])).hypotheses == [""]
-
-
-@pytest.mark.parametrize("rate", [8000, 44100])
-def test_training_and_transcription_hear_the_same_at_any_rate(tmp_path: Path, rate: int):
-    samples = 0.1 * np.random.default_rng(0).standard_normal((rate, 2)).astype(np.float32)
-    soundfile.write(tmp_path / "a.wav", samples, rate, subtype="FLOAT")
-    from lhotse import Recording
-
-    heard = read_waveform(Recording.from_file(tmp_path / "a.wav").to_cut(), RATE)
-    np.testing.assert_allclose(heard, load_audio(tmp_path / "a.wav", sample_rate=RATE), atol=1e-6)

@@ -9,12 +9,13 @@ import pytest
 from lhotse.utils import fastcopy
 from rich.console import Console
 
+from asr.cli.console import ConsoleReporter
+from asr.cli.report import evaluate_model
 from asr.config import AcousticSettings, FeatureSettings, ModelSettings, load_model_settings
-from asr.corpus.prepare import load_cuts
+from asr.corpus.cuts import load_cuts
 from asr.decode.tuning import Weights
 from asr.errors import AsrError, CorpusError, ModelError
 from asr.evaluate.calibrate import calibrate
-from asr.evaluate.evaluate import evaluate_model
 from asr.evaluate.tune import tune
 from asr.language.ngram.kneser_ney import estimate
 from asr.language.ngram.model import save_ngram
@@ -37,22 +38,21 @@ def folder(tmp_path):
 
 def test_what_is_found_is_saved_with_the_language_model(folder, tone_manifests, tmp_path):
     lm = write_lm(tmp_path / "lm.arpa")
-    console = Console(file=io.StringIO())
+    output = io.StringIO()
+    reporter = ConsoleReporter(Console(file=output))
     manifests = [tone_manifests / "dev.jsonl.gz"]
-    best = tune(manifests, model=str(folder), lm=lm, rescore=None, device="cpu", console=console)
+    best = tune(manifests, model=str(folder), lm=lm, rescore=None, device="cpu", reporter=reporter)
     saved = load_model_settings(folder / SETTINGS).decoder
     assert Weights(saved.alpha, saved.beta, saved.beam_size, saved.unknown_score, saved.blank_penalty) == best.weights
-    assert "% errors" in console.file.getvalue()
-    beam = load_model(folder, device="cpu").reader.beam
-    assert (beam.fusion.alpha, beam.beam_size) == (best.weights.alpha, best.weights.beam_size)
+    assert "% errors" in output.getvalue()
+    beam = load_model(folder, device="cpu").decoder.beam
+    assert (beam.parts.settings.alpha, beam.beam_size) == (best.weights.alpha, best.weights.beam_size)
     assert "cab" in beam.language_model.words
 
 
 def test_there_must_be_a_language_model(folder, tone_manifests):
-    with pytest.raises(ModelError, match="give one with --lm"):
-        tune(
-            [tone_manifests / "dev.jsonl.gz"], model=str(folder), lm=None, rescore=None, device="cpu", console=Console()
-        )
+    with pytest.raises(ModelError, match=r"contains no language model .*; give one"):
+        tune([tone_manifests / "dev.jsonl.gz"], model=str(folder), device="cpu")
 
 
 def write_lm(path):
@@ -65,24 +65,24 @@ def test_transcripts_without_a_word_are_refused(folder, tone_manifests, tmp_path
     cuts = load_cuts([tone_manifests / "dev.jsonl.gz"])
     cuts = cuts.map_supervisions(lambda one: fastcopy(one, text=" ")).to_eager()
     cuts.to_file(tmp_path / "silent.jsonl.gz")
-    given = {"model": str(folder), "lm": write_lm(tmp_path / "lm.arpa"), "rescore": None}
-    with pytest.raises(CorpusError, match="none of the utterances has a word"):
-        tune([tmp_path / "silent.jsonl.gz"], **given, device="cpu", console=Console(quiet=True))
+    given = {"model": str(folder), "lm": write_lm(tmp_path / "lm.arpa")}
+    with pytest.raises(CorpusError, match="none of the transcripts contains a word"):
+        tune([tmp_path / "silent.jsonl.gz"], **given, device="cpu")
     assert not (folder / "lm.bin").exists()
 
 
-def change_both_ways(model):
-    """What `asr tune` and `asr calibrate` say; the manifest is not there, so it would be named if work had begun."""
-    to_card = partial(evaluate_model, json=None, worst=0, add_to_card="dev")
-    for run in (calibrate, partial(tune, lm=None, rescore=None), to_card):
-        with pytest.raises(AsrError) as told:
-            run([Path("missing.jsonl.gz")], model=model, device="cpu", console=Console(quiet=True))
-        yield str(told.value)
+def change_in_all_ways(model):
+    """Errors of everything that changes a model folder; the missing manifest would be named if work had begun."""
+    to_card = partial(evaluate_model, json=None, worst=0, add_to_card="dev", console=Console(quiet=True))
+    for run in (calibrate, tune, to_card):
+        with pytest.raises(AsrError) as raised:
+            run([Path("missing.jsonl.gz")], model=model, device="cpu")
+        yield str(raised.value)
 
 
 def test_models_of_the_package_are_not_changed(folder, monkeypatch):
     monkeypatch.setattr("asr.recognize.model_folder.BUILT_IN", folder.parent)
-    for message in change_both_ways("model"):
+    for message in change_in_all_ways("model"):
         assert message.startswith(f"model: comes with the package and must not change; copy {folder} ")
 
 
@@ -91,5 +91,5 @@ def test_a_folder_that_cannot_be_written_to_is_told_before_the_work(folder, monk
         raise PermissionError(13, "Permission denied")
 
     monkeypatch.setattr(tempfile, "TemporaryFile", refuse)
-    for message in change_both_ways(str(folder)):
+    for message in change_in_all_ways(str(folder)):
         assert message == f"{folder / SETTINGS}: cannot be written: Permission denied"

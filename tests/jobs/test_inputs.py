@@ -51,7 +51,7 @@ def test_waiting_for_standard_input_ends_when_it_is_stopped(monkeypatch: pytest.
             time.sleep(0.05)
             assert not waiting.done()
             recording.source.stop()
-            with pytest.raises(AudioError, match="stdin: nothing more is wanted"):
+            with pytest.raises(AudioError, match="stdin: reading was stopped"):
                 waiting.result(timeout=10)
 
 
@@ -91,7 +91,7 @@ def test_a_folder_within_that_cannot_be_looked_into_is_told():
     touch(Path("in/good.wav"))
     touch(Path("in/closed/x.wav"))
     Path("in/closed").chmod(0)
-    assert find("in") == (["in/good.wav"], ["in/closed: a folder that cannot be looked into: Permission denied"])
+    assert find("in") == (["in/good.wav"], ["in/closed: this folder cannot be read: Permission denied"])
 
 
 @pytest.mark.parametrize(
@@ -178,7 +178,7 @@ def test_standard_input_is_a_recording_of_any_kind_or_raw_samples(monkeypatch: p
     assert len(load_audio(stereo.source)) == 16000
     give_stdin(monkeypatch, whole.getvalue())
     (mistaken,), _ = find_recordings(Inputs(["-"], rate=16000))
-    with pytest.raises(AudioError, match="not raw samples, but a format with a header; leave out --rate"):
+    with pytest.raises(AudioError, match="not raw samples, but a format with a header; leave out the sample rate"):
         load_audio(mistaken.source)
 
 
@@ -186,10 +186,10 @@ def test_standard_input_is_a_recording_of_any_kind_or_raw_samples(monkeypatch: p
     ("inputs", "reason"),
     [
         (Inputs([]), "nothing to transcribe"),
-        (Inputs([], list_file="nowhere"), "--list nowhere: cannot be read: No such file"),
+        (Inputs([], list_file="nowhere"), "nowhere: cannot be read: No such file"),
         (Inputs(["-"], list_file="-"), "cannot be both"),
-        (Inputs(["x.wav"], rate=8000), "--rate and --channels describe raw sound"),
-        (Inputs(["-"], channels=2), "give its --rate"),
+        (Inputs(["x.wav"], rate=8000), "a sample rate and channels describe raw audio"),
+        (Inputs(["-"], channels=2), "give its sample rate"),
     ],
 )
 def test_wishes_that_make_no_sense_are_told(monkeypatch: pytest.MonkeyPatch, inputs: Inputs, reason: str):

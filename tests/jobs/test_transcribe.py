@@ -12,14 +12,16 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from asr.cli.console import ConsoleReporter
 from asr.errors import AsrError, AudioError, TranscriptionInterrupted
 from asr.jobs import outputs as module
 from asr.jobs.inputs import Inputs, Recording
 from asr.jobs.outputs import Outputs
-from asr.jobs.progress import JobProgress, Summary
+from asr.jobs.progress import Summary, track_progress
 from asr.jobs.transcribe import Transcribe, transcribe_files
 from asr.transcript.transcript import Transcript
-from tests.transcript.made import DIALOGUE, UNTIMED
+from tests.jobs.reporting import RecordingReporter
+from tests.transcript.examples import DIALOGUE, UNTIMED
 
 ALL = ("txt", "json", "srt", "vtt", "tsv", "ctm", "textgrid")
 
@@ -55,7 +57,10 @@ def work(*paths: str, recognizer: MadeUp | None = None, **outputs: object) -> tu
     console = Console(file=io.StringIO(), width=200)
     made_up = recognizer or MadeUp()
     summary = transcribe_files(
-        Inputs(paths or ["in"]), Outputs(**outputs), load=lambda: made_up.transcribe_many, console=console
+        Inputs(paths or ["in"]),
+        Outputs(**outputs),
+        load=lambda: made_up.transcribe_many,
+        reporter=ConsoleReporter(console),
     )
     return summary, console.file.getvalue()
 
@@ -97,9 +102,8 @@ def test_the_model_is_not_loaded_where_nothing_is_left_to_do():
     def load() -> Transcribe:
         raise AssertionError
 
-    console = Console(file=io.StringIO())
     outputs = Outputs(folder=Path("out"), skip_existing=True)
-    summary = transcribe_files(Inputs(["in/x.wav"]), outputs, load=load, console=console)
+    summary = transcribe_files(Inputs(["in/x.wav"]), outputs, load=load)
     assert str(summary) == "1 file, 1 skipped"
 
 
@@ -121,9 +125,9 @@ def test_standard_output_names_the_files_where_there_are_several(capfd: pytest.C
     ("outputs", "reason"),
     [
         ({"formats": ("srt",)}, "cannot take several recordings as srt.* one of txt, json, tsv, ctm"),
-        ({"formats": ("txt,json",)}, "takes one format, not txt, json; give --output-dir"),
-        ({"skip_existing": True}, "give --output-dir"),
-        ({"folder": Path("in/x.wav")}, "in/x.wav: cannot be written to: .*choose another --output-dir"),
+        ({"formats": ("txt,json",)}, "takes one format, not txt, json; give an output folder"),
+        ({"skip_existing": True}, "needs the output folder of an earlier job"),
+        ({"folder": Path("in/x.wav")}, "in/x.wav: cannot be written to: .*choose another output folder"),
         ({"folder": Path("/proc/nowhere")}, "/proc/nowhere: cannot be written to"),
     ],
 )
@@ -171,14 +175,14 @@ def test_a_text_without_times_is_told_and_nothing_of_it_written():
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_stops_the_job_and_what_is_written_stays(number: int):
     before = signal.getsignal(number)
-    console = Console(file=io.StringIO(), width=200)
+    reporter = RecordingReporter()
     recognizer = MadeUp(stop="x.flac", number=number)
-    with pytest.raises(TranscriptionInterrupted, match="3 of 5 recordings are done; the same command with --skip-exis"):
+    with pytest.raises(TranscriptionInterrupted, match="3 of 5 recordings are done"):
         transcribe_files(
-            Inputs(["in"]), Outputs(folder=Path("out")), load=lambda: recognizer.transcribe_many, console=console
+            Inputs(["in"]), Outputs(folder=Path("out")), load=lambda: recognizer.transcribe_many, reporter=reporter
         )
     assert written() == {"a/x.txt", "b/x.txt"}
-    assert "failed: in/b/bad.wav: is bad" in console.file.getvalue()
+    assert ("in/b/bad.wav: is bad", "failure") in reporter.lines
     assert signal.getsignal(number) == before
 
 
@@ -197,7 +201,10 @@ def test_progress_moves_by_seconds_and_tells_what_failed(tmp_path: Path):
     soundfile.write("in/a/x.wav", np.zeros(16000 * 3), 16000)
     console = Console(file=io.StringIO(), width=200, force_terminal=True)
     transcribe_files(
-        Inputs(["in"]), Outputs(folder=Path("out")), load=lambda: MadeUp().transcribe_many, console=console
+        Inputs(["in"]),
+        Outputs(folder=Path("out")),
+        load=lambda: MadeUp().transcribe_many,
+        reporter=ConsoleReporter(console),
     )
     told = console.file.getvalue()
     assert "5/5 files  1 failed" in told
@@ -211,13 +218,16 @@ def test_progress_moves_within_a_long_recording():
     for name, seconds in (("in/a/x.wav", 30), ("in/b/x.wav", 100)):
         soundfile.write(name, np.zeros(8000 * seconds), 8000)
     recordings = [Recording(Path(name), name) for name in ("in/a/x.wav", "in/b/x.wav")]
-    console = Console(file=io.StringIO(), force_terminal=True)
-    with JobProgress(console, recordings, Summary(files=2), active=True) as progress:
-        done = []
-        for step in (progress.advance, lambda: progress.hear(20.0), lambda: progress.hear(90.0), progress.advance):
-            step()
-            done.append(progress._progress.tasks[0].completed)
-    assert done == [30.0, 50.0, 120.0, 130.0]
+    reporter = RecordingReporter(shows_progress=True)
+    with track_progress(recordings, Summary(files=2), reporter) as progress:
+        progress.finish_recording()
+        progress.show_seconds(20.0)
+        progress.show_seconds(90.0)
+        progress.show_seconds(200.0)
+        progress.finish_recording()
+    assert reporter.totals == [130.0]
+    assert [completed for completed, _ in reporter.updates] == [0.0, 30.0, 50.0, 120.0, 130.0, 130.0]
+    assert reporter.updates[0][1] == "0/2 files"
 
 
 def test_names_that_are_no_text_are_spelled_out(capfd: pytest.CaptureFixture[str]):

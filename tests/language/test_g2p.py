@@ -18,12 +18,12 @@ def regular_lexicon():
 
 
 def test_letters_are_aligned_with_the_phones_that_they_stand_for():
-    pairs = dict(zip(regular_lexicon().ways, align_letters(regular_lexicon()), strict=True))
+    pairs = dict(zip(regular_lexicon().pronunciations, align_letters(regular_lexicon()), strict=True))
     single = [(letter, SOUNDS[letter]) for letter in "badsa"]
     assert pairs["badsax"] == [*single, ("x", ("K", "S"))]
     for word, pair in pairs.items():
         assert "".join(letter for letter, _ in pair) == word
-        assert tuple(phone for _, phones in pair for phone in phones) == regular_lexicon().ways[word][0]
+        assert tuple(phone for _, phones in pair for phone in phones) == regular_lexicon().pronunciations[word][0]
 
 
 def test_a_word_that_the_lexicon_lacks_is_spoken_as_its_parts_are():
@@ -37,12 +37,12 @@ def test_a_word_that_the_lexicon_lacks_is_spoken_as_its_parts_are():
 
 def test_a_lexicon_is_made_of_a_dictionary_and_of_guesses(tmp_path):
     dictionary, text, output = tmp_path / "some.dict", tmp_path / "text.txt", tmp_path / "lexicon.txt"
-    lines = [f"{word} {' '.join(ways[0])}" for word, ways in regular_lexicon().ways.items()]
+    lines = [f"{word} {' '.join(ways[0])}" for word, ways in regular_lexicon().pronunciations.items()]
     dictionary.write_text("\n".join([*lines, "bad(2) B AA1 D # as some say"]), encoding="utf-8")
     text.write_text("Sax, box!\nbad sax dobdob dobdob once\n", encoding="utf-8")
     made = build_lexicon(dictionary, [text], output, least=1, normalizer=NormalizerSettings())
     assert made == (4, ["dobdob"], ["once"])  # which has letters that no word has
-    ways = read_lexicon(output).ways
+    ways = read_lexicon(output).pronunciations
     assert list(ways) == ["dobdob", "sax", "bad", "box"]
     assert ways["bad"] == [("B", "AE", "D"), ("B", "AA", "D")]
     assert ways["dobdob"] == [("D", "AA", "B", "D", "AA", "B")]
@@ -56,4 +56,4 @@ def test_of_too_many_words_that_sound_alike_the_rarest_are_left_out(tmp_path):
     dictionary.write_text("".join(f"{word} W OW\n" for word in words), encoding="utf-8")
     text.write_text(" ".join(" ".join(words[number:]) for number in range(len(words))), encoding="utf-8")
     build_lexicon(dictionary, [text], output, least=1, normalizer=None)
-    assert list(read_lexicon(output).ways) == words[:1:-1]
+    assert list(read_lexicon(output).pronunciations) == words[:1:-1]

@@ -15,11 +15,12 @@ import websockets
 
 from asr.live.server import Server, ServerSettings, build_app
 from asr.recognize.recognizer import Recognizer
-from asr.recognize.streaming.recognizer import StreamReader
+from asr.recognize.streaming.recognizer import MultiStreamRecognizer
 
 RECIPES = Path(__file__).parents[2] / "recipes"
 SAMPLES, ENGLISH_SAMPLES = RECIPES / "an4" / "samples", RECIPES / "english" / "samples"
 TEXTS = dict(line.split("\t") for line in (SAMPLES / "transcripts.txt").read_text().splitlines())
+PHONE = SAMPLES / "phone.flac"
 RATE = 16000
 
 
@@ -31,7 +32,7 @@ def read_pcm(name: str, folder: Path = SAMPLES) -> bytes:
 def running(recognizer: Recognizer, **settings: Any) -> Iterator[str]:
     """The address, as host:port, of a server that runs meanwhile."""
     chosen = ServerSettings(port=0, **settings)
-    server = Server(build_app(StreamReader(recognizer), "an4", chosen), chosen)
+    server = Server(build_app(MultiStreamRecognizer(recognizer), "an4", chosen), chosen)
     thread = threading.Thread(target=server.run)
     thread.start()
     try:

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import soundfile
 
-from asr.live.engine import Engine, Session
+from asr.live.engine import Engine, LiveStream
 from asr.recognize.recognizer import Recognizer
-from asr.recognize.streaming.recognizer import StreamReader
+from asr.recognize.streaming.recognizer import MultiStreamRecognizer
 from tests.live.serving import RATE, SAMPLES, TEXTS
 
 
@@ -16,33 +16,35 @@ def read(name: str) -> np.ndarray:
     return soundfile.read(SAMPLES / f"{name}.flac", dtype="float32")[0]
 
 
-async def hear(session: Session, name: str) -> str:
-    await session.feed(read(name))
-    return " ".join(segment.text for segment in (await session.finish()).finals)
+async def hear(stream: LiveStream, name: str) -> str:
+    await stream.feed(read(name))
+    return " ".join(segment.text for segment in (await stream.finish()).finals)
 
 
-def test_blocks_that_come_at_the_same_time_are_read_together(recognizer: Recognizer):
-    rounds: list[int] = []
+def test_blocks_that_come_at_the_same_time_are_decoded_together(recognizer: Recognizer):
+    batches: list[int] = []
 
     async def run() -> list[str]:
-        with Engine(StreamReader(recognizer), watch=lambda streams, seconds: rounds.append(streams)) as engine:
+        with Engine(
+            MultiStreamRecognizer(recognizer), on_batch=lambda num_streams, seconds: batches.append(num_streams)
+        ) as engine:
             return await asyncio.gather(*(hear(engine.start(RATE), name) for name in ("phone", "number", "code")))
 
     assert asyncio.run(run()) == [TEXTS[name] for name in ("phone", "number", "code")]
-    assert max(rounds) >= 2
+    assert max(batches) >= 2
 
 
 def test_a_stream_that_fails_harms_no_other(recognizer: Recognizer, monkeypatch: pytest.MonkeyPatch):
     async def run() -> list[str | BaseException]:
-        with Engine(StreamReader(recognizer)) as engine:
-            sessions = [engine.start(RATE) for _ in range(3)]
+        with Engine(MultiStreamRecognizer(recognizer)) as engine:
+            streams = [engine.start(RATE) for _ in range(3)]
 
             def fail(log_probs: object) -> None:
                 raise RuntimeError("broken")
 
-            monkeypatch.setattr(sessions[1]._stream._utterance, "take", fail)
+            monkeypatch.setattr(streams[1]._stream._utterance, "feed_log_probs", fail)
             names = ("phone", "number", "code")
-            hearings = (hear(session, name) for session, name in zip(sessions, names, strict=True))
+            hearings = (hear(stream, name) for stream, name in zip(streams, names, strict=True))
             return await asyncio.gather(*hearings, return_exceptions=True)
 
     first, second, third = asyncio.run(run())
@@ -50,9 +52,9 @@ def test_a_stream_that_fails_harms_no_other(recognizer: Recognizer, monkeypatch:
     assert isinstance(second, RuntimeError)
 
 
-def test_a_session_that_is_given_up_is_forgotten(recognizer: Recognizer):
+def test_a_stream_that_is_given_up_is_forgotten(recognizer: Recognizer):
     async def run() -> str:
-        with Engine(StreamReader(recognizer)) as engine:
+        with Engine(MultiStreamRecognizer(recognizer)) as engine:
             lost = asyncio.ensure_future(engine.start(RATE).feed(read("city")))
             await asyncio.sleep(0)
             lost.cancel()

@@ -14,14 +14,13 @@ from typing import Any
 import pytest
 import websockets
 from httpx2 import Client
-from rich.console import Console
 
 from asr.errors import AsrError
 from asr.live.limits import Limits
 from asr.live.server import ServerSettings, run
 from asr.recognize.options import DecodingOptions
 from asr.recognize.recognizer import Recognizer
-from asr.recognize.streaming.endpoints import Endpoints
+from asr.recognize.streaming.stream import StreamingOptions
 from tests.live.serving import RATE, TEXTS, read_pcm, running, talk
 
 TIGHT = Limits(clients=2, message_bytes=20_000, session_seconds=3, idle_seconds=0.5, upload_bytes=50_000, uploads=1)
@@ -58,7 +57,7 @@ CONFIG = json.dumps({"config": {"sample_rate": RATE}})
         ([CONFIG, json.dumps({"config": {"phrase_list": ["ünknown"]}}), b"\0\0"], 1007, "alphabet"),
         ([b"\0" * 30_000], 1009, ""),
         ([CONFIG, *[bytes(16_000)] * 8], 1008, "limit of a stream"),
-        ([], 1008, "nothing came"),
+        ([], 1008, "no message"),
     ],
 )
 def test_what_a_client_may_not_do_ends_its_stream_with_the_reason(
@@ -219,10 +218,7 @@ def test_a_port_that_is_taken_is_told(server: str):
         run(
             "an4",
             settings,
-            chunk=0.4,
-            right=1.0,
-            endpoints=Endpoints(),
+            StreamingOptions(),
             device="cpu",
             decoding=DecodingOptions(),
-            console=Console(),
         )

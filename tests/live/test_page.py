@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import soundfile
 
+from asr.transcript.words import DOUBTFUL
 from tests.live.browser import Tab, browse, find_chromium
 from tests.live.serving import RATE, SAMPLES, TEXTS, pause, read_pcm
 
@@ -52,6 +53,8 @@ def test_what_is_said_into_the_microphone_appears(server: str, microphone: Path)
         assert await tab.evaluate(TEXT) == [TEXTS["number"], TEXTS["phone"]]
         shades = "[...document.querySelectorAll('.word')].map(one => one.style.getPropertyValue('--confidence'))"
         assert all(0 < float(shade) <= 1 for shade in await tab.evaluate(shades))
+        underlined = "[...document.querySelectorAll('.word')].map(one => one.classList.contains('doubtful'))"
+        assert await tab.evaluate(underlined) == [float(shade) < DOUBTFUL for shade in await tab.evaluate(shades)]
         assert await tab.evaluate("document.getElementById('save-srt').disabled") is False
 
     browse(f"http://{server}/", microphone, visit)
@@ -66,6 +69,8 @@ def test_a_file_that_is_dropped_is_transcribed_and_can_be_downloaded(server: str
         node = await tab.call("DOM.querySelector", nodeId=document["root"]["nodeId"], selector="#file")
         await tab.call("DOM.setFileInputFiles", files=[str(SAMPLES / "number.flac")], nodeId=node["nodeId"])
         await tab.wait_for("document.getElementById('status').textContent.endsWith('done.')")
+        await tab.wait_for("performance.getEntriesByName(location.origin + '/subtitles/srt').length === 1")
+        await tab.evaluate("window.fetch = () => Promise.reject(new Error('no server')); 0")  # it is gone by now
         await tab.evaluate("document.getElementById('save-srt').click()")
         return await downloaded(tmp_path, "*.srt")
 

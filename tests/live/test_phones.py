@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 import websockets
 
-from asr.live.server import reader_maker
+from asr.live.server import decoder_factory
 from asr.recognize.recognizer import Recognizer, load_model
 from asr.recognize.streaming.recognizer import StreamingRecognizer
+from asr.recognize.streaming.stream import StreamingOptions
 from tests.live.serving import ENGLISH_SAMPLES, RATE, read_pcm, running, talk, text_of
 
 CONFIG = {"sample_rate": RATE}
@@ -38,13 +39,13 @@ def test_text_grows_by_whole_words_to_what_was_said(english: Recognizer, server:
     assert all(f"{GARDEN} ".startswith(f"{text} ") for text in committed)
 
 
-def test_words_show_before_they_are_settled(english: Recognizer):
+def test_words_show_before_they_are_committed(english: Recognizer):
     samples = np.frombuffer(read_pcm("garden", ENGLISH_SAMPLES), "<i2")
     first = {}
     for preview in (False, True):
-        stream = StreamingRecognizer(english, preview=preview)
+        stream = StreamingRecognizer(english, StreamingOptions(preview=preview))
         for at in range(0, len(samples), RATE // 10):
-            partial = stream.accept(samples[at : at + RATE // 10])
+            partial = stream.feed(samples[at : at + RATE // 10])
             if partial and partial.text.startswith("there was"):
                 first[preview] = at / RATE
                 break
@@ -59,8 +60,8 @@ def test_phrases_may_hold_words_that_no_lexicon_has(server: str):
 
 
 def test_with_other_words_possible_the_language_model_stays(english: Recognizer, server: str):
-    made = reader_maker(english)(["garden"], True)
-    assert made.beam.language_model is english.decoder.beam.language_model
+    decoder = decoder_factory(english)(["garden"], True)
+    assert decoder.beam.language_model is english.decoder.beam.language_model
     config = {**CONFIG, "phrase_list": ["garden", "[unk]"]}
     assert text_of(asyncio.run(talk(server, read_pcm("garden", ENGLISH_SAMPLES), config))) == GARDEN
 

@@ -44,7 +44,7 @@ def test_without_a_config_sound_has_8000_hertz(server: str):
     assert last["result"][-1]["end"] == pytest.approx(len(waveform) / RATE, abs=0.5)
 
 
-def test_words_can_be_left_out_and_readings_asked_for(server: str):
+def test_words_can_be_left_out_and_alternatives_asked_for(server: str):
     last = asyncio.run(talk(server, read_pcm("phone"), {"sample_rate": RATE, "words": 0}))[-1]
     assert last == {"text": TEXTS["phone"]}
     last = asyncio.run(talk(server, read_pcm("phone"), {"sample_rate": RATE, "max_alternatives": 2}))[-1]
@@ -94,7 +94,7 @@ def test_clients_side_by_side_each_get_their_own_text(server: str):
     assert [replies[-1]["text"] for replies in asyncio.run(run())] == [TEXTS[name] for name in names]
 
 
-def test_the_page_learns_how_much_is_settled(server: str):
+def test_the_page_learns_how_much_is_committed(server: str):
     replies = asyncio.run(talk(server, read_pcm("code"), {"sample_rate": RATE, "committed": True}))
     committed = [reply["committed"] for reply in replies[:-1]]
     assert any(committed)
@@ -110,7 +110,7 @@ def test_the_page_learns_how_much_is_settled(server: str):
         ({"sample_rate": float("nan")}, "sample_rate"),
         ({"phrase_list": "yes"}, "phrase_list"),
         ({"phrase_list": ["a"] * 1001}, "1000 phrases"),
-        ({"phrase_list": ["a" * 32_001]}, "32000 letters"),
+        ({"phrase_list": ["a" * 32_001]}, "32000 characters"),
         ([], "object"),
     ],
 )

@@ -1,25 +1,18 @@
 """Given texts: how they are paired with what is said, and when it is."""
 
-import json
 import struct
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-import soundfile
-from rich.console import Console
 
 from asr.config import NormalizerSettings
-from asr.errors import AlignmentError, AsrError, AudioError, TextError
-from asr.jobs.inputs import Inputs
-from asr.jobs.outputs import Outputs
-from asr.recognize.align import align_file, align_text, join_spoken, pair_words
-from asr.recognize.model_folder import save_model
+from asr.errors import AlignmentError, AudioError, TextError
+from asr.recognize.align import align_text, join_spoken, pair_words
 from asr.recognize.plot import draw, prepare_picture
 from asr.recognize.recognizer import Recognizer, load_model
-from asr.transcript.transcript import Word
-from tests.cli.test_app import run
+from asr.transcript.words import Word
 from tests.recognize.test_recognizer import RATE, make_model, noise
 
 ROOT = Path(__file__).parents[2]
@@ -67,14 +60,6 @@ def test_a_word_that_was_not_said_is_less_sure_than_those_that_were():
     assert [word.text for word in wrong.words if word.confidence < 0.5] == ["stop"]
 
 
-def test_a_text_that_was_not_said_is_told(capfd: pytest.CaptureFixture[str]):
-    inputs, options = Inputs([str(SAMPLES / "number.flac")]), {"model": "an4", "device": "cpu"}
-    for text, is_told in ((NUMBER, False), ("go away", True)):
-        console = Console(stderr=True, width=300)
-        align_file(inputs, None, text, outputs=Outputs(), console=console, **options)
-        assert ("words are unlikely to have been said" in capfd.readouterr().err) == is_told
-
-
 def test_a_written_word_is_as_sure_as_the_least_sure_of_what_is_said_for_it():
     spoken = [Word("twenty", 0.0, 0.4, 0.9), Word("one", 0.4, 0.6, 0.3), Word("no", 0.7, 0.9, 0.8)]
     written = pair_words("21, no", NUMBERS)
@@ -96,27 +81,6 @@ def test_texts_that_cannot_be_aligned_are_told(text: str, error: type[Exception]
         align_text(Recognizer(make_model()), (noise(1.0, 0), RATE), text)
 
 
-def test_the_command_writes_a_file_or_names_what_is_wrong(tmp_path: Path):
-    save_model(make_model(), tmp_path / "model")
-    soundfile.write(tmp_path / "a.wav", noise(1.0, 0), RATE)
-    (tmp_path / "a.txt").write_text("Ab, ab.", encoding="utf-8-sig")
-    options = {"model": str(tmp_path / "model"), "device": "cpu", "console": Console(stderr=True)}
-    inputs = Inputs([str(tmp_path / "a.wav")])
-    align_file(inputs, tmp_path / "a.txt", None, outputs=Outputs(("json,srt",), tmp_path / "out"), **options)
-    assert json.loads((tmp_path / "out" / "a.json").read_text())["text"] == "Ab, ab."
-    assert "Ab, ab." in (tmp_path / "out" / "a.srt").read_text()
-    (tmp_path / "latin.txt").write_bytes(b"\xe4b")
-    for text_file, message in (("none.txt", "No such file.*--text"), ("latin.txt", "not UTF-8")):
-        with pytest.raises(TextError, match=message):
-            align_file(inputs, tmp_path / text_file, None, outputs=Outputs(), **options)
-    soundfile.write(tmp_path / "b.wav", noise(1.0, 0), RATE)
-    with pytest.raises(AsrError, match=r"belongs to one recording, and .* means 2"):
-        align_file(Inputs([str(tmp_path)]), tmp_path / "a.txt", None, outputs=Outputs(), **options)
-    told = run("align", tmp_path / "a.wav", tmp_path / "a.txt", "--text", "ab")
-    assert (told.returncode, told.stdout) == (1, "")
-    assert "give the text once" in told.stderr
-
-
 def test_the_picture_shows_the_stretch_that_was_asked_for(tmp_path: Path):
     recognizer = Recognizer(make_model())
     picture = prepare_picture(recognizer, (noise(3.0, 0), RATE), text="Ab, b!", start=1.0, seconds=1.5)
@@ -136,7 +100,7 @@ def test_the_picture_shows_the_stretch_that_was_asked_for(tmp_path: Path):
 
 @pytest.mark.corpora
 def test_a_long_text_is_found_in_minutes_of_real_speech(an4_manifests: Path):
-    from asr.corpus.prepare import load_cuts
+    from asr.corpus.cuts import load_cuts
     from asr.evaluate.evaluate import read_waveforms, reference_text
     from asr.text.normalize import normalize
 

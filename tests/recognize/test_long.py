@@ -7,11 +7,10 @@ import pytest
 import soundfile
 
 import asr
-from asr.corpus.prepare import load_cuts
+from asr.corpus.cuts import load_cuts, read_waveform
 from asr.evaluate.wer import score_utterances
 from asr.recognize import pipeline
 from asr.text.normalize import normalize
-from asr.train.dataset import read_waveform
 
 RATE = 16000
 PAUSE = np.zeros(RATE // 2, np.float32)

@@ -54,7 +54,7 @@ def test_a_folders_language_model_is_used_with_its_settings(tmp_path, name):
     write_lm(tmp_path / name)
     beam = build(tmp_path)
     assert set(beam.language_model.words) >= {"ab", "ba"}
-    assert (beam.fusion.alpha, beam.fusion.beta) == (0.8, 1.5)
+    assert (beam.parts.settings.alpha, beam.parts.settings.beta) == (0.8, 1.5)
     assert build(tmp_path, decoder="greedy") is None
 
 

@@ -11,11 +11,12 @@ from asr.recognize.model_folder import Model, find_model, read_model, save_model
 from asr.recognize.options import DecodingOptions, add_oov_words, choose_decoder
 from asr.recognize.recognizer import load_model
 from asr.recognize.streaming.endpoints import Endpoints
-from asr.recognize.streaming.recognizer import StreamReader
+from asr.recognize.streaming.recognizer import MultiStreamRecognizer
+from asr.recognize.streaming.stream import StreamingOptions
 from asr.recognize.utterance import decode_distinct
 from asr.recognize.words import FrameTiming, find_words
 from asr.runtime.torch_network import build_acoustic
-from asr.text.tokenizer import build_tokenizer
+from asr.text.load import build_tokenizer
 from asr.text.words import group_tokens
 from tests.recognize.test_recognizer import RATE, noise
 
@@ -146,9 +147,9 @@ def test_what_a_stream_commits_to_never_changes(folder):
     recognizer = load_model(folder)
     tokens = [token for _ in range(40) for token in recognizer.tokenizer.encode("bad dah sad da")]
     log_probs = torch.from_numpy(say(tokens, recognizer.tokenizer.vocab_size))
-    stream = StreamReader(recognizer, endpoints=Endpoints(pause=99, longest=999)).start()
+    stream = MultiStreamRecognizer(recognizer, StreamingOptions(endpoints=Endpoints(pause=99, longest=999))).start()
     before = ""
-    stream.put(torch.zeros(10 * RATE))
+    stream.feed(torch.zeros(10 * RATE))
     for first in range(0, len(log_probs), 20):
         stream._utterance._text.feed(log_probs[first : first + 20])
         committed, text = stream._utterance.texts()

@@ -12,10 +12,10 @@ def test_a_file_gives_words_their_ways_and_ways_their_words_in_its_order(tmp_pat
     path = tmp_path / "lexicon.txt"
     path.write_text("read\tR IY D\nread  R EH D\n\nred R EH D\nread R EH D\n", encoding="utf-8")
     lexicon = read_lexicon(path)
-    assert lexicon.ways == {"read": [("R", "IY", "D"), ("R", "EH", "D")], "red": [("R", "EH", "D")]}
+    assert lexicon.pronunciations == {"read": [("R", "IY", "D"), ("R", "EH", "D")], "red": [("R", "EH", "D")]}
     assert lexicon.words == {("R", "IY", "D"): ["read"], ("R", "EH", "D"): ["read", "red"]}
     assert lexicon.phones == ["D", "EH", "IY", "R"]
-    assert lexicon.most_alike == 2
+    assert lexicon.most_homophones == 2
 
 
 @given(st.lists(st.tuples(st.sampled_from(["a", "b", "ü"]), st.sampled_from([("X",), ("Y", "X")])), min_size=1))
@@ -24,7 +24,7 @@ def test_what_is_saved_is_read_again_with_words_that_sound_alike_in_their_order(
     lexicon = Lexicon(entries)
     lexicon.save(path)
     again = read_lexicon(path)
-    assert (again.ways, again.words) == (lexicon.ways, lexicon.words)
+    assert (again.pronunciations, again.words) == (lexicon.pronunciations, lexicon.words)
 
 
 @pytest.mark.parametrize(

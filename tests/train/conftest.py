@@ -3,18 +3,6 @@ from pathlib import Path
 import pytest
 import yaml
 
-from asr.corpus.prepare import prepare_kaldi
-from tests.tones import write_corpus
-
-
-@pytest.fixture(scope="session")
-def tone_manifests(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with train.jsonl.gz and dev.jsonl.gz of the language of tones."""
-    folder = tmp_path_factory.mktemp("tones")
-    write_corpus(folder / "corpus", train=48, dev=12)
-    prepare_kaldi(folder / "corpus", folder / "cuts")
-    return folder / "cuts"
-
 
 @pytest.fixture
 def conf(tone_manifests: Path, tmp_path: Path) -> Path:

@@ -6,10 +6,10 @@ import pytest
 import torch
 
 from asr.config import AugmentSettings, FeatureSettings, NormalizerSettings, TokenizerSettings
-from asr.corpus.prepare import load_cuts
+from asr.corpus.cuts import load_cuts, read_waveform
 from asr.signal.features import FeatureExtractor
-from asr.text.tokenizer import build_tokenizer
-from asr.train.dataset import Batch, SpeechDataset, SpeechLoader, measure_features, read_waveform
+from asr.text.load import build_tokenizer
+from asr.train.dataset import Batch, SpeechDataset, SpeechLoader, measure_features
 
 
 @pytest.fixture

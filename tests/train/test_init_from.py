@@ -21,6 +21,7 @@ from asr.runtime.torch_network import build_acoustic
 from asr.text.tokenizer import CharTokenizer
 from asr.train.init_from import copy_weights, inherit_architecture, inherit_decoder_settings
 from asr.train.run import train
+from tests.train.recording import RecordingReporter
 
 
 def make_model(symbols: str, seed: int, **sizes: int) -> Model:
@@ -64,12 +65,13 @@ def test_weights_of_decoding_are_the_bases_where_the_recipe_states_none():
     assert taken.rescoring.alpha == 0.9
 
 
-def test_a_run_starts_where_the_base_ended_and_resumes(conf: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+def test_a_run_starts_where_the_base_ended_and_resumes(conf: Path, tmp_path: Path):
+    reporter = RecordingReporter()
     base = train(load_config(conf, ["train.epochs=3", "decoder.alpha=1.3", f"output={tmp_path / 'base'}"]))
     # Other sizes than the base's give way; at such a learning rate nothing moves.
     settings = [f"train.init_from={base}", "acoustic.hidden_size=50", "train.optimizer.learning_rate=1e-12"]
-    tuned = train(load_config(conf, [*settings, "train.epochs=1", f"output={tmp_path / 'tuned'}"]))
-    told = capsys.readouterr().err
+    tuned = train(load_config(conf, [*settings, "train.epochs=1", f"output={tmp_path / 'tuned'}"]), reporter=reporter)
+    told = reporter.text
     assert "starting from" in told
     before, after = (re.search(rf"{name}: (.*)", told)[1] for name in ("before training", "best epoch"))
     assert before == after
@@ -80,13 +82,13 @@ def test_a_run_starts_where_the_base_ended_and_resumes(conf: Path, tmp_path: Pat
         torch.testing.assert_close(value, theirs[name], atol=2e-3, rtol=2e-3)  # float16 in between
 
 
-def test_what_a_base_with_other_symbols_made_of_dev_is_not_compared(
-    conf: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-):
+def test_what_a_base_with_other_symbols_made_of_dev_is_not_compared(conf: Path, tmp_path: Path):
+    reporter = RecordingReporter()
     base = train(load_config(conf, ["train.epochs=1", f"output={tmp_path / 'base'}"]))
     words = ["tokenizer.kind=word", f"train.init_from={base}", "train.epochs=1", f"output={tmp_path / 'words'}"]
-    train(load_config(conf, words))
-    assert "before training" not in capsys.readouterr().err
+    train(load_config(conf, words), reporter=reporter)
+    assert "best epoch" in reporter.text
+    assert "before training" not in reporter.text
 
 
 def test_a_base_that_is_not_there_is_told(conf: Path):

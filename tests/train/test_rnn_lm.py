@@ -1,6 +1,5 @@
 """Training of recurrent language models: gradients, carried state, resumption, adaptation."""
 
-import io
 import logging
 import math
 import random
@@ -8,7 +7,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from rich.console import Console
 from torch.nn import functional as F
 
 from asr.config import LanguageConfig, load_language_config
@@ -16,12 +14,14 @@ from asr.errors import ConfigError, TrainingError, TrainingInterrupted
 from asr.language.rnn.likelihood import measure_rnn
 from asr.language.rnn.model import load_rnn
 from asr.train import rnn_trainer
-from asr.train.checkpoint import CheckpointFolder
+from asr.train.checkpoint import CheckpointFolder, Fingerprint
 from asr.train.launch import launch
+from asr.train.loop import LoopSetup
+from asr.train.monitor import RnnMonitor
 from asr.train.rnn_lm import train_language_model
-from asr.train.rnn_monitor import RnnMonitor
 from asr.train.rnn_trainer import RnnTrainer, Text
 from tests.language.rnn.rnn_models import log_prob_by_hand, make_model
+from tests.train.recording import RecordingReporter
 
 FAST = {"learning_rate": 0.03}
 TEXT = "".join(f"{'abc' * (n % 4)} {'cab' * (n % 3)}\n" for n in range(40))
@@ -37,30 +37,23 @@ def one_thread():
 
 
 def config(**train):
-    chosen = {"epochs": 2, "batch_size": 4, "segment": 8, "looks": 2, "precision": "fp32", **train}
+    chosen = {"epochs": 2, "batch_size": 4, "segment": 8, "evaluations": 2, "precision": "fp32", **train}
     network = {"hidden_size": 12, "embedding_size": 6, "dropout": 0.2}
     return LanguageConfig(lines=chosen.pop("lines", "running"), normalizer=None, network=network, train=chosen)
 
 
 def run(folder: Path, settings: LanguageConfig, text: str = TEXT, **options) -> str:
-    """What the console was told of a training."""
+    """What a training reported."""
     folder.mkdir(exist_ok=True)
     (folder / "text").write_text(text, encoding="utf-8")
-    console = Console(file=io.StringIO(), width=200)
-    train_language_model([folder / "text"], folder / "lm", settings, console=console, **options)
-    return console.file.getvalue()
+    reporter = RecordingReporter()
+    train_language_model([folder / "text"], folder / "lm", settings, reporter=reporter, **options)
+    return reporter.text
 
 
 def make_trainer(folder: Path, model, text: torch.Tensor, **train) -> RnnTrainer:
-    return RnnTrainer(
-        launch("fp32"),
-        model,
-        Text([text], [text], len(text)),
-        settings=config(**train).train,
-        folder=CheckpointFolder(folder),
-        monitor=RnnMonitor(folder, Console(file=io.StringIO())),
-        fingerprint="",
-    )
+    setup = LoopSetup(config(**train).train, CheckpointFolder(folder), RnnMonitor(folder), Fingerprint())
+    return RnnTrainer(launch("fp32"), model, Text([text], [text], len(text)), setup)
 
 
 @pytest.mark.parametrize("num_segments", [1, 2])
@@ -72,8 +65,8 @@ def test_gradients_equal_backpropagation_token_by_token(tmp_path: Path, cell: st
     trainer = make_trainer(tmp_path, model, text, batch_size=1, segment=size)
     for segment in trainer._remaining():
         trainer.loss(segment).backward()
-    assert trainer.state is not None
-    assert trainer.state.dtype == torch.float64
+    assert trainer.carried is not None
+    assert trainer.carried.dtype == torch.float64
     found = {name: value.grad.clone() for name, value in model.network.named_parameters()}
     model.network.zero_grad()
     # Token by token through one graph, which knows nothing of segments but where it is cut.
@@ -95,8 +88,8 @@ def test_shorter_segments_cut_gradients_but_not_what_is_remembered(tmp_path: Pat
     cut = torch.stack([trainer.loss(segment) for segment in trainer._remaining()])
     (whole,) = make_trainer(tmp_path, model, text, batch_size=1, segment=24)._remaining()
     torch.testing.assert_close(cut.mean(), trainer.loss(whole))
-    assert trainer.state is not None
-    assert not trainer.state.requires_grad
+    assert trainer.carried is not None
+    assert not trainer.carried.requires_grad
 
 
 @pytest.mark.parametrize("carry_state", [True, False])
@@ -114,8 +107,8 @@ def test_development_text_is_read_as_training_reads(tmp_path: Path, monkeypatch,
 
 def test_unknown_characters_of_the_development_text_are_charged(tmp_path: Path):
     (tmp_path / "dev").write_text("abcé abc\ncab!\n", encoding="utf-8")
-    told = run(tmp_path, config(lines="apart", looks=1), dev=[tmp_path / "dev"])
-    fewest = min(float(line.split("dev ")[1].split()[0]) for line in told.splitlines() if "bits a character" in line)
+    told = run(tmp_path, config(lines="apart", evaluations=1), dev=[tmp_path / "dev"])
+    fewest = min(float(line.split("dev ")[1].split()[0]) for line in told.splitlines() if "bits per character" in line)
     measured = measure_rnn([tmp_path / "dev"], tmp_path / "lm")
     assert measured.num_unknown == 2
     assert fewest == pytest.approx(measured.bits_per_character, abs=0.01)
@@ -127,7 +120,7 @@ def test_a_carried_state_predicts_what_lies_before_the_segment(tmp_path: Path):
     text = "".join(f"{letter}...{letter}\n" for letter in rng.choices("abcdefgh", k=700))
     bits = {}
     for carry in (True, False):
-        settings = config(segment=3, batch_size=40, epochs=12, looks=1, carry_state=carry, optimizer=FAST)
+        settings = config(segment=3, batch_size=40, epochs=12, evaluations=1, carry_state=carry, optimizer=FAST)
         settings = settings.model_copy(update={"network": settings.network.model_copy(update={"hidden_size": 24})})
         run(tmp_path / str(carry), settings, text)
         bits[carry] = measure_rnn([tmp_path / str(carry) / "text"], tmp_path / str(carry) / "lm").bits_per_character
@@ -142,12 +135,12 @@ def test_an_interrupted_run_ends_with_the_same_weights(tmp_path: Path, monkeypat
     run(tmp_path / "whole", settings)
     step = RnnTrainer.step
 
-    def stop(trainer, segment):
-        step(trainer, segment)
-        trainer.stop_request.received = trainer.position.steps == stop_after
+    def stop(trainer, group):
+        step(trainer, group)
+        trainer.stop_request.received = trainer.state.steps == stop_after
 
     monkeypatch.setattr(RnnTrainer, "step", stop)
-    with pytest.raises(TrainingInterrupted, match="--resume"):
+    with pytest.raises(TrainingInterrupted, match="resume it to continue"):
         run(tmp_path / "parts", settings)
     monkeypatch.setattr(RnnTrainer, "step", step)
     told = run(tmp_path / "parts", settings, resume=True)
@@ -158,7 +151,7 @@ def test_an_interrupted_run_ends_with_the_same_weights(tmp_path: Path, monkeypat
 
 def test_progress_tells_samples_and_bits(tmp_path: Path):
     told = run(tmp_path, config(epochs=6, optimizer=FAST))
-    bits = [float(line.split("dev ")[1].split()[0]) for line in told.splitlines() if "bits a character" in line]
+    bits = [float(line.split("dev ")[1].split()[0]) for line in told.splitlines() if "bits per character" in line]
     assert len(bits) >= 4
     assert bits[-1] < 0.8 * bits[0]
     assert any(
@@ -173,18 +166,69 @@ def test_progress_tells_samples_and_bits(tmp_path: Path):
 
 def test_another_recipe_does_not_resume_and_nothing_is_overwritten(tmp_path: Path):
     run(tmp_path, config())
-    with pytest.raises(TrainingError, match="continue it with --resume"):
+    with pytest.raises(TrainingError, match="resume that run"):
         run(tmp_path, config())
-    with pytest.raises(TrainingError, match="other settings, texts or another --from"):
+    with pytest.raises(TrainingError, match="other settings, data or base model"):
         run(tmp_path, config(epochs=3), resume=True)
     with pytest.raises(TrainingError, match="no checkpoint"):
         run(tmp_path / "new", config(), resume=True)
 
 
+def test_auto_begins_a_run_continues_it_and_leaves_a_finished_model_alone(tmp_path: Path, monkeypatch):
+    run(tmp_path / "whole", config())
+    step = RnnTrainer.step
+
+    def stop(trainer, group):
+        step(trainer, group)
+        trainer.stop_request.received = trainer.state.steps == 4
+
+    with monkeypatch.context() as patch:
+        patch.setattr(RnnTrainer, "step", stop)
+        with pytest.raises(TrainingInterrupted):
+            run(tmp_path / "auto", config(), resume="auto")
+    assert "resuming after step 4" in run(tmp_path / "auto", config(), resume="auto")
+    weights = tmp_path / "auto" / "lm" / "model.safetensors"
+    assert weights.read_bytes() == (tmp_path / "whole" / "lm" / "model.safetensors").read_bytes()
+    written = weights.stat().st_mtime_ns
+    reported = run(tmp_path / "auto", config(), resume="auto")
+    assert reported == f"{tmp_path / 'auto' / 'lm'} holds the finished model already; nothing to do"
+    assert weights.stat().st_mtime_ns == written
+    with pytest.raises(TrainingError, match="other settings"):
+        run(tmp_path / "auto", config(epochs=3), resume="auto")
+    (tmp_path / "auto" / "lm" / "run" / "last.pt").unlink()  # a model that was copied does not say how it was made
+    assert run(tmp_path / "auto", config(epochs=3), resume="auto") == reported
+
+
+def test_gradients_accumulate_over_the_batches_of_a_step(tmp_path: Path):
+    model, text = make_model("abc", lines="running", dtype=torch.float64), torch.randint(4, (24,))
+    options = {"accumulate": 2, "clip_norm": None}
+    trainer = make_trainer(tmp_path, model, text, batch_size=1, segment=6, optimizer=options)
+    segments = list(trainer._remaining())[:2]
+    losses = [trainer.loss(segment) for segment in segments]
+    expected = torch.autograd.grad(sum(losses) / 2, list(model.network.parameters()))
+    trainer.carried = None
+    norm = []
+    trainer.monitor.step = lambda *_, gradient_norm, **__: norm.append(gradient_norm)
+    model.network.train(False)  # no dropout
+    trainer.step(segments)
+    assert norm == [pytest.approx(float(torch.nn.utils.get_total_norm(expected)))]
+
+
 def test_an_output_that_cannot_be_a_folder_is_told(tmp_path: Path):
     (tmp_path / "lm").touch()
-    with pytest.raises(TrainingError, match=r"cannot be made: Not a directory; .* choose another --output"):
+    with pytest.raises(TrainingError, match=r"cannot be made: Not a directory; .* choose another output"):
         run(tmp_path, config())
+
+
+def test_evaluations_go_by_their_earlier_name_too(tmp_path: Path):
+    conf = tmp_path / "conf.yaml"
+    conf.write_text("train:\n  looks: 7\n  epochs: 3\n")
+    assert load_language_config(conf).train.evaluations == 7
+    assert load_language_config(conf, ["train.evaluations=2"]).train.evaluations == 2
+    assert load_language_config(conf, ["train.looks=2"]).train.evaluations == 2
+    assert load_language_config(None, ["train.looks=3"]) == load_language_config(None, ["train.evaluations=3"])
+    with pytest.raises(ConfigError, match=r"train\.evaluations: input should be greater"):
+        load_language_config(None, ["train.looks=0"])
 
 
 def test_words_as_tokens_are_refused():
@@ -193,9 +237,8 @@ def test_words_as_tokens_are_refused():
 
 
 def test_what_lightning_tells_of_precision_is_not_heard():
-    loggers = [logging.getLogger(f"lightning.{name}.utilities.rank_zero") for name in ("fabric", "pytorch")]
     launch("fp32")
-    assert not any(logger.isEnabledFor(logging.INFO) for logger in loggers)
+    assert not logging.getLogger("lightning_fabric.utilities.rank_zero").isEnabledFor(logging.INFO)
 
 
 def test_what_a_base_decides_otherwise_is_told(tmp_path: Path):
@@ -230,7 +273,7 @@ def test_a_step_that_is_not_finite_is_skipped_and_many_end_the_run(tmp_path: Pat
     loss = RnnTrainer.loss
 
     def break_one(trainer, segment):
-        return loss(trainer, segment) * (float("nan") if trainer.position.steps == 3 else 1.0)
+        return loss(trainer, segment) * (float("nan") if trainer.state.steps == 3 else 1.0)
 
     with monkeypatch.context() as patch:
         patch.setattr(RnnTrainer, "loss", break_one)

@@ -14,14 +14,19 @@ from pathlib import Path
 
 import pytest
 import torch
+from rich.console import Console
 from safetensors.torch import load_file
 
+from asr.cli.console import ConsoleReporter
 from asr.config import load_config
-from asr.corpus.prepare import load_cuts
-from asr.errors import ConfigError, TrainingError
+from asr.corpus.cuts import load_cuts
+from asr.errors import ConfigError, TrainingError, TrainingInterrupted
 from asr.evaluate.evaluate import evaluate
 from asr.recognize.recognizer import load_model
+from asr.train.dataset import Batch
 from asr.train.run import train
+from asr.train.trainer import Trainer
+from tests.train.recording import RecordingReporter
 
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1"}
 
@@ -82,9 +87,7 @@ def _one_thread() -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("_one_thread")
-def test_a_run_that_was_killed_and_one_that_was_stopped_reach_the_same_weights(
-    conf: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-):
+def test_a_run_that_was_killed_and_one_that_was_stopped_reach_the_same_weights(conf: Path, tmp_path: Path):
     # Two processes side by side, as most of their time is loading torch; what goes on needs none of its own.
     def begin(number: signal.Signals, step: int) -> int:
         # The signal reaches the process that reads audio, too.
@@ -99,8 +102,9 @@ def test_a_run_that_was_killed_and_one_that_was_stopped_reach_the_same_weights(
     for number in (signal.SIGKILL, signal.SIGTERM):
         output = tmp_path / number.name
         assert 0 < steps_done(output) < steps_done(whole)
-        train(load_config(conf, [f"output={output}", *OFTEN]), resume=True)
-        assert "resuming" in capsys.readouterr().err
+        reporter = RecordingReporter()
+        train(load_config(conf, [f"output={output}", *OFTEN]), resume=True, reporter=reporter)
+        assert "resuming" in reporter.text
         assert_equal_weights(whole, output)
 
 
@@ -190,14 +194,15 @@ def test_it_stops_where_nothing_gets_better(conf: Path, tmp_path: Path):
     assert len(epochs) < 10
 
 
-def test_bad_utterances_are_left_out_and_counted(conf: Path, tone_manifests: Path, capsys: pytest.CaptureFixture[str]):
+def test_bad_utterances_are_left_out_and_counted(conf: Path, tone_manifests: Path):
+    reporter = RecordingReporter()
     broken = tone_manifests / "broken.jsonl.gz"
     cuts = list(load_cuts([tone_manifests / "train.jsonl.gz"]))
     cuts[0].supervisions[0].text = ""
     cuts[1].supervisions[0].text = "abc" * 200
     type(load_cuts([tone_manifests / "train.jsonl.gz"]))(cuts).to_file(broken)
-    train(load_config(conf, [f"corpus.train=[{broken}]", "train.epochs=1"]))
-    told = capsys.readouterr().err
+    train(load_config(conf, [f"corpus.train=[{broken}]", "train.epochs=1"]), reporter=reporter)
+    told = reporter.text
     assert "train: 2 of 48 utterances left out" in told
     assert cuts[0].id in told
     assert cuts[1].id in told
@@ -213,10 +218,39 @@ def test_gradients_that_are_never_finite_end_the_run_with_the_batch_named(conf: 
 def test_a_finished_run_is_not_overwritten(conf: Path):
     config = load_config(conf, ["train.epochs=1"])
     train(config)
-    with pytest.raises(TrainingError, match="--resume"):
+    with pytest.raises(TrainingError, match="resume that run"):
         train(config)
     with pytest.raises(TrainingError, match="other settings"):
         train(load_config(conf, ["train.epochs=3"]), resume=True)
+
+
+@pytest.mark.usefixtures("_one_thread")
+def test_auto_begins_a_run_continues_it_and_leaves_a_finished_model_alone(
+    conf: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    whole = train(load_config(conf, [f"output={tmp_path / 'whole'}"]))
+    config, step = load_config(conf), Trainer.step
+
+    def stop(trainer: Trainer, group: list[Batch]) -> None:
+        step(trainer, group)
+        trainer.stop_request.received = trainer.state.steps == 3
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Trainer, "step", stop)
+        with pytest.raises(TrainingInterrupted, match="resume it to continue"):
+            train(config, resume="auto")
+    assert steps_done(config.output) == 3
+    reporter = RecordingReporter()
+    train(config, resume="auto", reporter=reporter)
+    assert "resuming in epoch 1 after step 3" in reporter.lines
+    assert_equal_weights(whole, config.output)
+    before = {path: path.stat().st_mtime_ns for path in config.output.rglob("*")}
+    reporter = RecordingReporter()
+    assert train(config, resume="auto", reporter=reporter) == config.output
+    assert reporter.lines == [f"{config.output} holds the finished model already; nothing to do"]
+    assert {path: path.stat().st_mtime_ns for path in config.output.rglob("*")} == before
+    with pytest.raises(TrainingError, match="other settings"):
+        train(load_config(conf, ["train.epochs=3"]), resume="auto")
 
 
 def test_resuming_nothing_is_told(conf: Path):
@@ -236,7 +270,8 @@ def test_markup_in_a_transcript_is_text(conf: Path, tone_manifests: Path, capsys
     cuts = list(load_cuts([tone_manifests / "train.jsonl.gz"]))
     cuts[0].supervisions[0].text = "[/]"
     type(load_cuts([tone_manifests / "train.jsonl.gz"]))(cuts).to_file(marked)
-    train(load_config(conf, [f"corpus.train=[{marked}]", "train.epochs=1"]))
+    reporter = ConsoleReporter(Console(stderr=True))
+    train(load_config(conf, [f"corpus.train=[{marked}]", "train.epochs=1"]), reporter=reporter)
     assert "'[/]'" in capsys.readouterr().err
 
 
@@ -257,14 +292,14 @@ def test_other_settings_train_and_read_back(conf: Path, settings: list[str], ton
     assert result.rates.utterances == 12
 
 
-def test_phones_train_and_read_back_and_words_without_pronunciation_are_left_out(
-    conf: Path, tone_manifests: Path, capsys: pytest.CaptureFixture[str]
-):
+def test_phones_train_and_read_back_and_words_without_pronunciation_are_left_out(conf: Path, tone_manifests: Path):
+    reporter = RecordingReporter()
     words = ["".join(letters) for count in (1, 2, 3) for letters in product("abc", repeat=count)]
     lexicon = conf.parent / "lexicon.txt"
     lexicon.write_text("".join(f"{word} {' '.join(word.upper())}\n" for word in words if word != "abc"))
-    output = train(load_config(conf, ["tokenizer.kind=phone", f"tokenizer.lexicon={lexicon}", "train.epochs=1"]))
-    assert "the lexicon has no pronunciation of 'abc'" in capsys.readouterr().err
+    settings = ["tokenizer.kind=phone", f"tokenizer.lexicon={lexicon}", "train.epochs=1"]
+    output = train(load_config(conf, settings), reporter=reporter)
+    assert "the lexicon has no pronunciation of 'abc'" in reporter.text
     result = evaluate(load_model(output), load_cuts([tone_manifests / "dev.jsonl.gz"]))
     assert result.rates.utterances == 12
     assert (output / "lexicon.txt").read_text().split() == lexicon.read_text().split()

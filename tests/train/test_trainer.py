@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from lightning.fabric import Fabric
+from lightning_fabric import Fabric
 from torch import nn
 
 from asr.acoustic.ctc import ctc_loss
@@ -18,7 +18,8 @@ from asr.errors import TrainingError
 from asr.runtime.network import ChunkSize
 from asr.train.checkpoint import CheckpointFolder
 from asr.train.dataset import Batch
-from asr.train.trainer import Trainer, draw_chunk_size, gradient_norms, learning_rate
+from asr.train.loop import learning_rate
+from asr.train.trainer import Trainer, draw_chunk_size, gradient_norms
 
 
 def test_the_learning_rate_rises_then_falls_by_half_a_cosine():

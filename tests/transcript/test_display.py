@@ -7,7 +7,7 @@ from rich.console import Console
 
 from asr.transcript.transcript import Segment, Transcript, Word
 
-from .made import DIALOGUE, SILENCE, UNTIMED
+from .examples import DIALOGUE, SILENCE, UNTIMED
 
 
 def test_it_prints_as_its_text_and_shows_itself_in_a_line():

@@ -14,7 +14,7 @@ from asr.errors import AsrError
 from asr.transcript.formats import FORMATS, FormatOptions, format_part, format_transcript, parse_formats
 from asr.transcript.transcript import Alternative, Segment, Transcript, Word
 
-from .made import DIALOGUE, SILENCE, UNTIMED, transcripts
+from .examples import DIALOGUE, SILENCE, UNTIMED, transcripts
 
 
 def test_text_is_a_line_that_names_the_file_only_among_several():

@@ -14,7 +14,7 @@ from asr.config import SubtitleSettings
 from asr.transcript.subtitles import make_cues, write_srt, write_vtt
 from asr.transcript.transcript import Segment, Transcript, Word
 
-from .made import DIALOGUE, SILENCE, transcripts
+from .examples import DIALOGUE, SILENCE, transcripts
 
 limits = st.builds(
     SubtitleSettings,

@@ -1,38 +1,33 @@
 """Prefix beam search over CTC probabilities (Graves 2012, chapter 7; Hannun et al. 2014), compiled.
 
-A frame takes five steps: every prefix in the beam is carried over (blank, or its last label
-again); prefixes whose parent is in the beam too receive what the parent extends to; the
-tokens worth trying are found; extensions to prefixes that are not in the beam are proposed,
-skipping all that cannot reach it; and the best of both form the next beam.
+The data (memory.py), after the labels "a" and "b":
 
-The data (layout.py), after the labels "a" and "b" were heard:
-
-    nodes, a tree of prefixes          entries, the beam        marks, each the frame of a token
-                                       (old and new half)       in a prefix's best alignment
+    nodes, a tree of prefixes          beams, the hypotheses    backpointers, each the frame of a
+                                       (current and next)       token in a prefix's best alignment
         0 ""  ── 1 "a" ── 2 "ab"
-          │        ╲                   slot 0  node 2 ──────────► mark 5: frame 9 ─► mark 1: frame 4
-          │         3 "aa"             slot 1  node 1 ──────────► mark 1: frame 4
+          │        ╲                   0: node 2 ─────────────► 5: frame 9 ─► 1: frame 4
+          │         3 "aa"             1: node 1 ─────────────► 1: frame 4
           ╰───── 4 "b"
 
-Node 2 has slot 0 and node 1 slot 1; nodes 0, 3 and 4 have fallen out of the beam, so their
-slot is NONE. They stay in the tree until it is compacted (tree.py): node 0 because others grew
-from it, 3 and 4 because a prefix that comes back must be the same as before. A node holds what
-depends on its labels only (places in language model, tree of words and phrases), an entry what depends
-on the frames (probabilities). An entry has two masses, since a label
-repeats only after a blank; after two frames "a" has three alignments (`-` is the blank):
+Node 2 has beam index 0 and node 1 beam index 1; nodes 0, 3 and 4 have fallen out of the beam, so
+their beam index is NONE. They stay in the tree until it is compacted (prefix_tree.py): node 0 because
+others grew from it, 3 and 4 because a prefix that comes back must be the same as before. A node holds
+what depends on its labels only (states of the language model, lexicon and phrases), a hypothesis what
+depends on the frames (probabilities). A hypothesis has two probabilities, since a label repeats only
+after a blank; after two frames "a" has three alignments (`-` is the blank):
 
-    a -    blank_mass: ends in blank; another "a" makes it "aa"
-    a a    label_mass: ends in "a"; another "a" leaves it "a"
-    - a    label_mass
+    a -    p_blank: ends in blank; another "a" makes it "aa"
+    a a    p_nonblank: ends in "a"; another "a" leaves it "a"
+    - a    p_nonblank
 
-The credit of a phrase that has begun (hotwords.py) is in no mass. It only lifts a prefix while the
-beam is chosen: `standing` is the mass times the entry's `lift`. What falls too far behind is told by
-the best mass without any lift, so a phrase that has begun never pushes others over that edge.
+The credit of a phrase under way (scorer/hotwords.py) is in neither probability. It only raises the
+`pruning_score` by which the beam is chosen. The beam threshold is applied to unboosted probabilities,
+so a phrase under way never prunes other prefixes that way.
 
-A frame can be taken again: until `form_beam`, it changes only caches and what the next attempt
-computes anew. So the search may stop in it (WANTED) for gains that the interpreter has to fill in.
+A frame can be searched again: until `form_beam`, it changes only caches and what the next attempt
+computes anew. So the search may stop in it (PENDING) for gains that the interpreter has to fill in.
 
-Nothing is allocated here, and what is pruned is decided by exact comparisons: with a full-width
+Nothing is allocated here, and pruning is decided by exact comparisons: with a full-width
 beam and no limits the result is the exact sum over all alignments.
 """
 
@@ -41,15 +36,14 @@ beam and no limits the result is the exact sum over all alignments.
 
 import math
 
-from asr.decode.kernel.expand import choose_tokens, propose
-from asr.decode.kernel.memory import NONE, Search
-from asr.decode.kernel.next_beam import form_beam
+from asr.decode.kernel.expand import expand, form_beam, select_tokens
+from asr.decode.kernel.memory import NONE, SearchBuffers
 from asr.decode.kernel.scores import Scorer
 from asr.jit import Array, jit
 
-DONE, FULL, WANTED, DEAD, NOT_NORMALIZED = 0, 1, 2, 3, 4
+DONE, FULL, PENDING, DEAD, NOT_NORMALIZED = 0, 1, 2, 3, 4
 
-# Rescale well before the largest mass nears the smallest double (2**-1022), so that prefixes
+# Rescale well before the largest probability nears the smallest double (2**-1022), so that prefixes
 # down to e**-600 of the best keep full precision; and well before bonuses for words and
 # phrases, which add up over a long recording, bring it near the largest (2**1024).
 _SMALL, _LARGE = 2.0**-100, 2.0**100
@@ -58,33 +52,34 @@ _TOLERANCE = 0.02  # on a frame's sum; 16-bit log probabilities are this far off
 
 
 @jit
-def advance(search: Search, fusion: Scorer, block: Array, first: int) -> tuple[int, int]:
-    """Search on from frame `first` of a block.
+def search_frames(search: SearchBuffers, scorer: Scorer, block: Array, first: int) -> tuple[int, int]:
+    """Search the frames of a block, from `first` on.
 
     Args:
         search: The utterance's search.
-        fusion: Language model, vocabulary and phrases.
+        scorer: Language model, lexicon and phrases.
         block: (T, V) float64 probabilities, blank first.
         first: The first frame of the block not searched yet.
 
     Returns:
         Why it stopped and at which frame: DONE after the last; FULL: the tree needs compaction
-        before the frame; WANTED: the gains of `search.wanted` have to be filled in before it;
+        before the frame; PENDING: the gains of `search.pending` have to be filled in before it;
         DEAD: no prefix has any probability at the frame; NOT_NORMALIZED: the frame's
         probabilities do not sum to 1.
     """
     progress, limits = search.progress[0], search.limits[0]
-    beam_size = search.entries.shape[1]
+    beam_size = search.beams.shape[1]
     for frame in range(first, len(block)):
-        if progress.num_nodes + beam_size > len(search.nodes) or progress.num_marks + beam_size > len(search.marks):
+        room = min(len(search.nodes) - progress.num_nodes, len(search.backpointers) - progress.num_backpointers)
+        if room < beam_size:
             return FULL, frame
-        probs = block[frame]
+        probs = block[frame]  # (V,)
         if not abs(probs.sum() - 1) < _TOLERANCE:
             return NOT_NORMALIZED, frame
         if probs[0] >= limits.blank_skip:
             _skip_blank(search, probs[0])
         else:
-            status = _take_frame(search, fusion, probs)
+            status = _search_frame(search, scorer, probs)
             if status != DONE:
                 return status, frame
         progress.frame += 1
@@ -92,155 +87,161 @@ def advance(search: Search, fusion: Scorer, block: Array, first: int) -> tuple[i
 
 
 @jit
-def plant(search: Search, state: int, phrase: int) -> None:
-    """Start with the empty prefix, whatever was searched before."""
+def init_search(search: SearchBuffers, state: int, phrase: int) -> None:
+    """Begin with the empty prefix, whatever was searched before."""
     progress = search.progress[0]
     progress.log_scale = 0.0
     progress.frame = progress.side = progress.in_blanks = 0
-    progress.num_marks = progress.num_proposals = progress.num_wanted = 0
-    progress.num_nodes = progress.num_entries = 1
-    progress.num_rows_free = len(search.free_rows)
+    progress.num_backpointers = progress.num_expansions = progress.num_pending = 0
+    progress.num_nodes = progress.num_hypotheses = 1
+    progress.num_free_rows = len(search.free_rows)
     for row in range(len(search.free_rows)):
         search.free_rows[row] = row
-    node = search.nodes[0]
-    node.parent = node.child = node.sibling = node.row = node.state_after = node.ended = NONE
-    node.token = node.slot = node.spelled = 0
-    node.state, node.phrase = state, phrase
-    node.gain = 1.0
-    node.language = node.boost = 0.0
-    node.word_gain = math.nan
-    entry = search.entries[0, 0]
-    entry.node = entry.token = 0
-    entry.lift = 1.0
-    entry.blank_mass = entry.blank_path = 1.0
-    entry.label_mass = entry.label_path = 0.0
-    entry.blank_mark = entry.label_mark = NONE
+    root = search.nodes[0]
+    root.parent = root.first_child = root.next_sibling = root.row = root.state_after = root.word_end = NONE
+    root.token = root.beam_index = root.trie_node = 0
+    root.state, root.phrase = state, phrase
+    root.gain = 1.0
+    root.language = root.boost = 0.0
+    root.word_gain = math.nan
+    hypothesis = search.beams[0, 0]
+    hypothesis.node = hypothesis.token = 0
+    hypothesis.pruning_boost = 1.0
+    hypothesis.p_blank = hypothesis.viterbi_blank = 1.0
+    hypothesis.p_nonblank = hypothesis.viterbi_nonblank = 0.0
+    hypothesis.backpointer_blank = hypothesis.backpointer_nonblank = NONE
 
 
 @jit
-def _skip_blank(search: Search, blank: float) -> None:
-    """Take the frame as blank for certain: labels end there, and the beam's order stays."""
+def _skip_blank(search: SearchBuffers, p_blank: float) -> None:
+    """Treat the frame as blank for certain: every hypothesis ends in blank then, and the beam's order stays."""
     progress = search.progress[0]
-    progress.log_scale += math.log(blank)
+    progress.log_scale += math.log(p_blank)
     if progress.in_blanks:
         return
-    for slot in range(progress.num_entries):
-        entry = search.entries[progress.side, slot]
-        entry.blank_mass += entry.label_mass
-        if entry.label_path >= entry.blank_path:
-            entry.blank_path = entry.label_path
-            entry.blank_mark = entry.label_mark
-        entry.label_mass = entry.label_path = 0.0
+    for index in range(progress.num_hypotheses):
+        hypothesis = search.beams[progress.side, index]
+        hypothesis.p_blank += hypothesis.p_nonblank
+        if hypothesis.viterbi_nonblank >= hypothesis.viterbi_blank:
+            hypothesis.viterbi_blank = hypothesis.viterbi_nonblank
+            hypothesis.backpointer_blank = hypothesis.backpointer_nonblank
+        hypothesis.p_nonblank = hypothesis.viterbi_nonblank = 0.0
     progress.in_blanks = 1
 
 
 @jit
-def _take_frame(search: Search, fusion: Scorer, probs: Array) -> int:
+def _search_frame(search: SearchBuffers, scorer: Scorer, probs: Array) -> int:
     progress = search.progress[0]
-    largest = _carry_over(search, probs)
-    _receive(search, probs)
-    choose_tokens(search, fusion, probs, largest)
-    propose(search, fusion, probs)
-    if progress.num_wanted > 0:
-        return WANTED
+    # 1. Extend every prefix of the beam by blank or its last label again; the prefix stays the same.
+    largest = _extend_by_blank_or_repeat(search, probs)
+    # 2. Add what parents in the beam extend to; set the threshold that expansions must exceed.
+    _merge_from_parents(search, probs)
+    # 3. Select the tokens that can bring a prefix above it.
+    select_tokens(search, scorer, probs, largest)
+    # 4. Expand prefixes to those that are not in the beam yet.
+    expand(search, scorer, probs)
+    if progress.num_pending > 0:
+        return PENDING
+    # 5. Prune: the best of both form the next beam.
     progress.in_blanks = 0
-    form_beam(search, fusion)
-    if progress.num_entries == 0:
+    form_beam(search, scorer)
+    if progress.num_hypotheses == 0:
         return DEAD
-    if progress.best < _SMALL or progress.best > _LARGE:
+    # 6. Keep probabilities within the range of doubles.
+    if progress.best_p < _SMALL or progress.best_p > _LARGE:
         _rescale(search)
     return DONE
 
 
 @jit
-def _carry_over(search: Search, probs: Array) -> float:
-    """Extend every prefix by blank and by its own last label; the largest mass before the frame."""
+def _extend_by_blank_or_repeat(search: SearchBuffers, probs: Array) -> float:
+    """Extend every prefix by blank and by its own last label; returns the largest probability before the frame."""
     progress = search.progress[0]
     largest = 0.0
-    for slot in range(progress.num_entries):
-        entry = search.entries[progress.side, slot]
-        entry.mass = entry.blank_mass + entry.label_mass
-        largest = max(largest, entry.mass)
-        entry.next_blank_mass = _flush(entry.mass * probs[0])
-        entry.next_label_mass = _flush(entry.label_mass * probs[entry.token])
-        if entry.label_path >= entry.blank_path:
-            entry.next_blank_path = _flush(entry.label_path * probs[0])
-            entry.next_blank_mark = entry.label_mark
+    for index in range(progress.num_hypotheses):
+        hypothesis = search.beams[progress.side, index]
+        hypothesis.p_total = hypothesis.p_blank + hypothesis.p_nonblank
+        largest = max(largest, hypothesis.p_total)
+        hypothesis.next_p_blank = _flush(hypothesis.p_total * probs[0])
+        hypothesis.next_p_nonblank = _flush(hypothesis.p_nonblank * probs[hypothesis.token])
+        if hypothesis.viterbi_nonblank >= hypothesis.viterbi_blank:
+            hypothesis.next_viterbi_blank = _flush(hypothesis.viterbi_nonblank * probs[0])
+            hypothesis.next_backpointer_blank = hypothesis.backpointer_nonblank
         else:
-            entry.next_blank_path = _flush(entry.blank_path * probs[0])
-            entry.next_blank_mark = entry.blank_mark
-        entry.next_label_path = _flush(entry.label_path * probs[entry.token])
-        entry.enters = 0
-        entry.first_kid = NONE
+            hypothesis.next_viterbi_blank = _flush(hypothesis.viterbi_blank * probs[0])
+            hypothesis.next_backpointer_blank = hypothesis.backpointer_blank
+        hypothesis.next_viterbi_nonblank = _flush(hypothesis.viterbi_nonblank * probs[hypothesis.token])
+        hypothesis.enters = 0
+        hypothesis.first_child = NONE
     return largest
 
 
 @jit
 def _flush(value: float) -> float:
     # Labels fade by a large factor with each blank frame; left to themselves they would become
-    # denormal numbers, with which everything here takes ten times as long (measured).
+    # denormal numbers, which make everything here ten times slower (measured).
     return value if value > _TINY else 0.0
 
 
 @jit
-def _receive(search: Search, probs: Array) -> None:
-    """Add to each prefix what its parent, if it is in the beam, extends to; find what proposals have to exceed.
+def _merge_from_parents(search: SearchBuffers, probs: Array) -> None:
+    """Add to each prefix what its parent, if it is in the beam, extends to; set the threshold for expansions.
 
-    That is the standing of a full beam's worst member, and a fraction of the best mass.
+    That is the pruning score of a full beam's worst member, or a fraction of the best probability if that is more.
     """
     progress = search.progress[0]
-    beam = search.entries[progress.side]
+    beam = search.beams[progress.side]  # (beam_size,)
     best, worst = 0.0, math.inf
-    for slot in range(progress.num_entries):
-        entry = beam[slot]
-        node = search.nodes[entry.node]
-        if node.parent != NONE and search.nodes[node.parent].slot != NONE:
-            _receive_from(beam, search.nodes[node.parent].slot, slot, probs[entry.token] * node.gain)
-        mass = entry.next_blank_mass + entry.next_label_mass
-        entry.standing = mass * entry.lift
-        best = max(best, mass)
-        worst = min(worst, entry.standing)
-    progress.best = best
-    progress.cut = best * search.limits[0].beam_ratio
-    if progress.num_entries == len(beam):
-        progress.cut = max(progress.cut, worst)
+    for index in range(progress.num_hypotheses):
+        hypothesis = beam[index]
+        node = search.nodes[hypothesis.node]
+        if node.parent != NONE and search.nodes[node.parent].beam_index != NONE:
+            _merge_from_parent(beam, search.nodes[node.parent].beam_index, index, probs[hypothesis.token] * node.gain)
+        p_total = hypothesis.next_p_blank + hypothesis.next_p_nonblank
+        hypothesis.pruning_score = p_total * hypothesis.pruning_boost
+        best = max(best, p_total)
+        worst = min(worst, hypothesis.pruning_score)
+    progress.best_p = best
+    progress.threshold = best * search.limits[0].beam_ratio
+    if progress.num_hypotheses == len(beam):
+        progress.threshold = max(progress.threshold, worst)
 
 
 @jit
-def _receive_from(beam: Array, parent_slot: int, slot: int, factor: float) -> None:
-    parent, entry = beam[parent_slot], beam[slot]
-    entry.next_kid = parent.first_kid
-    parent.first_kid = slot
-    mass, path, mark = parent.mass, parent.label_path, parent.label_mark
-    if parent.token == entry.token:  # a label repeats only after a blank
-        mass, path, mark = parent.blank_mass, parent.blank_path, parent.blank_mark
-    elif parent.blank_path > path:
-        path, mark = parent.blank_path, parent.blank_mark
-    entry.next_label_mass += mass * factor
-    if path * factor > entry.next_label_path:
-        entry.next_label_path = path * factor
-        entry.enters = 1
-        entry.enter_mark = mark
+def _merge_from_parent(beam: Array, parent_index: int, index: int, factor: float) -> None:
+    parent, hypothesis = beam[parent_index], beam[index]
+    hypothesis.next_sibling = parent.first_child
+    parent.first_child = index
+    p_parent, viterbi, backpointer = parent.p_total, parent.viterbi_nonblank, parent.backpointer_nonblank
+    if parent.token == hypothesis.token:  # a label repeats only after a blank
+        p_parent, viterbi, backpointer = parent.p_blank, parent.viterbi_blank, parent.backpointer_blank
+    elif parent.viterbi_blank > viterbi:
+        viterbi, backpointer = parent.viterbi_blank, parent.backpointer_blank
+    hypothesis.next_p_nonblank += p_parent * factor
+    if viterbi * factor > hypothesis.next_viterbi_nonblank:
+        hypothesis.next_viterbi_nonblank = viterbi * factor
+        hypothesis.enters = 1
+        hypothesis.enter_backpointer = backpointer
 
 
 @jit
-def _rescale(search: Search) -> None:
-    """Bring masses and paths, each by a power of two of their own, near 1 again.
+def _rescale(search: SearchBuffers) -> None:
+    """Scale sums and best alignments back to about 1, each by its own power of two.
 
-    Paths are only compared with one another, and fall behind the sums for ever, so that no
+    Best alignments are only compared with one another, and fall ever further behind the sums, so no
     common scale would serve both.
     """
     progress = search.progress[0]
-    best_path = 0.0
-    for slot in range(progress.num_entries):
-        entry = search.entries[progress.side, slot]
-        best_path = max(best_path, entry.blank_path, entry.label_path)
-    exponent = -math.frexp(progress.best)[1]
-    path_exponent = -math.frexp(best_path)[1]
-    for slot in range(progress.num_entries):
-        entry = search.entries[progress.side, slot]
-        entry.blank_mass = math.ldexp(entry.blank_mass, exponent)
-        entry.label_mass = math.ldexp(entry.label_mass, exponent)
-        entry.blank_path = math.ldexp(entry.blank_path, path_exponent)
-        entry.label_path = math.ldexp(entry.label_path, path_exponent)
+    best_viterbi = 0.0
+    for index in range(progress.num_hypotheses):
+        hypothesis = search.beams[progress.side, index]
+        best_viterbi = max(best_viterbi, hypothesis.viterbi_blank, hypothesis.viterbi_nonblank)
+    exponent = -math.frexp(progress.best_p)[1]
+    viterbi_exponent = -math.frexp(best_viterbi)[1]
+    for index in range(progress.num_hypotheses):
+        hypothesis = search.beams[progress.side, index]
+        hypothesis.p_blank = math.ldexp(hypothesis.p_blank, exponent)
+        hypothesis.p_nonblank = math.ldexp(hypothesis.p_nonblank, exponent)
+        hypothesis.viterbi_blank = math.ldexp(hypothesis.viterbi_blank, viterbi_exponent)
+        hypothesis.viterbi_nonblank = math.ldexp(hypothesis.viterbi_nonblank, viterbi_exponent)
     progress.log_scale -= exponent * math.log(2.0)

@@ -1,32 +1,32 @@
-"""Upkeep of a search's tree of prefixes, compiled: reading hypotheses out, and making room.
+"""Upkeep of a search's tree of prefixes, compiled: tracing hypotheses back, and making room.
 
-Compaction forgets prefixes that no member of the beam grew from, and cuts off at the root
-what all members agree on: no later frame can change it. It never changes what is found.
+Compaction drops prefixes that no member of the beam grew from, and cuts off at the root the tokens that
+all members agree on: no later frame can change them. It never changes the result.
 """
 
 import math
 
 import numpy as np
 
-from asr.decode.kernel.memory import NONE, Search
+from asr.decode.kernel.memory import NONE, SearchBuffers
 from asr.decode.kernel.scores import release_row
 from asr.jit import Array, jit, jit_allocating
 
 
 @jit_allocating
-def trace(search: Search, slot: int) -> tuple[Array, Array]:
-    """Tokens of a beam member since the root, and the frame at which its best alignment enters each."""
-    length = count_tokens(search, slot)
+def trace_back(search: SearchBuffers, index: int) -> tuple[Array, Array]:
+    """Return the tokens of a beam member since the root, and the frame where its best alignment enters each."""
+    length = count_tokens(search, index)
     tokens = np.empty(length, np.int32)
     frames = np.empty(length, np.int32)
-    write_path(search, slot, tokens, frames)
+    write_path(search, index, tokens, frames)
     return tokens, frames
 
 
 @jit
-def count_tokens(search: Search, slot: int) -> int:
-    """Tokens of a beam member since the root."""
-    node_id = search.entries[search.progress[0].side, slot].node
+def count_tokens(search: SearchBuffers, index: int) -> int:
+    """Count the tokens of a beam member since the root."""
+    node_id = search.beams[search.progress[0].side, index].node
     length = 0
     while search.nodes[node_id].parent != NONE:
         length += 1
@@ -35,71 +35,78 @@ def count_tokens(search: Search, slot: int) -> int:
 
 
 @jit
-def write_path(search: Search, slot: int, tokens: Array, frames: Array) -> None:
-    """Fill (L,) arrays with what `trace` tells."""
-    entry = search.entries[search.progress[0].side, slot]
-    node_id = entry.node
-    mark_id = entry.label_mark if entry.label_path >= entry.blank_path else entry.blank_mark
-    for index in range(len(tokens) - 1, -1, -1):
-        tokens[index] = search.nodes[node_id].token
-        frames[index] = search.marks[mark_id].frame
+def write_path(search: SearchBuffers, index: int, tokens: Array, frames: Array) -> None:
+    """Fill (L,) arrays with the tokens and frames of `trace_back`."""
+    hypothesis = search.beams[search.progress[0].side, index]
+    node_id = hypothesis.node
+    is_label_best = hypothesis.viterbi_nonblank >= hypothesis.viterbi_blank
+    backpointer = hypothesis.backpointer_nonblank if is_label_best else hypothesis.backpointer_blank
+    for position in range(len(tokens) - 1, -1, -1):
+        tokens[position] = search.nodes[node_id].token
+        frames[position] = search.backpointers[backpointer].frame
         node_id = search.nodes[node_id].parent
-        mark_id = search.marks[mark_id].previous
+        backpointer = search.backpointers[backpointer].previous
 
 
 @jit_allocating
-def compact(search: Search) -> tuple[Array, Array]:
-    """Forget what no hypothesis needs; returns the tokens that all agree on, and their frames."""
+def compact(search: SearchBuffers) -> tuple[Array, Array]:
+    """Drop what no hypothesis needs; returns the tokens that all agree on, and their frames."""
     progress = search.progress[0]
-    through = _count_through(search)
+    # 1. The last prefix that all hypotheses share becomes the root.
+    counts = _count_descendants(search)  # (N,)
     root = 0
     for node_id in range(progress.num_nodes):
-        if through[node_id] == progress.num_entries:
+        if counts[node_id] == progress.num_hypotheses:
             root = node_id  # they form one path, numbered downwards
-    tokens, frames = _settled(search, root)
-    _compact_nodes(search, through, root)
-    _compact_marks(search, len(tokens))
+    # 2. The tokens before it are committed.
+    tokens, frames = _path_to(search, root)
+    # 3. The rest is numbered anew.
+    _compact_nodes(search, counts, root)
+    _compact_backpointers(search, len(tokens))
     return tokens, frames
 
 
 @jit_allocating
-def count_open(search: Search) -> int:
-    """Tokens of the best hypothesis since the root."""
-    return count_tokens(search, _best(search))
+def count_open(search: SearchBuffers) -> int:
+    """Count the tokens of the best hypothesis since the root."""
+    return count_tokens(search, _find_best(search))
 
 
 @jit_allocating
-def agree(search: Search, num_open: int) -> None:
+def drop_divergent(search: SearchBuffers, num_open: int) -> None:
     """Drop hypotheses that differ from the best before its last `num_open` tokens.
 
-    Alternatives that are about as probable would otherwise stay open for ever, long after
-    anything heard or any language model could still decide between them.
+    Alternatives that are about equally probable would otherwise stay open for ever, long after
+    any sound or language model could still decide between them.
     """
     progress = search.progress[0]
-    beam = search.entries[progress.side]
-    ancestor = beam[_best(search)].node
+    beam = search.beams[progress.side]  # (beam_size,)
+    # 1. The best hypothesis' ancestor that the others must share.
+    ancestor = beam[_find_best(search)].node
     for _ in range(min(num_open, count_open(search))):
         ancestor = search.nodes[ancestor].parent
-    under = np.zeros(progress.num_nodes, np.bool_)
+    # 2. The prefixes that grew from it.
+    descends = np.zeros(progress.num_nodes, np.bool_)
     for node_id in range(progress.num_nodes):
         parent = search.nodes[node_id].parent
-        under[node_id] = node_id == ancestor or (parent != NONE and under[parent])
+        descends[node_id] = node_id == ancestor or (parent != NONE and descends[parent])
+    # 3. Only their hypotheses stay.
     count = 0
-    for slot in range(progress.num_entries):
-        node_id = beam[slot].node
-        if under[node_id]:
-            beam[count] = beam[slot]
-            search.nodes[node_id].slot = count
+    for index in range(progress.num_hypotheses):
+        node_id = beam[index].node
+        if descends[node_id]:
+            beam[count] = beam[index]
+            search.nodes[node_id].beam_index = count
             count += 1
         else:
-            search.nodes[node_id].slot = NONE
+            search.nodes[node_id].beam_index = NONE
             release_row(search, node_id)
-    progress.num_entries = count
+    progress.num_hypotheses = count
 
 
 @jit_allocating
-def forget_gains(search: Search) -> None:
-    """Have every gain of the language model asked for again (its states are numbered anew)."""
+def clear_gains(search: SearchBuffers) -> None:
+    """Have every gain of the language model computed again, since its states are numbered anew."""
     progress = search.progress[0]
     search.row_gains[:] = math.nan
     for node_id in range(progress.num_nodes):
@@ -107,33 +114,33 @@ def forget_gains(search: Search) -> None:
 
 
 @jit_allocating
-def _best(search: Search) -> int:
+def _find_best(search: SearchBuffers) -> int:
     progress = search.progress[0]
-    beam = search.entries[progress.side]
+    beam = search.beams[progress.side]  # (beam_size,)
     best = 0
-    for slot in range(progress.num_entries):
-        if beam[slot].blank_mass + beam[slot].label_mass > beam[best].blank_mass + beam[best].label_mass:
-            best = slot
+    for index in range(progress.num_hypotheses):
+        if beam[index].p_blank + beam[index].p_nonblank > beam[best].p_blank + beam[best].p_nonblank:
+            best = index
     return best
 
 
 @jit_allocating
-def _count_through(search: Search) -> Array:
-    """How many members of the beam grew from each prefix; parents are numbered below children."""
+def _count_descendants(search: SearchBuffers) -> Array:
+    """Count the members of the beam that grew from each prefix; parents have lower numbers than children."""
     progress = search.progress[0]
-    through = np.zeros(progress.num_nodes, np.int32)
-    for slot in range(progress.num_entries):
-        through[search.entries[progress.side, slot].node] += 1
+    counts = np.zeros(progress.num_nodes, np.int32)
+    for index in range(progress.num_hypotheses):
+        counts[search.beams[progress.side, index].node] += 1
     for node_id in range(progress.num_nodes - 1, 0, -1):
         parent = search.nodes[node_id].parent
         if parent != NONE:
-            through[parent] += through[node_id]
-    return through
+            counts[parent] += counts[node_id]
+    return counts
 
 
 @jit_allocating
-def _settled(search: Search, root: int) -> tuple[Array, Array]:
-    tokens, frames = trace(search, _best(search))
+def _path_to(search: SearchBuffers, root: int) -> tuple[Array, Array]:
+    tokens, frames = trace_back(search, _find_best(search))
     depth = 0
     while search.nodes[root].parent != NONE:
         depth += 1
@@ -142,60 +149,66 @@ def _settled(search: Search, root: int) -> tuple[Array, Array]:
 
 
 @jit_allocating
-def _compact_nodes(search: Search, through: Array, root: int) -> None:
+def _compact_nodes(search: SearchBuffers, counts: Array, root: int) -> None:
     progress = search.progress[0]
+    # 1. Move the prefixes that are needed to the front, and link them again.
     renumbered = np.full(progress.num_nodes, NONE, np.int32)
     count = 0
     for node_id in range(root, progress.num_nodes):
-        if through[node_id] == 0:
+        if counts[node_id] == 0:
             continue
         renumbered[node_id] = count
         search.nodes[count] = search.nodes[node_id]
         node = search.nodes[count]
-        node.child = node.sibling = NONE
+        node.first_child = node.next_sibling = NONE
         if node_id == root:
             node.parent = NONE
         else:
             node.parent = renumbered[node.parent]
             parent = search.nodes[node.parent]
-            node.sibling = parent.child
-            parent.child = count
+            node.next_sibling = parent.first_child
+            parent.first_child = count
         count += 1
     progress.num_nodes = count
-    for slot in range(progress.num_entries):
-        entry = search.entries[progress.side, slot]
-        entry.node = renumbered[entry.node]
+    # 2. Renumber them in the beam.
+    for index in range(progress.num_hypotheses):
+        hypothesis = search.beams[progress.side, index]
+        hypothesis.node = renumbered[hypothesis.node]
 
 
 @jit_allocating
-def _compact_marks(search: Search, num_settled: int) -> None:
-    """Keep the marks that the beam's alignments lead back to, short of the settled tokens."""
-    progress = search.progress[0]
-    used = np.zeros(progress.num_marks, np.bool_)
-    for slot in range(progress.num_entries):
-        entry = search.entries[progress.side, slot]
-        for mark_id in (entry.label_mark, entry.blank_mark):
-            if mark_id != NONE:
-                used[mark_id] = True
-    depth = np.ones(progress.num_marks, np.int32)
-    for mark_id in range(progress.num_marks):
-        previous = search.marks[mark_id].previous
+def _compact_backpointers(search: SearchBuffers, num_committed: int) -> None:
+    """Keep the backpointers of the beam's best alignments, except those of the committed tokens."""
+    progress, backpointers = search.progress[0], search.backpointers
+    # 1. Those that the beam refers to.
+    is_used = np.zeros(progress.num_backpointers, np.bool_)
+    for index in range(progress.num_hypotheses):
+        hypothesis = search.beams[progress.side, index]
+        for backpointer in (hypothesis.backpointer_nonblank, hypothesis.backpointer_blank):
+            if backpointer != NONE:
+                is_used[backpointer] = True
+    # 2. The number of each one's token.
+    depth = np.ones(progress.num_backpointers, np.int32)
+    for backpointer in range(progress.num_backpointers):
+        previous = backpointers[backpointer].previous
         if previous != NONE:
-            depth[mark_id] = depth[previous] + 1
-    for mark_id in range(progress.num_marks - 1, -1, -1):
-        previous = search.marks[mark_id].previous
-        if used[mark_id] and previous != NONE:
-            used[previous] = True
-    renumbered = np.full(progress.num_marks + 1, NONE, np.int32)  # its last place is for NONE
+            depth[backpointer] = depth[previous] + 1
+    # 3. Those that used ones lead back to.
+    for backpointer in range(progress.num_backpointers - 1, -1, -1):
+        previous = backpointers[backpointer].previous
+        if is_used[backpointer] and previous != NONE:
+            is_used[previous] = True
+    # 4. Move them to the front, and renumber them in the beam.
+    renumbered = np.full(progress.num_backpointers + 1, NONE, np.int32)  # the last element is for NONE
     count = 0
-    for mark_id in range(progress.num_marks):
-        if used[mark_id] and depth[mark_id] > num_settled:
-            renumbered[mark_id] = count
-            search.marks[count].previous = renumbered[search.marks[mark_id].previous]
-            search.marks[count].frame = search.marks[mark_id].frame
+    for backpointer in range(progress.num_backpointers):
+        if is_used[backpointer] and depth[backpointer] > num_committed:
+            renumbered[backpointer] = count
+            backpointers[count].previous = renumbered[backpointers[backpointer].previous]
+            backpointers[count].frame = backpointers[backpointer].frame
             count += 1
-    progress.num_marks = count
-    for slot in range(progress.num_entries):
-        entry = search.entries[progress.side, slot]
-        entry.label_mark = renumbered[entry.label_mark]
-        entry.blank_mark = renumbered[entry.blank_mark]
+    progress.num_backpointers = count
+    for index in range(progress.num_hypotheses):
+        hypothesis = search.beams[progress.side, index]
+        hypothesis.backpointer_nonblank = renumbered[hypothesis.backpointer_nonblank]
+        hypothesis.backpointer_blank = renumbered[hypothesis.backpointer_blank]

@@ -1,11 +1,11 @@
-"""What a language model, a vocabulary and boosted phrases add to a prefix that grows by a token.
+"""What language model, lexicon and boosted phrases add when a prefix grows by a token.
 
-Gains are natural logs, weights included. A word-level model speaks when a word ends, a
-token-level one at each token. So that words can be compared while they are being spelled, they
-are lent an advance: what the best word that goes on so would bring without its context
-(Steinbiss et al. 1994; flashlight calls it smearing). It never changes final scores. A model
-that is not made of arrays has its gains filled in by the interpreter, which these functions
-ask for by answering NaN (see asking.py); its words get no advance.
+Gains are natural logs, weights included. A word-level model scores a word when it ends, a
+token-level one each token. So that words can be compared while they are being spelled, prefixes get
+an LM look-ahead: the gain that the best word they may become would have without its context
+(Steinbiss et al. 1994; flashlight calls it smearing). It never changes final scores. The gains of
+a model that is not made of arrays are filled in by the interpreter, which these functions
+ask for by returning NaN (see scorer/external.py); its words have no look-ahead.
 """
 
 # mypy: disable-error-code="no-any-return"
@@ -14,242 +14,287 @@ ask for by answering NaN (see asking.py); its words get no advance.
 import math
 from typing import NamedTuple
 
-from asr.decode.kernel.memory import NONE, Search
+from asr.decode.kernel.memory import NONE, SearchBuffers
 from asr.jit import Array, jit
 from asr.language.ngram.automaton import Automaton, score_word
 
 NO_MODEL, WORD_LEVEL, TOKEN_LEVEL = 0, 1, 2
-HOT = -2  # less a word's number: it can be spelled because of a hot word, and counts as unknown
+HOT = -2  # minus a word's number: it is in the lexicon only for a hot word, and counts as unknown
+
+
+class Weights(NamedTuple):
+    """Weights of the language model, natural logs."""
+
+    alpha: float  # factor of the model's log probability
+    beta: float  # added for each word, or each token of a token-level model
+    unknown_score: float  # added for a word outside the lexicon, or in it for a hot word only
+
+
+class LanguageTables(NamedTuple):
+    """A language model of n-grams; an external one has empty tables."""
+
+    is_present: bool  # else words only have to be in the vocabulary
+    is_external: bool  # its gains come from the interpreter
+    unknown_word: int
+    end_word: int  # the model's sentence end, or NONE
+    token_words: Array  # (V,) int32, numbers of tokens in a token-level model
+    automaton: Automaton
+
+
+class TrieTables(NamedTuple):
+    """The lexicon as a trie; see scorer/build.py."""
+
+    is_closed: bool  # no other words are allowed
+    first_child: Array  # (L + 1,) int32; children of a node are numbered consecutively
+    letters: Array  # (L,) int32, letter that leads to a node; rising among siblings
+    words: Array  # (L,) int32, word that ends there: the model's number, HOT minus it, or NONE
+    best_scores: Array  # (L + 1,) float64, best unigram score of a word at or below the node; last the unknown word's
+    look_ahead: Array  # (L + 1,) float64, gain of a word being spelled until it ends
+
+
+class TokenTables(NamedTuple):
+    """How tokens spell words."""
+
+    has_word_ends: bool  # words end with a token of their own, which is a letter of the trie
+    starts_word: Array  # (V,) bool, the token begins with the word separator
+    ends_word: Array  # (V,) bool, the token is a word-end symbol
+    first_letter: Array  # (V + 1,) int32, index of each token's first letter
+    letters: Array  # int32
+
+
+class PhraseTables(NamedTuple):
+    """What each token does to each boosting state; see scorer/hotwords.py."""
+
+    is_boosted: bool
+    start: int
+    next_state: Array  # (P, V) int32
+    gains: Array  # (P, V) float64, of phrases that a token completes
+    credit: Array  # (P,) float64, for the phrase under way
+    pruning_boost: Array  # (P,) float64, factor by which that raises the pruning score
+    end_gains: Array  # (P,) float64, of phrases that the utterance's end completes
+
+
+class Bounds(NamedTuple):
+    """The largest factors that all this can put on a probability."""
+
+    tokens: Array  # (V,) float64, by extending with the token
+    word_start: float  # in addition, at the start of a word
+    in_word: float  # or within one
 
 
 class Scorer(NamedTuple):
-    """Everything but the acoustics, for compiled code; the same for all utterances."""
+    """All gains besides the acoustics, for compiled code; the same for all utterances."""
 
     level: int  # NO_MODEL, WORD_LEVEL or TOKEN_LEVEL
-    scored: bool  # a language model is there; else words only have to be in the vocabulary
-    external: bool  # its gains come from the interpreter
-    closed: bool  # only words of the tree
-    marked: bool  # words end with a token of their own, which is a letter of the tree
-    boosted: bool
-    alpha: float  # weight of the model's log probability
-    beta: float  # added for each word, or each token of a token-level model
-    unknown_gain: float  # added for a word outside the tree, or in it for the sake of hot words only
-    unknown_word: int
-    end_word: int  # the model's sentence end, or NONE
-    automaton: Automaton
-    first_child: Array  # (L + 1,) int32, the tree of words: children of a place are numbered in a row
-    letters: Array  # (L,) int32, letter that leads to a place; rising among siblings
-    words: Array  # (L,) int32, word spelled there: the model's number, HOT less that, or NONE
-    ahead: Array  # (L + 1,) float64, best unigram score of a word that goes on there; at the end the unknown word's
-    advance: Array  # (L + 1,) float64, gain lent to a word being spelled, and given back at its end
-    starts_word: Array  # (V,) bool, the token begins with the word separator
-    ends_word: Array  # (V,) bool, the token is a mark that ends a word
-    first_letter: Array  # (V + 1,) int32, where the letters of each token begin
-    token_letters: Array  # int32
-    token_words: Array  # (V,) int32, numbers of tokens in a token-level model
-    phrase_next: Array  # (P, V) int32, boosting state after a token
-    phrase_gains: Array  # (P, V) float64, earned by phrases that a token makes whole
-    phrase_credit: Array  # (P,) float64, for a phrase under way
-    phrase_lift: Array  # (P,) float64, factor by which that lifts a prefix while the beam is chosen
-    phrase_end: Array  # (P,) float64, earned when the utterance ends
-    bounds: Array  # (V,) float64, the largest factor a token can bring
-    start_bound: float  # and what comes on top at the beginning of a word
-    word_bound: float  # or within one
+    weights: Weights
+    lm: LanguageTables
+    trie: TrieTables
+    tokens: TokenTables
+    phrases: PhraseTables
+    bounds: Bounds
 
 
 @jit
-def language_gain(search: Search, fusion: Scorer, node_id: int, token: int) -> float:
-    """Gain of the language model when a prefix grows; NaN: not known yet, -inf: not allowed."""
-    if fusion.level == TOKEN_LEVEL:
-        return _token_gain(search, fusion, node_id, token)
+def language_gain(search: SearchBuffers, scorer: Scorer, node_id: int, token: int) -> float:
+    """Return the language model's gain when a prefix grows; NaN: not known yet, -inf: not allowed."""
+    if scorer.level == TOKEN_LEVEL:
+        return _token_gain(search, scorer, node_id, token)
     node = search.nodes[node_id]
     gain = 0.0
-    spelled = node.spelled
-    if fusion.starts_word[token] and spelled != 0:
-        gain = word_end_gain(search, fusion, node_id, spelled)
-        spelled = 0
-    place = spell(fusion, spelled, token)
-    if fusion.closed and place == NONE:
+    trie_node = node.trie_node
+    # 1. A token that starts a word ends the one before.
+    if scorer.tokens.starts_word[token] and trie_node != 0:
+        gain = word_end_gain(search, scorer, node_id, trie_node)
+        trie_node = 0
+    # 2. Its letters lead down the trie.
+    next_node = follow_token(scorer, trie_node, token)
+    if scorer.trie.is_closed and next_node == NONE:
         return -math.inf
-    if fusion.ends_word[token]:
-        return word_end_gain(search, fusion, node_id, place)
-    return gain + fusion.advance[place] - fusion.advance[spelled]
+    # 3. A word-end symbol ends the word there; other tokens change the look-ahead.
+    if scorer.tokens.ends_word[token]:
+        return word_end_gain(search, scorer, node_id, next_node)
+    return gain + scorer.trie.look_ahead[next_node] - scorer.trie.look_ahead[trie_node]
 
 
 @jit
-def word_end_gain(search: Search, fusion: Scorer, node_id: int, place: int) -> float:
-    """Gain of ending the word at a place where a prefix is, or gets by a mark; kept, since each frame may ask.
+def word_end_gain(search: SearchBuffers, scorer: Scorer, node_id: int, trie_node: int) -> float:
+    """Return the gain of ending the word at a trie node where a prefix is, or gets by a word-end symbol.
 
-    The prefix gives back its advance. Of several words that sound alike the last one asked for is kept.
+    It takes back the look-ahead. It is cached, since each frame may ask; of several homophones the last one stays.
     """
+    # 1. The cache, and words that are not allowed.
     node = search.nodes[node_id]
-    if node.ended == place and not math.isnan(node.word_gain):
+    if node.word_end == trie_node and not math.isnan(node.word_gain):
         return node.word_gain
-    node.ended = place
-    word = fusion.words[place] if place > 0 else NONE
-    if fusion.closed and word == NONE:
+    node.word_end = trie_node
+    word = scorer.trie.words[trie_node] if trie_node > 0 else NONE
+    if scorer.trie.is_closed and word == NONE:
         node.word_gain = -math.inf
         return -math.inf
-    if fusion.external:
+    if scorer.lm.is_external:
         return math.nan
-    gain = fusion.beta - fusion.advance[node.spelled]
+    # 2. Bonus and look-ahead, the price of an unknown word.
+    gain = scorer.weights.beta - scorer.trie.look_ahead[node.trie_node]
     if word < 0:
-        word = fusion.unknown_word if word == NONE else HOT - word
-        gain += fusion.unknown_gain
+        word = scorer.lm.unknown_word if word == NONE else HOT - word
+        gain += scorer.weights.unknown_score
+    # 3. The model's score.
     state_after = 0
-    if fusion.scored:
-        score, state_after = score_word(fusion.automaton, node.state, word)
-        gain += fusion.alpha * score
+    if scorer.lm.is_present:
+        score, state_after = score_word(scorer.lm.automaton, node.state, word)
+        gain += scorer.weights.alpha * score
     node.state_after = state_after
     node.word_gain = gain
     return gain
 
 
 @jit
-def spell(fusion: Scorer, place: int, token: int) -> int:
-    """Place in the tree of words after a token's letters, or NONE where no word goes on so."""
-    for index in range(fusion.first_letter[token], fusion.first_letter[token + 1]):
-        if place == NONE:
+def follow_token(scorer: Scorer, trie_node: int, token: int) -> int:
+    """Return the trie node after a token's letters, or NONE if no word continues with them."""
+    for index in range(scorer.tokens.first_letter[token], scorer.tokens.first_letter[token + 1]):
+        if trie_node == NONE:
             return NONE
-        place = _child(fusion, place, fusion.token_letters[index])
-    return place
+        trie_node = _find_child(scorer, trie_node, scorer.tokens.letters[index])
+    return trie_node
 
 
 @jit
-def enter_node(search: Search, fusion: Scorer, parent_id: int, token: int, node_id: int) -> None:
-    """Give a new prefix its language and boosting states; its parent's gains are known by now."""
+def init_node(search: SearchBuffers, scorer: Scorer, parent_id: int, token: int, node_id: int) -> None:
+    """Set a new prefix's language model and boosting states; its parent's gains are known by now."""
     parent, node = search.nodes[parent_id], search.nodes[node_id]
     node.row = NONE
     node.word_gain = math.nan
-    node.ended = NONE
-    node.spelled = 0
+    node.word_end = NONE
+    node.trie_node = 0
     node.state = parent.state
     node.state_after = NONE
     node.phrase = 0
-    if fusion.boosted:
-        node.phrase = fusion.phrase_next[parent.phrase, token]
-    if fusion.level == TOKEN_LEVEL:
+    if scorer.phrases.is_boosted:
+        node.phrase = scorer.phrases.next_state[parent.phrase, token]
+    if scorer.level == TOKEN_LEVEL:
         node.state = search.row_states[parent.row, token]
-    elif fusion.level == WORD_LEVEL:
-        spelled = parent.spelled
-        if fusion.starts_word[token] and spelled != 0:
+    elif scorer.level == WORD_LEVEL:
+        trie_node = parent.trie_node
+        if scorer.tokens.starts_word[token] and trie_node != 0:
             node.state = parent.state_after
-            spelled = 0
-        place = spell(fusion, spelled, token)
-        if fusion.ends_word[token]:
-            word_end_gain(search, fusion, parent_id, place)  # another word that sounds alike may have been asked since
+            trie_node = 0
+        trie_node = follow_token(scorer, trie_node, token)
+        if scorer.tokens.ends_word[token]:
+            word_end_gain(search, scorer, parent_id, trie_node)  # the cache may hold a homophone by now
             node.state = parent.state_after
-            place = 0
-        node.spelled = place
+            trie_node = 0
+        node.trie_node = trie_node
 
 
 @jit
-def release_row(search: Search, node_id: int) -> None:
-    """Give back the cached gains of a prefix that leaves the beam."""
+def release_row(search: SearchBuffers, node_id: int) -> None:
+    """Free the cached gains of a prefix that leaves the beam."""
     node = search.nodes[node_id]
     if node.row == NONE:
         return
     progress = search.progress[0]
-    search.free_rows[progress.num_rows_free] = node.row
-    progress.num_rows_free += 1
+    search.free_rows[progress.num_free_rows] = node.row
+    progress.num_free_rows += 1
     node.row = NONE
 
 
 @jit
-def read_scores(search: Search, fusion: Scorer, scores: Array) -> None:
-    """Scores of each member of the beam, natural logs: (beam_size, 7) to write to, as `read_score` fills each row."""
-    for slot in range(search.progress[0].num_entries):
-        read_score(search, fusion, slot, scores[slot])
+def score_beam(search: SearchBuffers, scorer: Scorer, scores: Array) -> None:
+    """Write the scores of each member of the beam: (beam_size, 7), a row as of `score_hypothesis` for each."""
+    for index in range(search.progress[0].num_hypotheses):
+        score_hypothesis(search, scorer, index, scores[index])
 
 
 @jit
-def read_score(search: Search, fusion: Scorer, slot: int, scores: Array) -> None:
-    """Scores of one member of the beam, natural logs.
+def score_hypothesis(search: SearchBuffers, scorer: Scorer, index: int, scores: Array) -> None:
+    """Write the scores of one member of the beam, natural logs.
 
     Args:
         search: The search.
-        fusion: Language model and phrases.
-        slot: The member.
+        scorer: Language model and phrases.
+        index: The member.
         scores: (7,) to write to: the score so far, its language and boost parts, the
-            gains of both should the utterance end here (0 for external models), the credit of a
-            phrase under way, which counts only until then, and the mark that a last word lacks, or NONE.
+            gains of both should the utterance end here (0 for external models), the credit of a phrase
+            under way, which counts only until then, and the word-end symbol that a last word lacks, or NONE.
     """
     progress = search.progress[0]
-    entry = search.entries[progress.side, slot]
-    node = search.nodes[entry.node]
-    scores[0] = math.log(entry.blank_mass + entry.label_mass) + progress.log_scale
+    hypothesis = search.beams[progress.side, index]
+    node = search.nodes[hypothesis.node]
+    scores[0] = math.log(hypothesis.p_blank + hypothesis.p_nonblank) + progress.log_scale
     scores[1], scores[2] = node.language, node.boost
     scores[3] = scores[4] = 0.0
-    scores[5] = fusion.phrase_credit[node.phrase]
+    scores[5] = scorer.phrases.credit[node.phrase]
     scores[6] = NONE
-    if fusion.marked and node.spelled != 0:
-        _mark_last_word(search, fusion, entry.node, scores)
+    if scorer.tokens.has_word_ends and node.trie_node != 0:
+        _end_last_word(search, scorer, hypothesis.node, scores)
         return
-    if not fusion.external:
-        scores[3] = _closing_gain(search, fusion, entry.node, node.spelled)
-    scores[4] = fusion.phrase_end[node.phrase]
+    if not scorer.lm.is_external:
+        scores[3] = _closing_gain(search, scorer, hypothesis.node, node.trie_node)
+    scores[4] = scorer.phrases.end_gains[node.phrase]
 
 
 @jit
-def _mark_last_word(search: Search, fusion: Scorer, node_id: int, scores: Array) -> None:
-    """End a word whose mark was not heard by the best of those that may follow."""
-    node = search.nodes[node_id]
+def _end_last_word(search: SearchBuffers, scorer: Scorer, node_id: int, scores: Array) -> None:
+    """End a word whose word-end symbol is missing by the best one that may follow."""
+    node, phrases = search.nodes[node_id], scorer.phrases
     scores[3] = -math.inf
-    if node.spelled != NONE:
-        for place in range(fusion.first_child[node.spelled], fusion.first_child[node.spelled + 1]):
-            mark = fusion.letters[place]  # a letter is the token itself
-            if fusion.ends_word[mark]:
-                language = _closing_gain(search, fusion, node_id, place)
-                phrase = fusion.phrase_next[node.phrase, mark]
-                boost = fusion.phrase_gains[node.phrase, mark] + fusion.phrase_end[phrase]
+    if node.trie_node != NONE:
+        for child in range(scorer.trie.first_child[node.trie_node], scorer.trie.first_child[node.trie_node + 1]):
+            token = scorer.trie.letters[child]  # each letter is a token itself
+            if scorer.tokens.ends_word[token]:
+                language = _closing_gain(search, scorer, node_id, child)
+                phrase = phrases.next_state[node.phrase, token]
+                boost = phrases.gains[node.phrase, token] + phrases.end_gains[phrase]
                 if language + boost > scores[3] + scores[4]:
-                    scores[3], scores[4], scores[6] = language, boost, mark
+                    scores[3], scores[4], scores[6] = language, boost, token
     if scores[6] == NONE:
-        word_end_gain(search, fusion, node_id, NONE)  # takes note that nothing can end here
+        word_end_gain(search, scorer, node_id, NONE)  # caches that no word can end here
 
 
 @jit
-def _closing_gain(search: Search, fusion: Scorer, node_id: int, place: int) -> float:
-    """The last word, which ends at a place in the tree of words, and the sentence end."""
+def _closing_gain(search: SearchBuffers, scorer: Scorer, node_id: int, trie_node: int) -> float:
+    """Return the gain of the last word, which ends at a trie node, and of the sentence end."""
     node = search.nodes[node_id]
     gain = 0.0
     state = node.state
-    if fusion.level == WORD_LEVEL and node.spelled != 0:
-        gain = word_end_gain(search, fusion, node_id, place)
+    if scorer.level == WORD_LEVEL and node.trie_node != 0:
+        gain = word_end_gain(search, scorer, node_id, trie_node)
         state = node.state_after
-    if fusion.scored and fusion.end_word != NONE and gain > -math.inf:
-        gain += fusion.alpha * score_word(fusion.automaton, state, fusion.end_word)[0]
+    if scorer.lm.is_present and scorer.lm.end_word != NONE and gain > -math.inf:
+        gain += scorer.weights.alpha * score_word(scorer.lm.automaton, state, scorer.lm.end_word)[0]
     return gain
 
 
 @jit
-def _token_gain(search: Search, fusion: Scorer, node_id: int, token: int) -> float:
+def _token_gain(search: SearchBuffers, scorer: Scorer, node_id: int, token: int) -> float:
+    # 1. A row of cached gains for the prefix.
     node = search.nodes[node_id]
     if node.row == NONE:
         progress = search.progress[0]
-        progress.num_rows_free -= 1
-        node.row = search.free_rows[progress.num_rows_free]
+        progress.num_free_rows -= 1
+        node.row = search.free_rows[progress.num_free_rows]
         search.row_gains[node.row, :] = math.nan
+    # 2. The token's, which an external model leaves NaN.
     gain = search.row_gains[node.row, token]
-    if math.isnan(gain) and not fusion.external:
-        word = fusion.token_words[token]
-        score, state = score_word(fusion.automaton, node.state, word)
-        gain = fusion.alpha * score + fusion.beta
-        if word == fusion.unknown_word:
-            gain += fusion.unknown_gain
+    if math.isnan(gain) and not scorer.lm.is_external:
+        word = scorer.lm.token_words[token]
+        score, state = score_word(scorer.lm.automaton, node.state, word)
+        gain = scorer.weights.alpha * score + scorer.weights.beta
+        if word == scorer.lm.unknown_word:
+            gain += scorer.weights.unknown_score
         search.row_gains[node.row, token] = gain
         search.row_states[node.row, token] = state
     return gain
 
 
 @jit
-def _child(fusion: Scorer, place: int, letter: int) -> int:
-    low, end = fusion.first_child[place], fusion.first_child[place + 1]
+def _find_child(scorer: Scorer, trie_node: int, letter: int) -> int:
+    low, end = scorer.trie.first_child[trie_node], scorer.trie.first_child[trie_node + 1]
     high = end
     while low < high:
         middle = (low + high) >> 1
-        if fusion.letters[middle] < letter:
+        if scorer.trie.letters[middle] < letter:
             low = middle + 1
         else:
             high = middle
-    return low if low < end and fusion.letters[low] == letter else NONE
+    return low if low < end and scorer.trie.letters[low] == letter else NONE

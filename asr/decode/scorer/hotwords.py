@@ -1,51 +1,39 @@
 """Phrase boosting: credit for words and phrases that the user expects.
 
-A phrase is matched letter by letter from a word's beginning to a word's end, in whatever way
-the tokens cut it. Credit grows in equal parts with each letter, and is given back when the
-match fails; only a whole phrase keeps it. So at any time the boost of a prefix is the weight
-of the phrases it holds, and a part of the one it may be spelling, whichever way it came there.
+A phrase is matched letter by letter from a word's beginning to a word's end, however the tokens
+divide it. Credit grows in equal parts with each letter, and is taken back when the
+match fails; only a complete phrase keeps it. So at any time the boost of a prefix is the weight
+of the phrases it holds, and a part of the one it may be spelling, whatever its tokens.
 
 Words outside the vocabulary cost `unknown_score`, hot or not, so that a hot word changes nothing
-where its phrase is not said. A whole phrase of positive weight gives that back, on credit as soon
-as such a word of it has ended. (Two phrases that overlap in such a word both give it back.)
+unless its phrase is said. A complete phrase of positive weight refunds that, as credit as soon
+as such a word of it has ended. (Two phrases that overlap in such a word both refund it.)
 
-Credit is not yet earned, and heavy credit would crowd what else may have been said out of the beam
-while a phrase that only sounds alike is being spelled. So it is kept apart from what is earned, and
-counts in the choice of the beam as if no weight were above `MOST_LIFT`.
+Credit is not yet earned, and heavy credit would crowd other hypotheses out of the beam
+while a phrase that only sounds similar is being spelled. So it is kept apart from what is earned, and
+counts in pruning as if no weight were above `MAX_PRUNING_CREDIT`.
 """
 
 from collections import deque
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from itertools import combinations
-from typing import NamedTuple
 
 import numpy as np
 
-from asr.decode.scorer.word_trie import Spelling
+from asr.decode.kernel.scores import PhraseTables
+from asr.decode.scorer.word_trie import Alphabet
 from asr.errors import ConfigError, TextError
-from asr.jit import Array
 
 DEFAULT_WEIGHT = 6.0  # natural log: about e**6 = 400 times as probable
-MOST_LIFT = 10.0  # natural log, for a whole phrase: as far again as prefixes may fall behind by default
-MAX_WEIGHT = 100.0  # either way; more could not change what is found, and overflow
+MAX_PRUNING_CREDIT = 10.0  # natural log, for a complete phrase: as much as the default beam threshold
+MAX_WEIGHT = 100.0  # either way; more could not change the result, and overflow
 _MAX_REFUND = 100.0  # for all the unknown words of a phrase
 
 _SEPARATOR = 0
 
 
-class PhraseTable(NamedTuple):
-    """What each token does to each state of matching."""
-
-    start: int
-    next_state: Array  # (P, V) int32
-    gains: Array  # (P, V) float64, natural log, of phrases that a token makes whole
-    credit: Array  # (P,) float64, natural log, of the phrase under way
-    lift: Array  # (P,) float64, natural log, what of that counts in the choice of the beam
-    end_gains: Array  # (P,) float64, of phrases that the utterance's end makes whole
-
-
 def parse_hotword(text: str) -> tuple[str, float]:
-    """Read `phrase` or `phrase:weight`.
+    """Parse `phrase` or `phrase:weight`.
 
     Raises:
         ConfigError: If the phrase is empty or the weight is no number within ±100.
@@ -66,8 +54,8 @@ def parse_hotword(text: str) -> tuple[str, float]:
     return _plain_spaces(phrase), value
 
 
-def read_hotwords(hotwords: Mapping[str, float] | Iterable[str]) -> dict[str, float]:
-    """Phrases and their weights, from a mapping or from `phrase[:weight]` items."""
+def parse_hotwords(hotwords: Mapping[str, float] | Iterable[str]) -> dict[str, float]:
+    """Return phrases and their weights, from a mapping or from `phrase[:weight]` items."""
     if isinstance(hotwords, str):
         raise ConfigError(f"hotwords is the text {hotwords!r}; expected a list of phrases, such as [{hotwords!r}]")
     if isinstance(hotwords, Mapping):
@@ -75,53 +63,53 @@ def read_hotwords(hotwords: Mapping[str, float] | Iterable[str]) -> dict[str, fl
     return dict(parse_hotword(item) for item in hotwords)
 
 
-def find_outside_words(hotwords: Mapping[str, float], known: Collection[str]) -> list[str]:
-    """The words of phrases of positive weight that are not known, each once."""
+def find_outside_words(hotwords: Mapping[str, float], vocabulary: Collection[str]) -> list[str]:
+    """Return the words of phrases with positive weight that are not in the vocabulary, each once."""
     words = (word for phrase, weight in hotwords.items() if weight > 0 for word in phrase.split())
-    return [word for word in dict.fromkeys(words) if word not in known]
+    return [word for word in dict.fromkeys(words) if word not in vocabulary]
 
 
-def build_phrase_table(
-    hotwords: Mapping[str, float], spelling: Spelling, *, outside: Collection[str] = (), unknown_score: float = 0.0
-) -> PhraseTable:
-    """Build the matching automaton (Aho & Corasick 1975) and what each token does in it.
+def build_phrases(
+    hotwords: Mapping[str, float], alphabet: Alphabet, *, outside: Collection[str] = (), unknown_score: float = 0.0
+) -> PhraseTables:
+    """Build the matching automaton (Aho & Corasick 1975), and the effect of each token in it.
 
     Args:
         hotwords: Weights of phrases, natural log.
-        spelling: The letters of the tokens.
-        outside: The words that cost `unknown_score`; phrases of positive weight give that back.
+        alphabet: The letters of the tokens.
+        outside: The words that cost `unknown_score`; phrases of positive weight refund it.
         unknown_score: Natural log.
 
     Raises:
         TextError: If the alphabet cannot spell a phrase.
         ConfigError: If a phrase is empty or its weight is not within ±100.
     """
-    matcher = _Matcher(len(spelling.letters))
+    matcher = _Matcher(len(alphabet.letters))
     hot = {tuple(phrase.split()) for phrase, weight in hotwords.items() if weight > 0}
     for phrase, weight in hotwords.items():
-        if unknown := spelling.find_unknown(phrase):
-            lack = "alphabet has no" if spelling.pronunciations is None else "lexicon has no pronunciation of"
+        if unknown := alphabet.find_unknown(phrase):
+            lack = "alphabet has no" if alphabet.pronunciations is None else "lexicon has no pronunciation of"
             raise TextError(f"hot word {phrase!r}: the {lack} {' '.join(unknown)}; write it as the model would")
         if not phrase or not abs(weight) <= MAX_WEIGHT:
             raise ConfigError(
                 f"hot word {phrase!r} with weight {weight}: expected some letters and a weight within ±{MAX_WEIGHT:g}"
             )
-        owed = _owed_words(phrase.split(), hot, outside)
-        price = min(max(-unknown_score, 0.0), _MAX_REFUND / max(sum(owed), 1))
-        for letters in spelling.encode(phrase):
-            matcher.add(letters, weight, [price * is_owed for is_owed in owed])
+        is_refunded = _find_refunded(phrase.split(), hot, outside)
+        price = min(max(-unknown_score, 0.0), _MAX_REFUND / max(sum(is_refunded), 1))
+        for letters in alphabet.encode(phrase):
+            matcher.add(letters, weight, [price * refunded for refunded in is_refunded])
     matcher.link()
-    return matcher.tabulate(spelling)
+    return matcher.tabulate(alphabet, is_boosted=bool(hotwords))
 
 
-def _owed_words(words: Sequence[str], hot: Collection[tuple[str, ...]], outside: Collection[str]) -> list[bool]:
-    """For which of its words a phrase gives back the price: not for those of a hot phrase within it, which does so."""
-    owed = [tuple(words) in hot and word in outside for word in words]
-    if any(owed):
+def _find_refunded(words: Sequence[str], hot: Collection[tuple[str, ...]], outside: Collection[str]) -> list[bool]:
+    """Return for which of its words a phrase refunds the price: not for those of a hot phrase within it, which does."""
+    refunded = [tuple(words) in hot and word in outside for word in words]
+    if any(refunded):
         for first, last in combinations(range(len(words) + 1), 2):
             if last - first < len(words) and tuple(words[first:last]) in hot:
-                owed[first:last] = [False] * (last - first)
-    return owed
+                refunded[first:last] = [False] * (last - first)
+    return refunded
 
 
 def _plain_spaces(phrase: str) -> str:
@@ -129,67 +117,75 @@ def _plain_spaces(phrase: str) -> str:
 
 
 class _Matcher:
-    """States are nodes of a tree of the phrases, each between separators."""
+    """An automaton whose states are nodes of a trie of the phrases, each between separators."""
 
     def __init__(self, num_letters: int) -> None:
         self.num_letters = num_letters
-        self.following: list[dict[int, int]] = [{}]
+        self.children: list[dict[int, int]] = [{}]
         self.credit = [0.0]  # for a match under way
-        self.lift = [0.0]  # what of that counts in the choice of the beam
-        self.earned = [0.0]  # for phrases that are whole on entering the state
+        self.pruning_credit = [0.0]  # the part of it that counts in pruning
+        self.earned = [0.0]  # for phrases that are complete on entering the state
 
-    def add(self, letters: list[int], weight: float, prices: Sequence[float]) -> None:
-        """Add a phrase that gives back the prices of its words."""
-        state, ended = 0, -1
-        for matched, letter in enumerate([_SEPARATOR, *letters]):
-            state = self._child(state, letter)
-            ended += letter == _SEPARATOR
-            share, paid = matched / len(letters), sum(prices[:ended])
-            # A penalty falls due only for the whole phrase: on credit it would hurt its neighbours.
-            self.credit[state] = max(self.credit[state], weight * share + paid)
-            self.lift[state] = max(self.lift[state], min(weight, MOST_LIFT) * share + paid)
-        self.earned[self._child(state, _SEPARATOR)] += weight + sum(prices)
+    def add(self, letters: list[int], weight: float, refunds: Sequence[float]) -> None:
+        """Add a phrase that refunds the prices of its words."""
+        state, num_ended = 0, -1
+        for num_matched, letter in enumerate([_SEPARATOR, *letters]):
+            state = self._find_or_add_child(state, letter)
+            num_ended += letter == _SEPARATOR
+            share, refund = num_matched / len(letters), sum(refunds[:num_ended])
+            # A penalty falls due only for the complete phrase: as credit it would hurt its neighbours.
+            self.credit[state] = max(self.credit[state], weight * share + refund)
+            pruning_credit = min(weight, MAX_PRUNING_CREDIT) * share + refund
+            self.pruning_credit[state] = max(self.pruning_credit[state], pruning_credit)
+        self.earned[self._find_or_add_child(state, _SEPARATOR)] += weight + sum(refunds)
 
     def link(self) -> None:
-        """Complete the transitions: where a match fails, its longest suffix that may match goes on."""
-        fallback = [0] * len(self.following)
-        self.step = np.zeros((len(self.following), self.num_letters), np.int64)
+        """Complete the transitions: when a match fails, its longest suffix that may match continues."""
+        fallback = [0] * len(self.children)
+        self.step = np.zeros((len(self.children), self.num_letters), np.int64)  # (states, letters)
         queue = deque([0])
         while queue:
             state = queue.popleft()
             self.credit[state] = max(self.credit[state], self.credit[fallback[state]])
-            self.lift[state] = max(self.lift[state], self.lift[fallback[state]])
+            self.pruning_credit[state] = max(self.pruning_credit[state], self.pruning_credit[fallback[state]])
             if state:
                 self.earned[state] += self.earned[fallback[state]]
                 self.step[state] = self.step[fallback[state]]
-            for letter, child in self.following[state].items():
+            for letter, child in self.children[state].items():
                 fallback[child] = int(self.step[state, letter])
                 self.step[state, letter] = child
                 queue.append(child)
 
-    def tabulate(self, spelling: Spelling) -> PhraseTable:
+    def tabulate(self, alphabet: Alphabet, *, is_boosted: bool) -> PhraseTables:
         """Follow every token's letters from every state."""
-        num_states, num_tokens = len(self.following), len(spelling.starts_word)
+        tokens = alphabet.tokens
+        num_states, num_tokens = len(self.children), len(tokens.starts_word)
         earned = np.array(self.earned)
         next_state = np.zeros((num_states, num_tokens), np.int32)
         gains = np.zeros((num_states, num_tokens))
         for token in range(num_tokens):
-            letters = spelling.token_letters[spelling.first_letter[token] : spelling.first_letter[token + 1]].tolist()
-            state = np.arange(num_states)
-            around = int(spelling.starts_word[token]), int(spelling.ends_word[token])
-            for letter in [_SEPARATOR] * around[0] + letters + [_SEPARATOR] * around[1]:
-                state = self.step[state, letter]
-                gains[:, token] += earned[state]
-            next_state[:, token] = state
-        ended = self.step[:, _SEPARATOR]
-        start = int(self.step[0, _SEPARATOR])
-        return PhraseTable(start, next_state, gains, np.array(self.credit), np.array(self.lift), earned[ended])
+            letters = tokens.letters[tokens.first_letter[token] : tokens.first_letter[token + 1]].tolist()
+            before, after = int(tokens.starts_word[token]), int(tokens.ends_word[token])
+            states = np.arange(num_states)
+            for letter in [_SEPARATOR] * before + letters + [_SEPARATOR] * after:
+                states = self.step[states, letter]
+                gains[:, token] += earned[states]
+            next_state[:, token] = states
+        return PhraseTables(
+            is_boosted=is_boosted,
+            start=int(self.step[0, _SEPARATOR]),
+            next_state=next_state,
+            gains=gains,
+            credit=np.array(self.credit),
+            pruning_boost=np.exp(self.pruning_credit),
+            end_gains=earned[self.step[:, _SEPARATOR]],
+        )
 
-    def _child(self, state: int, letter: int) -> int:
-        if letter not in self.following[state]:
-            self.following[state][letter] = len(self.following)
-            self.following.append({})
+    def _find_or_add_child(self, state: int, letter: int) -> int:
+        if letter not in self.children[state]:
+            self.children[state][letter] = len(self.children)
+            self.children.append({})
             self.credit.append(0.0)
-            self.lift.append(0.0)
+            self.pruning_credit.append(0.0)
             self.earned.append(0.0)
-        return self.following[state][letter]
+        return self.children[state][letter]

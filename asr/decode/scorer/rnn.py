@@ -1,6 +1,6 @@
-"""A recurrent language model beside the recogniser's tokens, for fusion within the beam.
+"""A recurrent language model over the recogniser's tokens, for scoring within the beam.
 
-Both must spell alike: each token of the recogniser is one of the language model's, or unknown to it.
+Both need the same alphabet: each token of the recogniser is one of the language model's, or unknown to it.
 """
 
 from collections.abc import Sequence
@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from asr.decode.scorer.batch_external import Context
+from asr.decode.scorer.external import Context
 from asr.errors import ConfigError
 from asr.jit import Array
 from asr.language.ngram.model import END
@@ -22,14 +22,14 @@ _UNKNOWN = -1
 class RnnLM:
     """Scores the recogniser's tokens, many states at once (`BatchLanguageModel`) or one (`LanguageModel`).
 
-    A token that the model does not have costs `UNKNOWN_SCORE`, and the model reads nothing.
+    A token that the model does not have costs `UNKNOWN_SCORE`, and leaves the model's state unchanged.
 
     Args:
         model: The language model.
         symbols: (V,) the recogniser's tokens, the blank first.
 
     Raises:
-        ConfigError: If the model has none of the tokens.
+        ConfigError: If the model lacks more than half of the tokens.
     """
 
     def __init__(self, model: RnnModel, symbols: Sequence[str]) -> None:
@@ -37,12 +37,12 @@ class RnnLM:
         self.model = model
         self.symbols = list(symbols)
         self._ids = [_UNKNOWN, *(ids.get(symbol, _UNKNOWN) for symbol in symbols[1:])]
-        # Two are hardly the same alphabet: single letters are pieces of subword alphabets, too.
-        missing = sum(token == _UNKNOWN for token in self._ids[1:])
-        if missing > len(symbols) // 2:
+        # A shared token or two does not make the same alphabet: subword alphabets hold single letters as well.
+        num_missing = sum(token == _UNKNOWN for token in self._ids[1:])
+        if num_missing > len(symbols) // 2:
             raise ConfigError(
-                f"the recurrent language model lacks {missing} of the recogniser's {len(symbols) - 1} tokens; "
-                "for fusion both need the same alphabet, so use the model to rescore (--rescore)"
+                f"the recurrent language model lacks {num_missing} of the recogniser's {len(symbols) - 1} tokens; "
+                "within the beam both need the same alphabet, so use the model for rescoring instead"
             )
         self._columns = np.array([*self._ids, LINE_BREAK])
 
@@ -53,14 +53,14 @@ class RnnLM:
 
     def extend(self, contexts: Sequence[Context], tokens: Sequence[int]) -> list[Context]:
         """See `BatchLanguageModel`."""
-        after = list(contexts)
+        extended = list(contexts)
         known = [index for index, token in enumerate(tokens) if self._ids[token] != _UNKNOWN]
         if known:
-            states = torch.cat([contexts[index].state for index in known], dim=1)
+            states = torch.cat([contexts[index].state for index in known], dim=1)  # (layers, N, hidden)
             log_probs, states = self.model.advance([self._ids[tokens[index]] for index in known], states)
-            for place, (index, row) in enumerate(zip(known, self._rows(log_probs), strict=True)):
-                after[index] = Context(row, states[:, place : place + 1])
-        return after
+            for column, (index, row) in enumerate(zip(known, self._rows(log_probs), strict=True)):
+                extended[index] = Context(row, states[:, column : column + 1])
+        return extended
 
     def start(self) -> Context:
         """See `LanguageModel`."""

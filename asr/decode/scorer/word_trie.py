@@ -1,78 +1,75 @@
-"""How tokens spell words: the letters of each token, and a vocabulary as a tree of letters.
+"""How tokens spell words: the letters of each token, and a lexicon as a trie of letters.
 
 A token is one character, or a piece of several with the word separator, if any, in front
-(`▁the`). The separator is a space or `▁`. Where words are spelled as they are pronounced, each token
-is a letter of its own, a phone or a mark that ends a word; words that sound alike differ in their mark.
+(`▁the`). The separator is a space or `▁`. If words are spelled by their pronunciations, each token
+is one letter: a phone or a word-end symbol; homophones differ in their word-end symbol.
 """
 
-import math
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice, product
 from typing import NamedTuple, TypeAlias
 
 import numpy as np
 
+from asr.decode.kernel.scores import TokenTables
 from asr.errors import ConfigError
 from asr.jit import Array, jit
 
 SEPARATORS = " ▁"
-MOST_WAYS = 32  # to say a phrase
+_MAX_SPELLINGS = 32  # of a phrase
 
 Pronunciations: TypeAlias = Mapping[str, Sequence[tuple[int, ...]]]
-"""Words and the ways to say each: tokens, of which the last, and no other, is a mark that ends words."""
+"""Words and the pronunciations of each: tokens, of which the last, and no other, is a word-end symbol."""
 
 
-class Spelling(NamedTuple):
-    """The letters of a model's tokens; letter 0 is the separator."""
+class Alphabet(NamedTuple):
+    """The letters that a model's tokens spell; letter 0 is the separator."""
 
     letters: dict[str, int]
-    starts_word: Array  # (V,) bool
-    ends_word: Array  # (V,) bool, the token is a mark that ends a word
-    first_letter: Array  # (V + 1,) int32
-    token_letters: Array  # int32, without separators
+    tokens: TokenTables
     pronunciations: Pronunciations | None = None
 
     @property
     def has_separator(self) -> bool:
         """Whether any token ends a word."""
-        return bool((self.starts_word | self.ends_word).any())
+        return bool((self.tokens.starts_word | self.tokens.ends_word).any())
 
     def find_unknown(self, phrase: str) -> list[str]:
-        """Characters that are in no token, or words without a pronunciation."""
+        """Return characters that are in no token, or words without a pronunciation."""
         if self.pronunciations is not None:
             return sorted({word for word in phrase.split() if word not in self.pronunciations})
         return sorted({character for character in phrase if character not in self.letters})
 
     def encode(self, phrase: str) -> Iterator[list[int]]:
-        """The ways to spell a phrase of which nothing is unknown, in letters; spaces are 0."""
+        """Yield the spellings, in letters, of a phrase without anything unknown; spaces are 0."""
         if self.pronunciations is None:
             yield [self.letters[character] for character in phrase]
             return
-        ways = product(*(dict.fromkeys(self.pronunciations[word]) for word in phrase.split()))
-        for way in islice(ways, MOST_WAYS):
-            yield [letter for word in way for letter in (0, *word)][1:]
+        spellings = product(*(dict.fromkeys(self.pronunciations[word]) for word in phrase.split()))
+        for spelling in islice(spellings, _MAX_SPELLINGS):
+            yield [letter for word in spelling for letter in (0, *word)][1:]
 
 
-class WordTrie(NamedTuple):
-    """Words as a tree, level by level; place 0 is the root and the children of a place are numbered in a row."""
+class Trie(NamedTuple):
+    """Words as a trie, numbered level by level; node 0 is the root, and the children of a node are consecutive."""
 
     first_child: Array  # (L + 1,) int32
     letters: Array  # (L,) int32, rising among siblings
     words: Array  # (L,) int32, number of the word that ends here, or -1
 
 
-def spell_tokens(symbols: Sequence[str], pronunciations: Pronunciations | None = None) -> Spelling:
+def build_alphabet(symbols: Sequence[str], pronunciations: Pronunciations | None = None) -> Alphabet:
     """Find the letters of each token.
 
     Args:
         symbols: (V,) the tokens as text; the first is the blank and spells nothing.
-        pronunciations: How words are spelled, where not by their characters.
+        pronunciations: Spell words instead of their characters.
 
     Raises:
-        ConfigError: If a separator stands elsewhere than at a token's beginning, or pronunciations do not end in marks.
+        ConfigError: If a separator is not at a token's beginning, or a pronunciation does not end in a word end.
     """
     if pronunciations is not None:
-        return _spell_phones(symbols, pronunciations)
+        return _alphabet_of_phones(symbols, pronunciations)
     letters = dict.fromkeys(SEPARATORS, 0)
     starts_word = np.zeros(len(symbols), np.bool_)
     first_letter = np.zeros(len(symbols) + 1, np.int32)
@@ -88,119 +85,113 @@ def spell_tokens(symbols: Sequence[str], pronunciations: Pronunciations | None =
             token_letters += [letters.setdefault(character, len(letters) - 1) for character in body]
         first_letter[token + 1] = len(token_letters)
     ends_word = np.zeros(len(symbols), np.bool_)
-    return Spelling(letters, starts_word, ends_word, first_letter, np.array(token_letters, np.int32))
+    return Alphabet(
+        letters, TokenTables(False, starts_word, ends_word, first_letter, np.array(token_letters, np.int32))
+    )
 
 
-def spell_words(words: Sequence[str], spelling: Spelling) -> tuple[Array, Array]:
-    """Spell many words at once.
+def encode_words(words: Sequence[str], alphabet: Alphabet) -> tuple[Array, Array]:
+    """Encode many words at once.
 
     Returns:
-        (M, longest) int32 letters, a row for each way to spell a word, filled up with 0; and (M,) the places of
-        these words among all, rising. A word that cannot be spelled has no row.
+        (M, longest) int32 letters, one row per spelling of a word, padded with 0; and (M,) the indices of
+        these words, rising. A word that cannot be spelled has no row.
     """
-    if spelling.pronunciations is not None:
-        return _pronounce_words(words, spelling.pronunciations)
+    if alphabet.pronunciations is not None:
+        return _encode_pronunciations(words, alphabet.pronunciations)
     lengths = np.fromiter(map(len, words), np.int64, len(words))
     codes = np.frombuffer("".join(words).encode("utf-32-le", "surrogatepass"), "<u4")
-    by_code = np.full(max(map(ord, spelling.letters)) + 2, -1, np.int32)  # the last one for all codes beyond
-    by_code[[ord(character) for character in spelling.letters]] = list(spelling.letters.values())
+    by_code = np.full(max(map(ord, alphabet.letters)) + 2, -1, np.int32)  # the last one for all codes beyond
+    by_code[[ord(character) for character in alphabet.letters]] = list(alphabet.letters.values())
     letters = by_code[np.minimum(codes, len(by_code) - 1)]
     owners = np.repeat(np.arange(len(words)), lengths)
-    can_spell = (np.bincount(owners, letters <= 0, minlength=len(words)) == 0) & (lengths > 0)
-    lengths = lengths[can_spell]
-    spelled = np.zeros((len(lengths), int(lengths.max(initial=0))), np.int32)
-    spelled[np.arange(spelled.shape[1]) < lengths[:, None]] = letters[can_spell[owners]]
-    return spelled, np.flatnonzero(can_spell)
+    has_spelling = (np.bincount(owners, letters <= 0, minlength=len(words)) == 0) & (lengths > 0)
+    lengths = lengths[has_spelling]
+    encoded = np.zeros((len(lengths), int(lengths.max(initial=0))), np.int32)
+    encoded[np.arange(encoded.shape[1]) < lengths[:, None]] = letters[has_spelling[owners]]
+    return encoded, np.flatnonzero(has_spelling)
 
 
-def pool_word_ends(log_probs: Array, marks: Collection[int]) -> Array:
-    """Log probabilities (T, V) with those of the marks spread evenly over them.
-
-    That a word ends is heard; which of those that sound alike it is, is for the language model to say.
-    """
-    if len(marks) < 2:
-        return log_probs
-    columns = list(marks)
-    shared = np.array(log_probs)
-    shared[:, columns] = np.logaddexp.reduce(shared[:, columns], axis=1, keepdims=True) - math.log(len(columns))
-    return shared
-
-
-def look_ahead(tree: WordTrie, scores: Array) -> Array:
-    """The best score of any word at or below each place.
+def build_trie(encoded: Array, numbers: Array) -> Trie:
+    """Arrange words as a trie of letters.
 
     Args:
-        tree: Words.
-        scores: (L + 1,) of the words at each place, -inf where there is none; the last one is kept.
+        encoded: (M, longest) int32, as `encode_words` returns them.
+        numbers: (M,) int32 numbers of the words; of equal spellings the last counts.
+    """
+    encoded, numbers = _sort_words(encoded, numbers)
+    lengths = (encoded > 0).sum(axis=1)
+    trie_nodes = np.zeros(len(encoded), np.int64)  # of each word's prefix, so far
+    all_letters, parents, words = [np.zeros(1, np.int32)], [], [np.full(1, -1, np.int32)]
+    num_nodes = 1
+    for depth in range(encoded.shape[1]):
+        # 1. Words that are long enough; those that begin a node of this level.
+        rows = np.flatnonzero(lengths > depth)
+        is_new = np.ones(len(rows), np.bool_)
+        is_new[1:] = (np.diff(trie_nodes[rows]) != 0) | (np.diff(encoded[rows, depth]) != 0)
+        # 2. The nodes, numbered in the words' order.
+        parents.append(trie_nodes[rows[is_new]])
+        all_letters.append(encoded[rows[is_new], depth])
+        trie_nodes[rows] = num_nodes + np.cumsum(is_new) - 1
+        # 3. The words that end there.
+        level_words = np.full(int(is_new.sum()), -1, np.int32)
+        ending = np.flatnonzero(lengths == depth + 1)
+        level_words[trie_nodes[ending] - num_nodes] = numbers[ending]
+        words.append(level_words)
+        num_nodes += len(level_words)
+    num_children = np.bincount(np.concatenate(parents), minlength=num_nodes) if parents else np.zeros(1, np.int64)
+    first_child = np.concatenate([[1], 1 + np.cumsum(num_children)]).astype(np.int32)
+    return Trie(first_child, np.concatenate(all_letters), np.concatenate(words))
+
+
+def smear(trie: Trie, scores: Array) -> Array:
+    """Return the best score of any word at or below each node, which is the LM look-ahead.
+
+    Args:
+        trie: The lexicon.
+        scores: (L + 1,) of the words at each node, -inf if there is none; the last one is copied.
     """
     best = scores.copy()
-    _raise_to_root(tree.first_child, best)
+    _raise_to_root(trie.first_child, best)
     return np.where(np.isneginf(best), 0.0, best)
-
-
-def build_trie(spelled: Array, numbers: Array) -> WordTrie:
-    """Arrange words as a tree of letters.
-
-    Args:
-        spelled: (M, longest) int32, as `spell_words` gives them.
-        numbers: (M,) int32 numbers of the words; of one that is there several times the last counts.
-    """
-    spelled, numbers = _sort_words(spelled, numbers)
-    lengths = (spelled > 0).sum(axis=1)
-    place = np.zeros(len(spelled), np.int64)  # of each word's prefix, so far
-    all_letters, parents, words = [np.zeros(1, np.int32)], [], [np.full(1, -1, np.int32)]
-    num_places = 1
-    for depth in range(spelled.shape[1]):
-        rows = np.flatnonzero(lengths > depth)
-        new = np.ones(len(rows), np.bool_)
-        new[1:] = (np.diff(place[rows]) != 0) | (np.diff(spelled[rows, depth]) != 0)
-        parents.append(place[rows[new]])
-        all_letters.append(spelled[rows[new], depth])
-        place[rows] = num_places + np.cumsum(new) - 1
-        level_words = np.full(int(new.sum()), -1, np.int32)
-        ending = np.flatnonzero(lengths == depth + 1)
-        level_words[place[ending] - num_places] = numbers[ending]
-        words.append(level_words)
-        num_places += len(level_words)
-    children = np.bincount(np.concatenate(parents), minlength=num_places) if parents else np.zeros(1, np.int64)
-    first_child = np.concatenate([[1], 1 + np.cumsum(children)]).astype(np.int32)
-    return WordTrie(first_child, np.concatenate(all_letters), np.concatenate(words))
-
-
-def _spell_phones(symbols: Sequence[str], pronunciations: Pronunciations) -> Spelling:
-    marks = {way[-1] for ways in pronunciations.values() for way in ways}
-    if not all(marks.isdisjoint(way[:-1]) for ways in pronunciations.values() for way in ways):
-        raise ConfigError("a pronunciation has a mark that ends words within it, or ends without one")
-    ends_word = np.zeros(len(symbols), np.bool_)
-    ends_word[list(marks)] = True
-    tokens = np.arange(len(symbols), dtype=np.int32)
-    letters = dict.fromkeys(SEPARATORS, 0) | {symbol: token for token, symbol in enumerate(symbols) if token > 0}
-    first_letter = np.append(np.int32(0), tokens)  # the blank, token 0, has none
-    return Spelling(letters, np.zeros_like(ends_word), ends_word, first_letter, tokens[1:], pronunciations)
-
-
-def _pronounce_words(words: Sequence[str], pronunciations: Pronunciations) -> tuple[Array, Array]:
-    ways = [(place, way) for place, word in enumerate(words) for way in pronunciations.get(word, ())]
-    lengths = np.fromiter((len(way) for _, way in ways), np.int64, len(ways))
-    spelled = np.zeros((len(ways), int(lengths.max(initial=0))), np.int32)
-    spelled[np.arange(spelled.shape[1]) < lengths[:, None]] = [letter for _, way in ways for letter in way]
-    return spelled, np.fromiter((place for place, _ in ways), np.int64, len(ways))
-
-
-def _sort_words(spelled: Array, numbers: Array) -> tuple[Array, Array]:
-    """Words by their letters, each once."""
-    if spelled.size == 0:
-        return spelled, numbers
-    # To numpy, rows of letters are texts, which it compares many times faster than Python compares tuples.
-    order = np.ascontiguousarray(spelled).view(f"U{spelled.shape[1]}")[:, 0].argsort(kind="stable")
-    spelled = spelled[order]
-    is_last = np.append((spelled[1:] != spelled[:-1]).any(axis=1), True)
-    return spelled[is_last], numbers[order][is_last]
 
 
 @jit
 def _raise_to_root(first_child: Array, best: Array) -> None:
-    """Let each place know the best of those below."""
-    for place in range(len(first_child) - 2, -1, -1):  # children have higher numbers
-        for child in range(first_child[place], first_child[place + 1]):
-            best[place] = max(best[place], best[child])
+    """Raise each node's score to the best of those below."""
+    for trie_node in range(len(first_child) - 2, -1, -1):  # children have higher numbers
+        for child in range(first_child[trie_node], first_child[trie_node + 1]):
+            best[trie_node] = max(best[trie_node], best[child])
+
+
+def _alphabet_of_phones(symbols: Sequence[str], pronunciations: Pronunciations) -> Alphabet:
+    all_pronunciations = [phones for variants in pronunciations.values() for phones in variants]
+    word_ends = {phones[-1] for phones in all_pronunciations}
+    if not all(word_ends.isdisjoint(phones[:-1]) for phones in all_pronunciations):
+        raise ConfigError("a pronunciation has a word-end symbol within it, or ends without one")
+    ends_word = np.zeros(len(symbols), np.bool_)
+    ends_word[list(word_ends)] = True
+    tokens = np.arange(len(symbols), dtype=np.int32)
+    letters = dict.fromkeys(SEPARATORS, 0) | {symbol: token for token, symbol in enumerate(symbols) if token > 0}
+    first_letter = np.append(np.int32(0), tokens)  # the blank, token 0, has none
+    tables = TokenTables(True, np.zeros_like(ends_word), ends_word, first_letter, tokens[1:])
+    return Alphabet(letters, tables, pronunciations)
+
+
+def _encode_pronunciations(words: Sequence[str], pronunciations: Pronunciations) -> tuple[Array, Array]:
+    rows = [(index, phones) for index, word in enumerate(words) for phones in pronunciations.get(word, ())]
+    lengths = np.fromiter((len(phones) for _, phones in rows), np.int64, len(rows))
+    encoded = np.zeros((len(rows), int(lengths.max(initial=0))), np.int32)
+    encoded[np.arange(encoded.shape[1]) < lengths[:, None]] = [letter for _, phones in rows for letter in phones]
+    return encoded, np.fromiter((index for index, _ in rows), np.int64, len(rows))
+
+
+def _sort_words(encoded: Array, numbers: Array) -> tuple[Array, Array]:
+    """Sort words by their letters, and drop duplicates."""
+    if encoded.size == 0:
+        return encoded, numbers
+    # To numpy, rows of letters are texts, which it compares many times faster than Python compares tuples.
+    order = np.ascontiguousarray(encoded).view(f"U{encoded.shape[1]}")[:, 0].argsort(kind="stable")
+    encoded = encoded[order]
+    is_last = np.append((encoded[1:] != encoded[:-1]).any(axis=1), True)
+    return encoded[is_last], numbers[order][is_last]

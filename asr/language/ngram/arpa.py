@@ -11,18 +11,16 @@
     \\end\\
 """
 
-import gzip
 import math
 import re
-import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, cast
 
 import numpy as np
 
 from asr.atomic import atomic_write
 from asr.errors import ModelError
+from asr.files import open_text, read_lines
 from asr.jit import Array
 from asr.language.ngram.model import MAX_STATES, NgramTables, OrderTable
 
@@ -37,13 +35,7 @@ def read_arpa(path: Path | str) -> NgramTables:
         ModelError: If the file cannot be read, is cut short, or says what an ARPA file cannot say.
             The message names the line.
     """
-    try:
-        with _open_text(path, "r") as file:
-            return _Reader(Path(path), file).read()
-    except UnicodeDecodeError as error:
-        raise ModelError(f"{path}: not UTF-8 text: {error.reason} at byte {error.start}") from None
-    except (OSError, EOFError, zlib.error) as error:
-        raise ModelError(f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}") from None
+    return _Reader(Path(path)).read()
 
 
 def write_arpa(tables: NgramTables, path: Path | str) -> None:
@@ -52,7 +44,7 @@ def write_arpa(tables: NgramTables, path: Path | str) -> None:
     Raises:
         AsrError: If the file cannot be written.
     """
-    with atomic_write(Path(path)) as partial, _open_text(partial, "w") as file:
+    with atomic_write(Path(path)) as partial, open_text(partial) as file:
         file.write("\\data\\\n")
         for order, table in enumerate(tables.orders, start=1):
             file.write(f"ngram {order}={len(table.scores)}\n")
@@ -61,13 +53,6 @@ def write_arpa(tables: NgramTables, path: Path | str) -> None:
             for first in range(0, len(table.scores), _ROWS_AT_ONCE):
                 file.writelines(_lines(tables.words, table, first, has_backoff=order < len(tables.orders)))
         file.write("\n\\end\\\n")
-
-
-def _open_text(path: Path | str, mode: str) -> IO[str]:
-    if str(path).endswith(".gz"):
-        # Level 9, the default, takes four times as long for a few per cent.
-        return cast(IO[str], gzip.open(path, mode + "t", encoding="utf-8", compresslevel=5))
-    return Path(path).open(mode, encoding="utf-8")
 
 
 def _lines(words: list[str], table: OrderTable, first: int, *, has_backoff: bool) -> Iterator[str]:
@@ -80,9 +65,9 @@ def _lines(words: list[str], table: OrderTable, first: int, *, has_backoff: bool
 
 
 class _Reader:
-    def __init__(self, path: Path, file: IO[str]) -> None:
+    def __init__(self, path: Path) -> None:
         self.path = path
-        self.file = file
+        self.lines = read_lines(path, ModelError)
         self.line_number = 0
         self.numbers: dict[str, int] = {}
 
@@ -177,7 +162,7 @@ class _Reader:
 
     def _next_line(self) -> str:
         """The next line that is not empty."""
-        for line in self.file:
+        for line in self.lines:
             self.line_number += 1
             if line := line.strip():
                 return line

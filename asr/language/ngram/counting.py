@@ -4,14 +4,10 @@ An n-gram is packed into a few 64-bit keys, its last word in the highest bits, s
 n-grams stand in suffix order: those that differ only in their first word are neighbours.
 """
 
-import gzip
-import logging
-import lzma
-import zlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import IO, Literal, NamedTuple, TypeAlias, cast
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -19,13 +15,9 @@ from asr.errors import TextError
 from asr.jit import Array, jit
 from asr.language.ngram.model import END, START, UNKNOWN
 
-logger = logging.getLogger(__name__)
-
-Unit: TypeAlias = Literal["word", "char"]
 Report: TypeAlias = Callable[[str, int], None]  # what is being done, and lines done so far
 
 UNKNOWN_ID, START_ID, END_ID = 0, 1, 2
-SPACE = "▁"  # a space, in models of characters
 
 _LINES_A_REPORT = 100_000
 
@@ -37,41 +29,6 @@ class Counts(NamedTuple):
     keys: Array  # (M, K) uint64
     counts: Array  # (M,) int64
     bits: int  # a word takes in a key
-
-
-def read_sentences(
-    paths: Iterable[Path | str], unit: Unit = "word", prepare: Callable[[str], str] = str
-) -> Iterator[list[str]]:
-    """Sentences of text files, a line each; `.gz` and `.xz` are decompressed, empty lines skipped.
-
-    Args:
-        paths: UTF-8 text files.
-        unit: "char" splits into characters, with `▁` for each space.
-        prepare: Done to each line first.
-
-    Raises:
-        TextError: If a file cannot be read, or holds `<s>` or `</s>`.
-    """
-    for path in paths:
-        for number, line in enumerate(read_lines(Path(path)), start=1):
-            words = prepare(line).split()
-            if unit == "char":
-                words = list(SPACE.join(words))
-            elif START in words or END in words:
-                raise TextError(f"{path}, line {number}: {START} and {END} are put in by the program; remove them")
-            if words:
-                yield words
-
-
-def read_lines(path: Path) -> Iterator[str]:
-    """The lines of a text file; `.gz` and `.xz` are decompressed. Raises TextError if it cannot be read."""
-    try:
-        with _open(path) as file:
-            yield from file
-    except UnicodeDecodeError as error:
-        raise TextError(f"{path}: not UTF-8 text: {error.reason} at byte {error.start}") from None
-    except (OSError, EOFError, lzma.LZMAError, zlib.error) as error:
-        raise TextError(f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}") from None
 
 
 def count_ngrams(
@@ -124,14 +81,6 @@ def copy_row(source: Array, source_row: int, target: Array, row: int) -> None:
     """Copy a row (numba's own way of it allocates)."""
     for column in range(source.shape[1]):
         target[row, column] = source[source_row, column]
-
-
-def _open(path: Path) -> IO[str]:
-    if path.suffix == ".gz":
-        return cast(IO[str], gzip.open(path, "rt", encoding="utf-8"))
-    if path.suffix == ".xz":
-        return lzma.open(path, "rt", encoding="utf-8")
-    return path.open(encoding="utf-8")
 
 
 def _count_words(sentences: Iterable[list[str]], report: Report) -> list[str]:

@@ -22,12 +22,14 @@ from torch.nn import functional as F
 from asr.atomic import atomic_write
 from asr.config import LanguageSettings, load_language_settings, write_yaml
 from asr.errors import AsrError, ModelError, TextError
+from asr.files import read_lines
 from asr.jit import Array
-from asr.language.ngram.counting import read_lines
 from asr.language.rnn.bptt import IGNORED, LINE_BREAK, Segment, line_segments
 from asr.language.rnn.network import LanguageNetwork
+from asr.language.text_files import parse_weighted_text
+from asr.text.load import load_tokenizer
 from asr.text.normalize import normalize
-from asr.text.tokenizer import WORD_START, Tokenizer, load_tokenizer
+from asr.text.tokenizer import WORD_START, Tokenizer
 from asr.weights import load_weights, save_weights, to_half
 
 WEIGHTS = "model.safetensors"
@@ -156,7 +158,9 @@ def read_text(paths: Sequence[Path], settings: LanguageSettings) -> list[str]:
     Raises:
         TextError: If a file cannot be read, or there is no text.
     """
-    lines = [prepare(line, settings) for path in paths for line in read_lines(path)]
+    lines: list[str] = []
+    for path, weight in map(parse_weighted_text, paths):
+        lines += [prepare(line, settings) for line in read_lines(path)] * weight
     if settings.lines == "apart":
         lines = [line for line in lines if line]
     if not any(lines):

@@ -1,20 +1,20 @@
-// The page: buttons, files and messages. Sound is stream.js's, text transcript.js's.
+// The page: buttons, files and messages. stream.js sends the audio, transcript.js holds the text.
 import { Picture } from "./picture.js";
 import { Stream } from "./stream.js";
 import { Transcript } from "./transcript.js";
 
-const HELD_MS = 400; // a press that lasts longer is held: letting go stops
+const HOLD_MS = 400; // releasing a press that lasted longer stops the stream
 const at = (id) => document.getElementById(id);
 const token = new URLSearchParams(location.hash.slice(1)).get("token");
-const transcript = new Transcript(at("finals"));
+const transcript = new Transcript(at("finals"), token);
 const picture = new Picture(at("picture"), at("level"));
 let stream = null;
 let stopping = false;
-let heard = 0; // seconds of all recordings before this one
+let recordedSeconds = 0; // of all recordings before the current one
 let pressedAt = 0;
 let isHeld = false; // the button or key is down
 
-function say(message, isError = false) {
+function showStatus(message, isError = false) {
   at("status").textContent = message;
   at("status").classList.toggle("error", isError);
 }
@@ -32,7 +32,7 @@ function refresh() {
 }
 
 function add(words) {
-  transcript.add(words, heard);
+  transcript.add(words, recordedSeconds);
   showPartial("", "");
 }
 
@@ -42,41 +42,42 @@ function showTalking(isTalking) {
 }
 
 async function start() {
-  const own = new Stream(token, picture, {
+  const started = new Stream(token, picture, {
     partial: showPartial,
     result: add,
-    dropped: (count) => say(`Listening. ${count} blocks of sound lost: the connection is too slow.`, true),
-    end: (reason) => end(own, reason),
+    dropped: (count) => showStatus(`Listening. ${count} blocks of audio lost: the connection is too slow.`, true),
+    end: (reason) => end(started, reason),
   });
-  stream = own;
+  stream = started;
   showTalking(true);
-  say("Starting…");
+  showStatus("Starting…");
   try {
-    if (!navigator.mediaDevices) throw new Error("a browser gives the microphone to https:// or localhost only");
-    await own.start();
-    say("Listening.");
-    if (stopping) own.stop();
+    if (!navigator.mediaDevices) throw new Error("browsers allow the microphone on https:// or localhost only");
+    await started.start();
+    showStatus("Listening.");
+    if (stopping) started.stop();
   } catch (error) {
-    own.close();
-    end(own, error.name === "NotAllowedError" ? "the browser may not use the microphone" : error.message);
+    started.close();
+    end(started, error.name === "NotAllowedError" ? "the browser was not allowed to use the microphone" : error.message);
   }
 }
 
 function stop() {
   if (!stream || stopping) return;
   stopping = true;
-  say("Finishing…");
+  showStatus("Finishing…");
   if (stream.worklet) stream.stop();
 }
 
-function end(own, reason) {
-  if (stream !== own) return;
-  heard += own.seconds;
+function end(ended, reason) {
+  if (stream !== ended) return;
+  recordedSeconds += ended.seconds;
   stream = null;
   stopping = false;
   showTalking(false);
   showPartial("", "");
-  say(reason ? `Stopped: ${reason}.` : "Ready.", Boolean(reason));
+  showStatus(reason ? `Stopped: ${reason}.` : "Ready.", Boolean(reason));
+  keepSubtitles();
 }
 
 function press() {
@@ -89,7 +90,7 @@ function press() {
 function release() {
   if (!isHeld) return;
   isHeld = false;
-  if (stream && performance.now() - pressedAt > HELD_MS) stop();
+  if (stream && performance.now() - pressedAt > HOLD_MS) stop();
 }
 
 at("talk").addEventListener("pointerdown", (event) => {
@@ -99,15 +100,15 @@ at("talk").addEventListener("pointerdown", (event) => {
 });
 at("talk").addEventListener("pointerup", release);
 at("talk").addEventListener("pointercancel", release);
-window.addEventListener("blur", release); // letting go is not heard from here on
+window.addEventListener("blur", release); // the page does not see a release outside it
 at("talk").addEventListener("contextmenu", (event) => event.preventDefault());
 at("talk").addEventListener("click", (event) => {
-  if (event.detail === 0 && performance.now() - pressedAt > 50) press(); // assistive technology clicks without a pointer
+  if (event.detail === 0 && performance.now() - pressedAt > 50) press(); // assistive technology clicks without a pointer event
 });
 const isTalkKey = (event) => event.key === " " && !event.target.closest("button:not(#talk)");
 document.addEventListener("keydown", (event) => {
   if (!isTalkKey(event)) return;
-  event.preventDefault(); // a button would click on its own
+  event.preventDefault(); // a focused button would click as well
   if (!event.repeat) press();
 });
 document.addEventListener("keyup", (event) => {
@@ -117,31 +118,45 @@ document.addEventListener("keyup", (event) => {
 });
 
 async function transcribeFile(file) {
-  if (stream) return say("Stop talking before you give a file.", true); // its words and times would mix with yours
-  say(`Transcribing ${file.name}…`);
+  if (stream) return showStatus("Stop talking before you add a file.", true); // its words and times would mix with yours
+  showStatus(`Transcribing ${file.name}…`);
   const form = new FormData();
   form.append("file", file);
   form.append("model", at("model").textContent);
   form.append("response_format", "verbose_json");
-  ["word", "segment"].forEach((one) => form.append("timestamp_granularities[]", one));
+  ["word", "segment"].forEach((unit) => form.append("timestamp_granularities[]", unit));
   const headers = token ? { Authorization: `Bearer ${token}` } : {};
   try {
     const response = await fetch("/v1/audio/transcriptions", { method: "POST", body: form, headers });
     const answer = await response.json();
     if (!response.ok) throw new Error(answer.error.message);
     showFile(answer);
-    say(answer.text ? `${file.name}: done.` : `${file.name}: nothing was said.`);
+    showStatus(answer.text ? `${file.name}: done.` : `${file.name}: no speech found.`);
   } catch (error) {
-    say(`${file.name}: ${error.message}`, true);
+    showStatus(`${file.name}: ${error.message}`, true);
   }
 }
 
 function showFile({ words, segments, duration }) {
   for (const { start, end } of segments) {
-    const own = words.filter((word) => word.start >= start - 1e-6 && word.end <= end + 1e-6);
-    add(own.map((word) => ({ ...word, conf: word.confidence })));
+    const inside = words.filter((word) => word.start >= start - 1e-6 && word.end <= end + 1e-6);
+    add(inside.map((word) => ({ ...word, conf: word.confidence })));
   }
-  heard += duration;
+  recordedSeconds += duration;
+  keepSubtitles();
+}
+
+// While the server is there, so that they can be saved later without it.
+function keepSubtitles() {
+  if (transcript.utterances.length) transcript.toSrt(recordedSeconds).catch(() => {}); // saving asks again
+}
+
+async function saveSrt() {
+  try {
+    save("transcript.srt", await transcript.toSrt(recordedSeconds));
+  } catch (error) {
+    showStatus(`Subtitles need the server: ${error.message}. You can still save the text.`, true);
+  }
 }
 
 const drop = at("drop");
@@ -170,12 +185,16 @@ function save(name, text) {
 }
 
 at("save-txt").addEventListener("click", () => save("transcript.txt", transcript.toText()));
-at("save-srt").addEventListener("click", () => save("transcript.srt", transcript.toSrt()));
+at("save-srt").addEventListener("click", saveSrt);
 at("clear").addEventListener("click", () => {
   transcript.clear();
   refresh();
 });
 
 at("place").textContent = location.host;
-fetch("/health").then(async (response) => (at("model").textContent = (await response.json()).model));
+fetch("/page/settings.json").then(async (response) => {
+  const settings = await response.json();
+  at("model").textContent = settings.model;
+  transcript.doubtful = settings.doubtful;
+});
 refresh();

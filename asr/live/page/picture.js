@@ -1,6 +1,6 @@
-// The sound as a moving log-mel picture and a level; it only listens.
+// Draws the audio as a moving log-mel picture and a level meter. It changes nothing.
 const BANDS = 80;
-const COLUMNS_A_SECOND = 60;
+const COLUMNS_PER_SECOND = 60;
 
 export class Picture {
   constructor(canvas, level) {
@@ -34,13 +34,13 @@ export class Picture {
     this.addColumn();
   }
 
-  // As wide as the time since the last one.
+  // Its width is the time since the last column.
   addColumn() {
     const { width, height } = this.canvas;
     const now = performance.now();
-    const step = Math.min(width, Math.max(1, Math.round(((now - this.drawnAt) / 1000) * COLUMNS_A_SECOND)));
+    const step = Math.min(width, Math.max(1, Math.round(((now - this.drawnAt) / 1000) * COLUMNS_PER_SECOND)));
     this.drawnAt = now;
-    this.context.globalCompositeOperation = "copy"; // over itself, it would grow darker
+    this.context.globalCompositeOperation = "copy"; // drawn over itself, it would grow darker
     this.context.drawImage(this.canvas, -step, 0);
     this.context.globalCompositeOperation = "source-over";
     this.context.fillStyle = getComputedStyle(this.canvas).getPropertyValue("--accent");
@@ -54,7 +54,7 @@ export class Picture {
   }
 }
 
-// Bins at which bands begin, equally wide on the mel scale, up to the 8 kHz that the model hears.
+// The bins at which bands start, equally wide on the mel scale up to 8 kHz, the top of the model's features.
 function melEdges(sampleRate, fftSize) {
   const toMel = (hertz) => 2595 * Math.log10(1 + hertz / 700);
   const toHertz = (mel) => 700 * (10 ** (mel / 2595) - 1);

@@ -1,20 +1,20 @@
-// The microphone to the server, and its replies back: Vosk's protocol on a websocket.
-const MOST_UNSENT = 1 << 19; // bytes; a slower connection loses sound rather than falling ever further behind
+// Sends the microphone's audio to the server and receives its replies, in Vosk's protocol on a websocket.
+const MAX_UNSENT = 1 << 19; // bytes; a connection that is too slow loses audio rather than falling further behind
 
 export class Stream {
   constructor(token, picture, on) {
     this.token = token;
     this.picture = picture;
-    this.on = on; // partial(committed, tail), result(words, text), dropped(count), end(reason)
+    this.on = on; // partial(committed, tail), result(words), dropped(count), end(reason)
     this.seconds = 0;
     this.dropped = 0;
   }
 
   async start() {
-    const wanted = { channelCount: 1, echoCancellation: false, noiseSuppression: false, autoGainControl: true };
-    this.media = await navigator.mediaDevices.getUserMedia({ audio: wanted });
+    const constraints = { channelCount: 1, echoCancellation: false, noiseSuppression: false, autoGainControl: true };
+    this.media = await navigator.mediaDevices.getUserMedia({ audio: constraints });
     this.audio = new AudioContext();
-    await this.audio.resume(); // some browsers begin suspended
+    await this.audio.resume(); // some browsers start suspended
     await this.audio.audioWorklet.addModule("/page/worklet.js");
     await this.connect();
     const source = this.audio.createMediaStreamSource(this.media);
@@ -38,18 +38,18 @@ export class Stream {
       this.socket.onclose = ({ code, reason }) => {
         reject(new Error(reason || "the server does not answer"));
         this.close();
-        this.on.end(code === 1000 ? "" : reason || `the connection broke (${code})`);
+        this.on.end(code === 1000 ? "" : reason || `connection lost (${code})`);
       };
     });
   }
 
   send(block) {
     if (this.socket.readyState !== WebSocket.OPEN) return;
-    if (this.socket.bufferedAmount > MOST_UNSENT) {
+    if (this.socket.bufferedAmount > MAX_UNSENT) {
       this.on.dropped(++this.dropped);
       return;
     }
-    this.seconds += block.length / this.audio.sampleRate; // as the server counts them
+    this.seconds += block.length / this.audio.sampleRate; // as the server counts
     const pcm = new Int16Array(block.length);
     for (let i = 0; i < block.length; i++) pcm[i] = Math.max(-1, Math.min(1, block[i])) * 32767;
     this.socket.send(pcm);

@@ -1,30 +1,40 @@
-// What was said so far: on the page, and as text and subtitles to download.
-const DOUBTFUL = 0.5;
-const LONGEST_CUE = 80; // characters
-
+// The transcript so far: on the page, and as a file to download. The server writes the subtitles.
 export class Transcript {
-  constructor(finals) {
+  constructor(finals, token) {
     this.finals = finals;
-    this.utterances = [];
+    this.token = token;
+    this.doubtful = 0; // confidence below which a word is underlined; the server says
+    this.clear();
   }
 
-  // Words with their times in seconds; `offset` is where their recording begins.
+  // Words with their times in seconds; `offset` is where their recording starts.
   add(words, offset) {
     if (!words.length) return;
     const moved = words.map((word) => ({ ...word, start: word.start + offset, end: word.end + offset }));
     this.utterances.push(moved);
+    this.subtitles = null;
     const line = document.createElement("p");
     const time = document.createElement("time");
-    time.textContent = clock(moved[0].start).slice(3, 8);
+    time.textContent = new Date(Math.round(1000 * moved[0].start)).toISOString().slice(14, 19);
     const text = document.createElement("span");
-    moved.forEach((word) => text.append(show(word), " "));
+    moved.forEach((word) => text.append(this.show(word), " "));
     line.append(time, text);
     this.finals.append(line);
     line.scrollIntoView({ block: "nearest" });
   }
 
+  show({ word, conf }) {
+    const span = document.createElement("span");
+    span.className = conf < this.doubtful ? "word doubtful" : "word";
+    span.style.setProperty("--confidence", conf ?? 1);
+    if (conf !== undefined) span.title = `${Math.round(100 * conf)} % sure`;
+    span.textContent = word;
+    return span;
+  }
+
   clear() {
     this.utterances = [];
+    this.subtitles = null; // of these utterances, once the server has written them
     this.finals.replaceChildren();
   }
 
@@ -32,39 +42,23 @@ export class Transcript {
     return this.utterances.map((words) => words.map(({ word }) => word).join(" ") + "\n").join("");
   }
 
-  toSrt() {
-    return this.utterances.flatMap(cutCues).map(writeCue).join("\n");
+  // Keeps the subtitles, so that they can be saved when the server is gone. `duration` is in seconds.
+  async toSrt(duration) {
+    if (this.subtitles !== null) return this.subtitles;
+    const [utterances, count] = [this.utterances, this.utterances.length];
+    const subtitles = await this.requestSrt(duration);
+    if (utterances === this.utterances && count === utterances.length) this.subtitles = subtitles;
+    return subtitles;
   }
-}
 
-function show({ word, conf }) {
-  const span = document.createElement("span");
-  span.className = conf < DOUBTFUL ? "word doubtful" : "word";
-  span.style.setProperty("--confidence", conf ?? 1);
-  if (conf !== undefined) span.title = `${Math.round(100 * conf)} % sure`;
-  span.textContent = word;
-  return span;
-}
-
-function cutCues(words) {
-  const cues = [[]];
-  let length = 0;
-  for (const word of words) {
-    if (length + word.word.length > LONGEST_CUE) {
-      cues.push([]);
-      length = 0;
-    }
-    cues.at(-1).push(word);
-    length += word.word.length + 1;
+  async requestSrt(duration) {
+    const describe = ({ word, start, end }) => ({ text: word, start, end });
+    const segments = this.utterances.map((words) => ({ words: words.map(describe) }));
+    const headers = { "Content-Type": "application/json" };
+    if (this.token) headers.Authorization = `Bearer ${this.token}`;
+    const body = JSON.stringify({ duration, segments });
+    const response = await fetch("/subtitles/srt", { method: "POST", body, headers });
+    if (!response.ok) throw new Error((await response.json()).error.message);
+    return response.text();
   }
-  return cues;
-}
-
-function writeCue(words, index) {
-  const text = words.map(({ word }) => word).join(" ");
-  return `${index + 1}\n${clock(words[0].start)} --> ${clock(words.at(-1).end)}\n${text}\n`;
-}
-
-function clock(seconds) {
-  return new Date(Math.round(1000 * seconds)).toISOString().slice(11, 23).replace(".", ",");
 }

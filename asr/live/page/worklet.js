@@ -1,4 +1,4 @@
-// Samples of the microphone in, blocks of a tenth of a second out.
+// The microphone's samples in, blocks of 0.1 s out.
 class Blocks extends AudioWorkletProcessor {
   constructor() {
     super();
@@ -26,7 +26,7 @@ class Blocks extends AudioWorkletProcessor {
 
   flush() {
     this.send();
-    this.port.postMessage(null); // nothing follows
+    this.port.postMessage(null); // the end
   }
 }
 

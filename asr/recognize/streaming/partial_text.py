@@ -1,96 +1,88 @@
-"""Text that grows with the frames: log probabilities of an utterance in, block by block, tokens out.
+"""Partial results: the log probabilities of an utterance in, block by block, tokens out.
 
-What is settled never changes; what is open may, as long as frames come.
+Committed tokens never change. The tail after them may change with every block.
 """
 
-from collections.abc import Sequence
 from typing import Protocol
 
-import torch
 from torch import Tensor
 
+from asr.alignment import BLANK
 from asr.decode.decoder import BeamDecoder
+from asr.decode.greedy import collapse_path
 from asr.errors import AsrError
-from asr.runtime.network import BLANK
 
 
 class PartialText(Protocol):
-    """An utterance on its way through a decoder."""
+    """Decodes one utterance incrementally.
 
-    settled: list[int]
+    Attributes:
+        committed: Tokens that will not change any more.
+    """
+
+    committed: list[int]
 
     def feed(self, log_probs: Tensor) -> None:
-        """Read (T, V) log probabilities."""
+        """Decode (T, V) further log probabilities."""
 
-    def open(self) -> list[int]:
-        """The likeliest tokens after the settled ones, as things stand."""
+    def tail(self) -> list[int]:
+        """Return the most probable tokens after the committed ones."""
 
     def preview(self, log_probs: Tensor) -> list[int]:
-        """What `open` would say if (T, V) log probabilities followed; nothing is read."""
+        """Return what `tail` would be after (T, V) further log probabilities, without decoding them for good."""
 
     def finish(self) -> list[int]:
-        """All tokens of the utterance; nothing can be fed after."""
+        """Return all tokens of the utterance; nothing can be fed afterwards."""
 
 
 class GreedyPartialText:
-    """The most probable path: all of it is settled at once."""
+    """Follows the most probable path and commits every token at once."""
 
     def __init__(self) -> None:
-        self.settled: list[int] = []
-        self._before = BLANK
+        self.committed: list[int] = []
+        self._previous = BLANK
 
     def feed(self, log_probs: Tensor) -> None:
         path = log_probs.argmax(-1).tolist()
-        self.settled += collapse_path(path, self._before)
-        self._before = path[-1] if path else self._before
+        self.committed += collapse_path(path, previous=self._previous)
+        self._previous = path[-1] if path else self._previous
 
-    def open(self) -> list[int]:
+    def tail(self) -> list[int]:
         return []
 
     def preview(self, log_probs: Tensor) -> list[int]:
-        return collapse_path(log_probs.argmax(-1).tolist(), self._before)
+        return collapse_path(log_probs.argmax(-1).tolist(), previous=self._previous)
 
     def finish(self) -> list[int]:
-        return self.settled
+        return self.committed
 
 
 class BeamPartialText:
-    """Beam search whose state is carried from block to block."""
+    """Runs beam search, carrying its state from block to block."""
 
     def __init__(self, decoder: BeamDecoder) -> None:
-        self.settled: list[int] = []
+        self.committed: list[int] = []
         self._state = decoder.start()
 
     def feed(self, log_probs: Tensor) -> None:
         self._state.feed(log_probs.numpy())
-        self.settled += self._state.settle()[0]
+        self.committed += self._state.commit()[0]
 
-    def open(self) -> list[int]:
+    def tail(self) -> list[int]:
         return list(self._state.best()[0].tokens)
 
     def preview(self, log_probs: Tensor) -> list[int]:
         state = self._state.fork()
         try:
             state.feed(log_probs.numpy())
-        except AsrError:  # a vocabulary may allow nothing of what is heard by half
-            return self.open()
+        except AsrError:  # a vocabulary may allow no completion of a word that is cut off
+            return self.tail()
         return list(state.best()[0].tokens)
 
     def finish(self) -> list[int]:
-        return [*self.settled, *self._state.finish()[0].tokens]
+        return [*self.committed, *self._state.finish()[0].tokens]
 
 
 def start_text(decoder: BeamDecoder | None) -> PartialText:
-    """A new utterance, by beam search where there is a decoder."""
+    """Start an utterance, with beam search if a decoder is given."""
     return GreedyPartialText() if decoder is None else BeamPartialText(decoder)
-
-
-def collapse_path(path: Sequence[int], before: int = BLANK) -> list[int]:
-    """The tokens of a path: repeats merged, blanks dropped.
-
-    Args:
-        path: A token a frame.
-        before: The token of the frame before the path.
-    """
-    merged = torch.unique_consecutive(torch.tensor([before, *path])).tolist()
-    return [token for token in merged[1:] if token != BLANK]

@@ -7,13 +7,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from asr.decode.decoder import BeamDecoder
 from asr.decode.kernel.scores import TOKEN_LEVEL, WORD_LEVEL
-from asr.decode.scorer.batch_external import Context
-from asr.decode.scorer.word_trie import build_trie, spell_tokens, spell_words
+from asr.decode.scorer.external import Context
+from asr.decode.scorer.word_trie import build_alphabet, build_trie, encode_words
 from asr.errors import ConfigError
 from asr.language.ngram.kneser_ney import estimate
 from asr.language.ngram.model import NgramModel
+from tests.decode.decoders import make_decoder
 from tests.decode.enumeration import random_log_probs, score_all_labellings
 
 SYMBOLS = ["", "a", "b", " "]
@@ -86,7 +86,7 @@ def assert_matches(decoder, log_probs, expected_language):
 def test_word_model_scores_every_labelling_as_it_would_the_text(seed, symbols, closed):
     model = word_model()
     known = {"a", "b", "ab", "ba"}
-    decoder = BeamDecoder(
+    decoder = make_decoder(
         symbols, language_model=model, vocabulary=sorted(known) if closed else None, **EVERYTHING, **WEIGHTS
     )
     assert_matches(
@@ -104,7 +104,7 @@ def test_character_model_scores_each_token(space):
             model = NgramModel.from_tables(tables)
     else:
         model = character_model(space)
-    decoder = BeamDecoder(SYMBOLS, language_model=model, **EVERYTHING, **WEIGHTS)
+    decoder = make_decoder(SYMBOLS, language_model=model, **EVERYTHING, **WEIGHTS)
 
     def expected(tokens):
         characters = [space if SYMBOLS[t] == " " else SYMBOLS[t] for t in tokens]
@@ -114,45 +114,45 @@ def test_character_model_scores_each_token(space):
 
 
 @pytest.mark.parametrize(
-    ("level", "model", "num_frames", "beam_size"),
+    ("unit", "model", "num_frames", "beam_size"),
     # Narrow beams may keep other words, since slow models get no advance.
     [("word", word_model(), 7, 3000), ("token", character_model(), 60, 3), ("token", character_model(), 60, 40)],
 )
-def test_any_object_with_start_and_score_gives_the_same_hypotheses(level, model, num_frames, beam_size):
+def test_any_object_with_start_and_score_gives_the_same_hypotheses(unit, model, num_frames, beam_size):
     log_probs = random_log_probs(num_frames, 4, seed=2)
-    vocabulary = ["a", "b", "ab", "ba", "bb"] if level == "word" else None
-    chosen = {"beam_size": beam_size, "level": level, "vocabulary": vocabulary, "beam_threshold": 99, **WEIGHTS}
-    fast = BeamDecoder(SYMBOLS, language_model=model, **chosen).decode(log_probs, nbest=9)
-    slow = BeamDecoder(SYMBOLS, language_model=Opaque(model), **chosen).decode(log_probs, nbest=9)
+    vocabulary = ["a", "b", "ab", "ba", "bb"] if unit == "word" else None
+    chosen = {"beam_size": beam_size, "unit": unit, "vocabulary": vocabulary, "beam_threshold": 99, **WEIGHTS}
+    fast = make_decoder(SYMBOLS, language_model=model, **chosen).decode(log_probs, nbest=9)
+    slow = make_decoder(SYMBOLS, language_model=Opaque(model), **chosen).decode(log_probs, nbest=9)
     assert [h.tokens for h in slow] == [h.tokens for h in fast]
     assert [h.score for h in slow] == pytest.approx([h.score for h in fast])
 
 
-@pytest.mark.parametrize(("level", "model"), [("word", word_model()), ("token", character_model())])
-def test_slow_models_survive_compaction(level, model, monkeypatch):
+@pytest.mark.parametrize(("unit", "model"), [("word", word_model()), ("token", character_model())])
+def test_slow_models_survive_compaction(unit, model, monkeypatch):
     log_probs = random_log_probs(400, 4, seed=2, spread=3)
-    decoder = BeamDecoder(SYMBOLS, beam_size=6, language_model=Opaque(model), level=level, **WEIGHTS)
+    decoder = make_decoder(SYMBOLS, beam_size=6, language_model=Opaque(model), unit=unit, **WEIGHTS)
     whole = decoder.decode(log_probs)[0]
-    state, settled = decoder.start(), []
+    state, committed = decoder.start(), []
     for first in range(0, 400, 7):
         state.feed(log_probs[first : first + 7])
-        settled += state.settle()[0]
+        committed += state.commit()[0]
     rest = state.finish()[0]
-    assert (*settled, *rest.tokens) == whole.tokens
+    assert (*committed, *rest.tokens) == whole.tokens
     assert rest.score == pytest.approx(whole.score)
 
 
 def test_memory_of_earlier_utterances_holds_no_gains_of_theirs():
-    decoder = BeamDecoder(SYMBOLS, beam_size=5, language_model=character_model(), **WEIGHTS)
+    decoder = make_decoder(SYMBOLS, beam_size=5, language_model=character_model(), **WEIGHTS)
     for seed in range(6):
         log_probs = random_log_probs(40, 4, seed)
-        fresh = BeamDecoder(SYMBOLS, beam_size=5, language_model=character_model(), **WEIGHTS)
+        fresh = make_decoder(SYMBOLS, beam_size=5, language_model=character_model(), **WEIGHTS)
         assert decoder.decode(log_probs, nbest=5) == fresh.decode(log_probs, nbest=5)
 
 
 def test_a_vocabulary_needs_no_language_model():
     log_probs = random_log_probs(6, 4, seed=4)
-    found = BeamDecoder(SYMBOLS, vocabulary=["ab", "b"], beta=0.0, **EVERYTHING).decode(log_probs, nbest=999)
+    found = make_decoder(SYMBOLS, vocabulary=["ab", "b"], beta=0.0, **EVERYTHING).decode(log_probs, nbest=999)
     acoustic, _ = score_all_labellings(log_probs)
     expected = {t: s for t, s in acoustic.items() if set(spell(t, SYMBOLS)) <= {"ab", "b"}}
     assert {h.tokens: h.score for h in found} == pytest.approx(expected)
@@ -162,7 +162,7 @@ def test_a_vocabulary_needs_no_language_model():
 def test_an_utterance_that_breaks_off_within_a_word_keeps_those_that_are_whole(path: list[int], kept: tuple[int, ...]):
     probs = np.full((len(path), 4), 1e-6)
     probs[np.arange(len(path)), path] = 1 - 3e-6
-    (found,) = BeamDecoder(SYMBOLS, vocabulary=["aba"], beam_size=1).decode(np.log(probs))
+    (found,) = make_decoder(SYMBOLS, vocabulary=["aba"], beam_size=1).decode(np.log(probs))
     assert found.tokens == kept
     assert len(found.frames) == len(kept)
 
@@ -171,7 +171,7 @@ def test_readings_that_break_off_within_a_word_are_told_once_each_best_first():
     probs = np.full((6, 4), 1e-6)
     probs[[0, 0, 1, 2, 3, 4, 4, 5], [0, 1, 2, 1, 3, 0, 1, 2]] = [0.6, 0.4, 1, 1, 1, 0.3, 0.7, 1]  # [a]ba [a]b
     log_probs = np.log(probs / probs.sum(axis=1, keepdims=True))
-    found = BeamDecoder(SYMBOLS, vocabulary=["aba", "ba"], beta=0.0).decode(log_probs, nbest=9)
+    found = make_decoder(SYMBOLS, vocabulary=["aba", "ba"], beta=0.0).decode(log_probs, nbest=9)
     assert [one.tokens for one in found] == [(2, 1), (1, 2, 1)]
     assert [math.exp(one.score) for one in found] == pytest.approx([0.6 * 0.7, 0.4 * 0.7], rel=1e-3)
 
@@ -203,26 +203,26 @@ class BatchGrammar(Grammar):
 
 
 @pytest.mark.parametrize("alpha", [0.0, 0.5])
-@pytest.mark.parametrize(("kind", "level"), [(Grammar, "word"), (Grammar, "token"), (BatchGrammar, "token")])
-def test_what_a_model_says_is_impossible_is_never_found_whatever_its_weight(kind, level, alpha):
+@pytest.mark.parametrize(("kind", "unit"), [(Grammar, "word"), (Grammar, "token"), (BatchGrammar, "token")])
+def test_what_a_model_says_is_impossible_is_never_found_whatever_its_weight(kind, unit, alpha):
     log_probs = random_log_probs(6, 4, seed=0)
-    decoder = BeamDecoder(SYMBOLS, language_model=kind({"b"}), level=level, alpha=alpha, **EVERYTHING)
+    decoder = make_decoder(SYMBOLS, language_model=kind({"b"}), unit=unit, alpha=alpha, **EVERYTHING)
     found = {one.tokens for one in decoder.decode(log_probs, nbest=5000)}
     everything = score_all_labellings(log_probs)[0]
     parts = {
-        tokens: spell(tokens, SYMBOLS) if level == "word" else [SYMBOLS[t] for t in tokens] for tokens in everything
+        tokens: spell(tokens, SYMBOLS) if unit == "word" else [SYMBOLS[t] for t in tokens] for tokens in everything
     }
     assert found == {tokens for tokens in everything if "b" not in parts[tokens]}
 
 
 @pytest.mark.parametrize(
-    ("level", "impossible", "kept"),
+    ("unit", "impossible", "kept"),
     [("word", {"ba"}, (1,)), ("word", {"</s>"}, (1, 3, 2, 1)), ("token", {"</s>"}, (1, 3, 2, 1))],
 )
-def test_where_a_model_allows_no_end_something_is_found_all_the_same(level, impossible, kept):
+def test_where_a_model_allows_no_end_something_is_found_all_the_same(unit, impossible, kept):
     probs = np.full((4, 4), 1e-6)
     probs[range(4), [1, 3, 2, 1]] = 1 - 3e-6  # "a ba"
-    decoder = BeamDecoder(SYMBOLS, language_model=Grammar(impossible), level=level, beam_size=1)
+    decoder = make_decoder(SYMBOLS, language_model=Grammar(impossible), unit=unit, beam_size=1)
     assert [one.tokens for one in decoder.decode(np.log(probs))] == [kept]
 
 
@@ -230,21 +230,21 @@ def test_models_that_read_many_states_at_once_may_not_answer_nan():
     model = BatchGrammar(())
     model.begin = lambda: Context(np.full(5, np.nan), None)
     with pytest.raises(ValueError, match="log probability NaN"):
-        BeamDecoder(SYMBOLS, language_model=model, level="token").decode(random_log_probs(6, 4, seed=0))
+        make_decoder(SYMBOLS, language_model=model, unit="token").decode(random_log_probs(6, 4, seed=0))
 
 
 def test_a_stray_character_makes_no_model_of_words(caplog):
     with estimate(lambda: [list("ab▁é"), list("ba")], 2) as tables:
         model = NgramModel.from_tables(tables)
-    decoder = BeamDecoder(SYMBOLS, language_model=model)
-    assert decoder.fusion.level == TOKEN_LEVEL
+    decoder = make_decoder(SYMBOLS, language_model=model)
+    assert decoder.parts.scorer.level == TOKEN_LEVEL
     assert "1 characters of the language model, such as é, are no tokens" in caplog.text
     with estimate(lambda: [["a", "b", "ab"]], 2) as tables:
-        assert BeamDecoder(SYMBOLS, language_model=NgramModel.from_tables(tables)).fusion.level == WORD_LEVEL
+        assert make_decoder(SYMBOLS, language_model=NgramModel.from_tables(tables)).parts.scorer.level == WORD_LEVEL
 
 
 def grow_tree(words, letters):
-    """The lexicon by the book: a tree of dictionaries, numbered level by level."""
+    """The lexicon by the book: a tree of dictionaries, numbered unit by unit."""
     root = {}
     for number, word in enumerate(words):
         if word and all(letters.get(character, 0) > 0 for character in word):
@@ -264,10 +264,10 @@ def grow_tree(words, letters):
 @given(words=st.lists(st.text("abéя語𝄞x \0▁", max_size=6), max_size=40))
 @settings(max_examples=200, deadline=None)
 def test_the_lexicon_is_the_tree_of_its_words(words):
-    spelling = spell_tokens(["", " ", *"b語aéя𝄞"])  # no x; letters are not numbered by their codes
-    spelled, owners = spell_words(words, spelling)
-    lexicon = build_trie(spelled, owners.astype(np.int32))
-    for found, expected in zip(lexicon, grow_tree(words, spelling.letters), strict=True):
+    alphabet = build_alphabet(["", " ", *"b語aéя𝄞"])  # no x; letters are not numbered by their codes
+    encoded, owners = encode_words(words, alphabet)
+    lexicon = build_trie(encoded, owners.astype(np.int32))
+    for found, expected in zip(lexicon, grow_tree(words, alphabet.letters), strict=True):
         assert found.dtype == np.int32
         assert found.tolist() == expected
 
@@ -276,11 +276,11 @@ def test_alphabets_that_cannot_spell_the_model_are_named():
     with estimate(lambda: [["ÄRGER", "ÜBEL"]], 2) as tables:
         model = NgramModel.from_tables(tables)
     with pytest.raises(ConfigError, match=r"cannot spell any word .* such as 'ÄRGER'"):
-        BeamDecoder(SYMBOLS, language_model=model)
+        make_decoder(SYMBOLS, language_model=model)
 
 
 def test_words_that_cannot_be_spelled_are_left_out(caplog):
-    decoder = BeamDecoder(SYMBOLS, language_model=word_model(), **WEIGHTS)  # "abc" needs a c
+    decoder = make_decoder(SYMBOLS, language_model=word_model(), **WEIGHTS)  # "abc" needs a c
     assert "1 words, such as 'abc', cannot be spelled" in caplog.text
     assert decoder.decode(random_log_probs(9, 4, seed=0))
 
@@ -290,17 +290,17 @@ def test_words_that_cannot_be_spelled_are_left_out(caplog):
     [
         ({"symbols": ["", "a", "b"], "language_model": word_model()}, "words have no end"),
         ({"symbols": ["", "a", "b a"]}, "word separator can only stand at a token's beginning"),
-        ({"symbols": SYMBOLS, "language_model": Opaque(word_model())}, 'level="word" or level="token"'),
+        ({"symbols": SYMBOLS, "language_model": Opaque(word_model())}, 'unit="word" or unit="token"'),
         ({"symbols": SYMBOLS, "language_model": character_model(), "vocabulary": ["a"]}, "this one scores tokens"),
         (
-            {"symbols": ["", "x", "y"], "language_model": character_model(), "level": "token"},
+            {"symbols": ["", "x", "y"], "language_model": character_model(), "unit": "token"},
             "knows none of the tokens",
         ),
     ],
 )
 def test_parts_that_do_not_fit_are_named(chosen, message):
     with pytest.raises(ConfigError, match=message):
-        BeamDecoder(**chosen)
+        make_decoder(**chosen)
 
 
 def test_slow_models_must_give_probabilities():
@@ -312,4 +312,4 @@ def test_slow_models_must_give_probabilities():
             return 0.5, None
 
     with pytest.raises(ValueError, match=r"log probability 0\.5; expected at most 0"):
-        BeamDecoder(SYMBOLS, language_model=Wrong(), level="word").decode(random_log_probs(9, 4, seed=0))
+        make_decoder(SYMBOLS, language_model=Wrong(), unit="word").decode(random_log_probs(9, 4, seed=0))

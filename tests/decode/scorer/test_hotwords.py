@@ -7,12 +7,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from asr.decode.decoder import BeamDecoder
-from asr.decode.scorer.hotwords import DEFAULT_WEIGHT, build_phrase_table, parse_hotword, read_hotwords
-from asr.decode.scorer.word_trie import spell_tokens
+from asr.decode.scorer.hotwords import DEFAULT_WEIGHT, build_phrases, parse_hotword, parse_hotwords
+from asr.decode.scorer.word_trie import build_alphabet
 from asr.errors import ConfigError, TextError
 from asr.language.ngram.kneser_ney import estimate
 from asr.language.ngram.model import NgramModel
+from tests.decode.decoders import make_decoder
 from tests.decode.enumeration import random_log_probs, score_all_labellings
 from tests.decode.scorer.test_build import EVERYTHING, WEIGHTS, Opaque, assert_matches, word_model
 
@@ -44,14 +44,14 @@ def count_phrase(text, phrase):
 )
 @settings(max_examples=300, deadline=None)
 def test_a_text_ends_with_the_weights_of_the_phrases_it_holds(phrases, tokens):
-    table = build_phrase_table(phrases, spell_tokens(PIECES))
+    table = build_phrases(phrases, build_alphabet(PIECES))
     text = "".join(PIECES[token] for token in tokens).replace("▁", " ")
     expected = sum(weight * count_phrase(text, phrase) for phrase, weight in phrases.items())
     assert walk(table, tokens)[1] == pytest.approx(expected)
 
 
 def test_credit_grows_with_the_match_and_is_given_back_when_it_fails():
-    table = build_phrase_table({"abba": 8.0}, spell_tokens(SYMBOLS))
+    table = build_phrases({"abba": 8.0}, build_alphabet(SYMBOLS))
     earned = [walk(table, [1, 2, 2, 1][:length])[0] for length in range(5)]
     assert earned == pytest.approx([0, 2, 4, 6, 8])
     assert walk(table, [1, 2, 2, 2])[0] == 0
@@ -62,7 +62,7 @@ def test_credit_grows_with_the_match_and_is_given_back_when_it_fails():
 
 
 def test_a_failed_phrase_may_go_on_as_another():
-    table = build_phrase_table({"a b a": 9.0, "b b": 4.0}, spell_tokens(SYMBOLS))
+    table = build_phrases({"a b a": 9.0, "b b": 4.0}, build_alphabet(SYMBOLS))
     assert walk(table, [1, 3, 2, 3, 2])[1] == pytest.approx(4.0)  # "a b b"
 
 
@@ -70,7 +70,7 @@ def test_a_failed_phrase_may_go_on_as_another():
 def test_boosted_search_is_exact(seed):
     log_probs = random_log_probs(6, 4, seed)
     hotwords = {"ab": 2.0, "b a": 3.0}
-    decoder = BeamDecoder(
+    decoder = make_decoder(
         SYMBOLS, beam_size=3000, beam_threshold=math.inf, token_threshold=math.inf, blank_skip=2.0, hotwords=hotwords
     )
     found = {h.tokens: (h.acoustic, h.boost) for h in decoder.decode(log_probs, nbest=5000)}
@@ -90,14 +90,14 @@ def test_boosting_brings_a_rare_phrase_through_a_narrow_beam():
         [0.02, 0.66, 0.30, 0.02],
         [0.94, 0.02, 0.02, 0.02],
     ] * 2
-    plain = BeamDecoder(SYMBOLS, beam_size=4).decode(np.log(letters))[0].tokens
-    boosted = BeamDecoder(SYMBOLS, beam_size=4, hotwords=["abab:4"]).decode(np.log(letters))[0].tokens
+    plain = make_decoder(SYMBOLS, beam_size=4).decode(np.log(letters))[0].tokens
+    boosted = make_decoder(SYMBOLS, beam_size=4, hotwords=["abab:4"]).decode(np.log(letters))[0].tokens
     assert (plain, boosted) == ((2, 1, 2, 1), (1, 2, 1, 2))
 
 
 def test_hot_words_are_added_to_a_vocabulary():
     log_probs = random_log_probs(6, 4, seed=0)
-    decoder = BeamDecoder(SYMBOLS, vocabulary=["a"], hotwords={"ab b": 20.0}, beam_size=1000)
+    decoder = make_decoder(SYMBOLS, vocabulary=["a"], hotwords={"ab b": 20.0}, beam_size=1000)
     found = decoder.decode(log_probs, nbest=1000)
     texts = {"".join(SYMBOLS[t] for t in h.tokens) for h in found}
     assert {word for text in texts for word in text.split()} == {"a", "ab", "b"}
@@ -114,10 +114,10 @@ NESTED = {"bb": 1.0, "bb a": 2.0, "b bb a": 3.0}
 def test_words_outside_cost_the_same_hot_or_not_and_only_a_whole_phrase_gives_that_back(hotwords, model, vocabulary):
     if vocabulary is None and isinstance(model, Opaque):
         return  # it knows all words
-    decoder = BeamDecoder(
+    decoder = make_decoder(
         SYMBOLS,
         language_model=model,
-        level="word",
+        unit="word",
         vocabulary=vocabulary,
         hotwords={**hotwords, "ab": 1.0},
         **EVERYTHING,
@@ -168,15 +168,15 @@ def test_an_unknown_word_stays_unlikely_where_it_is_not_the_hot_phrase(hotwords,
         frames[frame, [symbols.index(letter) for letter in letters or [""]]] = (1, 0.02)[: max(len(letters), 1)]
     # "f" is less likely than "y" by 4, which is less than an unknown word costs.
     log_probs = np.log(frames / frames.sum(axis=1, keepdims=True))[[*range(9), *range(8)]]
-    found = BeamDecoder(symbols, language_model=model, hotwords=hotwords).decode(log_probs)[0]
+    found = make_decoder(symbols, language_model=model, hotwords=hotwords).decode(log_probs)[0]
     assert "".join(symbols[token] for token in found.tokens) == expected
 
 
 def test_how_hot_words_are_written():
     assert parse_hotword("new  york") == ("new york", DEFAULT_WEIGHT)
     assert parse_hotword("new york:8.5") == ("new york", 8.5)
-    assert read_hotwords(["a:1", "b"]) == {"a": 1.0, "b": DEFAULT_WEIGHT}
-    assert read_hotwords({" a  b ": 2}) == read_hotwords(["a▁b:2"]) == {"a b": 2.0}
+    assert parse_hotwords(["a:1", "b"]) == {"a": 1.0, "b": DEFAULT_WEIGHT}
+    assert parse_hotwords({" a  b ": 2}) == parse_hotwords(["a▁b:2"]) == {"a b": 2.0}
 
 
 @pytest.mark.parametrize("text", ["", ":3", "new york:", "new york:much", "a:inf", "a:nan", "a:101", "a:-1000"])
@@ -187,7 +187,7 @@ def test_wrong_hot_words_are_named(text):
 
 def test_phrases_that_cannot_be_spelled_are_named():
     with pytest.raises(TextError, match="hot word 'café': the alphabet has no c f é"):
-        BeamDecoder(SYMBOLS, hotwords=["café"])
+        make_decoder(SYMBOLS, hotwords=["café"])
 
 
 def test_a_heavy_phrase_that_fails_takes_nothing_along():
@@ -196,14 +196,14 @@ def test_a_heavy_phrase_that_fails_takes_nothing_along():
     with np.errstate(divide="ignore"):
         log_probs = np.log([letter, blank] * 8)
     symbols = ["", "a", "b", "c", " "]
-    plain = BeamDecoder(symbols, beam_size=8).decode(log_probs)
+    plain = make_decoder(symbols, beam_size=8).decode(log_probs)
     assert plain[0].tokens == (2,) * 8
     for weight in (6, 20, 100):
-        assert BeamDecoder(symbols, beam_size=8, hotwords={"aaaac": weight}).decode(log_probs)[0] == plain[0]
+        assert make_decoder(symbols, beam_size=8, hotwords={"aaaac": weight}).decode(log_probs)[0] == plain[0]
 
 
 def test_the_best_so_far_shows_credit_and_the_end_takes_it_back():
-    state = BeamDecoder(SYMBOLS, hotwords={"abba": 8.0}).start()
+    state = make_decoder(SYMBOLS, hotwords={"abba": 8.0}).start()
     state.feed(np.log([[0.01, 0.97, 0.01, 0.01], [0.01, 0.01, 0.97, 0.01]]))
     so_far, at_last = state.best()[0], state.finish()[0]
     assert so_far.tokens == at_last.tokens == (1, 2)
@@ -231,8 +231,8 @@ def test_boosting_leaves_utterances_without_the_phrase_alone(phrase, weight, clo
     if scored:
         model, words = without(references, phrase)
         chosen = {"language_model": model, "vocabulary": words if closed else None}
-    plain = BeamDecoder(symbols, **chosen).decode_batch(log_probs)
-    boosted = BeamDecoder(symbols, hotwords={phrase: weight}, **chosen).decode_batch(log_probs)
+    plain = make_decoder(symbols, **chosen).decode_batch(log_probs)
+    boosted = make_decoder(symbols, hotwords={phrase: weight}, **chosen).decode_batch(log_probs)
     taken = 0
     for reference, (before,), (after,) in zip(references, plain, boosted, strict=True):
         if count_phrase(reference, phrase) or after.tokens == before.tokens:
@@ -249,8 +249,8 @@ def test_boosting_leaves_utterances_without_the_phrase_alone(phrase, weight, clo
 def test_single_words_of_a_phrase_are_found_no_more_often_than_before(phrase, an4_log_probs):
     references, log_probs, symbols = an4_log_probs
     model, _ = without(references, phrase)  # though they are said in many utterances
-    plain = BeamDecoder(symbols, language_model=model).decode_batch(log_probs)
-    boosted = BeamDecoder(symbols, language_model=model, hotwords={phrase: 20}).decode_batch(log_probs)
+    plain = make_decoder(symbols, language_model=model).decode_batch(log_probs)
+    boosted = make_decoder(symbols, language_model=model, hotwords={phrase: 20}).decode_batch(log_probs)
     changed = [
         text
         for (before,), (after,) in zip(plain, boosted, strict=True)

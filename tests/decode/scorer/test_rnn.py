@@ -5,10 +5,10 @@ import math
 import numpy as np
 import pytest
 
-from asr.decode.decoder import BeamDecoder
 from asr.decode.scorer.rnn import RnnLM
 from asr.errors import ConfigError
 from asr.language.rnn.model import UNKNOWN_SCORE
+from tests.decode.decoders import make_decoder
 from tests.decode.enumeration import random_log_probs, score_all_labellings
 from tests.language.rnn.rnn_models import make_model
 
@@ -18,18 +18,18 @@ EXACT = {"beam_threshold": math.inf, "token_threshold": math.inf, "blank_skip": 
 class OneByOne:
     """The same model without what makes it a `BatchLanguageModel`."""
 
-    def __init__(self, fusion):
-        self.start, self.score = fusion.start, fusion.score
+    def __init__(self, model):
+        self.start, self.score = model.start, model.score
 
 
 def decoder(symbols, model, **settings):
-    chosen = {"alpha": 0.7, "beta": 0.4, "level": "token", **settings}
-    return BeamDecoder(symbols, language_model=model, **chosen)
+    chosen = {"alpha": 0.7, "beta": 0.4, "unit": "token", **settings}
+    return make_decoder(symbols, language_model=model, **chosen)
 
 
 @pytest.mark.parametrize("cell", ["lstm", "gru", "rnn"])
 @pytest.mark.parametrize("seed", range(3))
-def test_fusion_in_a_full_beam_is_exhaustive_search(seed: int, cell: str):
+def test_rnn_in_a_full_beam_is_exhaustive_search(seed: int, cell: str):
     model = make_model("ab ", seed=seed, cell=cell)
     symbols = ["", "b", " ", "a"]  # in another order than the model's
     log_probs = random_log_probs(num_frames=5, vocab_size=4, seed=seed)
@@ -49,15 +49,15 @@ def test_fusion_in_a_full_beam_is_exhaustive_search(seed: int, cell: str):
 def test_states_asked_for_together_give_what_they_give_one_by_one(seed: int):
     model = make_model("abcd ", seed=seed, hidden_size=16)
     symbols = ["", *"abcde "]  # the model has no e
-    fusion = RnnLM(model, symbols)
+    rnn = RnnLM(model, symbols)
     log_probs = random_log_probs(num_frames=15, vocab_size=7, seed=seed)
-    together = decoder(symbols, fusion, beam_size=12).decode(log_probs, nbest=12)
-    alone = decoder(symbols, OneByOne(fusion), beam_size=12).decode(log_probs, nbest=12)
+    together = decoder(symbols, rnn, beam_size=12).decode(log_probs, nbest=12)
+    alone = decoder(symbols, OneByOne(rnn), beam_size=12).decode(log_probs, nbest=12)
     assert [one.tokens for one in together] == [one.tokens for one in alone]
     np.testing.assert_allclose([one.score for one in together], [one.score for one in alone], rtol=1e-5)
 
 
-@pytest.mark.parametrize("wrap", [lambda fusion: fusion, OneByOne])
+@pytest.mark.parametrize("wrap", [lambda model: model, OneByOne])
 def test_a_fork_asks_for_itself(wrap):
     symbols = ["", *"ab "]
     searching = decoder(symbols, wrap(RnnLM(make_model("ab ", seed=1), symbols)), beam_size=6)
@@ -77,12 +77,12 @@ def test_streams_that_forget_states_find_the_same(monkeypatch):
     log_probs = random_log_probs(num_frames=60, vocab_size=4, seed=1)
     whole = decoder(symbols, RnnLM(model, symbols), beam_size=10).decode(log_probs, nbest=5)
     state = decoder(symbols, RnnLM(model, symbols), beam_size=10).start()
-    settled = []
+    committed = []
     for first in range(0, 60, 7):
         state.feed(log_probs[first : first + 7])
-        settled += state.settle()[0]
+        committed += state.commit()[0]
     rest = state.finish(5)
-    assert [(*settled, *one.tokens) for one in rest] == [one.tokens for one in whole]
+    assert [(*committed, *one.tokens) for one in rest] == [one.tokens for one in whole]
     np.testing.assert_allclose([one.score for one in rest], [one.score for one in whole], rtol=1e-5)
 
 
@@ -107,12 +107,12 @@ def test_each_context_is_read_once(monkeypatch):
 
 def test_a_token_that_the_model_lacks_costs_a_fixed_score_and_is_not_read():
     model = make_model("ab")
-    fusion = RnnLM(model, ["", "a", "b", "e"])
-    start = fusion.begin()
+    rnn = RnnLM(model, ["", "a", "b", "e"])
+    start = rnn.begin()
     assert start.scores[3] == UNKNOWN_SCORE
-    (after,) = fusion.extend([start], [3])
+    (after,) = rnn.extend([start], [3])
     np.testing.assert_array_equal(after.scores, start.scores)
-    scores = [fusion.score(fusion.score(start, "e")[1], "a")[0], fusion.score(start, "a")[0]]
+    scores = [rnn.score(rnn.score(start, "e")[1], "a")[0], rnn.score(start, "a")[0]]
     assert scores[0] == scores[1]
 
 

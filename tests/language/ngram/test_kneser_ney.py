@@ -1,14 +1,11 @@
 """Modified Kneser-Ney against the textbook's formulas, written out with dictionaries."""
 
-import gzip
-import lzma
 from collections import Counter, defaultdict
 
 import numpy as np
 import pytest
 
 from asr.errors import ConfigError, TextError
-from asr.language.ngram.counting import read_sentences
 from asr.language.ngram.kneser_ney import discounts, estimate
 from asr.language.ngram.model import NgramModel
 
@@ -134,29 +131,7 @@ def test_tiny_texts_fall_back_to_fixed_discounts(caplog):
     assert np.exp(model.score(0, "yes")[0]) == pytest.approx(np.exp(model.score(0, "no")[0]))
 
 
-def test_text_files_may_be_compressed_and_split_into_characters(tmp_path):
-    (tmp_path / "a.txt").write_text("one two\n\n three \n", encoding="utf-8")
-    (tmp_path / "b.gz").write_bytes(gzip.compress(b"four\n"))
-    (tmp_path / "c.xz").write_bytes(lzma.compress(b"five\n"))
-    paths = [tmp_path / name for name in ("a.txt", "b.gz", "c.xz")]
-    assert list(read_sentences(paths)) == [["one", "two"], ["three"], ["four"], ["five"]]
-    assert next(iter(read_sentences(paths[:1], "char"))) == ["o", "n", "e", "▁", "t", "w", "o"]
-
-
-def test_bad_texts_are_named(tmp_path):
-    (tmp_path / "marked.txt").write_text("fine\n<s> not fine\n", encoding="utf-8")
-    with pytest.raises(TextError, match=r"marked\.txt, line 2: <s> and </s>"):
-        list(read_sentences([tmp_path / "marked.txt"]))
-    (tmp_path / "latin.txt").write_bytes("caf\xe9\n".encode("latin-1"))
-    with pytest.raises(TextError, match="not UTF-8"):
-        list(read_sentences([tmp_path / "latin.txt"]))
-    with pytest.raises(TextError, match="cannot be read"):
-        list(read_sentences([tmp_path / "missing.txt"]))
-    content = bytearray(gzip.compress(b"some text\n" * 100))
-    content[12:20] = bytes(8)
-    (tmp_path / "corrupt.gz").write_bytes(content)
-    with pytest.raises(TextError, match=r"corrupt\.gz: cannot be read"):
-        list(read_sentences([tmp_path / "corrupt.gz"]))
+def test_a_text_without_words_is_refused():
     with pytest.raises(TextError, match="no word"), estimate(lambda: [], 3):
         pass
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
-from asr import cli
+from asr.cli.app import app
 from asr.config import NormalizerSettings
 from asr.errors import ConfigError, TextError
 from asr.language.rnn import generate as writing
@@ -171,6 +171,6 @@ def test_numbers_out_of_range_are_refused_before_anything_is_written(wrong: dict
 
 
 def test_a_prompt_is_not_repeated_where_there_is_no_model():
-    told = CliRunner().invoke(cli.app, ["lm", "generate", "nowhere", "--prompt", "HELLO"])
+    told = CliRunner().invoke(app, ["lm", "generate", "nowhere", "--prompt", "HELLO"])
     assert told.exit_code == 1
     assert told.stdout == ""

@@ -13,7 +13,7 @@ from asr.errors import ModelError
 from asr.language.rnn.generate import complete, generate
 from asr.language.rnn.likelihood import count_nats, measure_lines, measure_rnn
 from asr.language.rnn.model import UNKNOWN_SCORE, WEIGHTS, RnnModel, build_network, load_rnn, read_text, save_rnn
-from asr.text.tokenizer import build_tokenizer
+from asr.text.load import build_tokenizer
 from tests.language.rnn.rnn_models import log_prob_by_hand, make_model
 
 SENTENCES = ["ab", "", "b a b", "aaaabbbb ab", "a"]

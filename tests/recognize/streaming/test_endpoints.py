@@ -14,8 +14,8 @@ def first_cut(*runs: tuple[int, tuple[bool, float]]) -> tuple[int, int] | None:
     """The number of frames after which an utterance ends, and the place of the cut."""
     detector = EndpointDetector(RULES, frame_seconds=0.04)
     frames = [kind for count, kind in runs for _ in range(count)]
-    for number, (silent, level) in enumerate(frames, start=1):
-        if (cut := detector.feed(silent=silent, level=level)) is not None:
+    for number, (silent, loudness) in enumerate(frames, start=1):
+        if (cut := detector.feed(silent=silent, loudness=loudness)) is not None:
             return number, cut
     return None
 
@@ -48,7 +48,7 @@ def test_one_without_a_breath_ends_anyhow():
 
 def test_a_cut_lies_within_the_utterance_even_where_rules_are_shorter_than_frames():
     detector = EndpointDetector(Endpoints(pause=0.05, long_pause=0.05, idle=0.05, lead=0.04), frame_seconds=0.04)
-    assert detector.feed(silent=True, level=SOFT) == 1
+    assert detector.feed(silent=True, loudness=SOFT) == 1
 
 
 @pytest.mark.parametrize(("change", "message"), [({"pause": 0}, "pause is 0"), ({"lead": 1.0}, "lead is 1.0")])

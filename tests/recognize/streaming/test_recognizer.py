@@ -7,17 +7,14 @@ import pytest
 import soundfile
 import soxr
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
-from asr.config import AcousticSettings, FeatureSettings, ModelSettings
+from asr.config import AcousticSettings, DecoderSettings, FeatureSettings, ModelSettings
 from asr.decode.decoder import BeamDecoder
-from asr.decode.greedy import greedy_decode
 from asr.recognize.model_folder import Model
 from asr.recognize.recognizer import Recognizer, load_model
 from asr.recognize.streaming.endpoints import Endpoints
-from asr.recognize.streaming.partial_text import BeamPartialText, GreedyPartialText
-from asr.recognize.streaming.recognizer import Partial, StreamingRecognizer, StreamReader
+from asr.recognize.streaming.recognizer import MultiStreamRecognizer, StreamingRecognizer
+from asr.recognize.streaming.stream import Partial, StreamingOptions
 from asr.runtime.torch_network import build_acoustic
 from asr.text.tokenizer import CharTokenizer
 from asr.transcript.transcript import Transcript
@@ -47,13 +44,13 @@ def read(name: str) -> np.ndarray:
 
 
 def stream(stream: StreamingRecognizer, waveform: np.ndarray, block: int) -> tuple[list[Partial], Transcript]:
-    partials = [stream.accept(waveform[at : at + block]) for at in range(0, len(waveform), block)]
+    partials = [stream.feed(waveform[at : at + block]) for at in range(0, len(waveform), block)]
     return [one for one in partials if one is not None], stream.finish()
 
 
 @pytest.mark.parametrize("name", ["city", "code", "number", "phone"])
 def test_unlimited_right_context_gives_the_offline_text(recognizer: Recognizer, name: str):
-    _, transcript = stream(StreamingRecognizer(recognizer, right=60.0), read(name), 1600)
+    _, transcript = stream(StreamingRecognizer(recognizer, StreamingOptions(right=60.0)), read(name), 1600)
     assert transcript.text == recognizer.transcribe((read(name), RATE)).text == TEXTS[name]
     assert transcript.duration == pytest.approx(len(read(name)) / RATE)
 
@@ -75,23 +72,23 @@ def test_pauses_cut_a_stream_into_utterances_with_words_at_their_times(recognize
 
 def test_how_a_stream_is_cut_into_blocks_changes_no_utterance(recognizer: Recognizer, talk: np.ndarray):
     whole = StreamingRecognizer(recognizer)
-    whole.accept(talk)
+    whole.feed(talk)
     expected = whole.finish()
     for block in (777, 16000):
-        _, transcript = stream(StreamingRecognizer(recognizer, preview=False), talk, block)
+        _, transcript = stream(StreamingRecognizer(recognizer, StreamingOptions(preview=False)), talk, block)
         assert transcript.text == expected.text
         assert [word.start for word in transcript.words] == [word.start for word in expected.words]
 
 
 @pytest.mark.parametrize("decoder", ["greedy", "beam"])
 def test_what_is_committed_never_changes(recognizer: Recognizer, talk: np.ndarray, decoder: str):
-    beam = BeamDecoder(recognizer.tokenizer.symbols, beam_size=8) if decoder == "beam" else None
+    beam = BeamDecoder(recognizer.tokenizer.symbols, DecoderSettings(beam_size=8)) if decoder == "beam" else None
     parts = Model(recognizer.runner.network.model, recognizer.tokenizer, recognizer.settings)
     model = Recognizer(parts, device="cpu", beam=beam)
     committed, finals = "", []
     streaming = StreamingRecognizer(model)
     for at in range(0, len(talk), 2400):
-        partial = streaming.accept(talk[at : at + 2400])
+        partial = streaming.feed(talk[at : at + 2400])
         if partial is None:
             continue
         for segment in partial.finals:
@@ -106,13 +103,13 @@ def test_what_is_committed_never_changes(recognizer: Recognizer, talk: np.ndarra
     assert [segment.text for segment in transcript.segments] == [TEXTS[name] for name in ("number", "code", "phone")]
 
 
-def test_a_preview_shows_words_before_they_are_settled(recognizer: Recognizer):
+def test_a_preview_shows_words_before_they_are_committed(recognizer: Recognizer):
     waveform = read("phone")
     first = {}
     for preview in (False, True):
-        streaming = StreamingRecognizer(recognizer, preview=preview)
+        streaming = StreamingRecognizer(recognizer, StreamingOptions(preview=preview))
         for at in range(0, len(waveform), 1600):
-            partial = streaming.accept(waveform[at : at + 1600])
+            partial = streaming.feed(waveform[at : at + 1600])
             if partial and partial.text.startswith("five"):
                 first[preview] = at / RATE
                 break
@@ -121,16 +118,16 @@ def test_a_preview_shows_words_before_they_are_settled(recognizer: Recognizer):
 
 def test_streams_that_are_read_together_give_what_each_gives_alone(recognizer: Recognizer):
     names = ["city", "help", "number"]
-    reader = StreamReader(recognizer)
-    streams = [reader.start() for _ in names]
+    streaming = MultiStreamRecognizer(recognizer)
+    streams = [streaming.start() for _ in names]
     finals: list[list[str]] = [[] for _ in names]
     for at in range(0, 3 * RATE, 4000):
         open_streams = [index for index, one in enumerate(streams) if not one.ended]
         for index in open_streams:
             waveform = read(names[index])
-            streams[index].put(torch.from_numpy(waveform[at : at + 4000]), last=at + 4000 >= len(waveform))
-        found = reader.read([streams[index] for index in open_streams])
-        for index, partial in zip(open_streams, found, strict=True):
+            streams[index].feed(torch.from_numpy(waveform[at : at + 4000]), last=at + 4000 >= len(waveform))
+        partials = streaming.decode([streams[index] for index in open_streams])
+        for index, partial in zip(open_streams, partials, strict=True):
             finals[index] += [segment.text for segment in partial.finals] if partial else []
     assert finals == [[TEXTS[name]] for name in names]
 
@@ -145,17 +142,17 @@ def test_another_rate_and_integers_are_understood(recognizer: Recognizer):
 
 def test_reset_forgets_and_a_finished_stream_hears_no_more(recognizer: Recognizer):
     streaming = StreamingRecognizer(recognizer)
-    streaming.accept(read("city")[:8000])
+    streaming.feed(read("city")[:8000])
     streaming.reset()
     _, transcript = stream(streaming, read("help"), 1600)
     assert transcript.text == "help"
     assert streaming.finish() == transcript
     with pytest.raises(ValueError, match="has ended"):
-        streaming.accept(read("help"))
+        streaming.feed(read("help"))
 
 
 def test_nothing_is_said_in_silence_however_long(recognizer: Recognizer):
-    streaming = StreamingRecognizer(recognizer, endpoints=Endpoints(idle=1.0))
+    streaming = StreamingRecognizer(recognizer, StreamingOptions(endpoints=Endpoints(idle=1.0)))
     partials, transcript = stream(streaming, np.zeros(8 * RATE, np.float32), 8000)
     assert (partials, transcript.text, transcript.segments) == ([], "", ())
     assert transcript.duration == 8.0
@@ -173,7 +170,8 @@ def test_a_model_that_only_reads_forward_streams_as_it_reads_files(num_frames: i
     model = Recognizer(Model(acoustic.eval(), tokenizer, settings), device="cpu", precision="fp32")
     waveform = (0.1 * np.random.default_rng(0).standard_normal(160 * num_frames + 240)).astype(np.float32)
     offline = model.transcribe((waveform, RATE)).text
-    _, transcript = stream(StreamingRecognizer(model, endpoints=Endpoints(long_pause=60, pause=60)), waveform, 1600)
+    options = StreamingOptions(endpoints=Endpoints(long_pause=60, pause=60))
+    _, transcript = stream(StreamingRecognizer(model, options), waveform, 1600)
     assert transcript.text == offline
     assert offline
 
@@ -189,7 +187,8 @@ def test_words_of_a_stream_are_where_those_of_a_file_are_whatever_the_window():
     model = Recognizer(Model(acoustic.eval(), tokenizer, settings), device="cpu", precision="fp32")
     waveform = (0.1 * np.random.default_rng(0).standard_normal(4 * RATE)).astype(np.float32)
     offline = model.transcribe((waveform, RATE)).words
-    _, transcript = stream(StreamingRecognizer(model, endpoints=Endpoints(long_pause=60, pause=60)), waveform, 1600)
+    options = StreamingOptions(endpoints=Endpoints(long_pause=60, pause=60))
+    _, transcript = stream(StreamingRecognizer(model, options), waveform, 1600)
     assert [(word.text, word.start, word.end) for word in transcript.words] == [
         (word.text, pytest.approx(word.start), pytest.approx(word.end)) for word in offline
     ]
@@ -199,36 +198,12 @@ def test_words_of_a_stream_are_where_those_of_a_file_are_whatever_the_window():
 @pytest.mark.parametrize("samples", [np.zeros((2, 2), np.float32), np.zeros(3, np.int64), "noise"])
 def test_samples_of_another_kind_are_refused(recognizer: Recognizer, samples: object):
     with pytest.raises(ValueError, match="expected"):
-        StreamingRecognizer(recognizer).accept(samples)
+        StreamingRecognizer(recognizer).feed(samples)
 
 
 def test_samples_that_are_no_numbers_and_rates_that_are_none_are_refused(recognizer: Recognizer):
     with pytest.raises(ValueError, match="NaN"):
-        StreamingRecognizer(recognizer).accept(np.array([0.0, np.nan]))
+        StreamingRecognizer(recognizer).feed(np.array([0.0, np.nan]))
     for rate in (0, -1, 1.5, float("nan")):
         with pytest.raises(ValueError, match="sample_rate"):
             StreamingRecognizer(recognizer, sample_rate=rate)
-
-
-@settings(deadline=None, max_examples=30)
-@given(st.lists(st.integers(0, 3), min_size=1, max_size=30), st.integers(1, 7))
-def test_growing_text_of_the_best_path_is_the_whole_paths(path: list[int], block: int):
-    log_probs = torch.nn.functional.one_hot(torch.tensor(path), 4).float().mul(5).log_softmax(-1)
-    text = GreedyPartialText()
-    for part in log_probs.split(block):
-        text.feed(part)
-    assert text.finish() == greedy_decode(log_probs[None], torch.tensor([len(path)]))[0]
-
-
-def test_growing_text_of_a_beam_is_the_whole_utterances():
-    torch.manual_seed(0)
-    log_probs = torch.randn(300, 5).mul(2).log_softmax(-1)
-    decoder = BeamDecoder(["<blank>", " ", "a", "b", "c"], beam_size=16)
-    text = BeamPartialText(decoder)
-    settled: list[int] = []
-    for part in log_probs.split(10):
-        text.feed(part)
-        assert text.settled[: len(settled)] == settled
-        settled = list(text.settled)
-    assert settled
-    assert text.finish() == list(decoder.decode(log_probs)[0].tokens)

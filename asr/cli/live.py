@@ -1,0 +1,101 @@
+"""Commands that recognise speech while it is spoken: mic, serve."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from asr.cli import options
+from asr.cli.console import ConsoleReporter, console
+from asr.config import CHUNK_SECONDS, DEFAULT_MODEL, HOST, PORT, RIGHT_SECONDS
+from asr.live.limits import Limits
+from asr.recognize.streaming.endpoints import Endpoints
+
+_LIMITS = Limits()
+_MEGABYTE = 1 << 20
+
+
+def mic(
+    model: options.ModelName = DEFAULT_MODEL,
+    device: Annotated[str | None, typer.Option(help="Microphone: its number or part of its name; see --list.")] = None,
+    list_all: Annotated[bool, typer.Option("--list", help="List the microphones.")] = False,
+    file: Annotated[
+        Path | None, typer.Option(help="Play this recording in real time instead of using a microphone.")
+    ] = None,
+    save_audio: Annotated[Path | None, typer.Option(help="Save the audio: .wav, .flac, ...")] = None,
+    save_text: Annotated[Path | None, typer.Option(help="Save the transcript: .txt, .srt, .vtt or .json.")] = None,
+    decoder: options.DecoderName = None,
+    beam_size: options.BeamSize = None,
+    lm: options.LanguageModel = None,
+    hotwords: options.Hotwords = None,
+    chunk: options.ChunkSeconds = CHUNK_SECONDS,
+    right: options.RightSeconds = RIGHT_SECONDS,
+    pause: options.PauseSeconds = options.ENDPOINTS.pause,
+    longest: options.LongestSeconds = options.ENDPOINTS.longest,
+) -> None:
+    """Transcribe a microphone live, until Ctrl-C."""
+    from asr.cli.terminal import run
+    from asr.live.microphone import list_devices
+    from asr.recognize.streaming.stream import StreamingOptions
+
+    if list_all:
+        for number, name, details in list_devices():
+            typer.echo(f"{number}\t{name}\t{details}")
+        return
+    run(
+        model,
+        device=device,
+        file=file,
+        streaming=StreamingOptions(chunk, right, Endpoints.after(pause, longest)),
+        decoding=options.decoding_options(decoder=decoder, beam_size=beam_size, lm=lm, hotwords=hotwords),
+        console=Console(),
+        save_audio=save_audio,
+        save_text=save_text,
+    )
+
+
+def serve(
+    model: options.ModelName = DEFAULT_MODEL,
+    host: Annotated[str, typer.Option(help="Address to listen on; 0.0.0.0 accepts other machines.")] = HOST,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port, by default Vosk's; 0 picks a free one.")] = PORT,
+    token: Annotated[
+        str | None, typer.Option(envvar="ASR_TOKEN", help="Require this token: Authorization: Bearer TOKEN.")
+    ] = None,
+    allow_origin: Annotated[
+        list[str] | None,
+        typer.Option(help="Let web pages of this origin, such as https://example.org, use the server; repeatable."),
+    ] = None,
+    clients: Annotated[int, typer.Option(min=1, help="Most live streams at a time.")] = _LIMITS.clients,
+    minutes: Annotated[float, typer.Option(min=0.1, help="Longest live stream, in minutes.")] = (
+        _LIMITS.session_seconds / 60
+    ),
+    idle: Annotated[
+        float, typer.Option(min=1, help="Seconds without a message after which a client is disconnected.")
+    ] = _LIMITS.idle_seconds,
+    upload: Annotated[int, typer.Option(min=1, help="Largest file, in megabytes.")] = (
+        _LIMITS.upload_bytes // _MEGABYTE
+    ),
+    decoder: options.DecoderName = None,
+    beam_size: options.BeamSize = None,
+    lm: options.LanguageModel = None,
+    hotwords: options.Hotwords = None,
+    chunk: options.ChunkSeconds = CHUNK_SECONDS,
+    right: options.RightSeconds = RIGHT_SECONDS,
+    pause: options.PauseSeconds = options.ENDPOINTS.pause,
+    longest: options.LongestSeconds = options.ENDPOINTS.longest,
+    device: options.Device = "auto",
+) -> None:
+    """Run a server: a web page, a websocket (Vosk's protocol), and files over HTTP (OpenAI's)."""
+    from asr.live.server import ServerSettings, run
+    from asr.recognize.streaming.stream import StreamingOptions
+
+    limits = Limits(clients=clients, session_seconds=60 * minutes, idle_seconds=idle, upload_bytes=upload * _MEGABYTE)
+    run(
+        model,
+        ServerSettings(host, port, token, allow_origin or (), limits),
+        StreamingOptions(chunk, right, Endpoints.after(pause, longest)),
+        device=device,
+        decoding=options.decoding_options(decoder=decoder, beam_size=beam_size, lm=lm, hotwords=hotwords),
+        reporter=ConsoleReporter(console),
+    )

@@ -1,0 +1,178 @@
+"""Options that several commands share: names, limits and help, and what turns them into objects.
+
+Defaults come from the settings classes. Options whose default is None leave the choice to the model or the library.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+from typer.core import TyperCommand
+
+from asr.config import NormalizerSettings, SubtitleSettings
+from asr.errors import AsrError, TrainingInterrupted
+from asr.recognize.streaming.endpoints import Endpoints
+
+if TYPE_CHECKING:
+    from asr.recognize.options import DecodingOptions
+
+SUBTITLES = SubtitleSettings()
+ENDPOINTS = Endpoints()
+
+# Models and machines
+ModelName = Annotated[
+    str, typer.Option("--model", "-m", envvar="ASR_MODEL", help="Model folder, or a name from `asr models`.")
+]
+Device = Annotated[str, typer.Option(help="Where the network runs: auto, cpu, cuda or cuda:N.")]
+PrecisionName = Annotated[
+    str, typer.Option("--precision", help="fp32, bf16 or int8. auto: the fastest that costs no accuracy here.")
+]
+
+# Decoding
+DecoderName = Annotated[
+    str | None, typer.Option("--decoder", help="greedy or beam. Default: beam if there is a language model.")
+]
+BeamSize = Annotated[
+    int | None, typer.Option(min=1, help="Hypotheses that beam search keeps. Default: the model's setting.")
+]
+LanguageModel = Annotated[
+    Path | None,
+    typer.Option(
+        "--lm",
+        help="Language model: an n-gram file (ARPA or binary), or a recurrent model's folder. "
+        "Default: the model's own, if any.",
+    ),
+]
+Rescore = Annotated[
+    Path | None, typer.Option(help="Folder of a recurrent language model that rescores the best hypotheses.")
+]
+Hotwords = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--hotword", metavar="PHRASE[:WEIGHT]", help="Word or phrase to expect, with an optional weight; repeatable."
+    ),
+]
+
+# Audio in, text out
+RawRate = Annotated[
+    int | None,
+    typer.Option(min=100, max=1_000_000, help="Sample rate in Hz, if standard input is raw signed 16-bit samples."),
+]
+RawChannels = Annotated[int, typer.Option(min=1, max=128, help="Number of channels of raw standard input.")]
+OutputDir = Annotated[
+    Path | None,
+    typer.Option(
+        "--output-dir", "-o", help="Write files to this folder, keeping subfolders, instead of to standard output."
+    ),
+]
+MaxLineLength = Annotated[int, typer.Option(min=1, help="Subtitles: characters per line.")]
+MaxLines = Annotated[int, typer.Option(min=1, help="Subtitles: lines on screen at once.")]
+
+# Live streams
+ChunkSeconds = Annotated[float, typer.Option(min=0.04, help="Seconds of audio processed at a time.")]
+RightSeconds = Annotated[float, typer.Option(min=0, help="Seconds of look-ahead before text becomes final.")]
+PauseSeconds = Annotated[float, typer.Option(help="Seconds of silence that end an utterance.")]
+LongestSeconds = Annotated[float, typer.Option(help="Seconds after which an utterance ends at the next short pause.")]
+
+# Text, corpora and what is made of them
+Manifests = Annotated[
+    list[Path], typer.Argument(metavar="MANIFEST", help="Manifests of lhotse cuts, as written by `asr prepare`.")
+]
+Texts = Annotated[
+    list[Path],
+    typer.Argument(
+        metavar="TEXT",
+        help="Text files with one sentence per line; may be .gz or .xz. TEXT:8 counts a file eight times.",
+    ),
+]
+NgramOutput = Annotated[
+    Path, typer.Option("--output", "-o", help="File to write: NAME.arpa, NAME.arpa.gz or NAME.bin.")
+]
+RnnFolder = Annotated[Path, typer.Argument(help="Folder of a recurrent language model.", metavar="LM")]
+Raw = Annotated[bool, typer.Option(help="Leave the text unchanged: keep case and punctuation.")]
+Numbers = Annotated[
+    str | None,
+    typer.Option("--spell-out-numbers", metavar="LANGUAGE", help="Spell out numbers in this language, such as en."),
+]
+
+
+# Training
+Resume = Annotated[
+    str,
+    typer.Option(
+        "--resume",
+        metavar="[auto]",
+        show_default=False,
+        help="Continue an interrupted run. auto: continue it, or begin one, or do nothing if it is complete.",
+    ),
+]
+
+
+def _refuse_kind(kind: str | None) -> None:
+    if kind is not None:
+        raise AsrError("--kind is gone: asr lm estimate makes n-gram models, asr lm train trains recurrent networks")
+
+
+OldKind = Annotated[str | None, typer.Option("--kind", hidden=True, is_eager=True, callback=_refuse_kind)]
+
+
+class ResumableCommand(TyperCommand):
+    """A command whose `--resume` takes the value `auto` or none.
+
+    Typer's options take a value always or never, so a bare `--resume` would swallow the next argument.
+    """
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Parse the arguments once every `--resume` has a value."""
+        return super().parse_args(ctx, complete_resume(args))
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command; if it is interrupted, name the option that continues it."""
+        try:
+            return super().invoke(ctx)
+        except TrainingInterrupted as error:
+            raise TrainingInterrupted(f"{error} (--resume)") from None
+
+
+def complete_resume(arguments: Sequence[str]) -> list[str]:
+    """Give every `--resume` a value: auto if that comes next, else yes; `--no-resume` means no."""
+    options = list(arguments[: arguments.index("--")]) if "--" in arguments else list(arguments)
+    complete: list[str] = []
+    for argument in options:
+        if argument == "auto" and complete and complete[-1] == "--resume=yes":
+            complete[-1] = "--resume=auto"
+        else:
+            complete.append({"--resume": "--resume=yes", "--no-resume": "--resume=no"}.get(argument, argument))
+    return [*complete, *arguments[len(options) :]]
+
+
+def parse_resume(value: str) -> bool | Literal["auto"]:
+    """Return what `--resume` asks for. Raises AsrError if it is neither `auto` nor without a value."""
+    if value == "auto":
+        return "auto"
+    if value not in ("yes", "no"):
+        raise AsrError(f"--resume={value}: expected --resume or --resume auto")
+    return value == "yes"
+
+
+def decoding_options(**choices: Any) -> "DecodingOptions":
+    """Gather the decoding options that were given; the others keep the defaults of `DecodingOptions`."""
+    from asr.recognize.options import DecodingOptions
+
+    return DecodingOptions(**{name: value for name, value in choices.items() if value is not None})
+
+
+def text_normalizer(raw: bool, numbers: str | None) -> NormalizerSettings | None:
+    """Return how text is normalised; None leaves it unchanged.
+
+    Raises:
+        AsrError: If the options contradict each other, or numbers cannot be spelled out in that language.
+    """
+    from asr.text.normalize import normalize
+
+    if raw and numbers is not None:
+        raise AsrError("--raw leaves text unchanged and --spell-out-numbers changes it; leave one out")
+    settings = NormalizerSettings(spell_out_numbers=numbers)
+    normalize("1", settings)  # fails now if the language is unknown
+    return None if raw else settings

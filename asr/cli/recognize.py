@@ -1,0 +1,134 @@
+"""Commands that recognise recordings: transcribe, align, plot, models."""
+
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from asr.cli import options
+from asr.cli.console import reporter
+from asr.config import BATCH_SECONDS, DEFAULT_MODEL, JOBS, SubtitleSettings
+from asr.errors import AsrError, TranscriptionInterrupted
+
+if TYPE_CHECKING:
+    from asr.jobs.transcribe import Transcribe
+
+
+def transcribe(
+    paths: Annotated[
+        list[str] | None,
+        typer.Argument(help="Recordings, folders, quoted globs; - for standard input.", metavar="FILE"),
+    ] = None,
+    list_file: Annotated[
+        str | None, typer.Option("--list", help="File that lists more of them, one per line; - for standard input.")
+    ] = None,
+    formats: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--format", "-f", help="txt (default), json, srt, vtt, tsv, ctm or textgrid; several with commas."
+        ),
+    ] = None,
+    output_dir: options.OutputDir = None,
+    skip_existing: Annotated[
+        bool, typer.Option("--skip-existing", help="Skip recordings whose files are all in --output-dir already.")
+    ] = False,
+    model: options.ModelName = DEFAULT_MODEL,
+    decoder: options.DecoderName = None,
+    beam_size: options.BeamSize = None,
+    lm: options.LanguageModel = None,
+    rescore: options.Rescore = None,
+    hotwords: options.Hotwords = None,
+    nbest: Annotated[
+        int | None, typer.Option(min=1, help="Show this many hypotheses per recording, with scores.")
+    ] = None,
+    rate: options.RawRate = None,
+    channels: options.RawChannels = 1,
+    max_line_length: options.MaxLineLength = options.SUBTITLES.max_line_length,
+    max_lines: options.MaxLines = options.SUBTITLES.max_lines,
+    device: options.Device = "auto",
+    precision: options.PrecisionName = "auto",
+    batch_seconds: Annotated[
+        float, typer.Option(min=1, help="Seconds of speech per batch; larger batches need more memory.")
+    ] = BATCH_SECONDS,
+    jobs: Annotated[
+        int, typer.Option(min=1, help="Number of threads that read audio, and of threads that decode.")
+    ] = JOBS,
+) -> None:
+    """Transcribe recordings to text, subtitles or tables, on standard output or in a folder."""
+    from asr.jobs.inputs import Inputs
+    from asr.jobs.outputs import Outputs
+    from asr.jobs.transcribe import transcribe_files
+    from asr.recognize.recognizer import load_model
+
+    def load() -> "Transcribe":
+        recognizer = load_model(model, device=device, precision=precision, decoding=decoding)
+        return partial(recognizer.transcribe_many, batch_seconds=batch_seconds, jobs=jobs)
+
+    decoding = options.decoding_options(
+        decoder=decoder, beam_size=beam_size, lm=lm, hotwords=hotwords, nbest=nbest, rescore=rescore
+    )
+    subtitles = SubtitleSettings(max_line_length=max_line_length, max_lines=max_lines)
+    inputs = Inputs(paths or (), list_file, rate, channels)
+    outputs = Outputs(formats or ("txt",), output_dir, skip_existing, subtitles)
+    try:
+        summary = transcribe_files(inputs, outputs, load=load, reporter=reporter)
+    except TranscriptionInterrupted as error:
+        remedy = "add --output-dir to be able to continue with" if output_dir is None else "to continue, add"
+        raise TranscriptionInterrupted(f"{error}; {remedy} --skip-existing") from None
+    raise typer.Exit(1 if summary.failures else 0)
+
+
+def align(
+    audio: Annotated[str, typer.Argument(help="Recording of any length; - for standard input.", metavar="AUDIO")],
+    text_file: Annotated[Path | None, typer.Argument(help="File with everything that is said.", metavar="TEXT")] = None,
+    text: Annotated[str | None, typer.Option(help="The words themselves, instead of a file.")] = None,
+    formats: Annotated[
+        list[str] | None, typer.Option("--format", "-f", help="As for `asr transcribe`, but json by default.")
+    ] = None,
+    output_dir: options.OutputDir = None,
+    model: options.ModelName = DEFAULT_MODEL,
+    rate: options.RawRate = None,
+    channels: options.RawChannels = 1,
+    device: options.Device = "auto",
+) -> None:
+    """Find when each word of a given text is said in a recording."""
+    from asr.jobs.align import align_file
+    from asr.jobs.inputs import Inputs
+    from asr.jobs.outputs import Outputs
+
+    if (text_file is None) == (text is None):
+        raise AsrError("give the text once: a file after the recording, or --text 'the words'")
+    align_file(
+        Inputs([audio], None, rate, channels),
+        text_file or (text or ""),
+        Outputs(formats or ("json",), output_dir),
+        model=model,
+        device=device,
+        reporter=reporter,
+    )
+
+
+def plot(
+    audio: Annotated[Path, typer.Argument(help="Recording.", metavar="AUDIO")],
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="PNG file. Default: AUDIO.png in the current folder.")
+    ] = None,
+    text: Annotated[str | None, typer.Option(help="What is said. Default: what the model recognises.")] = None,
+    start: Annotated[float, typer.Option(min=0, help="Seconds into the recording at which to begin.")] = 0.0,
+    seconds: Annotated[float, typer.Option(min=0.1, help="Most seconds to draw.")] = 10.0,
+    model: options.ModelName = DEFAULT_MODEL,
+    device: options.Device = "auto",
+) -> None:
+    """Plot how a recording becomes text: waveform, features, network output and words."""
+    from asr.recognize.plot import plot_file
+
+    typer.echo(plot_file(audio, output, text=text, start=start, seconds=seconds, model=model, device=device))
+
+
+def models() -> None:
+    """List the models that come with asr."""
+    from asr.recognize.recognizer import list_models
+
+    for name, folder in list_models().items():
+        typer.echo(f"{name}\t{folder}")

@@ -1,0 +1,103 @@
+"""Subtitles for the transcript on the web page, `POST /subtitles/srt` and `/subtitles/vtt`.
+
+The body is JSON as `asr transcribe` writes it (docs/transcripts.md), of which the duration and the words of each
+segment are used: {"duration": 2.5, "segments": [{"words": [{"text": "hello", "start": 0.3, "end": 0.8}]}]}
+"""
+
+import asyncio
+from itertools import pairwise
+
+from pydantic import BaseModel, Field, ValidationError
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+
+from asr.live.limits import Limits
+from asr.live.metrics import Metrics
+from asr.live.openai_api import RequestError
+from asr.transcript.formats import format_transcript
+from asr.transcript.transcript import Transcript
+from asr.transcript.words import Segment, Word
+
+FORMATS = ("srt", "vtt")
+_LONGEST = 1e6  # seconds
+
+
+class _WordBody(BaseModel):
+    text: str = Field(min_length=1)
+    start: float = Field(ge=0, le=_LONGEST)
+    end: float = Field(ge=0, le=_LONGEST)
+
+
+class _SegmentBody(BaseModel):
+    words: list[_WordBody] = Field(min_length=1)
+
+
+class _TranscriptBody(BaseModel):
+    duration: float = Field(ge=0, le=_LONGEST)
+    segments: list[_SegmentBody]
+
+
+class SubtitleWriter:
+    """Formats the transcripts that pages send, one at a time.
+
+    Args:
+        limits: Size of a transcript, and how many may wait.
+        metrics: Counts refusals.
+    """
+
+    def __init__(self, limits: Limits, metrics: Metrics) -> None:
+        self._limits = limits
+        self._metrics = metrics
+        self._num_waiting = 0
+        self._turn = asyncio.Lock()
+
+    async def respond(self, request: Request, style: str) -> Response:
+        """Answer a request.
+
+        Raises:
+            RequestError: If the transcript is not valid or too large, or too many are waiting.
+        """
+        if style not in FORMATS:
+            raise RequestError(f"{style[:50]}: no such format; choose from: {', '.join(FORMATS)}", status=404)
+        body = await self._read_body(request)
+        if self._num_waiting >= self._limits.uploads:
+            self._metrics.refusals.labels("uploads").inc()
+            raise RequestError("too many transcripts are waiting; try again soon", status=503, code="overloaded")
+        self._num_waiting += 1
+        try:
+            async with self._turn:
+                return PlainTextResponse(await asyncio.to_thread(write_subtitles, body, style))
+        finally:
+            self._num_waiting -= 1
+
+    async def _read_body(self, request: Request) -> bytes:
+        body = bytearray()
+        async for part in request.stream():
+            body += part
+            if len(body) > self._limits.transcript_bytes:
+                self._metrics.refusals.labels("upload").inc()
+                reason = f"the transcript is larger than {self._limits.transcript_bytes} bytes; send it in parts"
+                raise RequestError(reason, status=413, code="upload")
+        return bytes(body)
+
+
+def write_subtitles(body: bytes, style: str) -> str:
+    """Format a transcript in JSON as subtitles.
+
+    Raises:
+        RequestError: If it is not valid, or its words are not in the order of time.
+    """
+    try:
+        parsed = _TranscriptBody.model_validate_json(body)
+    except ValidationError as error:
+        problem = error.errors(include_url=False)[0]
+        location = ".".join(map(str, problem["loc"])) or "body"
+        raise RequestError(f"{location}: {problem['msg']}", param=location) from None
+    segments = tuple(
+        Segment(tuple(Word(word.text, word.start, word.end) for word in segment.words)) for segment in parsed.segments
+    )
+    transcript = Transcript(" ".join(segment.text for segment in segments), parsed.duration, segments=segments)
+    words = transcript.words  # those of two recordings may overlap by milliseconds, which subtitles can bear
+    if any(word.end < word.start for word in words) or any(after.start < word.start for word, after in pairwise(words)):
+        raise RequestError("segments: the words must be in the order of time", param="segments")
+    return format_transcript(transcript, style)

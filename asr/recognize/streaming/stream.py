@@ -1,0 +1,268 @@
+"""One live stream: samples and log probabilities in, partial text and finished utterances out.
+
+Each utterance is recognised afresh: after a pause the next one starts with new states and a new running mean, so the
+text does not depend on how a stream is divided into blocks. Knows nothing of the streams that share its network.
+"""
+
+import contextlib
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from asr.alignment import BLANK
+from asr.config import CHUNK_SECONDS, RIGHT_SECONDS
+from asr.recognize.recognizer import Recognizer
+from asr.recognize.streaming.endpoints import EndpointDetector, Endpoints
+from asr.recognize.streaming.partial_text import start_text
+from asr.recognize.utterance import UtteranceDecoder
+from asr.recognize.words import find_words
+from asr.runtime.network import ChunkSize, NetworkStream
+from asr.signal.loudness import frame_energy, measure_loudness, to_decibels
+from asr.transcript.words import Segment, Word
+
+
+@dataclass(frozen=True)
+class StreamingOptions:
+    """How streams are recognised.
+
+    Attributes:
+        chunk: Seconds that go through the network at a time.
+        right: Seconds of look-ahead (right context) before text is committed.
+        endpoints: When an utterance ends.
+        preview: Whether to show provisional text for audio whose look-ahead has not arrived yet. That audio goes
+            through the network twice.
+    """
+
+    chunk: float = CHUNK_SECONDS
+    right: float = RIGHT_SECONDS
+    endpoints: Endpoints = field(default_factory=Endpoints)
+    preview: bool = True
+
+
+@dataclass(frozen=True)
+class Partial:
+    """What is known of a stream.
+
+    Attributes:
+        committed: Text of the current utterance that will not change any more.
+        tail: Provisional text after it.
+        finals: Utterances that have ended since the previous result.
+    """
+
+    committed: str = ""
+    tail: str = ""
+    finals: tuple[Segment, ...] = ()
+
+    @property
+    def text(self) -> str:
+        """The current utterance so far."""
+        return self.committed + self.tail
+
+
+class StreamContext:
+    """What all streams of a recogniser share.
+
+    Attributes:
+        recognizer: The model; its beam search is used, if it has one.
+        endpoints: When an utterance ends.
+        network: Runs the acoustic model in chunks.
+        silent: Tokens that are not speech: the blank, spaces and word ends.
+    """
+
+    def __init__(self, recognizer: Recognizer, options: StreamingOptions) -> None:
+        self.recognizer = recognizer
+        self.endpoints = options.endpoints
+        self.frame_seconds = recognizer.runner.frame_seconds
+        self.frame_samples = recognizer.runner.frame_samples
+        self.network = recognizer.runner.network.streaming(
+            ChunkSize.from_seconds(options.chunk, options.right, frame_seconds=self.frame_seconds)
+        )
+        symbols = recognizer.tokenizer.symbols
+        self.silent = {token for token, symbol in enumerate(symbols) if token == BLANK or not symbol.strip(" ▁")}
+        self.silent |= recognizer.tokenizer.word_ends
+
+
+class SpeechStream:
+    """One stream of a `MultiStreamRecognizer`.
+
+    Attributes:
+        ended: Whether the last samples have been fed.
+        error: Why the stream cannot continue, such as a vocabulary that allows nothing of what was said.
+    """
+
+    error: Exception | None = None
+
+    def __init__(self, context: StreamContext, utterance_decoder: UtteranceDecoder, start_seconds: float) -> None:
+        self.ended = False
+        self._start_seconds = start_seconds
+        self._context = context
+        self._utterance_decoder = utterance_decoder
+        self._num_samples = 0
+        self._utterance = _Utterance(context, utterance_decoder, 0)
+        self._finals: list[Segment] = []
+        self._latest = Partial()
+
+    @property
+    def acoustic(self) -> NetworkStream:
+        """The features that wait for the network."""
+        return self._utterance.acoustic
+
+    @property
+    def duration(self) -> float:
+        """Seconds of audio so far."""
+        return self._num_samples / self._context.recognizer.sample_rate
+
+    def feed(self, waveform: Tensor, *, last: bool = False) -> None:
+        """Append (S,) samples at the model's rate, S may be 0; `MultiStreamRecognizer.decode` decodes them.
+
+        Raises:
+            ValueError: If the stream has ended before.
+        """
+        if self.ended:
+            raise ValueError("this stream has ended; start another")
+        self.ended = last
+        self._num_samples += len(waveform)
+        self._utterance.feed(waveform, last=last)
+
+    def feed_log_probs(self, log_probs: Tensor) -> None:
+        """Decode (T, V) log probabilities up to the end of the utterance.
+
+        Samples after that end belong to the next utterance and go through the network again.
+        """
+        with self._catch_error():
+            end = self._utterance.feed_log_probs(log_probs)
+            if end is not None:
+                self._close_utterance(end * self._context.frame_samples)
+
+    def finish_if_ended(self) -> None:
+        """Close the last utterance if the stream has ended; all log probabilities must have been fed."""
+        with self._catch_error():
+            if self.ended and self.error is None and self._utterance.has_frames:
+                self._close_utterance(len(self._utterance.waveform))
+
+    def preview(self, log_probs: Tensor) -> None:
+        """Show provisional text from (T, V) log probabilities that `feed_log_probs` will replace."""
+        self._utterance.preview(log_probs)
+
+    def take_partial(self) -> Partial | None:
+        """Return what is known now; None if nothing has changed."""
+        if self.error is not None:
+            return None
+        committed, text = self._utterance.texts()
+        partial = Partial(committed, text[len(committed) :], tuple(self._finals))
+        self._finals.clear()
+        if partial == self._latest:
+            return None
+        self._latest = replace(partial, finals=())
+        return partial
+
+    @contextlib.contextmanager
+    def _catch_error(self) -> Iterator[None]:
+        """Keep an error from the other streams of a batch, which would lose their frames."""
+        try:
+            yield
+        except Exception as error:
+            self.error = error
+
+    def _close_utterance(self, num_samples: int) -> None:
+        """End the utterance after its first `num_samples` samples and start the next with the others."""
+        closed = self._utterance
+        if words := closed.finish(self._start_seconds):
+            self._finals.append(Segment(words))
+        self._utterance = _Utterance(self._context, self._utterance_decoder, closed.start + num_samples)
+        self._utterance.feed(closed.waveform[num_samples:], last=self.ended)
+
+
+class _Utterance:
+    """The speech between two pauses of a stream.
+
+    Attributes:
+        start: Its first sample, counted from the start of the stream.
+        waveform: (S,) its samples so far.
+        acoustic: The features that wait for the network.
+    """
+
+    def __init__(self, context: StreamContext, utterance_decoder: UtteranceDecoder, start: int) -> None:
+        self.start = start
+        self.waveform = torch.empty(0)
+        self.acoustic: NetworkStream = context.network.start()
+        self._context = context
+        self._utterance_decoder = utterance_decoder
+        self._features = context.recognizer.runner.extractor.stream()
+        self._text = start_text(utterance_decoder.beam)
+        self._detector = EndpointDetector(context.endpoints, context.frame_seconds)
+        self._log_probs: list[Tensor] = []
+        self._num_frames = 0
+        self._preview: list[int] | None = None  # tokens after the committed ones; None without a preview
+
+    @property
+    def has_frames(self) -> bool:
+        return bool(self._log_probs)
+
+    def feed(self, waveform: Tensor, *, last: bool) -> None:
+        self.waveform = torch.cat([self.waveform, waveform])
+        self.acoustic.feed(self._features.feed(waveform).numpy(), last=last)
+
+    def feed_log_probs(self, log_probs: Tensor) -> int | None:
+        """Decode (T, V) log probabilities.
+
+        Returns:
+            The frame at which the next utterance starts; None while this one continues.
+        """
+        path = log_probs.argmax(-1).tolist()
+        for index, (token, loudness) in enumerate(zip(path, self._loudness(len(path)), strict=True)):
+            end = self._detector.feed(silent=token in self._context.silent, loudness=loudness)
+            if end is not None:
+                self._append(log_probs[: index + 1])
+                return end
+        self._append(log_probs)
+        return None
+
+    def preview(self, log_probs: Tensor) -> None:
+        self._preview = self._text.preview(log_probs)
+
+    def texts(self) -> tuple[str, str]:
+        """Return the committed text, and all text including the provisional tail."""
+        committed = self._text.committed
+        tail = self._text.tail() if self._preview is None else self._preview
+        to_text = self._utterance_decoder.to_text
+        return to_text(self._complete_words(committed)), to_text([*committed, *tail])
+
+    def _complete_words(self, tokens: list[int]) -> list[int]:
+        """Drop the last word if its end symbol is missing: until that comes it may be any of several homophones."""
+        word_ends = self._utterance_decoder.tokenizer.word_ends
+        if not word_ends:
+            return tokens
+        length = next((index for index in range(len(tokens), 0, -1) if tokens[index - 1] in word_ends), 0)
+        return tokens[:length]
+
+    def finish(self, stream_start: float) -> tuple[Word, ...]:
+        """Return the words of the whole utterance; `stream_start` seconds are added to their times."""
+        recognizer = self._context.recognizer
+        return find_words(
+            torch.cat(self._log_probs).numpy(),
+            self._text.finish(),
+            self._utterance_decoder.tokenizer,
+            self._utterance_decoder.timing,
+            loudness=measure_loudness(self.waveform.numpy(), recognizer.sample_rate),
+            start_seconds=stream_start + self.start / recognizer.sample_rate,
+            confidence=self._utterance_decoder.confidence,
+        )
+
+    def _append(self, log_probs: Tensor) -> None:
+        self._text.feed(log_probs)
+        self._log_probs.append(log_probs)
+        self._num_frames += len(log_probs)
+        self._preview = None
+
+    def _loudness(self, count: int) -> list[float]:
+        """Measure the next `count` frames, in decibels."""
+        size = self._context.frame_samples
+        samples = self.waveform[self._num_frames * size : (self._num_frames + count) * size]
+        padded = F.pad(samples, (0, count * size - len(samples))).numpy()
+        # A floor of -100 dB, so that pauses lie 20 dB below speech even in a recording of -80 dB.
+        loudness: list[float] = to_decibels(frame_energy(padded, size) / size, floor=1e-10).tolist()
+        return loudness

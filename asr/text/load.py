@@ -1,0 +1,156 @@
+"""Settings and texts, or a model folder, in; the tokenizer out."""
+
+from collections.abc import Iterable
+from io import BytesIO
+from pathlib import Path
+
+from sentencepiece import SentencePieceTrainer
+
+from asr.config import TokenizerSettings
+from asr.errors import ConfigError, ModelError, TextError
+from asr.files import read_lines
+from asr.text.lexicon import read_lexicon
+from asr.text.phones import LEXICON_FILE, PhoneTokenizer, is_word_end
+from asr.text.tokenizer import (
+    BLANK_SYMBOL,
+    SPACE_NAME,
+    SUBWORD_FILE,
+    TOKENS_FILE,
+    WORD_START,
+    CharTokenizer,
+    SubwordTokenizer,
+    Tokenizer,
+    WordTokenizer,
+)
+
+
+def build_tokenizer(texts: Iterable[str], settings: TokenizerSettings) -> Tokenizer:
+    """Make a tokenizer that can encode all the texts; the same texts give the same tokenizer.
+
+    Args:
+        texts: Normalised transcripts.
+        settings: Characters, words, phones or subword units, and the number of those.
+
+    Raises:
+        TextError: If there is no text, or the lexicon is broken.
+        ConfigError: If SentencePiece cannot make that many units from these texts.
+    """
+    tokenizer = given_tokenizer(settings)
+    if tokenizer is not None:
+        return tokenizer
+    texts = list(texts)
+    if not any(text.strip() for text in texts):
+        raise TextError("there is no text to make tokens from; every transcript is empty")
+    if settings.kind == "subword":
+        return SubwordTokenizer(_train_subwords(texts, settings.vocab_size))
+    if settings.kind == "word":
+        return WordTokenizer([BLANK_SYMBOL, *sorted({WORD_START + word for text in texts for word in text.split()})])
+    # The space is always there: without it a language model could not tell words apart.
+    return CharTokenizer([BLANK_SYMBOL, *sorted({" "}.union(*texts))])
+
+
+def given_tokenizer(settings: TokenizerSettings) -> PhoneTokenizer | None:
+    """Return the tokenizer that needs no text: that of a lexicon, if the settings have one.
+
+    Raises:
+        TextError: If the lexicon is broken.
+        ConfigError: If phones are chosen without a lexicon.
+    """
+    if settings.kind != "phone":
+        return None
+    if settings.lexicon is None:
+        raise ConfigError(
+            "tokenizer.kind=phone needs a lexicon: tokenizer.lexicon=FILE, with a word and its phones on each line"
+        )
+    return PhoneTokenizer(read_lexicon(settings.lexicon))
+
+
+def load_tokenizer(folder: Path, settings: TokenizerSettings) -> Tokenizer:
+    """Read the tokenizer that `Tokenizer.save` wrote.
+
+    Raises:
+        ModelError: If a file is missing or broken.
+    """
+    symbols = _read_symbols(folder / TOKENS_FILE)
+    if settings.kind == "char":
+        for number, symbol in enumerate(symbols[1:], start=2):
+            if len(symbol) != 1:
+                raise ModelError(f"{folder / TOKENS_FILE}:{number}: expected one character, found {symbol!r}")
+        return CharTokenizer(symbols)
+    if settings.kind == "word":
+        for number, symbol in enumerate(symbols[1:], start=2):
+            if len(symbol.split()) != 1 or not symbol.startswith(WORD_START) or symbol == WORD_START:
+                raise ModelError(f"{folder / TOKENS_FILE}:{number}: expected {WORD_START}WORD, found {symbol!r}")
+        return WordTokenizer(symbols)
+    if settings.kind == "phone":
+        return _load_phones(folder / LEXICON_FILE, symbols)
+    return _load_subwords(folder / SUBWORD_FILE, symbols)
+
+
+def _load_phones(path: Path, symbols: list[str]) -> PhoneTokenizer:
+    try:
+        lexicon = read_lexicon(path)
+    except TextError as error:
+        raise ModelError(str(error)) from None
+    try:
+        tokenizer = PhoneTokenizer(lexicon, sum(map(is_word_end, symbols)))
+    except TextError as error:
+        raise ModelError(f"{path}: {error}") from None
+    if tokenizer.symbols != symbols:
+        raise ModelError(f"{path}: its phones are not those of {TOKENS_FILE}; both files must come from one training")
+    return tokenizer
+
+
+def _load_subwords(path: Path, symbols: list[str]) -> SubwordTokenizer:
+    try:
+        model = path.read_bytes()
+        if not model:  # SentencePiece takes it for a model without units
+            raise RuntimeError("the file is empty")
+        tokenizer = SubwordTokenizer(model)
+    except (OSError, RuntimeError) as error:
+        raise ModelError(f"{path}: expected a SentencePiece model: {error}") from None
+    if tokenizer.symbols != symbols:
+        raise ModelError(f"{path}: its units are not those of {TOKENS_FILE}; both files must come from one training")
+    return tokenizer
+
+
+def _read_symbols(path: Path) -> list[str]:
+    lines = read_lines(path, ModelError, hint="; every model folder holds this file")
+    symbols = [" " if line == SPACE_NAME else line for line in lines]
+    if not symbols or symbols[0] != BLANK_SYMBOL:
+        raise ModelError(
+            f"{path}: the first line must be {BLANK_SYMBOL}, found {symbols[0] if symbols else 'nothing'!r}"
+        )
+    if len(symbols) == 1:
+        raise ModelError(f"{path}: there is no symbol but {BLANK_SYMBOL}")
+    lines_of: dict[str, int] = {}
+    for number, symbol in enumerate(symbols, start=1):
+        if not symbol or symbol in lines_of:
+            problem = f"{symbol!r} stands on line {lines_of[symbol]} already" if symbol else "the line is empty"
+            raise ModelError(f"{path}:{number}: {problem}; expected one symbol per line, each once")
+        lines_of[symbol] = number
+    return symbols
+
+
+def _train_subwords(texts: list[str], vocab_size: int) -> bytes:
+    model = BytesIO()
+    try:
+        SentencePieceTrainer.train(
+            sentence_iterator=iter(texts),
+            model_writer=model,
+            vocab_size=vocab_size,
+            hard_vocab_limit=False,  # a small corpus may not hold that many units
+            character_coverage=1.0,
+            normalization_rule_name="identity",  # the texts are normalised already (text/normalize.py)
+            unk_id=0,  # never comes out of `encode`, so the blank takes its place
+            unk_piece=BLANK_SYMBOL,
+            bos_id=-1,
+            eos_id=-1,
+            pad_id=-1,
+            num_threads=1,  # the same units on every machine
+            minloglevel=2,
+        )
+    except RuntimeError as error:
+        reason = " ".join(str(error).split())
+        raise ConfigError(f"tokenizer.vocab_size={vocab_size}: SentencePiece cannot: {reason}") from None
+    return model.getvalue()

@@ -1,0 +1,113 @@
+"""Words as phones: the tokenizer of a lexicon (Miao et al. 2015, EESEN, have phones as units of CTC).
+
+A token that stands for no sound ends each word. There are several of them, so that homophones differ: `red` is
+`R EH D |1`, `read` is `R EH D |2`. Each token sequence then stands for one text only, and acoustics are
+separated from spelling.
+"""
+
+import copy
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from asr.errors import TextError
+from asr.text.lexicon import Lexicon, Phones
+from asr.text.tokenizer import BLANK_SYMBOL, SPACE_NAME, WORD_START, Tokenizer
+
+LEXICON_FILE = "lexicon.txt"
+_WORD_END = "|"  # before a number, which tells homophones apart
+
+
+class PhoneTokenizer(Tokenizer):
+    """Phones and, after each word, a word end.
+
+    Args:
+        lexicon: The words that can be encoded; each by its first pronunciation.
+        num_word_ends: The number of homophones that can be told apart; None: as many as the lexicon has.
+
+    Raises:
+        TextError: If a phone has the name of another symbol, or more words sound alike than there are word ends.
+    """
+
+    def __init__(self, lexicon: Lexicon, num_word_ends: int | None = None) -> None:
+        most = lexicon.most_homophones
+        if num_word_ends is not None and num_word_ends < most:
+            raise TextError(f"{most} of its words sound alike; {num_word_ends} at most can be told apart")
+        word_ends = [f"{_WORD_END}{number}" for number in range(1, (num_word_ends or most) + 1)]
+        self.symbols = [BLANK_SYMBOL, *word_ends, *lexicon.phones]
+        for phone in lexicon.phones:
+            if phone in (BLANK_SYMBOL, SPACE_NAME) or is_word_end(phone) or WORD_START in phone:
+                raise TextError(f"{phone!r} cannot name a phone: it has another meaning; give the phone another name")
+        self.lexicon = lexicon
+        self.word_ends = frozenset(range(1, len(word_ends) + 1))
+        ids = {symbol: token for token, symbol in enumerate(self.symbols)}
+        sounds = {phones: tuple(map(ids.__getitem__, phones)) for phones in lexicon.words}
+        self._words: dict[tuple[int, ...], str] = {
+            (*sounds[phones], word_end): word
+            for phones, words in lexicon.words.items()
+            for word_end, word in enumerate(words, start=1)
+        }
+        self.pronunciations: dict[str, list[tuple[int, ...]]] = {
+            word: [(*sounds[phones], 1 + lexicon.words[phones].index(word)) for phones in pronunciations]
+            for word, pronunciations in lexicon.pronunciations.items()
+        }
+
+    def with_words(self, words: Mapping[str, Phones]) -> "PhoneTokenizer":
+        """Return a tokenizer that also encodes words that the lexicon lacks; this one and the lexicon do not change.
+
+        A word is left out if it has so many homophones that no word end is left for it.
+        """
+        extended = copy.copy(self)
+        extended._words, extended.pronunciations = dict(self._words), dict(self.pronunciations)
+        for word, phones in words.items():
+            sounds = [self.symbols.index(phone) for phone in phones]
+            free = (word_end for word_end in sorted(self.word_ends) if (*sounds, word_end) not in extended._words)
+            word_end = next(free, None)
+            if word_end is not None and word not in extended.pronunciations:
+                tokens = (*sounds, word_end)
+                extended._words[tokens] = word
+                extended.pronunciations[word] = [tokens]
+        return extended
+
+    def encode(self, text: str) -> list[int]:
+        tokens: list[int] = []
+        for word in text.split():
+            pronunciations = self.pronunciations.get(word)
+            if pronunciations is None:
+                raise TextError(
+                    f"the lexicon has no pronunciation of {word!r}; add a line to it, the word and its phones; "
+                    f"found in {text!r}"
+                )
+            tokens += pronunciations[0]
+        return tokens
+
+    def decode(self, tokens: Sequence[int]) -> str:
+        """Return the text that the tokens stand for.
+
+        Phones that form no word are written out, joined by hyphens; those after the last word end count only if they
+        form a word.
+        """
+        self._check_tokens(tokens)
+        words: list[str] = []
+        sounds: list[int] = []
+        for token in tokens:
+            if token in self.word_ends:
+                words.append(self._word(sounds, token))
+                sounds = []
+            elif token != 0:
+                sounds.append(token)
+        words.append(self._words.get((*sounds, 1), ""))
+        return " ".join(word for word in words if word)
+
+    def save(self, folder: Path) -> None:
+        """Write `tokens.txt` and `lexicon.txt`."""
+        super().save(folder)
+        self.lexicon.save(folder / LEXICON_FILE)
+
+    def _word(self, sounds: Sequence[int], word_end: int) -> str:
+        word = self._words.get((*sounds, word_end)) or self._words.get((*sounds, 1))
+        return word or "-".join(self.symbols[sound].lower() for sound in sounds)
+
+
+def is_word_end(symbol: str) -> bool:
+    """Whether a symbol names the end of a word."""
+    return symbol.startswith(_WORD_END) and symbol[1:].isdecimal()

@@ -1,0 +1,331 @@
+"""The training loop: what every training does, whatever it learns.
+
+A trainer says what a batch is and what its loss is; the loop steps the optimiser, skips steps whose gradients are not
+finite, saves checkpoints, stops on request and resumes. Devices, processes and precision are Lightning Fabric's; the
+loop is plain, so that it can be read and changed. A resumed run ends with the same weights, bit for bit.
+"""
+
+import math
+import signal
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass, field
+from types import FrameType, TracebackType
+from typing import Any, Generic, TypeVar
+
+import torch
+from lightning_fabric import Fabric
+from torch import Tensor, nn
+
+from asr.config import LanguageTrainSettings, OptimizerSettings, TrainSettings
+from asr.errors import TrainingError, TrainingInterrupted
+from asr.train.checkpoint import CheckpointFolder, Fingerprint, Weights
+from asr.train.monitor import Monitor
+
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+@dataclass
+class LoopState:
+    """Where a run stands: with weights and optimiser, everything that the next step depends on."""
+
+    epoch: int = 0
+    steps: int = 0
+    bad_steps: int = 0  # skipped, because their gradients were not finite
+    bad_in_a_row: int = 0
+    loss_sum: float = 0.0  # finite losses since the last evaluation, each weighted by its batch's size
+    elapsed: float = 0.0  # seconds of training, over all sessions
+    history: list[dict[str, Any]] = field(default_factory=list)  # the evaluations
+
+
+@dataclass(frozen=True)
+class LoopSetup:
+    """What every trainer needs, apart from its network.
+
+    Attributes:
+        settings: The recipe.
+        folder: Where checkpoints go.
+        monitor: Reports what happens.
+        fingerprint: What must not differ between a checkpoint and the run that resumes it.
+    """
+
+    settings: TrainSettings | LanguageTrainSettings
+    folder: CheckpointFolder
+    monitor: Monitor
+    fingerprint: Fingerprint
+
+
+StateT = TypeVar("StateT", bound=LoopState)
+BatchT = TypeVar("BatchT")
+
+
+class TrainingLoop(ABC, Generic[StateT, BatchT]):
+    """Trains a network while watching development data.
+
+    Args:
+        fabric: Launched; knows device, processes and precision.
+        module: The network.
+        optimizer: Of the network's parameters.
+        state: Of a new run.
+        setup: What every trainer needs.
+    """
+
+    max_bad_steps = 10  # in a row, before training ends
+    settings: TrainSettings | LanguageTrainSettings
+    monitor: Monitor
+
+    def __init__(
+        self, fabric: Fabric, module: nn.Module, optimizer: torch.optim.Optimizer, state: StateT, setup: LoopSetup
+    ) -> None:
+        self.fabric = fabric
+        self.module = module
+        self.network, self.optimizer = fabric.setup(module, optimizer)
+        self.state = state
+        self.settings = setup.settings
+        self.folder = setup.folder
+        self.monitor = setup.monitor
+        self.fingerprint = setup.fingerprint
+        self.stop_request = StopRequest()
+
+    def fit(self) -> Weights:
+        """Train to the end; return the average of the best weights.
+
+        Raises:
+            TrainingInterrupted: On SIGINT or SIGTERM; `restore` continues.
+            TrainingError: If gradients are non-finite several times in a row.
+        """
+        with self.stop_request, self.monitor:
+            if self.state.steps == 0:
+                self._save()  # a run that is killed before its first checkpoint can be resumed, too
+            while not self._is_finished():
+                self._train_epoch()
+                self._finish_epoch()
+                if self.state.epoch < self.settings.epochs:
+                    self._stop_if_requested()
+        return self.folder.average_epochs(self.best_epochs())
+
+    def restore(self) -> None:
+        """Continue from the folder's last checkpoint.
+
+        Raises:
+            TrainingError: If there is none, or it was made with other settings or data.
+        """
+        checkpoint = self.folder.load_last()
+        if checkpoint.get("fingerprint") != self.fingerprint.run:
+            raise self.folder.mismatch()
+        self.module.load_state_dict(checkpoint["model"])
+        self.optimizer.load_state_dict(checkpoint["optimizer"])
+        self.state = type(self.state)(**checkpoint["position"])
+        self._restore_rest(checkpoint)
+        self.monitor.resume_at(self.share(), self.state.history)
+
+    def share(self) -> float:
+        """Return the share of the whole training that is done, in [0, 1]."""
+        return min((self.state.epoch + self._epoch_share()) / self.settings.epochs, 1.0)
+
+    def step(self, group: list[BatchT]) -> None:
+        """Take one step of the optimiser, on the mean gradient of a few batches."""
+        # What dropout draws depends on the position in the run alone, so a resumed run draws the same.
+        torch.manual_seed(self._step_seed())
+        rate = learning_rate(self.share(), self.settings.optimizer)
+        for parameters in self.optimizer.param_groups:
+            parameters["lr"] = rate
+        loss = self._backward(group)
+        norm = self._apply_gradients(group)
+        own_size = sum(self._size(batch) for batch in group)
+        # Summed over all processes: the learning rate follows from it, and must be the same in each.
+        size, weighted_loss = self._sum(own_size, loss * own_size)
+        self._count(len(group), size, weighted_loss)
+        self.state.steps += 1
+        self.monitor.step(
+            self.state.steps,
+            loss=weighted_loss / size,
+            learning_rate=rate,
+            gradient_norm=norm,
+            size=size,
+            share=self.share(),
+        )
+
+    @abstractmethod
+    def loss(self, batch: BatchT) -> Tensor:
+        """Compute the mean loss of a batch, in nats per token."""
+
+    @abstractmethod
+    def best_epochs(self) -> list[int]:
+        """Return the numbers of the saved weights that did best on development data, best first."""
+
+    @abstractmethod
+    def _remaining(self) -> Iterable[BatchT]:
+        """Return the batches of this epoch that were not used yet."""
+
+    @abstractmethod
+    def _step_seed(self) -> int:
+        """Return the seed of what the next step draws."""
+
+    @abstractmethod
+    def _epoch_share(self) -> float:
+        """Return the share of this epoch that is done."""
+
+    @abstractmethod
+    def _size(self, batch: BatchT) -> float:
+        """Return how much is learnt from in a batch: its weight among others."""
+
+    @abstractmethod
+    def _count(self, num_batches: int, size: float, weighted_loss: float) -> None:
+        """Add a step's batches to the state; a loss that is not finite stays out."""
+
+    @abstractmethod
+    def _finish_epoch(self) -> None:
+        """Move the state to the next epoch, and save it."""
+
+    def _is_finished(self) -> bool:
+        return self.state.epoch >= self.settings.epochs
+
+    def _after_step(self) -> None:
+        """Do what may be due after any step; nothing by default."""
+
+    def _restore_rest(self, checkpoint: dict[str, Any]) -> None:
+        """Take from a checkpoint what a trainer added to it."""
+
+    def _describe(self, group: list[BatchT]) -> str:
+        """Name a step's batches in a warning."""
+        return ""
+
+    def _train_epoch(self) -> None:
+        self.network.train()
+        batches = self._remaining()
+        saved = started = time.monotonic()
+        for group in _grouped(batches, self.settings.optimizer.accumulate):
+            self.step(group)
+            now = time.monotonic()
+            self.state.elapsed += now - started
+            started = now
+            self._after_step()
+            if self._any(now - saved >= 60 * self.settings.checkpoint_minutes):
+                self._save()
+                saved = now
+            self._stop_if_requested()
+
+    def _backward(self, group: list[BatchT]) -> float:
+        """Add up the gradients of a few batches; return their mean loss."""
+        loss = 0.0
+        for index, batch in enumerate(group):
+            last = index == len(group) - 1
+            with self.fabric.no_backward_sync(self.network, enabled=not last):
+                batch_loss = self.loss(batch) / len(group)
+                self.fabric.backward(batch_loss)
+            loss += float(batch_loss.detach())
+        return loss
+
+    def _apply_gradients(self, group: list[BatchT]) -> float:
+        """Clip and step, or skip a step whose gradient is not finite; return the norm before clipping."""
+        limit = self.settings.optimizer.clip_norm
+        norm = float(nn.utils.clip_grad_norm_(self.network.parameters(), math.inf if limit is None else limit))
+        if math.isfinite(norm):
+            self.state.bad_in_a_row = 0
+            self.optimizer.step()
+        else:
+            self._skip_step(group)
+        self.optimizer.zero_grad()
+        return norm
+
+    def _skip_step(self, group: list[BatchT]) -> None:
+        """Report a step whose gradient is not finite; too many in a row end the training."""
+        state, batches = self.state, self._describe(group)
+        state.bad_steps += 1
+        state.bad_in_a_row += 1
+        self.monitor.warn(f"step {state.steps + 1}: gradient not finite, step skipped{batches and f'; {batches}'}")
+        if state.bad_in_a_row >= self.max_bad_steps:
+            raise TrainingError(
+                f"{state.bad_in_a_row} steps in a row had a gradient that is not finite"
+                f"{batches and f', the last on the {batches}'}; lower train.optimizer.learning_rate or clip_norm"
+                f"{batches and ', or check these recordings'}"
+            )
+
+    def _stop_if_requested(self) -> None:
+        """Stop all processes at the same step when one of them was asked to."""
+        if self._any(self.stop_request.received):
+            self._save()
+            raise TrainingInterrupted(
+                f"stopped in epoch {self.state.epoch + 1} after step {self.state.steps}; resume it to continue"
+            )
+
+    def _any(self, here: bool) -> bool:
+        """Whether something holds in any process. All must ask at the same point: each has its own clock."""
+        return self._sum(float(here))[0] > 0
+
+    def _sum(self, *values: float) -> list[float]:
+        """Sum each value over all processes."""
+        if self.fabric.world_size == 1:
+            return list(values)
+        tensor = torch.tensor(values, dtype=torch.float64, device=self.fabric.device)
+        return self.fabric.all_reduce(tensor, reduce_op="sum").tolist()
+
+    def _save(self) -> None:
+        if self.fabric.is_global_zero:
+            self.folder.save_last(self._checkpoint())
+        self.fabric.barrier()
+
+    def _checkpoint(self) -> dict[str, Any]:
+        return {
+            "fingerprint": self.fingerprint.run,
+            "settings_fingerprint": self.fingerprint.settings,
+            "model": self.module.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "position": asdict(self.state),
+        }
+
+
+class StopRequest:
+    """Remembers SIGINT and SIGTERM while it is entered, for a stop between two steps; a second one acts at once.
+
+    Attributes:
+        received: Whether one came.
+    """
+
+    def __init__(self) -> None:
+        self.received = False
+        self._previous: dict[signal.Signals, Any] = {}
+
+    def __enter__(self) -> "StopRequest":
+        try:
+            self._previous = {number: signal.signal(number, self._remember) for number in _SIGNALS}
+        except ValueError:  # only the main thread may set handlers; elsewhere the caller keeps its own
+            self._previous = {}
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for number, handler in self._previous.items():
+            signal.signal(number, handler)
+
+    def _remember(self, number: int, frame: FrameType | None) -> None:
+        self.received = True
+        signal.signal(number, self._previous[signal.Signals(number)])
+
+
+def learning_rate(share: float, settings: OptimizerSettings) -> float:
+    """Compute a learning rate: linear warm-up, then half a cosine to zero (Loshchilov & Hutter 2017).
+
+    Args:
+        share: Of the whole training that is done, in [0, 1].
+        settings: Peak and share of the warm-up.
+    """
+    if share < settings.warmup_fraction:
+        # Never zero: the first step counts too.
+        return settings.learning_rate * max(share / settings.warmup_fraction, 0.01)
+    remaining = (1 - share) / (1 - settings.warmup_fraction)
+    return settings.learning_rate * 0.5 * (1 - math.cos(math.pi * remaining))
+
+
+def _grouped(batches: Iterable[BatchT], size: int) -> Iterator[list[BatchT]]:
+    group: list[BatchT] = []
+    for batch in batches:
+        group.append(batch)
+        if len(group) == size:
+            yield group
+            group = []
+    if group:
+        yield group

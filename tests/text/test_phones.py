@@ -1,0 +1,60 @@
+"""The tokenizer of a lexicon."""
+
+import pytest
+
+from asr.config import TokenizerSettings
+from asr.errors import ConfigError, ModelError, TextError
+from asr.text.load import build_tokenizer, load_tokenizer
+
+
+@pytest.fixture
+def phones(tmp_path):
+    """The settings of a lexicon in which "red" sounds like the second "read"."""
+    lexicon = tmp_path / "given.txt"
+    lexicon.write_text("read R IY D\nread R EH D\nred R EH D\nid IY D\n", encoding="utf-8")
+    return TokenizerSettings(kind="phone", lexicon=lexicon)
+
+
+def test_words_are_their_phones_and_a_word_end_that_tells_homophones_apart(phones):
+    tokenizer = build_tokenizer([], phones)
+    assert tokenizer.symbols == ["<blank>", "|1", "|2", "D", "EH", "IY", "R"]
+    assert tokenizer.word_ends == {1, 2}
+    assert tokenizer.encode("red id read") == [6, 4, 3, 2, 5, 3, 1, 6, 5, 3, 1]
+    assert tokenizer.decode([6, 4, 3, 2, 5, 3, 1, 6, 4, 3, 1]) == "red id read"
+    assert tokenizer.pronunciations["read"] == [(6, 5, 3, 1), (6, 4, 3, 1)]
+    with pytest.raises(TextError, match="no pronunciation of 'blue'; add a line to it"):
+        tokenizer.encode("red blue")
+
+
+def test_phones_that_are_no_word_stay_phones(phones):
+    tokenizer = build_tokenizer([], phones)
+    assert tokenizer.decode([3, 6, 1, 5, 3, 2]) == "d-r id"  # no second word sounds like "id"
+    assert tokenizer.decode([5, 3]) == "id"  # its word end is still to come
+    assert tokenizer.decode([5, 3, 1, 6]) == "id"
+    assert tokenizer.decode([1, 0, 1]) == ""
+
+
+def test_phones_are_saved_with_their_lexicon(phones, tmp_path):
+    tokenizer = build_tokenizer([], phones)
+    tokenizer.save(tmp_path)
+    stored = TokenizerSettings(kind="phone")
+    assert load_tokenizer(tmp_path, stored).pronunciations == tokenizer.pronunciations
+    (tmp_path / "lexicon.txt").write_text("red R EH D\n", encoding="utf-8")
+    with pytest.raises(ModelError, match=r"lexicon\.txt: its phones are not those of tokens\.txt"):
+        load_tokenizer(tmp_path, stored)
+    (tmp_path / "lexicon.txt").write_text("read R IY D\nreed R IY D\nreid R IY D\nred EH", encoding="utf-8")
+    with pytest.raises(ModelError, match=r"lexicon\.txt: 3 of its words sound alike; 2 at most can be told apart"):
+        load_tokenizer(tmp_path, stored)
+    (tmp_path / "lexicon.txt").unlink()
+    with pytest.raises(ModelError, match=r"lexicon\.txt: cannot be read"):
+        load_tokenizer(tmp_path, stored)
+
+
+def test_phones_need_a_lexicon_of_phones(tmp_path):
+    with pytest.raises(ConfigError, match=r"tokenizer\.lexicon=FILE"):
+        build_tokenizer([], TokenizerSettings(kind="phone"))
+    lexicon = tmp_path / "given.txt"
+    for phone in ("|1", "|22", "<blank>", "<space>", "\u2581a"):
+        lexicon.write_text(f"red {phone} EH\n", encoding="utf-8")
+        with pytest.raises(TextError, match="cannot name a phone"):
+            build_tokenizer([], TokenizerSettings(kind="phone", lexicon=lexicon))

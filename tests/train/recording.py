@@ -1,0 +1,15 @@
+"""A reporter that remembers what a person would have read."""
+
+from asr.reporter import SilentReporter, Tone
+
+
+class RecordingReporter(SilentReporter):
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def line(self, text: str, tone: Tone = "plain") -> None:
+        self.lines.append(text)
+
+    @property
+    def text(self) -> str:
+        return "\n".join(self.lines)

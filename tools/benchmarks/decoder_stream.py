@@ -1,0 +1,90 @@
+"""Does a stream of hours decode as fast, and in as little memory, at its end as at its start?
+
+    python tools/benchmarks/decoder_stream.py --hours 10 --lm lm.arpa.gz --json out.json
+
+The posteriors are synthetic: mostly blank, a clear or less clear letter every fourth frame, 25
+frames a second. They come in blocks of four seconds; after each the best hypothesis so far is
+asked for and what is committed is taken out, as live captions do. Processor time and memory are
+told for each tenth of the stream. Memory is what the search's arrays hold, and the process' own.
+"""
+
+import argparse
+import itertools
+import json
+import resource
+import string
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from asr.config import DecoderSettings
+from asr.decode.decoder import BeamDecoder, BeamStream
+from asr.language.ngram.model import load_ngram
+
+FRAMES_A_SECOND, BLOCK_SECONDS = 25, 4
+SYMBOLS = ["", " ", "'", *string.ascii_lowercase]
+NUM_BLOCKS = 60  # different ones, that come again and again
+Row = dict[str, Any]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--hours", type=float, default=10.0)
+    parser.add_argument("--beam", type=int, default=64)
+    parser.add_argument("--lm", type=Path, help="a word model")
+    parser.add_argument("--json", type=Path, help="write the rows there, too")
+    options = parser.parse_args()
+    decoder = BeamDecoder(
+        SYMBOLS,
+        DecoderSettings(beam_size=options.beam),
+        language_model=load_ngram(options.lm) if options.lm else None,
+        hotwords=["hello world"],
+    )
+    rows = decode_stream(decoder.start(), int(options.hours * 3600 / BLOCK_SECONDS))
+    print("| hours | µs a frame | search, MB | process, MB | tokens committed |\n|--:|--:|--:|--:|--:|")
+    for row in rows:
+        print("| {hours:.1f} | {us_per_frame:.2f} | {array_mb:.2f} | {peak_mb:.0f} | {committed} |".format(**row))
+    if options.json:
+        options.json.write_text(json.dumps({"rows": rows}, indent=1) + "\n", encoding="utf-8")
+
+
+def decode_stream(stream: BeamStream, num_blocks: int) -> list[Row]:
+    """A row for each tenth of the stream."""
+    blocks = [make_block(seed) for seed in range(NUM_BLOCKS)]
+    rows, committed = [], 0
+    ends = [round(tenth * num_blocks / 10) for tenth in range(11)]
+    for first, last in itertools.pairwise(ends):
+        started = time.process_time()
+        for index in range(first, last):
+            stream.feed(blocks[index % NUM_BLOCKS])
+            stream.best()
+            committed += len(stream.commit()[0])
+        seconds = time.process_time() - started
+        frames = max(1, last - first) * BLOCK_SECONDS * FRAMES_A_SECOND
+        rows.append(
+            {
+                "hours": last * BLOCK_SECONDS / 3600,
+                "us_per_frame": 1e6 * seconds / frames,
+                "array_mb": stream.num_bytes / 2**20,
+                "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+                "committed": committed,
+            }
+        )
+    return rows
+
+
+def make_block(seed: int) -> np.ndarray:
+    """(T, V) log probabilities."""
+    rng = np.random.default_rng(seed)
+    num_frames = BLOCK_SECONDS * FRAMES_A_SECOND
+    logits = rng.normal(0, 2, (num_frames, len(SYMBOLS)))
+    logits[:, 0] += 8
+    spoken = np.arange(0, num_frames, 4)
+    logits[spoken, rng.integers(1, len(SYMBOLS), len(spoken))] += rng.uniform(8, 16, len(spoken))
+    return (logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))).astype(np.float32)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,160 @@
+"""What does it cost to hear less ahead? Word error rate against latency, and the time that streaming takes.
+
+    python tools/benchmarks/streaming.py data/an4/test.jsonl.gz --json out.json --plot docs/latency.png
+    python tools/benchmarks/streaming.py data/an4/dev.jsonl.gz --model exp/chunked --grid 0.4:0.4 0.4:1.0 --speed 0
+
+Every utterance is a stream of its own, endpoints and all, and its text is compared with the same
+model's on the whole utterance. Then, on one core and one stream: computing time per second of
+sound, in blocks of a tenth of a second, without and with the preview of the tail; and the time
+from an utterance's last sample to its final text. Medians over utterances.
+"""
+
+import argparse
+import json
+import os
+import statistics
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import asr  # noqa: F401  before torch: it tames OpenMP
+
+# isort: split
+import torch
+from torch import Tensor
+
+from asr.corpus.cuts import load_cuts, read_waveform
+from asr.evaluate.evaluate import reference_text
+from asr.evaluate.wer import score_utterances
+from asr.recognize.recognizer import Recognizer, load_model
+from asr.recognize.streaming.recognizer import MultiStreamRecognizer
+from asr.recognize.streaming.stream import StreamingOptions
+from asr.text.normalize import normalize
+
+GRID = [(chunk, right) for chunk in (0.1, 0.2, 0.4, 1.0) for right in (0.1, 0.2, 0.4, 0.6, 1.0, 2.0)]
+SPEEDS = ((0.4, 1.0), (0.4, 0.4), (0.2, 0.4))
+BLOCK_SECONDS = 0.1
+
+
+class Speech(NamedTuple):
+    """Utterances: waveforms (S,) and what is said in them."""
+
+    waveforms: list[Tensor]
+    texts: list[str]
+
+
+def main() -> None:
+    options = parse_options()
+    torch.set_num_threads(1)
+    recognizer = load_model(options.model, device="cpu")
+    speech = read_speech(options.manifest, recognizer)
+    result: dict[str, Any] = {"model": options.model, "utterances": len(speech.texts)}
+    if options.grid:
+        offline = recognizer.decode_waveforms([waveform.numpy() for waveform in speech.waveforms])
+        result["offline_wer"] = score(speech, [decoded.text for decoded in offline])
+        print(f"offline: {result['offline_wer']:.2%}", flush=True)
+        result["wer"] = [measure_wer(recognizer, speech, *cell, result["offline_wer"]) for cell in options.grid]
+    if options.speed:
+        os.sched_setaffinity(0, [min(os.sched_getaffinity(0))])
+        result["speed"] = [measure_speed(recognizer, speech.waveforms[: options.speed], *cell) for cell in SPEEDS]
+    if options.json:
+        options.json.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    if options.plot:
+        draw(result, options.plot)
+
+
+def parse_options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("manifest", type=Path)
+    parser.add_argument("--model", default="an4", help="a model folder or name")
+    parser.add_argument("--grid", nargs="*", type=_cell, default=GRID, help="CHUNK:RIGHT in seconds; none: no WER")
+    parser.add_argument("--speed", type=int, default=40, help="utterances that are timed; 0: none")
+    parser.add_argument("--json", type=Path, help="write the result there, too")
+    parser.add_argument("--plot", type=Path, help="draw WER against latency there")
+    return parser.parse_args()
+
+
+def _cell(text: str) -> tuple[float, float]:
+    chunk, right = map(float, text.split(":"))
+    return chunk, right
+
+
+def read_speech(manifest: Path, recognizer: Recognizer) -> Speech:
+    cuts = sorted(load_cuts([manifest]), key=lambda cut: cut.id)
+    waveforms = [read_waveform(cut, recognizer.sample_rate) for cut in cuts]
+    return Speech(waveforms, [normalize(reference_text(cut), recognizer.settings.normalizer) for cut in cuts])
+
+
+def score(speech: Speech, hypotheses: Sequence[str]) -> float:
+    return score_utterances(speech.texts, hypotheses).wer
+
+
+def measure_wer(recognizer: Recognizer, speech: Speech, chunk: float, right: float, offline: float) -> dict[str, float]:
+    """All utterances as streams side by side, a second of each at a time."""
+    streaming = MultiStreamRecognizer(recognizer, StreamingOptions(chunk, right, preview=False))
+    streams = [streaming.start() for _ in speech.waveforms]
+    texts: list[list[str]] = [[] for _ in streams]
+    step = recognizer.sample_rate
+    for at in range(0, max(map(len, speech.waveforms)), step):
+        live = [index for index, stream in enumerate(streams) if not stream.ended]
+        for index in live:
+            waveform = speech.waveforms[index]
+            streams[index].feed(waveform[at : at + step], last=at + step >= len(waveform))
+        for index, partial in zip(live, streaming.decode([streams[index] for index in live]), strict=True):
+            texts[index] += [segment.text for segment in partial.finals] if partial else []
+    wer = score(speech, [" ".join(one) for one in texts])
+    print(f"chunk {chunk:g} s, right {right:g} s: {wer:.2%}, {wer / offline - 1:+.1%} of offline", flush=True)
+    return {"chunk": chunk, "right": right, "wer": wer, "relative": wer / offline - 1}
+
+
+def measure_speed(recognizer: Recognizer, waveforms: Sequence[Tensor], chunk: float, right: float) -> dict[str, float]:
+    """Seconds of computing per second of sound, and to the final text."""
+    row: dict[str, float] = {"chunk": chunk, "right": right}
+    for name, preview in (("plain", False), ("preview", True)):
+        streaming = MultiStreamRecognizer(recognizer, StreamingOptions(chunk, right, preview=preview))
+        streaming.warm_up()
+        times = [time_stream(streaming, waveform) for waveform in waveforms]
+        row[f"{name}_per_second"] = statistics.median(one[0] for one in times)
+        row[f"{name}_to_final"] = statistics.median(one[1] for one in times)
+        row[f"{name}_to_final_95"] = sorted(one[1] for one in times)[int(0.95 * len(times))]
+    print({name: round(value, 4) for name, value in row.items()}, flush=True)
+    return row
+
+
+def time_stream(streaming: MultiStreamRecognizer, waveform: Tensor) -> tuple[float, float]:
+    """Seconds per second of sound, and from the last sample to the final text."""
+    blocks = waveform.split(round(BLOCK_SECONDS * streaming.recognizer.sample_rate))
+    stream = streaming.start()
+    started = time.perf_counter()
+    for block in blocks:
+        stream.feed(block)
+        streaming.decode([stream])
+    ended = time.perf_counter()
+    stream.feed(waveform[:0], last=True)
+    streaming.decode([stream])
+    final = time.perf_counter()
+    return (final - started) / stream.duration, final - ended
+
+
+def draw(result: dict[str, Any], path: Path) -> None:
+    """WER over latency, a line a chunk. Text is settled between right context and chunk and right context late."""
+    import matplotlib
+
+    matplotlib.use("agg")
+    from matplotlib import pyplot
+
+    figure, axes = pyplot.subplots(figsize=(7, 4), layout="constrained")
+    for chunk in sorted({row["chunk"] for row in result["wer"]}):
+        rows = [row for row in result["wer"] if row["chunk"] == chunk]
+        axes.plot([row["right"] for row in rows], [100 * row["wer"] for row in rows], "o-", label=f"chunk {chunk:g} s")
+    axes.axhline(100 * result["offline_wer"], color="grey", linestyle=":", label="whole utterance")
+    axes.set(xlabel="right context, seconds", ylabel="word error rate, %", xscale="log")
+    axes.set_xticks([row[1] for row in GRID[-6:]], [f"{row[1]:g}" for row in GRID[-6:]], minor=False)
+    axes.minorticks_off()
+    axes.legend()
+    figure.savefig(path, dpi=120)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,62 @@
+"""The recordings that ship with the project, which `asr transcribe` hears in `make demo` and in the tests.
+
+    python tools/voices/make_samples.py        writes recipes/an4/samples and recipes/english/samples
+
+Synthesised by espeak-ng and flite, so they belong to nobody. The sentences are our own. The
+synthetic speech that `an4` is trained on leaves the phrases out; of AN4's own one is among them,
+the command "help".
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import flite
+import soundfile
+from espeak import RATE, Voice, speak, spell
+from numpy.typing import NDArray
+
+RECIPES = Path(__file__).parents[2] / "recipes"
+SAMPLES = {
+    "city": "r e y k j a v i k",
+    "code": "enter q u a d forty two",
+    "date": "july twenty first nineteen sixty nine",
+    "help": "help",
+    "number": "three hundred and sixty five",
+    "phone": "five five five oh one eight three",
+}
+VOICES = [
+    Voice("en-us", "f2", rate=150),
+    Voice("en-us", "m3", rate=150),
+    Voice("en-gb", "f1", rate=150),
+    Voice("en-gb", "f4", rate=150),
+    Voice("en-gb-scotland", "m7", rate=145),
+    Voice("en-us", "klatt", rate=150),
+]
+SENTENCES = {
+    "garden": "there was nobody in the garden but the gate stood open",
+    "letter": "she read the letter twice and put it back in the drawer",
+    "market": "the old man sells apples and honey at the market on saturday",
+    "river": "we left the village before the sun was up and walked along the river",
+    "weather": "it will rain in the evening so take a coat with you",
+}
+READERS = ["rms", "rms", "slt", "slt", "awb"]
+
+
+def main() -> None:
+    sounds = [speak(spell(text), voice) for text, voice in zip(SAMPLES.values(), VOICES, strict=True)]
+    write(RECIPES / "an4" / "samples", SAMPLES, sounds)
+    sounds = [flite.speak(text, voice) for text, voice in zip(SENTENCES.values(), READERS, strict=True)]
+    write(RECIPES / "english" / "samples", SENTENCES, sounds)
+
+
+def write(folder: Path, texts: Mapping[str, str], sounds: list[NDArray]) -> None:
+    """A recording each, and what is said in them."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, sound in zip(texts, sounds, strict=True):
+        soundfile.write(folder / f"{name}.flac", sound, RATE)
+    lines = [f"{name}\t{text}\n" for name, text in texts.items()]
+    (folder / "transcripts.txt").write_text("".join(lines), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
