@@ -14,9 +14,7 @@ from torch.nn import functional as F
 from asr.acoustic.chunks import Windows
 from asr.acoustic.rnn import RecurrentLayer
 from asr.config import AcousticSettings
-from asr.runtime.network import ChunkSize
-
-SUBSAMPLING = 4
+from asr.runtime.network import ChunkSize, subsampled
 
 
 class Output(NamedTuple):
@@ -125,15 +123,8 @@ class RecurrentBlock(nn.Module):
         """(B, T, D), or with windows (B * K, W, D); the shape stays."""
         normed = self.norm(hidden)
         layer = self.recurrent
-        changed: Tensor = layer(normed, lengths) if windows is None else layer.read_windows(normed, windows)
-        return hidden + self.dropout(changed)
-
-
-def subsampled(num_frames: int) -> int:
-    """T' for T frames: each convolution halves, rounding up."""
-    for _ in range(2):
-        num_frames = (num_frames + 1) // 2
-    return num_frames
+        outputs: Tensor = layer(normed, lengths) if windows is None else layer.forward_windows(normed, windows)[0]
+        return hidden + self.dropout(outputs)
 
 
 def _mask_padding(images: Tensor, lengths: Tensor) -> Tensor:

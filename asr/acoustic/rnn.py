@@ -47,25 +47,28 @@ class RecurrentLayer(nn.Module):
         backward = self.backward_rnn(reverse_within_lengths(inputs, lengths))[0]
         return torch.cat([outputs, reverse_within_lengths(backward, lengths)], dim=-1)
 
-    def read_windows(self, inputs: Tensor, windows: Windows) -> Tensor:
-        """As `forward`, but what lies past a window's end is not seen: (B * K, W, D) to (B * K, W, H or 2H).
+    def forward_windows(self, inputs: Tensor, windows: Windows, state: Any = None) -> tuple[Tensor, Any]:
+        """Run on windows (B * K, W, D), beyond whose ends nothing is seen.
 
-        The forward direction runs on from chunk to chunk, and from each chunk into its right context.
+        The forward direction carries its state from chunk to chunk, and from each chunk into its right context.
+
+        Returns:
+            (B * K, W, H or 2H), and the forward direction's state after the last chunk.
         """
         chunks = inputs[:, : windows.chunk].reshape(-1, windows.count, windows.chunk, inputs.shape[-1])
-        outputs, states, state = [], [], None
+        outputs, states = [], []
         for chunk in chunks.unbind(1):
             output, state = self.forward_rnn(chunk, state)
             outputs.append(output)
             states.append(state)
-        known = torch.stack(outputs, dim=1).flatten(0, 1)
-        ahead = inputs[:, windows.chunk :]
-        if ahead.shape[1] > 0:
-            known = torch.cat([known, self.forward_rnn(ahead, _join_chunk_states(states))[0]], dim=1)
+        forward = torch.stack(outputs, dim=1).flatten(0, 1)  # (B * K, chunk, H)
+        context = inputs[:, windows.chunk :]
+        if context.shape[1] > 0:
+            forward = torch.cat([forward, self.forward_rnn(context, _join_chunk_states(states))[0]], dim=1)
         if self.backward_rnn is None:
-            return known
+            return forward, state
         backward = self.backward_rnn(reverse_within_lengths(inputs, windows.lengths))[0]
-        return torch.cat([known, reverse_within_lengths(backward, windows.lengths)], dim=-1)
+        return torch.cat([forward, reverse_within_lengths(backward, windows.lengths)], dim=-1), state
 
 
 def _join_chunk_states(states: list[Any]) -> Any:

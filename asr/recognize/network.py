@@ -9,7 +9,7 @@ import torch
 
 from asr.config import BATCH_SECONDS
 from asr.runtime.batching import make_batches
-from asr.runtime.network import Features, LogProbs, Network
+from asr.runtime.network import SUBSAMPLING, Features, LogProbs, Network
 from asr.signal.audio import Waveform
 from asr.signal.features import FeatureExtractor
 from asr.signal.segment import AudioSegment, split_at_quiet
@@ -32,7 +32,7 @@ class NetworkRunner:
         self.extractor = extractor
         self.network = network
         self.sample_rate = extractor.settings.sample_rate
-        self.frame_samples = extractor.step * network.subsampling
+        self.frame_samples = extractor.step * SUBSAMPLING
         self.frame_seconds = self.frame_samples / self.sample_rate  # the step in the settings may be no whole samples
 
     def extract(self, waveform: Waveform) -> Features:

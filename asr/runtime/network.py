@@ -1,8 +1,8 @@
 """A trained network as recognition sees it: features in, log probabilities of tokens out.
 
 Whole utterances go through a `Network` in batches; streams go through a `StreamingNetwork` chunk by chunk,
-those that are ready at the same time together. Both give natural logs (T', V), a frame for each
-`subsampling` feature frames. Knows nothing of audio, words or torch:
+those that are ready at the same time together. Both give natural logs (T', V), one frame per `SUBSAMPLING`
+feature frames. Knows nothing of audio, words or torch:
 `torch_network.py` and `torch_stream.py` implement it.
 """
 
@@ -15,6 +15,15 @@ import numpy.typing as npt
 
 Features: TypeAlias = npt.NDArray[np.float32]  # (T, F) normalised log-mel features
 LogProbs: TypeAlias = npt.NDArray[np.float32]  # (T', V) natural logs
+
+SUBSAMPLING = 4  # feature frames per frame of log probabilities
+
+
+def subsampled(num_frames: int) -> int:
+    """Count the frames of log probabilities for T feature frames: two convolutions halve, rounding up."""
+    for _ in range(2):
+        num_frames = (num_frames + 1) // 2
+    return num_frames
 
 
 @dataclass  # not frozen: in bf16, Lightning takes a network's arguments apart and puts them together again
@@ -68,10 +77,10 @@ class StreamingNetwork(Protocol[_Stream]):
     def start(self) -> _Stream:
         """Start a stream."""
 
-    def run(self, streams: Sequence[_Stream]) -> list[LogProbs]:
+    def run(self, batch: Sequence[_Stream]) -> list[LogProbs]:
         """Compute all chunks that are ready; (T', V) for each stream, where T' may be 0."""
 
-    def preview(self, streams: Sequence[_Stream]) -> list[LogProbs]:
+    def preview(self, batch: Sequence[_Stream]) -> list[LogProbs]:
         """Compute the frames that still wait for their right context, as if the streams ended here.
 
         The streams do not change: `run` computes these frames again.
@@ -82,13 +91,7 @@ class StreamingNetwork(Protocol[_Stream]):
 
 
 class Network(Protocol):
-    """Computes log probabilities of whole utterances.
-
-    Attributes:
-        subsampling: Feature frames per frame of log probabilities.
-    """
-
-    subsampling: int
+    """Computes log probabilities of whole utterances."""
 
     def run(self, features: Sequence[Features]) -> list[LogProbs]:
         """Compute log probabilities (T', V) of utterances (T, F), as one batch."""

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 from torch.nn.utils.rnn import pad_sequence
 
-from asr.acoustic.model import SUBSAMPLING, AcousticModel
+from asr.acoustic.model import AcousticModel
 from asr.config import ModelSettings
 from asr.runtime.network import ChunkSize, Features, LogProbs
 from asr.runtime.precision import computing_in, pick_device, pick_precision
@@ -33,8 +33,6 @@ class TorchNetwork:
     Attributes:
         model: The same model; in int8 a copy.
     """
-
-    subsampling = SUBSAMPLING
 
     def __init__(self, model: AcousticModel, *, device: str = "auto", precision: str = "auto") -> None:
         self.device = pick_device(device)

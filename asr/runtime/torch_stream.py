@@ -18,6 +18,7 @@ from torch import Tensor
 from torch.nn import functional as F
 from torch.nn.utils.rnn import pad_sequence
 
+from asr.acoustic.chunks import Windows
 from asr.acoustic.model import AcousticModel, RecurrentBlock, Subsampling
 from asr.runtime.network import ChunkSize, Features, LogProbs
 from asr.runtime.precision import computing_in
@@ -51,32 +52,32 @@ class TorchStreamingNetwork:
         return TorchStream(self)
 
     @torch.inference_mode()
-    def run(self, streams: "Sequence[TorchStream]") -> list[LogProbs]:
+    def run(self, batch: "Sequence[TorchStream]") -> list[LogProbs]:
         """Compute all chunks that are ready, of streams with chunks of one shape together.
 
         Returns:
             (T', V) log probabilities for each stream; T' may be 0.
         """
-        outputs: list[list[Tensor]] = [[] for _ in streams]
+        outputs: list[list[Tensor]] = [[] for _ in batch]
         with computing_in(self.precision, self.device):
-            while groups := self._group(streams):
+            while groups := self._group(batch):
                 for (window, chunk), members in groups.items():
-                    chunks = self._run_chunk([streams[index] for index in members], window, chunk)
+                    chunks = self._run_chunk([batch[index] for index in members], window, chunk)
                     for index, log_probs in zip(members, chunks, strict=True):
                         outputs[index].append(log_probs)
         return [torch.cat(parts).numpy() if parts else self._no_frames() for parts in outputs]
 
     @staticmethod
-    def _group(streams: "Sequence[TorchStream]") -> dict[tuple[int, int], list[int]]:
+    def _group(batch: "Sequence[TorchStream]") -> dict[tuple[int, int], list[int]]:
         """Group the streams that are ready by the shape of their next chunk."""
         groups: dict[tuple[int, int], list[int]] = defaultdict(list)
-        for index, stream in enumerate(streams):
+        for index, stream in enumerate(batch):
             if (shape := stream.next_shape()) is not None:
                 groups[shape].append(index)
         return groups
 
     @torch.inference_mode()
-    def preview(self, streams: "Sequence[TorchStream]") -> list[LogProbs]:
+    def preview(self, batch: "Sequence[TorchStream]") -> list[LogProbs]:
         """Compute the frames that still wait for their right context, as if the streams ended here.
 
         The streams do not change: `run` computes these frames again.
@@ -84,27 +85,30 @@ class TorchStreamingNetwork:
         Returns:
             (T', V) log probabilities for each stream.
         """
-        lengths = torch.tensor([len(stream.hidden) for stream in streams], device=self.device)
-        if len(streams) == 0 or int(lengths.max()) == 0:
-            return [self._no_frames() for _ in streams]
+        lengths = torch.tensor([len(stream.hidden) for stream in batch], device=self.device)
+        if len(batch) == 0 or int(lengths.max()) == 0:
+            return [self._no_frames() for _ in batch]
         # Unlike chunks, these differ in length: one padded batch is much faster than a batch per length.
-        hidden = pad_sequence([stream.hidden for stream in streams], batch_first=True)  # (B, T', D)
+        hidden = pad_sequence([stream.hidden for stream in batch], batch_first=True)  # (B, T', D)
         with computing_in(self.precision, self.device):
             for depth, block in enumerate(_blocks(self.model)):
-                state = _join_states([stream.states[depth] for stream in streams])
+                state = _join_states([stream.states[depth] for stream in batch])
                 hidden = hidden + block.recurrent(block.norm(hidden), lengths, state)
-            batch = self.model.read_out(hidden).cpu().numpy()  # (B, T', V)
-        return [log_probs[:length] for log_probs, length in zip(batch, lengths.tolist(), strict=True)]
+            padded = self.model.read_out(hidden).cpu().numpy()  # (B, T', V)
+        return [log_probs[:length] for log_probs, length in zip(padded, lengths.tolist(), strict=True)]
 
-    def _run_chunk(self, streams: "Sequence[TorchStream]", window: int, chunk: int) -> Tensor:
+    def _run_chunk(self, batch: "Sequence[TorchStream]", window: int, chunk: int) -> Tensor:
         """Compute the next chunk (B, chunk, V) of streams of one shape."""
-        hidden = torch.stack([stream.hidden[:window] for stream in streams])  # (B, window, D)
+        hidden = torch.stack([stream.hidden[:window] for stream in batch])  # (B, window, D)
+        lengths = torch.full((len(batch),), window, device=self.device)
+        windows = Windows(lengths, chunk, ChunkSize(chunk, window - chunk))
         for depth, block in enumerate(_blocks(self.model)):
-            state = _join_states([stream.states[depth] for stream in streams])
-            hidden, state = run_block(block, hidden, state, chunk)
-            for stream, stream_state in zip(streams, _split_state(state, len(streams)), strict=True):
+            state = _join_states([stream.states[depth] for stream in batch])
+            outputs, state = block.recurrent.forward_windows(block.norm(hidden), windows, state)
+            hidden = hidden + outputs
+            for stream, stream_state in zip(batch, _split_state(state, len(batch)), strict=True):
                 stream.states[depth] = stream_state
-        for stream in streams:
+        for stream in batch:
             stream.hidden = stream.hidden[chunk:]
         return self.model.read_out(hidden[:, :chunk]).cpu()
 
@@ -189,30 +193,6 @@ class SubsamplingStream:
             return images.new_zeros(images.shape[0], convolution.out_channels, 0, bands)
         window = images[:, :, : 2 * num_outputs + 1]
         return F.relu(F.conv2d(window, convolution.weight, convolution.bias, stride=2, padding=(0, 1)))
-
-
-def run_block(block: RecurrentBlock, hidden: Tensor, state: State, chunk: int) -> tuple[Tensor, State]:
-    """Run a chunk and its right context through one layer and its residual connection.
-
-    Args:
-        block: The layer.
-        hidden: (B, W, D) frames of the chunk, then those of the right context.
-        state: The forward direction's before the first frame.
-        chunk: Frames of the chunk, at most W.
-
-    Returns:
-        (B, W, D), and the forward direction's state after the chunk.
-    """
-    normed = block.norm(hidden)
-    layer = block.recurrent
-    outputs, after_chunk = layer.forward_rnn(normed[:, :chunk], state)
-    if chunk < hidden.shape[1]:
-        context, _ = layer.forward_rnn(normed[:, chunk:], after_chunk)
-        outputs = torch.cat([outputs, context], dim=1)
-    if layer.backward_rnn is not None:
-        backward = layer.backward_rnn(normed.flip(1))[0].flip(1)
-        outputs = torch.cat([outputs, backward], dim=-1)
-    return hidden + outputs, after_chunk
 
 
 def _blocks(model: AcousticModel) -> list[RecurrentBlock]:
