@@ -4,20 +4,20 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 FILES ?= recipes/english/samples
 
-.PHONY: demo test test-oldest figures check bench clean
+.PHONY: demo test test-oldest figures check bench docs clean
 
-# What is said in the recordings that ship with the project, or in yours: make demo FILES=talk.wav
+# Transcribes the recordings that come with the project, or yours: make demo FILES=talk.wav
 demo: $(VENV)/.installed
 	$(BIN)/asr transcribe $(FILES)
 
 test: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest -n 2
 
-# The decoder alone, with the oldest numpy that it works with
+# The decoder alone, with the oldest supported numpy
 test-oldest: $(VENV)-oldest/.installed
 	$(VENV)-oldest/bin/python -m pytest -q tests/decode/test_decoder.py tests/decode/test_batch.py
 
-# The figures of README and cards, as far as that takes minutes; speech: ASR_CORPORA, else ../shared/corpora
+# The figures of README and model cards that can be repeated in minutes; corpora: ASR_CORPORA, else ../shared/corpora
 figures: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest --run-slow tests/test_figures.py
 
@@ -29,6 +29,10 @@ check: $(VENV)/.installed-dev
 bench: $(VENV)/.installed-dev
 	$(BIN)/python tools/benchmarks/training_step.py
 
+# The documentation site, in build/site
+docs: $(VENV)/.installed-docs
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
+
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
 
@@ -38,6 +42,10 @@ $(VENV)/.installed: pyproject.toml | $(BIN)/python
 
 $(VENV)/.installed-dev: pyproject.toml | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+	touch $@ $(VENV)/.installed
+
+$(VENV)/.installed-docs: pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --editable '.[docs]'
 	touch $@ $(VENV)/.installed
 
 $(VENV)-oldest/.installed: pyproject.toml

@@ -38,6 +38,9 @@ _Precision = Literal["auto", "fp32", "bf16"]
 Range = Annotated[tuple[float, float], AfterValidator(_check_order)]
 
 
+SETTINGS_FILE = "config.yaml"  # of a model folder
+
+
 class Settings(BaseModel):
     """A group of settings; unknown keys are rejected."""
 

@@ -16,7 +16,7 @@ import asr
 PACKAGE = Path(asr.__file__).parent
 BASE = {"atomic", "cells", "config", "errors", "files", "jit", "reporter", "seeds", "select", "weights"}
 # What runs a model; a part may import from its own layer and from those before it.
-RUNS = [BASE, {"signal", "text"}, {"transcript"}, {"runtime", "alignment", "language"}]
+RUNS = [BASE, {"signal", "text"}, {"transcript", "model_files"}, {"runtime", "alignment", "language"}]
 RUNS += [{"decode"}, {"recognize"}, {"live", "jobs"}]
 MAKES = [{"acoustic"}, {"corpus"}, {"evaluate"}, {"train"}]
 LAYERS = [*RUNS, *MAKES, {"cli"}, {"__main__"}]

@@ -77,6 +77,7 @@ STANDARD = {
     "look_ahead",  # of a language model
     "carry_state",
     "spell_out_numbers",  # a setting, in English
+    "receive",  # of ASGI, the interface between web servers and applications
 }
 
 

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import torch
 
-from asr.recognize.model_folder import WEIGHTS, find_model
+from asr.model_files import WEIGHTS_FILE
+from asr.recognize.model_folder import find_model
 from asr.weights import read_weights, save_weights
 
 
@@ -22,10 +23,10 @@ def main() -> None:
     parser.add_argument("models", nargs="+", help="model folders, or names that `asr models` lists")
     options = parser.parse_args()
     folders = [find_model(model) for model in options.models]
-    weights = [read_weights(folder / WEIGHTS) for folder in folders]
-    shutil.copytree(folders[-1], options.output, ignore=shutil.ignore_patterns("run", WEIGHTS))
+    weights = [read_weights(folder / WEIGHTS_FILE) for folder in folders]
+    shutil.copytree(folders[-1], options.output, ignore=shutil.ignore_patterns("run", WEIGHTS_FILE))
     average = {name: torch.stack([one[name] for one in weights]).mean(0).half() for name in weights[-1]}
-    save_weights(average, options.output / WEIGHTS)
+    save_weights(average, options.output / WEIGHTS_FILE)
 
 
 if __name__ == "__main__":

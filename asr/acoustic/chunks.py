@@ -1,4 +1,4 @@
-"""Utterances cut into chunks with a right context each, so that training can read as streams are read.
+"""Utterances cut into chunks, each with a right context, so that training sees what streams see.
 
 What a stream reads step by step (runtime/torch_stream.py) is here read at once: windows lie side by side in
 the batch. Knows nothing of networks but the length of their frames.
@@ -12,7 +12,7 @@ from asr.runtime.network import ChunkSize
 
 
 class Windows:
-    """Where the windows of a batch lie: each a chunk and its right context, as far as the utterance goes.
+    """The windows of a batch: each a chunk and its right context, up to the utterance's end.
 
     Args:
         lengths: (B,) valid frames.
@@ -34,12 +34,12 @@ class Windows:
         self.lengths = (lengths[:, None] - starts).clamp(0, self._size).flatten()
 
     def cut(self, frames: Tensor) -> Tensor:
-        """(B, T, D) to windows (B * K, W, D)."""
+        """Cut (B, T, D) into windows (B * K, W, D)."""
         padding = (self.count - 1) * self.chunk + self._size - self._num_frames
         windows = F.pad(frames, (0, 0, 0, padding)).unfold(1, self._size, self.chunk)
         return windows.transpose(2, 3).flatten(0, 1)
 
     def join(self, windows: Tensor) -> Tensor:
-        """The chunks of windows (B * K, W, D), one after the other: (B, T, D)."""
+        """Join the chunks of windows (B * K, W, D), one after the other: (B, T, D)."""
         chunks = windows[:, : self.chunk]
         return chunks.reshape(-1, self.count * self.chunk, windows.shape[-1])[:, : self._num_frames]

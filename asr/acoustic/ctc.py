@@ -1,4 +1,4 @@
-"""Connectionist temporal classification (Graves et al. 2006): the loss, what it needs, what helps it.
+"""Connectionist temporal classification (Graves et al. 2006): the loss, and a term that regularises it.
 
 Log probabilities and token ids in; knows nothing of audio. The blank is token 0.
 """
@@ -11,7 +11,7 @@ from asr.alignment import BLANK
 
 
 def ctc_loss(log_probs: Tensor, lengths: Tensor, tokens: Tensor, token_lengths: Tensor) -> Tensor:
-    """Negative log probability of each utterance's tokens over all alignments.
+    """Compute the negative log probability of each utterance's tokens over all alignments.
 
     Args:
         log_probs: (B, T, V) natural-log probabilities.
@@ -21,7 +21,7 @@ def ctc_loss(log_probs: Tensor, lengths: Tensor, tokens: Tensor, token_lengths: 
 
     Returns:
         (B,) losses in nats. An infeasible utterance counts as zero and has no gradient;
-        training leaves such utterances out beforehand (train/doctor.py).
+        training leaves such utterances out in advance (corpus/doctor.py).
     """
     return F.ctc_loss(
         log_probs.transpose(0, 1),
@@ -35,15 +35,14 @@ def ctc_loss(log_probs: Tensor, lengths: Tensor, tokens: Tensor, token_lengths: 
 
 
 def consistency_loss(log_probs: Tensor, lengths: Tensor) -> Tensor:
-    """How far two augmented views of each utterance disagree, frame by frame (CR-CTC, Yao et al. 2024, section 3.1).
+    """Measure how much two augmented views of each utterance disagree (CR-CTC, Yao et al. 2024, section 3.1).
 
     Args:
         log_probs: (2B, T, V): B utterances, then their second views in the same order.
         lengths: (2B,) valid frames.
 
     Returns:
-        (2B,) Kullback-Leibler divergences in nats from the other view, which is held fixed,
-        summed over frames.
+        (2B,) Kullback-Leibler divergences in nats from the other view, which gets no gradient, summed over frames.
     """
     first, second = log_probs.chunk(2)
     others = torch.cat([second, first]).detach()

@@ -1,7 +1,7 @@
 """The denominator of a conditional random field of CTC's topology (CTC-CRF; Xiang & Ou 2019, sections 2 and 3).
 
 CTC makes the reference probable, however probable other texts are. Divided by the sum over all texts, each weighted by
-a language model of tokens, what is learned is to tell the reference from what could be taken for it.
+a language model of tokens, the loss teaches to distinguish the reference from similar texts.
 
 Log probabilities in; knows nothing of audio or text. The blank is token 0.
 """
@@ -15,15 +15,15 @@ from torch.nn import functional as F
 
 from asr.alignment import BLANK
 
-_FRAMES_A_SCALE = 8  # probabilities of so many frames are not too small for a number
+_FRAMES_PER_SCALE = 8  # frames whose probabilities can be multiplied without underflow
 
 
 class Denominator:
     """Sums over all token sequences and alignments, weighted by trigrams of tokens.
 
     Args:
-        trigrams: (V, V, V) float64, probability of the third token after the first two. Token 0 stands for what is
-            before the beginning as one of these, and for the end as the third; no sequence holds the blank.
+        trigrams: (V, V, V) float64, probability of the third token after the first two. Token 0 stands for the
+            beginning as one of the first two, and for the end as the third; no sequence holds the blank.
     """
 
     def __init__(self, trigrams: Tensor) -> None:
@@ -31,7 +31,7 @@ class Denominator:
         self._arranged = _arrange(trigrams)
 
     def __call__(self, log_probs: Tensor, lengths: Tensor) -> Tensor:
-        """Sum over everything that could have been said.
+        """Sum over all possible texts.
 
         Args:
             log_probs: (B, T, V) natural-log probabilities.
@@ -40,7 +40,7 @@ class Denominator:
         Returns:
             (B,) log of the sum over all sequences l of P(l) * CTC's probability of l.
         """
-        # Padding says blank for certain, which changes no sum.
+        # In padding the blank has probability 1, which changes no sum.
         padding = torch.arange(log_probs.shape[1]) >= lengths.cpu()[:, None]
         certain = log_probs.new_full(log_probs.shape[-1:], -torch.inf)
         certain[BLANK] = 0.0
@@ -49,7 +49,7 @@ class Denominator:
         return _ForwardBackward.apply(*inputs)  # type: ignore[no-untyped-call]
 
     def score(self, tokens: Tensor, token_lengths: Tensor) -> Tensor:
-        """(B,) log probability of sequences and their ends, by the trigrams.
+        """Compute (B,) log probabilities of sequences and their ends, by the trigrams.
 
         Args:
             tokens: (B, U) token ids, padded.
@@ -58,15 +58,15 @@ class Denominator:
         ends = torch.arange(tokens.shape[1], device=tokens.device) >= token_lengths.to(tokens.device)[:, None]
         third = F.pad(tokens.masked_fill(ends, BLANK), (2, 1), value=BLANK)
         scores = self.trigrams[third[:, :-2], third[:, 1:-1], third[:, 2:]].log()
-        past = F.pad(ends, (1, 0), value=False)  # the end itself counts, what follows does not
+        past = F.pad(ends, (1, 0), value=False)  # the end itself counts, the padding after it does not
         return scores.masked_fill(past, 0.0).sum(1)
 
 
 class _ForwardBackward(torch.autograd.Function):
-    """The sum, frame by frame, and its gradient: how probable each token is at each frame, over all sequences.
+    """Computes the sum frame by frame, and its gradient: the probability of each token at each frame.
 
-    A state is (V, B, V): of the sequences that end in token b after token a, [b, :, a]. `emitted`: b was said just now;
-    `paused`: a blank after it. Written out, since autograd's own record of it takes twice the time.
+    A state is (V, B, V): [b, :, a] is the probability of the sequences that end in token b after token a. In `emitted`
+    the last frame is b, in `paused` a blank after it. Written out, because autograd takes twice the time.
     """
 
     @staticmethod
@@ -82,7 +82,7 @@ class _ForwardBackward(torch.autograd.Function):
             begun.diagonal(dim1=0, dim2=2).add_((paused * again).sum(2).t())
             emitted, paused = begun.mul_(now), before * now[BLANK]
             scale = None
-            if frame % _FRAMES_A_SCALE == 0:
+            if frame % _FRAMES_PER_SCALE == 0:
                 scale = (emitted + paused).sum((0, 2))[:, None]
                 emitted, paused = emitted.div_(scale), paused.div_(scale)
                 total = total + scale[:, 0].log()
@@ -97,7 +97,7 @@ class _ForwardBackward(torch.autograd.Function):
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         probs, onward, again, end, states, scales, ended = ctx.kept
         back = onward.transpose(1, 2)
-        # What a unit more of each state would bring the whole, of the state after the frame and then before it.
+        # Derivatives of the sum by each state: first by the state after the frame, then by the one before it.
         of_emitted = of_paused = end / ended[:, None]
         occupied = torch.empty_like(probs[..., 0])  # (T, V, B)
         for frame in reversed(range(len(probs))):
@@ -114,7 +114,8 @@ class _ForwardBackward(torch.autograd.Function):
 
 
 def _arrange(trigrams: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """(b, a, c) of another token c than b; (b, 1, a) of b again, which needs a blank between; (b, 1, a) of the end."""
+    """Arrange trigrams: (b, a, c) for tokens c other than b; (b, 1, a) for a repeated b, which needs a blank before
+    it; (b, 1, a) for the end."""
     onward = trigrams.transpose(0, 1).clone()
     onward[:, :, BLANK] = 0
     again = onward.diagonal(dim1=0, dim2=2).t()[:, None].clone()

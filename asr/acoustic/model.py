@@ -2,7 +2,7 @@
 
     features (B, T, F) ──► convolutions, T / 4 ──► recurrent layers with residuals ──► log_probs (B, T', V)
 
-What comes out for an utterance depends on nothing else in its batch. Knows nothing of words.
+The output for an utterance does not depend on its neighbours in the batch. Knows nothing of words.
 """
 
 from typing import NamedTuple
@@ -18,12 +18,12 @@ from asr.runtime.network import ChunkSize, subsampled
 
 
 class Output(NamedTuple):
-    """What the model says of a batch.
+    """Log probabilities of a batch.
 
     Attributes:
         log_probs: (B, T', V) natural-log probabilities; frames past a length are undefined.
         lengths: (B,) valid frames of T'.
-        intermediate: (B, T', V) the same from the middle layer, where asked for.
+        intermediate: (B, T', V) natural-log probabilities from the middle layer, if requested.
     """
 
     log_probs: Tensor
@@ -37,7 +37,7 @@ class AcousticModel(nn.Module):
     Args:
         settings: Cell, direction, depth and width.
         num_mels: F, bands of the features.
-        vocab_size: V, tokens with the blank, which is token 0.
+        vocab_size: V, number of tokens, including the blank, which is token 0.
     """
 
     feature_mean: Tensor
@@ -46,7 +46,7 @@ class AcousticModel(nn.Module):
     def __init__(self, settings: AcousticSettings, *, num_mels: int, vocab_size: int) -> None:
         super().__init__()
         width = settings.hidden_size * (2 if settings.direction == "bi" else 1)
-        # The training set's statistics belong to the weights: without them the rest is useless.
+        # The training set's statistics belong to the weights, which are useless without them.
         self.register_buffer("feature_mean", torch.zeros(num_mels))
         self.register_buffer("feature_deviation", torch.ones(num_mels))
         self.subsampling = Subsampling(num_mels, settings.conv_channels, width)
@@ -58,13 +58,13 @@ class AcousticModel(nn.Module):
     def forward(
         self, features: Tensor, lengths: Tensor, *, with_intermediate: bool = False, chunk_size: ChunkSize | None = None
     ) -> Output:
-        """Log probabilities of a padded batch.
+        """Compute the log probabilities of a padded batch.
 
         Args:
             features: (B, T, F) normalised log-mel features.
             lengths: (B,) valid frames of T.
-            with_intermediate: Also read the middle layer through the same head.
-            chunk_size: Read as streams of such a chunk size are read; None: whole utterances.
+            with_intermediate: Also apply the head to the middle layer.
+            chunk_size: See of each utterance what a stream with these chunks sees; None: all of it.
         """
         hidden, lengths = self.subsampling(features, lengths)
         hidden = self.dropout(hidden)
@@ -79,7 +79,7 @@ class AcousticModel(nn.Module):
         return Output(self.read_out(hidden if windows is None else windows.join(hidden)), lengths, middle)
 
     def read_out(self, hidden: Tensor) -> Tensor:
-        """The CTC head: (B, T', D) of a layer to (B, T', V) natural-log probabilities."""
+        """Apply the CTC head to a layer (B, T', D): (B, T', V) natural-log probabilities."""
         logits = self.head(self.dropout(self.norm(hidden)))
         return F.log_softmax(logits.float(), dim=-1)
 
@@ -97,21 +97,21 @@ class Subsampling(nn.Module):
     def forward(self, features: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
         hidden = features[:, None]
         for convolution in self.convolutions:
-            # Padding must be zero before each convolution, as it is beyond the end of the tensor.
+            # Padding must be zero before each convolution, like what lies beyond the end of the tensor.
             hidden = _mask_padding(hidden, lengths)
             hidden = F.relu(convolution(hidden))
             lengths = (lengths + 1) // 2
         return self.project(hidden), lengths
 
     def project(self, images: Tensor) -> Tensor:
-        """(B, C, T', F') of the last convolution to (B, T', width)."""
+        """Project the last convolution's (B, C, T', F') to (B, T', width)."""
         batch, channels, frames, bands = images.shape
         hidden: Tensor = self.projection(images.transpose(1, 2).reshape(batch, frames, channels * bands))
         return hidden
 
 
 class RecurrentBlock(nn.Module):
-    """Layer norm, recurrence, dropout and a residual connection; width stays."""
+    """Layer norm, recurrence, dropout and a residual connection; the width stays the same."""
 
     def __init__(self, width: int, settings: AcousticSettings) -> None:
         super().__init__()
@@ -120,7 +120,7 @@ class RecurrentBlock(nn.Module):
         self.dropout = nn.Dropout(settings.dropout)
 
     def forward(self, hidden: Tensor, lengths: Tensor, windows: Windows | None = None) -> Tensor:
-        """(B, T, D), or with windows (B * K, W, D); the shape stays."""
+        """Transform (B, T, D), or with windows (B * K, W, D); the shape stays the same."""
         normed = self.norm(hidden)
         layer = self.recurrent
         outputs: Tensor = layer(normed, lengths) if windows is None else layer.forward_windows(normed, windows)[0]

@@ -1,7 +1,7 @@
 """Recurrent layers over padded batches, in one direction or two.
 
-A sequence in, a sequence out; what comes out for an utterance does not depend on its
-neighbours in the batch. Knows nothing of speech.
+A sequence in, a sequence out. The output for an utterance does not depend on its neighbours in the
+batch. Knows nothing of speech.
 """
 
 from typing import Any, Literal
@@ -16,15 +16,15 @@ Direction = Literal["bi", "forward"]
 
 
 class RecurrentLayer(nn.Module):
-    """A recurrent layer that reads forward, or forward and backward (Schuster & Paliwal 1997).
+    """A recurrent layer in the forward direction, or in both (Schuster & Paliwal 1997).
 
     Packed sequences fall off oneDNN's fused path (5 times slower on 2 cores), so the backward
     direction runs forward over each utterance reversed within its own length: padding stays
-    at the end, where neither direction reads it before the utterance.
+    at the end, where neither direction meets it before the utterance.
 
     Args:
-        input_size: D, width of what comes in.
-        hidden_size: H, units a direction.
+        input_size: D, width of the inputs.
+        hidden_size: H, units per direction.
         cell: Kind of recurrence.
         direction: "bi" or "forward".
     """
@@ -37,49 +37,47 @@ class RecurrentLayer(nn.Module):
         self.backward_rnn = make_layer(cell, input_size, hidden_size, batch_first=True) if both else None
 
     def forward(self, inputs: Tensor, lengths: Tensor, state: Any = None) -> Tensor:
-        """(B, T, D) and (B,) valid frames to (B, T, H or 2H); frames past a length are undefined.
+        """Compute (B, T, H or 2H) from (B, T, D) and (B,) valid frames; frames past a length are undefined.
 
-        The forward direction goes on from a state, as its nn.RNNBase takes it; None: nothing was read before.
+        The forward direction continues from a state, in the form that its nn.RNNBase takes; None: from the beginning.
         """
-        outputs: Tensor = self.forward_rnn(inputs, state)[0]
+        return self._add_backward(self.forward_rnn(inputs, state)[0], inputs, lengths)
+
+    def forward_windows(self, inputs: Tensor, windows: Windows, state: Any = None) -> tuple[Tensor, Any]:
+        """Compute (B * K, W, H or 2H) from windows (B * K, W, D), as `forward` does without seeing past a window's end.
+
+        The forward direction continues from chunk to chunk, and from each chunk into its right context.
+        Its state after the last chunk is returned, too: streams continue from there.
+        """
+        chunks = inputs[:, : windows.chunk].reshape(-1, windows.count, windows.chunk, inputs.shape[-1])  # (B, K, C, D)
+        of_chunks, states = [], []
+        for chunk in chunks.unbind(1):
+            output, state = self.forward_rnn(chunk, state)
+            of_chunks.append(output)
+            states.append(state)
+        outputs = torch.stack(of_chunks, dim=1).flatten(0, 1)  # (B * K, C, H)
+        right_context = inputs[:, windows.chunk :]
+        if right_context.shape[1] > 0:
+            outputs = torch.cat([outputs, self.forward_rnn(right_context, _join_chunk_states(states))[0]], dim=1)
+        return self._add_backward(outputs, inputs, windows.lengths), state
+
+    def _add_backward(self, outputs: Tensor, inputs: Tensor, lengths: Tensor) -> Tensor:
+        """Append the backward direction's outputs, if there is one."""
         if self.backward_rnn is None:
             return outputs
         backward = self.backward_rnn(reverse_within_lengths(inputs, lengths))[0]
         return torch.cat([outputs, reverse_within_lengths(backward, lengths)], dim=-1)
 
-    def forward_windows(self, inputs: Tensor, windows: Windows, state: Any = None) -> tuple[Tensor, Any]:
-        """Run on windows (B * K, W, D), beyond whose ends nothing is seen.
-
-        The forward direction carries its state from chunk to chunk, and from each chunk into its right context.
-
-        Returns:
-            (B * K, W, H or 2H), and the forward direction's state after the last chunk.
-        """
-        chunks = inputs[:, : windows.chunk].reshape(-1, windows.count, windows.chunk, inputs.shape[-1])
-        outputs, states = [], []
-        for chunk in chunks.unbind(1):
-            output, state = self.forward_rnn(chunk, state)
-            outputs.append(output)
-            states.append(state)
-        forward = torch.stack(outputs, dim=1).flatten(0, 1)  # (B * K, chunk, H)
-        context = inputs[:, windows.chunk :]
-        if context.shape[1] > 0:
-            forward = torch.cat([forward, self.forward_rnn(context, _join_chunk_states(states))[0]], dim=1)
-        if self.backward_rnn is None:
-            return forward, state
-        backward = self.backward_rnn(reverse_within_lengths(inputs, windows.lengths))[0]
-        return torch.cat([forward, reverse_within_lengths(backward, windows.lengths)], dim=-1), state
-
 
 def _join_chunk_states(states: list[Any]) -> Any:
-    """States (1, B, H) after each of K chunks to one (1, B * K, H); an LSTM's is a pair of tensors."""
+    """Join states (1, B, H) after each of K chunks into one (1, B * K, H); an LSTM's is a pair of tensors."""
     if isinstance(states[0], tuple):
         return tuple(torch.stack(parts, dim=2).flatten(1, 2) for parts in zip(*states, strict=True))
     return torch.stack(states, dim=2).flatten(1, 2)
 
 
 def reverse_within_lengths(sequences: Tensor, lengths: Tensor) -> Tensor:
-    """Turn each sequence round within its own length; padding stays where it is.
+    """Reverse each sequence within its own length; padding stays in place.
 
     Args:
         sequences: (B, T, D).
@@ -96,9 +94,9 @@ def reverse_within_lengths(sequences: Tensor, lengths: Tensor) -> Tensor:
 
 
 class _Reorder(torch.autograd.Function):
-    """Reorder frames by a permutation that is its own inverse, so its gradient is itself.
+    """Reorders frames by a permutation that is its own inverse, and so its own gradient.
 
-    Autograd's own gradient of indexing adds with atomics or a sort; this one copies.
+    Autograd's gradient of indexing adds with atomics or a sort; this one copies.
     """
 
     @staticmethod

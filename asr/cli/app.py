@@ -10,6 +10,7 @@ from typing import Annotated
 
 import typer
 from rich.markup import escape
+from typer import Option
 
 from asr import __version__
 from asr.cli import language, live, recognize, training
@@ -74,7 +75,7 @@ def _print_version(is_requested: bool) -> None:
 @app.callback()
 def take_global_options(
     version: Annotated[
-        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Show the version and exit.")
+        bool, Option("--version", callback=_print_version, is_eager=True, help="Show the version and exit.")
     ] = False,
 ) -> None:
     """Global options."""

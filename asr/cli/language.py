@@ -4,24 +4,24 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from typer import Argument, Option
 
 from asr.cli import options
 from asr.cli.console import console, reporter
+from asr.config import NormalizerSettings
 from asr.errors import AsrError
 
 
 def lexicon(
     dictionary: Annotated[
-        Path, typer.Argument(metavar="DICTIONARY", help="Words and their phones, one per line, such as cmudict.dict.")
+        Path, Argument(metavar="DICTIONARY", help="Words and their phones, one per line, such as cmudict.dict.")
     ],
     texts: options.Texts,
-    output: Annotated[Path, typer.Option("--output", "-o", help="Lexicon to write.")],
-    least: Annotated[int, typer.Option(min=1, help="Leave out words that occur less often than this.")] = 1,
+    output: Annotated[Path, Option("--output", "-o", help="Lexicon to write.")],
+    least: Annotated[int, Option(min=1, help="Leave out words that occur less often than this.")] = 1,
     exceptions: Annotated[
         Path | None,
-        typer.Option(
-            help="Lexicon that fixes pronunciations; all other words are guessed, even those in the dictionary."
-        ),
+        Option(help="Lexicon that fixes pronunciations; all other words are guessed, even those in the dictionary."),
     ] = None,
     raw: options.Raw = False,
     numbers: options.Numbers = None,
@@ -29,7 +29,7 @@ def lexicon(
     """Write a lexicon of a text's words: pronunciations from a dictionary, or guessed."""
     from asr.language.lexicon_builder import build_lexicon
 
-    normalizer = options.text_normalizer(raw, numbers)
+    normalizer = _text_normalizer(raw, numbers)
     count, guessed, lost = build_lexicon(
         dictionary, texts, output, least=least, normalizer=normalizer, exceptions=exceptions
     )
@@ -43,15 +43,12 @@ def lexicon(
 def estimate(
     texts: options.Texts,
     output: options.NgramOutput,
-    order: Annotated[int, typer.Option(min=1, help="Length of the longest n-grams.")] = 3,
-    prune: Annotated[
-        str, typer.Option(help="Drop n-grams that occur at most this often, by order, such as '0 1 1'.")
-    ] = "0",
-    unit: Annotated[str, typer.Option(help="What the model predicts: word or char.")] = "word",
-    memory: Annotated[float, typer.Option(min=0.01, help="Gigabytes of memory for sorting.")] = 2.0,
+    order: Annotated[int, Option(min=1, help="Length of the longest n-grams.")] = 3,
+    prune: Annotated[str, Option(help="Drop n-grams that occur at most this often, by order, such as '0 1 1'.")] = "0",
+    unit: Annotated[str, Option(help="What the model predicts: word or char.")] = "word",
+    memory: Annotated[float, Option(min=0.01, help="Gigabytes of memory for sorting.")] = 2.0,
     vocabulary: Annotated[
-        Path | None,
-        typer.Option(help="Limit the model to the first words of this file's lines, such as a lexicon's."),
+        Path | None, Option(help="Limit the model to the first words of this file's lines, such as a lexicon's.")
     ] = None,
     raw: options.Raw = False,
     numbers: options.Numbers = None,
@@ -66,27 +63,25 @@ def estimate(
         order=order,
         prune=parse_thresholds(prune),
         unit=unit,
-        normalizer=options.text_normalizer(raw, numbers),
+        normalizer=_text_normalizer(raw, numbers),
         memory_bytes=int(memory * 2**30),
-        console=console,
+        reporter=reporter,
         vocabulary=vocabulary,
     )
 
 
 def train(
     texts: options.Texts,
-    output: Annotated[Path, typer.Option("--output", "-o", help="Model folder to write.")],
-    config: Annotated[Path | None, typer.Option(help="YAML file of settings; see conf/.")] = None,
+    output: Annotated[Path, Option("--output", "-o", help="Model folder to write.")],
+    config: Annotated[Path | None, Option(help="YAML file of settings; see conf/.")] = None,
     overrides: Annotated[
-        list[str] | None, typer.Option("--set", metavar="KEY.PATH=VALUE", help="Change a setting; repeatable.")
+        list[str] | None, Option("--set", metavar="KEY.PATH=VALUE", help="Change a setting; repeatable.")
     ] = None,
     dev: Annotated[
         list[Path] | None,
-        typer.Option(help="Development text, to choose the best weights by; repeatable. Default: a held-out share."),
+        Option(help="Development text, to choose the best weights by; repeatable. Default: a held-out share."),
     ] = None,
-    base: Annotated[
-        Path | None, typer.Option("--from", help="Start from the weights of this model, to adapt it.")
-    ] = None,
+    base: Annotated[Path | None, Option("--from", help="Start from the weights of this model, to adapt it.")] = None,
     resume: options.Resume = "no",
     raw: options.Raw = False,
     numbers: options.Numbers = None,
@@ -98,7 +93,7 @@ def train(
 
     if output.name.endswith(ENDINGS):
         raise AsrError(f"{output}: a recurrent model is a folder; for n-grams use asr lm estimate")
-    options.text_normalizer(raw, numbers)  # refuses contradictions
+    _text_normalizer(raw, numbers)  # refuses contradictions
     normalizer = ["normalizer=null"] if raw else [f"normalizer.spell_out_numbers='{numbers}'"] if numbers else []
     settings = load_language_config(config, [*(overrides or []), *normalizer])
     mode = options.parse_resume(resume)
@@ -109,11 +104,9 @@ def train(
 
 
 def score(
-    model: Annotated[
-        Path, typer.Argument(help="N-gram model file, or a recurrent language model's folder.", metavar="LM")
-    ],
+    model: Annotated[Path, Argument(help="N-gram model file, or a recurrent language model's folder.", metavar="LM")],
     texts: options.Texts,
-    unit: Annotated[str | None, typer.Option(help="word or char. Default: what the n-grams are made of.")] = None,
+    unit: Annotated[str | None, Option(help="word or char. Default: what the n-grams are made of.")] = None,
     raw: options.Raw = False,
     numbers: options.Numbers = None,
 ) -> None:
@@ -123,21 +116,18 @@ def score(
     """
     from asr.jobs.language_models import measure_language_model
 
-    result = measure_language_model(texts, model, unit=unit, normalizer=options.text_normalizer(raw, numbers))
+    result = measure_language_model(texts, model, unit=unit, normalizer=_text_normalizer(raw, numbers))
     for name, value in result._asdict().items():
         typer.echo(f"{name}\t{value:g}" if isinstance(value, float) else f"{name}\t{value}")
 
 
 def mix(
-    models: Annotated[list[Path], typer.Argument(help="Two or more n-gram models.", metavar="LM")],
+    models: Annotated[list[Path], Argument(help="Two or more n-gram models.", metavar="LM")],
     output: options.NgramOutput,
     dev: Annotated[
-        list[Path] | None,
-        typer.Option(help="Text of the kind that the model is for, to fit the weights to; repeatable."),
+        list[Path] | None, Option(help="Text of the kind that the model is for, to fit the weights to; repeatable.")
     ] = None,
-    weights: Annotated[
-        str | None, typer.Option(help="Weights, one per model, instead of --dev, such as '0.6 0.4'.")
-    ] = None,
+    weights: Annotated[str | None, Option(help="Weights, one per model, instead of --dev, such as '0.6 0.4'.")] = None,
     raw: options.Raw = False,
     numbers: options.Numbers = None,
 ) -> None:
@@ -149,37 +139,37 @@ def mix(
         output,
         weights=None if weights is None else parse_weights(weights),
         dev=dev or (),
-        normalizer=options.text_normalizer(raw, numbers),
-        console=console,
+        normalizer=_text_normalizer(raw, numbers),
+        reporter=reporter,
     )
 
 
 def prune(
-    model: Annotated[Path, typer.Argument(help="N-gram model.", metavar="LM")],
+    model: Annotated[Path, Argument(help="N-gram model.", metavar="LM")],
     output: options.NgramOutput,
-    keep: Annotated[int, typer.Option(min=0, help="Number of n-grams to keep, not counting single words.")],
+    keep: Annotated[int, Option(min=0, help="Number of n-grams to keep, not counting single words.")],
 ) -> None:
     """Shrink an n-gram model by dropping the n-grams that matter least to its predictions."""
     from asr.jobs.language_models import prune_language_model
 
-    prune_language_model(model, output, keep=keep, console=console)
+    prune_language_model(model, output, keep=keep, reporter=reporter)
 
 
 def generate(
     model: options.RnnFolder,
-    prompt: Annotated[str, typer.Option(help="Text to continue.")] = "",
-    length: Annotated[int, typer.Option(min=0, help="Number of tokens to write.")] = 500,
+    prompt: Annotated[str, Option(help="Text to continue.")] = "",
+    length: Annotated[int, Option(min=0, help="Number of tokens to write.")] = 500,
     temperature: Annotated[
-        float, typer.Option(help="Values below 1 favour likely tokens; 0 always picks the likeliest.")
+        float, Option(help="Values below 1 favour likely tokens; 0 always picks the likeliest.")
     ] = 1,
     top_p: Annotated[
-        float, typer.Option(help="Sample only from the likeliest tokens that together have this probability.")
+        float, Option(help="Sample only from the likeliest tokens that together have this probability.")
     ] = 1,
-    seed: Annotated[int, typer.Option(help="Random seed; the same seed writes the same text.")] = 1,
+    seed: Annotated[int, Option(help="Random seed; the same seed writes the same text.")] = 1,
 ) -> None:
     """Generate text with a recurrent language model."""
+    from asr.language.rnn.folder import load_rnn
     from asr.language.rnn.generate import generate
-    from asr.language.rnn.model import load_rnn
 
     pieces = generate(load_rnn(model), prompt=prompt, length=length, temperature=temperature, top_p=top_p, seed=seed)
     typer.echo(prompt, nl=False)
@@ -190,12 +180,27 @@ def generate(
 
 def complete(
     model: options.RnnFolder,
-    text: Annotated[str, typer.Argument(help="Beginning of a text; end it with a space to get a new word.")],
-    count: Annotated[int, typer.Option(min=1, help="Number of words to show.")] = 10,
+    text: Annotated[str, Argument(help="Beginning of a text; end it with a space to get a new word.")],
+    count: Annotated[int, Option(min=1, help="Number of words to show.")] = 10,
 ) -> None:
     """Show the likeliest next words with their probabilities."""
-    from asr.language.rnn.generate import complete
-    from asr.language.rnn.model import load_rnn
+    from asr.language.rnn.complete import complete
+    from asr.language.rnn.folder import load_rnn
 
     for word, probability in complete(load_rnn(model), text, count=count):
         typer.echo(f"{probability:.4f}\t{word}")
+
+
+def _text_normalizer(raw: bool, numbers: str | None) -> NormalizerSettings | None:
+    """Return how text is normalised; None leaves it unchanged.
+
+    Raises:
+        AsrError: If the options contradict each other, or numbers cannot be spelled out in that language.
+    """
+    from asr.text.normalize import normalize
+
+    if raw and numbers is not None:
+        raise AsrError("--raw leaves text unchanged and --spell-out-numbers changes it; leave one out")
+    settings = NormalizerSettings(spell_out_numbers=numbers)
+    normalize("1", settings)  # fails now if the language is unknown
+    return None if raw else settings

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
+from typer import Option
 
 from asr.cli import options
 from asr.cli.console import ConsoleReporter, console
@@ -18,13 +19,11 @@ _MEGABYTE = 1 << 20
 
 def mic(
     model: options.ModelName = DEFAULT_MODEL,
-    device: Annotated[str | None, typer.Option(help="Microphone: its number or part of its name; see --list.")] = None,
-    list_all: Annotated[bool, typer.Option("--list", help="List the microphones.")] = False,
-    file: Annotated[
-        Path | None, typer.Option(help="Play this recording in real time instead of using a microphone.")
-    ] = None,
-    save_audio: Annotated[Path | None, typer.Option(help="Save the audio: .wav, .flac, ...")] = None,
-    save_text: Annotated[Path | None, typer.Option(help="Save the transcript: .txt, .srt, .vtt or .json.")] = None,
+    device: Annotated[str | None, Option(help="Microphone: its number or part of its name; see --list.")] = None,
+    list_all: Annotated[bool, Option("--list", help="List the microphones.")] = False,
+    file: Annotated[Path | None, Option(help="Play this recording in real time instead of using a microphone.")] = None,
+    save_audio: Annotated[Path | None, Option(help="Save the audio: .wav, .flac, ...")] = None,
+    save_text: Annotated[Path | None, Option(help="Save the transcript: .txt, .srt, .vtt or .json.")] = None,
     decoder: options.DecoderName = None,
     beam_size: options.BeamSize = None,
     lm: options.LanguageModel = None,
@@ -57,25 +56,23 @@ def mic(
 
 def serve(
     model: options.ModelName = DEFAULT_MODEL,
-    host: Annotated[str, typer.Option(help="Address to listen on; 0.0.0.0 accepts other machines.")] = HOST,
-    port: Annotated[int, typer.Option(min=0, max=65535, help="Port, by default Vosk's; 0 picks a free one.")] = PORT,
+    host: Annotated[str, Option(help="Address to listen on; 0.0.0.0 accepts other machines.")] = HOST,
+    port: Annotated[int, Option(min=0, max=65535, help="Port, by default Vosk's; 0 picks a free one.")] = PORT,
     token: Annotated[
-        str | None, typer.Option(envvar="ASR_TOKEN", help="Require this token: Authorization: Bearer TOKEN.")
+        str | None, Option(envvar="ASR_TOKEN", help="Require this token: Authorization: Bearer TOKEN.")
     ] = None,
     allow_origin: Annotated[
         list[str] | None,
-        typer.Option(help="Let web pages of this origin, such as https://example.org, use the server; repeatable."),
+        Option(help="Let web pages of this origin, such as https://example.org, use the server; repeatable."),
     ] = None,
-    clients: Annotated[int, typer.Option(min=1, help="Most live streams at a time.")] = _LIMITS.clients,
-    minutes: Annotated[float, typer.Option(min=0.1, help="Longest live stream, in minutes.")] = (
+    clients: Annotated[int, Option(min=1, help="Most live streams at a time.")] = _LIMITS.clients,
+    minutes: Annotated[float, Option(min=0.1, help="Longest live stream, in minutes.")] = (
         _LIMITS.session_seconds / 60
     ),
     idle: Annotated[
-        float, typer.Option(min=1, help="Seconds without a message after which a client is disconnected.")
+        float, Option(min=1, help="Seconds without a message after which a client is disconnected.")
     ] = _LIMITS.idle_seconds,
-    upload: Annotated[int, typer.Option(min=1, help="Largest file, in megabytes.")] = (
-        _LIMITS.upload_bytes // _MEGABYTE
-    ),
+    upload: Annotated[int, Option(min=1, help="Largest file, in megabytes.")] = (_LIMITS.upload_bytes // _MEGABYTE),
     decoder: options.DecoderName = None,
     beam_size: options.BeamSize = None,
     lm: options.LanguageModel = None,

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-import typer
+from typer import Argument, Option
 from typer.core import TyperCommand
 
-from asr.config import NormalizerSettings, SubtitleSettings
+from asr.config import SubtitleSettings
 from asr.errors import AsrError, TrainingInterrupted
 from asr.recognize.streaming.endpoints import Endpoints
 
@@ -22,34 +22,30 @@ ENDPOINTS = Endpoints()
 
 # Models and machines
 ModelName = Annotated[
-    str, typer.Option("--model", "-m", envvar="ASR_MODEL", help="Model folder, or a name from `asr models`.")
+    str, Option("--model", "-m", envvar="ASR_MODEL", help="Model folder, or a name from `asr models`.")
 ]
-Device = Annotated[str, typer.Option(help="Where the network runs: auto, cpu, cuda or cuda:N.")]
+Device = Annotated[str, Option(help="Where the network runs: auto, cpu, cuda or cuda:N.")]
 PrecisionName = Annotated[
-    str, typer.Option("--precision", help="fp32, bf16 or int8. auto: the fastest that costs no accuracy here.")
+    str, Option("--precision", help="fp32, bf16 or int8. auto: the fastest that costs no accuracy here.")
 ]
 
 # Decoding
 DecoderName = Annotated[
-    str | None, typer.Option("--decoder", help="greedy or beam. Default: beam if there is a language model.")
+    str | None, Option("--decoder", help="greedy or beam. Default: beam if there is a language model.")
 ]
-BeamSize = Annotated[
-    int | None, typer.Option(min=1, help="Hypotheses that beam search keeps. Default: the model's setting.")
-]
+BeamSize = Annotated[int | None, Option(min=1, help="Hypotheses that beam search keeps. Default: the model's setting.")]
 LanguageModel = Annotated[
     Path | None,
-    typer.Option(
+    Option(
         "--lm",
         help="Language model: an n-gram file (ARPA or binary), or a recurrent model's folder. "
         "Default: the model's own, if any.",
     ),
 ]
-Rescore = Annotated[
-    Path | None, typer.Option(help="Folder of a recurrent language model that rescores the best hypotheses.")
-]
+Rescore = Annotated[Path | None, Option(help="Folder of a recurrent language model that rescores the best hypotheses.")]
 Hotwords = Annotated[
     list[str] | None,
-    typer.Option(
+    Option(
         "--hotword", metavar="PHRASE[:WEIGHT]", help="Word or phrase to expect, with an optional weight; repeatable."
     ),
 ]
@@ -57,50 +53,46 @@ Hotwords = Annotated[
 # Audio in, text out
 RawRate = Annotated[
     int | None,
-    typer.Option(min=100, max=1_000_000, help="Sample rate in Hz, if standard input is raw signed 16-bit samples."),
+    Option(min=100, max=1_000_000, help="Sample rate in Hz, if standard input is raw signed 16-bit samples."),
 ]
-RawChannels = Annotated[int, typer.Option(min=1, max=128, help="Number of channels of raw standard input.")]
+RawChannels = Annotated[int, Option(min=1, max=128, help="Number of channels of raw standard input.")]
 OutputDir = Annotated[
     Path | None,
-    typer.Option(
-        "--output-dir", "-o", help="Write files to this folder, keeping subfolders, instead of to standard output."
-    ),
+    Option("--output-dir", "-o", help="Write files to this folder, keeping subfolders, instead of to standard output."),
 ]
-MaxLineLength = Annotated[int, typer.Option(min=1, help="Subtitles: characters per line.")]
-MaxLines = Annotated[int, typer.Option(min=1, help="Subtitles: lines on screen at once.")]
+MaxLineLength = Annotated[int, Option(min=1, help="Subtitles: characters per line.")]
+MaxLines = Annotated[int, Option(min=1, help="Subtitles: lines on screen at once.")]
 
 # Live streams
-ChunkSeconds = Annotated[float, typer.Option(min=0.04, help="Seconds of audio processed at a time.")]
-RightSeconds = Annotated[float, typer.Option(min=0, help="Seconds of look-ahead before text becomes final.")]
-PauseSeconds = Annotated[float, typer.Option(help="Seconds of silence that end an utterance.")]
-LongestSeconds = Annotated[float, typer.Option(help="Seconds after which an utterance ends at the next short pause.")]
+ChunkSeconds = Annotated[float, Option(min=0.04, help="Seconds of audio processed at a time.")]
+RightSeconds = Annotated[float, Option(min=0, help="Seconds of look-ahead before text becomes final.")]
+PauseSeconds = Annotated[float, Option(help="Seconds of silence that end an utterance.")]
+LongestSeconds = Annotated[float, Option(help="Seconds after which an utterance ends at the next short pause.")]
 
 # Text, corpora and what is made of them
 Manifests = Annotated[
-    list[Path], typer.Argument(metavar="MANIFEST", help="Manifests of lhotse cuts, as written by `asr prepare`.")
+    list[Path], Argument(metavar="MANIFEST", help="Manifests of lhotse cuts, as written by `asr prepare`.")
 ]
 Texts = Annotated[
     list[Path],
-    typer.Argument(
+    Argument(
         metavar="TEXT",
         help="Text files with one sentence per line; may be .gz or .xz. TEXT:8 counts a file eight times.",
     ),
 ]
-NgramOutput = Annotated[
-    Path, typer.Option("--output", "-o", help="File to write: NAME.arpa, NAME.arpa.gz or NAME.bin.")
-]
-RnnFolder = Annotated[Path, typer.Argument(help="Folder of a recurrent language model.", metavar="LM")]
-Raw = Annotated[bool, typer.Option(help="Leave the text unchanged: keep case and punctuation.")]
+NgramOutput = Annotated[Path, Option("--output", "-o", help="File to write: NAME.arpa, NAME.arpa.gz or NAME.bin.")]
+RnnFolder = Annotated[Path, Argument(help="Folder of a recurrent language model.", metavar="LM")]
+Raw = Annotated[bool, Option(help="Leave the text unchanged: keep case and punctuation.")]
 Numbers = Annotated[
     str | None,
-    typer.Option("--spell-out-numbers", metavar="LANGUAGE", help="Spell out numbers in this language, such as en."),
+    Option("--spell-out-numbers", metavar="LANGUAGE", help="Spell out numbers in this language, such as en."),
 ]
 
 
 # Training
 Resume = Annotated[
     str,
-    typer.Option(
+    Option(
         "--resume",
         metavar="[auto]",
         show_default=False,
@@ -114,7 +106,7 @@ def _refuse_kind(kind: str | None) -> None:
         raise AsrError("--kind is gone: asr lm estimate makes n-gram models, asr lm train trains recurrent networks")
 
 
-OldKind = Annotated[str | None, typer.Option("--kind", hidden=True, is_eager=True, callback=_refuse_kind)]
+OldKind = Annotated[str | None, Option("--kind", hidden=True, is_eager=True, callback=_refuse_kind)]
 
 
 class ResumableCommand(TyperCommand):
@@ -161,18 +153,3 @@ def decoding_options(**choices: Any) -> "DecodingOptions":
     from asr.recognize.options import DecodingOptions
 
     return DecodingOptions(**{name: value for name, value in choices.items() if value is not None})
-
-
-def text_normalizer(raw: bool, numbers: str | None) -> NormalizerSettings | None:
-    """Return how text is normalised; None leaves it unchanged.
-
-    Raises:
-        AsrError: If the options contradict each other, or numbers cannot be spelled out in that language.
-    """
-    from asr.text.normalize import normalize
-
-    if raw and numbers is not None:
-        raise AsrError("--raw leaves text unchanged and --spell-out-numbers changes it; leave one out")
-    settings = NormalizerSettings(spell_out_numbers=numbers)
-    normalize("1", settings)  # fails now if the language is unknown
-    return None if raw else settings

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from typer import Argument, Option
 
 from asr.cli import options
 from asr.cli.console import reporter
@@ -17,21 +18,18 @@ if TYPE_CHECKING:
 
 def transcribe(
     paths: Annotated[
-        list[str] | None,
-        typer.Argument(help="Recordings, folders, quoted globs; - for standard input.", metavar="FILE"),
+        list[str] | None, Argument(help="Recordings, folders, quoted globs; - for standard input.", metavar="FILE")
     ] = None,
     list_file: Annotated[
-        str | None, typer.Option("--list", help="File that lists more of them, one per line; - for standard input.")
+        str | None, Option("--list", help="File that lists more of them, one per line; - for standard input.")
     ] = None,
     formats: Annotated[
         list[str] | None,
-        typer.Option(
-            "--format", "-f", help="txt (default), json, srt, vtt, tsv, ctm or textgrid; several with commas."
-        ),
+        Option("--format", "-f", help="txt (default), json, srt, vtt, tsv, ctm or textgrid; several with commas."),
     ] = None,
     output_dir: options.OutputDir = None,
     skip_existing: Annotated[
-        bool, typer.Option("--skip-existing", help="Skip recordings whose files are all in --output-dir already.")
+        bool, Option("--skip-existing", help="Skip recordings whose files are all in --output-dir already.")
     ] = False,
     model: options.ModelName = DEFAULT_MODEL,
     decoder: options.DecoderName = None,
@@ -39,9 +37,7 @@ def transcribe(
     lm: options.LanguageModel = None,
     rescore: options.Rescore = None,
     hotwords: options.Hotwords = None,
-    nbest: Annotated[
-        int | None, typer.Option(min=1, help="Show this many hypotheses per recording, with scores.")
-    ] = None,
+    nbest: Annotated[int | None, Option(min=1, help="Show this many hypotheses per recording, with scores.")] = None,
     rate: options.RawRate = None,
     channels: options.RawChannels = 1,
     max_line_length: options.MaxLineLength = options.SUBTITLES.max_line_length,
@@ -49,11 +45,9 @@ def transcribe(
     device: options.Device = "auto",
     precision: options.PrecisionName = "auto",
     batch_seconds: Annotated[
-        float, typer.Option(min=1, help="Seconds of speech per batch; larger batches need more memory.")
+        float, Option(min=1, help="Seconds of speech per batch; larger batches need more memory.")
     ] = BATCH_SECONDS,
-    jobs: Annotated[
-        int, typer.Option(min=1, help="Number of threads that read audio, and of threads that decode.")
-    ] = JOBS,
+    jobs: Annotated[int, Option(min=1, help="Number of threads that read audio, and of threads that decode.")] = JOBS,
 ) -> None:
     """Transcribe recordings to text, subtitles or tables, on standard output or in a folder."""
     from asr.jobs.inputs import Inputs
@@ -80,11 +74,11 @@ def transcribe(
 
 
 def align(
-    audio: Annotated[str, typer.Argument(help="Recording of any length; - for standard input.", metavar="AUDIO")],
-    text_file: Annotated[Path | None, typer.Argument(help="File with everything that is said.", metavar="TEXT")] = None,
-    text: Annotated[str | None, typer.Option(help="The words themselves, instead of a file.")] = None,
+    audio: Annotated[str, Argument(help="Recording of any length; - for standard input.", metavar="AUDIO")],
+    text_file: Annotated[Path | None, Argument(help="File with everything that is said.", metavar="TEXT")] = None,
+    text: Annotated[str | None, Option(help="The words themselves, instead of a file.")] = None,
     formats: Annotated[
-        list[str] | None, typer.Option("--format", "-f", help="As for `asr transcribe`, but json by default.")
+        list[str] | None, Option("--format", "-f", help="As for `asr transcribe`, but json by default.")
     ] = None,
     output_dir: options.OutputDir = None,
     model: options.ModelName = DEFAULT_MODEL,
@@ -110,13 +104,13 @@ def align(
 
 
 def plot(
-    audio: Annotated[Path, typer.Argument(help="Recording.", metavar="AUDIO")],
+    audio: Annotated[Path, Argument(help="Recording.", metavar="AUDIO")],
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="PNG file. Default: AUDIO.png in the current folder.")
+        Path | None, Option("--output", "-o", help="PNG file. Default: AUDIO.png in the current folder.")
     ] = None,
-    text: Annotated[str | None, typer.Option(help="What is said. Default: what the model recognises.")] = None,
-    start: Annotated[float, typer.Option(min=0, help="Seconds into the recording at which to begin.")] = 0.0,
-    seconds: Annotated[float, typer.Option(min=0.1, help="Most seconds to draw.")] = 10.0,
+    text: Annotated[str | None, Option(help="What is said. Default: what the model recognises.")] = None,
+    start: Annotated[float, Option(min=0, help="Seconds into the recording at which to begin.")] = 0.0,
+    seconds: Annotated[float, Option(min=0.1, help="Most seconds to draw.")] = 10.0,
     model: options.ModelName = DEFAULT_MODEL,
     device: options.Device = "auto",
 ) -> None:

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
+from typer import Argument, Option
 
 from asr.cli import options
 from asr.cli.console import reporter
@@ -14,13 +15,11 @@ from asr.errors import AsrError
 
 def prepare(
     corpus: Annotated[
-        str | None, typer.Argument(metavar="CORPUS", help="tsv, kaldi, an4, or a corpus that lhotse knows.")
+        str | None, Argument(metavar="CORPUS", help="tsv, kaldi, an4, or a corpus that lhotse knows.")
     ] = None,
-    source: Annotated[
-        Path | None, typer.Argument(help="The corpus as published, or your own table.", metavar="SRC")
-    ] = None,
-    output: Annotated[Path | None, typer.Argument(help="Folder for the manifests.", metavar="OUT")] = None,
-    list_all: Annotated[bool, typer.Option("--list", help="List the corpora.")] = False,
+    source: Annotated[Path | None, Argument(help="The corpus as published, or your own table.", metavar="SRC")] = None,
+    output: Annotated[Path | None, Argument(help="Folder for the manifests.", metavar="OUT")] = None,
+    list_all: Annotated[bool, Option("--list", help="List the corpora.")] = False,
 ) -> None:
     """Turn a corpus into manifests for training and evaluation."""
     from asr.corpus.prepare import list_corpora
@@ -43,7 +42,7 @@ def prepare(
 def doctor(
     manifests: options.Manifests,
     model: Annotated[
-        str | None, typer.Option("--model", "-m", help="Also check that this model's alphabet can spell the texts.")
+        str | None, Option("--model", "-m", help="Also check that this model's alphabet can spell the texts.")
     ] = None,
 ) -> None:
     """List utterances that training cannot use, with the reasons."""
@@ -55,15 +54,15 @@ def doctor(
 
 
 def train(
-    config: Annotated[Path, typer.Argument(help="YAML file of settings; see conf/.", metavar="CONF")],
-    overrides: Annotated[list[str] | None, typer.Argument(help="Settings to change.", metavar="KEY.PATH=VALUE")] = None,
+    config: Annotated[Path, Argument(help="YAML file of settings; see conf/.", metavar="CONF")],
+    overrides: Annotated[list[str] | None, Argument(help="Settings to change.", metavar="KEY.PATH=VALUE")] = None,
     resume: options.Resume = "no",
     devices: Annotated[
-        int, typer.Option(min=1, help="Processes, each with a GPU or a share of the CPU. torchrun sets its own.")
+        int, Option(min=1, help="Processes, each with a GPU or a share of the CPU. torchrun sets its own.")
     ] = 1,
     init_from: Annotated[
         str | None,
-        typer.Option("--from", help="Start from the weights of this model: a folder, or a name from `asr models`."),
+        Option("--from", help="Start from the weights of this model: a folder, or a name from `asr models`."),
     ] = None,
 ) -> None:
     """Train a model from recordings and their transcripts."""
@@ -81,17 +80,16 @@ def train(
 def evaluate(
     manifests: options.Manifests,
     model: options.ModelName = DEFAULT_MODEL,
-    json: Annotated[Path | None, typer.Option(help="Write the result to this file.")] = None,
+    json: Annotated[Path | None, Option(help="Write the result to this file.")] = None,
     texts: Annotated[
-        Path | None,
-        typer.Option(help="Write references and hypotheses to this file, one utterance per line."),
+        Path | None, Option(help="Write references and hypotheses to this file, one utterance per line.")
     ] = None,
-    worst: Annotated[int, typer.Option(min=0, help="Number of worst utterances to show.")] = 5,
+    worst: Annotated[int, Option(min=0, help="Number of worst utterances to show.")] = 5,
     add_to_card: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Add the result to the model's card under this name.")
+        str | None, Option(metavar="NAME", help="Add the result to the model's card under this name.")
     ] = None,
     reliability: Annotated[
-        Path | None, typer.Option(help="Write a reliability diagram of word confidences (PNG) to this file.")
+        Path | None, Option(help="Write a reliability diagram of word confidences (PNG) to this file.")
     ] = None,
     decoder: options.DecoderName = None,
     beam_size: options.BeamSize = None,
@@ -99,7 +97,7 @@ def evaluate(
     rescore: options.Rescore = None,
     hotwords: options.Hotwords = None,
     nbest: Annotated[
-        int | None, typer.Option(min=1, help="Also score the best of this many hypotheses of each utterance.")
+        int | None, Option(min=1, help="Also score the best of this many hypotheses of each utterance.")
     ] = None,
     device: options.Device = "auto",
 ) -> None:
@@ -145,9 +143,7 @@ def calibrate(
     typer.echo(describe_reliability(run(manifests, model=model, device=device, reporter=reporter)))
 
 
-def quantize(
-    model: Annotated[str, typer.Argument(help="Model folder, or a recurrent language model's folder.")],
-) -> None:
+def quantize(model: Annotated[str, Argument(help="Model folder, or a recurrent language model's folder.")]) -> None:
     """Store a model's weights in 8 bits instead of 16, which halves their size."""
     from asr.recognize.model_folder import quantize as run
 

@@ -45,7 +45,7 @@ class Utterance:
 
 
 def describe_recording(name: str, path: Path, origin: str) -> Recording:
-    """Read the header of a recording, and make the entry that a manifest has for it.
+    """Read a recording's header, and create its manifest entry.
 
     Args:
         name: The recording's name in the manifest.
@@ -107,7 +107,7 @@ def _to_cut(utterance: Utterance) -> MonoCut | MultiCut:
 def write_manifests(output: Path, parts: Mapping[str, CutSet]) -> dict[str, CutSet]:
     """Write the manifest `<part>.jsonl.gz` and the transcripts `<part>.txt` of each part.
 
-    Each file is written atomically, so that nobody ever reads half a manifest.
+    Each file is written atomically, so that nobody ever reads half of one.
 
     Raises:
         CorpusError: If a part is empty, or there are no parts.

@@ -25,10 +25,10 @@ from lhotse import CutSet
 from numpy.typing import NDArray
 
 from asr.alignment import is_feasible, required_frames
-from asr.config import ModelSettings, load_model_settings
+from asr.config import SETTINGS_FILE, ModelSettings, load_model_settings
 from asr.corpus.cuts import load_cuts
 from asr.errors import AudioError, TextError, one_line
-from asr.recognize.model_folder import SETTINGS, find_model
+from asr.recognize.model_folder import find_model
 from asr.runtime.network import subsampled
 from asr.signal.audio import load_audio
 from asr.signal.features import FeatureExtractor
@@ -71,7 +71,7 @@ def diagnose(manifests: Sequence[Path], model: str | Path | None = None) -> list
     if model is None:
         return examine(cuts, None, ModelSettings())
     folder = find_model(model)
-    settings = load_model_settings(folder / SETTINGS)
+    settings = load_model_settings(folder / SETTINGS_FILE)
     return examine(cuts, load_tokenizer(folder, settings.tokenizer), settings)
 
 

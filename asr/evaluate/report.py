@@ -52,6 +52,4 @@ def write_texts(path: Path, evaluation: Evaluation) -> None:
 
 
 def _edits(edits: Edits) -> dict[str, int]:
-    counts = asdict(edits)
-    del counts["length"]
-    return counts
+    return {name: count for name, count in asdict(edits).items() if name != "length"}

@@ -2,8 +2,9 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from asr.atomic import atomic_write, check_writable
 from asr.config import NormalizerSettings
@@ -13,9 +14,18 @@ from asr.language.text_files import read_sentences
 from asr.text.lexicon import Lexicon, Phones, read_lexicon
 from asr.text.normalize import normalize
 
-MOST_ALIKE = 8  # words of one pronunciation
-MOST_WAYS, SHARE = 3, 0.35  # of guesses: further ways that are less probable than this share of the best are left out
-_STRESSED = re.compile(r"(?<=^[A-Z]{2})[012]$")  # of ARPAbet's vowels
+MOST_HOMOPHONES = 8  # each needs a token of its own in the network
+# Further guesses are kept if they are at least this probable, relative to the best.
+_MOST_GUESSES, _GUESS_SHARE = 3, 0.35
+_STRESS = re.compile(r"(?<=^[A-Z]{2})[012]$")  # of ARPAbet's vowels
+
+
+class LexiconReport(NamedTuple):
+    """What went into a lexicon."""
+
+    num_words: int
+    guessed: list[str]
+    left_out: list[str]  # words that the dictionary gives no way to pronounce, or with too many homophones
 
 
 def build_lexicon(
@@ -23,72 +33,87 @@ def build_lexicon(
     texts: Sequence[Path],
     output: Path,
     *,
-    least: int,
-    normalizer: NormalizerSettings | None,
+    least: int = 1,
+    normalizer: NormalizerSettings | None = None,
     exceptions: Path | None = None,
-) -> tuple[int, list[str], list[str]]:
-    """Write the lexicon of the words that occur in texts so often at least, the most frequent first.
+    base: Path | None = None,
+) -> LexiconReport:
+    """Write the lexicon of a text's words, the most frequent first.
 
-    The marks of stress in ARPAbet are left out: it takes more than hours of speech to learn them.
+    The stress marks of ARPAbet are removed: learning them takes more than hours of speech.
 
     Args:
-        dictionary: A lexicon of many words; words that it lacks are pronounced by guess.
-        texts: UTF-8 text, a sentence a line; `.gz` and `.xz` are decompressed.
+        dictionary: A lexicon of many words; the pronunciations of words that it lacks are guessed.
+        texts: UTF-8 text, one sentence per line, each file perhaps with a weight; see `read_sentences`.
         output: The lexicon.
-        least: Rarer words are left out.
-        normalizer: What is done to each line first; None: nothing.
-        exceptions: A lexicon whose words are pronounced as it says. Where it is given all other words are pronounced
-            by guess, also those that the dictionary holds: the lexicon then is as free as a model that was estimated
-            from the dictionary, and holds nothing else of it.
-
-    Returns:
-        How many words there are, those pronounced by guess, and those left out: nothing in the dictionary tells
-        how they are pronounced, or too many words sound alike.
+        least: Words that occur less often than this are left out.
+        normalizer: Applied to each line first; None: nothing.
+        exceptions: A lexicon that fixes pronunciations. If it is given, those of all other words are guessed, even of
+            words in the dictionary: the lexicon is then as free as a model that was estimated from the dictionary,
+            and contains nothing else of it.
+        base: A lexicon, such as a trained model's, whose entries all come first and stay as they are. Only words
+            that it lacks are added, and none with more homophones than the base has: its model could not tell
+            them apart.
 
     Raises:
-        TextError: If a file cannot be read, or no word is left.
+        TextError: If a file cannot be read, or there is no word to write.
         AsrError: If the lexicon cannot be written.
     """
     check_writable(output)
     known = without_stress(read_lexicon(dictionary))
-    prepare = str if normalizer is None else lambda line: normalize(line, normalizer)
-    counts = Counter(word for sentence in read_sentences(texts, "word", prepare) for word in sentence)
-    words = sorted((word for word, count in counts.items() if count >= least), key=lambda word: (-counts[word], word))
-    if not words:
+    base_lexicon = None if base is None else read_lexicon(base)
+    words = _count_words(texts, least, normalizer)
+    if not words and base_lexicon is None:
         raise TextError(f"no word occurs {least} times in the text")
-    given = known.pronunciations if exceptions is None else without_stress(read_lexicon(exceptions)).pronunciations
-    guessed = _guess([word for word in words if word not in given], known, 1.0 if exceptions is None else SHARE)
-    ways = {**given, **guessed}
-    entries = list(_leave_out((word, phones) for word in words for phones in ways.get(word, ())))
-    if not entries:
-        raise TextError(f"{dictionary}: tells of no word of the text, such as {words[0]!r}; is its case another?")
-    lexicon = Lexicon(entries)
+    new_words = [word for word in words if base_lexicon is None or word not in base_lexicon.pronunciations]
+    given = known if exceptions is None else without_stress(read_lexicon(exceptions))
+    guesses = _guess(
+        [word for word in new_words if word not in given.pronunciations], known, _GUESS_SHARE if exceptions else 1.0
+    )
+    pronunciations = {**given.pronunciations, **guesses}
+    entries = ((word, phones) for word in new_words for phones in pronunciations.get(word, ()))
+    lexicon = _extend(base_lexicon, entries)
+    if lexicon is None:
+        raise TextError(f"{dictionary}: has no word of the text, such as {words[0]!r}; is it in another case?")
     with atomic_write(output) as partial:
         lexicon.save(partial)
-    return (
+    return LexiconReport(
         len(lexicon.pronunciations),
-        [word for word in guessed if word in lexicon.pronunciations],
+        [word for word in guesses if word in lexicon.pronunciations],
         [word for word in words if word not in lexicon.pronunciations],
     )
 
 
-def _leave_out(entries: Iterable[tuple[str, Phones]]) -> Iterator[tuple[str, Phones]]:
-    """The entries but the rarest of too many words that sound alike: each needs a mark of its own in the network."""
-    alike: Counter[Phones] = Counter()
-    for word, phones in entries:
-        alike[phones] += 1
-        if alike[phones] <= MOST_ALIKE:
-            yield word, phones
-
-
 def without_stress(lexicon: Lexicon) -> Lexicon:
-    """The lexicon without the marks of stress of ARPAbet."""
-    entries = ((word, phones) for word, ways in lexicon.pronunciations.items() for phones in ways)
-    return Lexicon((word, tuple(_STRESSED.sub("", phone) for phone in phones)) for word, phones in entries)
+    """Return the lexicon without the stress marks of ARPAbet."""
+    return Lexicon(
+        (word, tuple(_STRESS.sub("", phone) for phone in phones))
+        for word, pronunciations in lexicon.pronunciations.items()
+        for phones in pronunciations
+    )
 
 
-def _guess(words: Sequence[str], known: Lexicon, least: float) -> dict[str, list[Phones]]:
+def _count_words(texts: Sequence[Path], least: int, normalizer: NormalizerSettings | None) -> list[str]:
+    """Return the words that occur at least this often, the most frequent first."""
+    prepare = str if normalizer is None else lambda line: normalize(line, normalizer)
+    counts = Counter(word for sentence in read_sentences(texts, "word", prepare) for word in sentence)
+    return sorted((word for word, count in counts.items() if count >= least), key=lambda word: (-counts[word], word))
+
+
+def _guess(words: Sequence[str], known: Lexicon, share: float) -> dict[str, list[Phones]]:
     if not words:
         return {}
-    pronouncer = G2P(known)
-    return {word: ways for word in words if (ways := pronouncer.ways(word, least)[:MOST_WAYS])}
+    g2p = G2P(known)
+    return {word: guesses for word in words if (guesses := g2p.pronounce(word, share)[:_MOST_GUESSES])}
+
+
+def _extend(base: Lexicon | None, entries: Iterable[tuple[str, Phones]]) -> Lexicon | None:
+    """Append entries to those of the base, except the rarest of too many homophones; None if there is no entry."""
+    most = MOST_HOMOPHONES if base is None else base.most_homophones
+    kept = [] if base is None else list(base.entries)
+    homophones = Counter(phones for _, phones in kept)
+    for word, phones in entries:
+        homophones[phones] += 1
+        if homophones[phones] <= most:
+            kept.append((word, phones))
+    return Lexicon(kept) if kept else None

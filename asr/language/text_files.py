@@ -3,13 +3,15 @@
 A text may be given with a weight: `transcripts.txt:8` counts as if the file were there eight times.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Literal, NamedTuple, TypeAlias
 
+from asr.config import LanguageSettings
 from asr.errors import ConfigError, TextError
 from asr.files import read_lines
 from asr.language.ngram.model import END, START
+from asr.text.normalize import normalize
 
 Unit: TypeAlias = Literal["word", "char"]  # what a language model predicts
 SPACE = "▁"  # a space, in models of characters
@@ -64,3 +66,31 @@ def read_sentences(
                 raise TextError(f"{path}:{number}: {START} and {END} are added by the program; remove them")
             for _ in range(weight if words else 0):
                 yield words
+
+
+def read_text(texts: Sequence[Path | str], settings: LanguageSettings) -> list[str]:
+    """Return the lines of text files as a recurrent model expects them; no empty ones if lines are sentences.
+
+    Raises:
+        TextError: If a file cannot be read, or there is no text.
+        ConfigError: If a weight is not a whole number of 1 or more.
+    """
+    lines: list[str] = []
+    for path, weight in map(parse_weighted_text, texts):
+        lines += [prepare_line(line, settings) for line in read_lines(path)] * weight
+    if settings.lines == "apart":
+        lines = [line for line in lines if line]
+    if not any(lines):
+        raise TextError(f"{', '.join(map(str, texts))}: there is no text")
+    return lines
+
+
+def prepare_line(line: str, settings: LanguageSettings) -> str:
+    """Return a line as a recurrent model expects it."""
+    if settings.normalizer is not None:
+        return normalize(line, settings.normalizer)
+    if settings.tokenizer.kind == "subword":
+        # Units keep no white space but one space between words; what they cannot express must not be counted.
+        return " ".join(line.split())
+    # An alphabet has one kind of white space.
+    return "".join(" " if letter.isspace() else letter for letter in line)

@@ -13,7 +13,6 @@ from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -157,20 +156,22 @@ class LiveStream:
         self._resampler = resampler
         self._latest = Partial()
 
-    async def feed(self, samples: Samples, *, last: bool = False) -> Partial:
+    async def feed(self, samples: Samples) -> Partial:
         """Decode (S,) float32 samples; callers must wait for each block before they send the next.
 
         Returns:
             What is known now, with the utterances that ended in this block.
         """
-        resampled = self._resampler.feed(samples, last=last)
-        partial = await self._engine.decode(self._stream, resampled, self._latest, last=last)
-        self._latest = replace(partial, finals=())
-        return partial
+        return await self._decode(self._resampler.feed(samples), last=False)
 
     async def finish(self) -> Partial:
         """End the stream: everything becomes final."""
-        return await self.feed(np.empty(0, np.float32), last=True)
+        return await self._decode(self._resampler.finish(), last=True)
+
+    async def _decode(self, resampled: Samples, *, last: bool) -> Partial:
+        partial = await self._engine.decode(self._stream, resampled, self._latest, last=last)
+        self._latest = replace(partial, finals=())
+        return partial
 
 
 def _fail(future: "Future[Any]", error: Exception) -> None:

@@ -9,9 +9,11 @@ from pathlib import Path
 
 from asr.atomic import atomic_write
 from asr.decode.scorer.rnn import RnnLM
+from asr.language import load
+from asr.language.load import is_rnn_folder
 from asr.language.ngram.binary import is_binary, write_binary
-from asr.language.ngram.model import NgramModel, load_ngram
-from asr.language.rnn.model import copy_rnn, is_rnn_folder, load_rnn
+from asr.language.ngram.model import NgramModel
+from asr.model_files import copy_model_files
 
 # For beam search; the first that exists counts. The one without a suffix is the folder of a recurrent model.
 LANGUAGE_MODELS = ("lm", "lm.bin", "lm.arpa.gz", "lm.arpa")
@@ -36,7 +38,8 @@ def load_language_model(path: Path, symbols: Sequence[str]) -> NgramModel | RnnL
         ModelError: If it is broken, or a folder of something else.
         ConfigError: If a recurrent one has another alphabet than the symbols.
     """
-    return RnnLM(load_rnn(path), symbols) if is_rnn_folder(path) else load_ngram(path)
+    model = load.load_language_model(path)
+    return model if isinstance(model, NgramModel) else RnnLM(model, symbols)
 
 
 def save_language_model(model: NgramModel | RnnLM, source: Path, folder: Path) -> None:
@@ -49,9 +52,9 @@ def save_language_model(model: NgramModel | RnnLM, source: Path, folder: Path) -
             write_binary(model, folder / "lm.bin")
         shutil.rmtree(folder / "lm", ignore_errors=True)
     else:
-        copy_rnn(source, folder / "lm")
+        copy_model_files(source, folder / "lm")
 
 
 def save_rescorer(source: Path, folder: Path) -> None:
     """Make the recurrent language model in the folder `source` the one for rescoring in a model folder."""
-    copy_rnn(source, folder / RESCORER)
+    copy_model_files(source, folder / RESCORER)

@@ -2,7 +2,7 @@
 
     model.safetensors   weights in half precision or in 8 bits (weights.py), with the training set's feature statistics
     config.yaml         the settings of network, features and text
-    tokens.txt          the alphabet, one symbol per line (text/tokenizer.py)
+    tokens.txt          the alphabet, one symbol per line (text/load.py)
     lexicon.txt         the words' pronunciations, if the alphabet consists of phones (text/lexicon.py)
     README.md           the model card
 
@@ -13,15 +13,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from asr.atomic import check_writable
-from asr.config import ModelSettings, load_model_settings, write_yaml
+from asr.config import SETTINGS_FILE, ModelSettings, load_model_settings
 from asr.errors import AsrError, ModelError
+from asr.model_files import WEIGHTS_FILE, load_model_files, save_model_files
 from asr.runtime.torch_network import AcousticModel, build_acoustic
-from asr.text.load import load_tokenizer
 from asr.text.tokenizer import Tokenizer
-from asr.weights import load_weights, quantize_weights, save_weights, to_half
+from asr.weights import quantize_weights
 
-WEIGHTS = "model.safetensors"
-SETTINGS = "config.yaml"
 BUILT_IN = Path(__file__).parent.parent / "models"
 
 
@@ -37,18 +35,13 @@ class Model:
 def save_model(model: Model, folder: Path) -> None:
     """Write a model folder without its card.
 
-    Weights are stored in float16: the error rate is the same (recipes/an4/README.md), the file half as large.
-
     Raises:
         ModelError: If a weight is not finite.
     """
-    weights = to_half(model.acoustic, folder / WEIGHTS)
-    folder.mkdir(parents=True, exist_ok=True)
     # The folder holds the lexicon itself; its original path means nothing elsewhere.
     tokenizer = model.settings.tokenizer.model_copy(update={"lexicon": None})
-    write_yaml(model.settings.model_copy(update={"tokenizer": tokenizer}), folder / SETTINGS)
-    model.tokenizer.save(folder)
-    save_weights(weights, folder / WEIGHTS)  # last: if they exist, the folder is complete
+    settings = model.settings.model_copy(update={"tokenizer": tokenizer})
+    save_model_files(model.acoustic, model.tokenizer, settings, folder)
 
 
 def read_model(name: str | Path) -> Model:
@@ -60,25 +53,17 @@ def read_model(name: str | Path) -> Model:
     Raises:
         ModelError: If there is no such model, or its parts do not fit together.
     """
-    folder = find_model(name)
-    try:
-        settings = load_model_settings(folder / SETTINGS)
-        tokenizer = load_tokenizer(folder, settings.tokenizer)
-    except AsrError as error:
-        raise ModelError(f"{folder}: not a usable model: {error}") from None
-    acoustic = build_acoustic(settings, tokenizer.vocab_size)
-    load_weights(acoustic, folder / WEIGHTS)
-    return Model(acoustic.eval(), tokenizer, settings)
+    return Model(*load_model_files(find_model(name), load_model_settings, build_acoustic, "model"))
 
 
 def find_model(name: str | Path) -> Path:
     """Find the folder of a model, given its path or one of the `model_names`."""
     for folder in (Path(name), BUILT_IN / name):
-        if (folder / SETTINGS).is_file():
+        if (folder / SETTINGS_FILE).is_file():
             return folder
     names = ", ".join(model_names()) or "none"
     raise ModelError(
-        f"{name}: no such model; give a folder that holds {SETTINGS}, or one of those that come with asr: {names}"
+        f"{name}: no such model; give a folder that holds {SETTINGS_FILE}, or one of those that come with asr: {names}"
     )
 
 
@@ -92,7 +77,7 @@ def find_writable_model(name: str) -> Path:
     folder = find_model(name)
     if folder.resolve().is_relative_to(BUILT_IN.resolve()):
         raise AsrError(f"{name}: comes with the package and must not change; copy {folder} and give the copy")
-    check_writable(folder / SETTINGS)
+    check_writable(folder / SETTINGS_FILE)
     return folder
 
 
@@ -107,10 +92,10 @@ def quantize(name: str) -> dict[Path, tuple[int, int]]:
         AsrError: As `find_writable_model`.
     """
     folder = find_writable_model(name)
-    files = [folder / WEIGHTS, *sorted(folder.glob(f"*/{WEIGHTS}"))]
+    files = [folder / WEIGHTS_FILE, *sorted(folder.glob(f"*/{WEIGHTS_FILE}"))]
     return {path: quantize_weights(path) for path in files}
 
 
 def model_names() -> list[str]:
     """List the names of the models that come with the package."""
-    return sorted(path.parent.name for path in BUILT_IN.glob(f"*/{SETTINGS}"))
+    return sorted(path.parent.name for path in BUILT_IN.glob(f"*/{SETTINGS_FILE}"))

@@ -19,13 +19,7 @@ import numpy.typing as npt
 import soundfile
 
 from asr.errors import AudioError
-from asr.signal.containers import (
-    TOLERATED_SECONDS,
-    missing_wav_seconds,
-    mp3_extent,
-    ogg_breaks_off,
-    unread_mp3_seconds,
-)
+from asr.signal.containers import TOLERATED_SECONDS, missing_wav_seconds, mp3_extent, ogg_breaks_off, unread_mp3_seconds
 from asr.signal.ffmpeg import decode_with_ffmpeg, duration_with_ffprobe, has_ffmpeg
 from asr.signal.resample import Resampler
 
@@ -276,7 +270,7 @@ def _resample(chunks: Iterable[Waveform], rate: float, sample_rate: int) -> Iter
     resampler = Resampler(rate, sample_rate)
     for chunk in chunks:
         yield resampler.feed(chunk)
-    yield resampler.feed(np.empty(0, dtype=np.float32), last=True)
+    yield resampler.finish()
 
 
 def _open_file(path: Path, name: str) -> BinaryIO:

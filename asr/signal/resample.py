@@ -1,5 +1,7 @@
 """Audio at one sample rate in, at another out, block by block; the result does not depend on the blocks."""
 
+from typing import cast
+
 import numpy as np
 import numpy.typing as npt
 import soxr
@@ -20,9 +22,13 @@ class Resampler:
         if rate != sample_rate:
             self._stream = soxr.ResampleStream(rate, sample_rate, 1, dtype="float32", quality="HQ")
 
-    def feed(self, block: Samples, *, last: bool = False) -> Samples:
-        """The samples (S',) that a block (S,) completes; with `last` also those that were held back."""
-        if self._stream is None:
-            return block
-        resampled: Samples = self._stream.resample_chunk(block, last=last)
-        return resampled
+    def feed(self, block: Samples) -> Samples:
+        """Return the samples (S',) that a block (S,) completes."""
+        return self._resample(block, last=False)
+
+    def finish(self) -> Samples:
+        """Return the samples that were held back."""
+        return self._resample(np.empty(0, np.float32), last=True)
+
+    def _resample(self, block: Samples, *, last: bool) -> Samples:
+        return block if self._stream is None else cast(Samples, self._stream.resample_chunk(block, last=last))

@@ -9,7 +9,10 @@ import torch
 
 from asr.config import LanguageConfig, LanguageSettings
 from asr.errors import TrainingError
-from asr.language.rnn.model import WEIGHTS, RnnModel, build_network, load_rnn, read_text, save_rnn
+from asr.language.rnn.folder import build_network, load_rnn, save_rnn
+from asr.language.rnn.model import RnnModel
+from asr.language.text_files import read_text
+from asr.model_files import WEIGHTS_FILE
 from asr.reporter import SILENT, Reporter
 from asr.runtime.precision import pick_precision
 from asr.seeds import draw_seed
@@ -58,7 +61,7 @@ def train_language_model(
     recipe = config if parent is None else _inherit_architecture(config, parent.settings)
     folder = CheckpointFolder(output)
     fingerprint = Fingerprint(_decisive_settings(recipe, base))
-    action = folder.plan(resume, output / WEIGHTS, fingerprint)
+    action = folder.plan(resume, output / WEIGHTS_FILE, fingerprint)
     if action == "nothing":
         reporter.line(f"{output} holds the finished model already; nothing to do")
         return
@@ -161,14 +164,14 @@ def _copy_weights(base: RnnModel, model: RnnModel) -> None:
 
 
 def _encode(model: RnnModel, train_lines: Sequence[str], dev_lines: Sequence[str], reporter: Reporter) -> Text:
-    train = [model.spell(line) for line in train_lines]
-    dev = [model.spell(line) for line in dev_lines]
-    unknown = sum(line.num_unknown for line in (*train, *dev))
+    train = [model.encode(line) for line in train_lines]
+    dev = [model.encode(line) for line in dev_lines]
+    unknown = sum(len(line.unknown) for line in (*train, *dev))
     if unknown:
         reporter.line(f"{unknown} characters are not in the alphabet and left out")
     characters = sum(len(line) + 1 for line in dev_lines)
-    dev_unknown = sum(line.num_unknown for line in dev)
-    text = Text([line.line() for line in train], [line.line() for line in dev], characters, dev_unknown)
+    dev_unknown = sum(len(line.unknown) for line in dev)
+    text = Text([line.to_tensor() for line in train], [line.to_tensor() for line in dev], characters, dev_unknown)
     reporter.line(f"train: {sum(map(len, text.train)):,} tokens; dev: {characters:,} characters")
     return text
 
@@ -186,5 +189,5 @@ def _make(folder: Path) -> None:
 def _decisive_settings(config: LanguageConfig, base: Path | None) -> tuple[Any, ...]:
     """Return the settings that decide which weights come out, for a fingerprint."""
     settings = config.model_dump(mode="json", exclude={"train": {"checkpoint_minutes"}}, by_alias=True)
-    origin = "" if base is None else hashlib.sha256((base / WEIGHTS).read_bytes()).hexdigest()
+    origin = "" if base is None else hashlib.sha256((base / WEIGHTS_FILE).read_bytes()).hexdigest()
     return settings, pick_precision(config.train.precision, training_device()), origin

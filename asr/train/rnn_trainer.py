@@ -17,7 +17,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from asr.config import LanguageTrainSettings
-from asr.language.rnn.bptt import IGNORED, Segment, arrange
+from asr.language.rnn.bptt import IGNORED, Segment, make_segments
 from asr.language.rnn.generate import generate
 from asr.language.rnn.likelihood import count_nats
 from asr.language.rnn.model import RnnModel
@@ -89,7 +89,7 @@ class RnnTrainer(TrainingLoop[RnnTrainState, Segment]):
     def loss(self, segment: Segment) -> Tensor:
         """Compute the mean loss of a segment in nats per token; the state is carried on, gradients are not."""
         if segment.starts or self.carried is None or not self.settings.carry_state:
-            self.carried = self.model.network.first_state(segment.inputs.shape[1])
+            self.carried = self.model.network.initial_state(segment.inputs.shape[1])
         device = self.fabric.device
         logits, state = self.network(segment.inputs.to(device), self.carried)
         self.carried = state.detach().to(self.carried.dtype)
@@ -105,9 +105,9 @@ class RnnTrainer(TrainingLoop[RnnTrainState, Segment]):
         return [min(numbers, key=lambda number: math.inf if math.isnan(bits[number]) else bits[number])]
 
     def _remaining(self) -> Iterable[Segment]:
-        segments = arrange(
+        segments = make_segments(
             self.text.train,
-            apart=self.model.settings.lines == "apart",
+            independent=self.model.settings.lines == "apart",
             batch_size=self.settings.batch_size,
             length=self.settings.segment,
             seed=draw_seed(self.settings.seed, "order", self.state.epoch),
@@ -177,7 +177,7 @@ class RnnTrainer(TrainingLoop[RnnTrainState, Segment]):
         nats = count_nats(
             self.model.network,
             self.text.dev,
-            apart=self.model.settings.lines == "apart",
+            independent=self.model.settings.lines == "apart",
             batch_size=_DEV_STREAMS,
             num_unknown=self.text.dev_unknown,
             segment=_DEV_SEGMENT if carry_state else self.settings.segment,

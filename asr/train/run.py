@@ -21,7 +21,8 @@ from asr.corpus.cuts import load_cuts
 from asr.corpus.doctor import Problem, keep_usable
 from asr.errors import CorpusError, TrainingError
 from asr.evaluate.calibrate import calibrate_greedy
-from asr.recognize.model_folder import WEIGHTS, Model, read_model, save_model
+from asr.model_files import WEIGHTS_FILE
+from asr.recognize.model_folder import Model, read_model, save_model
 from asr.reporter import SILENT, Reporter
 from asr.runtime.network import SUBSAMPLING
 from asr.runtime.precision import pick_precision
@@ -81,7 +82,7 @@ def train(config: Config, *, resume: Resume = False, devices: int = 1, reporter:
     reporter = reporter if fabric.is_global_zero else SILENT
     folder = CheckpointFolder(recipe.output)
     fingerprint = Fingerprint(_decisive_settings(recipe, fabric.world_size), recipe.tokenizer.lexicon)
-    action = folder.plan(resume, recipe.output / WEIGHTS, fingerprint)
+    action = folder.plan(resume, recipe.output / WEIGHTS_FILE, fingerprint)
     if action == "nothing":
         reporter.line(f"{recipe.output} holds the finished model already; nothing to do")
         return recipe.output

@@ -109,5 +109,5 @@ def test_trigrams_are_those_of_the_language_model():
 
 
 def test_large_alphabets_are_refused():
-    with pytest.raises(ConfigError, match="up to 100 tokens, here are 101"):
+    with pytest.raises(ConfigError, match="at most 100 tokens; this tokenizer has 101"):
         estimate_trigrams([[1]], MOST_TOKENS + 1)

@@ -136,8 +136,8 @@ def perplexity(model: Path, text: Path) -> float:
     ("models", "choices", "message"),
     [
         (["word.bin"], ["--weights", "1"], "one language model alone cannot be mixed; give two or more"),
-        (["word.bin", "word.bin"], [], "nothing says how to weight the language models; give --dev TEXT"),
-        (["word.bin", "word.bin"], ["--weights", "a b"], "--weights a b: expected numbers, such as '0.6 0.4'"),
+        (["word.bin", "word.bin"], [], "nothing says how to weight the language models; give text to predict"),
+        (["word.bin", "word.bin"], ["--weights", "a b"], "weights a b: expected numbers, such as '0.6 0.4'"),
         (["word.bin", "word.bin"], ["--weights", "1"], "weights 1 for 2 models; expected as many"),
         (
             ["word.bin", "char.bin"],
@@ -299,11 +299,14 @@ def test_tuning_writes_its_result_into_the_folder_where_it_is_used(folder: Path,
     best = json.loads((tmp_path / "best.json").read_text())
     assert best["word_edits"] == default["word_edits"]
     assert best["oracle_wer"] <= best["wer"]
-    assert f"best readings: {best['oracle_wer']:.2%}" in outcome
+    assert f"best hypotheses: {best['oracle_wer']:.2%}" in outcome
 
 
 def test_tuning_needs_a_language_model_and_a_manifest(folder, monkeypatch, capsys):
-    for choices, message in (([], "give one with --lm"), (["--lm", folder / "lm.arpa"], "missing.jsonl.gz")):
+    for choices, message in (
+        ([], "contains no language model"),
+        (["--lm", folder / "lm.arpa"], "missing.jsonl.gz"),
+    ):
         arguments = ["tune", "missing.jsonl.gz", "--model", folder / "model", *choices]
         assert message in refuse(capsys, monkeypatch, *arguments)
 
@@ -328,6 +331,9 @@ def rnn(folder: Path) -> Path:
 
 
 def test_a_recurrent_model_is_trained_measured_and_asked(folder: Path, rnn: Path, tmp_path: Path):
+    trained = (rnn / "model.safetensors").stat().st_mtime_ns
+    ask("lm", "train", folder / "lines.txt", "--output", rnn, *SMALL, "--resume", "auto")
+    assert (rnn / "model.safetensors").stat().st_mtime_ns == trained  # nothing was left to do
     measured = dict(line.split("\t") for line in ask("lm", "score", rnn, folder / "lines.txt").splitlines())
     assert (measured["num_lines"], measured["num_characters"]) == ("90", "540")
     assert 0 < float(measured["bits_per_character"]) < 3

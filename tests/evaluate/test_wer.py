@@ -88,6 +88,15 @@ def test_the_interval_does_not_depend_on_chance_or_chunks(monkeypatch):
     assert in_chunks == pytest.approx(first)
 
 
+def test_rates_alone_draw_no_samples(monkeypatch):
+    def refuse(*_):
+        raise AssertionError
+
+    monkeypatch.setattr("asr.evaluate.wer._bootstrap", refuse)
+    rates = score_utterances(["a b"], ["a c"])
+    assert (rates.wer, rates.cer, rates.utterance_error_rate) == (0.5, pytest.approx(1 / 3), 1.0)
+
+
 def test_a_perfect_result_has_no_width():
     rates = score_utterances(["a b"] * 5, ["a b"] * 5)
     # At this rate of errors, ten words of ten are right with a probability of 0.025.

@@ -5,10 +5,11 @@ import io
 import pytest
 from rich.console import Console
 
+from asr.cli.console import ConsoleReporter
 from asr.config import NormalizerSettings
 from asr.errors import ConfigError
 from asr.jobs.language_models import build_language_model, measure_language_model, parse_thresholds
-from asr.language.ngram.model import load_ngram
+from asr.language.ngram.files import load_ngram
 
 TEXT = "Yes, we can!\nNo: we can't.\nYes.\n"
 
@@ -17,7 +18,7 @@ TEXT = "Yes, we can!\nNo: we can't.\nYes.\n"
 def test_text_is_normalised_estimated_and_written(tmp_path, name):
     (tmp_path / "text").write_text(TEXT, encoding="utf-8")
     console = Console(file=io.StringIO())
-    settings = {"order": 2, "prune": [0], "memory_bytes": 1 << 20, "console": console}
+    settings = {"order": 2, "prune": [0], "memory_bytes": 1 << 20, "reporter": ConsoleReporter(console)}
     build_language_model([tmp_path / "text"], tmp_path / name, unit="word", normalizer=NormalizerSettings(), **settings)
     assert set(load_ngram(tmp_path / name).words) == {"<unk>", "<s>", "</s>", "yes", "we", "can", "no", "can't"}
     assert "8 1-grams" in console.file.getvalue()
@@ -36,7 +37,6 @@ def test_characters_may_be_predicted_too(tmp_path):
         unit="char",
         normalizer=NormalizerSettings(),
         memory_bytes=1 << 20,
-        console=Console(file=io.StringIO()),
     )
     assert set(load_ngram(tmp_path / "lm.bin").words) == {"<unk>", "<s>", "</s>", "▁", *"yeswcanot'"}
 

@@ -34,7 +34,7 @@ class Tab:
         self._last = 0
 
     async def call(self, method: str, **parameters: Any) -> dict[str, Any]:
-        """A command of the DevTools protocol; its result."""
+        """Run a command of the DevTools protocol and return its result."""
         self._last += 1
         await self._socket.send(json.dumps({"id": self._last, "method": method, "params": parameters}))
         while (answer := json.loads(await self._socket.recv())).get("id") != self._last:
@@ -43,10 +43,10 @@ class Tab:
         return answer["result"]
 
     async def evaluate(self, expression: str) -> Any:
-        """What JavaScript makes of an expression."""
-        told = await self.call("Runtime.evaluate", expression=expression, awaitPromise=True, returnByValue=True)
-        assert "exceptionDetails" not in told, told
-        return told["result"].get("value")
+        """The value of a JavaScript expression."""
+        response = await self.call("Runtime.evaluate", expression=expression, awaitPromise=True, returnByValue=True)
+        assert "exceptionDetails" not in response, response
+        return response["result"].get("value")
 
     async def wait_for(self, expression: str, seconds: float = 15) -> Any:
         """The value of an expression, once it is true."""
@@ -60,7 +60,7 @@ class Tab:
         return await self.evaluate("document.getElementById('status')?.textContent")
 
     async def key(self, kind: str, key: str = " ") -> None:
-        """Press ("keyDown") or let go ("keyUp") a key."""
+        """Press ("keyDown") or release ("keyUp") a key."""
         text = {"text": key} if kind == "keyDown" else {}
         await self.call("Input.dispatchKeyEvent", type=kind, key=key, code="Space" if key == " " else key, **text)
 
@@ -87,7 +87,7 @@ async def _visit(port_file: Path, visit: Callable[[Tab], Awaitable[Result]]) -> 
         assert time.monotonic() < end, "Chromium did not start"
         await asyncio.sleep(0.1)
     address = f"http://127.0.0.1:{port_file.read_text().split()[0]}/json/list"
-    while not (pages := [one for one in _read_json(address) if one["type"] == "page"]):
+    while not (pages := [page for page in _read_json(address) if page["type"] == "page"]):
         await asyncio.sleep(0.1)
     async with websockets.connect(pages[0]["webSocketDebuggerUrl"], max_size=None) as socket:
         return await visit(Tab(socket))

@@ -1,4 +1,4 @@
-"""What the server refuses, and that others do not notice."""
+"""What the server refuses, and that other clients do not notice."""
 
 import asyncio
 import contextlib
@@ -63,10 +63,10 @@ CONFIG = json.dumps({"config": {"sample_rate": RATE}})
 def test_what_a_client_may_not_do_ends_its_stream_with_the_reason(
     tight: str, messages: list[str | bytes], code: int, reason: str
 ):
-    found, told = asyncio.run(refused(tight, messages))
-    assert found == code
-    assert reason in (told or "")
-    assert "Traceback" not in (told or "")
+    close_code, close_reason = asyncio.run(refused(tight, messages))
+    assert close_code == code
+    assert reason in (close_reason or "")
+    assert "Traceback" not in (close_reason or "")
 
 
 def test_noise_of_any_kind_harms_nobody(tight: str):
@@ -121,8 +121,8 @@ def test_an_origin_may_be_allowed_and_a_token_asked_for(recognizer: Recognizer):
     with running(recognizer, token="secret", origins=["https://friend.example"]) as address:
         client = Client(base_url=f"http://{address}")
         assert client.get("/health").status_code == client.get("/").status_code == 200
-        told = client.get("/v1/models")
-        assert (told.status_code, told.json()["error"]["type"]) == (401, "authentication_error")
+        response = client.get("/v1/models")
+        assert (response.status_code, response.json()["error"]["type"]) == (401, "authentication_error")
         assert client.get("/v1/models", headers={"Authorization": "Bearer wrong"}).status_code == 401
         good = {"Authorization": "Bearer secret", "Origin": "https://friend.example"}
         allowed = client.get("/v1/models", headers=good)
@@ -141,8 +141,8 @@ def test_large_uploads_are_refused(tight: str, is_declared: bool):
     parts = [_PART, *[b"x" * 1000] * 60]
     content: Any = b"".join(parts) if is_declared else iter(parts)
     headers = {"Content-Type": "multipart/form-data; boundary=b"}
-    told = Client().post(f"http://{tight}/v1/audio/transcriptions", content=content, headers=headers)
-    assert (told.status_code, told.json()["error"]["code"]) == (413, "upload")
+    response = Client().post(f"http://{tight}/v1/audio/transcriptions", content=content, headers=headers)
+    assert (response.status_code, response.json()["error"]["code"]) == (413, "upload")
 
 
 def test_an_upload_of_which_nothing_more_comes_is_given_up_and_takes_nobodys_place(tight: str):
@@ -159,8 +159,8 @@ def test_an_upload_of_which_nothing_more_comes_is_given_up_and_takes_nobodys_pla
     for half in halves:
         next(half)
     headers = {"Content-Type": "multipart/form-data; boundary=b"}
-    told = Client().post(f"http://{tight}/v1/audio/transcriptions", content=b"--b--", headers=headers)
-    assert told.status_code == 400  # it was looked at
+    response = Client().post(f"http://{tight}/v1/audio/transcriptions", content=b"--b--", headers=headers)
+    assert response.status_code == 400  # it had its turn
     assert all(next(half).startswith(b"HTTP/1.1 408") for half in halves)
 
 
@@ -212,7 +212,7 @@ def test_sigterm_finishes_what_is_being_said():
         assert process.stderr.read() == ""
 
 
-def test_a_port_that_is_taken_is_told(server: str):
+def test_a_port_that_is_taken_is_an_error(server: str):
     settings = ServerSettings(port=int(server.split(":")[1]))
     with pytest.raises(AsrError, match="cannot be listened on"):
         run(

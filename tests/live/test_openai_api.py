@@ -69,7 +69,9 @@ def test_the_model_is_listed(client: openai.OpenAI):
         ({"name": "transcripts.txt"}, openai.BadRequestError, "file"),
     ],
 )
-def test_what_cannot_be_done_is_told_as_openai_does(client: openai.OpenAI, options: dict, error: type, param: str):
+def test_what_cannot_be_done_is_an_error_as_openai_writes_it(
+    client: openai.OpenAI, options: dict, error: type, param: str
+):
     with pytest.raises(error) as caught:
         transcribe(client, **options)
     assert (caught.value.param, caught.value.type) == (param, "invalid_request_error")

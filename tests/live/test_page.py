@@ -51,9 +51,9 @@ def test_what_is_said_into_the_microphone_appears(server: str, microphone: Path)
         await tab.key("keyUp")
         await tab.wait_for("document.getElementById('status').textContent === 'Ready.'")
         assert await tab.evaluate(TEXT) == [TEXTS["number"], TEXTS["phone"]]
-        shades = "[...document.querySelectorAll('.word')].map(one => one.style.getPropertyValue('--confidence'))"
+        shades = "[...document.querySelectorAll('.word')].map(word => word.style.getPropertyValue('--confidence'))"
         assert all(0 < float(shade) <= 1 for shade in await tab.evaluate(shades))
-        underlined = "[...document.querySelectorAll('.word')].map(one => one.classList.contains('doubtful'))"
+        underlined = "[...document.querySelectorAll('.word')].map(word => word.classList.contains('doubtful'))"
         assert await tab.evaluate(underlined) == [float(shade) < DOUBTFUL for shade in await tab.evaluate(shades)]
         assert await tab.evaluate("document.getElementById('save-srt').disabled") is False
 

@@ -69,10 +69,10 @@ def test_with_other_words_possible_the_language_model_stays(english: Recognizer,
 def test_words_of_one_client_are_none_of_another(english: Recognizer, server: str):
     async def hear_both() -> list[str]:
         pcm = read_pcm("garden", ENGLISH_SAMPLES)
-        told, plain = await asyncio.gather(
+        with_phrases, plain = await asyncio.gather(
             talk(server, pcm, {**CONFIG, "phrase_list": ["gaardne", "[unk]"]}), talk(server, pcm, CONFIG)
         )
-        return [text_of(told), text_of(plain)]
+        return [text_of(with_phrases), text_of(plain)]
 
     assert asyncio.run(hear_both())[1] == GARDEN
     assert "gaardne" not in english.tokenizer.pronunciations

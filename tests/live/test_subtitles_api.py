@@ -37,7 +37,7 @@ def test_a_long_segment_becomes_readable_cues_with_all_words_in_order(server: st
     cues = list(srt.parse(ask(server, content).text))
     settings = SubtitleSettings()
     lines = [line for cue in cues for line in cue.content.split("\n")]
-    assert " ".join(lines).split() == [one["text"] for one in long] + ["end"]
+    assert " ".join(lines).split() == [spoken["text"] for spoken in long] + ["end"]
     assert max(map(len, lines)) <= settings.max_line_length
     assert all(0 < (cue.end - cue.start).total_seconds() <= settings.max_seconds for cue in cues)
     assert [cues[0].start.total_seconds(), cues[-1].start.total_seconds()] == [0, 30]

@@ -48,7 +48,7 @@ def test_words_can_be_left_out_and_alternatives_asked_for(server: str):
     last = asyncio.run(talk(server, read_pcm("phone"), {"sample_rate": RATE, "words": 0}))[-1]
     assert last == {"text": TEXTS["phone"]}
     last = asyncio.run(talk(server, read_pcm("phone"), {"sample_rate": RATE, "max_alternatives": 2}))[-1]
-    assert [one["text"] for one in last["alternatives"]] == [TEXTS["phone"]]
+    assert [alternative["text"] for alternative in last["alternatives"]] == [TEXTS["phone"]]
 
 
 def test_a_phrase_list_leaves_no_other_words(server: str):
@@ -149,7 +149,7 @@ def test_a_config_counts_from_the_next_reset_on(server: str):
     assert second["result"][0]["start"] == pytest.approx(len(low) / 8000, abs=0.6)
 
 
-def test_text_in_a_binary_frame_is_told_from_sound():
+def test_text_in_a_binary_frame_is_told_apart_from_audio():
     assert is_text(b'{"eof" : 1}')
     assert not is_text(b'{"eof" : ')
     assert not is_text(b"{" * 100_000)

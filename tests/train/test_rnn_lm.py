@@ -3,6 +3,8 @@
 import logging
 import math
 import random
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -11,8 +13,8 @@ from torch.nn import functional as F
 
 from asr.config import LanguageConfig, load_language_config
 from asr.errors import ConfigError, TrainingError, TrainingInterrupted
+from asr.language.rnn.folder import load_rnn
 from asr.language.rnn.likelihood import measure_rnn
-from asr.language.rnn.model import load_rnn
 from asr.train import rnn_trainer
 from asr.train.checkpoint import CheckpointFolder, Fingerprint
 from asr.train.launch import launch
@@ -70,7 +72,7 @@ def test_gradients_equal_backpropagation_token_by_token(tmp_path: Path, cell: st
     found = {name: value.grad.clone() for name, value in model.network.named_parameters()}
     model.network.zero_grad()
     # Token by token through one graph, which knows nothing of segments but where it is cut.
-    state, total = model.network.first_state(1), 0.0
+    state, total = model.network.initial_state(1), 0.0
     for place, (before, after) in enumerate(zip([0, *text[:-1].tolist()], text.tolist(), strict=True)):
         if place % size == 0:
             state = state.detach()
@@ -109,7 +111,7 @@ def test_unknown_characters_of_the_development_text_are_charged(tmp_path: Path):
     (tmp_path / "dev").write_text("abcé abc\ncab!\n", encoding="utf-8")
     told = run(tmp_path, config(lines="apart", evaluations=1), dev=[tmp_path / "dev"])
     fewest = min(float(line.split("dev ")[1].split()[0]) for line in told.splitlines() if "bits per character" in line)
-    measured = measure_rnn([tmp_path / "dev"], tmp_path / "lm")
+    measured = measure_rnn([tmp_path / "dev"], load_rnn(tmp_path / "lm"))
     assert measured.num_unknown == 2
     assert fewest == pytest.approx(measured.bits_per_character, abs=0.01)
 
@@ -123,7 +125,9 @@ def test_a_carried_state_predicts_what_lies_before_the_segment(tmp_path: Path):
         settings = config(segment=3, batch_size=40, epochs=12, evaluations=1, carry_state=carry, optimizer=FAST)
         settings = settings.model_copy(update={"network": settings.network.model_copy(update={"hidden_size": 24})})
         run(tmp_path / str(carry), settings, text)
-        bits[carry] = measure_rnn([tmp_path / str(carry) / "text"], tmp_path / str(carry) / "lm").bits_per_character
+        bits[carry] = measure_rnn(
+            [tmp_path / str(carry) / "text"], load_rnn(tmp_path / str(carry) / "lm")
+        ).bits_per_character
     # Half a bit a character cannot be known; as much more is known only to those who remember.
     assert 0.45 < bits[True] < 0.75 * bits[False]
 
@@ -157,7 +161,7 @@ def test_progress_tells_samples_and_bits(tmp_path: Path):
     assert any(
         set(line.strip()) <= set("abc ") and "abc" in line for line in told.splitlines() if line.startswith("  ")
     )
-    measured = measure_rnn([tmp_path / "text"], tmp_path / "lm")
+    measured = measure_rnn([tmp_path / "text"], load_rnn(tmp_path / "lm"))
     assert measured.bits_per_character < bits[0]
     assert "nan" not in told  # the pace is not known at the first look
     num_weights = sum(value.numel() for value in load_rnn(tmp_path / "lm").network.parameters())
@@ -214,6 +218,14 @@ def test_gradients_accumulate_over_the_batches_of_a_step(tmp_path: Path):
     assert norm == [pytest.approx(float(torch.nn.utils.get_total_norm(expected)))]
 
 
+def test_training_on_text_loads_no_audio_library():
+    code = (
+        "import sys, asr.train.rnn_lm; print(sorted({'lhotse', 'torchaudio', 'soundfile', 'soxr'} & set(sys.modules)))"
+    )
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert loaded.stdout.strip() == "[]"
+
+
 def test_an_output_that_cannot_be_a_folder_is_told(tmp_path: Path):
     (tmp_path / "lm").touch()
     with pytest.raises(TrainingError, match=r"cannot be made: Not a directory; .* choose another output"):
@@ -263,7 +275,7 @@ def test_a_base_is_adapted_to_other_text_and_its_letters(tmp_path: Path):
     model = load_rnn(tmp_path / "adapted" / "lm")
     assert model.tokenizer.symbols == ["<blank>", *" abcd"]
     bits = {
-        name: measure_rnn([tmp_path / "adapted" / "text"], tmp_path / name / "lm").bits_per_character
+        name: measure_rnn([tmp_path / "adapted" / "text"], load_rnn(tmp_path / name / "lm")).bits_per_character
         for name in ("adapted", "alone", "base")
     }
     assert bits["adapted"] < min(bits["alone"], bits["base"])

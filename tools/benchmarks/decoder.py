@@ -38,7 +38,8 @@ from asr.corpus.cuts import load_cuts
 from asr.decode.decoder import BeamDecoder
 from asr.evaluate.evaluate import collect_log_probs
 from asr.evaluate.wer import score_utterances
-from asr.language.ngram.model import NgramModel, load_ngram
+from asr.language.ngram.files import load_ngram
+from asr.language.ngram.model import NgramModel
 from asr.recognize.recognizer import Recognizer, load_model
 from asr.text.tokenizer import Tokenizer
 
@@ -49,6 +50,7 @@ PYCTCDECODE = {"beam_threshold": 10.0, "token_threshold": 5.0, "blank_skip": 2.0
 PYCTCDECODE_SAME = {"beam_prune_logp": -THRESHOLD, "token_min_logp": -THRESHOLD}
 SPECIAL = ("<s>", "</s>", "<unk>")
 TUNING_BEAM = 64
+VARIANTS = ("closed vocabulary", "pyctcdecode's pruning")  # that are not drawn
 ALPHAS, BETAS = (0.05, 0.25, 0.5, 1.0), (0.0, 1.5, 3.0)
 Row = dict[str, Any]
 Decode = Callable[[Sequence[np.ndarray]], list[str]]
@@ -293,27 +295,28 @@ def print_table(rows: Sequence[Row]) -> None:
 
 
 def draw(rows: Sequence[Row], path: Path) -> None:
-    """WER against time, a panel a set."""
+    """Draw WER against time, one panel per set; variants of one decoder are left out."""
     import matplotlib
 
     matplotlib.use("Agg")
     from matplotlib import pyplot
 
     names = list(dict.fromkeys(row["set"] for row in rows))
-    figure, panels = pyplot.subplots(1, len(names), figsize=(7 * len(names), 6.5), squeeze=False)
-    drawn = dict.fromkeys(row["decoder"] for row in rows)
-    colours = dict(zip(drawn, pyplot.get_cmap("tab20").colors, strict=False))
+    shown = [row["decoder"] for row in rows if not any(variant in row["decoder"] for variant in VARIANTS)]
+    colours = dict(zip(dict.fromkeys(shown), pyplot.get_cmap("tab10").colors, strict=False))
+    figure, panels = pyplot.subplots(1, len(names), figsize=(7 * len(names), 5), squeeze=False)
     for panel, name in zip(panels[0], names, strict=True):
-        for decoder in dict.fromkeys(row["decoder"] for row in rows if row["set"] == name):
+        for decoder, colour in colours.items():
             points = sorted(
                 (r["us_per_frame"], 100 * r["wer"]) for r in rows if (r["set"], r["decoder"]) == (name, decoder)
             )
-            marker = "o-" if decoder.startswith("asr") else "s--"
-            panel.plot(*zip(*points, strict=True), marker, label=decoder, color=colours[decoder])
-        panel.set(xscale="log", xlabel="microseconds a frame, one core", ylabel="word error rate, %", title=name)
+            if points:
+                marker = "o-" if decoder.startswith("asr") else "s--"
+                panel.plot(*zip(*points, strict=True), marker, label=decoder, color=colour)
+        panel.set(xscale="log", xlabel="microseconds per frame, one core", ylabel="word error rate, %", title=name)
         panel.grid(alpha=0.3)
-    figure.legend(*panels[0][0].get_legend_handles_labels(), fontsize="small", loc="lower center", ncols=2)
-    figure.tight_layout(rect=(0, 0.22, 1, 1))
+    panels[0][0].legend(fontsize="small")
+    figure.tight_layout()
     figure.savefig(path, dpi=120)
 
 

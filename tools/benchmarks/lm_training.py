@@ -29,7 +29,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from asr.config import LanguageNetworkSettings, LanguageSettings, LanguageTrainSettings
-from asr.language.rnn.bptt import running_segments
+from asr.language.rnn.bptt import continuous_segments
 from asr.language.rnn.model import RnnModel
 from asr.language.rnn.network import LanguageNetwork
 from asr.text.tokenizer import CharTokenizer
@@ -93,7 +93,7 @@ def make_our_step(text: Tensor, vocab_size: int, folder: Path) -> Callable[[], N
     recipe = LanguageTrainSettings(batch_size=BATCH, segment=SEGMENT, epochs=1000)
     setup = LoopSetup(recipe, CheckpointFolder(folder), RnnMonitor(folder), Fingerprint())
     trainer = RnnTrainer(launch("fp32"), model, Text([text], [text], len(text)), setup)
-    segments = cycle(running_segments(text, batch_size=BATCH, length=SEGMENT))
+    segments = cycle(continuous_segments(text, batch_size=BATCH, length=SEGMENT))
     return lambda: trainer.step([next(segments)])
 
 

@@ -48,7 +48,7 @@ class RnnLM:
 
     def begin(self) -> Context:
         """See `BatchLanguageModel`."""
-        log_probs, state = self.model.read([LINE_BREAK])
+        log_probs, state = self.model.prefill([LINE_BREAK])
         return Context(self._rows(log_probs[None])[0], state)
 
     def extend(self, contexts: Sequence[Context], tokens: Sequence[int]) -> list[Context]:
@@ -57,7 +57,7 @@ class RnnLM:
         known = [index for index, token in enumerate(tokens) if self._ids[token] != _UNKNOWN]
         if known:
             states = torch.cat([contexts[index].state for index in known], dim=1)  # (layers, N, hidden)
-            log_probs, states = self.model.advance([self._ids[tokens[index]] for index in known], states)
+            log_probs, states = self.model.step([self._ids[tokens[index]] for index in known], states)
             for column, (index, row) in enumerate(zip(known, self._rows(log_probs), strict=True)):
                 extended[index] = Context(row, states[:, column : column + 1])
         return extended

@@ -25,15 +25,14 @@ from asr.jit import Array
 from asr.language.ngram.model import MAX_STATES, NgramTables, OrderTable
 
 _ROWS_AT_ONCE = 1 << 16
-_LEAST, _MOST_BACKOFF = -1000.0, 10.0  # log10; what is beyond would overflow in a search
+_LEAST, _MOST_BACKOFF = -1000.0, 10.0  # log10; values beyond would overflow in a search
 
 
 def read_arpa(path: Path | str) -> NgramTables:
     """Read a model.
 
     Raises:
-        ModelError: If the file cannot be read, is cut short, or says what an ARPA file cannot say.
-            The message names the line.
+        ModelError: If the file cannot be read, is cut short or is not ARPA. The message names the line.
     """
     return _Reader(Path(path)).read()
 
@@ -51,16 +50,16 @@ def write_arpa(tables: NgramTables, path: Path | str) -> None:
         for order, table in enumerate(tables.orders, start=1):
             file.write(f"\n\\{order}-grams:\n")
             for first in range(0, len(table.scores), _ROWS_AT_ONCE):
-                file.writelines(_lines(tables.words, table, first, has_backoff=order < len(tables.orders)))
+                file.writelines(_format_lines(tables.words, table, first, has_backoff=order < len(tables.orders)))
         file.write("\n\\end\\\n")
 
 
-def _lines(words: list[str], table: OrderTable, first: int, *, has_backoff: bool) -> Iterator[str]:
+def _format_lines(words: list[str], table: OrderTable, first: int, *, has_backoff: bool) -> Iterator[str]:
     rows = slice(first, first + _ROWS_AT_ONCE)
     columns = zip(table.ngrams[rows].tolist(), table.scores[rows].tolist(), table.backoffs[rows].tolist(), strict=True)
     for ngram, score, backoff in columns:
         text = " ".join([words[number] for number in ngram])
-        # Seven digits are all that 32-bit floats hold.
+        # 32-bit floats hold no more than seven digits.
         yield f"{score:.7g}\t{text}\t{backoff:.7g}\n" if has_backoff else f"{score:.7g}\t{text}\n"
 
 
@@ -106,7 +105,7 @@ class _Reader:
     def _read_order(self, order: int, count: int, max_order: int) -> OrderTable:
         if order > 1:
             self._expect_section(self._next_line(), order)
-        ngrams, scores, backoffs = self._make_room(order, count)
+        ngrams, scores, backoffs = self._allocate(order, count)
         for row in range(count):
             fields = self._next_line().split()
             if len(fields) not in (order + 1, order + 2) or (len(fields) == order + 2 and order == max_order):
@@ -114,10 +113,10 @@ class _Reader:
             scores[row] = self._number(fields[0], is_probability=True)
             if len(fields) == order + 2:
                 backoffs[row] = self._number(fields[-1], is_probability=False)
-            ngrams[row] = self._word_numbers(fields[1 : order + 1], order)
+            ngrams[row] = self._find_numbers(fields[1 : order + 1], order)
         return OrderTable(ngrams, scores, backoffs)
 
-    def _make_room(self, order: int, count: int) -> tuple[Array, Array, Array]:
+    def _allocate(self, order: int, count: int) -> tuple[Array, Array, Array]:
         try:
             if count > MAX_STATES:
                 raise MemoryError
@@ -126,10 +125,10 @@ class _Reader:
             raise self._error(f"\\data\\ announces {count} {order}-grams, more than memory can hold") from None
 
     def _describe_line(self, fields: list[str], order: int, row: int, count: int) -> str:
-        found = " ".join(fields)[:60]
-        if found.startswith("\\"):
-            return f"\\data\\ announces {count} {order}-grams, but after {row} of them comes {found!r}"
-        return f"expected a log10 probability, {order} words and perhaps a backoff, found {found!r}"
+        line = " ".join(fields)[:60]
+        if line.startswith("\\"):
+            return f"\\data\\ announces {count} {order}-grams, but after {row} of them comes {line!r}"
+        return f"expected a log10 probability, {order} words and perhaps a backoff, found {line!r}"
 
     def _number(self, text: str, *, is_probability: bool) -> float:
         try:
@@ -137,7 +136,7 @@ class _Reader:
         except ValueError:
             raise self._error(f"expected a number, found {text!r}") from None
         if text.lower() == "-inf":
-            return -100.0 if is_probability else -99.0  # as KenLM and SRILM take and write it
+            return -100.0 if is_probability else -99.0  # as in KenLM and SRILM
         if not math.isfinite(value):
             raise self._error(f"expected a finite number, found {text!r}")
         if is_probability and value > 0:
@@ -146,7 +145,7 @@ class _Reader:
             raise self._error(f"expected a log10 between {_LEAST:g} and {_MOST_BACKOFF:g}, found {text!r}")
         return value
 
-    def _word_numbers(self, words: list[str], order: int) -> list[int]:
+    def _find_numbers(self, words: list[str], order: int) -> list[int]:
         if order == 1:
             word = "<unk>" if words[0] == "<UNK>" else words[0]
             if word in self.numbers:
@@ -161,7 +160,7 @@ class _Reader:
             raise self._error(f"the word {error.args[0]!r} is in no unigram") from None
 
     def _next_line(self) -> str:
-        """The next line that is not empty."""
+        """Return the next line that is not empty."""
         for line in self.lines:
             self.line_number += 1
             if line := line.strip():

@@ -1,9 +1,9 @@
-"""An n-gram model as an automaton of arrays, asked from compiled code.
+"""An n-gram model as an automaton of arrays, for compiled code.
 
 A state is a context: state 0 is the empty one, state `1 + word` the single word, and so on up
-to order N - 1. Its arcs, sorted by word, are the n-grams that continue it. Where there is no
-arc, the state's backoff is paid and the search goes on in its longest proper suffix. A longer context
-that nothing continues has no state: its suffix says the same.
+to order N - 1. Its arcs, sorted by word, are the n-grams that continue it. If there is no arc for a word,
+the state's backoff is added and the word is looked up in its longest proper suffix. A longer context
+that nothing continues has no state, since its suffix gives the same scores.
 """
 
 # mypy: disable-error-code="no-any-return"
@@ -19,20 +19,20 @@ class Automaton(NamedTuple):
     """The arrays of a model; natural logs."""
 
     word_scores: Array  # (W,) float32, unigrams
-    first_arc: Array  # (S + 1,) int32, where each state's arcs begin
+    first_arc: Array  # (S + 1,) int32, the first arc of each state
     backoff: Array  # (S,) float32
     suffix: Array  # (S,) int32, the next shorter context; 0 for the empty one
     arc_words: Array  # (A,) int32
     arc_scores: Array  # (A,) float32
-    arc_states: Array  # (A,) int32, the longest context that is a state, once the arc's word is read
+    arc_states: Array  # (A,) int32, the longest context that is a state, after the arc's word
 
 
-LEAST_LEFT = 1e-7  # probability that a context leaves for other words at least; what 32 bits can tell from 0
+LEAST_LEFT = 1e-7  # least probability that a context leaves for other words; 32 bits can tell it from 0
 
 
 @jit
 def find_arc(automaton: Automaton, state: int, word: int) -> int:
-    """The arc that continues a state by a word, or -1."""
+    """Return the arc that continues a state by a word, or -1."""
     low, high = automaton.first_arc[state], automaton.first_arc[state + 1]
     while low < high:
         middle = (low + high) >> 1
@@ -47,7 +47,7 @@ def find_arc(automaton: Automaton, state: int, word: int) -> int:
 
 @jit
 def score_word(automaton: Automaton, state: int, word: int) -> tuple[float, int]:
-    """Natural-log probability of a word after a context, and the context that follows."""
+    """Return the natural-log probability of a word after a context, and the next context."""
     score = 0.0
     while state != 0:
         arc = find_arc(automaton, state, word)
@@ -60,7 +60,7 @@ def score_word(automaton: Automaton, state: int, word: int) -> tuple[float, int]
 
 @jit
 def score_sequence(automaton: Automaton, state: int, words: Array, scores: Array) -> int:
-    """Score words one after another into `scores`; the state after the last."""
+    """Write the scores of successive words to `scores`; return the state after the last."""
     for index in range(len(words)):
         scores[index], state = score_word(automaton, state, words[index])
     return state
@@ -68,7 +68,7 @@ def score_sequence(automaton: Automaton, state: int, words: Array, scores: Array
 
 @jit
 def find_contexts(automaton: Automaton, ngrams: Array, contexts: Array) -> None:
-    """The state of all but the last word of each n-gram; -1 where the model does not have it."""
+    """Find the state of all but the last word of each n-gram; -1 if the model lacks it."""
     num_words = len(automaton.word_scores)
     for row in range(len(ngrams)):
         state = 1 + ngrams[row, 0]
@@ -83,7 +83,7 @@ def find_contexts(automaton: Automaton, ngrams: Array, contexts: Array) -> None:
 
 @jit
 def connect(automaton: Automaton, contexts: Array, words: Array, suffixes: Array) -> None:
-    """The longest state that is a proper suffix of each context and word."""
+    """Find the longest state that is a proper suffix of each context and word."""
     num_words = len(automaton.word_scores)
     for row in range(len(contexts)):
         state = automaton.suffix[contexts[row]]
@@ -98,7 +98,7 @@ def connect(automaton: Automaton, contexts: Array, words: Array, suffixes: Array
 
 @jit
 def set_backoffs(automaton: Automaton) -> None:
-    """Weight what shorter contexts say so that the probabilities after each context sum to 1."""
+    """Set the backoffs so that the probabilities after each context sum to 1."""
     for state in range(1, len(automaton.backoff)):
         left = shorter_left = 1.0
         for arc in range(automaton.first_arc[state], automaton.first_arc[state + 1]):

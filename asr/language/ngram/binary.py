@@ -2,11 +2,11 @@
 
 8 bytes     "ASRNGRAM"
 8 bytes     length of the header, little-endian
-header      JSON: version, order, and for each array its dtype, shape and place
+header      JSON: version, order, and for each array its dtype, shape and offset
 arrays      little-endian, each at a multiple of 64 bytes; the words as UTF-8 lines
 
-Compact files hold scores in 16 bits, and words, too, where they are few enough. They are a third smaller, and copied
-when they are read.
+Compact files hold scores, and word numbers if there are few enough, in 16 bits. They are a third smaller, but are
+copied when they are loaded.
 """
 
 import json
@@ -24,17 +24,17 @@ from asr.language.ngram.model import UNKNOWN, NgramModel
 
 _MAGIC = b"ASRNGRAM"
 _VERSION = 2
-_READABLE = (1, 2)  # the first had wider `first_arc`, and states of contexts that nothing continues
+_READABLE = (1, 2)  # version 1 had wider `first_arc`, and states of contexts that nothing continues
 _ALIGNMENT = 64
 _DTYPES = Automaton(*(np.dtype(code) for code in ("<f4", "<i4", "<f4", "<i4", "<i4", "<f4", "<i4")))  # type: ignore[arg-type]
 _COMPACT = Automaton(*(np.dtype(code) for code in ("<f2", "<i4", "<f2", "<i4", "<u2", "<f2", "<i4")))  # type: ignore[arg-type]
-_LEAST_SCORE = -1e4  # natural log; far below what an ARPA file can be asked to hold
-_BEFORE = _DTYPES._replace(first_arc=np.dtype("<i8"))  # type: ignore[arg-type]
+_LEAST_SCORE = -1e4  # natural log; far below what an ARPA file may hold
+_VERSION_1 = _DTYPES._replace(first_arc=np.dtype("<i8"))  # type: ignore[arg-type]
 _MOST_COMPACT_WORDS = 1 << 16
 
 
 def is_binary(path: Path | str) -> bool:
-    """Whether a file is in this form.
+    """Whether a file is in this format.
 
     Raises:
         ModelError: If it cannot be read.
@@ -52,7 +52,7 @@ def write_binary(model: NgramModel, path: Path | str, *, compact: bool = False) 
     Args:
         model: The model.
         path: The file.
-        compact: Round natural logs to 11 bits, by less than 0.01 where they are above -20.
+        compact: Round natural logs to 11 bits; those above -20 change by less than 0.01.
 
     Raises:
         AsrError: If the file cannot be written.
@@ -62,18 +62,18 @@ def write_binary(model: NgramModel, path: Path | str, *, compact: bool = False) 
         dtypes = dtypes._replace(arc_words=_DTYPES.arc_words)
     arrays = {name: getattr(model.automaton, name).astype(getattr(dtypes, name)) for name in Automaton._fields}
     arrays["words"] = np.frombuffer("\n".join(model.words).encode(), np.uint8)
-    places, place = {}, 0
+    layout, offset = {}, 0
     for name, array in arrays.items():
-        places[name] = {"dtype": array.dtype.str, "shape": array.shape, "offset": place}
-        place = _align(place + array.nbytes)
-    header = json.dumps({"version": _VERSION, "order": model.order, "arrays": places, "size": place}).encode()
+        layout[name] = {"dtype": array.dtype.str, "shape": array.shape, "offset": offset}
+        offset = _align(offset + array.nbytes)
+    header = json.dumps({"version": _VERSION, "order": model.order, "arrays": layout, "size": offset}).encode()
     body = _align(len(_MAGIC) + 8 + len(header))
     with atomic_write(Path(path)) as partial, partial.open("wb") as file:
         file.write(_MAGIC + len(header).to_bytes(8, "little") + header)
         for name, array in arrays.items():
-            file.seek(body + int(places[name]["offset"]))
+            file.seek(body + int(layout[name]["offset"]))
             file.write(array.tobytes())
-        file.truncate(body + place)
+        file.truncate(body + offset)
 
 
 def read_binary(path: Path | str) -> NgramModel:
@@ -95,7 +95,7 @@ def read_binary(path: Path | str) -> NgramModel:
         if header["version"] not in _READABLE:
             raise ModelError(
                 f"{path}: version {header['version']} of the format; this program reads up to {_VERSION}: "
-                "take a newer one, or write the file anew"
+                "update the program, or write the file again"
             )
         if len(content) < body + header["size"]:
             raise ModelError(f"{path}: {len(content)} bytes, expected {body + header['size']}: it is cut short")
@@ -103,30 +103,30 @@ def read_binary(path: Path | str) -> NgramModel:
         words = arrays.pop("words").tobytes().decode().split("\n")
         model = NgramModel(words, int(header["order"]), Automaton(**arrays))
     except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
-        raise ModelError(f"{path}: broken: {error!r}; write it anew from its ARPA file") from None
+        raise ModelError(f"{path}: broken: {error!r}; write it again from its ARPA file") from None
     _check(path, model)
     return model
 
 
-def _align(place: int) -> int:
-    return -(-place // _ALIGNMENT) * _ALIGNMENT
+def _align(offset: int) -> int:
+    return -(-offset // _ALIGNMENT) * _ALIGNMENT
 
 
-def _array(content: mmap.mmap, body: int, name: str, place: dict[str, Any]) -> Array:
+def _array(content: mmap.mmap, body: int, name: str, layout: dict[str, Any]) -> Array:
     dtype = np.dtype(np.uint8) if name == "words" else getattr(_DTYPES, name)
-    stored = {one.str: one for one in (dtype, getattr(_COMPACT, name, dtype), getattr(_BEFORE, name, dtype))}
-    (count,) = place["shape"]
-    offset = place["offset"]
-    if place["dtype"] not in stored or count < 0 or offset < 0 or offset % _ALIGNMENT:
-        raise ValueError(f"{name} lies at {place}")
-    array: Array = np.frombuffer(content, stored[place["dtype"]], count, body + offset).astype(dtype, copy=False)
+    readable = {code.str: code for code in (dtype, getattr(_COMPACT, name, dtype), getattr(_VERSION_1, name, dtype))}
+    (count,) = layout["shape"]
+    offset = layout["offset"]
+    if layout["dtype"] not in readable or count < 0 or offset < 0 or offset % _ALIGNMENT:
+        raise ValueError(f"{name} lies at {layout}")
+    array: Array = np.frombuffer(content, readable[layout["dtype"]], count, body + offset).astype(dtype, copy=False)
     return array
 
 
 def _check(path: Path | str, model: NgramModel) -> None:
-    """Refuse what would make compiled code read out of bounds, run for ever or meet what is no probability.
+    """Refuse arrays with which compiled code would read out of bounds, never end or use impossible probabilities.
 
-    Each array is read once, which takes some 0.1 s for ten million n-grams.
+    Each array is scanned once, which takes about 0.1 s for ten million n-grams.
     """
     automaton = model.automaton
     num_words, num_states, num_arcs = len(model.words), len(automaton.backoff), len(automaton.arc_words)
@@ -145,7 +145,7 @@ def _check(path: Path | str, model: NgramModel) -> None:
         # A shorter context has the lower number, so that backing off comes to an end.
         and bool((automaton.suffix[1:] < np.arange(1, num_states, dtype=np.int32)).all())
         and _within(automaton.arc_words, 0, num_words - 1)
-        and _rise_in_each_state(automaton)
+        and _has_sorted_arcs(automaton)
         and _within(automaton.arc_states, 0, num_states - 1)
         and _within(automaton.word_scores, _LEAST_SCORE, 0)
         and _within(automaton.arc_scores, _LEAST_SCORE, 0)
@@ -153,17 +153,17 @@ def _check(path: Path | str, model: NgramModel) -> None:
         and _is_layered(model)
     )
     if not sound:
-        raise ModelError(f"{path}: broken: its arrays do not fit together; write it anew from its ARPA file")
+        raise ModelError(f"{path}: broken: its arrays do not fit together; write it again from its ARPA file")
 
 
-def _rise_in_each_state(automaton: Automaton) -> bool:
-    """Whether the words of each state's arcs rise, as those who look for one by bisection expect."""
+def _has_sorted_arcs(automaton: Automaton) -> bool:
+    """Whether the arcs of each state are sorted by word, as `find_arc` expects."""
     falls = np.flatnonzero(automaton.arc_words[1:] <= automaton.arc_words[:-1]) + 1
     return bool(np.isin(falls, automaton.first_arc).all())
 
 
 def _is_layered(model: NgramModel) -> bool:
-    """Whether longer contexts are numbered as the arcs that lead to them first."""
+    """Whether longer contexts are numbered in the order of the first arcs that lead to them."""
     end = len(model.words) + 1
     for layer in model.layers():
         end = layer.states.stop + len(layer.followed)
@@ -173,5 +173,5 @@ def _is_layered(model: NgramModel) -> bool:
 
 
 def _within(array: Array, low: float, high: float) -> bool:
-    """Whether all values lie there; NaN does not."""
+    """Whether all values lie between two; NaN does not."""
     return len(array) == 0 or bool(low <= array.min() and array.max() <= high)

@@ -1,7 +1,7 @@
-"""Count the n-grams of texts of any size: sorted runs on disk, merged two by two.
+"""Counts the n-grams of texts of any size: sorted runs on disk, merged in pairs.
 
 An n-gram is packed into a few 64-bit keys, its last word in the highest bits, so that sorted
-n-grams stand in suffix order: those that differ only in their first word are neighbours.
+n-grams are in suffix order: those that differ only in their first word are neighbours.
 """
 
 from collections import Counter
@@ -15,20 +15,20 @@ from asr.errors import TextError
 from asr.jit import Array, jit
 from asr.language.ngram.model import END, START, UNKNOWN
 
-Report: TypeAlias = Callable[[str, int], None]  # what is being done, and lines done so far
+OnProgress: TypeAlias = Callable[[str, int], None]  # the current step, and the lines processed so far
 
 UNKNOWN_ID, START_ID, END_ID = 0, 1, 2
 
-_LINES_A_REPORT = 100_000
+_LINES_PER_REPORT = 100_000
 
 
 class Counts(NamedTuple):
     """Distinct n-grams of the highest order, in suffix order; sentences are padded with `<s>`."""
 
-    words: list[str]  # by number: <unk>, <s>, </s>, then by falling frequency
+    words: list[str]  # by number: <unk>, <s>, </s>, then the others, the most frequent first
     keys: Array  # (M, K) uint64
     counts: Array  # (M,) int64
-    bits: int  # a word takes in a key
+    bits: int  # of a word in a key
 
 
 def count_ngrams(
@@ -37,25 +37,25 @@ def count_ngrams(
     folder: Path,
     *,
     chunk_ngrams: int,
-    report: Report,
+    on_progress: OnProgress,
 ) -> Counts:
     """Count n-grams in two passes over a text: its words, then their n-grams.
 
     Args:
-        sentences: Begins a pass over the sentences.
+        sentences: Starts a pass over the sentences.
         order: Words in an n-gram.
-        folder: For runs on disk, as large as the n-grams of the text.
-        chunk_ngrams: N-grams that are sorted in memory at a time.
-        report: Told of progress.
+        folder: For the runs, which take as much space as the n-grams of the text.
+        chunk_ngrams: The number of n-grams that are sorted in memory at a time.
+        on_progress: Called from time to time.
 
     Raises:
         TextError: If there is no sentence, or only one pass can be made.
     """
-    words = _count_words(sentences(), report)
+    words = _count_words(sentences(), on_progress)
     numbers = {word: number for number, word in enumerate(words)}
     bits = max(2, (len(words) - 1).bit_length())
     runs = []
-    for index, chunk in enumerate(_number_chunks(sentences(), numbers, order, chunk_ngrams, report)):
+    for index, chunk in enumerate(_number_chunks(sentences(), numbers, order, chunk_ngrams, on_progress)):
         keys, counts = _count_chunk(chunk, order, bits)
         runs.append(_save_run(folder / f"run{index}", keys, counts))
     if not runs:
@@ -66,7 +66,7 @@ def count_ngrams(
 
 @jit
 def unpack(keys: Array, bits: int, ngrams: Array) -> None:
-    """Word numbers (M, n) of packed n-grams."""
+    """Write the word numbers of packed n-grams to `ngrams` (M, n)."""
     order = ngrams.shape[1]
     per_key = 63 // bits
     mask = (1 << bits) - 1
@@ -78,28 +78,28 @@ def unpack(keys: Array, bits: int, ngrams: Array) -> None:
 
 @jit
 def copy_row(source: Array, source_row: int, target: Array, row: int) -> None:
-    """Copy a row (numba's own way of it allocates)."""
+    """Copy a row (numba allocates when it assigns one)."""
     for column in range(source.shape[1]):
         target[row, column] = source[source_row, column]
 
 
-def _count_words(sentences: Iterable[list[str]], report: Report) -> list[str]:
+def _count_words(sentences: Iterable[list[str]], on_progress: OnProgress) -> list[str]:
     counter: Counter[str] = Counter()
     for num_lines, words in enumerate(sentences, start=1):
         counter.update(words)
-        if num_lines % _LINES_A_REPORT == 0:
-            report("counting words", num_lines)
+        if num_lines % _LINES_PER_REPORT == 0:
+            on_progress("counting words", num_lines)
     if not counter:
         raise TextError("the text holds no word to estimate a language model from")
     counter.pop(UNKNOWN, None)
-    # Equally frequent words stand in alphabetical order, so that the model does not depend on the order of lines.
+    # Equally frequent words are sorted by name, so that the model does not depend on the order of lines.
     return [UNKNOWN, START, END, *sorted(counter, key=lambda word: (-counter[word], word))]
 
 
 def _number_chunks(
-    sentences: Iterable[list[str]], numbers: dict[str, int], order: int, chunk_ngrams: int, report: Report
+    sentences: Iterable[list[str]], numbers: dict[str, int], order: int, chunk_ngrams: int, on_progress: OnProgress
 ) -> Iterator[Array]:
-    """Padded sentences as word numbers, one after another, about `chunk_ngrams` at a time."""
+    """Yield padded sentences as word numbers, one after another, about `chunk_ngrams` at a time."""
     padding = [START_ID] * (order - 1)
     chunk: list[int] = []
     for num_lines, words in enumerate(sentences, start=1):
@@ -109,14 +109,14 @@ def _number_chunks(
         if len(chunk) >= chunk_ngrams:
             yield np.array(chunk, np.uint64)
             chunk = []
-        if num_lines % _LINES_A_REPORT == 0:
-            report("counting n-grams", num_lines)
+        if num_lines % _LINES_PER_REPORT == 0:
+            on_progress("counting n-grams", num_lines)
     if chunk:
         yield np.array(chunk, np.uint64)
 
 
 def _count_chunk(chunk: Array, order: int, bits: int) -> tuple[Array, Array]:
-    """Distinct n-grams of a chunk as sorted keys, and how often each is there."""
+    """Return the distinct n-grams of a chunk as sorted keys, and the count of each."""
     ends = np.flatnonzero(chunk != START_ID)
     per_key = 63 // bits
     keys = np.zeros((len(ends), -(-order // per_key)), np.uint64)
@@ -139,7 +139,7 @@ def _save_run(stem: Path, keys: Array, counts: Array) -> tuple[Path, Path]:
 
 
 def _load_run(files: tuple[Path, Path]) -> tuple[Array, Array]:
-    # Mapped for writing, though only read: compiled code takes no arrays that cannot be written.
+    # Mapped for writing, though only read: compiled code takes writable arrays only.
     return np.asarray(np.load(files[0], mmap_mode="r+")), np.asarray(np.load(files[1], mmap_mode="r+"))
 
 
@@ -171,24 +171,24 @@ def _merge_two(first: tuple[Path, Path], second: tuple[Path, Path], stem: Path) 
 
 @jit
 def _merge(keys: Array, counts: Array, other_keys: Array, other_counts: Array, out: Array, out_counts: Array) -> int:
-    one = two = used = 0
-    while one < len(keys) or two < len(other_keys):
+    row = other_row = used = 0
+    while row < len(keys) or other_row < len(other_keys):
         order = 0
-        if one == len(keys) or two == len(other_keys):
-            order = 1 if one == len(keys) else -1
+        if row == len(keys) or other_row == len(other_keys):
+            order = 1 if row == len(keys) else -1
         else:
             for column in range(keys.shape[1]):
-                if keys[one, column] != other_keys[two, column]:
-                    order = -1 if keys[one, column] < other_keys[two, column] else 1
+                if keys[row, column] != other_keys[other_row, column]:
+                    order = -1 if keys[row, column] < other_keys[other_row, column] else 1
                     break
         out_counts[used] = 0
         if order <= 0:
-            copy_row(keys, one, out, used)
-            out_counts[used] += counts[one]
-            one += 1
+            copy_row(keys, row, out, used)
+            out_counts[used] += counts[row]
+            row += 1
         if order >= 0:
-            copy_row(other_keys, two, out, used)
-            out_counts[used] += other_counts[two]
-            two += 1
+            copy_row(other_keys, other_row, out, used)
+            out_counts[used] += other_counts[other_row]
+            other_row += 1
         used += 1
     return used

@@ -1,6 +1,6 @@
-"""Mix n-gram models: the weighted mean of what they say (linear interpolation, Jelinek & Mercer 1980).
+"""Interpolates n-gram models: a weighted mean of their probabilities (Jelinek & Mercer 1980).
 
-A little text of the right kind and much of another make a better model so than counted together.
+A small in-domain text and a large general one make a better model in this way than counted together.
 """
 
 import math
@@ -18,22 +18,24 @@ _CHANGE = 1e-5  # of a weight, between two steps, that no longer counts
 
 
 def mix(models: Sequence[NgramModel], weights: Sequence[float]) -> NgramModel:
-    """One model that says what several say, each by its weight.
+    """Make one model with the weighted mean of the probabilities of several.
 
-    Exact for each n-gram that one of them holds; what none of them holds is backed off to. A model reads words that it
-    does not have as its unknown word, and gives them no probability.
+    It is exact for each n-gram that one of them holds, and backs off for others. In a context, a model takes words
+    that it lacks for its unknown word; it gives them no probability.
 
     Args:
-        models: Their probabilities sum to 1 after each context.
-        weights: One each; scaled to sum to 1.
+        models: After each context, their probabilities sum to 1.
+        weights: One for each model; they are scaled to sum to 1.
 
     Raises:
-        ConfigError: If the weights are not as many, or negative, or all 0.
+        ConfigError: If there are too many or too few weights, or they are negative or all 0.
     """
     total = sum(weights)
     if len(weights) != len(models) or min(weights, default=-1.0) < 0 or not 0 < total < math.inf:
-        told = ", ".join(f"{weight:g}" for weight in weights)
-        raise ConfigError(f"weights {told or 'none'} for {len(models)} models; expected as many, 0 or more, not all 0")
+        given = ", ".join(f"{weight:g}" for weight in weights) or "none"
+        raise ConfigError(
+            f"weights {given} for {len(models)} models; expected one for each, of 0 or more and not all 0"
+        )
     _load_compiled()
     mixture = _unite(models)
     automaton = mixture.automaton
@@ -43,7 +45,7 @@ def mix(models: Sequence[NgramModel], weights: Sequence[float]) -> NgramModel:
         states = np.full(len(automaton.backoff), -1, np.int64)
         _add_probs(automaton, model.automaton, numbers, model.unknown, weight / total, states, word_probs, arc_probs)
     with np.errstate(divide="ignore"):
-        # Sums may end a little above 1.
+        # Rounding may leave sums a little above 1.
         automaton.word_scores[:] = np.log(word_probs).clip(NEVER, 0)
         automaton.arc_scores[:] = np.log(arc_probs).clip(NEVER, 0)
     set_backoffs(automaton)
@@ -51,18 +53,18 @@ def mix(models: Sequence[NgramModel], weights: Sequence[float]) -> NgramModel:
 
 
 def find_weights(models: Sequence[NgramModel], sentences: Iterable[Sequence[str]]) -> list[float]:
-    """The weights by which the mixture of models predicts sentences best, by expectation maximisation.
+    """Find the weights with which the mixture predicts sentences best, by expectation maximisation.
 
-    Words that a model does not have are impossible to it; those that none has do not count.
+    A model gives words that it lacks no probability; words that all models lack do not count.
 
     Raises:
-        ModelError: If there is no word that a model has.
+        ModelError: If no model has a word of the text.
     """
     rows = [np.stack([_probs(model, words) for model in models]) for words in sentences]
     probs = np.concatenate(rows, axis=1) if rows else np.zeros((len(models), 0))
     probs = probs[:, probs.max(axis=0) > 0]
     if probs.shape[1] == 0:
-        raise ModelError("the text to weight the language models by holds no word that one of them has")
+        raise ModelError("no language model has a word of the text from which their weights are to be found")
     weights = np.full(len(models), 1 / len(models))
     for _ in range(_MOST_STEPS):
         shares = weights[:, None] * probs
@@ -75,13 +77,13 @@ def find_weights(models: Sequence[NgramModel], sentences: Iterable[Sequence[str]
 
 
 def _probs(model: NgramModel, words: Sequence[str]) -> Array:
-    """(len(words) + 1,) of a sentence's words and its end; 0 for what the model does not have."""
+    """Return (len(words) + 1,) probabilities of a sentence's words and its end; 0 for words that the model lacks."""
     is_known = np.array([model.number(word) != model.unknown for word in (*words, END)])
     return np.where(is_known, np.exp(model.score_sentence(words)), 0.0)
 
 
 def _unite(models: Sequence[NgramModel]) -> NgramModel:
-    """All n-grams that one of the models holds, without probabilities."""
+    """Return a model of all n-grams that one of the models holds, without probabilities."""
     words = list(dict.fromkeys(word for model in models for word in model.words))
     numbers = {word: number for number, word in enumerate(words)}
     parts: dict[int, list[Array]] = {1: [np.arange(len(words), dtype=np.int32)[:, None]]}
@@ -90,15 +92,15 @@ def _unite(models: Sequence[NgramModel]) -> NgramModel:
         for order, table in enumerate(model.to_tables().orders[1:], start=2):
             parts.setdefault(order, []).append(renumber[table.ngrams])
     orders = []
-    for found in parts.values():
-        ngrams = np.unique(np.concatenate(found), axis=0)
+    for part in parts.values():
+        ngrams = np.unique(np.concatenate(part), axis=0)
         orders.append(OrderTable(ngrams, *np.zeros((2, len(ngrams)), np.float32)))
     return NgramModel.from_tables(NgramTables(words, orders))
 
 
-@warm_up("mixing of language models")
+@warm_up("interpolation of language models")
 def _load_compiled() -> None:
-    """A toy run, so that the message about compilation comes before the work."""
+    """Run on toy data, so that the message about compilation comes before the work."""
     model = NgramModel([UNKNOWN], 1, unigram_automaton(np.zeros(1), np.zeros(1)))
     numbers, states = np.zeros(1, np.int64), np.full(2, -1, np.int64)
     _add_probs(model.automaton, model.automaton, numbers, 0, 0.5, states, np.zeros(1), np.zeros(0))
@@ -116,7 +118,7 @@ def _add_probs(
     word_probs: Array,
     arc_probs: Array,
 ) -> None:
-    """Add what a part says of each n-gram; `states` (S,) gets the part's state for each of the mixture's."""
+    """Add a part's weighted probability of each n-gram; `states` (S,) receives its state for each of the mixture's."""
     states[0] = 0
     for word in range(len(word_probs)):
         number = numbers[word] if numbers[word] >= 0 else unknown

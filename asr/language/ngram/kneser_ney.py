@@ -1,7 +1,7 @@
 """Interpolated modified Kneser-Ney estimation (Chen & Goodman 1998, section 4.1), as KenLM's lmplz does it.
 
-Memory is bounded by what is sorted at a time; tables of n-grams lie in files that the
-operating system maps in as they are needed (Heafield et al. 2013 stream them instead).
+Memory is bounded by the number of n-grams that are sorted at a time; tables of n-grams are files that the
+operating system maps into memory as they are needed (Heafield et al. 2013 stream them instead).
 """
 
 import logging
@@ -15,17 +15,17 @@ import numpy as np
 
 from asr.errors import ConfigError
 from asr.jit import Array, jit, warm_up
-from asr.language.ngram.counting import START_ID, UNKNOWN_ID, Counts, Report, copy_row, count_ngrams, unpack
+from asr.language.ngram.counting import START_ID, UNKNOWN_ID, Counts, OnProgress, copy_row, count_ngrams, unpack
 from asr.language.ngram.model import NgramTables, OrderTable
 
 logger = logging.getLogger(__name__)
 
-# An unseen word keeps some probability even where no count is discounted.
-_LEAST = 1e-30
+# An unseen word keeps some probability even if no count is discounted.
+_LEAST_BACKOFF = 1e-30
 # KenLM's --discount_fallback, for texts too small or too regular to estimate discounts from.
 _FALLBACK = (0.5, 1.0, 1.5)
 _ROWS_AT_ONCE = 1 << 18  # of a finished table
-_BYTES_AN_NGRAM = 100  # that counting holds in memory for each n-gram of a chunk (measured)
+_BYTES_PER_NGRAM = 100  # of a chunk, while it is counted (measured)
 
 
 class _Order(NamedTuple):
@@ -46,31 +46,29 @@ def estimate(
     *,
     prune: Sequence[int] = (),
     memory_bytes: int = 2 << 30,
-    folder: Path | str | None = None,
-    report: Report = lambda what, lines: None,
+    on_progress: OnProgress = lambda step, lines: None,
 ) -> Iterator[NgramTables]:
-    """Estimate a model; the tables live as long as the context.
+    """Estimate a model; its tables exist as long as the context.
 
     Args:
-        sentences: Begins a pass over the sentences, each a list of words; two passes are made.
+        sentences: Starts a pass over the sentences, each a list of words; there are two passes.
         order: Words in the longest n-grams.
-        prune: N-grams of order 1, 2, ... that occur at most so often are left out; the last
-            number holds for higher orders too. The first must be 0.
-        memory_bytes: For sorting; the words themselves come on top.
-        folder: For temporary files; None: the system's.
-        report: Told of progress.
+        prune: For order 1, 2, ...: n-grams that occur at most this often are left out; the last
+            number also holds for higher orders. The first must be 0.
+        memory_bytes: For sorting; the words themselves need memory in addition.
+        on_progress: Called from time to time.
 
     Raises:
         ConfigError: If order or prune make no sense.
         TextError: If there is no sentence.
     """
     thresholds = _check_thresholds(order, prune)
-    with tempfile.TemporaryDirectory(dir=folder, prefix="asr-lm-", ignore_cleanup_errors=True) as made:
+    with tempfile.TemporaryDirectory(prefix="asr-lm-", ignore_cleanup_errors=True) as folder:
         _load_compiled()
-        scratch = Path(made)
-        chunk_ngrams = max(memory_bytes // _BYTES_AN_NGRAM, 1000)
-        counts = count_ngrams(sentences, order, scratch, chunk_ngrams=chunk_ngrams, report=report)
-        report("estimating", 0)
+        scratch = Path(folder)
+        chunk_ngrams = max(memory_bytes // _BYTES_PER_NGRAM, 1000)
+        counts = count_ngrams(sentences, order, scratch, chunk_ngrams=chunk_ngrams, on_progress=on_progress)
+        on_progress("estimating", 0)
         orders = _all_orders(counts, order, scratch)
         for index in range(order):
             _estimate_order(orders, index, thresholds[index], len(counts.words), scratch)
@@ -81,20 +79,21 @@ def estimate(
 
 
 def discounts(count_of_counts: Sequence[int]) -> tuple[float, float, float] | None:
-    """Discounts of n-grams seen once, twice and more often (Chen & Goodman 1998, equation 26).
+    """Compute discounts of n-grams seen once, twice and more often (Chen & Goodman 1998, equation 26).
 
     Args:
-        count_of_counts: How many n-grams are seen once, twice, three and four times.
+        count_of_counts: The number of n-grams seen once, twice, three and four times.
 
     Returns:
-        None where these counts give no sensible discounts.
+        None if these counts give no sensible discounts.
     """
     one, two, three, four = count_of_counts
     if not one or not two or not three:
         return None
     y = one / (one + 2 * two)
-    found = (1 - 2 * y * two / one, 2 - 3 * y * three / two, 3 - 4 * y * four / three)
-    return found if all(0 <= discount <= n for n, discount in enumerate(found, start=1)) else None
+    estimates = (1 - 2 * y * two / one, 2 - 3 * y * three / two, 3 - 4 * y * four / three)
+    is_sensible = all(0 <= discount <= n for n, discount in enumerate(estimates, start=1))
+    return estimates if is_sensible else None
 
 
 def _check_thresholds(order: int, prune: Sequence[int]) -> list[int]:
@@ -115,7 +114,7 @@ def _check_thresholds(order: int, prune: Sequence[int]) -> list[int]:
 
 
 def _all_orders(counts: Counts, order: int, scratch: Path) -> list[_Order]:
-    """From n-grams of the highest order to those of every order, with adjusted counts."""
+    """Derive the n-grams of every order, with adjusted counts, from those of the highest."""
     ngrams = _new_array(scratch / "padded", (len(counts.counts), order), np.int32)
     unpack(counts.keys, counts.bits, ngrams)
     adjusted = actual = counts.counts
@@ -137,40 +136,40 @@ def _all_orders(counts: Counts, order: int, scratch: Path) -> list[_Order]:
 
 
 def _unigrams(ngrams: Array, adjusted: Array, actual: Array, num_words: int) -> _Order:
-    """A row a word, in their own order; <s> and <unk> have no counts."""
-    made = _Order(
+    """Return one row per word, in the order of the words; <s> and <unk> have no counts."""
+    table = _Order(
         np.arange(num_words, dtype=np.int32)[:, None],
         *np.zeros((3, num_words), np.int64),
         *np.zeros((2, num_words)),
     )
-    made.adjusted[ngrams[:, 0]] = adjusted
-    made.actual[ngrams[:, 0]] = actual
-    made.adjusted[[UNKNOWN_ID, START_ID]] = 0
-    return made
+    table.adjusted[ngrams[:, 0]] = adjusted
+    table.actual[ngrams[:, 0]] = actual
+    table.adjusted[[UNKNOWN_ID, START_ID]] = 0
+    return table
 
 
 def _link(ngrams: Array, adjusted: Array, actual: Array, shorter: _Order, stem: Path) -> _Order:
     """Leave out n-grams with more than one <s>, and find the row of each one's suffix."""
     rows = len(adjusted)
-    made = _Order(
+    table = _Order(
         _new_array(Path(f"{stem}.ngrams"), ngrams.shape, np.int32),
         *(_new_array(Path(f"{stem}.{name}"), (rows,), np.int64) for name in ("adjusted", "actual", "suffixes")),
         *(_new_array(Path(f"{stem}.{name}"), (rows,), np.float64) for name in ("probs", "backoffs")),
     )
-    used = _leave_out_padding(ngrams, adjusted, actual, shorter.ngrams, made.ngrams, *made[1:4])
-    return _Order(*(array[:used] for array in made))
+    used = _leave_out_padding(ngrams, adjusted, actual, shorter.ngrams, table.ngrams, *table[1:4])
+    return _Order(*(array[:used] for array in table))
 
 
 def _estimate_order(orders: list[_Order], index: int, threshold: int, num_words: int, scratch: Path) -> None:
-    """Probabilities of one order, and what their contexts leave for unseen words."""
+    """Compute the probabilities of one order, and what their contexts leave for unseen words."""
     table = orders[index]
     count_of_counts = np.zeros(4, np.int64)
     counted = slice(START_ID + 1, None) if index == 0 else slice(None)
     _count_counts(table.adjusted[counted], count_of_counts)
-    found = discounts(count_of_counts.tolist())
-    if found is None and index > 0:  # letters are all frequent, and single words are discounted without harm
+    estimates = discounts(count_of_counts.tolist())
+    if estimates is None and index > 0:  # letters are all frequent, and single words are discounted without harm
         logger.warning("%d-grams: too little text to estimate discounts; using %s", index + 1, _FALLBACK)
-    by_count = np.array([0.0, *(found or _FALLBACK)])
+    by_count = np.array([0.0, *(estimates or _FALLBACK)])
     if index == 0:
         total = table.adjusted.sum()
         left = by_count[np.minimum(table.adjusted, 3)].sum() / total
@@ -183,11 +182,11 @@ def _estimate_order(orders: list[_Order], index: int, threshold: int, num_words:
 
 
 def _finish(table: _Order, threshold: int, stem: Path) -> OrderTable:
-    """Kept n-grams as log10, in files of their own."""
+    """Write the n-grams that are kept as log10, to files of their own."""
     parts = [slice(first, first + _ROWS_AT_ONCE) for first in range(0, len(table.probs), _ROWS_AT_ONCE)]
-    # Where nothing is pruned, <unk> and <s> stay, which do not occur.
+    # If nothing is pruned, <unk> and <s> stay, which do not occur.
     counts = [int((table.actual[part] > threshold).sum()) if threshold else len(table.actual[part]) for part in parts]
-    made = OrderTable(
+    final = OrderTable(
         _new_array(Path(f"{stem}.ngrams"), (sum(counts), table.ngrams.shape[1]), np.int32),
         *(_new_array(Path(f"{stem}.{name}"), (sum(counts),), np.float32) for name in ("scores", "backoffs")),
     )
@@ -196,12 +195,12 @@ def _finish(table: _Order, threshold: int, stem: Path) -> OrderTable:
         kept = table.actual[part] > threshold if threshold else slice(None)
         rows = slice(used, used + count)
         backoffs = table.backoffs[part][kept]
-        # Nothing follows these, so nothing is left over: the weight is never used.
+        # Nothing follows these n-grams, so nothing is left over: the weight is never used.
         backoffs = np.where(backoffs == 0, 1, backoffs)
-        made.ngrams[rows] = table.ngrams[part][kept]
-        made.scores[rows], made.backoffs[rows] = np.log10(table.probs[part][kept]), np.log10(backoffs)
+        final.ngrams[rows] = table.ngrams[part][kept]
+        final.scores[rows], final.backoffs[rows] = np.log10(table.probs[part][kept]), np.log10(backoffs)
         used += count
-    return made
+    return final
 
 
 def _new_array(path: Path, shape: tuple[int, ...], dtype: type) -> Array:
@@ -212,7 +211,7 @@ def _new_array(path: Path, shape: tuple[int, ...], dtype: type) -> Array:
 
 @warm_up("estimation of language models")
 def _load_compiled() -> None:
-    """A toy run, so that the message about compilation comes before the work."""
+    """Run on toy data, so that the message about compilation comes before the work."""
     keys, ngrams = np.zeros((1, 1), np.uint64), np.zeros((1, 1), np.int32)
     ones = np.ones(1, np.int64)
     unpack(keys, 2, ngrams)
@@ -224,7 +223,7 @@ def _load_compiled() -> None:
 def _drop_first_words(
     ngrams: Array, adjusted: Array, actual: Array, shorter: Array, shorter_adjusted: Array, shorter_actual: Array
 ) -> int:
-    """N-grams without their first word: how many words stand before each, and how often it occurs."""
+    """Drop first words: count the words that stand before each shorter n-gram, and how often it occurs."""
     used = 0
     for row in range(len(ngrams)):
         same = row > 0
@@ -236,7 +235,7 @@ def _drop_first_words(
                 shorter[used, column - 1] = ngrams[row, column]
             shorter_adjusted[used] = shorter_actual[used] = 0
             used += 1
-        # Only <s> stands before <s>: what begins with it counts by its occurrences.
+        # Only <s> stands before <s>: n-grams that begin with it count by their occurrences.
         starts = shorter[used - 1, 0] == START_ID
         shorter_adjusted[used - 1] += actual[row] if starts else 1
         shorter_actual[used - 1] += actual[row]
@@ -258,7 +257,7 @@ def _leave_out_padding(
     for row in range(len(ngrams)):
         if ngrams[row, 0] == START_ID and ngrams[row, 1] == START_ID:
             continue
-        # Both are in suffix order, so that suffixes are met in the order of their rows.
+        # Both are in suffix order, so suffixes come in the order of their rows.
         while not _ends_with(ngrams[row], shorter[suffix]):
             suffix += 1
         copy_row(ngrams, row, kept, used)
@@ -289,11 +288,11 @@ def _share_out(table: _Order, contexts: _Order, totals: Array, by_count: Array, 
         context = _find_context(contexts.ngrams, table.ngrams[row])
         count = table.adjusted[row]
         totals[context] += count
-        # What is pruned is left for unseen words as a whole.
+        # The whole count of a pruned n-gram is left for unseen words.
         contexts.backoffs[context] += count if table.actual[row] <= threshold else by_count[min(count, 3)]
     for context in range(len(totals)):
         if totals[context] > 0:
-            contexts.backoffs[context] = max(contexts.backoffs[context] / totals[context], _LEAST)
+            contexts.backoffs[context] = max(contexts.backoffs[context] / totals[context], _LEAST_BACKOFF)
     for row in range(len(table.adjusted)):
         context = _find_context(contexts.ngrams, table.ngrams[row])
         count = table.adjusted[row]
@@ -303,7 +302,7 @@ def _share_out(table: _Order, contexts: _Order, totals: Array, by_count: Array, 
 
 @jit
 def _find_context(contexts: Array, ngram: Array) -> int:
-    """Row of all but the last word of an n-gram, by bisection in suffix order."""
+    """Find the row of all but the last word of an n-gram, by bisection in suffix order."""
     low, high = 0, len(contexts) - 1
     while low < high:
         middle = (low + high) >> 1

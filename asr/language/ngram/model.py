@@ -1,6 +1,6 @@
 """N-gram models with backoff: probabilities of words given the few before them.
 
-    model = load_ngram("lm.arpa.gz")
+    model = load_ngram("lm.arpa.gz")  # files.py
     score, state = model.score(model.start(), "hello")
 
 Scores are natural logs; only ARPA text and `NgramTables` hold log10, as ARPA does.
@@ -9,7 +9,6 @@ Scores are natural logs; only ARPA text and `NgramTables` hold log10, as ARPA do
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -22,7 +21,7 @@ UNKNOWN, START, END = "<unk>", "<s>", "</s>"
 SPECIAL = (UNKNOWN, "<UNK>", START, END)
 SPACES = ("▁", "<space>", "|", " ")  # how models of characters write the space
 _LOG_10 = math.log(10)
-NEVER = -100.0 * _LOG_10  # natural log of a word that the model does not have; as in KenLM
+NEVER = -100.0 * _LOG_10  # natural log of a word that the model lacks; as in KenLM
 MAX_STATES = 2**31 - 1
 
 
@@ -31,36 +30,36 @@ class OrderTable(NamedTuple):
 
     ngrams: Array  # (M, n) int32 word numbers
     scores: Array  # (M,) float32
-    backoffs: Array  # (M,) float32, 0 where none
+    backoffs: Array  # (M,) float32, 0 if there is none
 
 
 class NgramTables(NamedTuple):
-    """A model as it is estimated and exchanged; unigram m is word m."""
+    """A model in the form in which it is estimated and exchanged; unigram m is word m."""
 
     words: list[str]
     orders: list[OrderTable]
 
 
 class Layer(NamedTuple):
-    """The n-grams of one order, from 2, in an automaton."""
+    """The n-grams of one order of 2 or more in an automaton."""
 
     states: slice  # their contexts
     arcs: slice
-    followed: Array  # those of the arcs that are contexts of the next layer, in the order of its states
+    followed: Array  # the arcs that are contexts of the next layer, in the order of its states
 
 
 class Perplexity(NamedTuple):
     """How well a model predicts a text; sentence ends count as words."""
 
     perplexity: float
-    perplexity_known: float  # without words that the model does not have
+    perplexity_known: float  # without words that the model lacks
     num_words: int
     num_unknown: int
     num_sentences: int
 
 
 class NgramModel:
-    """A model that can be asked, from Python word by word and from the compiled search."""
+    """A model in use, word by word from Python or from the compiled search."""
 
     def __init__(self, words: Sequence[str], order: int, automaton: Automaton) -> None:
         self.words = list(words)
@@ -71,7 +70,7 @@ class NgramModel:
 
     @classmethod
     def from_tables(cls, tables: NgramTables) -> "NgramModel":
-        """Arrange n-grams for asking.
+        """Arrange n-grams as an automaton.
 
         Raises:
             ModelError: If an n-gram is there twice, or lacks its context.
@@ -90,10 +89,10 @@ class NgramModel:
         return cls(words, len(tables.orders), _drop_idle_states(automaton, len(words)))
 
     def to_tables(self) -> NgramTables:
-        """The n-grams, by order."""
+        """Return the n-grams of each order."""
         automaton, num_words = self.automaton, len(self.words)
         ngrams = np.arange(num_words)[:, None]
-        contexts = ngrams  # that are states
+        contexts = ngrams  # those that are states
         orders = [_table(ngrams, automaton.word_scores, automaton.backoff[1 : num_words + 1])]
         for layer in self.layers():
             first_arc = automaton.first_arc[layer.states.start : layer.states.stop + 1]
@@ -106,7 +105,7 @@ class NgramModel:
         return NgramTables(self.words, orders)
 
     def layers(self) -> Iterator[Layer]:
-        """The orders from 2 up to the last that has n-grams.
+        """Yield the orders from 2 to the last that has n-grams.
 
         States are numbered as the arcs that lead to them first, so the contexts of an order are one slice.
         """
@@ -118,7 +117,7 @@ class NgramModel:
             states = slice(states.stop, states.stop + len(followed))
 
     def number(self, word: str) -> int:
-        """The number of a word; the unknown word's where the model does not have it."""
+        """Return the number of a word, or that of the unknown word if the model lacks it."""
         return self.numbers.get(word, self.unknown)
 
     @cached_property
@@ -127,16 +126,16 @@ class NgramModel:
         return all(len(word) == 1 or word in SPACES for word in self.words if word not in SPECIAL)
 
     def start(self) -> int:
-        """The state at a sentence's beginning."""
+        """Return the state at the beginning of a sentence."""
         return self.numbers[START] + 1 if START in self.numbers else 0
 
     def score(self, state: int, word: str) -> tuple[float, int]:
-        """Natural-log probability of a word (or `</s>`) after a state, and the state that follows."""
+        """Return the natural-log probability of a word (or `</s>`) after a state, and the next state."""
         score, after = score_word(self.automaton, state, self.number(word))
         return float(score), int(after)
 
     def score_sentence(self, words: Sequence[str]) -> Array:
-        """(len(words) + 1,) natural-log probabilities of a sentence's words and its end."""
+        """Return (len(words) + 1,) natural-log probabilities of a sentence's words and its end."""
         numbers = np.array([self.number(word) for word in [*words, END]], np.int64)
         scores = np.empty(len(numbers))
         score_sequence(self.automaton, self.start(), numbers, scores)
@@ -172,47 +171,8 @@ class NgramModel:
 
 
 def exp_capped(nats: float) -> float:
-    """e to a power, or what a float still holds where that is more."""
+    """Return e to a power, or the largest value that a float can hold."""
     return math.exp(min(nats, 700.0))
-
-
-def load_ngram(path: Path | str) -> NgramModel:
-    """Load a model from ARPA text (`.arpa`, `.arpa.gz`) or from the binary form.
-
-    Raises:
-        ModelError: If the file cannot be read or is broken.
-    """
-    # The formats build on the model, so that they cannot be imported above.
-    from asr.language.ngram.arpa import read_arpa
-    from asr.language.ngram.binary import is_binary, read_binary
-
-    if Path(path).is_dir():
-        raise ModelError(
-            f"{path}: a folder that holds no recurrent language model; expected a file of n-grams, or such a folder"
-        )
-    if is_binary(path):
-        return read_binary(path)
-    tables = read_arpa(path)
-    try:
-        return NgramModel.from_tables(tables)
-    except ModelError as error:
-        raise ModelError(f"{path}: {error}") from None
-
-
-def save_ngram(model: "NgramTables | NgramModel", path: Path | str, *, compact: bool = False) -> None:
-    """Write a model: ARPA text if the name ends in `.arpa`, gzipped in `.arpa.gz`, else the binary form.
-
-    Raises:
-        AsrError: If the file cannot be written.
-    """
-    from asr.language.ngram.arpa import write_arpa
-    from asr.language.ngram.binary import write_binary
-
-    if str(path).endswith((".arpa", ".arpa.gz")):
-        write_arpa(model.to_tables() if isinstance(model, NgramModel) else model, path)
-    else:
-        model = model if isinstance(model, NgramModel) else NgramModel.from_tables(model)
-        write_binary(model, path, compact=compact)
 
 
 def _table(ngrams: Array, scores: Array, backoffs: Array) -> OrderTable:
@@ -220,7 +180,7 @@ def _table(ngrams: Array, scores: Array, backoffs: Array) -> OrderTable:
 
 
 def unigram_automaton(scores: Array, backoffs: Array) -> Automaton:
-    """A model of single words, given natural-log probabilities (W,) and backoffs (W,)."""
+    """Make a model of single words from natural-log probabilities (W,) and backoffs (W,)."""
     num_words = len(scores)
     return Automaton(
         word_scores=scores.astype(np.float32),
@@ -238,48 +198,65 @@ def _add_order(
 ) -> Automaton:
     """Add the n-grams of the next order as arcs, and as states unless it is the last.
 
-    State `1 + W + arc` is the n-gram of that arc, so that arcs and states stay sorted alike.
+    State `1 + W + arc` is the n-gram of that arc, so that arcs and states stay in the same order.
     """
-    num_states, num_arcs = len(automaton.backoff), len(automaton.arc_words)
-    contexts = np.empty(len(table.ngrams), np.int64)
-    find_contexts(automaton, table.ngrams, contexts)
-    if (contexts < 0).any():
-        ngram = table.ngrams[int(np.argmax(contexts < 0))]
-        raise ModelError(
-            f"the n-gram {_spell(words, ngram)!r} is there, but not its context {_spell(words, ngram[:-1])!r}"
-        )
+    contexts = _locate_contexts(automaton, words, table.ngrams)
     keys = contexts * len(words) + table.ngrams[:, -1]
     rising = np.argsort(keys, kind="stable")
-    keys = keys[rising]
-    twice = np.flatnonzero(keys[1:] == keys[:-1])
-    if len(twice):
-        raise ModelError(f"the n-gram {_spell(words, table.ngrams[rising[twice[0]]])!r} is there twice")
-    if num_states + len(keys) > MAX_STATES:
-        raise ModelError(f"{num_states + len(keys)} n-grams are more than the 2**31 that a model can hold; prune it")
+    _refuse_duplicates(words, table.ngrams[rising], keys[rising])
+    num_ngrams = len(automaton.backoff) + len(keys)
+    if num_ngrams > MAX_STATES:
+        raise ModelError(f"{num_ngrams} n-grams are more than the 2**31 that a model can hold; prune it")
+    sorted_table = OrderTable(table.ngrams[rising], table.scores[rising], table.backoffs[rising])
+    return _append_arcs(automaton, sorted_table, contexts[rising], num_contexts, is_last=is_last)
+
+
+def _locate_contexts(automaton: Automaton, words: Sequence[str], ngrams: Array) -> Array:
+    """Return the (M,) states of the contexts of (M, n) n-grams; a missing one is an error."""
+    contexts = np.empty(len(ngrams), np.int64)
+    find_contexts(automaton, ngrams, contexts)
+    if (contexts < 0).any():
+        ngram = ngrams[int(np.argmax(contexts < 0))]
+        raise ModelError(
+            f"the n-gram {_join(words, ngram)!r} is there, but not its context {_join(words, ngram[:-1])!r}"
+        )
+    return contexts
+
+
+def _refuse_duplicates(words: Sequence[str], ngrams: Array, keys: Array) -> None:
+    duplicates = np.flatnonzero(keys[1:] == keys[:-1])
+    if len(duplicates):
+        raise ModelError(f"the n-gram {_join(words, ngrams[duplicates[0]])!r} is there twice")
+
+
+def _append_arcs(
+    automaton: Automaton, table: OrderTable, contexts: Array, num_contexts: int, *, is_last: bool
+) -> Automaton:
+    """Append n-grams, sorted by context and word, as arcs; `num_contexts` states are of the order before."""
+    num_states, num_arcs, num_new = len(automaton.backoff), len(automaton.arc_words), len(contexts)
     # Contexts are states of the order before, which are the last ones so far.
-    ends = np.searchsorted(keys // len(words), np.arange(num_states - num_contexts, num_states), side="right")
+    ends = np.searchsorted(contexts, np.arange(num_states - num_contexts, num_states), side="right")
     first_arc = np.concatenate([automaton.first_arc[: num_states - num_contexts + 1], num_arcs + ends])
-    suffixes = np.empty(len(keys), np.int32)
-    connect(automaton, contexts[rising], table.ngrams[rising, -1], suffixes)
-    states = suffixes if is_last else (num_states + np.arange(len(keys))).astype(np.int32)
+    suffixes = np.empty(num_new, np.int32)
+    connect(automaton, contexts, table.ngrams[:, -1], suffixes)
+    states = suffixes if is_last else (num_states + np.arange(num_new)).astype(np.int32)
     if not is_last:
-        first_arc = np.concatenate([first_arc, np.full(len(keys), num_arcs + len(keys))])
-    new_backoff = np.zeros(0, np.float32) if is_last else table.backoffs[rising] * np.float32(_LOG_10)
+        first_arc = np.concatenate([first_arc, np.full(num_new, num_arcs + num_new)])
+    new_backoff = np.zeros(0, np.float32) if is_last else table.backoffs * np.float32(_LOG_10)
+    scores = table.scores * np.float32(_LOG_10)
     return Automaton(
         word_scores=automaton.word_scores,
         first_arc=first_arc.astype(np.int32),
         backoff=np.concatenate([automaton.backoff, new_backoff]).astype(np.float32),
         suffix=np.concatenate([automaton.suffix, suffixes[: len(new_backoff)]]).astype(np.int32),
-        arc_words=np.concatenate([automaton.arc_words, table.ngrams[rising, -1]]).astype(np.int32),
-        arc_scores=np.concatenate([automaton.arc_scores, table.scores[rising] * np.float32(_LOG_10)]).astype(
-            np.float32
-        ),
+        arc_words=np.concatenate([automaton.arc_words, table.ngrams[:, -1]]).astype(np.int32),
+        arc_scores=np.concatenate([automaton.arc_scores, scores]).astype(np.float32),
         arc_states=np.concatenate([automaton.arc_states, states]).astype(np.int32),
     )
 
 
 def _drop_idle_states(automaton: Automaton, num_words: int) -> Automaton:
-    """Without the longer contexts that nothing continues, if backing off from them costs nothing."""
+    """Remove the longer contexts that nothing continues, if backing off from them costs nothing."""
     kept = (np.diff(automaton.first_arc) > 0) | (automaton.backoff != 0)
     kept[: num_words + 1] = True
     shorter = np.arange(len(kept))
@@ -294,5 +271,5 @@ def _drop_idle_states(automaton: Automaton, num_words: int) -> Automaton:
     )
 
 
-def _spell(words: Sequence[str], ngram: Array) -> str:
+def _join(words: Sequence[str], ngram: Array) -> str:
     return " ".join(words[number] for number in ngram)

@@ -1,10 +1,10 @@
-"""Keep of an n-gram model what matters most (Stolcke 1998, "Entropy-based pruning of backoff language models").
+"""Removes the n-grams that matter least (Stolcke 1998, "Entropy-based pruning of backoff language models").
 
-An n-gram that is left out is predicted by its shorter one from then on. What that costs is the relative entropy between
-both models, weighted by how often its context comes. That is not counted in a text: the model itself tells how often
-it would come to each context, so that mixtures, and models that were read from a file, can be pruned, too. (The lower
-orders of Kneser-Ney do not tell how frequent words are, and pruning by them does harm, Chelba et al. 2010. How often
-the whole model comes to a context is free of that.)
+Instead of an n-gram that is removed, the next shorter one predicts its word. The cost of that is the relative entropy
+between both models, weighted by the frequency of its context. Frequencies are not counted in a text: the model itself
+says how often it would be in each context, so mixtures and models from files can also be pruned. (The lower
+orders of Kneser-Ney do not say how frequent words are, and pruning by them does harm, Chelba et al. 2010. The
+frequency of contexts in the whole model has no such bias.)
 """
 
 import math
@@ -23,11 +23,11 @@ _CHANGE = 1e-4  # of all visits, between two steps, that no longer counts
 
 
 def prune(model: NgramModel, keep: int) -> NgramModel:
-    """A smaller model that predicts much as this one.
+    """Make a smaller model whose predictions differ little.
 
     Args:
-        model: Its probabilities sum to 1 after each context; of one that was smoothed without interpolation, too.
-        keep: N-grams at most, beside the single words, all of which stay.
+        model: After each context, its probabilities sum to 1; smoothing without interpolation is fine.
+        keep: The largest number of n-grams in addition to the single words, all of which stay.
 
     Raises:
         ConfigError: If keep is negative.
@@ -39,7 +39,7 @@ def prune(model: NgramModel, keep: int) -> NgramModel:
         return model
     costs = ngram_costs(model)
     _protect_contexts(model, costs)
-    # Of equals the shorter stay: they come first, and contexts among them.
+    # Of equal costs the shorter n-grams stay: they come first, contexts among them.
     kept = np.zeros(num_arcs, bool)
     kept[np.argsort(-costs, kind="stable")[:keep]] = True
     pruned = NgramModel.from_tables(_select(model, kept))
@@ -48,14 +48,14 @@ def prune(model: NgramModel, keep: int) -> NgramModel:
 
 
 class Shorter(NamedTuple):
-    """What the next shorter context says of each arc's word."""
+    """The prediction of each arc's word from the next shorter context."""
 
     scores: Array  # (A,) natural-log probabilities
     states: Array  # (A,) the state after the word
 
 
 def ngram_costs(model: NgramModel) -> Array:
-    """(A,) relative entropy, nats a word, between a model with and without the n-gram of each of its arcs."""
+    """Return (A,) the relative entropy, nats per word, between a model with and without the n-gram of each arc."""
     costs = np.empty(len(model.automaton.arc_words))
     shorter = find_shorter(model)
     _measure_costs(model.automaton, shorter.scores, context_frequencies(model, shorter), costs)
@@ -63,7 +63,7 @@ def ngram_costs(model: NgramModel) -> Array:
 
 
 def context_frequencies(model: NgramModel, shorter: Shorter) -> Array:
-    """(S,) how often a history ends with each state's context, where the model writes one sentence after another."""
+    """Return (S,) how often a history ends with each state's context while the model generates sentences."""
     automaton = model.automaton
     start, end = model.start(), model.end
     visits = np.zeros(len(automaton.backoff))
@@ -72,7 +72,7 @@ def context_frequencies(model: NgramModel, shorter: Shorter) -> Array:
         after = np.zeros_like(visits)
         _step(automaton, *shorter, end, start, visits.copy(), after)
         np.maximum(after, 0, out=after)  # differences of equals
-        # The mean of two steps, since a model whose sentences all have one length would never settle.
+        # The mean of two steps: a model whose sentences all have one length would never converge.
         after = (after / after.sum() + visits) / 2
         change = np.abs(after - visits).sum()
         visits = after
@@ -83,20 +83,20 @@ def context_frequencies(model: NgramModel, shorter: Shorter) -> Array:
 
 
 def find_shorter(model: NgramModel) -> Shorter:
-    """Ask the model, as if no arc were there, for the words of all arcs."""
+    """Look up the words of all arcs as if the arcs did not exist."""
     _load_compiled()
     num_arcs = len(model.automaton.arc_words)
-    found = Shorter(np.empty(num_arcs), np.empty(num_arcs, np.int32))
-    _find_shorter(model.automaton, *found)
-    return found
+    shorter = Shorter(np.empty(num_arcs), np.empty(num_arcs, np.int32))
+    _find_shorter(model.automaton, *shorter)
+    return shorter
 
 
 def _protect_contexts(model: NgramModel, costs: Array) -> None:
-    """An n-gram is worth as much as the best of those that it is the context of."""
+    """Raise the cost of each n-gram to that of the costliest n-gram whose context it is."""
     first_arc = model.automaton.first_arc
     for layer, longer in reversed(list(pairwise(model.layers()))):
         starts = first_arc[longer.states]
-        # Files may hold contexts that nothing follows; reduceat takes what comes next for theirs.
+        # Files may hold contexts that nothing follows; reduceat would take the next context's arcs for theirs.
         has_arcs = first_arc[longer.states.start + 1 : longer.states.stop + 1] > starts
         best = np.maximum.reduceat(costs[: longer.arcs.stop], starts[has_arcs])
         owners = layer.followed[has_arcs]
@@ -117,7 +117,7 @@ def _select(model: NgramModel, kept: Array) -> NgramTables:
 
 @warm_up("pruning of language models")
 def _load_compiled() -> None:
-    """A toy run, so that the message about compilation comes before the work."""
+    """Run on toy data, so that the message about compilation comes before the work."""
     automaton = unigram_automaton(np.zeros(1), np.zeros(1))
     scores, states, visits = np.zeros(0), np.zeros(0, np.int32), np.zeros(2)
     _find_shorter(automaton, scores, states)
@@ -144,8 +144,8 @@ def _step(
     visits: Array,
     after: Array,
 ) -> None:
-    """Read one word more: how often the model is in each state, before and after it; `visits` is used up."""
-    # A context that backs off predicts its share of words as its suffix does.
+    """Generate one more word: frequencies of states before it in `visits`, which is overwritten, to those `after`."""
+    # A context that backs off predicts its share of words like its suffix.
     for state in range(len(visits) - 1, 0, -1):
         visits[automaton.suffix[state]] += math.exp(automaton.backoff[state]) * visits[state]
     for word in range(len(automaton.word_scores)):
@@ -156,20 +156,20 @@ def _step(
         for arc in range(automaton.first_arc[state], automaton.first_arc[state + 1]):
             is_end = automaton.arc_words[arc] == end
             after[start if is_end else automaton.arc_states[arc]] += visits[state] * math.exp(automaton.arc_scores[arc])
-            # The suffix said this word's share, too.
+            # The suffix predicted this word's share, too.
             after[start if is_end else shorter_states[arc]] -= visits[state] * backoff * math.exp(shorter_scores[arc])
 
 
 @jit
 def _add_to_suffixes(suffix: Array, visits: Array) -> None:
-    """A history that ends with a context ends with its suffix."""
+    """Add the frequency of each context to its suffix: a history that ends with one ends with the other."""
     for state in range(len(visits) - 1, 0, -1):
         visits[suffix[state]] += visits[state]
 
 
 @jit
 def _measure_costs(automaton: Automaton, shorter_scores: Array, frequencies: Array, costs: Array) -> None:
-    """Relative entropy between the model with and without each n-gram (Stolcke 1998, section 3)."""
+    """Compute the relative entropy between the model with and without each n-gram (Stolcke 1998, section 3)."""
     for state in range(len(automaton.backoff)):
         arcs = range(automaton.first_arc[state], automaton.first_arc[state + 1])
         left = shorter_left = 1.0

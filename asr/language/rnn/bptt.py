@@ -1,11 +1,11 @@
-"""Token sequences in, batches of segments out, as truncated back-propagation reads them.
+"""Token sequences in, batches of segments out, for truncated back-propagation through time.
 
     text    abcdefghijkl    two streams:  a g     segments of three:  a g    d j
                                           b h                         b h    e k
                                           . .                         c i    f l
 
-Each token's target is the one that follows; the first is read after the line break that every
-text starts with. Knows nothing of networks.
+Each token's target is the one that follows. A line break, which every text starts with, comes before the first.
+Knows nothing of networks.
 """
 
 import random
@@ -16,17 +16,17 @@ import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
-LINE_BREAK = 0  # the token that ends every line, and that every text starts after
-IGNORED = -1  # target of padding
+LINE_BREAK = 0  # the token that ends every line and begins every text
+IGNORED = -1  # the target of padding
 
 
 class Segment(NamedTuple):
-    """What is read at once.
+    """What the network processes at once.
 
     Attributes:
         inputs: (T, B) tokens.
         targets: (T, B) the tokens that follow, `IGNORED` past a text's end.
-        starts: Whether nothing was read before it; else it goes on where the segment before it ended.
+        starts: Whether it begins a text; otherwise it continues the segment before it.
     """
 
     inputs: Tensor
@@ -35,25 +35,25 @@ class Segment(NamedTuple):
 
     @property
     def num_tokens(self) -> int:
-        """Tokens that are predicted."""
+        """The number of tokens that are predicted."""
         return int((self.targets != IGNORED).sum())
 
 
-def arrange(
-    lines: Sequence[Tensor], *, apart: bool, batch_size: int, length: int, seed: int | None = None
+def make_segments(
+    lines: Sequence[Tensor], *, independent: bool, batch_size: int, length: int, seed: int | None = None
 ) -> Iterator[Segment]:
-    """The segments of a text in lines; see `line_segments` where they stand apart, else `running_segments`."""
-    if apart:
-        return line_segments(lines, batch_size=batch_size, length=length, seed=seed)
-    return running_segments(torch.cat(list(lines)), batch_size=batch_size, length=length)
+    """Return the `sentence_segments` of independent lines, else the `continuous_segments` of their text."""
+    if independent:
+        return sentence_segments(lines, batch_size=batch_size, length=length, seed=seed)
+    return continuous_segments(torch.cat(list(lines)), batch_size=batch_size, length=length)
 
 
-def running_segments(tokens: Tensor, *, batch_size: int, length: int) -> Iterator[Segment]:
-    """One long text, cut into streams that are read side by side.
+def continuous_segments(tokens: Tensor, *, batch_size: int, length: int) -> Iterator[Segment]:
+    """Yield the segments of one long text, which is cut into B streams of equal length.
 
     Args:
         tokens: (N,) the text.
-        batch_size: B, streams; fewer where the text has fewer tokens.
+        batch_size: B, streams; fewer if the text has fewer tokens.
         length: T of each segment; the last may be shorter.
     """
     batch_size = min(batch_size, len(tokens))
@@ -61,18 +61,18 @@ def running_segments(tokens: Tensor, *, batch_size: int, length: int) -> Iterato
     padding = steps * batch_size - len(tokens)
     before = torch.cat([tokens.new_tensor([LINE_BREAK]), tokens[:-1], tokens.new_full((padding,), LINE_BREAK)])
     after = torch.cat([tokens, tokens.new_full((padding,), IGNORED)])
-    inputs, targets = (one.view(batch_size, steps).t().contiguous() for one in (before, after))
+    inputs, targets = (stream.view(batch_size, steps).t().contiguous() for stream in (before, after))  # (steps, B)
     yield from _cut(inputs, targets, length)
 
 
-def line_segments(lines: Sequence[Tensor], *, batch_size: int, length: int, seed: int | None) -> Iterator[Segment]:
-    """Lines that know nothing of one another, those of about the same length side by side.
+def sentence_segments(lines: Sequence[Tensor], *, batch_size: int, length: int, seed: int | None) -> Iterator[Segment]:
+    """Yield the segments of lines that are independent of each other; a batch has lines of similar length.
 
     Args:
-        lines: (N,) tokens of each, its line break at the end.
+        lines: (N,) tokens of each line, including its line break.
         batch_size: B, lines.
         length: T of each segment; longer lines take several.
-        seed: Of the order; None: by length, and lines of the same length as they came.
+        seed: Of the random order; None: by length, lines of equal length in their order.
     """
     rng = random.Random(seed)
     ties = [0.0 if seed is None else rng.random() for _ in lines]

@@ -9,9 +9,10 @@ import torch
 from torch import Tensor
 
 from asr.language.ngram.model import exp_capped
-from asr.language.rnn.bptt import arrange
-from asr.language.rnn.model import BATCH_LINES, SEGMENT, UNKNOWN_SCORE, RnnModel, load_rnn, read_text, token_scores
+from asr.language.rnn.bptt import make_segments
+from asr.language.rnn.model import BATCH_LINES, SEGMENT, UNKNOWN_SCORE, RnnModel, score_segments
 from asr.language.rnn.network import LanguageNetwork
+from asr.language.text_files import read_text
 
 
 class Likelihood(NamedTuple):
@@ -19,37 +20,36 @@ class Likelihood(NamedTuple):
 
     bits_per_character: float
     nats_per_character: float
-    perplexity: float  # a word; where lines stand apart, their ends count as words, as in n-gram models
+    perplexity: float  # per word; the ends of independent lines count as words, as in n-gram models
     num_characters: int
     num_words: int
     num_unknown: int  # characters that the alphabet lacks; each costs UNKNOWN_SCORE
     num_lines: int
 
 
-def measure_rnn(texts: Sequence[Path], folder: Path) -> Likelihood:
-    """Measure a model on text files, prepared as its settings say.
+def measure_rnn(texts: Sequence[Path], model: RnnModel) -> Likelihood:
+    """Measure a model on text files, prepared according to its settings.
 
     Raises:
-        ModelError, TextError: If the model or a text cannot be read.
+        TextError: If a text cannot be read.
     """
-    model = load_rnn(folder)
     return measure_lines(model, read_text(texts, model.settings))
 
 
 def measure_lines(model: RnnModel, lines: Sequence[str]) -> Likelihood:
-    """Measure a model on lines of text; a text that runs on is read as one, from its start."""
-    spelled = [model.spell(line) for line in lines]
-    apart = model.settings.lines == "apart"
-    num_unknown = sum(one.num_unknown for one in spelled)
+    """Measure a model on lines of text, which are one continuous text if the model's settings say so."""
+    encoded = [model.encode(line) for line in lines]
+    independent = model.settings.lines == "apart"
+    num_unknown = sum(len(line.unknown) for line in encoded)
     nats = count_nats(
         model.network,
-        [one.line() for one in spelled],
-        apart=apart,
-        batch_size=BATCH_LINES if apart else 1,
+        [line.to_tensor() for line in encoded],
+        independent=independent,
+        batch_size=BATCH_LINES if independent else 1,
         num_unknown=num_unknown,
     )
     num_characters = sum(len(line) + 1 for line in lines)
-    num_words = sum(len(line.split()) for line in lines) + (len(lines) if apart else 0)
+    num_words = sum(len(line.split()) for line in lines) + (len(lines) if independent else 0)
     return Likelihood(
         bits_per_character=nats / num_characters / math.log(2),
         nats_per_character=nats / num_characters,
@@ -66,23 +66,23 @@ def count_nats(
     network: LanguageNetwork,
     lines: Sequence[Tensor],
     *,
-    apart: bool,
+    independent: bool,
     batch_size: int,
     num_unknown: int = 0,
     segment: int = SEGMENT,
     carry_state: bool = True,
 ) -> float:
-    """Minus the log probability of a text.
+    """Return minus the log probability of a text.
 
     Args:
         network: In evaluation mode.
-        lines: (U,) tokens of each, with its line break.
-        apart: Whether lines know nothing of one another.
-        batch_size: Lines or, of a text that runs on, streams that are read side by side.
+        lines: (U,) tokens of each, including its line break.
+        independent: Whether the lines are independent of each other, not one continuous text.
+        batch_size: Lines or, of a continuous text, streams that are processed in a batch.
         num_unknown: Characters that were left out; each costs `UNKNOWN_SCORE`.
-        segment: Tokens that are read at once.
-        carry_state: See `token_scores`; where it is False, `segment` decides how much is remembered.
+        segment: Tokens that are processed at once.
+        carry_state: See `score_segments`; if False, `segment` limits the context.
     """
-    segments = arrange(lines, apart=apart, batch_size=batch_size, length=segment)
-    scores = token_scores(network, segments, carry_state=carry_state)
+    segments = make_segments(lines, independent=independent, batch_size=batch_size, length=segment)
+    scores = score_segments(network, segments, carry_state=carry_state)
     return -UNKNOWN_SCORE * num_unknown - sum(float(part.sum()) for part in scores)

@@ -29,7 +29,7 @@ class LanguageNetwork(nn.Module):
         super().__init__()
         width, narrow = settings.hidden_size, settings.embedding_size
         self.width = width
-        self.states_a_layer = 2 if settings.cell == "lstm" else 1
+        self.states_per_layer = 2 if settings.cell == "lstm" else 1
         self.embedding = nn.Embedding(vocab_size, narrow)
         self.layers = nn.ModuleList(
             make_layer(settings.cell, width if index else narrow, width, batch_first=False)
@@ -48,9 +48,9 @@ class LanguageNetwork(nn.Module):
         """V, tokens."""
         return self.embedding.num_embeddings
 
-    def first_state(self, batch_size: int) -> Tensor:
+    def initial_state(self, batch_size: int) -> Tensor:
         """(K, B, H): nothing has been read."""
-        return self.head_bias.new_zeros(len(self.layers) * self.states_a_layer, batch_size, self.width)
+        return self.head_bias.new_zeros(len(self.layers) * self.states_per_layer, batch_size, self.width)
 
     def forward(self, tokens: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
         """Read on.
@@ -73,6 +73,6 @@ class LanguageNetwork(nn.Module):
         return F.linear(self.projection(hidden), weight, self.head_bias), torch.cat(after)
 
     def _layer_state(self, state: Tensor, index: int) -> Tensor | tuple[Tensor, Tensor]:
-        if self.states_a_layer == 1:
+        if self.states_per_layer == 1:
             return state[index : index + 1]
         return state[2 * index : 2 * index + 1], state[2 * index + 1 : 2 * index + 2]

@@ -132,7 +132,7 @@ class StreamingRecognizer:
     def finish(self) -> Transcript:
         """Return the transcript of everything that was fed; call `reset` to start another recording."""
         if not self._stream.ended:
-            self._decode(self._resampler.feed(np.empty(0, np.float32), last=True), last=True)
+            self._decode(self._resampler.finish(), last=True)
         text = " ".join(segment.text for segment in self._segments)
         return Transcript(text, self._stream.duration, segments=tuple(self._segments))
 

@@ -89,13 +89,13 @@ def test_streams_that_forget_states_find_the_same(monkeypatch):
 def test_each_context_is_read_once(monkeypatch):
     model = make_model("ab ")
     read = []
-    advance = model.advance
+    step = model.step
 
     def count(tokens, state):
         read.append(len(tokens))
-        return advance(tokens, state)
+        return step(tokens, state)
 
-    monkeypatch.setattr(model, "advance", count)
+    monkeypatch.setattr(model, "step", count)
     symbols = ["", *"ab "]
     decoder(symbols, RnnLM(model, symbols), beam_size=4**4, **EXACT).decode(
         random_log_probs(num_frames=4, vocab_size=4, seed=0)

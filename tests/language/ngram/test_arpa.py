@@ -6,7 +6,7 @@ import pytest
 
 from asr.errors import ModelError
 from asr.language.ngram.arpa import read_arpa
-from asr.language.ngram.model import load_ngram
+from asr.language.ngram.files import load_ngram
 
 GOOD = """\
 made by hand

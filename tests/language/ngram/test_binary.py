@@ -12,7 +12,8 @@ from asr.errors import ModelError
 from asr.language.ngram import binary
 from asr.language.ngram import model as ngram
 from asr.language.ngram.binary import is_binary, read_binary, write_binary
-from asr.language.ngram.model import NgramModel, NgramTables, load_ngram
+from asr.language.ngram.files import load_ngram
+from asr.language.ngram.model import NgramModel, NgramTables
 from tests.language.ngram.ngram_models import random_model, random_sentences
 from tests.language.ngram.test_model import hand_made, table
 
@@ -81,7 +82,7 @@ def test_a_changed_header_is_refused(path):
 def test_files_of_the_first_version_are_read(path, monkeypatch):
     content = path.read_bytes()
     monkeypatch.setattr(binary, "_VERSION", 1)
-    monkeypatch.setattr(binary, "_DTYPES", binary._BEFORE)
+    monkeypatch.setattr(binary, "_DTYPES", binary._VERSION_1)
     monkeypatch.setattr(ngram, "_drop_idle_states", lambda automaton, num_words: automaton)
     write_binary(NgramModel.from_tables(hand_made()), path)
     assert b'"version": 1' in path.read_bytes() != content

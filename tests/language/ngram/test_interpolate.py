@@ -89,7 +89,7 @@ def test_words_that_no_part_has_do_not_count():
 
 
 def test_no_text_to_find_weights_by_is_refused():
-    with pytest.raises(ModelError, match="holds no word that one of them has"):
+    with pytest.raises(ModelError, match="no language model has a word of the text"):
         find_weights([random_model(1), random_model(2)], [])
 
 
@@ -97,5 +97,5 @@ def test_no_text_to_find_weights_by_is_refused():
     "weights", [[], [1.0], [0.5, -0.5], [0.0, 0.0], [0.2, 0.3, 0.5], [math.inf, 1.0], [1e308, 1e308]]
 )
 def test_weights_that_make_no_sense_are_refused(weights):
-    with pytest.raises(ConfigError, match="for 2 models; expected as many"):
+    with pytest.raises(ConfigError, match="for 2 models; expected one for each"):
         mix([random_model(1), random_model(2)], weights)

@@ -27,7 +27,7 @@ def log_prob_by_hand(model, text, before="\n"):
     history, total = [ids[letter] for letter in before], 0.0
     for letter in text:
         with torch.no_grad():
-            logits, _ = model.network(torch.tensor(history)[:, None], model.network.first_state(1))
+            logits, _ = model.network(torch.tensor(history)[:, None], model.network.initial_state(1))
         total += float(torch.log_softmax(logits[-1, 0].double(), -1)[ids[letter]])
         history.append(ids[letter])
     return total

@@ -10,9 +10,13 @@ import torch
 
 from asr.config import LanguageSettings
 from asr.errors import ModelError
-from asr.language.rnn.generate import complete, generate
+from asr.language.rnn.complete import complete
+from asr.language.rnn.folder import build_network, load_rnn, save_rnn
+from asr.language.rnn.generate import generate
 from asr.language.rnn.likelihood import count_nats, measure_lines, measure_rnn
-from asr.language.rnn.model import UNKNOWN_SCORE, WEIGHTS, RnnModel, build_network, load_rnn, read_text, save_rnn
+from asr.language.rnn.model import UNKNOWN_SCORE, RnnModel
+from asr.language.text_files import read_text
+from asr.model_files import WEIGHTS_FILE
 from asr.text.load import build_tokenizer
 from tests.language.rnn.rnn_models import log_prob_by_hand, make_model
 
@@ -46,12 +50,12 @@ def test_unknown_characters_cost_a_fixed_score_and_are_skipped():
     assert unknown == pytest.approx(known + 2 * UNKNOWN_SCORE)
 
 
-def test_states_that_are_advanced_together_are_as_if_alone():
+def test_states_that_step_together_are_as_if_alone():
     model = make_model()
-    states = [model.read([0, token])[1] for token in (1, 2, 3)]
-    rows, after = model.advance([3, 1, 2], torch.cat(states, dim=1))
+    states = [model.prefill([0, token])[1] for token in (1, 2, 3)]
+    rows, after = model.step([3, 1, 2], torch.cat(states, dim=1))
     for index, token in enumerate((3, 1, 2)):
-        row, state = model.read([token], states[index])
+        row, state = model.prefill([token], states[index])
         torch.testing.assert_close(rows[index], row)
         torch.testing.assert_close(after[:, index : index + 1], state)
 
@@ -73,10 +77,10 @@ def test_bits_per_character_are_the_text_added_up(lines: str):
 
 def test_a_state_that_is_not_carried_is_forgotten_at_each_segment():
     model, text = make_model(lines="running"), "ab b aab ba"
-    lines = [model.spell(text).line()]
+    lines = [model.encode(text).to_tensor()]
     text += "\n"
     alone = [log_prob_by_hand(model, text[i : i + 4], before=("\n" + text)[i]) for i in range(0, 12, 4)]
-    options = {"apart": False, "batch_size": 1, "segment": 4}
+    options = {"independent": False, "batch_size": 1, "segment": 4}
     assert count_nats(model.network, lines, **options, carry_state=False) == pytest.approx(-sum(alone), rel=1e-5)
     whole = log_prob_by_hand(model, text)
     assert count_nats(model.network, lines, **options, num_unknown=2) == pytest.approx(20 - whole, rel=1e-5)
@@ -96,13 +100,13 @@ def make_subword_model():
 
 def test_subword_units_are_scored_written_and_completed():
     model = make_subword_model()
-    tokens = model.spell("the hat").tokens
+    tokens = model.encode("the hat").tokens
     assert "".join(model.pieces[token] for token in tokens) == " the hat"
     assert len(tokens) < 7
-    assert model.spell("the ?cat").unknown == "?"
+    assert model.encode("the ?cat").unknown == "?"
     expected, state = 0.0, None
     for before, after in zip([0, *tokens], [*tokens, 0], strict=True):
-        log_probs, state = model.read([before], state)
+        log_probs, state = model.prefill([before], state)
         expected += float(log_probs[after])
     assert model.score_sentences(["the hat"])[0] == pytest.approx(expected, rel=1e-5)
     written = "".join(generate(model, length=600))
@@ -124,7 +128,7 @@ def test_white_space_that_subword_units_cannot_tell_is_not_counted(tmp_path: Pat
     model = make_subword_model()
     (tmp_path / "text").write_text("the  cat\n\t that hat \n")
     lines = read_text([tmp_path / "text"], model.settings)
-    assert lines == ["the cat", "that hat"] == [model.tokenizer.decode(model.spell(line).tokens) for line in lines]
+    assert lines == ["the cat", "that hat"] == [model.tokenizer.decode(model.encode(line).tokens) for line in lines]
     assert measure_lines(model, lines).num_characters == 8 + 9
 
 
@@ -136,7 +140,7 @@ def test_what_is_saved_says_the_same_when_loaded(tmp_path: Path):
     np.testing.assert_allclose(loaded.score_sentences(SENTENCES), model.score_sentences(SENTENCES), rtol=1e-6)
     assert loaded.settings == model.settings
     (tmp_path / "text").write_text("ab\n\n b  a\n")
-    assert measure_rnn([tmp_path / "text"], tmp_path / "lm").num_lines == 2
+    assert measure_rnn([tmp_path / "text"], load_rnn(tmp_path / "lm")).num_lines == 2
 
 
 def test_text_as_it_is_keeps_all_but_other_white_space(tmp_path: Path):
@@ -153,8 +157,8 @@ def test_a_file_is_no_model_folder(tmp_path: Path):
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
-        (lambda folder: (folder / WEIGHTS).write_bytes(b"no"), "cannot be read"),
-        (lambda folder: (folder / WEIGHTS).unlink(), "cannot be read"),
+        (lambda folder: (folder / WEIGHTS_FILE).write_bytes(b"no"), "cannot be read"),
+        (lambda folder: (folder / WEIGHTS_FILE).unlink(), "cannot be read"),
         (lambda folder: (folder / "tokens.txt").write_text("<blank>\na\n"), "does not fit"),
         (lambda folder: (folder / "config.yaml").write_text("network: {depth: 3}"), "no such setting"),
         (lambda folder: (folder / "config.yaml").write_text("features: {}"), "no such setting"),

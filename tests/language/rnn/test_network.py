@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from asr.config import LanguageNetworkSettings
-from asr.language.rnn.bptt import IGNORED, LINE_BREAK, arrange, line_segments, running_segments
+from asr.language.rnn.bptt import IGNORED, LINE_BREAK, continuous_segments, make_segments, sentence_segments
 from asr.language.rnn.network import LanguageNetwork
 
 
@@ -44,8 +44,8 @@ def test_reading_in_pieces_changes_nothing(cell: str):
     settings = LanguageNetworkSettings(cell=cell, hidden_size=6, embedding_size=4, dropout=0.0)
     network = LanguageNetwork(settings, vocab_size=5).double()
     tokens = torch.randint(5, (9, 2))
-    whole, last = network(tokens, network.first_state(2))
-    state, pieces = network.first_state(2), []
+    whole, last = network(tokens, network.initial_state(2))
+    state, pieces = network.initial_state(2), []
     for first, end in ((0, 4), (4, 5), (5, 9)):
         logits, state = network(tokens[first:end], state)
         pieces.append(logits)
@@ -64,7 +64,7 @@ def test_tied_weights_are_held_once():
 @given(st.integers(1, 60), st.integers(1, 7), st.integers(1, 9))
 def test_running_text_is_read_once_in_order_by_streams_that_go_on(num_tokens: int, batch_size: int, length: int):
     tokens = torch.arange(1, num_tokens + 1)
-    segments = list(running_segments(tokens, batch_size=batch_size, length=length))
+    segments = list(continuous_segments(tokens, batch_size=batch_size, length=length))
     assert [segment.starts for segment in segments] == [True] + [False] * (len(segments) - 1)
     assert all(len(segment.inputs) <= length for segment in segments)
     inputs, targets = (
@@ -81,7 +81,7 @@ def test_running_text_is_read_once_in_order_by_streams_that_go_on(num_tokens: in
 def test_lines_apart_are_each_read_once_from_a_fresh_start(sizes, batch_size, length, seed):
     lines = [torch.tensor([*range(100 * n + 1, 100 * n + size + 1), LINE_BREAK]) for n, size in enumerate(sizes)]
     found, inputs, targets = [], None, None
-    for segment in [*line_segments(lines, batch_size=batch_size, length=length, seed=seed), None]:
+    for segment in [*sentence_segments(lines, batch_size=batch_size, length=length, seed=seed), None]:
         if segment is None or segment.starts:
             for column in range(0 if targets is None else targets.shape[1]):
                 kept = targets[:, column] != IGNORED
@@ -99,6 +99,8 @@ def test_the_order_of_lines_depends_on_the_seed_alone():
     lines = [torch.tensor([n, LINE_BREAK]) for n in range(1, 40)]
 
     def order(seed):
-        return [one.targets.tolist() for one in arrange(lines, apart=True, batch_size=4, length=5, seed=seed)]
+        return [
+            one.targets.tolist() for one in make_segments(lines, independent=True, batch_size=4, length=5, seed=seed)
+        ]
 
     assert order(1) == order(1) != order(2)

@@ -45,7 +45,7 @@ def read(name: str) -> np.ndarray:
 
 def stream(stream: StreamingRecognizer, waveform: np.ndarray, block: int) -> tuple[list[Partial], Transcript]:
     partials = [stream.feed(waveform[at : at + block]) for at in range(0, len(waveform), block)]
-    return [one for one in partials if one is not None], stream.finish()
+    return [partial for partial in partials if partial is not None], stream.finish()
 
 
 @pytest.mark.parametrize("name", ["city", "code", "number", "phone"])
@@ -59,9 +59,9 @@ def test_pauses_cut_a_stream_into_utterances_with_words_at_their_times(recognize
     partials, transcript = stream(StreamingRecognizer(recognizer), talk, 3200)
     texts = [TEXTS[name] for name in ("number", "code", "phone")]
     assert [segment.text for segment in transcript.segments] == texts
-    told = [segment for partial in partials for segment in partial.finals]
-    assert told == list(transcript.segments[: len(told)])
-    assert len(told) >= 2
+    finals = [segment for partial in partials for segment in partial.finals]
+    assert finals == list(transcript.segments[: len(finals)])
+    assert len(finals) >= 2
     assert transcript.text == " ".join(texts)
     start = 1.5
     for name, segment in zip(("number", "code", "phone"), transcript.segments, strict=True):
@@ -122,7 +122,7 @@ def test_streams_that_are_read_together_give_what_each_gives_alone(recognizer: R
     streams = [streaming.start() for _ in names]
     finals: list[list[str]] = [[] for _ in names]
     for at in range(0, 3 * RATE, 4000):
-        open_streams = [index for index, one in enumerate(streams) if not one.ended]
+        open_streams = [index for index, stream in enumerate(streams) if not stream.ended]
         for index in open_streams:
             waveform = read(names[index])
             streams[index].feed(torch.from_numpy(waveform[at : at + 4000]), last=at + 4000 >= len(waveform))
