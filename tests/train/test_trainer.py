@@ -9,12 +9,13 @@ import torch
 from lightning_fabric import Fabric
 from torch import nn
 
-from asr.acoustic.chunks import ChunkSize
-from asr.acoustic.ctc import ctc_loss, required_frames
+from asr.acoustic.ctc import ctc_loss
 from asr.acoustic.ctc_crf import Denominator
 from asr.acoustic.model import AcousticModel
+from asr.alignment import required_frames
 from asr.config import AcousticSettings, LossSettings, OptimizerSettings, TrainSettings
 from asr.errors import TrainingError
+from asr.runtime.network import ChunkSize
 from asr.train.checkpoint import CheckpointFolder
 from asr.train.dataset import Batch
 from asr.train.loop import learning_rate
