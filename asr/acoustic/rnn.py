@@ -43,13 +43,21 @@ class RecurrentLayer(nn.Module):
         """
         return self._add_backward(self.forward_rnn(inputs, state)[0], inputs, lengths)
 
-    def forward_windows(self, inputs: Tensor, windows: Windows) -> Tensor:
-        """Compute (B * K, W, H or 2H) from windows (B * K, W, D), as `forward` does without seeing past a window's end.
+    def forward_windows(self, inputs: Tensor, windows: Windows, state: Any = None) -> tuple[Tensor, Any]:
+        """Compute windows as `forward` does, without seeing past a window's end.
 
         The forward direction continues from chunk to chunk, and from each chunk into its right context.
+
+        Args:
+            inputs: (B * K, W, D).
+            windows: Their positions.
+            state: As `forward` takes it, before the first chunk.
+
+        Returns:
+            (B * K, W, H or 2H), and the forward direction's state after the last chunk.
         """
         chunks = inputs[:, : windows.chunk].reshape(-1, windows.count, windows.chunk, inputs.shape[-1])  # (B, K, C, D)
-        of_chunks, states, state = [], [], None
+        of_chunks, states = [], []
         for chunk in chunks.unbind(1):
             output, state = self.forward_rnn(chunk, state)
             of_chunks.append(output)
@@ -58,7 +66,7 @@ class RecurrentLayer(nn.Module):
         right_context = inputs[:, windows.chunk :]
         if right_context.shape[1] > 0:
             outputs = torch.cat([outputs, self.forward_rnn(right_context, _join_chunk_states(states))[0]], dim=1)
-        return self._add_backward(outputs, inputs, windows.lengths)
+        return self._add_backward(outputs, inputs, windows.lengths), state
 
     def _add_backward(self, outputs: Tensor, inputs: Tensor, lengths: Tensor) -> Tensor:
         """Append the backward direction's outputs, if there is one."""
