@@ -16,7 +16,6 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from asr.live.engine import Engine, LiveStream
-from asr.live.limits import Refusal
 from asr.recognize.streaming.recognizer import to_waveform
 from asr.recognize.streaming.stream import Partial
 from asr.recognize.utterance import UtteranceDecoder
@@ -28,6 +27,22 @@ _UNKNOWN = "[unk]"  # in a phrase list: other words are possible as well
 
 # Phrases, and whether other words are possible, to the decoder that expects them.
 DecoderFactory: TypeAlias = Callable[[Sequence[str], bool], UtteranceDecoder]
+
+
+class Refusal(Exception):
+    """Something that a client may not do.
+
+    Args:
+        kind: A word for the metrics.
+        code: Close code of a websocket (RFC 6455, section 7.4).
+        reason: What was wrong and what to do.
+    """
+
+    def __init__(self, kind: str, code: int, reason: str) -> None:
+        super().__init__(reason)
+        self.kind = kind
+        self.code = code
+        self.reason = reason
 
 
 @dataclass(frozen=True)

@@ -16,8 +16,8 @@ import websockets
 from httpx2 import Client
 
 from asr.errors import AsrError
-from asr.live.limits import Limits
-from asr.live.server import ServerSettings, run
+from asr.live.server import run
+from asr.live.settings import Limits, ServerSettings
 from asr.recognize.options import DecodingOptions
 from asr.recognize.recognizer import Recognizer
 from asr.recognize.streaming.stream import StreamingOptions
