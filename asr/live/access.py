@@ -74,7 +74,7 @@ class AccessControl:
             except RequestError as error:
                 app = error.respond(self._metrics)
             if scope["type"] == "http":
-                receive = _LimitedBody(receive, size, limits.idle_seconds)
+                receive = _limit_body(receive, size, limits.idle_seconds)
         await app(scope, receive, send)
 
     def _check(self, scope: Scope, headers: Headers, size: int) -> None:
@@ -118,27 +118,25 @@ def _split(url: str) -> SplitResult:
     return parts
 
 
-class _LimitedBody:
-    """Receives a request body while it stays within the limit and keeps arriving."""
+def _limit_body(receive: Receive, size: int, seconds: float) -> Receive:
+    """Receive a request body while it stays within the limit and keeps arriving."""
+    bytes_left = size
+    patience: float | None = seconds
 
-    def __init__(self, receive: Receive, size: int, patience: float) -> None:
-        self._receive = receive
-        self._size = size
-        self._bytes_left = size
-        self._patience: float | None = patience
-
-    async def __call__(self) -> Message:
+    async def receive_part() -> Message:
+        nonlocal bytes_left, patience
         try:
-            message = await asyncio.wait_for(self._receive(), self._patience)
+            message = await asyncio.wait_for(receive(), patience)
         except asyncio.TimeoutError:
-            reason = f"no more of the body arrived within {self._patience:g} s; send it again"
-            raise _refuse(reason, 408, "idle") from None
-        self._bytes_left -= len(message.get("body", b""))
-        if self._bytes_left < 0:
-            raise _too_large(self._size)
+            raise _refuse(f"no more of the body arrived within {seconds:g} s; send it again", 408, "idle") from None
+        bytes_left -= len(message.get("body", b""))
+        if bytes_left < 0:
+            raise _too_large(size)
         if not message.get("more_body", False):
-            self._patience = None  # only the end of the connection can follow
+            patience = None  # only the end of the connection can follow
         return message
+
+    return receive_part
 
 
 def _too_large(size: int) -> RequestError:

@@ -89,8 +89,8 @@ class Transcriber:
             raise RequestError("file: missing; send the recording as multipart/form-data", param="file")
         self.check_model(str(form.get("model", "")))
         style = str(form.get("response_format", "json"))
-        if style not in WRITERS:
-            reason = f"response_format {style[:50]}: no such format; choose from: {', '.join(WRITERS)}"
+        if style not in _WRITERS:
+            reason = f"response_format {style[:50]}: no such format; choose from: {', '.join(_WRITERS)}"
             raise RequestError(reason, param="response_format")
         if str(form.get("stream", "false")).lower() not in ("false", "0", ""):
             raise RequestError("stream: not available for files; use the websocket for live audio", param="stream")
@@ -101,7 +101,7 @@ class Transcriber:
         if granularities and style != "verbose_json":
             raise RequestError("timestamp_granularities: needs response_format verbose_json", param="response_format")
         language = str(form.get("language", "")) or "und"
-        return file, lambda transcript: WRITERS[style](transcript, granularities or {"segment"}, language)
+        return file, lambda transcript: _WRITERS[style](transcript, granularities or {"segment"}, language)
 
     def check_model(self, name: str) -> None:
         """Raise RequestError if a client asks for another model."""
@@ -116,8 +116,7 @@ class Transcriber:
         try:
             transcript = await loop.run_in_executor(self._pool, self._transcribe_now, file)
         except AudioError as error:
-            # The recogniser calls every upload so.
-            reason = str(error).replace("audio stream: ", "file: ", 1)
+            reason = str(error).replace("audio stream: ", "file: ", 1)  # the recogniser's name for an upload
             raise RequestError(reason, param="file", code="invalid_audio") from None
         except asyncio.CancelledError:
             if self._is_stopped:  # before the file's turn came
@@ -177,7 +176,7 @@ def _plain_text(style: str) -> _Writer:
     return lambda transcript, granularities, language: PlainTextResponse(format_transcript(transcript, style))
 
 
-WRITERS: dict[str, _Writer] = {
+_WRITERS: dict[str, _Writer] = {
     "json": lambda transcript, granularities, language: JSONResponse({"text": transcript.text}),
     "text": _plain_text("txt"),
     "srt": _plain_text("srt"),

@@ -16,7 +16,7 @@ from asr.transcript.formats import format_transcript
 from asr.transcript.transcript import Transcript
 from asr.transcript.words import Segment, Word
 
-FORMATS = ("srt", "vtt")
+_FORMATS = ("srt", "vtt")
 _LONGEST = 1e6  # seconds
 
 
@@ -54,8 +54,8 @@ class SubtitleWriter:
             RequestError: If the transcript is not valid, or too many are waiting.
         """
         style = request.path_params["style"]
-        if style not in FORMATS:
-            raise RequestError(f"{style[:50]}: no such format; choose from: {', '.join(FORMATS)}", 404)
+        if style not in _FORMATS:
+            raise RequestError(f"{style[:50]}: no such format; choose from: {', '.join(_FORMATS)}", 404)
         body = await request.body()
         if self._num_waiting >= self._max_waiting:
             reason = "too many transcripts are waiting; try again soon"
@@ -63,12 +63,12 @@ class SubtitleWriter:
         self._num_waiting += 1
         try:
             async with self._turn:
-                return PlainTextResponse(await asyncio.to_thread(write_subtitles, body, style))
+                return PlainTextResponse(await asyncio.to_thread(_write_subtitles, body, style))
         finally:
             self._num_waiting -= 1
 
 
-def write_subtitles(body: bytes, style: str) -> str:
+def _write_subtitles(body: bytes, style: str) -> str:
     """Format a transcript in JSON as subtitles.
 
     Raises:
