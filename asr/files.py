@@ -10,8 +10,6 @@ from typing import IO, Literal, cast
 
 from asr.errors import AsrError, TextError
 
-_BYTE_ORDER_MARK = b"\xef\xbb\xbf"  # that spreadsheets and editors put before the first line
-
 
 def read_lines(
     path: Path | str, error: type[AsrError] = TextError, *, hint: str = "", errors: str = "strict"
@@ -38,13 +36,13 @@ def decode_lines(
     lines: Iterable[bytes], name: Path | str, error: type[AsrError] = TextError, *, errors: str = "strict"
 ) -> Iterator[str]:
     """Yield the lines of an open file, called `name` in messages; see `read_lines`."""
-    for number, line in enumerate(lines, start=1):
-        raw = line.removeprefix(_BYTE_ORDER_MARK) if number == 1 else line
-        try:
-            text = raw.decode("utf-8", errors)
-        except UnicodeDecodeError as problem:
-            raise error(f"{name}:{number}: not UTF-8 text: {problem.reason}; save it as UTF-8") from None
-        yield text.rstrip("\r\n")
+    number, encoding = 1, "utf-8-sig"  # spreadsheets and editors put a byte-order mark before the first line
+    try:
+        for line in lines:
+            yield line.decode(encoding, errors).rstrip("\r\n")
+            number, encoding = number + 1, "utf-8"
+    except UnicodeDecodeError as problem:
+        raise error(f"{name}:{number}: not UTF-8 text: {problem.reason}; save it as UTF-8") from None
 
 
 def open_text(path: Path | str) -> IO[str]:

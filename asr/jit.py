@@ -28,25 +28,25 @@ _PATIENCE_SECONDS = 2.0
 def jit(function: Function) -> Function:
     """Compile a function that allocates no arrays when it is first called; it runs without the interpreter's lock.
 
-    The machine code is cached beside the source, or in the user's cache folder where that is
-    read-only. Where neither can be written, every process compiles anew and a warning says so.
+    The machine code is cached beside the source, or in the user's cache folder if that is
+    read-only. If neither can be written, every process compiles anew and a warning says so.
     """
-    # Without reference counts on the arrays it is handed, the beam search is 5 times as fast
+    # Without reference counts on its array arguments, the beam search is 5 times as fast
     # (measured). Allocating would need them; numba refuses to compile that. Inlining doubles its
     # speed again: a call copies every field of every array, some three hundred words for a search.
     return _compile(function, _nrt=False, forceinline=True)
 
 
 def jit_allocating(function: Function) -> Function:
-    """As `jit`, for a function that allocates arrays."""
+    """Compile as `jit` does, for a function that allocates arrays."""
     return _compile(function)
 
 
 def warm_up(what: str) -> Callable[[Callable[[], None]], Callable[[], None]]:
-    """Decorates a toy run of compiled functions, by which they are loaded, or compiled where they have not been yet.
+    """Decorator for a warm-up call that loads (or first compiles) jitted functions.
 
-    It runs once a process, whatever the number of threads that ask for it, and says on the log if it
-    has to compile; from then on calling it costs nothing.
+    It runs once per process, whatever the number of threads, and logs a warning if it has to compile;
+    further calls cost nothing.
     """
 
     def decorate(load: Callable[[], None]) -> Callable[[], None]:
@@ -69,7 +69,7 @@ def warm_up(what: str) -> Callable[[Callable[[], None]], Callable[[], None]]:
 
 @contextmanager
 def announce_compilation(what: str) -> Iterator[None]:
-    """Say on the log that code is being compiled, should the block take longer than loading it would."""
+    """Log that code is being compiled if the block takes longer than loading it would."""
     message = f"compiling the {what} for this machine; this happens once"
     timer = threading.Timer(_PATIENCE_SECONDS, logger.warning, args=(message,))
     timer.daemon = True
@@ -83,12 +83,12 @@ def announce_compilation(what: str) -> Iterator[None]:
 def _compile(function: Function, **options: bool) -> Function:
     options.update(nogil=True)
     try:
-        made: Function = numba.njit(cache=True, error_model="numpy", **options)(function)
+        compiled: Function = numba.njit(cache=True, error_model="numpy", **options)(function)
     except RuntimeError:
         warnings.warn(
             f"no folder to keep compiled code in, so {function.__name__} is compiled by every process; "
             "set NUMBA_CACHE_DIR to a folder that can be written",
             stacklevel=3,
         )
-        made = numba.njit(error_model="numpy", **options)(function)
-    return made
+        compiled = numba.njit(error_model="numpy", **options)(function)
+    return compiled

@@ -1,4 +1,4 @@
-"""The n-th largest of some numbers, and short sorts, in place and without allocation."""
+"""Selection of the n-th largest number, and short sorts, in place and without allocation."""
 
 # mypy: disable-error-code="no-any-return"
 # Elements of arrays have no type that mypy knows; numba checks them.
@@ -8,8 +8,8 @@ from asr.jit import Array, jit
 
 @jit
 def nth_largest(values: Array, count: int, n: int) -> float:
-    """The n-th largest (1 the largest) of `values[:count]`, which is reordered (Hoare's selection)."""
-    left, right, wanted = 0, count - 1, n - 1
+    """Return the n-th largest (1: the largest) of `values[:count]`, which is reordered (Hoare's selection)."""
+    left, right, rank = 0, count - 1, n - 1
     while left < right:
         pivot = values[(left + right) >> 1]
         low, high = left, right
@@ -22,13 +22,13 @@ def nth_largest(values: Array, count: int, n: int) -> float:
                 values[low], values[high] = values[high], values[low]
                 low += 1
                 high -= 1
-        if wanted <= high:
+        if rank <= high:
             right = high
-        elif wanted >= low:
+        elif rank >= low:
             left = low
         else:
             break
-    return values[wanted]
+    return values[rank]
 
 
 @jit
@@ -40,11 +40,11 @@ def sort_descending(keys: Array, items: Array, count: int) -> None:
     while gap > 0:
         for index in range(gap, count):
             key, item = keys[index], items[index]
-            place = index
-            while place >= gap and keys[place - gap] < key:
-                keys[place] = keys[place - gap]
-                items[place] = items[place - gap]
-                place -= gap
-            keys[place] = key
-            items[place] = item
+            target = index
+            while target >= gap and keys[target - gap] < key:
+                keys[target] = keys[target - gap]
+                items[target] = items[target - gap]
+                target -= gap
+            keys[target] = key
+            items[target] = item
         gap //= 3

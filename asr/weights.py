@@ -1,8 +1,7 @@
-"""A network's weights on disk: safetensors, from which no code is ever run; in half precision, or in 8 bits.
+"""A network's weights on disk: safetensors, from which no code is ever run; in half precision or in 8 bits.
 
-In 8 bits a matrix is stored by row: integers from -127 to 127 and, in a tensor NAME.scale, what those of each row are
-multiplied with (symmetric, a channel at a time; Krishnamoorthi 2018, section 3). The network computes in float32 all
-the same.
+In 8 bits a matrix is stored by row: integers from -127 to 127 and, in a tensor NAME.scale, the factor of each row
+(symmetric quantisation per channel; Krishnamoorthi 2018, section 3). The network still computes in float32.
 """
 
 from pathlib import Path
@@ -15,32 +14,32 @@ from torch import Tensor, nn
 from asr.atomic import atomic_write
 from asr.errors import ModelError
 
-_SCALE = ".scale"  # ends the names of scales
+_SCALE = ".scale"  # the suffix of the names of scales
 _LARGEST = 127
 
 
 def to_half(network: nn.Module, path: Path) -> dict[str, Tensor]:
-    """The network's weights in float16, for `path`.
+    """Return the network's weights in float16; `path` is where they will be saved, for messages.
 
     Raises:
         ModelError: If one is not finite.
     """
-    weights = {name: _halved(value) for name, value in network.state_dict().items()}
+    weights = {name: _half(value) for name, value in network.state_dict().items()}
     _check_finite(weights, path)
     return weights
 
 
 def save_weights(weights: dict[str, Tensor], path: Path) -> None:
-    """Write weights whole or not at all."""
+    """Write weights, whole or not at all."""
     with atomic_write(path) as partial:
-        partial.write_bytes(save(weights))  # safetensors itself would shut everyone else out of the file
+        partial.write_bytes(save(weights))  # safetensors itself would make the file private
 
 
 def quantize_weights(path: Path) -> tuple[int, int]:
-    """Rewrite a file with its matrices in 8 bits; those that are stay as they are.
+    """Rewrite a file with its matrices in 8 bits; those that are in 8 bits already do not change.
 
     Returns:
-        The file's size in bytes, before and after.
+        The size of the file in bytes, before and after.
 
     Raises:
         ModelError: If it cannot be read, or holds values that are not finite.
@@ -59,7 +58,7 @@ def quantize_weights(path: Path) -> tuple[int, int]:
 
 
 def read_weights(path: Path) -> dict[str, Tensor]:
-    """The weights of a file by name, in float32.
+    """Return the weights of a file by name, in float32.
 
     Raises:
         ModelError: If it cannot be read.
@@ -73,7 +72,7 @@ def read_weights(path: Path) -> dict[str, Tensor]:
 
 
 def load_weights(network: nn.Module, path: Path) -> None:
-    """Fill a network with weights in float32.
+    """Load a file's weights into a network, in float32.
 
     Raises:
         ModelError: If the file cannot be read, does not fit the network, or holds values that are not finite.
@@ -83,7 +82,7 @@ def load_weights(network: nn.Module, path: Path) -> None:
         network.load_state_dict(weights)
     except RuntimeError as error:
         reason = " ".join(str(error).split())[:300]
-        raise ModelError(f"{path}: does not fit config.yaml or tokens.txt beside it: {reason}") from None
+        raise ModelError(f"{path}: does not fit the config.yaml or tokens.txt of its folder: {reason}") from None
     _check_finite(weights, path)
 
 
@@ -95,7 +94,7 @@ def _read(path: Path) -> dict[str, Tensor]:
 
 
 def _quantize(matrix: Tensor) -> tuple[Tensor, Tensor]:
-    """(R, ...) int8, and (R,) float32 scales; a row of zeros has the scale 1."""
+    """Return (R, ...) int8 and (R,) float32 scales; a row of zeros has the scale 1."""
     rows = matrix.flatten(1)
     scale = rows.abs().amax(dim=1) / _LARGEST
     scale = torch.where(scale > 0, scale, 1.0)
@@ -108,7 +107,7 @@ def _widen(value: Tensor, scale: Tensor | None) -> Tensor:
     return value.float() * scale.view(-1, *[1] * (value.dim() - 1))
 
 
-def _halved(value: Tensor) -> Tensor:
+def _half(value: Tensor) -> Tensor:
     return value.half().contiguous() if value.is_floating_point() else value
 
 

@@ -43,12 +43,12 @@ def test_a_wrong_setting_is_named_by_its_path(tmp_path: Path, overrides: list[st
 @pytest.mark.parametrize(
     ("text", "message"), [("- 1\n", "key: value"), ("a: [", "not YAML"), ("output: x\n", "corpus")]
 )
-def test_a_wrong_file_is_told(tmp_path: Path, text: str, message: str):
+def test_a_malformed_file_is_refused(tmp_path: Path, text: str, message: str):
     with pytest.raises(ConfigError, match=message):
         load_config(write(tmp_path, text))
 
 
-def test_a_missing_file_is_told(tmp_path: Path):
+def test_a_missing_file_is_named(tmp_path: Path):
     with pytest.raises(ConfigError, match="cannot be read"):
         load_config(tmp_path / "none.yaml")
 

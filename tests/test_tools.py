@@ -5,11 +5,13 @@ import lzma
 import random
 import shutil
 import sys
+from argparse import Namespace
 from pathlib import Path
 
 import pytest
 import soundfile
 import torch
+from rich.console import Console
 
 ROOT = Path(__file__).parent.parent
 sys.path[:0] = [str(ROOT / folder) for folder in ("tools", "tools/benchmarks", "tools/voices", "recipes/an4")]
@@ -20,6 +22,7 @@ import decoder as decoder_benchmark  # noqa: E402
 import draw_training  # noqa: E402
 import espeak  # noqa: E402
 import flite  # noqa: E402
+import language_models  # noqa: E402
 import make_synthetic_speech as synthetic  # noqa: E402
 import pyctcdecode_worker  # noqa: E402
 import summarize  # noqa: E402
@@ -27,8 +30,8 @@ import verify  # noqa: E402
 from make_samples import SAMPLES  # noqa: E402
 
 from asr.corpus.prepare import prepare  # noqa: E402
+from asr.language.ngram.files import save_ngram  # noqa: E402
 from asr.language.ngram.kneser_ney import estimate  # noqa: E402
-from asr.language.ngram.model import save_ngram  # noqa: E402
 from asr.weights import read_weights, save_weights  # noqa: E402
 
 
@@ -172,3 +175,16 @@ def test_runs_are_told_with_mean_and_spread(tmp_path: Path, monkeypatch, capsys)
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].endswith("WER 5.00% (4.00% to 6.00%)\tCER 2.50%")
     assert lines[2] == "mean of 2: WER 6.00%, standard deviation 1.41%"
+
+
+def test_the_comparison_of_language_models_copies_none(tmp_path: Path, monkeypatch):
+    original = tmp_path / "model"
+    for name in ("lm", "rescore", "run"):
+        (original / name).mkdir(parents=True)
+    for name in ("lm.bin", "lm.arpa.gz", "lm.arpa", "config.yaml"):
+        (original / name).touch()
+    monkeypatch.setattr(language_models, "find_model", Path)
+    monkeypatch.setattr(language_models, "tune", lambda *paths, **options: "")
+    options = Namespace(model=original, lm=None, rnn=None, dev=None)
+    folders = language_models.tune_folders(options, tmp_path / "scratch", Console(quiet=True))
+    assert {path.name for folder in folders.values() for path in folder.iterdir()} == {"config.yaml"}

@@ -1,9 +1,9 @@
-"""Average the weights of models of which one was trained on from the other.
+"""Average the weights of models, one of which was fine-tuned from another.
 
     python tools/average_models.py OUTPUT MODEL MODEL...
 
-OUTPUT gets the settings of the last; calibrate its confidences anew. (Wortsman et al. 2022: the average of models that
-were fine-tuned from one is often better than each.)
+OUTPUT gets the settings of the last model; calibrate its confidences again. (Wortsman et al. 2022: the average of
+models that were fine-tuned from one is often better than each.)
 """
 
 import argparse

@@ -1,6 +1,6 @@
-"""Draw trainings over their epochs: `python tools/draw_training.py exp/mine ... --output curve.png`.
+"""Draw the curves of trainings: `python tools/draw_training.py exp/mine ... --output curve.png`.
 
-Above, the loss of training and development speech; below, the error rates on development speech.
+Above, the loss on training and development speech; below, the error rates on development speech.
 """
 
 import argparse
@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 COLOURS = ("#24527a", "#c1543c", "#4a8c5c", "#8a6fae", "#b58a2e", "#777777")
-FLOOR = 5e-4  # where an error rate of nothing is drawn, on a logarithmic scale
+FLOOR = 5e-4  # an error rate of 0 is drawn here, on a logarithmic scale
 
 
 def main() -> None:
@@ -24,7 +24,7 @@ def main() -> None:
 
 
 def read_epochs(folder: Path) -> list[dict[str, float]]:
-    """The figures of each epoch, in order; of one that was trained twice, after a crash, the last."""
+    """Read the figures of each epoch, in order; the last if an epoch was repeated after a crash."""
     log = folder / "run" / "log.jsonl"
     if not log.is_file():
         sys.exit(f"{log}: missing; expected a folder that asr train wrote")

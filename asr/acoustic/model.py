@@ -5,7 +5,7 @@
 The output for an utterance does not depend on its neighbours in the batch. Knows nothing of words.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -55,6 +55,11 @@ class AcousticModel(nn.Module):
         self.dropout = nn.Dropout(settings.dropout)
         self.head = nn.Linear(width, vocab_size)
 
+    @property
+    def recurrent_blocks(self) -> list["RecurrentBlock"]:
+        """The recurrent layers with their residuals, from the first to the last."""
+        return list(self.blocks)  # type: ignore[arg-type]
+
     def forward(
         self, features: Tensor, lengths: Tensor, *, with_intermediate: bool = False, chunk_size: ChunkSize | None = None
     ) -> Output:
@@ -72,8 +77,8 @@ class AcousticModel(nn.Module):
         if windows is not None:
             hidden = windows.cut(hidden)
         middle = None
-        for index, block in enumerate(self.blocks):
-            hidden = block(hidden, lengths, windows)
+        for index, block in enumerate(self.recurrent_blocks):
+            hidden = block(hidden, lengths) if windows is None else block.forward_windows(hidden, windows)[0]
             if with_intermediate and index == (len(self.blocks) - 1) // 2:
                 middle = self.read_out(hidden if windows is None else windows.join(hidden))
         return Output(self.read_out(hidden if windows is None else windows.join(hidden)), lengths, middle)
@@ -119,12 +124,15 @@ class RecurrentBlock(nn.Module):
         self.recurrent = RecurrentLayer(width, settings.hidden_size, cell=settings.cell, direction=settings.direction)
         self.dropout = nn.Dropout(settings.dropout)
 
-    def forward(self, hidden: Tensor, lengths: Tensor, windows: Windows | None = None) -> Tensor:
-        """Transform (B, T, D), or with windows (B * K, W, D); the shape stays the same."""
-        normed = self.norm(hidden)
-        layer = self.recurrent
-        outputs: Tensor = layer(normed, lengths) if windows is None else layer.forward_windows(normed, windows)[0]
-        return hidden + self.dropout(outputs)
+    def forward(self, hidden: Tensor, lengths: Tensor, state: Any = None) -> Tensor:
+        """Transform (B, T, D) with (B,) valid frames; `state` as for `RecurrentLayer`."""
+        outputs: Tensor = self.dropout(self.recurrent(self.norm(hidden), lengths, state))
+        return hidden + outputs
+
+    def forward_windows(self, hidden: Tensor, windows: Windows, state: Any = None) -> tuple[Tensor, Any]:
+        """Transform windows (B * K, W, D); see `RecurrentLayer.forward_windows`."""
+        outputs, state = self.recurrent.forward_windows(self.norm(hidden), windows, state)
+        return hidden + self.dropout(outputs), state
 
 
 def _mask_padding(images: Tensor, lengths: Tensor) -> Tensor:

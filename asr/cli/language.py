@@ -7,7 +7,7 @@ import typer
 from typer import Argument, Option
 
 from asr.cli import options
-from asr.cli.console import console, reporter
+from asr.cli.console import reporter
 from asr.config import NormalizerSettings
 from asr.errors import AsrError
 
@@ -23,6 +23,9 @@ def lexicon(
         Path | None,
         Option(help="Lexicon that fixes pronunciations; all other words are guessed, even those in the dictionary."),
     ] = None,
+    base: Annotated[
+        Path | None, Option(help="Lexicon to extend, such as a model's: its entries stay, missing words are added.")
+    ] = None,
     raw: options.Raw = False,
     numbers: options.Numbers = None,
 ) -> None:
@@ -31,13 +34,13 @@ def lexicon(
 
     normalizer = _text_normalizer(raw, numbers)
     count, guessed, lost = build_lexicon(
-        dictionary, texts, output, least=least, normalizer=normalizer, exceptions=exceptions
+        dictionary, texts, output, least=least, normalizer=normalizer, exceptions=exceptions, base=base
     )
     parts = [f"{output}: {count:,} words"]
     for words, outcome in ((guessed, "pronounced by guess"), (lost, "left out")):
         if words:
             parts.append(f"{len(words):,} {outcome}, such as {', '.join(words[:5])}")
-    console.print("; ".join(parts), highlight=False, soft_wrap=True)
+    reporter.line("; ".join(parts))
 
 
 def estimate(

@@ -83,7 +83,7 @@ def serve(
     longest: options.LongestSeconds = options.ENDPOINTS.longest,
     device: options.Device = "auto",
 ) -> None:
-    """Run a server: a web page, a websocket (Vosk's protocol), and files over HTTP (OpenAI's)."""
+    """Run a server with a web page, a websocket (Vosk's protocol) and HTTP (OpenAI's)."""
     from asr.live.server import ServerSettings, run
     from asr.recognize.streaming.stream import StreamingOptions
 

@@ -49,7 +49,7 @@ def transcribe(
     ] = BATCH_SECONDS,
     jobs: Annotated[int, Option(min=1, help="Number of threads that read audio, and of threads that decode.")] = JOBS,
 ) -> None:
-    """Transcribe recordings to text, subtitles or tables, on standard output or in a folder."""
+    """Transcribe recordings to text, subtitles or tables."""
     from asr.jobs.inputs import Inputs
     from asr.jobs.outputs import Outputs
     from asr.jobs.transcribe import transcribe_files

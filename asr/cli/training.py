@@ -127,7 +127,7 @@ def tune(
     rescore: options.Rescore = None,
     device: options.Device = "auto",
 ) -> None:
-    """Fit the weights of language models to development data; save weights and models in the model folder."""
+    """Fit language model weights to development data; save them and the models in the folder."""
     from asr.evaluate.tune import tune as run
 
     typer.echo(str(run(manifests, model=model, lm=lm, rescore=rescore, device=device, reporter=reporter)))

@@ -1,1 +1,5 @@
-"""Many recordings or texts in, files out: what commands do, without the console."""
+"""Many recordings in, files out.
+
+inputs (which recordings) -> transcribe, align (the work) -> outputs (where results go), progress (what people see).
+language_models makes and measures language models from text files.
+"""

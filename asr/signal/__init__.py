@@ -1,1 +1,1 @@
-"""Sound in, features out: reading audio, log-mel features, augmentation."""
+"""Sound in, features out: reading audio, log-mel features, splitting at pauses."""

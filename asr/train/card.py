@@ -34,12 +34,9 @@ Its confidences are fitted to the development set; on other speech they may be t
 _FACT = re.compile(r"^\| ([a-z ]+) \| (.+) \|$", re.MULTILINE)
 
 
-def write_card(
-    config: Config, model: Model, state: TrainState, dev: DevResult, *, train_seconds: float, num_utterances: int
-) -> None:
-    """Write `README.md` into a freshly trained model's folder."""
+def write_card(config: Config, model: Model, state: TrainState, dev: DevResult, speech: str) -> None:
+    """Write `README.md` into a freshly trained model's folder; `speech` says how much speech it was trained on."""
     epochs = f"{state.epoch} epoch" + "s" * (state.epoch != 1)
-    speech = f"{num_utterances} utterances, {train_seconds / 3600:.2f} h"
     facts = {
         **_describe_model(config, model),
         "training speech": f"{config.corpus.name or 'not named'}: {speech}",

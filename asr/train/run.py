@@ -50,11 +50,6 @@ class Speech(NamedTuple):
     train: CutSet
     dev: CutSet
 
-    @property
-    def train_seconds(self) -> float:
-        """Speech in the training set."""
-        return _seconds(self.train)
-
 
 def train(config: Config, *, resume: Resume = False, devices: int = 1, reporter: Reporter = SILENT) -> Path:
     """Train a model.
@@ -91,8 +86,8 @@ def train(config: Config, *, resume: Resume = False, devices: int = 1, reporter:
         fingerprint.add(f"{cut.id} {cut.supervisions[0].text}" for cut in cuts)
     # A base that knows all tokens can be decoded and compared as the new model is.
     comparable = base if base is not None and covers(base.tokenizer, tokenizer) else None
-    settings = recipe if comparable is None else inherit_decoder_settings(recipe, comparable)
-    model = _build(settings, base, tokenizer, speech.train, reporter)
+    model_settings = recipe if comparable is None else inherit_decoder_settings(recipe, comparable)
+    model = _build(model_settings, base, tokenizer, speech.train, reporter)
     trainer = Trainer(fabric, model.acoustic, _set_up(recipe, fabric, model, speech, folder, fingerprint, reporter))
     before = None if comparable is None else _evaluate(trainer, "before training", reporter)
     if action == "resume":
@@ -104,14 +99,7 @@ def train(config: Config, *, resume: Resume = False, devices: int = 1, reporter:
     if fabric.is_global_zero:
         model = calibrate_greedy(model, speech.dev, device=str(fabric.device))
         save_model(model, recipe.output)
-        write_card(
-            recipe,
-            model,
-            trainer.state,
-            dev,
-            train_seconds=speech.train_seconds,
-            num_utterances=len(speech.train),
-        )
+        write_card(recipe, model, trainer.state, dev, f"{len(speech.train)} utterances, {_hours(speech.train)}")
         reporter.line(f"model written to {recipe.output}")
     fabric.barrier()
     return recipe.output
@@ -142,7 +130,7 @@ def _usable(
         reporter.line(f"{part}: {len(cuts) - len(kept)} of {len(cuts)} utterances left out; {listing} has the reasons")
     if not kept:
         raise CorpusError(f"{part}: no usable utterance among {len(cuts)}; {listing} says what is wrong with them")
-    reporter.line(f"{part}: {len(kept)} utterances, {_seconds(kept) / 3600:.2f} h")
+    reporter.line(f"{part}: {len(kept)} utterances, {_hours(kept)}")
     return kept
 
 
@@ -197,7 +185,7 @@ def _set_up(
         settings=config.train,
         train_loader=train_loader,
         dev_loader=SpeechLoader(speech.dev, dev_dataset, batch_seconds=config.train.batch_seconds),
-        train_seconds=speech.train_seconds,
+        train_seconds=_seconds(speech.train),
         frame_seconds=config.features.step_seconds * SUBSAMPLING,
         tokenizer=model.tokenizer,
         denominator=_denominator(config, model.tokenizer, speech.train, fabric.device),
@@ -274,5 +262,8 @@ def _decisive_settings(config: Config, world_size: int) -> tuple[Any, ...]:
 
 
 def _seconds(cuts: CutSet) -> float:
-    """Add up the speech in cuts."""
     return float(sum(cut.duration for cut in cuts))
+
+
+def _hours(cuts: CutSet) -> str:
+    return f"{_seconds(cuts) / 3600:.2f} h"

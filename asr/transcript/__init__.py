@@ -1,1 +1,4 @@
-"""The result and its formats; knows nothing of recognition."""
+"""The result and its formats; knows nothing of recognition.
+
+words -> transcript -> formats (all of them), subtitles (SRT, VTT), textgrid (Praat), display (terminal, notebook).
+"""

@@ -1,4 +1,4 @@
-"""Mean and spread of the error rates of several runs: `python recipes/an4/summarize.py RESULT.json ...`."""
+"""Print mean and spread of the error rates of several runs: `python recipes/an4/summarize.py RESULT.json ...`."""
 
 import json
 import statistics

@@ -1,6 +1,6 @@
-"""Is this the AN4 that the results are for? `python recipes/an4/verify.py CORPUS` compares it with known digests.
+"""Check that a copy of AN4 is the one of the published results: `python recipes/an4/verify.py CORPUS`.
 
-The digest of the audio is over the samples, so that the published WAV and a lossless copy of it agree.
+The digest of the audio is that of its samples, so the published WAV files and a lossless copy agree.
 """
 
 import hashlib

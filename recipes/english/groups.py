@@ -1,8 +1,8 @@
-"""Word error rates on speechocean762 by who speaks: children and adults, female and male.
+"""Print word error rates on speechocean762 by speaker group: children and adults, female and male.
 
 python recipes/english/groups.py CORPUS/test MANIFEST TEXTS [MODEL]
 
-TEXTS is what `asr evaluate MANIFEST --texts` wrote; with MODEL, its card gets a row a group.
+TEXTS is the output of `asr evaluate MANIFEST --texts`; with MODEL, its card gets one row per group.
 """
 
 import sys
@@ -18,7 +18,7 @@ ADULT = 16  # years
 
 def main() -> None:
     corpus, manifest, texts = map(Path, sys.argv[1:4])
-    # Beside sexes, which the manifest has from `asr prepare`.
+    # The manifest already has the sexes, from `asr prepare`.
     ages = dict(line.split() for line in (corpus / "spk2age").read_text(encoding="utf-8").splitlines())
     rows = (line.split("\t") for line in texts.read_text(encoding="utf-8").splitlines())
     said_and_heard = {name: (said, heard) for name, said, heard in rows}

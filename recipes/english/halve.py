@@ -1,9 +1,9 @@
-"""Half of the English recipe's training speech, for trials that are short.
+"""Take half of the English recipe's training speech, for short trials.
 
 python recipes/english/halve.py DATA OUTPUT
 
-DATA holds train and synthetic manifests. OUTPUT gets half of each, and `again`: as much of the real half as the
-synthetic half is long, under other names, to take its place.
+DATA has the manifests `train` and `synthetic`. OUTPUT gets half of each, and `again`: a part of the real half as long
+as the synthetic half, under other names, to replace it.
 """
 
 import random

@@ -1,10 +1,10 @@
-"""Leave out of a text what development sentences hold: a language model that knows them would look better than it is.
+"""Remove sentences of the development set from a text, so that a language model of it does not know them.
 
 python recipes/english/leave_out.py TEXT DEV OUTPUT
 
-TEXT: a sentence a line, plain, .gz or .xz
+TEXT: one sentence per line, plain, .gz or .xz
 
-Lines that equal one of DEV, or share six words in a row with one, are left out.
+Lines that equal one of DEV, or share six consecutive words with one, are removed.
 """
 
 import gzip
@@ -22,7 +22,7 @@ WORDS = 6
 
 
 def runs(words: list[str]) -> Iterable[tuple[str, ...]]:
-    """All runs of so many words; of a shorter sentence, the whole."""
+    """Yield all runs of WORDS words; of a shorter sentence, the whole."""
     return (tuple(words[start : start + WORDS]) for start in range(max(1, len(words) - WORDS + 1)))
 
 

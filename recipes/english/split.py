@@ -1,8 +1,8 @@
-"""Put the training parts of several corpora together, and take a development set out of them.
+"""Combine the training parts of several corpora, and set aside a development set.
 
 python recipes/english/split.py DATA OUTPUT [CORPUS ...]
 
-DATA holds a folder a corpus, as `asr prepare` writes them; of these all that the recipe knows, or those named.
+DATA has one folder per corpus, as written by `asr prepare`; all corpora of the recipe are used unless some are named.
 """
 
 import hashlib
@@ -13,16 +13,16 @@ from lhotse import CutSet
 
 from asr.corpus.cuts import load_cuts, write_manifests
 
-# Speakers that training does not see, named before any training: one of LibriSpeech's 16, every 14th of
-# speechocean762's. One speaker read all of Kathleen and LJSpeech, so there sentences are held out:
-# all takes of about one in 20.
+# Speakers that training does not see, chosen before any training: one of LibriSpeech's 16, every 14th of
+# speechocean762's. Kathleen and LJSpeech have one speaker each, so sentences are held out there: all takes of about
+# one in 20.
 DEV_SPEAKERS = {"librispeech-dev-clean-half": 16, "speechocean762": 14}
 DEV_SENTENCES = {"kathleen": 20, "ljspeech-part": 20}
-WHOLE = ("an4",)  # has a development part of its own
+WHOLE = ("an4",)  # already has a development part
 
 
 def is_dev(corpus: str, cut: object, speakers: list[str]) -> bool:
-    """Whether an utterance of a training part is held out."""
+    """Return whether an utterance of a training part is held out."""
     supervision = cut.supervisions[0]
     if corpus in DEV_SPEAKERS:
         return supervision.speaker in speakers[:: DEV_SPEAKERS[corpus]]
@@ -33,7 +33,7 @@ def is_dev(corpus: str, cut: object, speakers: list[str]) -> bool:
 
 
 def split(source: Path, corpus: str) -> dict[str, list]:
-    """The utterances of a corpus by part, named after the corpus."""
+    """Return a corpus's utterances by part, their names prefixed with the corpus."""
     cuts = load_cuts([source / corpus / "train.jsonl.gz"])
     speakers = sorted({str(cut.supervisions[0].speaker) for cut in cuts})
     parts = {"train": [], "dev": []}
@@ -48,7 +48,7 @@ def main() -> None:
     source, output = map(Path, sys.argv[1:3])
     corpora = sys.argv[3:] or (*WHOLE, *DEV_SPEAKERS, *DEV_SENTENCES)
     output.mkdir(parents=True, exist_ok=True)
-    together = {"dev": [], "train": []}  # run.sh takes the training part for the sign that all is there
+    together = {"dev": [], "train": []}  # run.sh checks for the training part, so it comes last
     for corpus in corpora:
         for part, cuts in split(source, corpus).items():
             together[part] += cuts

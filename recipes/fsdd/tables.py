@@ -1,9 +1,9 @@
-"""Tables of the Free Spoken Digit Dataset: its official split, and one that leaves a speaker out.
+"""Write tables of the Free Spoken Digit Dataset: its official split, or one that leaves a speaker out.
 
     python recipes/fsdd/tables.py RECORDINGS OUTPUT [SPEAKER]
 
-A recording's name is DIGIT_SPEAKER_NUMBER.wav. Officially those numbered 0 to 4 are the test. With a SPEAKER, all of
-its recordings are, and it is in neither other part. Of the rest, numbers 5 to 7 are dev.
+A recording is called DIGIT_SPEAKER_NUMBER.wav. Officially, numbers 0 to 4 are the test. With a SPEAKER, the test is all
+of that speaker's recordings, and the other parts have none of them. Of the rest, numbers 5 to 7 are dev.
 """
 
 import sys
@@ -15,7 +15,7 @@ DIGITS = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight"
 
 
 def part_of(speaker: str, number: int, left_out: str | None) -> str:
-    """The part that a recording belongs to."""
+    """Return the part that a recording belongs to."""
     if left_out is not None:
         if speaker == left_out:
             return "test"

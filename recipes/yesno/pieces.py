@@ -1,12 +1,11 @@
-"""Cut the recordings of a manifest at their pauses, a piece a word.
+"""Cut the recordings of a manifest at their pauses, one piece per word.
 
     python recipes/yesno/pieces.py MANIFEST OUTPUT
 
-By the corpus's own split, every training recording begins with "no" and all test recordings but one with
-"yes". Words by themselves, which training joins to new sequences, teach a network to listen to the
-first word, too, instead of knowing it beforehand. Recordings in which fewer words are said than
-their name tells (0_1_0_1_0_0_0_0 has seven) would teach it to hear words twice; they are left out.
-OUTPUT gets the manifests `words`, and `whole` of the recordings as they are.
+In the corpus's own split, every training recording begins with "no" and all test recordings but one with "yes".
+Training joins single words to new sequences, so that the network cannot learn the position instead of the sound.
+Recordings with fewer words than their name says (0_1_0_1_0_0_0_0 has seven) would teach it to output words twice;
+they are left out. OUTPUT gets the manifests `words`, and `whole` with the uncut recordings.
 """
 
 import sys
@@ -23,25 +22,25 @@ from asr.corpus.cuts import load_cuts, write_manifests
 FRAME_SECONDS = 0.02
 SMOOTH_FRAMES = 5
 SHORTEST, LONGEST = 18, 42  # frames from a pause to the next: a word takes 0.35 to 0.85 s
-SILENT_DB = 20.0  # below the loudest nothing is said
+SILENT_DB = 20.0  # below the loudest frame there is no speech
 
 
 def find_pauses(samples: NDArray[np.float32], rate: int, count: int) -> list[float] | None:
-    """The pauses between so many words, in seconds: where it is quietest, with something loud between each two.
+    """Return the `count - 1` pauses between words, in seconds: the quietest points, with speech between each two.
 
-    None where there are fewer words.
+    None if there are fewer words.
     """
     size = round(FRAME_SECONDS * rate)
     power = np.square(samples[: len(samples) // size * size].reshape(-1, size)).mean(axis=1)
     levels = 10 * np.log10(np.convolve(power, np.ones(SMOOTH_FRAMES) / SMOOTH_FRAMES, mode="same") + 1e-12)
-    # By dynamic programming: the best way to have so many words before a frame, and where the last of them began.
+    # Dynamic programming: the best score of a number of words before each frame, and where the last of them began.
     best = -levels
     begins = []
     for _ in range(count):
         before, best, begin = best, np.full(len(levels), -np.inf), np.zeros(len(levels), int)
         for end in range(SHORTEST, len(levels)):
             first = max(0, end - LONGEST)
-            peaks = np.maximum.accumulate(levels[first:end][::-1])[::-1]  # of what lies between each frame and the end
+            peaks = np.maximum.accumulate(levels[first:end][::-1])[::-1]  # of the frames from each one to the end
             scores = (before[first:end] + peaks)[: end - SHORTEST - first + 1]
             begin[end] = first + int(scores.argmax())
             best[end] = scores.max() - levels[end]
@@ -56,7 +55,7 @@ def find_pauses(samples: NDArray[np.float32], rate: int, count: int) -> list[flo
 
 
 def cut_words(cut: Any) -> list[Any]:
-    """A cut a word, with the silence around it; none where words are missing."""
+    """Return one cut per word, with the silence around it; empty if words are missing."""
     words = cut.supervisions[0].text.split()
     pauses = find_pauses(cut.load_audio()[0], cut.sampling_rate, len(words))
     if pauses is None:
@@ -75,7 +74,7 @@ def main() -> None:
     cuts = list(load_cuts([source]))
     words = {cut.id: cut_words(cut) for cut in cuts}
     for name in (name for name, found in words.items() if not found):
-        print(f"{name}: left out, since fewer words are said in it than it names")
+        print(f"{name}: left out, because it has fewer words than its name")
     made = [word for found in words.values() for word in found]
     write_manifests(output, {"whole": CutSet([cut for cut in cuts if words[cut.id]]), "words": CutSet(made)})
     lengths = [word.duration for word in made]

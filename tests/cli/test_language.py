@@ -138,7 +138,7 @@ def perplexity(model: Path, text: Path) -> float:
         (["word.bin"], ["--weights", "1"], "one language model alone cannot be mixed; give two or more"),
         (["word.bin", "word.bin"], [], "nothing says how to weight the language models; give text to predict"),
         (["word.bin", "word.bin"], ["--weights", "a b"], "weights a b: expected numbers, such as '0.6 0.4'"),
-        (["word.bin", "word.bin"], ["--weights", "1"], "weights 1 for 2 models; expected as many"),
+        (["word.bin", "word.bin"], ["--weights", "1"], "weights 1 for 2 models; expected one for each"),
         (
             ["word.bin", "char.bin"],
             ["--weights", "1 1"],
@@ -170,6 +170,10 @@ def test_a_lexicon_is_made_of_a_dictionary_and_a_text(folder: Path, tmp_path: Pa
     lines = (tmp_path / "lexicon.txt").read_text(encoding="utf-8").splitlines()
     assert lines[0] == "ab\tAE B"
     assert [line.split()[0] for line in lines] == ["ab", "ba"]  # the dictionary lacks "ba"
+    (tmp_path / "base.txt").write_text("b B IY\nab AA B\n", encoding="utf-8")
+    more = ["--base", tmp_path / "base.txt", "--output", tmp_path / "more.txt"]
+    ask("lexicon", tmp_path / "some.dict", folder / "text.txt", "--least", 2, *more)
+    assert (tmp_path / "more.txt").read_text(encoding="utf-8").splitlines() == ["b\tB IY", "ab\tAA B", lines[1]]
 
 
 @pytest.mark.parametrize(

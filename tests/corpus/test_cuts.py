@@ -47,8 +47,8 @@ def test_manifests_are_put_together_or_refused_by_name(tmp_path):
 
 
 @pytest.mark.parametrize("rate", [8000, 44100])
-def test_training_and_transcription_hear_the_same_at_any_rate(tmp_path: Path, rate: int):
+def test_training_and_transcription_get_the_same_waveform_at_any_rate(tmp_path: Path, rate: int):
     samples = 0.1 * np.random.default_rng(0).standard_normal((rate, 2)).astype(np.float32)
     soundfile.write(tmp_path / "a.wav", samples, rate, subtype="FLOAT")
-    heard = read_waveform(Recording.from_file(tmp_path / "a.wav").to_cut(), 16000)
-    np.testing.assert_allclose(heard, load_audio(tmp_path / "a.wav", sample_rate=16000), atol=1e-6)
+    waveform = read_waveform(Recording.from_file(tmp_path / "a.wav").to_cut(), 16000)
+    np.testing.assert_allclose(waveform, load_audio(tmp_path / "a.wav", sample_rate=16000), atol=1e-6)

@@ -25,7 +25,7 @@ def sine(level: float, pitch: float = 100.0) -> np.ndarray:
 
 
 def make_cuts(folder: Path, utterances: dict[str, tuple[str, np.ndarray]]) -> CutSet:
-    """Cuts of a Kaldi folder with the given texts and 16-bit sounds."""
+    """Make the cuts of a Kaldi folder with the given texts and 16-bit audio."""
     folder.mkdir(parents=True, exist_ok=True)
     for name, (_, samples) in utterances.items():
         soundfile.write(folder / f"{name}.wav", samples, RATE)
@@ -129,7 +129,7 @@ def test_a_text_outside_its_recording_is_found(good):
     assert kinds(good) == [("good", "misdeclared")]
 
 
-def test_stretches_of_one_recording_are_judged_apart(tmp_path):
+def test_segments_of_one_recording_are_judged_separately(tmp_path):
     soundfile.write(tmp_path / "long.wav", np.concatenate([noise(), np.zeros(RATE), noise()]), RATE)
     (tmp_path / "wav.scp").write_text("long long.wav\n")
     (tmp_path / "text").write_text("a yes\nb yes\nc yes\n")
@@ -138,7 +138,7 @@ def test_stretches_of_one_recording_are_judged_apart(tmp_path):
     assert kinds(cuts) == [("b", "silent")]
 
 
-def test_mixtures_and_changed_recordings_are_read_too(good, tmp_path):
+def test_mixtures_and_modified_recordings_are_also_read(good, tmp_path):
     (cut,) = good
     silent = make_cuts(tmp_path / "silent", {"silent": ("yes", np.zeros(RATE))})[0]
     mixed, faster, padded = cut.mix(silent.drop_supervisions()), cut.perturb_speed(1.1), silent.pad(2.0)
@@ -154,13 +154,13 @@ def test_mixtures_and_changed_recordings_are_read_too(good, tmp_path):
         (sine(0.5), 0.0, 0.0),
         (np.clip(sine(2.0), -1, 1), 0.6, 0.7),  # beyond full scale for 2/3 of a period
         (0.95 * np.clip(sine(2.0), -1, 1), 0.6, 0.7),  # scaled down after clipping
-        (0.5 * np.clip(sine(2.0), -1, 1), 0.0, 0.0),  # too low to be told from a steady tone
+        (0.5 * np.clip(sine(2.0), -1, 1), 0.0, 0.0),  # too low to be distinguished from a steady tone
         (np.zeros(100, dtype=np.float32), 0.0, 0.0),
         (np.zeros(0, dtype=np.float32), 0.0, 0.0),
         (np.ones(2, dtype=np.float32), 1.0, 1.0),
     ],
 )
-def test_clipping_is_told_from_loudness(samples, low, high):
+def test_clipping_is_distinguished_from_loudness(samples, low, high):
     quantised = np.clip(np.round(samples * 32768), -32768, 32767) / 32768
     assert low <= clipped_share(quantised.astype(np.float32)) <= high
 

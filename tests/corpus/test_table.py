@@ -25,7 +25,7 @@ def test_a_table_becomes_train_and_dev(tmp_path):
 
 
 def prepare_said(folder, said):
-    """The parts of a table in which recordings of these texts, and speakers, stand."""
+    """Prepare a table of recordings with these texts, and speakers."""
     for number in range(len(said)):
         write_sound(folder / f"{number:03}.wav")
     write_table(folder / "mine.tsv", [f"{number:03}.wav\t{line}" for number, line in enumerate(said)])
@@ -70,19 +70,19 @@ def test_each_table_of_a_folder_is_a_part_and_may_name_its_columns(tmp_path):
     assert [(cut.id, cut.supervisions[0].text) for cut in parts["test"]] == [("y", "path")]
 
 
-def test_all_lines_that_are_wrong_are_told_at_once(tmp_path):
+def test_all_malformed_lines_are_listed_at_once(tmp_path):
     write_sound(tmp_path / "a.wav")
     (tmp_path / "b.wav").write_text("no sound")
     lines = ["a.wav\tyes", "a.wav,no", "b.wav\tyes", "c.wav\tyes", *(f"{n}.wav\tyes" for n in range(9)), "a.wav\tagain"]
     write_table(tmp_path / "mine.tsv", lines)
     with pytest.raises(CorpusError) as raised:
         prepare("tsv", tmp_path / "mine.tsv", tmp_path / "out")
-    told = str(raised.value).splitlines()
-    assert "mine.tsv:2: expected path<TAB>text, with a tab between them, found 'a.wav,no'" in told[0]
-    assert "mine.tsv:3: " in told[1]
-    assert "cannot be read" in told[1]
-    assert "mine.tsv:4: no such recording; looked for" in told[2]
-    assert told[-1] == "... and 3 more"
+    lines_of_error = str(raised.value).splitlines()
+    assert "mine.tsv:2: expected path<TAB>text, with a tab between them, found 'a.wav,no'" in lines_of_error[0]
+    assert "mine.tsv:3: " in lines_of_error[1]
+    assert "cannot be read" in lines_of_error[1]
+    assert "mine.tsv:4: no such recording; looked for" in lines_of_error[2]
+    assert lines_of_error[-1] == "... and 3 more"
     assert not (tmp_path / "out").exists()
 
 

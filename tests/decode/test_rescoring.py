@@ -1,13 +1,9 @@
 """The second pass against sums and choices written out."""
 
-import importlib
 import itertools
-from argparse import Namespace
-from pathlib import Path
 
 import numpy as np
 import pytest
-from rich.console import Console
 
 from asr.config import RescoringSettings
 from asr.decode.parts import Hypothesis
@@ -61,21 +57,6 @@ def test_a_model_of_other_letters_is_refused_and_a_missing_letter_named(caplog):
     assert "lacks 'b'" in caplog.text
 
 
-def test_the_comparison_of_language_models_copies_none(tmp_path: Path, monkeypatch):
-    monkeypatch.syspath_prepend(str(Path(__file__).parents[2] / "tools"))
-    tool = importlib.import_module("compare_language_models")
-    original = tmp_path / "model"
-    for name in ("lm", "rescore", "run"):
-        (original / name).mkdir(parents=True)
-    for name in ("lm.bin", "lm.arpa.gz", "lm.arpa", "config.yaml"):
-        (original / name).touch()
-    monkeypatch.setattr(tool, "find_model", Path)
-    monkeypatch.setattr(tool, "tune", lambda *paths, **options: "")
-    options = Namespace(model=original, lm=None, rnn=None, dev=None)
-    folders = tool.tune_folders(options, tmp_path / "scratch", Console(quiet=True))
-    assert {path.name for folder in folders.values() for path in folder.iterdir()} == {"config.yaml"}
-
-
 def test_weights_that_leave_the_first_pass_as_it_is_change_nothing():
     first = hypotheses(1)
     found = Rescorer(make_model("ab "), decode, RescoringSettings(alpha=0, beta=0, keep=1)).rescore(first)
@@ -91,7 +72,7 @@ def test_the_weights_found_make_as_few_errors_as_any_of_the_grid():
     errors = [rng.integers(0, 4, len(own)).astype(float) for own in first]
 
     def count(settings):
-        """Errors of what a rescorer with these weights puts first."""
+        """Count the errors of what a rescorer with these weights ranks first."""
         total = 0.0
         for own, cost in zip(first, errors, strict=True):
             best = Rescorer(model, decode, settings).rescore(own)[0]

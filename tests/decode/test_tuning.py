@@ -8,7 +8,7 @@ START = Weights(0.5, 1.0, 64, -8.0)
 
 
 def bowl(weights):
-    """Least at alpha 1.3, beta 2.2 where unknown words cost 16, blanks 1.5; beams below 32 make more errors."""
+    """Minimal at alpha 1.3, beta 2.2, unknown words -16, blanks 1.5; beams below 32 make more errors."""
     far = abs(weights.unknown_score + 16) / 100 + abs(weights.blank_penalty - 1.5) / 10
     return (weights.alpha - 1.3 + far) ** 2 + 0.1 * (weights.beta - 2.2) ** 2 + far + (weights.beam_size < 32)
 
@@ -22,7 +22,7 @@ def test_the_best_weights_and_the_smallest_beam_that_reaches_them_are_found():
     assert best.errors == bowl(best.weights)
 
 
-def test_where_a_wide_beam_is_worth_it_the_weights_are_its_best():
+def test_if_a_wide_beam_is_worth_it_the_weights_are_its_best():
     def measure(weights):
         best_alpha = 0.7 if weights.beam_size <= 64 else 1.0
         return 1 + (weights.alpha - best_alpha) ** 2 + 100 / weights.beam_size

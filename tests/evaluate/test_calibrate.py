@@ -1,4 +1,4 @@
-"""Calibration of a tiny model, end to end: what is saved, and what evaluation then tells."""
+"""Calibration of a tiny model, end to end: the saved settings, and the reliability that evaluation measures."""
 
 import json
 from pathlib import Path
@@ -19,7 +19,7 @@ from asr.text.tokenizer import CharTokenizer
 
 @pytest.fixture
 def model() -> Model:
-    """A network that has learnt nothing: it speaks, and nearly all of it is wrong."""
+    """An untrained network: it outputs words, and nearly all of them are wrong."""
     torch.manual_seed(0)
     settings = ModelSettings(acoustic=AcousticSettings(num_layers=1, hidden_size=16, conv_channels=4))
     tokenizer = CharTokenizer(["<blank>", " ", "a", "b", "c"])
@@ -29,7 +29,7 @@ def model() -> Model:
     return Model(acoustic.eval(), tokenizer, settings)
 
 
-def test_calibration_is_saved_and_evaluation_tells_how_good_it_is(model: Model, tone_manifests: Path, tmp_path: Path):
+def test_calibration_is_saved_and_evaluation_measures_it(model: Model, tone_manifests: Path, tmp_path: Path):
     save_model(model, tmp_path / "model")
     dev = [tone_manifests / "dev.jsonl.gz"]
     reliability = calibrate(dev, model=str(tmp_path / "model"), device="cpu")

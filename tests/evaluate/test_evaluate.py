@@ -1,4 +1,4 @@
-"""Scoring a model on cuts: what can be wrong with them is told, by name."""
+"""Scoring a model on cuts; errors name the utterance."""
 
 from pathlib import Path
 
@@ -36,7 +36,7 @@ def test_an_utterance_that_cannot_be_scored_is_named(cuts: list, spoil):
         evaluate(Recognizer(make_model()), CutSet(cuts))
 
 
-def test_nothing_to_compare_with_is_told(cuts: list):
+def test_transcripts_without_words_are_refused(cuts: list):
     for cut in cuts:
         cut.supervisions[0].text = "..."
     with pytest.raises(CorpusError, match="nothing to compare"):

@@ -38,7 +38,7 @@ def test_the_error_is_at_least_the_difference_of_the_means(words: list[tuple[flo
     assert found.words == len(words)
 
 
-def test_words_are_right_where_they_stand_for_equal_words():
+def test_words_are_right_if_aligned_with_equal_words():
     assert mark_correct("the cat sat", "the cat sat") == [True, True, True]
     assert mark_correct("the cat sat", "a cat sat down") == [False, True, True, False]
     assert mark_correct("the cat sat", "the sat") == [True, True]
@@ -46,7 +46,7 @@ def test_words_are_right_where_they_stand_for_equal_words():
     assert mark_correct("", "cat") == [False]
 
 
-def test_nothing_to_compare_is_told():
+def test_missing_words_and_different_lengths_are_refused():
     with pytest.raises(ValueError, match="found 0 and 0"):
         measure_reliability([], [])
     with pytest.raises(ValueError, match="found 1 and 2"):

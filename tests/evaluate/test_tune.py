@@ -1,4 +1,4 @@
-"""Tuning on tones: what is found ends up in the model's folder, and is used from there."""
+"""Tuning on tones: the weights are saved in the model's folder, and used from there."""
 
 import io
 import tempfile
@@ -27,7 +27,7 @@ from asr.text.tokenizer import CharTokenizer
 
 @pytest.fixture
 def folder(tmp_path):
-    """A network that has learnt nothing; tuning does not mind."""
+    """An untrained network, which suffices for tuning."""
     settings = ModelSettings(
         features=FeatureSettings(num_mels=20), acoustic=AcousticSettings(num_layers=1, hidden_size=8, conv_channels=4)
     )
@@ -86,7 +86,7 @@ def test_models_of_the_package_are_not_changed(folder, monkeypatch):
         assert message.startswith(f"model: comes with the package and must not change; copy {folder} ")
 
 
-def test_a_folder_that_cannot_be_written_to_is_told_before_the_work(folder, monkeypatch):
+def test_a_folder_that_cannot_be_written_to_is_refused_before_the_work(folder, monkeypatch):
     def refuse(**_):
         raise PermissionError(13, "Permission denied")
 

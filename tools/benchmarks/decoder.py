@@ -1,16 +1,15 @@
-"""How fast and how good is beam search, beside flashlight-text and pyctcdecode?
+"""Measure speed and accuracy of beam search, next to flashlight-text and pyctcdecode.
 
     python tools/benchmarks/decoder.py --set "AN4 test" MODEL LM.arpa DEV.jsonl.gz TEST.jsonl.gz \
         --json out.json --plot out.png --pyctcdecode /path/to/python
 
-The network runs once; then every decoder gets the same log probabilities, in one thread: ours the
-set as a batch (and once, by name, one utterance after another), the peers, whose batches are no
-faster, one after another. Times are of the processor, the median of as many passes as a second
-holds. Without a language model flashlight's lexicon-free decoder is the peer; with one its lexicon
-decoder and pyctcdecode are. "same" has the peer's pruning and ours alike (a beam threshold of 50,
-every token tried, no frame skipped); "default" has our own. Each decoder has the language model's
-weights that make the fewest errors for it on the development set, of one grid for all. Peers that
-are not installed are left out, and a line says so.
+The network runs once; then every decoder gets the same log probabilities, in one thread. Ours decodes the set as a
+batch (and once, as "one by one", utterance by utterance); the peers, whose batches are no faster, decode utterance by
+utterance. Times are processor times, the median of as many passes as a second allows. Without a language model the
+peer is flashlight's lexicon-free decoder; with one, its lexicon decoder and pyctcdecode. "same" uses the peer's
+pruning in both (a beam threshold of 50, every token tried, no frame skipped); "default" uses our own. Each decoder
+has the language model weights that make its fewest errors on the development set, from one grid for all. Peers that
+are not installed are skipped with a message.
 """
 
 import argparse
@@ -57,7 +56,7 @@ Decode = Callable[[Sequence[np.ndarray]], list[str]]
 
 
 class Weights(NamedTuple):
-    """Of the language model, natural logs."""
+    """Language model weights, natural logs."""
 
     alpha: float
     beta: float
@@ -67,7 +66,7 @@ GRID = [Weights(*pair) for pair in itertools.product(ALPHAS, BETAS)]
 
 
 class Speech(NamedTuple):
-    """References and what the network says."""
+    """References and the network's output."""
 
     references: list[str]
     log_probs: list[np.ndarray]
@@ -79,7 +78,7 @@ class Setting(NamedTuple):
     tokenizer: Tokenizer
     lm: NgramModel
     lm_path: Path
-    words: list[str]  # of the language model, that the alphabet can spell
+    words: list[str]  # those of the language model that the alphabet can spell
     pyctcdecode: Path | None
 
 
@@ -106,12 +105,12 @@ def parse_options() -> argparse.Namespace:
     names = ("NAME", "MODEL", "LM.arpa", "DEV", "TEST")
     parser.add_argument("--set", dest="sets", action="append", nargs=5, required=True, metavar=names, help="repeatable")
     parser.add_argument("--beams", type=int, nargs="+", default=[16, 64, 256])
-    parser.add_argument("--utterances", type=int, default=150, help="at most about so many of each test set")
-    parser.add_argument("--dev-utterances", type=int, default=150, help="and of each development set")
-    parser.add_argument("--pyctcdecode", type=Path, help="the python of an environment that has pyctcdecode")
+    parser.add_argument("--utterances", type=int, default=150, help="about how many of each test set, at most")
+    parser.add_argument("--dev-utterances", type=int, default=150, help="the same for each development set")
+    parser.add_argument("--pyctcdecode", type=Path, help="Python of an environment with pyctcdecode")
     parser.add_argument("--device", default="cpu")
-    parser.add_argument("--json", type=Path, help="write the rows there, too")
-    parser.add_argument("--plot", type=Path, help="draw WER against time there")
+    parser.add_argument("--json", type=Path, help="also write the rows to this file")
+    parser.add_argument("--plot", type=Path, help="draw WER against time to this file")
     return parser.parse_args()
 
 
@@ -123,13 +122,13 @@ def prepare(tokenizer: Tokenizer, lm_path: Path, pyctcdecode: Path | None) -> Se
 
 
 def listen(recognizer: Recognizer, manifest: Path, num_utterances: int) -> Speech:
-    """Log probabilities of every so many utterances of a set, so that all its speakers are there."""
+    """Return log probabilities of evenly spaced utterances of a set, so that all its speakers are included."""
     cuts = list(load_cuts([manifest]))
     return Speech(*collect_log_probs(recognizer, cuts[:: max(1, round(len(cuts) / num_utterances))]))
 
 
 def tune(speech: Speech, setting: Setting) -> dict[str, Weights]:
-    """The weights that make the fewest word errors, for each kind of decoder."""
+    """Find the weights with the fewest word errors, for each kind of decoder."""
     closed, opened = (beam_decoder(setting, TUNING_BEAM, {}, GRID[0], closed=closed) for closed in (True, False))
     errors: dict[str, list[float]] = {}
     for weights in GRID:
@@ -154,7 +153,7 @@ def tune(speech: Speech, setting: Setting) -> dict[str, Weights]:
 def measure_set(
     name: str, speech: Speech, setting: Setting, weights: dict[str, Weights], beams: Sequence[int]
 ) -> list[Row]:
-    """Rows of all decoders on one set."""
+    """Measure all decoders on one set; returns rows."""
     rows = []
     for beam in beams:
         for decoder, (decode, chosen) in decoders(setting, beam, weights).items():
@@ -176,7 +175,7 @@ def measure_set(
 
 
 def decoders(setting: Setting, beam: int, weights: dict[str, Weights]) -> dict[str, tuple[Decode, Weights | None]]:
-    """Every decoder that is at hand, by name, and its weights."""
+    """Return every available decoder by name, with its weights."""
     found: dict[str, tuple[Decode, Weights | None]] = {}
 
     def add(
@@ -214,7 +213,7 @@ def ours(setting: Setting, decoder: BeamDecoder, *, together: bool = True) -> De
 
 
 def flashlight(setting: Setting, beam: int, weights: Weights | None) -> Decode | None:
-    """Flashlight's lexicon-free decoder, or with weights its lexicon decoder; None where it is not installed."""
+    """Return flashlight's lexicon-free decoder, or with weights its lexicon decoder; None if it is not installed."""
     try:
         from torchaudio.models.decoder import ctc_decoder
     except (ImportError, RuntimeError) as error:  # torchaudio raises either
@@ -230,7 +229,7 @@ def flashlight(setting: Setting, beam: int, weights: Weights | None) -> Decode |
         with tempfile.TemporaryDirectory() as folder:
             lexicon = Path(folder) / "lexicon.txt"
             lexicon.write_text("".join(f"{word}\t{' '.join(word)} |\n" for word in setting.words), encoding="utf-8")
-            # KenLM speaks in log10, our weights are for natural logs.
+            # KenLM's scores are log10; our weights are for natural logs.
             common |= {"lm": str(setting.lm_path), "lm_weight": weights.alpha * math.log(10)}
             made = ctc_decoder(lexicon=str(lexicon), word_score=weights.beta, **common)
 
@@ -246,7 +245,7 @@ def make_run(beam: int, weights: Weights, settings: Row) -> Row:
 
 
 def run_pyctcdecode(speech: Speech, setting: Setting, runs: list[Row]) -> list[Row]:
-    """Texts and seconds of each run; none where pyctcdecode is not at hand."""
+    """Return texts and seconds of each run; empty if pyctcdecode is not available."""
     if setting.pyctcdecode is None:
         return []
     with tempfile.TemporaryDirectory() as folder:
@@ -281,9 +280,9 @@ def make_row(
 
 
 def print_table(rows: Sequence[Row]) -> None:
-    """Markdown: a line a decoder and set, two columns a beam."""
+    """Print Markdown: one line per decoder and set, two columns per beam size."""
     beams = sorted({row["beam"] for row in rows})
-    print("| set | decoder |" + "".join(f" beam {beam}: µs a frame | WER % |" for beam in beams))
+    print("| set | decoder |" + "".join(f" beam {beam}: µs per frame | WER % |" for beam in beams))
     print("|---|---|" + "--:|--:|" * len(beams))
     for name, decoder in dict.fromkeys((row["set"], row["decoder"]) for row in rows):
         found = {row["beam"]: row for row in rows if (row["set"], row["decoder"]) == (name, decoder)}

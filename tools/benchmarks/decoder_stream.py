@@ -1,11 +1,11 @@
-"""Does a stream of hours decode as fast, and in as little memory, at its end as at its start?
+"""Measure whether a stream of hours is decoded as fast, and in as little memory, at its end as at its start.
 
     python tools/benchmarks/decoder_stream.py --hours 10 --lm lm.arpa.gz --json out.json
 
-The posteriors are synthetic: mostly blank, a clear or less clear letter every fourth frame, 25
-frames a second. They come in blocks of four seconds; after each the best hypothesis so far is
-asked for and what is committed is taken out, as live captions do. Processor time and memory are
-told for each tenth of the stream. Memory is what the search's arrays hold, and the process' own.
+The posteriors are synthetic: mostly blank, a more or less clear letter every fourth frame, 25 frames per second. They
+come in blocks of four seconds; after each, the best hypothesis is read and committed tokens are taken out, as live
+captions do. Processor time and memory are reported for each tenth of the stream: that of the search's arrays, and
+the process's own.
 """
 
 import argparse
@@ -25,7 +25,7 @@ from asr.language.ngram.files import load_ngram
 
 FRAMES_A_SECOND, BLOCK_SECONDS = 25, 4
 SYMBOLS = ["", " ", "'", *string.ascii_lowercase]
-NUM_BLOCKS = 60  # different ones, that come again and again
+NUM_BLOCKS = 60  # different ones, which are repeated
 Row = dict[str, Any]
 
 
@@ -33,8 +33,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--hours", type=float, default=10.0)
     parser.add_argument("--beam", type=int, default=64)
-    parser.add_argument("--lm", type=Path, help="a word model")
-    parser.add_argument("--json", type=Path, help="write the rows there, too")
+    parser.add_argument("--lm", type=Path, help="a language model of words")
+    parser.add_argument("--json", type=Path, help="also write the rows to this file")
     options = parser.parse_args()
     decoder = BeamDecoder(
         SYMBOLS,
@@ -51,7 +51,7 @@ def main() -> None:
 
 
 def decode_stream(stream: BeamStream, num_blocks: int) -> list[Row]:
-    """A row for each tenth of the stream."""
+    """Decode the stream; returns a row for each tenth of it."""
     blocks = [make_block(seed) for seed in range(NUM_BLOCKS)]
     rows, committed = [], 0
     ends = [round(tenth * num_blocks / 10) for tenth in range(11)]
@@ -76,7 +76,7 @@ def decode_stream(stream: BeamStream, num_blocks: int) -> list[Row]:
 
 
 def make_block(seed: int) -> np.ndarray:
-    """(T, V) log probabilities."""
+    """Return (T, V) log probabilities."""
     rng = np.random.default_rng(seed)
     num_frames = BLOCK_SECONDS * FRAMES_A_SECOND
     logits = rng.normal(0, 2, (num_frames, len(SYMBOLS)))

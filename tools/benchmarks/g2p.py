@@ -1,12 +1,13 @@
-"""How many words are pronounced right that the lexicon lacks: some are held out of a dictionary and guessed.
+"""Measure how many words outside the lexicon get the right pronunciation.
 
     python tools/benchmarks/g2p.py cmudict.dict [--words 1000] [--seed 1]
     python tools/benchmarks/g2p.py cmudict.dict --lexicon asr/models/english/lexicon.txt
 
-The second compares a lexicon that was guessed by what the whole dictionary teaches.
+The first holds words out of the dictionary and guesses them. The second compares a guessed lexicon with the dictionary.
 """
 
 import argparse
+import json
 import random
 import time
 from pathlib import Path
@@ -19,39 +20,51 @@ from asr.text.lexicon import Lexicon, read_lexicon
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("dictionary", type=Path)
-    parser.add_argument("--words", type=int, default=1000, help="that are held out, of letters alone")
+    parser.add_argument("--words", type=int, default=1000, help="how many words to hold out")
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--lexicon", type=Path, help="to compare with the dictionary instead")
+    parser.add_argument("--lexicon", type=Path, help="lexicon to compare with the dictionary instead")
+    parser.add_argument("--json", type=Path, help="also write the result to this file")
     options = parser.parse_args()
     known = without_stress(read_lexicon(options.dictionary))
     if options.lexicon:
-        compare(read_lexicon(options.lexicon), known)
+        result = compare(read_lexicon(options.lexicon), known)
     else:
-        hold_out(known, options.words, options.seed)
+        result = hold_out(known, options.words, options.seed)
+    for name, value in result.items():
+        print(f"{name.replace('_', ' ')}\t{value:.4g}")
+    if options.json:
+        options.json.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
 
 
-def compare(lexicon: Lexicon, known: Lexicon) -> None:
-    shared = [word for word in lexicon.pronunciations if word in known.pronunciations]
-    same = sum(lexicon.pronunciations[word][0] == known.pronunciations[word][0] for word in shared)
-    among = sum(known.pronunciations[word][0] in lexicon.pronunciations[word] for word in shared)
-    print(f"words of the lexicon\t{len(lexicon.pronunciations)}")
-    print(f"in the dictionary\t{len(shared) / len(lexicon.pronunciations):.1%}")
-    print(f"of these: first pronunciation the dictionary's first\t{same / len(shared):.1%}")
-    print(f"of these: the dictionary's first among all\t{among / len(shared):.1%}")
+def compare(lexicon: Lexicon, known: Lexicon) -> dict[str, float]:
+    """Compare a lexicon's pronunciations with a dictionary's; shares are of the words that both have."""
+    ways, reference = lexicon.pronunciations, known.pronunciations
+    shared = [word for word in ways if word in reference]
+    return {
+        "words_of_lexicon": len(ways),
+        "share_in_dictionary": len(shared) / len(ways),
+        "share_with_same_first_pronunciation": sum(ways[word][0] == reference[word][0] for word in shared)
+        / len(shared),
+        "share_that_includes_the_first": sum(reference[word][0] in ways[word] for word in shared) / len(shared),
+    }
 
 
-def hold_out(known: Lexicon, words: int, seed: int) -> None:
-    held_out = set(random.Random(seed).sample(sorted(filter(str.isalpha, known.pronunciations)), words))
-    rest = [(word, way) for word, ways in known.pronunciations.items() if word not in held_out for way in ways]
+def hold_out(known: Lexicon, words: int, seed: int) -> dict[str, float]:
+    """Guess words that were held out of the dictionary."""
+    reference = known.pronunciations
+    held_out = set(random.Random(seed).sample(sorted(filter(str.isalpha, reference)), words))
+    rest = [(word, way) for word, ways in reference.items() if word not in held_out for way in ways]
     start = time.process_time()
-    pronouncer = G2P(Lexicon(rest))
+    g2p = G2P(Lexicon(rest))
     learned = time.process_time()
-    right = sum(pronouncer.guess(word) in known.pronunciations[word] for word in held_out)
+    right = sum(g2p.guess(word) in reference[word] for word in held_out)
     end = time.process_time()
-    print(f"words learned from\t{len(known.pronunciations) - len(held_out)}")
-    print(f"seconds to learn\t{learned - start:.1f}")
-    print(f"milliseconds a word\t{1000 * (end - learned) / len(held_out):.2f}")
-    print(f"words right\t{right / len(held_out):.1%}")
+    return {
+        "words_learned_from": len(reference) - len(held_out),
+        "seconds_to_learn": learned - start,
+        "milliseconds_per_word": 1000 * (end - learned) / len(held_out),
+        "share_of_words_right": right / len(held_out),
+    }
 
 
 if __name__ == "__main__":

@@ -1,12 +1,11 @@
-"""What does a language model bring, and what does it cost? Greedy, n-grams, a second pass, recurrent fusion.
+"""Measure what a language model gains and costs: greedy, n-grams, a second pass, recurrent fusion.
 
     python tools/benchmarks/language_models.py --model MODEL --lm LM.arpa --rnn RNN \
         --dev DEV.jsonl.gz --test TEST.jsonl.gz [--json out.json]
 
-The network runs once; every way of decoding gets the same log probabilities. Weights are found on
-the development data, as `asr tune` finds them, and the test data is only measured. Time is that of
-decoding alone, utterance by utterance, in one thread that asks; a paired bootstrap compares each
-way with the n-grams alone.
+The network runs once; every way of decoding gets the same log probabilities. Weights are tuned on the development
+data, as by `asr tune`; the test data is only measured. Time is that of decoding alone, utterance by utterance, in one
+thread. A paired bootstrap compares each way with the n-grams alone.
 """
 
 import argparse
@@ -45,9 +44,9 @@ def main() -> None:
     parser.add_argument("--model", required=True, help="a model folder, or a name that `asr models` lists")
     parser.add_argument("--lm", type=Path, required=True, help="n-grams, ARPA or binary")
     parser.add_argument("--rnn", type=Path, required=True, help="the folder of a recurrent language model")
-    parser.add_argument("--dev", type=Path, required=True, help="a manifest: chooses the weights")
-    parser.add_argument("--test", type=Path, required=True, help="a manifest: is measured")
-    parser.add_argument("--json", type=Path, help="write the result there, too")
+    parser.add_argument("--dev", type=Path, required=True, help="manifest to choose the weights by")
+    parser.add_argument("--test", type=Path, required=True, help="manifest to measure")
+    parser.add_argument("--json", type=Path, help="also write the result to this file")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
         result = measure(options, Path(scratch))
@@ -89,7 +88,7 @@ def measure(options: argparse.Namespace, scratch: Path) -> Row:
 
 
 def tune_folders(options: argparse.Namespace, scratch: Path, console: Console) -> dict[str, Path]:
-    """The model in a folder for each way, with language models and weights that were found on the dev set."""
+    """Make a model folder for each way of decoding, with its language models and tuned weights."""
     original = find_model(options.model)
     rnn, lm = options.rnn, options.lm
     choices: dict[str, list[tuple[Path | None, Path | None]]] = {
@@ -118,17 +117,17 @@ def tune_folders(options: argparse.Namespace, scratch: Path, console: Console) -
 
 
 def listen(folder: Path, manifest: Path) -> tuple[Speech, float]:
-    """What the network says of a set, and its seconds of speech."""
+    """Return the network's output for a set, and its seconds of speech."""
     cuts = load_cuts([manifest])
     recognizer = load_model(folder, device="cpu", decoding=DecodingOptions(decoder="greedy"))
     return Speech(*collect_log_probs(recognizer, cuts)), sum(cut.duration for cut in cuts)
 
 
 def decode(recognizer: Recognizer, log_probs: list[LogProbs]) -> tuple[list[str], float]:
-    """Texts, and the seconds that decoding took."""
+    """Return texts, and the seconds that decoding took."""
     decoder = recognizer.decoder
     read: Callable[[LogProbs], str] = lambda own: decoder.tokenizer.decode(decoder.decode_tokens(own)[0][0])  # noqa: E731
-    read(log_probs[0])  # what is compiled or loaded at the first call is not decoding
+    read(log_probs[0])  # the first call compiles and loads, which is not measured
     started = time.perf_counter()
     texts = [" ".join(read(own).split()) for own in log_probs]
     return texts, time.perf_counter() - started

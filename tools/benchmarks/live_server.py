@@ -1,13 +1,13 @@
-"""How many live streams does this machine hold, and does the server survive bad company? On loopback only.
+"""Measure how many live streams this machine can serve, and whether the server survives badly behaved clients.
 
     python tools/benchmarks/live_server.py load recipes/an4/samples --streams 4 8 16 24 --seconds 30 --json load.json
     python tools/benchmarks/live_server.py soak recipes/an4/samples --minutes 30 --json soak.json
 
-`load` starts `asr serve` and so many clients that each speak in real time, in blocks of 0.2 s, and
-measures from each block to its reply. It goes on to the next number while 99 % of replies come within 500 ms.
-`soak` keeps a few such clients talking, and checks each text they get against what it was in the
-beginning, while others vanish, stall, send garbage, text as binary, frames that are too large or
-broken uploads. It watches the server's memory (Linux) and its log.
+`load` starts `asr serve` and a number of clients that each speak in real time, in blocks of 0.2 s, and measures the
+time from each block to its reply. It continues with the next number as long as 99 % of replies arrive within 500 ms.
+`soak` keeps a few such clients talking and checks that they always receive the same texts, while others disconnect,
+stall, or send garbage, text as binary, frames that are too large or broken uploads. It watches the server's memory
+(Linux) and its log. Everything is on loopback.
 """
 
 import argparse
@@ -63,19 +63,19 @@ def main() -> None:
 def parse_options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("what", choices=("load", "soak"))
-    parser.add_argument("folder", type=Path, help="of recordings in FLAC that clients speak")
+    parser.add_argument("folder", type=Path, help="folder of FLAC recordings that clients speak")
     parser.add_argument("--model", default="an4", help="a model folder or name")
     parser.add_argument(
-        "--streams", type=int, nargs="+", default=[4, 8, 12, 16, 24, 32, 48], help="clients, step by step"
+        "--streams", type=int, nargs="+", default=[4, 8, 12, 16, 24, 32, 48], help="numbers of clients, step by step"
     )
-    parser.add_argument("--seconds", type=float, default=20, help="of each step of the load")
-    parser.add_argument("--minutes", type=float, default=30, help="of the soak")
-    parser.add_argument("--json", type=Path, help="write the result there, too")
+    parser.add_argument("--seconds", type=float, default=20, help="duration of each step of the load")
+    parser.add_argument("--minutes", type=float, default=30, help="duration of the soak")
+    parser.add_argument("--json", type=Path, help="also write the result to this file")
     return parser.parse_args()
 
 
 def read_pcm(path: Path) -> bytes:
-    """A recording with a second and a half of room noise after it, which ends the utterance."""
+    """Read a recording and add a second and a half of room noise, which ends the utterance."""
     noise = 1e-3 * np.random.default_rng(0).standard_normal(3 * RATE // 2)
     samples = np.concatenate([load_audio(path, sample_rate=RATE), noise])
     return (32767 * samples.clip(-1, 1)).astype("<i2").tobytes()
@@ -83,7 +83,7 @@ def read_pcm(path: Path) -> bytes:
 
 @contextlib.contextmanager
 def serving(model: str, clients: int) -> Iterator[tuple[str, "subprocess.Popen[bytes]", Path]]:
-    """A server in a process of its own: its address, the process and its log."""
+    """Run a server in its own process; yields its address, the process and its log."""
     with tempfile.TemporaryDirectory() as folder:
         log = Path(folder) / "log"
         command = [sys.executable, "-m", "asr", "serve", "--model", model, "--port", "0"]
@@ -110,7 +110,7 @@ def responds(address: str) -> bool:
 
 
 async def speak(address: str, pcm: bytes, latencies: Latencies, *, seconds: float, start: float = 0.0) -> list[str]:
-    """Speak a recording over and over in real time; the texts that came back."""
+    """Speak a recording repeatedly in real time; returns the texts received."""
     await asyncio.sleep(start)
     texts = []
     async with websockets.connect(f"ws://{address}", open_timeout=60, ping_timeout=None) as client:
@@ -119,7 +119,7 @@ async def speak(address: str, pcm: bytes, latencies: Latencies, *, seconds: floa
         for number in range(int(seconds / 0.2)):
             at = number * BLOCK % (len(pcm) // BLOCK * BLOCK)
             await asyncio.sleep(max(0.0, begun + 0.2 * (number + 1) - time.perf_counter()))
-            due = begun + 0.2 * (number + 1)  # a client that is answered late falls behind, and that counts
+            due = begun + 0.2 * (number + 1)  # if a reply is late, the client falls behind, which is measured
             await client.send(pcm[at : at + BLOCK])
             reply = json.loads(await client.recv())
             latencies.append(time.perf_counter() - due)
@@ -155,13 +155,13 @@ def measure_load(address: str, recordings: list[bytes], numbers: list[int], seco
 
 
 class Soak:
-    """Good clients and bad ones, for some minutes.
+    """Runs good and bad clients for some minutes.
 
     Args:
-        address: Of the server.
-        pid: Its process, whose memory is watched.
+        address: The server's.
+        pid: The server's process, whose memory is watched.
         recordings: What clients speak.
-        minutes: How long.
+        minutes: Duration.
     """
 
     def __init__(self, address: str, pid: int, recordings: list[bytes], minutes: float) -> None:
@@ -240,7 +240,7 @@ class Soak:
             client.transport.abort()
 
     async def _stall(self) -> None:
-        """Send sound as fast as it goes, and take no reply."""
+        """Send audio as fast as possible, and read no reply."""
         async with self._connect() as client:
             client.transport.pause_reading()
 
@@ -292,7 +292,7 @@ class Soak:
         self.ends[f"_upload: HTTP {await asyncio.to_thread(post)}"] += 1
 
     async def _upload_half(self) -> None:
-        """Begin an upload, and vanish or fall silent in its midst."""
+        """Begin an upload, then disconnect or stall in the middle."""
         host, port = self.address.rsplit(":", 1)
         _, writer = await asyncio.open_connection(host, int(port))
         writer.write(
@@ -304,7 +304,7 @@ class Soak:
         writer.transport.abort()
 
     async def _flood_phrases(self) -> None:
-        count = self.random.choice([900, 90_000])  # some are taken, more are too many
+        count = self.random.choice([900, 90_000])  # accepted, or too many
         phrases = ["".join(self.random.choices("abcdefgh", k=5)) for _ in range(count)]
         async with self._connect() as client:
             await client.send(json.dumps({"config": {"phrase_list": ["[unk]", *phrases]}}))

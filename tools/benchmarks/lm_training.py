@@ -1,14 +1,13 @@
-"""How fast does a recurrent language model train, beside plain PyTorch at the same sizes?
+"""Measure how fast a recurrent language model trains, next to plain PyTorch at the same sizes.
 
     python tools/benchmarks/lm_training.py [--json out.json]
 
-The shape is that of PyTorch's word_language_model example: two LSTM layers of 200 units, embeddings
-of 200, dropout 0.2, batches of 20 streams, segments of 35 tokens, the vocabulary of WikiText-2 (33,278
-words). The peer is what that example describes, written anew: `nn.Embedding`, one `nn.LSTM` of two
-layers, `nn.Linear`, log-softmax and `nll_loss`, clipping, and plain gradient descent by hand.
-Ours is a step of `asr lm train` as it is: AdamW, which descends with three passes over the weights
-more, logging and bookkeeping included. "characters" is the same with 65 tokens, where the
-recurrence rather than the output is what takes time. Both take turns in one run.
+The sizes are those of PyTorch's word_language_model example: two LSTM layers of 200 units, embeddings of 200, dropout
+0.2, batches of 20 streams, segments of 35 tokens, the vocabulary of WikiText-2 (33,278 words). The peer does what that
+example describes, written anew: `nn.Embedding`, one `nn.LSTM` of two layers, `nn.Linear`, log-softmax and `nll_loss`,
+clipping, and plain gradient descent. Ours is a whole step of `asr lm train`: AdamW, which needs three more passes over
+the weights, logging and bookkeeping included. "characters" is the same with 65 tokens, where the recurrence takes most
+of the time rather than the output. Both run in turns.
 """
 
 import argparse
@@ -48,8 +47,8 @@ STEPS = 30
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--json", type=Path, help="write the result there, too")
-    parser.add_argument("--steps", type=int, default=STEPS, help="steps a median is taken of")
+    parser.add_argument("--json", type=Path, help="also write the result to this file")
+    parser.add_argument("--steps", type=int, default=STEPS, help="steps per median")
     options = parser.parse_args()
     result: dict[str, object] = {
         "machine": f"{platform.machine()}, {torch.get_num_threads()} threads",
@@ -71,7 +70,7 @@ def main() -> None:
 
 
 def measure(vocab_size: int, num_steps: int) -> tuple[float, float]:
-    """Median seconds a step, ours and plain; they take turns, so that whatever slows the machine slows both."""
+    """Return median seconds per step, ours and plain. Both run in turns, so other work slows both."""
     text = torch.randint(vocab_size, (BATCH * SEGMENT * 8,), generator=torch.Generator().manual_seed(0))
     with tempfile.TemporaryDirectory() as folder:
         steps = {"ours": make_our_step(text, vocab_size, Path(folder)), "plain": make_plain_step(text, vocab_size)}
@@ -98,7 +97,7 @@ def make_our_step(text: Tensor, vocab_size: int, folder: Path) -> Callable[[], N
 
 
 class PlainModel(nn.Module):
-    """Encoder, recurrent layers, decoder, with dropout before and after the recurrence."""
+    """Encoder, recurrent layers and decoder, with dropout before and after the recurrence."""
 
     def __init__(self, vocab_size: int) -> None:
         super().__init__()

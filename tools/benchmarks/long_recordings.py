@@ -1,10 +1,10 @@
-"""Do memory, speed and accuracy stay flat over hours of audio? Joins real utterances and transcribes them.
+"""Measure whether memory, speed and accuracy stay constant over hours of audio.
 
     python tools/benchmarks/long_recordings.py data/an4/test.jsonl.gz --minutes 10 60 600 --json out.json
 
-Utterances of a manifest are joined, over and over in another order, with pauses of digital silence or of
-noise between. Each length is a process of its own: `asr transcribe` of the file, its peak memory and its
-time. Word errors are counted beside those of the same utterances one by one.
+Utterances of a manifest are joined, repeatedly and in random order, with pauses of digital silence or noise. Each
+length runs in its own process, `asr transcribe` of the file, of which peak memory and time are measured. Word errors
+are compared with those of the same utterances one by one.
 """
 
 import argparse
@@ -29,7 +29,7 @@ from asr.text.normalize import normalize
 
 RATE = 16000  # Hz
 PAUSES = (0.2, 1.5)  # seconds between utterances, drawn evenly
-Part = tuple[str, np.ndarray]  # what is said, and its samples (S,)
+Part = tuple[str, np.ndarray]  # reference and samples (S,)
 
 
 def main() -> None:
@@ -39,9 +39,12 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, nargs="+", default=[10, 60, 600])
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument(
-        "--noise", type=float, default=0.0, help="of the pauses, as a share of full scale: 0.001 is a room"
+        "--noise",
+        type=float,
+        default=0.0,
+        help="noise in the pauses, as a share of full scale: 0.001 is a room",
     )
-    parser.add_argument("--json", type=Path, help="write the result there, too")
+    parser.add_argument("--json", type=Path, help="also write the result to this file")
     options = parser.parse_args()
     recognizer = load_model(options.model)
     rows = [{"minutes": 0.0, "wer": evaluate(recognizer, load_cuts([options.manifest])).rates.wer}]
@@ -63,12 +66,12 @@ def main() -> None:
 
 
 def word_error_rate(reference: str, hypothesis: str) -> float:
-    """Of a text of any length: the edits are counted and not told apart, which would take memory by its square."""
+    """Return the WER of a text of any length: only the number of edits is computed, so that memory stays linear."""
     return Levenshtein.distance(reference.split(), hypothesis.split()) / len(reference.split())
 
 
 def write_joined(parts: Iterable[Part], path: Path, seconds: float) -> str:
-    """A recording of joined utterances, at least so long, written as they come. Returns what is said in it."""
+    """Write joined utterances of at least this length, block by block. Returns the reference text."""
     wanted, texts = round(seconds * RATE), []
     with soundfile.SoundFile(path, "w", RATE, 1) as file:
         for text, samples in parts:
@@ -81,7 +84,7 @@ def write_joined(parts: Iterable[Part], path: Path, seconds: float) -> str:
 
 
 def joined(manifest: Path, seed: int, noise: float) -> Iterator[Part]:
-    """Utterances, each with a pause after it, without end."""
+    """Yield utterances without end, each with a pause after it."""
     rng, noise_rng = random.Random(seed), np.random.default_rng(seed)
     cuts = list(load_cuts([manifest]))
     while True:
@@ -95,7 +98,7 @@ def command(model: str) -> list[str]:
     return [sys.executable, "-m", "asr", "transcribe", "--model", model]
 
 
-# A process counts as its own peak what the one that started it held, so a small one starts it.
+# A process inherits its parent's peak memory, so a small process starts it.
 _LAUNCHER = """
 import resource, subprocess, sys
 status = subprocess.call(sys.argv[1:], stderr=subprocess.DEVNULL)
@@ -105,7 +108,7 @@ sys.exit(status)
 
 
 def measure(arguments: list[str]) -> dict[str, Any]:
-    """Seconds and peak memory of a process, and the text that it writes."""
+    """Return seconds and peak memory of a process, and its output."""
     started = time.perf_counter()
     process = subprocess.run([sys.executable, "-c", _LAUNCHER, *arguments], capture_output=True, text=True, check=False)
     seconds = time.perf_counter() - started

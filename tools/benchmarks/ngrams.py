@@ -1,12 +1,12 @@
-"""In how much memory, and how fast, are n-grams estimated from a text of any size?
+"""Measure time and memory of estimating n-grams from texts of any size.
 
     python tools/benchmarks/ngrams.py english.txt.xz --gigabytes 0.25 1 --memory 2 --json out.json
 
-The text is a random walk through a real one: each word is followed by one that follows it somewhere there, so that
-new n-grams keep coming as they do in more text. For each size, `asr lm estimate` runs in a process of its own. Time is
-the processor's, of one core, so that other work on the machine does not count. Memory is told twice (Linux): what the
-process holds itself, which is what `--memory` and the words bound, and with the pages of temporary files that the
-system has mapped in and takes back when others want the room.
+The text is a random walk through a real one: each word is followed by a word that follows it somewhere in that text, so
+that new n-grams keep appearing, as in real text. Each size runs `asr lm estimate` in its own process. Time is the
+processor's, on one core, so other work on the machine does not count. Memory is reported twice (Linux): the
+process's own, which `--memory` and the vocabulary determine, and with the pages of temporary files that the system has
+mapped and reclaims when others need memory.
 """
 
 import argparse
@@ -25,18 +25,18 @@ from numpy.typing import NDArray
 
 from asr.language.text_files import read_sentences
 
-WALKERS = 20_000  # sentences under way at a time
+WALKERS = 20_000  # sentences in progress at a time
 POLL_SECONDS = 0.2
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("text", type=Path, help="sentences, one a line; plain, .gz or .xz")
+    parser.add_argument("text", type=Path, help="one sentence per line; plain, .gz or .xz")
     parser.add_argument("--gigabytes", type=float, nargs="+", default=[0.25, 1.0])
     parser.add_argument("--order", type=int, default=3)
     parser.add_argument("--prune", default="0 1 1")
-    parser.add_argument("--memory", type=float, default=2.0, help="gigabytes for sorting, as of `asr lm estimate`")
-    parser.add_argument("--json", type=Path, help="write the result there, too")
+    parser.add_argument("--memory", type=float, default=2.0, help="gigabytes for sorting, as in `asr lm estimate`")
+    parser.add_argument("--json", type=Path, help="also write the result to this file")
     options = parser.parse_args()
     rows = []
     with tempfile.TemporaryDirectory() as folder:
@@ -58,7 +58,7 @@ def main() -> None:
 
 
 class Walk:
-    """Random sentences whose pairs of neighbouring words are those of a text, as often as there."""
+    """Random sentences with a text's pairs of neighbouring words, at their frequencies."""
 
     def __init__(self, text: Path) -> None:
         numbers: dict[str, int] = {"\n": 0}
@@ -72,7 +72,7 @@ class Walk:
         self.first = np.searchsorted(before[self.places], np.arange(len(numbers) + 1))
 
     def write(self, path: Path, num_bytes: float, seed: int = 1) -> int:
-        """Write a text of about so many bytes; returns its words."""
+        """Write a text of about this many bytes; returns its number of words."""
         rng = np.random.default_rng(seed)
         size = num_words = 0
         with path.open("wb") as file:
@@ -85,7 +85,7 @@ class Walk:
         return num_words
 
     def _steps(self, rng: np.random.Generator, num_steps: int = 100) -> NDArray[np.int32]:
-        """(steps, walkers) words; 0 is the end of a line."""
+        """Yield (steps, walkers) words; 0 is the end of a line."""
         steps = np.empty((num_steps, WALKERS), np.int32)
         at = np.zeros(WALKERS, np.int32)
         for step in steps:
@@ -96,7 +96,7 @@ class Walk:
 
 
 def watch(command: list[str]) -> dict[str, Any]:
-    """Processor seconds and peak memory of a process, and its last line."""
+    """Return processor seconds and peak memory of a process, and its last line."""
     before, own, whole = resource.getrusage(resource.RUSAGE_CHILDREN), 0.0, 0.0
     with tempfile.TemporaryFile("w+") as output:
         process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT)

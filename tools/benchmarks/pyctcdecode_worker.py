@@ -1,7 +1,7 @@
-"""Decode with pyctcdecode, in whatever environment it is installed: called by decoder.py.
+"""Decode with pyctcdecode in the environment in which it is installed; called by decoder.py.
 
-Reads a job as JSON on standard input, writes texts and seconds of each of its runs as JSON on
-standard output. Imports nothing of asr. `median_seconds` times the other decoders, too.
+Reads a job as JSON from standard input and writes texts and seconds of each of its runs as JSON to standard output.
+Imports nothing of asr. `median_seconds` times the other decoders too.
 """
 
 import json
@@ -19,7 +19,7 @@ Texts = list[str]
 
 
 def median_seconds(decode: Callable[[], Texts]) -> tuple[float, Texts]:
-    """Processor time that a pass takes, the median of several where they are short, and what it finds."""
+    """Return the median processor time of a pass (several if they are short), and its result."""
     seconds: list[float] = []
     while not seconds or sum(seconds) < MEASURED_SECONDS:
         started = time.process_time()

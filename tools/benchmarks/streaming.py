@@ -1,12 +1,12 @@
-"""What does it cost to hear less ahead? Word error rate against latency, and the time that streaming takes.
+"""Measure word error rate against latency, and the computing time of streams.
 
     python tools/benchmarks/streaming.py data/an4/test.jsonl.gz --json out.json --plot docs/latency.png
     python tools/benchmarks/streaming.py data/an4/dev.jsonl.gz --model exp/chunked --grid 0.4:0.4 0.4:1.0 --speed 0
 
-Every utterance is a stream of its own, endpoints and all, and its text is compared with the same
-model's on the whole utterance. Then, on one core and one stream: computing time per second of
-sound, in blocks of a tenth of a second, without and with the preview of the tail; and the time
-from an utterance's last sample to its final text. Medians over utterances.
+Every utterance is its own stream, with endpoints, and its text is compared with the same model's on the whole
+utterance. Then, on one core with one stream: computing time per second of audio, in blocks of a tenth of a second,
+without and with provisional text; and the time from an utterance's last sample to its final text. Medians over
+utterances.
 """
 
 import argparse
@@ -38,7 +38,7 @@ BLOCK_SECONDS = 0.1
 
 
 class Speech(NamedTuple):
-    """Utterances: waveforms (S,) and what is said in them."""
+    """Utterances: waveforms (S,) and references."""
 
     waveforms: list[Tensor]
     texts: list[str]
@@ -68,10 +68,10 @@ def parse_options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("manifest", type=Path)
     parser.add_argument("--model", default="an4", help="a model folder or name")
-    parser.add_argument("--grid", nargs="*", type=_cell, default=GRID, help="CHUNK:RIGHT in seconds; none: no WER")
-    parser.add_argument("--speed", type=int, default=40, help="utterances that are timed; 0: none")
-    parser.add_argument("--json", type=Path, help="write the result there, too")
-    parser.add_argument("--plot", type=Path, help="draw WER against latency there")
+    parser.add_argument("--grid", nargs="*", type=_cell, default=GRID, help="CHUNK:RIGHT in seconds; nothing: no WER")
+    parser.add_argument("--speed", type=int, default=40, help="utterances to time; 0: none")
+    parser.add_argument("--json", type=Path, help="also write the result to this file")
+    parser.add_argument("--plot", type=Path, help="draw WER against latency to this file")
     return parser.parse_args()
 
 
@@ -91,7 +91,7 @@ def score(speech: Speech, hypotheses: Sequence[str]) -> float:
 
 
 def measure_wer(recognizer: Recognizer, speech: Speech, chunk: float, right: float, offline: float) -> dict[str, float]:
-    """All utterances as streams side by side, a second of each at a time."""
+    """Recognise all utterances as parallel streams, one second of each at a time."""
     streaming = MultiStreamRecognizer(recognizer, StreamingOptions(chunk, right, preview=False))
     streams = [streaming.start() for _ in speech.waveforms]
     texts: list[list[str]] = [[] for _ in streams]
@@ -109,7 +109,7 @@ def measure_wer(recognizer: Recognizer, speech: Speech, chunk: float, right: flo
 
 
 def measure_speed(recognizer: Recognizer, waveforms: Sequence[Tensor], chunk: float, right: float) -> dict[str, float]:
-    """Seconds of computing per second of sound, and to the final text."""
+    """Return seconds of computing per second of audio, and to the final text."""
     row: dict[str, float] = {"chunk": chunk, "right": right}
     for name, preview in (("plain", False), ("preview", True)):
         streaming = MultiStreamRecognizer(recognizer, StreamingOptions(chunk, right, preview=preview))
@@ -123,7 +123,7 @@ def measure_speed(recognizer: Recognizer, waveforms: Sequence[Tensor], chunk: fl
 
 
 def time_stream(streaming: MultiStreamRecognizer, waveform: Tensor) -> tuple[float, float]:
-    """Seconds per second of sound, and from the last sample to the final text."""
+    """Return seconds per second of audio, and from the last sample to the final text."""
     blocks = waveform.split(round(BLOCK_SECONDS * streaming.recognizer.sample_rate))
     stream = streaming.start()
     started = time.perf_counter()
@@ -138,7 +138,7 @@ def time_stream(streaming: MultiStreamRecognizer, waveform: Tensor) -> tuple[flo
 
 
 def draw(result: dict[str, Any], path: Path) -> None:
-    """WER over latency, a line a chunk. Text is settled between right context and chunk and right context late."""
+    """Draw WER over latency, one line per chunk size. Text is committed *right* to *chunk + right* seconds late."""
     import matplotlib
 
     matplotlib.use("agg")

@@ -1,8 +1,8 @@
-"""How fast does a training step go? `python tools/benchmarks/training_step.py [--json FILE]`
+"""Measure the speed of a training step: `python tools/benchmarks/training_step.py [--json FILE]`.
 
-One run measures, on the same batches and weights and with the settings of `conf/an4.yaml`:
-the step as asr takes it; the step of the same network on packed sequences, which is how
-bidirectional layers are usually run; and both beside one busy process. Medians.
+One run measures, on the same batches and weights and with the settings of `conf/an4.yaml`: asr's step; the step of
+the same network on packed sequences, which is how bidirectional layers are usually run; and both while another process
+is busy. Medians.
 """
 
 import argparse
@@ -31,12 +31,12 @@ CONF = Path(__file__).parents[2] / "conf" / "an4.yaml"
 VOCAB_SIZE = 29
 CPU = torch.device("cpu")
 FRAMES_PER_SECOND = 100
-LONGEST = (1.9, 2.9, 4.2)  # seconds: utterances in the middle of each third of AN4's training speech
+LONGEST = (1.9, 2.9, 4.2)  # seconds: the median utterance of each third of AN4's training speech
 Rows = tuple[Tensor, Tensor, Tensor, Tensor]  # features, lengths, tokens, token_lengths
 
 
 class PackedLayer(nn.Module):
-    """The same layer by torch's own bidirectional LSTM on packed sequences."""
+    """The same layer with torch's own bidirectional LSTM on packed sequences."""
 
     def __init__(self, layer: RecurrentLayer) -> None:
         super().__init__()
@@ -53,8 +53,8 @@ class PackedLayer(nn.Module):
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--json", type=Path, help="write the result there, too")
-    parser.add_argument("--steps", type=int, default=11, help="steps a median is taken of")
+    parser.add_argument("--json", type=Path, help="also write the result to this file")
+    parser.add_argument("--steps", type=int, default=11, help="steps per median")
     options = parser.parse_args()
     result = measure(options.steps)
     print(json.dumps(result, indent=2))
@@ -101,7 +101,7 @@ def make_model(config: Config) -> AcousticModel:
 
 
 def make_batch(batch_seconds: float, longest_seconds: float, seed: int) -> Rows:
-    """Random features with AN4's lengths, two views of each: utterances alike in length, as the sampler draws them."""
+    """Return random features with AN4's lengths, two views of each, of similar length as the sampler draws them."""
     generator = torch.Generator().manual_seed(seed)
     longest = int(longest_seconds * FRAMES_PER_SECOND)
     count = int(batch_seconds * FRAMES_PER_SECOND / longest)
@@ -115,7 +115,7 @@ def make_batch(batch_seconds: float, longest_seconds: float, seed: int) -> Rows:
 
 
 def make_step(model: AcousticModel, config: Config, batches: list[Rows]) -> Callable[[], None]:
-    """What training does with a batch: CTC and consistency of two views, clipping, AdamW."""
+    """Return a training step: CTC and consistency of two views, clipping, AdamW."""
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4)
     settings = config.train
 
@@ -134,7 +134,7 @@ def make_step(model: AcousticModel, config: Config, batches: list[Rows]) -> Call
 
 
 def make_layer_step(model: AcousticModel, config: Config, batches: list[Rows]) -> Callable[[], None]:
-    """The recurrent layers alone, forward and backward."""
+    """Return a step of the recurrent layers alone, forward and backward."""
     width = model.norm.normalized_shape[0]
     inputs = [(torch.randn(len(f), f.shape[1] // 4, width), lengths // 4) for f, lengths, _, _ in batches]
 
@@ -149,7 +149,7 @@ def make_layer_step(model: AcousticModel, config: Config, batches: list[Rows]) -
 
 
 def make_single_layer_steps(config: Config) -> dict[str, Callable[[], None]]:
-    """One layer on rows of 6 s: longer than AN4's, where packing costs more."""
+    """Return steps of one layer on rows of 6 s: longer than AN4's, where packing costs more."""
     layer = RecurrentLayer(config.acoustic.hidden_size, config.acoustic.hidden_size)
     lengths = torch.randint(100, 151, (40,), generator=torch.Generator().manual_seed(0))
     lengths[0] = 150
@@ -172,7 +172,7 @@ def autocast(config: Config) -> torch.autocast:
 
 
 def median_seconds(steps: dict[str, Callable[[], None]], count: int) -> dict[str, float]:
-    """Median time a batch of each; they take turns, so that whatever slows the machine slows both."""
+    """Return the median seconds per batch of each; they run in turns, so that whatever slows the machine slows both."""
     times: dict[str, list[float]] = {name: [] for name in steps}
     for turn in range(count + 1):
         for name, step in steps.items():
@@ -184,12 +184,12 @@ def median_seconds(steps: dict[str, Callable[[], None]], count: int) -> dict[str
 
 
 class busy_process:  # noqa: N801  reads as a phrase: with busy_process()
-    """Another process that keeps a core busy."""
+    """Keeps a core busy with another process."""
 
     def __enter__(self) -> None:
         self._process = multiprocessing.get_context("spawn").Process(target=_spin, daemon=True)
         self._process.start()
-        time.sleep(3)  # it has to import its way here first
+        time.sleep(3)  # until it has imported this module
 
     def __exit__(self, *_: object) -> None:
         self._process.kill()

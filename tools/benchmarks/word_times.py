@@ -1,12 +1,12 @@
-"""How exact word times are, against times that are known.
+"""Measure how exact word times are.
 
     python tools/benchmarks/word_times.py [--model M] [--utterances MANIFEST] [--recordings N] [--json FILE]
 
-Two references. Synthetic: words that espeak-ng speaks one by one, in phrases like AN4's, are joined
-with pauses of 0 to 0.4 s, so that every start and end is known. Joined: eight utterances of a
-manifest make one recording; known is where the sound of each utterance begins and ends, by its
-energy alone, which is compared with the start of its first word and the end of its last. The text
-is given; what is measured is the time. Also told: what finding words costs beside the network.
+There are two references. Synthetic: words spoken one by one by espeak-ng, in phrases like AN4's, are joined with
+pauses of 0 to 0.4 s, so every start and end is known. Joined: eight utterances of a manifest form one recording; the
+energy alone shows where each begins and ends, which is compared with the start of its first word and the end of its
+last. The text is given; only the times are measured. The cost of finding words, next to that of the network, is also
+reported.
 """
 
 import argparse
@@ -42,7 +42,7 @@ CLOSURE = 20  # of them
 
 
 class Boundary(NamedTuple):
-    """A time that is known: that of a word's start or of its end."""
+    """A known time: the start or the end of a word."""
 
     word: int
     is_start: bool
@@ -50,7 +50,7 @@ class Boundary(NamedTuple):
 
 
 class Recording(NamedTuple):
-    """Sound, its text, and the times that are known of it."""
+    """A waveform, its text, and its known times."""
 
     waveform: Samples
     text: str
@@ -83,15 +83,15 @@ def main() -> None:
 def parse_options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", default="an4", help="a model folder or name")
-    parser.add_argument("--utterances", type=Path, help="a manifest whose utterances are joined")
+    parser.add_argument("--utterances", type=Path, help="manifest whose utterances are joined")
     parser.add_argument("--recordings", type=int, default=100, help="synthetic recordings")
-    parser.add_argument("--seed", type=int, default=1000, help="of the synthetic recordings; below 60: used for tuning")
-    parser.add_argument("--json", type=Path, help="write the result there, too")
+    parser.add_argument("--seed", type=int, default=1000, help="of the synthetic recordings; below 60: tuned on")
+    parser.add_argument("--json", type=Path, help="also write the result to this file")
     return parser.parse_args()
 
 
 def make_recording(seed: int) -> Recording:
-    """Eight words in one synthetic voice, joined with pauses, in faint noise."""
+    """Return eight words in one synthetic voice, joined with pauses, in faint noise."""
     rng, noise = random.Random(seed), np.random.default_rng(seed)
     voice = rng.choice(make_voices())._replace(rate=rng.randint(130, 180), pitch=rng.randint(30, 70))
     words = f"{draw_phrase(rng)} {draw_phrase(rng)}".split()[:8]
@@ -109,12 +109,12 @@ def make_recording(seed: int) -> Recording:
 
 
 def speak_trimmed(word: str, voice: Voice) -> Samples:
-    """The sound of a word without the silence around it."""
+    """Return a spoken word without the silence around it."""
     return librosa.effects.trim(speak(spell(word), voice), top_db=40, frame_length=160, hop_length=40)[0]
 
 
 def join_utterances(manifest: Path, recognizer: asr.Recognizer, limit: int | None = None) -> Iterator[Recording]:
-    """The utterances of a manifest, or so many of them, as recordings of eight."""
+    """Yield the utterances of a manifest as recordings of eight."""
     cuts = list(load_cuts([manifest]))[:limit]
     for first in range(0, len(cuts), JOINED):
         chosen = cuts[first : first + JOINED]
@@ -131,11 +131,11 @@ def join_utterances(manifest: Path, recognizer: asr.Recognizer, limit: int | Non
 
 
 def speech_span(waveform: Samples) -> tuple[float, float]:
-    """Seconds at which an utterance's sound begins and ends, by energy.
+    """Return the seconds at which an utterance begins and ends, by its energy.
 
-    Speech is what is louder than 60 % of the way from noise to speech (in dB) for 50 ms, and what joins it
-    that is louder than 30 %: clicks and breath before and after are short or faint. At the end it may join
-    after 100 ms of quiet, the closure before a last "t".
+    Speech is what stays above 60 % of the way from noise to speech (in dB) for 50 ms, and its neighbourhood above 30 %:
+    clicks and breath before and after are short or faint. At the end a gap of 100 ms may be bridged, the closure before
+    a final "t".
     """
     power = librosa.feature.rms(y=waveform, frame_length=2 * HOP, hop_length=HOP)[0]
     level = librosa.amplitude_to_db(power, amin=1e-5, top_db=None)

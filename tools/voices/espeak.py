@@ -1,4 +1,4 @@
-"""Synthetic voices, by the program espeak-ng. Knows how it is told to spell."""
+"""Synthetic voices by the program espeak-ng, and how to make it spell."""
 
 import io
 import shutil
@@ -18,7 +18,7 @@ VARIANTS += ["Andy", "Annie", "Gene", "Lee", "Mario", "Michael", "Alicia", "Andr
 
 
 class Voice(NamedTuple):
-    """How to speak: espeak-ng's accent and variant, words a minute, pitch in 0..99, volume in 0..200."""
+    """A way to speak: espeak-ng's accent and variant, words per minute, pitch in 0..99, volume in 0..200."""
 
     accent: str
     variant: str
@@ -32,12 +32,12 @@ class Voice(NamedTuple):
 
 
 def make_voices() -> list[Voice]:
-    """Every variant in every accent."""
+    """Return every variant in every accent."""
     return [Voice(accent, variant) for accent in ACCENTS for variant in VARIANTS]
 
 
 def speak(text: str, voice: Voice) -> NDArray[np.float32]:
-    """The sound of a text: (S,) at 16 kHz."""
+    """Return the audio of a text, (S,) at 16 kHz."""
     if shutil.which("espeak-ng") is None:
         sys.exit("the program espeak-ng is not installed; on Debian and Ubuntu: apt-get install espeak-ng")
     command = ["espeak-ng", "--stdout", "-v", voice.name, "-s", str(voice.rate), "-p", str(voice.pitch)]
@@ -48,12 +48,12 @@ def speak(text: str, voice: Voice) -> NDArray[np.float32]:
 
 
 def spell(text: str) -> str:
-    """A text as espeak-ng spells its single letters."""
+    """Write a text so that espeak-ng spells its single letters."""
     return " ".join(pronounce(word) for word in text.split())
 
 
 def pronounce(word: str) -> str:
-    """A word as espeak-ng reads it right: "a" is the letter, not the article; others are letters in upper case."""
+    """Write a word so that espeak-ng reads it correctly: "a" as a phoneme, other single letters in upper case."""
     if word == "a":
         return "[['eI]]"
     return word.upper() if len(word) == 1 else word

@@ -1,4 +1,4 @@
-"""Synthetic voices, by the program flite: few, but made of the speech of real people."""
+"""Synthetic voices by the program flite: few, but made from the speech of real people."""
 
 import shutil
 import subprocess
@@ -11,11 +11,11 @@ import soundfile
 from numpy.typing import NDArray
 
 RATE = 16000
-VOICES = ["awb", "rms", "slt"]  # those that come with flite and know more than a telephone's frequencies
+VOICES = ["awb", "rms", "slt"]  # those of flite with more than telephone bandwidth
 
 
 def speak(text: str, voice: str, *, stretch: float = 1.0) -> NDArray[np.float32]:
-    """The sound of a text: (S,) at 16 kHz; a stretch above 1 is slower."""
+    """Return the audio of a text, (S,) at 16 kHz; a stretch above 1 is slower."""
     if shutil.which("flite") is None:
         sys.exit("the program flite is not installed; on Debian and Ubuntu: apt-get install flite")
     with tempfile.TemporaryDirectory() as folder:

@@ -1,10 +1,9 @@
-"""The recordings that ship with the project, which `asr transcribe` hears in `make demo` and in the tests.
+"""Make the recordings that come with the project, for `make demo` and the tests.
 
-    python tools/voices/make_samples.py        writes recipes/an4/samples and recipes/english/samples
+    python tools/voices/make_samples.py        # writes recipes/an4/samples and recipes/english/samples
 
-Synthesised by espeak-ng and flite, so they belong to nobody. The sentences are our own. The
-synthetic speech that `an4` is trained on leaves the phrases out; of AN4's own one is among them,
-the command "help".
+They are synthesised by espeak-ng and flite, so nobody owns them; the sentences are our own. The synthetic speech that
+`an4` is trained on leaves these phrases out. One of them is also in AN4, the command "help".
 """
 
 from collections.abc import Mapping
@@ -50,7 +49,7 @@ def main() -> None:
 
 
 def write(folder: Path, texts: Mapping[str, str], sounds: list[NDArray]) -> None:
-    """A recording each, and what is said in them."""
+    """Write one recording per text, and the texts."""
     folder.mkdir(parents=True, exist_ok=True)
     for name, sound in zip(texts, sounds, strict=True):
         soundfile.write(folder / f"{name}.flac", sound, RATE)

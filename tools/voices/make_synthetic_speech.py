@@ -1,11 +1,10 @@
-"""Synthetic voices speak, to be trained on beside real ones: phrases in the manner of AN4, or lines of a text.
+"""Make synthetic speech for training: phrases like AN4's, or lines of a text.
 
     python tools/voices/make_synthetic_speech.py OUT [--utterances N] [--seed S]
     python tools/voices/make_synthetic_speech.py OUT --text english.txt.xz [--utterances N] [--seed S]
 
-writes a Kaldi folder: OUT/text, OUT/wav.scp, OUT/utt2spk and OUT/audio/*.flac, 16 kHz. The same
-seed and the same programs give the same files. Needs the program espeak-ng; for a text flite, too,
-whose voices read most of it.
+Writes a Kaldi folder: OUT/text, OUT/wav.scp, OUT/utt2spk and OUT/audio/*.flac, 16 kHz. The same seed and the same
+programs give the same files. Needs the program espeak-ng, and for a text also flite, whose voices read most of it.
 """
 
 import argparse
@@ -127,7 +126,7 @@ def main() -> None:
     parser.add_argument("output", type=Path, metavar="OUT")
     parser.add_argument("--utterances", type=int, default=400)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--text", type=Path, help="a sentence a line, plain, .gz or .xz; words alone, lower case")
+    parser.add_argument("--text", type=Path, help="one sentence per line, plain, .gz or .xz; lower-case words only")
     options = parser.parse_args()
     rng = random.Random(options.seed)
     if options.text is None:
@@ -152,7 +151,7 @@ def write_corpus(output: Path, utterances: Iterable[Utterance]) -> None:
 
 
 def say_phrases(count: int, rng: random.Random) -> Iterator[Utterance]:
-    """Phrases in the manner of AN4."""
+    """Yield phrases like AN4's."""
     voices = make_voices()
     for _ in range(count):
         text, voice = draw_phrase(rng), rng.choice(voices)
@@ -160,7 +159,7 @@ def say_phrases(count: int, rng: random.Random) -> Iterator[Utterance]:
 
 
 def read_aloud(lines: Iterable[str], rng: random.Random) -> Iterator[Utterance]:
-    """Lines of a text: three in four by one of flite's few voices, the others by one of espeak-ng's many."""
+    """Yield lines of a text: three in four by one of flite's few voices, the others by one of espeak-ng's many."""
     voices = make_voices()
     for line in lines:
         if rng.random() < FLITE_SHARE:
@@ -173,7 +172,7 @@ def read_aloud(lines: Iterable[str], rng: random.Random) -> Iterator[Utterance]:
 
 
 def draw_lines(path: Path, count: int, rng: random.Random) -> list[str]:
-    """So many lines of a length that is easily said in one breath, from all over a text."""
+    """Draw lines that fit in a breath, from all over a text."""
     fitting = [line.strip() for line in read_lines(path) if len(line.split()) in WORDS_IN_A_BREATH]
     if len(fitting) < count:
         raise SystemExit(
@@ -183,7 +182,7 @@ def draw_lines(path: Path, count: int, rng: random.Random) -> list[str]:
 
 
 def draw_phrase(rng: random.Random) -> str:
-    """A random phrase; never one of the samples that ship with the project."""
+    """Draw a random phrase; never one of the samples that come with the project."""
     kinds = [spell, spell, digits, digits, number, date, command, command_line, letters_and_number]
     while (phrase := rng.choice(kinds)(rng)) in SAMPLES.values():
         pass
@@ -233,12 +232,12 @@ def letters_and_number(rng: random.Random) -> str:
 
 
 def vary(voice: Voice, rng: random.Random) -> Voice:
-    """The same voice at another speed, pitch and loudness."""
+    """Return the same voice at another speed, pitch and volume."""
     return voice._replace(rate=rng.randint(120, 210), pitch=rng.randint(25, 75), volume=rng.randint(40, 120))
 
 
 def roughen(samples: NDArray[np.float32], rng: random.Random) -> NDArray[np.float32]:
-    """Silence before and after; on half of them some noise, as real recordings have."""
+    """Add silence before and after, and noise to half of them, as in real recordings."""
     before, after = (np.zeros(int(rng.uniform(0, 0.5) * RATE), np.float32) for _ in range(2))
     samples = np.concatenate([before, samples, after])
     if rng.random() < 0.5:

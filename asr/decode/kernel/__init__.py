@@ -1,1 +1,1 @@
-"""The compiled beam search: one utterance's frames in, its prefixes and their probabilities out."""
+"""The compiled beam search: the frames of one utterance in, its prefixes and their probabilities out."""

@@ -65,10 +65,11 @@ def expand(search: SearchBuffers, scorer: Scorer, probs: Array) -> None:
             if hypothesis.p_total * reach * search.token_bounds[rank] <= progress.threshold:
                 break
             token = search.tokens[rank]
-            p_parent = hypothesis.p_blank if token == hypothesis.token else hypothesis.p_total
-            p_nonblank = p_parent * probs[token]
-            is_out_of_reach = p_nonblank * reach * bounds.tokens[token] <= progress.threshold
-            if is_out_of_reach or search.stamps[token] == progress.stamp:
+            p_nonblank = (hypothesis.p_blank if token == hypothesis.token else hypothesis.p_total) * probs[token]
+            if (
+                p_nonblank * reach * bounds.tokens[token] <= progress.threshold
+                or search.stamps[token] == progress.stamp
+            ):
                 continue
             if is_plain:
                 _add_expansion(search, p_nonblank, p_nonblank, 0.0, 0.0, index, token)

@@ -70,8 +70,8 @@ def search_frames(search: SearchBuffers, scorer: Scorer, block: Array, first: in
     progress, limits = search.progress[0], search.limits[0]
     beam_size = search.beams.shape[1]
     for frame in range(first, len(block)):
-        room = min(len(search.nodes) - progress.num_nodes, len(search.backpointers) - progress.num_backpointers)
-        if room < beam_size:
+        num_nodes, num_backpointers = progress.num_nodes + beam_size, progress.num_backpointers + beam_size
+        if num_nodes > len(search.nodes) or num_backpointers > len(search.backpointers):
             return FULL, frame
         probs = block[frame]  # (V,)
         if not abs(probs.sum() - 1) < _TOLERANCE:

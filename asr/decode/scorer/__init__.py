@@ -1,1 +1,1 @@
-"""What text knowledge adds to the beam search: lexicon, language model and hotwords as one scorer."""
+"""Text knowledge for the beam search: lexicon, language model and hot words in, one scorer out."""

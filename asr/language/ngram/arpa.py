@@ -34,7 +34,7 @@ def read_arpa(path: Path | str) -> NgramTables:
     Raises:
         ModelError: If the file cannot be read, is cut short or is not ARPA. The message names the line.
     """
-    return _Reader(Path(path)).read()
+    return _Parser(Path(path)).parse()
 
 
 def write_arpa(tables: NgramTables, path: Path | str) -> None:
@@ -63,14 +63,14 @@ def _format_lines(words: list[str], table: OrderTable, first: int, *, has_backof
         yield f"{score:.7g}\t{text}\t{backoff:.7g}\n" if has_backoff else f"{score:.7g}\t{text}\n"
 
 
-class _Reader:
+class _Parser:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.lines = read_lines(path, ModelError)
         self.line_number = 0
         self.numbers: dict[str, int] = {}
 
-    def read(self) -> NgramTables:
+    def parse(self) -> NgramTables:
         counts = self._read_header()
         orders = [self._read_order(order, count, len(counts)) for order, count in enumerate(counts, start=1)]
         line = self._next_line()

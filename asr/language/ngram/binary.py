@@ -165,7 +165,7 @@ def _has_sorted_arcs(automaton: Automaton) -> bool:
 def _is_layered(model: NgramModel) -> bool:
     """Whether longer contexts are numbered in the order of the first arcs that lead to them."""
     end = len(model.words) + 1
-    for layer in model.layers():
+    for layer in model.arc_layers():
         end = layer.states.stop + len(layer.followed)
         if not np.array_equal(model.automaton.arc_states[layer.followed], np.arange(layer.states.stop, end)):
             return False

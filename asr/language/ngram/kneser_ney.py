@@ -1,4 +1,4 @@
-"""Interpolated modified Kneser-Ney estimation (Chen & Goodman 1998, section 4.1), as KenLM's lmplz does it.
+"""Interpolated modified Kneser-Ney estimation (Chen & Goodman 1998, section 4.1), as in KenLM's lmplz.
 
 Memory is bounded by the number of n-grams that are sorted at a time; tables of n-grams are files that the
 operating system maps into memory as they are needed (Heafield et al. 2013 stream them instead).
@@ -109,7 +109,7 @@ def _check_thresholds(order: int, prune: Sequence[int]) -> list[int]:
     if thresholds[0] != 0:
         raise ConfigError(f"prune begins with {thresholds[0]}; unigrams cannot be pruned, so begin with 0")
     if thresholds != sorted(thresholds):
-        raise ConfigError(f"prune is {thresholds}; longer n-grams cannot be kept where shorter ones are not")
+        raise ConfigError(f"prune is {thresholds}; longer n-grams cannot be kept if shorter ones are not")
     return thresholds
 
 

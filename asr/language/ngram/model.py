@@ -94,7 +94,7 @@ class NgramModel:
         ngrams = np.arange(num_words)[:, None]
         contexts = ngrams  # those that are states
         orders = [_table(ngrams, automaton.word_scores, automaton.backoff[1 : num_words + 1])]
-        for layer in self.layers():
+        for layer in self.arc_layers():
             first_arc = automaton.first_arc[layer.states.start : layer.states.stop + 1]
             ngrams = np.column_stack([np.repeat(contexts, np.diff(first_arc), axis=0), automaton.arc_words[layer.arcs]])
             followed = layer.followed - layer.arcs.start
@@ -104,7 +104,7 @@ class NgramModel:
             contexts = ngrams[followed]
         return NgramTables(self.words, orders)
 
-    def layers(self) -> Iterator[Layer]:
+    def arc_layers(self) -> Iterator[Layer]:
         """Yield the orders from 2 to the last that has n-grams.
 
         States are numbered as the arcs that lead to them first, so the contexts of an order are one slice.

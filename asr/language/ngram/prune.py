@@ -94,7 +94,7 @@ def find_shorter(model: NgramModel) -> Shorter:
 def _protect_contexts(model: NgramModel, costs: Array) -> None:
     """Raise the cost of each n-gram to that of the costliest n-gram whose context it is."""
     first_arc = model.automaton.first_arc
-    for layer, longer in reversed(list(pairwise(model.layers()))):
+    for layer, longer in reversed(list(pairwise(model.arc_layers()))):
         starts = first_arc[longer.states]
         # Files may hold contexts that nothing follows; reduceat would take the next context's arcs for theirs.
         has_arcs = first_arc[longer.states.start + 1 : longer.states.stop + 1] > starts
@@ -156,7 +156,7 @@ def _step(
         for arc in range(automaton.first_arc[state], automaton.first_arc[state + 1]):
             is_end = automaton.arc_words[arc] == end
             after[start if is_end else automaton.arc_states[arc]] += visits[state] * math.exp(automaton.arc_scores[arc])
-            # The suffix predicted this word's share, too.
+            # The suffix also predicted this word's share.
             after[start if is_end else shorter_states[arc]] -= visits[state] * backoff * math.exp(shorter_scores[arc])
 
 

@@ -4,7 +4,7 @@
                                        ▲          │
                              state (K, B, H) ──► state after the last token
 
-Time comes first, as the recurrent layers want it. Knows nothing of text.
+Time comes first, as the recurrent layers expect. Knows nothing of text.
 """
 
 import torch
@@ -45,24 +45,24 @@ class LanguageNetwork(nn.Module):
 
     @property
     def vocab_size(self) -> int:
-        """V, tokens."""
+        """V, the number of tokens."""
         return self.embedding.num_embeddings
 
     def initial_state(self, batch_size: int) -> Tensor:
-        """(K, B, H): nothing has been read."""
+        """Return the state (K, B, H) before any token."""
         return self.head_bias.new_zeros(len(self.layers) * self.states_per_layer, batch_size, self.width)
 
     def forward(self, tokens: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
-        """Read on.
+        """Process tokens.
 
         Args:
             tokens: (T, B) token ids.
-            state: (K, B, H) after what was read before.
+            state: (K, B, H) after the tokens before them.
 
         Returns:
-            (T, B, V) logits of the token that follows each, and the state (K, B, H) after the last.
+            (T, B, V) logits of the token after each, and the state (K, B, H) after the last.
         """
-        hidden = self.embedding(tokens)
+        hidden = self.embedding(tokens)  # (T, B, E)
         after: list[Tensor] = []
         for index, layer in enumerate(self.layers):
             outputs, last = layer(hidden, self._layer_state(state, index))

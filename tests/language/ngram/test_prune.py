@@ -33,7 +33,7 @@ def visits(model: NgramModel) -> dict[tuple[str, ...], float]:
 def states_of(model: NgramModel) -> dict[tuple[str, ...], int]:
     """The contexts that are states."""
     found = {(word,): number + 1 for number, word in enumerate(model.words)}
-    for layer in model.layers():
+    for layer in model.arc_layers():
         for context, state in list(found.items()):
             if layer.states.start <= state < layer.states.stop:
                 first, last = model.automaton.first_arc[[state, state + 1]]
@@ -71,7 +71,7 @@ def without(model: NgramModel, lost: tuple[str, ...]) -> NgramModel:
 def test_costs_are_relative_entropies(seed):
     model = random_model(seed, words="abc")
     costs, expected = ngram_costs(model), visits(model)
-    *_, layer = model.layers()
+    *_, layer = model.arc_layers()
     *_, trigrams = model.to_tables().orders
     for ngram, cost in zip(trigrams.ngrams, costs[layer.arcs], strict=True):
         spelled = tuple(model.words[number] for number in ngram)
@@ -83,7 +83,7 @@ def test_costs_are_relative_entropies(seed):
 def test_the_cheapest_go_first_and_contexts_stay():
     model = random_model(3, words="abc")
     costs, num_arcs = ngram_costs(model), len(model.automaton.arc_words)
-    *_, layer = model.layers()
+    *_, layer = model.arc_layers()
     *_, trigrams = model.to_tables().orders
     by_cost = [tuple(trigrams.ngrams[index].tolist()) for index in np.argsort(costs[layer.arcs])]
     kept = {tuple(ngram) for ngram in prune(model, num_arcs - 4).to_tables().orders[-1].ngrams.tolist()}
