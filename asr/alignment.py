@@ -1,19 +1,19 @@
-"""When each token was said: log probabilities and the tokens of a known text in, a span of frames for each token out.
+"""Forced alignment: log probabilities and the tokens of a known text in, a span of frames for each token out.
 
-The most probable path of the CTC topology (Graves et al. 2006) that spells the tokens, by Viterbi
-search, compiled. Its states, for the tokens "a b b", are
+A compiled Viterbi search finds the most probable path of the CTC topology (Graves et al. 2006) that spells the
+tokens. Its states for the tokens "a b b" are
 
     state   0   1   2   3   4   5   6      even: blank, odd: token (state - 1) / 2
             -   a   -   b   -   b   -
 
-and a frame moves a path on by 0, 1 or, over a blank between tokens that differ, 2 states.
+and a frame moves a path by 0, 1 or, over a blank between different tokens, 2 states.
 
 An hour of speech has 90 000 frames and as many states, so only states within `pruning` of the
-frame's best are kept, as one band, and moves are stored for the band only. What one state's path and
-its neighbour's have gone through do not cross: state s + 1 at a frame never comes from further left
+frame's best are kept, as one band, and moves are stored for the band only. The paths of neighbouring
+states do not cross: state s + 1 at a frame never comes from further left
 than state s, since both choose the better of the same candidates, and ties go to the nearest. So
 where the paths of the band's lowest and highest state meet, all have met; up to there the path is
-settled, and its moves are forgotten. Without pruning the path is exact.
+committed, and its moves are dropped. Without pruning the path is exact.
 
 Knows nothing of words, text or seconds.
 """
@@ -24,20 +24,21 @@ Knows nothing of words, text or seconds.
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
-from asr.acoustic.ctc import BLANK, required_frames
 from asr.errors import AlignmentError
 from asr.jit import Array, Record, jit, warm_up
 
-# Natural log. A path this far behind the best does not come back, even if a page of the text
-# was not read aloud; the band is some hundred states wide.
+BLANK = 0  # token of the CTC blank
+# Natural log. A path this far behind the best never recovers, even if a page of the text
+# was not read aloud; the band is a few hundred states wide.
 PRUNING = 2000.0
-# Searches whose moves fit into so many bytes are exact: two minutes of speech.
+# Searches whose moves fit into this many bytes are exact: two minutes of speech.
 EXACT_CELLS = 2**24
 
-_ROOM = 2**21  # moves that are kept before the path is looked at; more where it does not settle
+_ROOM = 2**21  # moves that are stored before the path is committed; more if the paths do not meet
 _LOST = -1
 
 _PROGRESS = np.dtype([("low", np.int64), ("high", np.int64), ("num_frames", np.int64), ("num_moves", np.int64)])
@@ -46,11 +47,11 @@ _FRAME = np.dtype([("low", np.int64), ("first_move", np.int64)])
 
 @dataclass(frozen=True)
 class Alignment:
-    """Where the tokens of a text lie.
+    """The positions of a text's tokens.
 
     Attributes:
         starts, ends: (U,) first frame of each token, and the one after its last.
-        log_probs: (U,) natural-log probability of each token at the surest of its frames.
+        log_probs: (U,) natural-log probability of each token at the most probable of its frames.
         score: Natural-log probability of the whole path, blanks included.
         num_frames: T.
     """
@@ -62,10 +63,20 @@ class Alignment:
     num_frames: int
 
 
+def required_frames(tokens: Sequence[int]) -> int:
+    """Count the fewest frames that can spell the tokens: one each, and a blank between equal neighbours."""
+    return len(tokens) + sum(first == second for first, second in pairwise(tokens))
+
+
+def is_feasible(num_frames: int, tokens: Sequence[int]) -> bool:
+    """Return whether any path of `num_frames` frames spells the tokens; if none does, the CTC loss is infinite."""
+    return num_frames >= required_frames(tokens)
+
+
 def align_tokens(log_probs: Array, tokens: Sequence[int] | Array) -> Alignment:
     """Find the most probable path that spells the tokens.
 
-    Exact up to two minutes of speech (`EXACT_CELLS`), beyond up to pruning.
+    Exact for up to two minutes of speech (`EXACT_CELLS`), pruned beyond.
 
     Args:
         log_probs: (T, V) natural-log probabilities, the blank first.
@@ -73,14 +84,14 @@ def align_tokens(log_probs: Array, tokens: Sequence[int] | Array) -> Alignment:
 
     Raises:
         AlignmentError: If no path spells the tokens in T frames.
-        ValueError: If a token is the blank or none of the vocabulary.
+        ValueError: If a token is the blank or not in the vocabulary.
     """
     exact = len(log_probs) * (2 * len(tokens) + 1) <= EXACT_CELLS
     return align_stream([log_probs], tokens, pruning=math.inf if exact else PRUNING)
 
 
 def align_stream(blocks: Iterable[Array], tokens: Sequence[int] | Array, *, pruning: float = PRUNING) -> Alignment:
-    """As `align_tokens`, of log probabilities that come in blocks (T, V); none of them is kept for long."""
+    """Align like `align_tokens`, with log probabilities that arrive in blocks (T, V); none of them is kept for long."""
     aligner = Aligner(tokens, pruning=pruning)
     for block in blocks:
         aligner.feed(block)
@@ -88,7 +99,7 @@ def align_stream(blocks: Iterable[Array], tokens: Sequence[int] | Array, *, prun
 
 
 class Aligner:
-    """A search that takes log probabilities block by block.
+    """Aligns log probabilities block by block.
 
     Args:
         tokens: (U,) token ids without blanks.
@@ -100,21 +111,21 @@ class Aligner:
         self._tokens = np.asarray(tokens, dtype=np.int64).reshape(-1)
         self._pruning = float(pruning)
         self._scores = np.full(2 * len(self._tokens) + 1, -math.inf)
-        self._scores[0] = 0.0  # before the first frame: from here it may stay in the blank or step to the first token
+        self._scores[0] = 0.0  # before the first frame: the path may stay in the blank or step to the first token
         self._progress = np.zeros(1, dtype=_PROGRESS)
         self._progress["high"] = 1
         self._moves = np.empty(_ROOM, dtype=np.uint8)
         self._frames = np.empty(_ROOM // 16, dtype=_FRAME)
-        self._pending: Array | None = None  # (T, V) log probabilities of frames whose place is not settled
-        self._path: list[Array] = []  # settled states
-        self._emissions: list[Array] = []  # and the log probabilities that they had
+        self._pending: Array | None = None  # (T, V) log probabilities of frames that are not committed
+        self._path: list[Array] = []  # committed states
+        self._emissions: list[Array] = []  # and their log probabilities
 
     def feed(self, log_probs: Array) -> None:
-        """Search on through a block: (T, V), T may be 0.
+        """Continue the search with a block (T, V); T may be 0.
 
         Raises:
             AlignmentError: If no path has any probability.
-            ValueError: If a token is the blank or none of the vocabulary.
+            ValueError: If a token is the blank or not in the vocabulary.
         """
         log_probs = np.ascontiguousarray(log_probs, dtype=np.float32)
         if self._pending is None:
@@ -123,63 +134,63 @@ class Aligner:
         self._pending = np.concatenate([self._pending, log_probs])
         frame = 0
         while frame < len(log_probs):
-            frame = _advance(log_probs, frame, self._tokens, self._pruning, self._scores, *self._buffers)
+            frame = _search_frames(log_probs, frame, self._tokens, self._pruning, self._scores, *self._buffers)
             if frame == _LOST:
-                raise _does_not_fit("none of its readings has any probability there", self._taken)
+                raise _does_not_fit("no path has any probability there", self._num_frames)
             if frame < len(log_probs):
                 self._make_room()
 
     def finish(self) -> Alignment:
-        """The alignment of all that was fed.
+        """Return the alignment of everything that was fed.
 
         Raises:
             AlignmentError: If no path spells the tokens to their end.
         """
-        num_frames, needed = self._taken, required_frames(self._tokens.tolist())
+        num_frames, needed = self._num_frames, required_frames(self._tokens.tolist())
         if num_frames < needed:
             raise AlignmentError(
                 f"the recording is too short for the text: {num_frames} frames, "
                 f"and {len(self._tokens)} tokens need {needed}; is it the text of another recording?"
             )
         if num_frames == 0:
-            nothing = np.zeros(0, dtype=np.int64)
-            return Alignment(nothing, nothing, np.zeros(0), 0.0, 0)
+            empty = np.zeros(0, dtype=np.int64)
+            return Alignment(empty, empty, np.zeros(0), 0.0, 0)
         last = len(self._scores) - 1
         if last > 0 and self._scores[last - 1] > self._scores[last]:
             last -= 1  # it ends in the last token rather than in the blank after it
         score = float(self._scores[last])
         if score == -math.inf:
             raise _does_not_fit("it ends before the text does", num_frames)
-        self._settle(int(self._progress["num_frames"][0]) - 1, last)
-        return self._read_path(score)
+        self._commit(int(self._progress["num_frames"][0]) - 1, last)
+        return self._collect(score)
 
     @property
     def _buffers(self) -> tuple[Array, Array, Record]:
         return self._moves, self._frames, self._progress
 
     @property
-    def _taken(self) -> int:
-        """Frames that were searched, settled or not."""
+    def _num_frames(self) -> int:
+        """Number of frames that were searched, committed or not."""
         return sum(map(len, self._path)) + int(self._progress["num_frames"][0])
 
     def _check_tokens(self, vocab_size: int) -> None:
-        wrong = self._tokens[(self._tokens == BLANK) | (self._tokens < 0) | (self._tokens >= vocab_size)]
-        if len(wrong):
-            raise ValueError(f"token {wrong[0]} cannot be aligned; expected 1 to {vocab_size - 1}")
+        invalid = self._tokens[(self._tokens == BLANK) | (self._tokens < 0) | (self._tokens >= vocab_size)]
+        if len(invalid):
+            raise ValueError(f"token {invalid[0]} cannot be aligned; expected 1 to {vocab_size - 1}")
 
     def _make_room(self) -> None:
-        """Settle what all paths agree on; where that frees less than half the room, double it."""
+        """Commit what all paths agree on; if that frees less than half the room, double it."""
         frame, state = _find_agreement(self._scores, *self._buffers)
         if frame >= 0:
-            self._settle(frame, state)
+            self._commit(frame, state)
         progress = self._progress[0]
         while 2 * (progress["num_moves"] + progress["high"] + 2 - progress["low"]) > len(self._moves):
             self._moves = np.concatenate([self._moves, np.empty_like(self._moves)])
         if 2 * progress["num_frames"] > len(self._frames):
             self._frames = np.concatenate([self._frames, np.empty_like(self._frames)])
 
-    def _settle(self, frame: int, state: int) -> None:
-        """Read the path that ends in a state at a frame, and forget the moves up to there."""
+    def _commit(self, frame: int, state: int) -> None:
+        """Trace the path that ends in a state at a frame, and drop the moves up to there."""
         assert self._pending is not None
         path = np.empty(frame + 1, dtype=np.int64)
         _trace(path, state, self._moves, self._frames)
@@ -187,16 +198,16 @@ class Aligner:
         self._path.append(path)
         self._emissions.append(self._pending[np.arange(len(path)), labels])
         self._pending = self._pending[len(path) :].copy()
-        _forget(len(path), *self._buffers)
+        _drop_frames(len(path), *self._buffers)
 
-    def _read_path(self, score: float) -> Alignment:
-        path = np.concatenate(self._path)  # states never fall, so they can be looked up
+    def _collect(self, score: float) -> Alignment:
+        path = np.concatenate(self._path)  # states never decrease, so they can be searched
         states = np.arange(1, len(self._scores), 2)
         starts, ends = np.searchsorted(path, states, "left"), np.searchsorted(path, states, "right")
         spans = np.stack([starts, ends], axis=1).reshape(-1)
         emissions = np.append(np.concatenate(self._emissions), -math.inf)  # a span may end with the recording
-        surest = np.maximum.reduceat(emissions, spans)[::2] if len(spans) else np.zeros(0)
-        return Alignment(starts, ends, surest, score, len(path))
+        highest = np.maximum.reduceat(emissions, spans)[::2] if len(spans) else np.zeros(0)
+        return Alignment(starts, ends, highest, score, len(path))
 
 
 @warm_up("alignment")
@@ -204,10 +215,10 @@ def _load_compiled() -> None:
     scores, progress = np.array([0.0, -math.inf, -math.inf]), np.zeros(1, dtype=_PROGRESS)
     progress["high"] = 1
     moves, frames = np.empty(16, dtype=np.uint8), np.empty(4, dtype=_FRAME)
-    _advance(np.zeros((2, 2), np.float32), 0, np.ones(1, np.int64), math.inf, scores, moves, frames, progress)
+    _search_frames(np.zeros((2, 2), np.float32), 0, np.ones(1, np.int64), math.inf, scores, moves, frames, progress)
     _find_agreement(scores, moves, frames, progress)
     _trace(np.empty(2, np.int64), 2, moves, frames)
-    _forget(2, moves, frames, progress)
+    _drop_frames(2, moves, frames, progress)
 
 
 def _does_not_fit(reason: str, frame: int) -> AlignmentError:
@@ -218,7 +229,7 @@ def _does_not_fit(reason: str, frame: int) -> AlignmentError:
 
 
 @jit
-def _advance(
+def _search_frames(
     log_probs: Array,
     first: int,
     tokens: Array,
@@ -228,15 +239,15 @@ def _advance(
     frames: Array,
     progress_: Array,
 ) -> int:
-    """Take frames of a block from `first` on; the first that finds no room for its moves, or T, or _LOST."""
+    """Search frames of a block from `first`; return the first without room for its moves, or T, or _LOST."""
     progress = progress_[0]
     for frame in range(first, len(log_probs)):
         low, high = progress.low, min(progress.high + 2, len(scores))
         if progress.num_moves + high - low > len(moves) or progress.num_frames == len(frames):
             return frame
-        place = frames[progress.num_frames]
-        place.low, place.first_move = low, progress.num_moves
-        best = _take_frame(log_probs[frame], tokens, scores, low, high, moves[progress.num_moves :])
+        entry = frames[progress.num_frames]
+        entry.low, entry.first_move = low, progress.num_moves
+        best = _step_frame(log_probs[frame], tokens, scores, low, high, moves[progress.num_moves :])
         if best == -math.inf:
             return _LOST
         progress.num_frames += 1
@@ -253,11 +264,11 @@ def _advance(
 
 
 @jit
-def _take_frame(log_probs: Array, tokens: Array, scores: Array, low: int, high: int, moves: Array) -> float:
-    """Move the band's states on by a frame, in place, from the last to the first; the best score.
+def _step_frame(log_probs: Array, tokens: Array, scores: Array, low: int, high: int, moves: Array) -> float:
+    """Move the band's states by a frame, in place, from the last to the first; return the best score.
 
-    The band starts and ends with a blank. Taking a token and the blank after it at a time,
-    without branches, is 3 times as fast as going state by state (measured).
+    The band starts and ends with a blank. Processing a token and the blank after it together,
+    without branches, is 3 times as fast as state by state (measured).
     """
     blank_log_prob = log_probs[BLANK]
     best = -math.inf
@@ -286,7 +297,7 @@ def _take_frame(log_probs: Array, tokens: Array, scores: Array, low: int, high: 
 
 @jit
 def _find_agreement(scores: Array, moves: Array, frames: Array, progress_: Array) -> tuple[int, int]:
-    """The last frame at which the paths of all states are in one, and that state; -1 if there is none."""
+    """Return the last frame at which the paths of all states meet, and their state there; -1 if they do not."""
     progress = progress_[0]
     lowest, highest = progress.low, progress.high - 1
     while scores[lowest] == -math.inf:
@@ -296,24 +307,24 @@ def _find_agreement(scores: Array, moves: Array, frames: Array, progress_: Array
     for frame in range(progress.num_frames - 1, -1, -1):
         if lowest == highest:
             return frame, lowest
-        place = frames[frame]
-        lowest -= moves[place.first_move + lowest - place.low]
-        highest -= moves[place.first_move + highest - place.low]
+        entry = frames[frame]
+        lowest -= moves[entry.first_move + lowest - entry.low]
+        highest -= moves[entry.first_move + highest - entry.low]
     return -1, 0
 
 
 @jit
 def _trace(path: Array, state: int, moves: Array, frames: Array) -> None:
-    """Fill in the states of the path that ends in a state."""
+    """Set the states of the path that ends in a state."""
     for frame in range(len(path) - 1, -1, -1):
         path[frame] = state
-        place = frames[frame]
-        state -= moves[place.first_move + state - place.low]
+        entry = frames[frame]
+        state -= moves[entry.first_move + state - entry.low]
 
 
 @jit
-def _forget(count: int, moves: Array, frames: Array, progress_: Array) -> None:
-    """Drop the first frames; the others move up."""
+def _drop_frames(count: int, moves: Array, frames: Array, progress_: Array) -> None:
+    """Drop the first `count` frames and move the others up."""
     progress = progress_[0]
     dropped = frames[count].first_move if count < progress.num_frames else progress.num_moves
     for index in range(dropped, progress.num_moves):

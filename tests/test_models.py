@@ -11,7 +11,7 @@ def test_a_model_is_smaller_than_25_megabytes_with_all_that_it_holds(name: str):
 
 
 def test_english_has_a_second_pass():
-    assert load_model("english", device="cpu").reader.rescorer is not None
+    assert load_model("english", device="cpu").decoder.rescorer is not None
 
 
 def test_english_tells_its_data_licences_and_limits():

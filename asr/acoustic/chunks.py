@@ -1,37 +1,14 @@
 """Utterances cut into chunks, each with a right context, so that training sees what streams see.
 
-What a stream reads step by step (streaming.py) is here read at once: windows lie side by side in
+What a stream reads step by step (runtime/torch_stream.py) is here read at once: windows lie side by side in
 the batch. Knows nothing of networks but the length of their frames.
 """
-
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-
-@dataclass  # not frozen: in bf16, Lightning takes a network's arguments apart and puts them together again
-class ChunkSize:
-    """How much is waited for, in frames of the output (four feature frames each).
-
-    Attributes:
-        chunk: Frames that come out together.
-        right_context: Frames after a chunk that the backward direction has seen; a model that only
-            reads forward waits for none, whatever this says.
-    """
-
-    chunk: int
-    right_context: int
-
-    def __post_init__(self) -> None:
-        if self.chunk < 1 or self.right_context < 0:
-            raise ValueError(f"expected a chunk of at least 1 frame and a right context of 0 or more, found {self}")
-
-    @classmethod
-    def from_seconds(cls, chunk: float, right_context: float, *, frame_seconds: float) -> "ChunkSize":
-        """The nearest number of frames."""
-        return cls(max(1, round(chunk / frame_seconds)), max(0, round(right_context / frame_seconds)))
+from asr.runtime.network import ChunkSize
 
 
 class Windows:

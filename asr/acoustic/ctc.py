@@ -3,25 +3,11 @@
 Log probabilities and token ids in; knows nothing of audio. The blank is token 0.
 """
 
-from collections.abc import Sequence
-from itertools import pairwise
-
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-BLANK = 0
-
-
-def required_frames(tokens: Sequence[int]) -> int:
-    """The fewest frames that can spell the tokens: one each, and a blank between equal neighbours."""
-    repeats = sum(first == second for first, second in pairwise(tokens))
-    return len(tokens) + repeats
-
-
-def is_feasible(num_frames: int, tokens: Sequence[int]) -> bool:
-    """Whether any path of so many frames spells the tokens; where none does, the loss is infinite."""
-    return num_frames >= required_frames(tokens)
+from asr.alignment import BLANK
 
 
 def ctc_loss(log_probs: Tensor, lengths: Tensor, tokens: Tensor, token_lengths: Tensor) -> Tensor:

@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
-from asr.acoustic.ctc import BLANK
+from asr.alignment import BLANK
 
 _FRAMES_PER_SCALE = 8  # frames whose probabilities can be multiplied without underflow
 

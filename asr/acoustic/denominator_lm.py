@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from asr.acoustic.ctc import BLANK
+from asr.alignment import BLANK
 from asr.errors import ConfigError
 from asr.language.ngram.kneser_ney import estimate
 from asr.language.ngram.model import END, NgramModel

@@ -11,11 +11,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from asr.acoustic.chunks import ChunkSize, Windows
+from asr.acoustic.chunks import Windows
 from asr.acoustic.rnn import RecurrentLayer
 from asr.config import AcousticSettings
-
-SUBSAMPLING = 4
+from asr.runtime.network import ChunkSize, subsampled
 
 
 class Output(NamedTuple):
@@ -134,13 +133,6 @@ class RecurrentBlock(nn.Module):
         """Transform windows (B * K, W, D); see `RecurrentLayer.forward_windows`."""
         outputs, state = self.recurrent.forward_windows(self.norm(hidden), windows, state)
         return hidden + self.dropout(outputs), state
-
-
-def subsampled(num_frames: int) -> int:
-    """Compute T' for T frames: each convolution halves, rounding up."""
-    for _ in range(2):
-        num_frames = (num_frames + 1) // 2
-    return num_frames
 
 
 def _mask_padding(images: Tensor, lengths: Tensor) -> Tensor:

@@ -44,17 +44,10 @@ class RecurrentLayer(nn.Module):
         return self._add_backward(self.forward_rnn(inputs, state)[0], inputs, lengths)
 
     def forward_windows(self, inputs: Tensor, windows: Windows, state: Any = None) -> tuple[Tensor, Any]:
-        """Compute windows as `forward` does, without seeing past a window's end.
+        """Compute (B * K, W, H or 2H) from windows (B * K, W, D), as `forward` does without seeing past a window's end.
 
         The forward direction continues from chunk to chunk, and from each chunk into its right context.
-
-        Args:
-            inputs: (B * K, W, D).
-            windows: Their positions.
-            state: As `forward` takes it, before the first chunk.
-
-        Returns:
-            (B * K, W, H or 2H), and the forward direction's state after the last chunk.
+        Its state after the last chunk is returned, too: streams continue from there.
         """
         chunks = inputs[:, : windows.chunk].reshape(-1, windows.count, windows.chunk, inputs.shape[-1])  # (B, K, C, D)
         of_chunks, states = [], []

@@ -8,11 +8,12 @@ from rich.text import Text
 
 from asr.errors import AudioError
 from asr.live.listen import listen
-from asr.live.microphone import AudioInput, Microphone, PlayedFile, measure_loudness
+from asr.live.microphone import AudioInput, Microphone, PlayedFile
 from asr.recognize.options import DecodingOptions
 from asr.recognize.recognizer import load_model
 from asr.recognize.streaming.recognizer import StreamingRecognizer
 from asr.recognize.streaming.stream import Partial, StreamingOptions
+from asr.signal.loudness import measure_block
 from asr.signal.resample import Samples
 from asr.transcript.transcript import Transcript
 
@@ -50,7 +51,7 @@ class LiveDisplay:
                 line = Text(segment.text, style="bold white" if self._console.is_terminal else "")
                 self._console.print(line, soft_wrap=not self._console.is_terminal)
         if self._console.is_terminal:
-            self._live.update(Group(self._text(), self._meter(measure_loudness(block))), refresh=True)
+            self._live.update(Group(self._text(), self._meter(measure_block(block))), refresh=True)
 
     def _text(self) -> Text:
         return Text.assemble((self._partial.committed, "white"), (self._partial.tail, "bright_black italic"))

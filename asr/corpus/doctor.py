@@ -24,12 +24,12 @@ import soundfile
 from lhotse import CutSet
 from numpy.typing import NDArray
 
-from asr.acoustic.ctc import is_feasible, required_frames
-from asr.acoustic.model import subsampled
+from asr.alignment import is_feasible, required_frames
 from asr.config import SETTINGS_FILE, ModelSettings, load_model_settings
 from asr.corpus.cuts import load_cuts
 from asr.errors import AudioError, TextError, one_line
 from asr.recognize.model_folder import find_model
+from asr.runtime.network import subsampled
 from asr.signal.audio import load_audio
 from asr.signal.features import FeatureExtractor
 from asr.text.load import given_tokenizer, load_tokenizer

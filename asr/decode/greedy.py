@@ -6,9 +6,8 @@ Knows nothing of audio or networks: tokens are integers.
 import numpy as np
 import numpy.typing as npt
 
+from asr.alignment import BLANK
 from asr.jit import Array
-
-BLANK = 0  # token id of the CTC blank
 
 
 def greedy_decode(log_probs: Array, lengths: Array, *, blank: int = BLANK) -> list[list[int]]:

@@ -15,9 +15,9 @@ from asr.evaluate.reliability import Reliability, mark_correct, measure_reliabil
 from asr.recognize.confidence import estimate_confidence, fit_confidence, word_features
 from asr.recognize.model_folder import Model, find_writable_model
 from asr.recognize.recognizer import Recognizer, load_model
-from asr.recognize.utterance import LogProbs
 from asr.recognize.words import align_decoded
 from asr.reporter import SILENT, Reporter
+from asr.runtime.network import LogProbs
 from asr.text.tokenizer import Tokenizer
 from asr.text.words import group_tokens
 
@@ -63,7 +63,7 @@ def calibrate_greedy(model: Model, cuts: Iterable[Any], *, device: str) -> Model
 def _decode_examples(recognizer: Recognizer, cuts: Iterable[Any]) -> tuple[list[str], np.ndarray, np.ndarray]:
     """Decode cuts; return their references and what `collect_examples` returns."""
     references, log_probs = collect_log_probs(recognizer, cuts)
-    paths = [recognizer.reader.decode(frames)[0][0] for frames in log_probs]
+    paths = [recognizer.decoder.decode_tokens(frames)[0][0] for frames in log_probs]
     return references, *collect_examples(references, log_probs, paths, recognizer.tokenizer)
 
 

@@ -14,8 +14,10 @@ from asr.errors import CorpusError, one_line
 from asr.evaluate.reliability import Reliability, mark_correct, measure_reliability
 from asr.evaluate.wer import ErrorRates, count_edits, require_words, score_utterances
 from asr.recognize.recognizer import Recognizer
-from asr.recognize.utterance import Decoded, LogProbs
+from asr.recognize.utterance import Decoded
 from asr.runtime.batching import make_batches
+from asr.runtime.network import LogProbs
+from asr.signal.audio import Waveform
 from asr.text.normalize import normalize
 
 
@@ -53,7 +55,7 @@ def evaluate(recognizer: Recognizer, cuts: CutSet) -> Evaluation:
     started = time.perf_counter()
     results: list[Decoded] = []
     for waveforms in _read_batches(sorted_cuts, recognizer.sample_rate):
-        results += recognizer.read_waveforms(waveforms)
+        results += recognizer.decode_waveforms(waveforms)
     elapsed = time.perf_counter() - started
     hypotheses = [result.text for result in results]
     return Evaluation(
@@ -62,7 +64,7 @@ def evaluate(recognizer: Recognizer, cuts: CutSet) -> Evaluation:
         hypotheses=hypotheses,
         rates=score_utterances(references, hypotheses),
         real_time_factor=elapsed / sum(cut.duration for cut in sorted_cuts),
-        oracle=_score_oracle(references, results) if recognizer.reader.nbest > 1 else None,
+        oracle=_score_oracle(references, results) if recognizer.decoder.nbest > 1 else None,
         reliability=_measure_reliability(references, results),
     )
 
@@ -95,14 +97,14 @@ def collect_log_probs(recognizer: Recognizer, cuts: Iterable[Any]) -> tuple[list
     sorted_cuts = sorted(cuts, key=lambda cut: cut.duration)
     log_probs: list[LogProbs] = []
     for waveforms in _read_batches(sorted_cuts, recognizer.sample_rate):
-        log_probs += recognizer.log_probs(waveforms)
+        log_probs += recognizer.runner.compute_log_probs(waveforms)
     return [normalize(reference_text(cut), recognizer.settings.normalizer) for cut in sorted_cuts], log_probs
 
 
-def _read_batches(cuts: Iterable[Any], sample_rate: int) -> Iterator[list[Tensor]]:
+def _read_batches(cuts: Iterable[Any], sample_rate: int) -> Iterator[list[Waveform]]:
     """Yield waveforms (S,) in the batches that go through the network; cuts must be sorted by length."""
     for batch in make_batches(cuts, lambda cut: float(cut.duration), BATCH_SECONDS):
-        yield read_waveforms(batch, sample_rate)
+        yield [waveform.numpy() for waveform in read_waveforms(batch, sample_rate)]
 
 
 def read_waveforms(cuts: Sequence[Any], sample_rate: int) -> list[Tensor]:

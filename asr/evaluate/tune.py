@@ -24,21 +24,20 @@ from asr.evaluate.evaluate import collect_log_probs
 from asr.evaluate.wer import count_edits, require_words, score_utterances
 from asr.language.ngram.model import NgramModel
 from asr.language.rnn.folder import load_rnn
-from asr.model_files import copy_model_files
-from asr.recognize.model_folder import find_writable_model
-from asr.recognize.options import (
+from asr.recognize.language_models import (
     LANGUAGE_MODELS,
-    RESCORER,
-    DecodingOptions,
     find_language_model,
     find_rescorer,
-    keep_language_model,
     load_language_model,
-    unit_of,
+    save_language_model,
+    save_rescorer,
 )
+from asr.recognize.model_folder import find_writable_model
+from asr.recognize.options import DecodingOptions, build_decoder
 from asr.recognize.recognizer import load_model
-from asr.recognize.utterance import LogProbs, decode_different
+from asr.recognize.utterance import decode_distinct
 from asr.reporter import SILENT, Reporter
+from asr.runtime.network import LogProbs
 from asr.text.tokenizer import Tokenizer
 
 # Share of the character error rate in what is minimised: it decides between weights with equal word errors.
@@ -86,7 +85,7 @@ class _Parts:
         nbest = self.rescorer.settings.nbest if self.rescorer else 1
         # A wide beam's hypotheses of a whole corpus would fill the memory.
         for start in range(0, len(speech.log_probs), _BATCH):
-            yield from decode_different(self.decoder, self.tokenizer, speech.log_probs[start : start + _BATCH], nbest)
+            yield from decode_distinct(self.decoder, self.tokenizer, speech.log_probs[start : start + _BATCH], nbest)
 
     def decode(self, speech: Speech) -> list[tuple[int, ...]]:
         """Return the tokens of the best hypothesis of each utterance, after the second pass."""
@@ -150,13 +149,7 @@ def tune(
 
 def _load_parts(tokenizer: Tokenizer, settings: ModelSettings, lm: Path | None, rescorer: Path | None) -> _Parts:
     language_model = load_language_model(lm, tokenizer.symbols) if lm else None
-    decoder = BeamDecoder(
-        tokenizer.symbols,
-        settings.decoder,
-        language_model=language_model,
-        unit=unit_of(language_model),
-        pronunciations=tokenizer.pronunciations,
-    )
+    decoder = build_decoder(tokenizer, settings.decoder, language_model=language_model)
     second_pass = Rescorer(load_rnn(rescorer), tokenizer.decode, settings.rescoring) if rescorer else None
     return _Parts(tokenizer, language_model, decoder, second_pass)
 
@@ -217,7 +210,7 @@ def _save(
     Called once at the end, because weights suit only the language model that they were tuned with.
     """
     if language_model is not None and lm is not None:
-        keep_language_model(language_model, lm, folder)
+        save_language_model(language_model, lm, folder)
     if rescore is not None:
-        copy_model_files(rescore, folder / RESCORER)
+        save_rescorer(rescore, folder)
     write_yaml(settings, folder / SETTINGS_FILE)

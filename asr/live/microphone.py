@@ -10,8 +10,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol
 
-import numpy as np
-
 from asr.errors import AudioError
 from asr.signal.audio import stream_audio
 from asr.signal.resample import Samples
@@ -175,9 +173,3 @@ def _describe_missing(device: str | None, error: Exception) -> str:
     if device is None:
         return "no microphone found; connect one, or play a file instead"
     return f"{device}: no such microphone ({error}); list the microphones to see their names"
-
-
-def measure_loudness(block: Samples) -> float:
-    """Measure a block (S,) in decibels relative to full scale."""
-    power = float(np.square(block, dtype=np.float64).mean()) if len(block) else 0.0
-    return 10 * float(np.log10(power + 1e-9))

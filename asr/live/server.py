@@ -23,7 +23,6 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import ClientDisconnect
 
 from asr.config import HOST, PORT
-from asr.decode.decoder import BeamDecoder
 from asr.errors import AsrError
 from asr.live.access import LOOPBACK, AccessControl, BodyTimeout, BodyTooLarge
 from asr.live.engine import Engine
@@ -33,8 +32,7 @@ from asr.live.openai_api import RequestError, Transcriber
 from asr.live.sessions import SessionManager
 from asr.live.subtitles_api import SubtitleWriter
 from asr.live.vosk import DecoderFactory
-from asr.recognize.oov import add_oov_words
-from asr.recognize.options import DecodingOptions, unit_of
+from asr.recognize.options import DecodingOptions, add_oov_words, build_decoder
 from asr.recognize.recognizer import Recognizer, load_model
 from asr.recognize.streaming.recognizer import MultiStreamRecognizer
 from asr.recognize.streaming.stream import StreamingOptions
@@ -183,20 +181,19 @@ def _add_errors(app: FastAPI, metrics: Metrics, idle_seconds: float) -> None:
 
 def decoder_factory(recognizer: Recognizer) -> DecoderFactory:
     """Return a function that makes decoders for phrases: for these words alone, or with a preference for them."""
-    shared = recognizer.reader
+    shared = recognizer.decoder
 
     def make(phrases: Sequence[str], open_vocabulary: bool) -> UtteranceDecoder:
         phrases = [normalize(phrase, recognizer.settings.normalizer) for phrase in phrases]
         words = sorted({word for phrase in phrases for word in phrase.split()})
         tokenizer = add_oov_words(recognizer.tokenizer, words)
-        options: dict[str, Any] = {"pronunciations": tokenizer.pronunciations}
+        settings = recognizer.settings.decoder
         if open_vocabulary:
             model = shared.beam.language_model if shared.beam else None
-            options |= {"hotwords": phrases, "language_model": model, "unit": unit_of(model)}
+            beam = build_decoder(tokenizer, settings, language_model=model, hotwords=phrases)
         else:
-            options |= {"vocabulary": words}
-        beam = BeamDecoder(tokenizer.symbols, recognizer.settings.decoder, **options)
-        return UtteranceDecoder(tokenizer, shared.frame_seconds, beam=beam, confidence=shared.confidence)
+            beam = build_decoder(tokenizer, settings, vocabulary=words)
+        return UtteranceDecoder(tokenizer, shared.timing, beam=beam, confidence=shared.confidence)
 
     return make
 

@@ -1,7 +1,7 @@
-"""`asr align`: a recording of any length and what is said in it in, a transcript with times out.
+"""A recording of any length and its text in, a transcript with the times of the words out.
 
-The network reads what the model can spell; the transcript keeps the words as they are written, with
-their capitals and marks.
+The text is normalised for the model; the transcript keeps the words as they are written, with
+capitals and punctuation.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -13,105 +13,107 @@ from asr.alignment import align_stream
 from asr.config import NormalizerSettings
 from asr.decode.word_ends import pool_word_ends
 from asr.errors import AlignmentError, TextError
-from asr.recognize.oov import add_oov_words
+from asr.recognize.network import NetworkRunner
+from asr.recognize.options import add_oov_words
 from asr.recognize.recognizer import Recognizer
-from asr.recognize.utterance import LogProbs
-from asr.recognize.word_boundaries import Levels, speech_levels
 from asr.recognize.words import segment_words, words_from_alignment
+from asr.runtime.network import LogProbs
 from asr.signal.audio import AudioSource, Waveform, name_of, stream_audio
+from asr.signal.loudness import Loudness, measure_loudness
 from asr.text.normalize import normalize
 from asr.text.tokenizer import Tokenizer
-from asr.transcript.transcript import Transcript, Word
+from asr.transcript.transcript import Transcript
+from asr.transcript.words import Word
 
 BLOCK_SECONDS = 20.0  # of audio that are read at a time
 
 
 class WrittenWord(NamedTuple):
-    """A word as it is written, and the words that are said for it: `7:30` is "seven thirty"."""
+    """A written word and the words that are spoken for it: `7:30` is "seven thirty"."""
 
     text: str
     spoken: tuple[str, ...]
 
 
 def align_text(recognizer: Recognizer, source: AudioSource, text: str) -> Transcript:
-    """When each word of a given text was said.
+    """Find when each word of a given text was said.
 
-    Where the model is calibrated, words have confidences: a low one tells that something else may have been said.
-    Memory does not grow with the recording, but for the result and 100 numbers a second (its loudness).
+    If the model is calibrated, words have confidences; a low one means that something else may have been said.
+    Memory does not grow with the recording, except for the result and the loudness, 100 numbers per second.
 
     Args:
         recognizer: A model; how it decodes does not matter.
         source: The recording: a path, a file object, or (array, sample_rate).
-        text: All that is said in it, as it is written.
+        text: Everything that is said in it.
 
     Raises:
         AudioError: If the recording cannot be read.
-        TextError: If there is no word in the text, or the alphabet cannot spell it.
+        TextError: If the text holds no word, or the alphabet cannot encode it.
         AlignmentError: If the text does not fit the recording.
     """
     written = pair_words(text, recognizer.settings.normalizer)
-    tokenizer, tokens = spell_words(written, recognizer.tokenizer)
-    frame_seconds = recognizer.reader.frame_seconds
-    passed = Passed(recognizer, stream_audio(source, block_seconds=BLOCK_SECONDS, sample_rate=recognizer.sample_rate))
+    tokenizer, tokens = encode_spoken(written, recognizer.tokenizer)
+    blocks = stream_audio(source, block_seconds=BLOCK_SECONDS, sample_rate=recognizer.sample_rate)
+    frames = MeasuredFrames(recognizer.runner, blocks)
     try:
-        alignment = align_stream((pool_word_ends(one, tokenizer.word_ends) for one in passed), tokens)
+        alignment = align_stream((pool_word_ends(log_probs, tokenizer.word_ends) for log_probs in frames), tokens)
     except AlignmentError as error:
         raise AlignmentError(f"{name_of(source) or 'audio'}: {error}") from None
     spoken = words_from_alignment(
         alignment,
         tokens,
         tokenizer,
-        frame_seconds,
-        levels=np.concatenate([np.empty(0), *passed.levels]),
+        recognizer.decoder.timing,
+        loudness=np.concatenate([np.empty(0), *frames.loudness]),
         confidence=recognizer.settings.confidence,
     )
     words = join_spoken(written, spoken)
     return Transcript(
         text=" ".join(word.text for word in words),
-        duration=passed.num_samples / recognizer.sample_rate,
+        duration=frames.num_samples / recognizer.sample_rate,
         source=name_of(source),
         segments=segment_words(words),
     )
 
 
-class Passed:
-    """What the network says of a recording, (T, V) log probabilities stretch by stretch.
+class MeasuredFrames:
+    """Yields the log probabilities (T, V) of a recording's segments, and measures the recording meanwhile.
 
     Args:
-        recognizer: Has the network.
-        blocks: (S,) samples each, whole 10 ms but for the last.
+        runner: Has the network.
+        blocks: (S,) samples each, in whole 10 ms except for the last.
 
     Attributes:
-        num_samples: Of the blocks that have passed.
-        levels: Their loudness.
+        num_samples: Of the blocks so far.
+        loudness: Of the blocks so far.
     """
 
-    def __init__(self, recognizer: Recognizer, blocks: Iterable[Waveform]) -> None:
-        self._recognizer = recognizer
+    def __init__(self, runner: NetworkRunner, blocks: Iterable[Waveform]) -> None:
+        self._runner = runner
         self._blocks = blocks
         self.num_samples = 0
-        self.levels: list[Levels] = []
+        self.loudness: list[Loudness] = []
 
     def __iter__(self) -> Iterator[LogProbs]:
         num_frames = 0
-        for stretch, log_probs in self._recognizer.stream_log_probs(self._measure()):
-            # Where windows are long, a stretch has too few samples for its last frame: nobody speaks there.
-            missing = stretch.first - num_frames
-            num_frames = stretch.first + len(log_probs)
+        for segment, log_probs in self._runner.stream_log_probs(self._measure()):
+            # If windows are long, a segment has too few samples for its last frame, which holds no speech.
+            missing = segment.first_frame - num_frames
+            num_frames = segment.first_frame + len(log_probs)
             yield np.pad(log_probs, ((missing, 0), (0, 0)), mode="edge") if missing else log_probs
 
     def _measure(self) -> Iterator[Waveform]:
         for block in self._blocks:
             self.num_samples += len(block)
-            self.levels.append(speech_levels(block, self._recognizer.sample_rate))
+            self.loudness.append(measure_loudness(block, self._runner.sample_rate))
             yield block
 
 
 def pair_words(text: str, settings: NormalizerSettings) -> list[WrittenWord]:
-    """The words of a text as they are written, each with what is said for it.
+    """Pair the written words of a text with the words that are spoken for them.
 
-    A mark that stands alone goes with the word before it. Where a line reads otherwise as a whole
-    than word by word (`5 %`), its words are those that are said.
+    A punctuation mark that stands alone joins the word before it. If a line is normalised differently as a whole
+    than word by word (`5 %`), its spoken words are also its written ones.
     """
     words: list[WrittenWord] = []
     for line in text.splitlines():
@@ -127,27 +129,27 @@ def pair_words(text: str, settings: NormalizerSettings) -> list[WrittenWord]:
     return [word for word in words if word.spoken]
 
 
-def spell_words(words: Sequence[WrittenWord], tokenizer: Tokenizer) -> tuple[Tokenizer, list[int]]:
-    """Tokens of what is said for the words, and the tokenizer that knows all of these.
+def encode_spoken(words: Sequence[WrittenWord], tokenizer: Tokenizer) -> tuple[Tokenizer, list[int]]:
+    """Encode the spoken words; return also a tokenizer that knows all of them.
 
     Raises:
-        TextError: If there is no word, or the alphabet cannot spell one.
+        TextError: If there is no word, or the alphabet cannot encode one.
     """
-    spoken = [word for one in words for word in one.spoken]
+    spoken = [word for written in words for word in written.spoken]
     if not spoken:
         raise TextError("there is no word in the text, so there is nothing to align")
     tokenizer = add_oov_words(tokenizer, spoken)
     for word in dict.fromkeys(spoken):
-        tokenizer.encode(word)  # an error names the word rather than the whole text
+        tokenizer.encode(word)  # so that an error names the word rather than the whole text
     return tokenizer, tokenizer.encode(" ".join(spoken))
 
 
 def join_spoken(written: Sequence[WrittenWord], spoken: Sequence[Word]) -> list[Word]:
-    """The written words, with the times of what is said for them; as sure as the least sure of that."""
+    """Return the written words with the times of their spoken words and the lowest of their confidences."""
     words, first = [], 0
-    for text, said in written:
-        own = spoken[first : first + len(said)]
-        confidences = [word.confidence for word in own if word.confidence is not None]
-        words.append(Word(text, own[0].start, own[-1].end, min(confidences, default=None)))
-        first += len(said)
+    for text, spoken_texts in written:
+        group = spoken[first : first + len(spoken_texts)]
+        confidences = [word.confidence for word in group if word.confidence is not None]
+        words.append(Word(text, group[0].start, group[-1].end, min(confidences, default=None)))
+        first += len(spoken_texts)
     return words

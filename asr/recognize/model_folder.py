@@ -1,20 +1,22 @@
 """A trained model on disk: a folder of weights and text, from which no code is ever run.
 
-model.safetensors   weights in half precision or in 8 bits (weights.py), with the training set's feature statistics
-config.yaml         what is needed to build the network and to read audio and text
-tokens.txt          the alphabet, a symbol a line (text/tokenizer.py)
-lexicon.txt         how words are pronounced, where the alphabet is of phones (text/lexicon.py)
-README.md           the model card
+    model.safetensors   weights in half precision or in 8 bits (weights.py), with the training set's feature statistics
+    config.yaml         the settings of network, features and text
+    tokens.txt          the alphabet, one symbol per line (text/load.py)
+    lexicon.txt         the words' pronunciations, if the alphabet consists of phones (text/lexicon.py)
+    README.md           the model card
+
+Language models may be added (language_models.py).
 """
 
 from dataclasses import dataclass
 from pathlib import Path
 
-from asr.acoustic.model import AcousticModel
 from asr.atomic import check_writable
 from asr.config import SETTINGS_FILE, ModelSettings, load_model_settings
 from asr.errors import AsrError, ModelError
 from asr.model_files import WEIGHTS_FILE, load_model_files, save_model_files
+from asr.runtime.torch_network import AcousticModel, build_acoustic
 from asr.text.tokenizer import Tokenizer
 from asr.weights import quantize_weights
 
@@ -30,18 +32,13 @@ class Model:
     settings: ModelSettings
 
 
-def build_acoustic(settings: ModelSettings, vocab_size: int) -> AcousticModel:
-    """The network that the settings describe, with random weights."""
-    return AcousticModel(settings.acoustic, num_mels=settings.features.num_mels, vocab_size=vocab_size)
-
-
 def save_model(model: Model, folder: Path) -> None:
-    """Write a model folder, but for its card.
+    """Write a model folder without its card.
 
     Raises:
         ModelError: If a weight is not finite.
     """
-    # The folder holds the lexicon; where it came from is of no use to anybody else.
+    # The folder holds the lexicon itself; its original path means nothing elsewhere.
     tokenizer = model.settings.tokenizer.model_copy(update={"lexicon": None})
     settings = model.settings.model_copy(update={"tokenizer": tokenizer})
     save_model_files(model.acoustic, model.tokenizer, settings, folder)
@@ -60,18 +57,18 @@ def read_model(name: str | Path) -> Model:
 
 
 def find_model(name: str | Path) -> Path:
-    """The folder of a model: a path as it is, else a name among `model_names`."""
+    """Find the folder of a model, given its path or one of the `model_names`."""
     for folder in (Path(name), BUILT_IN / name):
         if (folder / SETTINGS_FILE).is_file():
             return folder
-    known = ", ".join(model_names()) or "none"
+    names = ", ".join(model_names()) or "none"
     raise ModelError(
-        f"{name}: no such model; give a folder that holds {SETTINGS_FILE}, or one of those that come with asr: {known}"
+        f"{name}: no such model; give a folder that holds {SETTINGS_FILE}, or one of those that come with asr: {names}"
     )
 
 
 def find_writable_model(name: str) -> Path:
-    """The folder of a model that is to be changed; found out before the work.
+    """Find the folder of a model that will be changed, and check before the work that it can be.
 
     Raises:
         ModelError: If there is no such model.
@@ -79,7 +76,7 @@ def find_writable_model(name: str) -> Path:
     """
     folder = find_model(name)
     if folder.resolve().is_relative_to(BUILT_IN.resolve()):
-        raise AsrError(f"{name}: comes with the package and stays as it is; copy {folder} and name the copy")
+        raise AsrError(f"{name}: comes with the package and must not change; copy {folder} and give the copy")
     check_writable(folder / SETTINGS_FILE)
     return folder
 
@@ -88,7 +85,7 @@ def quantize(name: str) -> dict[Path, tuple[int, int]]:
     """Store the weights of a model, a recogniser's or a recurrent language model's, in 8 bits.
 
     Returns:
-        The files, those of recurrent language models in the folder too, with their sizes in bytes before and after.
+        The files, also of recurrent language models in the folder, with their sizes in bytes before and after.
 
     Raises:
         ModelError: If there is no such model, or its weights cannot be read.
@@ -100,5 +97,5 @@ def quantize(name: str) -> dict[Path, tuple[int, int]]:
 
 
 def model_names() -> list[str]:
-    """Names of the models that come with the package."""
+    """List the names of the models that come with the package."""
     return sorted(path.parent.name for path in BUILT_IN.glob(f"*/{SETTINGS_FILE}"))

@@ -1,9 +1,9 @@
 """Many recordings in, transcripts out in the same order: reading, network and decoding side by side.
 
-    threads read audio ──► stretches ──► batches by length ──► network ──► threads decode ──► in order
+    threads read audio ──► segments ──► batches by length ──► network ──► threads decode ──► in order
 
-A long recording is never held whole: its stretches go through the network as they come while those
-before are decoded, so that memory does not grow with its length.
+A long recording is never held whole: its segments go through the network as they are read, while earlier ones
+are decoded, so that memory does not grow with its length.
 """
 
 from collections import deque
@@ -12,24 +12,21 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import chain
-from typing import TYPE_CHECKING, TypeAlias, TypeVar, cast
+from typing import TypeAlias, TypeVar, cast
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from asr.errors import AsrError, AudioError
-from asr.recognize.utterance import Decoded, LogProbs
-from asr.recognize.word_boundaries import Levels, speech_levels
+from asr.recognize.network import NetworkRunner
+from asr.recognize.utterance import Decoded, UtteranceDecoder
 from asr.runtime.batching import make_batches
+from asr.runtime.network import Features, LogProbs
 from asr.signal.audio import AudioSource, Waveform, name_of, stream_audio
+from asr.signal.loudness import Loudness, measure_loudness
 from asr.signal.segment import AudioSegment
 from asr.transcript.transcript import Transcript
 
-if TYPE_CHECKING:
-    from asr.recognize.recognizer import Recognizer
-
-LONG_SECONDS = 60.0  # a longer recording goes alone
+LONG_SECONDS = 60.0  # longer recordings are streamed, each by itself
 BLOCK_SECONDS = 20.0  # of a long recording that are read at a time
 MOST_BATCHES = 16  # that are read ahead, to be sorted by length
 
@@ -39,192 +36,211 @@ _Out = TypeVar("_Out")
 
 
 @dataclass(frozen=True)
-class Piece:
-    """A stretch of a short recording: its place and length in seconds, (T, F) features and loudness."""
+class SegmentTask:
+    """A segment of a short recording, ready for the network.
+
+    Attributes:
+        start: Seconds from the start of the recording.
+        duration: Seconds.
+        features: (T, F).
+        loudness: (N,) of `measure_loudness`.
+    """
 
     start: float
-    seconds: float
-    features: Tensor
-    levels: Levels
+    duration: float
+    features: Features
+    loudness: Loudness
 
 
 @dataclass(frozen=True)
-class Short:
-    """A recording that is held whole, and its seconds."""
+class ShortRecording:
+    """A recording that is held whole, as tasks for the network; `duration` in seconds."""
 
     source: AudioSource
-    pieces: list[Piece]
+    tasks: list[SegmentTask]
     duration: float
 
 
 @dataclass(frozen=True)
-class Long:
-    """A recording that is read as it goes through the network; its waveform, so many seconds of which are there."""
+class LongRecording:
+    """A recording that is read as it goes through the network; `duration` counts the seconds read so far."""
 
     source: AudioSource
     blocks: Iterator[Waveform]
     duration: float
 
 
-Loaded: TypeAlias = Short | Long | AudioError
-Promise: TypeAlias = "Future[Result]"
+Recording: TypeAlias = ShortRecording | LongRecording | AudioError
 
 
 @dataclass
-class Gathering:
-    """A short recording whose pieces go through the network, in whatever batches; their readings by their start."""
+class Pending:
+    """A short recording whose segments are under way, in any batches, with what they decode to by their start."""
 
-    short: Short
-    promise: Promise
-    readings: dict[float, "Future[Decoded]"] = field(default_factory=dict)
+    recording: ShortRecording
+    future: "Future[Result]"
+    decoded: dict[float, "Future[Decoded]"] = field(default_factory=dict)
+
+    @property
+    def is_submitted(self) -> bool:
+        """Whether all its segments are being decoded."""
+        return len(self.decoded) == len(self.recording.tasks)
 
 
 class Pipeline:
-    """Carries recordings through a recogniser.
+    """Carries recordings through a network and a decoder.
 
     Args:
-        recognizer: Network and reader.
+        runner: Features, segmentation and network.
+        decoder: Shared by the threads that decode.
         batch_seconds: Speech, padding included, that goes through the network together.
         jobs: Threads that read audio, and as many that decode.
-        on_progress: Told how many seconds of a long recording are through, which is the next whose result is due.
+        on_progress: Called with the seconds of a long recording that are done, if its result is the next.
     """
 
     def __init__(
         self,
-        recognizer: "Recognizer",
+        runner: NetworkRunner,
+        decoder: UtteranceDecoder,
         *,
         batch_seconds: float,
         jobs: int,
         on_progress: Callable[[float], None] | None = None,
     ) -> None:
-        self._recognizer = recognizer
+        self._runner = runner
+        self._decoder = decoder
         self._batch_seconds = batch_seconds
         self._jobs = jobs
         self._on_progress = on_progress or (lambda seconds: None)
 
     def run(self, sources: Iterable[AudioSource]) -> Iterator[Result]:
-        """Transcripts in the order of their sources; a recording that cannot be read comes out as its error."""
-        with _pool(self._jobs) as readers, _pool(self._jobs) as decoders:
-            waiting: deque[Promise] = deque()
-            for window in self._windows(_ahead(readers, self._load, sources, count=2 * self._jobs)):
-                promises: list[Promise] = [Future() for _ in window]
-                yield from _take(waiting, all_but=len(window))  # what waits must not grow without bound
-                waiting.extend(promises)
-                for _ in self._work(window, promises, readers, decoders):
-                    yield from _take_done(waiting)
-            yield from _take(waiting)
+        """Yield transcripts in the order of their sources; the error for a recording that cannot be read."""
+        with _pool(self._jobs) as loaders, _pool(self._jobs) as decoders:
+            waiting: deque[Future[Result]] = deque()
+            for group in self._group(_map_ahead(loaders, self._load, sources, count=2 * self._jobs)):
+                futures: list[Future[Result]] = [Future() for _ in group]
+                yield from _pop(waiting, all_but=len(group))  # the queue must not grow without bound
+                waiting.extend(futures)
+                for _ in self._process(group, futures, loaders, decoders):
+                    yield from _pop_done(waiting)
+            yield from _pop(waiting)
 
-    def _work(
+    def _process(
         self,
-        window: Sequence[Loaded],
-        promises: Sequence[Promise],
-        readers: ThreadPoolExecutor,
+        group: Sequence[Recording],
+        futures: Sequence["Future[Result]"],
+        loaders: ThreadPoolExecutor,
         decoders: ThreadPoolExecutor,
     ) -> Iterator[None]:
-        """Keep the promises of a window, in steps between which results can be handed out."""
-        shorts = []
-        for loaded, promise in zip(window, promises, strict=True):
-            if isinstance(loaded, AudioError):
-                promise.set_result(loaded)
-            elif isinstance(loaded, Short):
-                shorts.append(Gathering(loaded, promise))
-        pieces = [(piece, whole) for whole in shorts for piece in whole.short.pieces]
-        pieces.sort(key=lambda pair: pair[0].seconds)
-        for batch in make_batches(pieces, lambda pair: pair[0].seconds, self._batch_seconds):
-            self._recognize(batch, decoders)
+        """Compute the results of a group, in steps between which those that are done can be handed out."""
+        pendings = []
+        for recording, future in zip(group, futures, strict=True):
+            if isinstance(recording, AudioError):
+                future.set_result(recording)
+            elif isinstance(recording, ShortRecording):
+                pendings.append(Pending(recording, future))
+        tasks = [(task, pending) for pending in pendings for task in pending.recording.tasks]
+        tasks.sort(key=lambda pair: pair[0].duration)
+        for batch in make_batches(tasks, lambda pair: pair[0].duration, self._batch_seconds):
+            self._process_batch(batch, decoders)
             yield
-        for loaded, promise in zip(window, promises, strict=True):
-            if isinstance(loaded, Long):
-                yield  # this takes long: first hand out what is before it
-                promise.set_result(self._stream(loaded, readers, decoders))
+        for recording, future in zip(group, futures, strict=True):
+            if isinstance(recording, LongRecording):
+                yield  # this takes long: first hand out what comes before it
+                future.set_result(self._stream(recording, loaders, decoders))
                 yield
 
-    def _windows(self, recordings: Iterable[Loaded]) -> Iterator[list[Loaded]]:
-        """Recordings that are sorted together: few at first, so that the first result comes soon."""
-        window: list[Loaded] = []
+    def _group(self, recordings: Iterable[Recording]) -> Iterator[list[Recording]]:
+        """Group recordings that are sorted together: few at first, so that the first result comes soon."""
+        group: list[Recording] = []
         limit, seconds = self._batch_seconds, 0.0
-        for loaded in recordings:
-            window.append(loaded)
-            seconds += 0.0 if isinstance(loaded, AudioError) else loaded.duration
+        for recording in recordings:
+            group.append(recording)
+            seconds += 0.0 if isinstance(recording, AudioError) else recording.duration
             if seconds >= limit:
-                yield window
-                window, seconds = [], 0.0
+                yield group
+                group, seconds = [], 0.0
                 limit = min(2 * limit, MOST_BATCHES * self._batch_seconds)
-        yield window
+        yield group
 
-    def _load(self, source: AudioSource) -> Loaded:
+    def _load(self, source: AudioSource) -> Recording:
         try:
             return self._open(source)
         except AudioError as error:
             return error
 
-    def _open(self, source: AudioSource) -> Short | Long:
-        rate = self._recognizer.sample_rate
+    def _open(self, source: AudioSource) -> ShortRecording | LongRecording:
+        rate = self._runner.sample_rate
         blocks = stream_audio(source, block_seconds=BLOCK_SECONDS, sample_rate=rate)
         head = [np.empty(0, dtype=np.float32)]
         for block in blocks:
             head.append(block)
             if sum(map(len, head)) > LONG_SECONDS * rate:
-                return Long(source, chain(head, blocks), sum(map(len, head)) / rate)
+                return LongRecording(source, chain(head, blocks), sum(map(len, head)) / rate)
         waveform = np.concatenate(head)
-        self._recognizer.check_length(len(waveform), name_of(source))
-        pieces = [self._measure(stretch) for stretch in self._recognizer.cut([waveform])]
-        return Short(source, pieces, len(waveform) / rate)
+        self._check_length(len(waveform), name_of(source))
+        tasks = [self._make_task(segment) for segment in self._runner.split([waveform])]
+        return ShortRecording(source, tasks, len(waveform) / rate)
 
-    def _measure(self, stretch: AudioSegment) -> Piece:
-        start = self._recognizer.start_of(stretch)
-        features = self._recognizer.extractor(torch.from_numpy(stretch.waveform))
-        return Piece(start, self._recognizer.end_of(stretch) - start, features, self._levels(stretch))
+    def _check_length(self, num_samples: int, name: str | None) -> None:
+        extractor = self._runner.extractor
+        if extractor.num_frames(num_samples) == 0:
+            raise AudioError(
+                f"{name or 'audio'}: {num_samples} samples are too short to hold speech; "
+                f"at least {extractor.window} at {self._runner.sample_rate} Hz are needed"
+            )
 
-    def _recognize(self, batch: Sequence[tuple[Piece, Gathering]], decoders: ThreadPoolExecutor) -> None:
-        log_probs = self._recognizer.read_features([piece.features for piece, _ in batch])
-        for (piece, whole), own in zip(batch, log_probs, strict=True):
-            reading = decoders.submit(self._recognizer.reader.read, own, piece.levels, piece.start)
-            whole.readings[piece.start] = reading
-            if len(whole.readings) == len(whole.short.pieces):
-                # Threads take up work in its order: these readings are all begun when this one waits for them.
-                decoders.submit(_keep, whole.promise, self._gather, whole)
+    def _make_task(self, segment: AudioSegment) -> SegmentTask:
+        features = self._runner.extract(segment.waveform)
+        return SegmentTask(segment.start, segment.duration, features, _loudness(segment))
 
-    def _gather(self, whole: Gathering) -> Result:
+    def _process_batch(self, batch: Sequence[tuple[SegmentTask, Pending]], decoders: ThreadPoolExecutor) -> None:
+        batch_log_probs = self._runner.network.run([task.features for task, _ in batch])
+        for (task, pending), log_probs in zip(batch, batch_log_probs, strict=True):
+            decoded = decoders.submit(self._decoder.decode, log_probs, task.loudness, task.start)
+            pending.decoded[task.start] = decoded
+            if pending.is_submitted:
+                # Threads take up work in its order, so all of these segments are begun when this one waits for them.
+                decoders.submit(_fulfil, pending.future, self._finish, pending)
+
+    def _finish(self, pending: Pending) -> Result:
+        recording = pending.recording
         try:
-            readings = [reading.result() for _, reading in sorted(whole.readings.items())]
+            decoded = [future.result() for _, future in sorted(pending.decoded.items())]
         except AsrError as error:
-            return _as_audio_error(whole.short.source, error)
-        return self._transcript(whole.short, readings, whole.short.duration)
+            return _as_audio_error(recording.source, error)
+        return self._decoder.make_transcript(decoded, recording.duration, name_of(recording.source))
 
-    def _stream(self, long: Long, readers: ThreadPoolExecutor, decoders: ThreadPoolExecutor) -> Result:
-        """A long recording through the network, stretch by stretch."""
-        blocks = _one_ahead(readers, long.blocks)
-        work = self._tell(self._recognizer.stream_log_probs(blocks, batch_seconds=self._batch_seconds))
+    def _stream(self, recording: LongRecording, loaders: ThreadPoolExecutor, decoders: ThreadPoolExecutor) -> Result:
+        """Transcribe a long recording segment by segment."""
+        blocks = _prefetch(loaders, recording.blocks)
+        segments = self._report(self._runner.stream_log_probs(blocks, batch_seconds=self._batch_seconds))
         try:
-            found = list(_ahead(decoders, self._read, work, count=2 * self._jobs))
+            results = list(_map_ahead(decoders, self._decode, segments, count=2 * self._jobs))
         except AsrError as error:
-            return _as_audio_error(long.source, error)
-        return self._transcript(long, [reading for reading, _ in found], found[-1][1])
+            return _as_audio_error(recording.source, error)
+        decoded, ends = zip(*results, strict=True)
+        return self._decoder.make_transcript(decoded, ends[-1], name_of(recording.source))
 
-    def _tell(self, work: Iterable[tuple[AudioSegment, LogProbs]]) -> Iterator[tuple[AudioSegment, LogProbs]]:
-        """Stretches as they are; how far they go in the recording is told."""
-        for stretch, log_probs in work:
-            self._on_progress(self._recognizer.end_of(stretch))
-            yield stretch, log_probs
+    def _report(self, segments: Iterable[tuple[AudioSegment, LogProbs]]) -> Iterator[tuple[AudioSegment, LogProbs]]:
+        """Yield the segments unchanged; report how far in the recording they reach."""
+        for segment, log_probs in segments:
+            self._on_progress(segment.end)
+            yield segment, log_probs
 
-    def _read(self, item: tuple[AudioSegment, LogProbs]) -> tuple[Decoded, float]:
-        """The reading of a stretch, and the second at which it ends."""
-        stretch, log_probs = item
-        start, end = self._recognizer.start_of(stretch), self._recognizer.end_of(stretch)
-        return self._recognizer.reader.read(log_probs, self._levels(stretch), start), end
+    def _decode(self, item: tuple[AudioSegment, LogProbs]) -> tuple[Decoded, float]:
+        """Decode a segment; return also the second at which it ends."""
+        segment, log_probs = item
+        return self._decoder.decode(log_probs, _loudness(segment), segment.start), segment.end
 
-    def _levels(self, stretch: AudioSegment) -> Levels:
-        return speech_levels(stretch.waveform, self._recognizer.sample_rate)
 
-    def _transcript(self, recording: Short | Long, readings: Sequence[Decoded], duration: float) -> Transcript:
-        reading = self._recognizer.reader.join(readings)
-        return self._recognizer.make_transcript(reading, duration, name_of(recording.source))
+def _loudness(segment: AudioSegment) -> Loudness:
+    return measure_loudness(segment.waveform, segment.sample_rate)
 
 
 @contextmanager
 def _pool(size: int) -> Iterator[ThreadPoolExecutor]:
-    """Threads; when nobody wants the results any more, what has not begun is dropped."""
+    """Start threads; if nobody wants further results, drop what has not begun."""
     pool = ThreadPoolExecutor(size)
     try:
         yield pool
@@ -232,10 +248,10 @@ def _pool(size: int) -> Iterator[ThreadPoolExecutor]:
         pool.shutdown(cancel_futures=True)
 
 
-def _ahead(
+def _map_ahead(
     pool: ThreadPoolExecutor, function: Callable[[_In], _Out], items: Iterable[_In], *, count: int
 ) -> Iterator[_Out]:
-    """Results in the order of the items, so many of which are under way before the first is wanted."""
+    """Map items in their order, with `count` calls under way before the first result is needed."""
     underway: deque[Future[_Out]] = deque()
     for item in items:
         underway.append(pool.submit(function, item))
@@ -245,30 +261,30 @@ def _ahead(
         yield underway.popleft().result()
 
 
-def _one_ahead(pool: ThreadPoolExecutor, items: Iterator[_In]) -> Iterator[_In]:
-    """The items of an iterator, of which one is always in the making."""
-    nothing = object()
-    coming: Future[object] = pool.submit(next, items, nothing)
-    while (item := coming.result()) is not nothing:
-        coming = pool.submit(next, items, nothing)
+def _prefetch(pool: ThreadPoolExecutor, items: Iterator[_In]) -> Iterator[_In]:
+    """Yield the items of an iterator, the next of which is always being computed."""
+    end = object()
+    upcoming: Future[object] = pool.submit(next, items, end)
+    while (item := upcoming.result()) is not end:
+        upcoming = pool.submit(next, items, end)
         yield cast(_In, item)
 
 
-def _keep(promise: Promise, function: Callable[..., Result], *arguments: object) -> None:
+def _fulfil(future: "Future[Result]", function: Callable[..., Result], *arguments: object) -> None:
     try:
-        promise.set_result(function(*arguments))
+        future.set_result(function(*arguments))
     except BaseException as error:
-        promise.set_exception(error)
+        future.set_exception(error)
 
 
-def _take_done(waiting: deque[Promise]) -> Iterator[Result]:
-    """Results at the head of the queue, as far as they are there."""
+def _pop_done(waiting: "deque[Future[Result]]") -> Iterator[Result]:
+    """Yield the results at the head of the queue that are done."""
     while waiting and waiting[0].done():
         yield waiting.popleft().result()
 
 
-def _take(waiting: deque[Promise], *, all_but: int = 0) -> Iterator[Result]:
-    """Results from the head of the queue; waits for them."""
+def _pop(waiting: "deque[Future[Result]]", *, all_but: int = 0) -> Iterator[Result]:
+    """Yield results from the head of the queue; wait for them."""
     while len(waiting) > all_but:
         yield waiting.popleft().result()
 

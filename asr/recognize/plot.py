@@ -1,8 +1,8 @@
-"""`asr plot`: a recording in, the picture of how it becomes text out.
+"""A recording in, a picture of how it becomes text out.
 
 Four rows over one time axis: the words; the waveform; the log-mel features, as the network sees
-them; and what the network says at each frame, the blank in grey, with the tokens where the
-alignment places them.
+them; and the token probabilities at each frame, the blank in grey, with the tokens at their aligned
+positions.
 """
 
 from collections.abc import Sequence
@@ -10,39 +10,39 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import librosa
 import numpy as np
-import torch
 
 from asr.alignment import Alignment, align_tokens
 from asr.atomic import atomic_write
 from asr.errors import AudioError
 from asr.jit import Array
-from asr.recognize.align import join_spoken, pair_words, spell_words
+from asr.recognize.align import encode_spoken, join_spoken, pair_words
 from asr.recognize.recognizer import Recognizer, load_model
-from asr.recognize.word_boundaries import speech_levels
 from asr.recognize.words import words_from_alignment
 from asr.signal.audio import AudioSource, load_audio
-from asr.transcript.transcript import Word
+from asr.signal.features import mel_frequencies
+from asr.signal.loudness import measure_loudness
+from asr.transcript.words import Word
 
 INK, BLANK_GREY, WORD_SHADES = "#24527a", "#d9d9d9", ("#dbe7f3", "#f3e6d3")
-# Okabe & Ito (2008): colours that the colour-blind tell apart, without the one that is nearly white.
+# Okabe & Ito (2008): colours that colour-blind people can distinguish, without one that is nearly white.
 TOKEN_COLORS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#7a5195")
 INCHES_PER_SECOND, NARROWEST, WIDEST = 3.2, 10.0, 24.0
 
 
 @dataclass(frozen=True)
 class Picture:
-    """What is drawn.
+    """The contents of a picture.
 
     Attributes:
         waveform: (S,) at `sample_rate` Hz.
-        features: (T, F) normalised log-mel features, a frame each `step_seconds`.
-        log_probs: (T', V), a frame each `frame_seconds`.
+        features: (T, F) normalised log-mel features, one frame per `step_seconds`.
+        log_probs: (T', V), one frame per `frame_seconds`.
         symbols: V of them, the blank first.
-        tokens: (U,) of the text, and where they lie.
+        tokens: (U,) of the text.
+        alignment: Of the tokens.
         words: With their times.
-        start: Seconds into the recording at which the stretch begins; words and frames count from there.
+        start: Seconds into the recording at which the excerpt starts; words and frames count from there.
         centre: Seconds at which the middle of the first frame lies.
     """
 
@@ -63,7 +63,7 @@ class Picture:
 def plot_file(
     audio: Path, output: Path | None, *, text: str | None, start: float, seconds: float, model: str, device: str
 ) -> Path:
-    """Draw a stretch of a recording into a PNG file; by default one of its name in the current folder.
+    """Draw an excerpt of a recording into a PNG file; by default one with its name in the current folder.
 
     Raises:
         AsrError: If recording, text or model cannot be used, or the file cannot be written.
@@ -79,48 +79,48 @@ def plot_file(
 def prepare_picture(
     recognizer: Recognizer, source: AudioSource, *, text: str | None = None, start: float = 0.0, seconds: float = 10.0
 ) -> Picture:
-    """Recognise a stretch of a recording, or align what is said in it.
+    """Recognise an excerpt of a recording, or align it with its text.
 
     Raises:
-        AudioError: If the recording cannot be read or ends before the stretch.
-        TextError: If the alphabet cannot spell the text.
+        AudioError: If the recording cannot be read or ends before the excerpt.
+        TextError: If the alphabet cannot encode the text.
         AlignmentError: If the text does not fit.
     """
-    rate = recognizer.sample_rate
+    runner, rate = recognizer.runner, recognizer.sample_rate
     samples = load_audio(source, sample_rate=rate)
     waveform = samples[round(start * rate) : round((start + seconds) * rate)]
-    if len(waveform) < recognizer.extractor.window:
+    if len(waveform) < runner.extractor.window:
         raise AudioError(f"{source}: there is nothing to draw after {start:g} s; it lasts {len(samples) / rate:.2f} s")
-    features = recognizer.extractor(torch.from_numpy(waveform))
-    log_probs = recognizer.read_features([features])[0]
+    features = runner.extract(waveform)
+    (log_probs,) = runner.network.run([features])
     written = None if text is None else pair_words(text, recognizer.settings.normalizer)
     tokenizer = recognizer.tokenizer
     tokens: Sequence[int]
     if written is None:
-        tokens = recognizer.reader.decode(log_probs)[0][0]
+        tokens = recognizer.decoder.decode_tokens(log_probs)[0][0]
     else:
-        tokenizer, tokens = spell_words(written, tokenizer)
+        tokenizer, tokens = encode_spoken(written, tokenizer)
     alignment = align_tokens(log_probs, tokens)
-    frame_seconds = recognizer.reader.frame_seconds
-    words = words_from_alignment(alignment, tokens, tokenizer, frame_seconds, levels=speech_levels(waveform, rate))
+    timing = recognizer.decoder.timing
+    words = words_from_alignment(alignment, tokens, tokenizer, timing, loudness=measure_loudness(waveform, rate))
     return Picture(
         waveform=waveform,
         sample_rate=rate,
-        features=features.numpy(),
+        features=features,
         step_seconds=recognizer.settings.features.step_seconds,
         log_probs=log_probs,
-        frame_seconds=frame_seconds,
+        frame_seconds=timing.frame_seconds,
         symbols=recognizer.tokenizer.symbols,
         tokens=tokens,
         alignment=alignment,
         words=words if written is None else join_spoken(written, words),
         start=start,
-        centre=recognizer.settings.features.window_seconds / 2,
+        centre=timing.window_seconds / 2,
     )
 
 
 def draw(picture: Picture) -> Any:
-    """The picture as a matplotlib figure."""
+    """Draw the picture as a matplotlib figure."""
     from matplotlib.figure import Figure
 
     seconds = len(picture.waveform) / picture.sample_rate
@@ -146,7 +146,7 @@ def _draw_words(axes: Any, picture: Picture, inches_per_second: float) -> None:
     for number, word in enumerate(picture.words):
         start, length = picture.start + word.start, word.end - word.start
         axes.axvspan(start, start + length, color=WORD_SHADES[number % 2], linewidth=0)
-        # A letter is about 0.6 of the font's size wide, and a point is a 72nd of an inch.
+        # A letter is about 0.6 times as wide as the font size, and a point is a 72nd of an inch.
         fitting = 72 * length * inches_per_second / (0.6 * max(len(word.text), 1))
         axes.text(start + length / 2, 0.5, word.text, ha="center", va="center", fontsize=float(np.clip(fitting, 6, 14)))
 
@@ -162,30 +162,28 @@ def _draw_waveform(axes: Any, picture: Picture) -> None:
 
 
 def _draw_features(axes: Any, picture: Picture) -> None:
-    from librosa.display import specshow
+    from matplotlib.ticker import NullLocator, ScalarFormatter, SymmetricalLogLocator
 
     num_frames, num_mels = picture.features.shape
-    specshow(
-        picture.features.T,
-        x_coords=picture.start + picture.centre + np.arange(num_frames) * picture.step_seconds,
-        y_coords=librosa.mel_frequencies(num_mels, fmax=picture.sample_rate / 2),
-        x_axis="s",
-        y_axis="mel",
-        sr=picture.sample_rate,
-        cmap="magma",
-        ax=axes,
-    )
-    axes.set(ylabel="log-mel features, Hz", xlabel="")
+    times = picture.start + picture.centre + np.arange(num_frames) * picture.step_seconds
+    frequencies = mel_frequencies(num_mels, picture.sample_rate)
+    axes.pcolormesh(times, frequencies, picture.features.T, cmap="magma", shading="nearest", rasterized=True)
+    # Slaney's mel scale is linear up to 1 kHz and logarithmic above.
+    axes.set_yscale("symlog", linthresh=1000.0, base=2)
+    axes.yaxis.set_major_locator(SymmetricalLogLocator(axes.yaxis.get_transform()))
+    axes.yaxis.set_minor_locator(NullLocator())
+    axes.yaxis.set_major_formatter(ScalarFormatter())
+    axes.set(ylabel="log-mel features, Hz", ylim=(frequencies[0], frequencies[-1]))
 
 
 def _draw_posteriors(axes: Any, picture: Picture) -> None:
-    """A line a token that the text holds, coloured where it peaks; the blank as grey ground."""
+    """Draw a line for each token of the text, labelled at its peaks; the blank as grey background."""
     probabilities = np.exp(picture.log_probs)
     times = picture.start + picture.centre + np.arange(len(probabilities)) * picture.frame_seconds
     axes.fill_between(times, probabilities[:, 0], color=BLANK_GREY, linewidth=0, label="blank")
-    used = list(dict.fromkeys(picture.tokens))
-    colors = {token: TOKEN_COLORS[index % len(TOKEN_COLORS)] for index, token in enumerate(used)}
-    for token in used:
+    tokens = dict.fromkeys(picture.tokens)
+    colors = {token: TOKEN_COLORS[index % len(TOKEN_COLORS)] for index, token in enumerate(tokens)}
+    for token in tokens:
         axes.plot(times, probabilities[:, token], linewidth=1.3, color=colors[token])
     for token, first, last in zip(picture.tokens, picture.alignment.starts, picture.alignment.ends, strict=True):
         peak = first + int(probabilities[first:last, token].argmax())

@@ -7,30 +7,29 @@ import heapq
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
 from asr.config import ConfidenceSettings
 from asr.decode.decoder import BeamDecoder
 from asr.decode.greedy import greedy_decode
 from asr.decode.parts import Hypothesis
 from asr.decode.rescoring import Rescorer
-from asr.recognize.word_boundaries import Levels
-from asr.recognize.words import find_words
+from asr.recognize.words import FrameTiming, find_words, segment_words
+from asr.runtime.network import LogProbs
+from asr.signal.loudness import Loudness
 from asr.text.tokenizer import Tokenizer
-from asr.transcript.transcript import Alternative, Word
-
-LogProbs: TypeAlias = npt.NDArray[np.float32]  # (T, V) natural logs
+from asr.transcript.transcript import Alternative, Transcript
+from asr.transcript.words import Word
 
 
 @dataclass(frozen=True)
 class Decoded:
-    """What was read in a recording or a stretch of it.
+    """The text of a recording or a segment of it.
 
     Attributes:
-        alternatives: The n best readings, at least one, best first; unscored (NaN) without beam search.
+        alternatives: The n best hypotheses, at least one, best first; their scores are NaN without beam search.
         words: The words of the best one; times in seconds from the start of the recording.
     """
 
@@ -39,26 +38,26 @@ class Decoded:
 
     @property
     def text(self) -> str:
-        """The best reading."""
+        """The best hypothesis."""
         return self.alternatives[0].text
 
 
 class UtteranceDecoder:
-    """Decodes, and finds the times of words.
+    """Decodes utterances and finds the times of their words.
 
     Args:
-        tokenizer: Spells tokens.
-        frame_seconds: Length of a frame of log probabilities.
+        tokenizer: Decodes tokens to text.
+        timing: Of the frames of log probabilities.
         beam: Beam search; None takes the most probable path.
-        nbest: Readings wanted, by beam search.
-        confidence: What the model was calibrated to; None: words have no confidence.
-        rescorer: Puts what beam search finds into a better order.
+        nbest: Hypotheses to return, by beam search.
+        confidence: The model's calibration; None leaves out confidences.
+        rescorer: Reorders the hypotheses of beam search.
     """
 
     def __init__(
         self,
         tokenizer: Tokenizer,
-        frame_seconds: float,
+        timing: FrameTiming,
         *,
         beam: BeamDecoder | None = None,
         nbest: int = 1,
@@ -66,102 +65,116 @@ class UtteranceDecoder:
         rescorer: Rescorer | None = None,
     ) -> None:
         self.tokenizer = tokenizer
-        self.frame_seconds = frame_seconds
+        self.timing = timing
         self.beam = beam
         self.nbest = nbest
         self.confidence = confidence
         self.rescorer = rescorer
 
-    def read(self, log_probs: LogProbs, levels: Levels | None = None, start_seconds: float = 0.0) -> Decoded:
-        """A stretch of a recording, or all of it.
+    def decode(self, log_probs: LogProbs, loudness: Loudness | None = None, start_seconds: float = 0.0) -> Decoded:
+        """Decode a recording or a segment of it.
 
         Args:
             log_probs: (T, V) of its frames.
-            levels: (N,) its loudness by `speech_levels`, for better times.
-            start_seconds: Where in the recording it begins.
+            loudness: (N,) of `measure_loudness`, for better times.
+            start_seconds: Where it starts in the recording.
         """
-        decoded = self.decode(log_probs)
+        hypotheses = self.decode_tokens(log_probs)
         words = find_words(
             log_probs,
-            decoded[0][0],
+            hypotheses[0][0],
             self.tokenizer,
-            self.frame_seconds,
-            levels=levels,
+            self.timing,
+            loudness=loudness,
             start_seconds=start_seconds,
             confidence=self.confidence,
         )
-        return Decoded(tuple(Alternative(self.spell(tokens), score) for tokens, score in decoded), words)
+        return Decoded(tuple(Alternative(self.to_text(tokens), score) for tokens, score in hypotheses), words)
 
-    def join(self, readings: Sequence[Decoded]) -> Decoded:
-        """The reading of a recording from those of its stretches, in their order."""
-        ways = [_Way(0.0 if self.beam else math.nan)]
-        for reading in readings:
-            ways = _go_on(ways, reading.alternatives, self.nbest)
+    def decode_tokens(self, log_probs: LogProbs) -> list[tuple[Sequence[int], float]]:
+        """Return the tokens and scores of the n best hypotheses for (T, V) log probabilities, best first."""
+        if self.beam is None:
+            path = greedy_decode(log_probs[None], np.array([len(log_probs)]))[0]
+            return [(path, math.nan)]
+        nbest = self.nbest if self.rescorer is None else max(self.nbest, self.rescorer.settings.nbest)
+        (hypotheses,) = decode_distinct(self.beam, self.tokenizer, [log_probs], nbest, num_threads=1)
+        if self.rescorer is not None:
+            hypotheses = self.rescorer.rescore(hypotheses)[: self.nbest]
+        return [(hypothesis.tokens, hypothesis.score) for hypothesis in hypotheses]
+
+    def join(self, segments: Sequence[Decoded]) -> Decoded:
+        """Join the results of a recording's segments, in their order."""
+        sequences = [_Sequence(0.0 if self.beam else math.nan)]
+        for segment in segments:
+            sequences = _extend(sequences, segment.alternatives, self.nbest)
         scores: dict[str, float] = {}
-        for way in ways:  # several may lead to one text
-            scores.setdefault(_spell_out(way), way.score)
+        for sequence in sequences:  # several may have the same text
+            scores.setdefault(sequence.join_texts(), sequence.score)
         alternatives = tuple(Alternative(text, score) for text, score in scores.items())
-        return Decoded(alternatives, tuple(word for reading in readings for word in reading.words))
+        return Decoded(alternatives, tuple(word for segment in segments for word in segment.words))
 
-    def decode(self, log_probs: LogProbs) -> list[tuple[Sequence[int], float]]:
-        """Token ids and scores of the n best readings of (T, V) log probabilities, best first."""
-        if self.beam is not None:
-            return [(one.tokens, one.score) for one in self._search(self.beam, log_probs)]
-        path = greedy_decode(log_probs[None], np.array([len(log_probs)]))[0]
-        return [(path, math.nan)]
+    def make_transcript(self, segments: Sequence[Decoded], duration: float, source: str | None) -> Transcript:
+        """Make the transcript of a recording of `duration` seconds from the results of its segments."""
+        decoded = self.join(segments)
+        return Transcript(
+            text=decoded.text,
+            duration=duration,
+            source=source,
+            segments=segment_words(decoded.words),
+            alternatives=decoded.alternatives if self.nbest > 1 else (),
+        )
 
-    def _search(self, beam: BeamDecoder, log_probs: LogProbs) -> list[Hypothesis]:
-        wanted = self.nbest if self.rescorer is None else max(self.nbest, self.rescorer.settings.nbest)
-        (found,) = decode_different(beam, self.tokenizer, [log_probs], wanted, num_threads=1)
-        return found if self.rescorer is None else self.rescorer.rescore(found)[: self.nbest]
-
-    def spell(self, tokens: Sequence[int]) -> str:
-        """The text that tokens spell, with single spaces between its words."""
-        return _spell(self.tokenizer, tokens)
+    def to_text(self, tokens: Sequence[int]) -> str:
+        """Decode tokens to text, with single spaces between its words."""
+        return _to_text(self.tokenizer, tokens)
 
 
-def decode_different(
+def decode_distinct(
     beam: BeamDecoder,
     tokenizer: Tokenizer,
     utterances: Sequence[LogProbs],
-    count: int,
+    nbest: int,
     *,
     num_threads: int | None = None,
 ) -> list[list[Hypothesis]]:
-    """The `count` best readings of each utterance; where words are said in several ways, only the best way of each."""
-    if count == 1 or tokenizer.pronunciations is None:
-        return beam.decode_batch(utterances, nbest=count, num_threads=num_threads)
-    chosen = []
+    """Return the `nbest` best hypotheses of each utterance; of those that differ in pronunciation only, the best."""
+    if nbest == 1 or tokenizer.pronunciations is None:
+        return beam.decode_batch(utterances, nbest=nbest, num_threads=num_threads)
+    results = []
     for hypotheses in beam.decode_batch(utterances, nbest=beam.beam_size, num_threads=num_threads):
-        best: dict[str, Hypothesis] = {}
+        distinct: dict[str, Hypothesis] = {}
         for hypothesis in hypotheses:
-            best.setdefault(_spell(tokenizer, hypothesis.tokens), hypothesis)
-        chosen.append(list(best.values())[:count])
-    return chosen
+            distinct.setdefault(_to_text(tokenizer, hypothesis.tokens), hypothesis)
+        results.append(list(distinct.values())[:nbest])
+    return results
 
 
-def _spell(tokenizer: Tokenizer, tokens: Sequence[int]) -> str:
-    # The network may begin with a space, or say one twice.
+def _to_text(tokenizer: Tokenizer, tokens: Sequence[int]) -> str:
+    # The network may begin with a space, or emit one twice.
     return " ".join(tokenizer.decode(tokens).split())
 
 
-class _Way(NamedTuple):
-    """A way through the readings of a recording's stretches so far; texts are joined at its end alone."""
+class _Sequence(NamedTuple):
+    """One hypothesis for each of a recording's segments so far, as a linked list."""
 
     score: float
     text: str = ""
-    before: "_Way | None" = None
+    previous: "_Sequence | None" = None
+
+    def join_texts(self) -> str:
+        texts = []
+        sequence: _Sequence | None = self
+        while sequence is not None:
+            texts.append(sequence.text)
+            sequence = sequence.previous
+        return " ".join(text for text in reversed(texts) if text)
 
 
-def _go_on(ways: Iterable[_Way], alternatives: Sequence[Alternative], count: int) -> list[_Way]:
-    """The best ways to go on from one of the first with one of the alternatives."""
-    further = (_Way(way.score + one.score, one.text, way) for way in ways for one in alternatives)
-    return heapq.nlargest(count, further, key=lambda way: way.score)
-
-
-def _spell_out(way: _Way | None) -> str:
-    texts = []
-    while way is not None:
-        texts.append(way.text)
-        way = way.before
-    return " ".join(text for text in reversed(texts) if text)
+def _extend(sequences: Iterable[_Sequence], alternatives: Sequence[Alternative], nbest: int) -> list[_Sequence]:
+    """Extend each sequence by each alternative of the next segment; return the best."""
+    extended = (
+        _Sequence(sequence.score + alternative.score, alternative.text, sequence)
+        for sequence in sequences
+        for alternative in alternatives
+    )
+    return heapq.nlargest(nbest, extended, key=lambda sequence: sequence.score)

@@ -1,4 +1,4 @@
-"""What goes through the network together."""
+"""Which items go through the network together."""
 
 from collections.abc import Callable, Iterable, Iterator
 from typing import TypeVar
@@ -9,12 +9,12 @@ _Item = TypeVar("_Item")
 def make_batches(
     items: Iterable[_Item], seconds: Callable[[_Item], float], batch_seconds: float
 ) -> Iterator[list[_Item]]:
-    """Neighbours together, as many as fit with padding to the longest of them; at least one.
+    """Group neighbours into batches, each as large as fits with padding to its longest item; at least one item.
 
     Args:
-        items: Best by length: then there is little padding.
-        seconds: The length of an item.
-        batch_seconds: Room for speech and padding.
+        items: Best sorted by length, which keeps padding short.
+        seconds: Returns the length of an item.
+        batch_seconds: Most speech in a batch, padding included.
     """
     batch: list[_Item] = []
     longest = 0.0

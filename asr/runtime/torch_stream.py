@@ -1,9 +1,9 @@
-"""The acoustic model on features that arrive in blocks, with the weights that read whole utterances.
+"""The acoustic model in torch behind `StreamingNetwork`: the weights for whole utterances, on features in blocks.
 
-A backward LSTM needs the future. Here it gets a chunk and a bounded right context at a time,
+A backward LSTM needs the future. Here it sees one chunk and a bounded right context at a time,
 while the forward LSTM's state is carried from chunk to chunk (latency-controlled BLSTM, Zhang et
-al. 2016; Xue & Yan 2017). Convolutions see every edge as in the whole utterance. With a right
-context that reaches the end, the result is the whole utterance's; memory never grows with it.
+al. 2016; Xue & Yan 2017). Convolutions see each edge as within the whole utterance. With a right
+context that reaches the end, the result is that of the whole utterance; memory does not grow with its length.
 
 Knows nothing of audio or words. One network serves any number of streams: those that are ready
 at the same time go through it together.
@@ -18,140 +18,153 @@ from torch import Tensor
 from torch.nn import functional as F
 from torch.nn.utils.rnn import pad_sequence
 
-from asr.acoustic.chunks import ChunkSize
+from asr.acoustic.chunks import Windows
 from asr.acoustic.model import AcousticModel, RecurrentBlock, Subsampling
+from asr.runtime.network import ChunkSize, Features, LogProbs
+from asr.runtime.precision import computing_in
 
 State = Any  # of one layer, as its nn.RNNBase takes and returns it; None at the start
 
 
-class StreamingModel:
+class TorchStreamingNetwork:
     """Runs an acoustic model over streams.
 
     Args:
-        model: In evaluation mode; it may be on any device, and quantised.
+        model: In evaluation mode; on any device, and quantised if it should be.
         chunk_size: Sizes of chunk and right context.
+        precision: The format that the network computes with, as `pick_precision` returns it.
     """
 
-    def __init__(self, model: AcousticModel, chunk_size: ChunkSize) -> None:
+    def __init__(self, model: AcousticModel, chunk_size: ChunkSize, *, precision: str = "fp32") -> None:
         self.model = model
         self.chunk_size = chunk_size
+        self.precision = precision
         is_bidirectional = any(block.recurrent.backward_rnn is not None for block in _blocks(model))
         self.right_context = chunk_size.right_context if is_bidirectional else 0
 
     @property
     def device(self) -> torch.device:
-        """Where the network is."""
+        """The device of the network."""
         return self.model.feature_mean.device
 
-    def start(self) -> "AcousticStream":
-        """A new stream."""
-        return AcousticStream(self)
+    def start(self) -> "TorchStream":
+        """Start a stream."""
+        return TorchStream(self)
 
     @torch.inference_mode()
-    def advance(self, streams: Sequence["AcousticStream"]) -> list[Tensor]:
-        """Read what the streams hold, as far as their right context lets; streams of one shape together.
+    def run(self, batch: "Sequence[TorchStream]") -> list[LogProbs]:
+        """Compute all chunks that are ready, of streams with chunks of one shape together.
 
         Returns:
-            For each stream (T', V) log probabilities on the CPU; T' may be 0.
+            (T', V) log probabilities for each stream; T' may be 0.
         """
-        outputs: list[list[Tensor]] = [[] for _ in streams]
-        while groups := self._group(streams):
-            for (window, chunk), members in groups.items():
-                found = self._run([streams[index] for index in members], window, chunk)
-                for index, log_probs in zip(members, found, strict=True):
-                    outputs[index].append(log_probs)
-        return [torch.cat(parts) if parts else self._nothing() for parts in outputs]
+        outputs: list[list[Tensor]] = [[] for _ in batch]
+        with computing_in(self.precision, self.device):
+            while groups := self._group(batch):
+                for (window, chunk), members in groups.items():
+                    chunks = self._run_chunk([batch[index] for index in members], window, chunk)
+                    for index, log_probs in zip(members, chunks, strict=True):
+                        outputs[index].append(log_probs)
+        return [torch.cat(parts).numpy() if parts else self._no_frames() for parts in outputs]
 
     @staticmethod
-    def _group(streams: Sequence["AcousticStream"]) -> dict[tuple[int, int], list[int]]:
-        """Streams that can go on, by the shape of their next step."""
+    def _group(batch: "Sequence[TorchStream]") -> dict[tuple[int, int], list[int]]:
+        """Group the streams that are ready by the shape of their next chunk."""
         groups: dict[tuple[int, int], list[int]] = defaultdict(list)
-        for index, stream in enumerate(streams):
-            if (shape := stream.next_step()) is not None:
+        for index, stream in enumerate(batch):
+            if (shape := stream.next_shape()) is not None:
                 groups[shape].append(index)
         return groups
 
     @torch.inference_mode()
-    def preview(self, streams: Sequence["AcousticStream"]) -> list[Tensor]:
-        """What would come out now if nothing followed, of the frames that wait; the streams stay where they are.
+    def preview(self, batch: "Sequence[TorchStream]") -> list[LogProbs]:
+        """Compute the frames that still wait for their right context, as if the streams ended here.
+
+        The streams do not change: `run` computes these frames again.
 
         Returns:
-            For each stream (T', V) log probabilities on the CPU, a guess that `advance` will replace.
+            (T', V) log probabilities for each stream.
         """
-        lengths = torch.tensor([len(stream.hidden) for stream in streams], device=self.device)
-        if len(streams) == 0 or int(lengths.max()) == 0:
-            return [self._nothing() for _ in streams]
-        # Unlike chunks, these differ in length: padded, for one batch is much faster than one a length.
-        hidden = pad_sequence([stream.hidden for stream in streams], batch_first=True)
-        for depth, block in enumerate(_blocks(self.model)):
-            state = _join_states([stream.states[depth] for stream in streams])
-            hidden = hidden + block.recurrent(block.norm(hidden), lengths, state)
-        log_probs = self.model.read_out(hidden).cpu()
-        return [own[:length] for own, length in zip(log_probs, lengths.tolist(), strict=True)]
+        lengths = torch.tensor([len(stream.hidden) for stream in batch], device=self.device)
+        if len(batch) == 0 or int(lengths.max()) == 0:
+            return [self._no_frames() for _ in batch]
+        # Unlike chunks, these differ in length: one padded batch is much faster than a batch per length.
+        hidden = pad_sequence([stream.hidden for stream in batch], batch_first=True)  # (B, T', D)
+        with computing_in(self.precision, self.device):
+            for depth, block in enumerate(_blocks(self.model)):
+                state = _join_states([stream.states[depth] for stream in batch])
+                hidden = hidden + block.recurrent(block.norm(hidden), lengths, state)
+            padded = self.model.read_out(hidden).cpu().numpy()  # (B, T', V)
+        return [log_probs[:length] for log_probs, length in zip(padded, lengths.tolist(), strict=True)]
 
-    def _run(self, streams: Sequence["AcousticStream"], window: int, chunk: int) -> Tensor:
-        """One chunk of streams alike: (B, chunk, V)."""
-        hidden = torch.stack([stream.hidden[:window] for stream in streams])
+    def _run_chunk(self, batch: "Sequence[TorchStream]", window: int, chunk: int) -> Tensor:
+        """Compute the next chunk (B, chunk, V) of streams of one shape."""
+        hidden = torch.stack([stream.hidden[:window] for stream in batch])  # (B, window, D)
+        lengths = torch.full((len(batch),), window, device=self.device)
+        windows = Windows(lengths, chunk, ChunkSize(chunk, window - chunk))
         for depth, block in enumerate(_blocks(self.model)):
-            state = _join_states([stream.states[depth] for stream in streams])
-            hidden, state = run_block(block, hidden, state, chunk)
-            for stream, own in zip(streams, _split_state(state, len(streams)), strict=True):
-                stream.states[depth] = own
-        for stream in streams:
+            state = _join_states([stream.states[depth] for stream in batch])
+            outputs, state = block.recurrent.forward_windows(block.norm(hidden), windows, state)
+            hidden = hidden + outputs
+            for stream, stream_state in zip(batch, _split_state(state, len(batch)), strict=True):
+                stream.states[depth] = stream_state
+        for stream in batch:
             stream.hidden = stream.hidden[chunk:]
         return self.model.read_out(hidden[:, :chunk]).cpu()
 
-    def _nothing(self) -> Tensor:
-        return torch.empty(0, self.model.head.out_features)
+    def _no_frames(self) -> LogProbs:
+        return torch.empty(0, self.model.head.out_features).numpy()
 
 
-class AcousticStream:
-    """One recording on its way through a `StreamingModel`.
+class TorchStream:
+    """One recording on its way through a `TorchStreamingNetwork`.
 
     Attributes:
-        hidden: (T', D) subsampled frames whose log probabilities have not come out yet.
-        states: Of each layer's forward direction, at the first of those frames.
+        hidden: (T', D) subsampled frames whose log probabilities have not been computed yet.
+        states: The forward direction's state of each layer before the first of those frames.
     """
 
-    def __init__(self, network: StreamingModel) -> None:
+    def __init__(self, network: TorchStreamingNetwork) -> None:
         self._network = network
-        self._edges = SubsamplingStream(network.model.subsampling)
+        self._subsampling = SubsamplingStream(network.model.subsampling)
         self._ended = False
         self.hidden = torch.empty(0, network.model.head.in_features, device=network.device)
         self.states: list[State] = [None] * len(network.model.blocks)
 
+    @property
+    def is_ready(self) -> bool:
+        """Whether `TorchStreamingNetwork.run` can compute its next chunk."""
+        return self.next_shape() is not None
+
     @torch.inference_mode()
-    def accept(self, features: Tensor, *, last: bool = False) -> None:
-        """Take (T, F) normalised features; `StreamingModel.advance` reads them.
+    def feed(self, features: Features, *, last: bool = False) -> None:
+        """Append (T, F) features; T may be 0.
 
         Args:
-            features: T may be 0.
-            last: Nothing follows.
+            features: The next frames.
+            last: Whether the stream ends with them.
 
         Raises:
-            ValueError: If the stream has ended before.
+            ValueError: If the stream has ended already.
         """
         if self._ended:
             raise ValueError("this stream has ended; start another")
         self._ended = last
-        self.hidden = torch.cat([self.hidden, self._edges.feed(features.to(self.hidden.device), last=last)])
+        with computing_in(self._network.precision, self._network.device):
+            frames = self._subsampling.feed(torch.from_numpy(features).to(self.hidden.device), last=last)
+        self.hidden = torch.cat([self.hidden, frames])
 
-    def feed(self, features: Tensor, *, last: bool = False) -> Tensor:
-        """`accept`, and what can be said then: (T', V) log probabilities on the CPU."""
-        self.accept(features, last=last)
-        return self._network.advance([self])[0]
-
-    def next_step(self) -> tuple[int, int] | None:
-        """Frames that the next step reads, and those that come out of it; None while it must wait."""
-        chunk, window = self._network.chunk_size.chunk, self._network.chunk_size.chunk + self._network.right_context
-        held = len(self.hidden)
+    def next_shape(self) -> tuple[int, int] | None:
+        """Return the frames that the next chunk sees and those that it consists of; None if it must wait."""
+        chunk = self._network.chunk_size.chunk
+        window, held = chunk + self._network.right_context, len(self.hidden)
         if self._ended and held:
             return min(held, window), min(held, chunk)
         return (window, chunk) if held >= window else None
 
 
 class SubsamplingStream:
-    """The convolutions of `Subsampling` on blocks of frames: the same result as on all frames at once."""
+    """The convolutions of `Subsampling` on blocks of frames, with the result for all frames at once."""
 
     def __init__(self, subsampling: Subsampling) -> None:
         self._subsampling = subsampling
@@ -159,14 +172,14 @@ class SubsamplingStream:
         self._held: list[Tensor | None] = [None] * len(subsampling.convolutions)
 
     def feed(self, features: Tensor, *, last: bool = False) -> Tensor:
-        """(T, F) features to the (T', D) frames that they complete."""
+        """Return the frames (T', D) that (T, F) features complete."""
         images = features[None, None]
         for depth, convolution in enumerate(self._subsampling.convolutions):
             images = self._convolve(depth, convolution, images, last=last)
         return self._subsampling.project(images)[0]
 
     def _convolve(self, depth: int, convolution: Any, images: Tensor, *, last: bool) -> Tensor:
-        """Output i needs inputs 2i - 1 to 2i + 1; beyond both ends there is zero."""
+        """Convolve the frames that are complete: output i needs inputs 2i - 1 to 2i + 1, zero beyond both ends."""
         held = self._held[depth]
         if held is None:
             held = images.new_zeros(*images.shape[:2], 1, images.shape[3])
@@ -182,36 +195,12 @@ class SubsamplingStream:
         return F.relu(F.conv2d(window, convolution.weight, convolution.bias, stride=2, padding=(0, 1)))
 
 
-def run_block(block: RecurrentBlock, hidden: Tensor, state: State, chunk: int) -> tuple[Tensor, State]:
-    """A chunk and its right context through one layer and its residual.
-
-    Args:
-        block: The layer.
-        hidden: (B, W, D), of which the first `chunk` frames are to come out.
-        state: Of the forward direction before the first frame.
-        chunk: At most W.
-
-    Returns:
-        (B, W, D), and the forward direction's state after the chunk.
-    """
-    normed = block.norm(hidden)
-    layer = block.recurrent
-    outputs, after_chunk = layer.forward_rnn(normed[:, :chunk], state)
-    if chunk < hidden.shape[1]:
-        ahead, _ = layer.forward_rnn(normed[:, chunk:], after_chunk)
-        outputs = torch.cat([outputs, ahead], dim=1)
-    if layer.backward_rnn is not None:
-        backward = layer.backward_rnn(normed.flip(1))[0].flip(1)
-        outputs = torch.cat([outputs, backward], dim=-1)
-    return hidden + outputs, after_chunk
-
-
 def _blocks(model: AcousticModel) -> list[RecurrentBlock]:
     return list(model.blocks)  # type: ignore[arg-type]
 
 
 def _join_states(states: Sequence[State]) -> State:
-    """States (1, 1, H) of streams to one (1, B, H); an LSTM's is a pair of tensors."""
+    """Join the states (1, 1, H) of streams to one (1, B, H); an LSTM's is a pair of tensors."""
     if all(state is None for state in states):
         return None
     like = next(state for state in states if state is not None)

@@ -1,18 +1,21 @@
-"""Waveform in, normalised log-mel features out; whole utterances and streams alike.
+"""Waveform in, normalised log-mel features out, for whole utterances and streams alike.
 
 Knows nothing of files or networks. Every step looks backwards only, so a stream that is fed
 block by block gives the same frames as the whole recording at once, and one model serves both.
 """
 
+import math
 from functools import lru_cache
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 from torchaudio.functional import melscale_fbanks
 
 from asr.config import FeatureSettings
 
-# Mel energy below which there is nothing to hear (about -77 dBFS of white noise). It keeps
+# Mel energy below which nothing is audible (about -77 dBFS of white noise). It keeps
 # digital silence and the empty top bands of compressed audio close to a quiet room.
 ENERGY_FLOOR = 1e-7
 BLOCK_SECONDS = 30
@@ -40,22 +43,22 @@ class FeatureExtractor:
         self.deviation = torch.ones(settings.num_mels) if deviation is None else deviation.cpu()
 
     def __call__(self, waveform: Tensor) -> Tensor:
-        """Features of a whole recording: (S,) to (T, F), T = `num_frames(S)`."""
+        """Compute the features of a whole recording: (S,) to (T, F), T = `num_frames(S)`."""
         stream = self.stream()
-        # In blocks, since intermediate results take many times the room of the waveform.
+        # In blocks, since intermediate results take many times the memory of the waveform.
         blocks = torch.split(waveform, BLOCK_SECONDS * self.settings.sample_rate)
         return torch.cat([stream.feed(block) for block in blocks])
 
     def stream(self) -> "FeatureStream":
-        """A stream that gives the same frames block by block."""
+        """Start a stream, which computes the same frames block by block."""
         return FeatureStream(self)
 
     def num_frames(self, num_samples: int) -> int:
-        """Frames in so many samples; a frame needs a whole window."""
+        """Count the frames in `num_samples` samples; each needs a whole window."""
         return max(0, 1 + (num_samples - self.window) // self.step)
 
     def log_mel(self, waveform: Tensor) -> Tensor:
-        """Log-mel spectrogram without normalisation: (S,) to (T, F) float32, natural log.
+        """Compute the log-mel spectrogram without normalisation: (S,) to (T, F) float32, natural log.
 
         Frame t covers samples [t * step, t * step + window), a periodic Hann window; power
         spectrum; Slaney's mel scale and area normalisation (librosa's default).
@@ -82,7 +85,7 @@ class FeatureStream:
         self._count = extractor.prior_frames
 
     def feed(self, waveform: Tensor) -> Tensor:
-        """The frames that a block of samples completes: (S,) to (T, F), T may be 0."""
+        """Compute the frames that a block of samples completes: (S,) to (T, F), T may be 0."""
         samples = torch.cat([self._samples, waveform])
         features = self._extractor.log_mel(samples)
         self._samples = samples[len(features) * self._extractor.step :]
@@ -91,12 +94,22 @@ class FeatureStream:
     def _normalize(self, features: Tensor) -> Tensor:
         if len(features) == 0:
             return features
-        # The carried sum goes in as the first row: one running sum, added in one order.
+        # The carried sum is the first row, so that there is one running sum, added in one order.
         sums = torch.cat([self._sum[None], features.double()]).cumsum(0)
         counts = self._count + torch.arange(1, len(features) + 1, dtype=torch.float64)
         self._sum, self._count = sums[-1], float(counts[-1])
         means = (sums[1:] / counts[:, None]).float()
         return (features - means) / self._extractor.deviation
+
+
+def mel_frequencies(num_mels: int, sample_rate: int) -> npt.NDArray[np.float64]:
+    """Return (F,) Hz of bands that are evenly spaced on Slaney's mel scale from 0 to half the sample rate.
+
+    The scale has 3 mel per 200 Hz up to 1 kHz, and 27 per factor 6.4 above (Slaney 1998).
+    """
+    highest = 15 + 27 * math.log(sample_rate / 2 / 1000, 6.4)
+    mels = np.linspace(0, highest if sample_rate > 2000 else 3 * sample_rate / 400, num_mels)
+    return np.where(mels < 15, mels * 200 / 3, 1000 * 6.4 ** ((mels - 15) / 27))
 
 
 @lru_cache

@@ -15,7 +15,6 @@ from lightning_fabric import Fabric
 
 from asr.acoustic.ctc_crf import Denominator
 from asr.acoustic.denominator_lm import estimate_trigrams
-from asr.acoustic.model import SUBSAMPLING
 from asr.atomic import atomic_write
 from asr.config import Config, ModelSettings
 from asr.corpus.cuts import load_cuts
@@ -23,9 +22,11 @@ from asr.corpus.doctor import Problem, keep_usable
 from asr.errors import CorpusError, TrainingError
 from asr.evaluate.calibrate import calibrate_greedy
 from asr.model_files import WEIGHTS_FILE
-from asr.recognize.model_folder import Model, build_acoustic, read_model, save_model
+from asr.recognize.model_folder import Model, read_model, save_model
 from asr.reporter import SILENT, Reporter
+from asr.runtime.network import SUBSAMPLING
 from asr.runtime.precision import pick_precision
+from asr.runtime.torch_network import build_acoustic
 from asr.seeds import draw_seed
 from asr.signal.features import FeatureExtractor
 from asr.text.load import build_tokenizer

@@ -13,13 +13,13 @@ import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 
-from asr.acoustic.chunks import ChunkSize
 from asr.acoustic.ctc import consistency_loss, ctc_loss
 from asr.acoustic.ctc_crf import Denominator
 from asr.acoustic.model import Output
 from asr.config import TrainSettings
 from asr.decode.greedy import greedy_decode
 from asr.evaluate.wer import score_utterances
+from asr.runtime.network import ChunkSize
 from asr.seeds import draw_seed
 from asr.text.tokenizer import Tokenizer
 from asr.train.dataset import Batch, SpeechLoader

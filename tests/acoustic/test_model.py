@@ -3,8 +3,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from asr.acoustic.model import AcousticModel, subsampled
+from asr.acoustic.model import AcousticModel
 from asr.config import AcousticSettings
+from asr.runtime.network import subsampled
 
 
 def make_model(**changes: object) -> AcousticModel:

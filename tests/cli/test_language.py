@@ -18,8 +18,9 @@ from typer.testing import CliRunner
 from asr.cli.app import app, main
 from asr.config import AcousticSettings, ModelSettings, load_model_settings
 from asr.corpus.prepare import prepare
-from asr.recognize.model_folder import Model, build_acoustic, save_model
+from asr.recognize.model_folder import Model, save_model
 from asr.recognize.recognizer import load_model
+from asr.runtime.torch_network import build_acoustic
 from asr.text.tokenizer import CharTokenizer
 from tests.tones import write_corpus
 
@@ -435,7 +436,7 @@ def test_weights_in_eight_bits_are_half_as_large_and_say_the_same(folder: Path, 
     )
     assert after["model"] < 0.7 * before["model"]
     said = [
-        load_model(place).log_probs([torch.from_numpy(soundfile.read(folder / "noise.wav", dtype="float32")[0])])[0]
+        load_model(place).runner.compute_log_probs([soundfile.read(folder / "noise.wav", dtype="float32")[0]])[0]
         for place in (folder / "model", tmp_path / "model")
     ]
     assert 0 < np.abs(np.exp(said[0]) - np.exp(said[1])).mean() < 0.05

@@ -12,7 +12,8 @@ from asr.config import SETTINGS_FILE, AcousticSettings, ModelSettings, load_mode
 from asr.corpus.cuts import load_cuts
 from asr.errors import CorpusError
 from asr.evaluate.calibrate import calibrate, calibrate_greedy
-from asr.recognize.model_folder import Model, build_acoustic, save_model
+from asr.recognize.model_folder import Model, save_model
+from asr.runtime.torch_network import build_acoustic
 from asr.text.tokenizer import CharTokenizer
 
 

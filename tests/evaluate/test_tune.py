@@ -19,8 +19,9 @@ from asr.evaluate.calibrate import calibrate
 from asr.evaluate.tune import tune
 from asr.language.ngram.files import save_ngram
 from asr.language.ngram.kneser_ney import estimate
-from asr.recognize.model_folder import Model, build_acoustic, save_model
+from asr.recognize.model_folder import Model, save_model
 from asr.recognize.recognizer import load_model
+from asr.runtime.torch_network import build_acoustic
 from asr.text.tokenizer import CharTokenizer
 
 
@@ -44,7 +45,7 @@ def test_what_is_found_is_saved_with_the_language_model(folder, tone_manifests, 
     saved = load_model_settings(folder / SETTINGS_FILE).decoder
     assert Weights(saved.alpha, saved.beta, saved.beam_size, saved.unknown_score, saved.blank_penalty) == best.weights
     assert "% errors" in output.getvalue()
-    beam = load_model(folder, device="cpu").reader.beam
+    beam = load_model(folder, device="cpu").decoder.beam
     assert (beam.parts.settings.alpha, beam.beam_size) == (best.weights.alpha, best.weights.beam_size)
     assert "cab" in beam.language_model.words
 
@@ -82,7 +83,7 @@ def change_in_all_ways(model):
 def test_models_of_the_package_are_not_changed(folder, monkeypatch):
     monkeypatch.setattr("asr.recognize.model_folder.BUILT_IN", folder.parent)
     for message in change_in_all_ways("model"):
-        assert message.startswith(f"model: comes with the package and stays as it is; copy {folder} ")
+        assert message.startswith(f"model: comes with the package and must not change; copy {folder} ")
 
 
 def test_a_folder_that_cannot_be_written_to_is_refused_before_the_work(folder, monkeypatch):

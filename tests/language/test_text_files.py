@@ -10,7 +10,8 @@ import pytest
 
 from asr.errors import ConfigError, TextError
 from asr.language.ngram.kneser_ney import estimate
-from asr.language.text_files import WeightedText, parse_weighted_text, read_sentences
+from asr.language.text_files import WeightedText, parse_weighted_text, read_sentences, read_text
+from tests.language.rnn.rnn_models import make_model
 
 
 def test_text_files_may_be_compressed_and_split_into_characters(tmp_path):
@@ -77,3 +78,17 @@ def test_a_file_whose_name_ends_like_a_weight_wins(tmp_path, monkeypatch):
         list(read_sentences(["missing.txt:8"]))
     with pytest.raises(TextError, match=r"12:30\.txt: cannot be read"):
         list(read_sentences(["12:30.txt"]))
+
+
+def test_text_as_it_is_keeps_all_but_other_white_space(tmp_path: Path):
+    (tmp_path / "text").write_bytes("A\tb\r\n\n c\u00a0\n".encode())
+    assert read_text([tmp_path / "text"], make_model(lines="running").settings) == ["A b", "", " c "]
+
+
+@pytest.mark.parametrize("lines", ["apart", "running"])
+def test_a_weight_repeats_the_text_for_networks(tmp_path, lines):
+    text = "a b\n\nc\n"
+    (tmp_path / "once.txt").write_text(text, encoding="utf-8")
+    (tmp_path / "repeated.txt").write_text(text * 3, encoding="utf-8")
+    settings = make_model(lines=lines).settings
+    assert read_text([f"{tmp_path / 'once.txt'}:3"], settings) == read_text([tmp_path / "repeated.txt"], settings)

@@ -61,7 +61,7 @@ def test_phrases_may_hold_words_that_no_lexicon_has(server: str):
 
 def test_with_other_words_possible_the_language_model_stays(english: Recognizer, server: str):
     decoder = decoder_factory(english)(["garden"], True)
-    assert decoder.beam.language_model is english.reader.beam.language_model
+    assert decoder.beam.language_model is english.decoder.beam.language_model
     config = {**CONFIG, "phrase_list": ["garden", "[unk]"]}
     assert text_of(asyncio.run(talk(server, read_pcm("garden", ENGLISH_SAMPLES), config))) == GARDEN
 

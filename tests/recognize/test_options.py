@@ -12,7 +12,8 @@ from asr.language.ngram.files import load_ngram, save_ngram
 from asr.language.ngram.kneser_ney import estimate
 from asr.language.ngram.model import NgramModel
 from asr.language.rnn.folder import save_rnn
-from asr.recognize.options import DecodingOptions, build_beam, build_rescorer, keep_language_model
+from asr.recognize.language_models import save_language_model
+from asr.recognize.options import DecodingOptions, build_rescorer, choose_decoder
 from asr.text.tokenizer import CharTokenizer
 from tests.language.rnn.rnn_models import make_model
 
@@ -28,7 +29,7 @@ def write_lm(path: Path, words: str = "ab ba"):
 
 
 def build(folder: Path, **choices):
-    return build_beam(
+    return choose_decoder(
         folder, CharTokenizer(SYMBOLS), DecoderSettings(alpha=0.8, beta=1.5, beam_size=20), DecodingOptions(**choices)
     )
 
@@ -67,15 +68,8 @@ def test_a_folders_recurrent_models_are_used_where_no_other_is_chosen(tmp_path):
     assert rescorer(tmp_path, lm=tmp_path / "lm.bin", rescore=tmp_path / "rescore") is not None
     save_rnn(make_model("ab "), tmp_path / "lm")
     assert isinstance(build(tmp_path).language_model, RnnLM)
-    keep_language_model(load_ngram(tmp_path / "lm.bin"), tmp_path / "lm.bin", tmp_path)
+    save_language_model(load_ngram(tmp_path / "lm.bin"), tmp_path / "lm.bin", tmp_path)
     assert isinstance(build(tmp_path).language_model, NgramModel)
-
-
-def test_a_compact_language_model_stays_compact(tmp_path):
-    write_lm(tmp_path / "whole.bin")
-    write_binary(load_ngram(tmp_path / "whole.bin"), tmp_path / "small.bin", compact=True)
-    keep_language_model(load_ngram(tmp_path / "small.bin"), tmp_path / "small.bin", tmp_path)
-    assert (tmp_path / "lm.bin").read_bytes() == (tmp_path / "small.bin").read_bytes()
 
 
 def test_a_chosen_language_model_comes_before_the_folders(tmp_path):
@@ -88,7 +82,7 @@ def test_a_chosen_language_model_comes_before_the_folders(tmp_path):
     ("choices", "error", "message"),
     [
         ({"decoder": "viterbi"}, ConfigError, "there are: greedy, beam"),
-        ({"decoder": "greedy", "nbest": 2}, ConfigError, "use --decoder beam"),
+        ({"decoder": "greedy", "nbest": 2}, ConfigError, "use beam search"),
         ({"lm": Path("missing.arpa")}, ModelError, "No such file"),
         ({"hotwords": ["ab:x"]}, ConfigError, "weight"),
         ({"hotwords": ["xyz"]}, TextError, "'xyz': the alphabet has no x y z"),

@@ -7,15 +7,15 @@ import torch
 from asr.config import DecoderSettings, ModelSettings, TokenizerSettings
 from asr.errors import TextError
 from asr.recognize.align import align_text
-from asr.recognize.model_folder import Model, build_acoustic, find_model, read_model, save_model
-from asr.recognize.oov import add_oov_words
-from asr.recognize.options import DecodingOptions, build_beam
+from asr.recognize.model_folder import Model, find_model, read_model, save_model
+from asr.recognize.options import DecodingOptions, add_oov_words, choose_decoder
 from asr.recognize.recognizer import load_model
 from asr.recognize.streaming.endpoints import Endpoints
 from asr.recognize.streaming.recognizer import MultiStreamRecognizer
 from asr.recognize.streaming.stream import StreamingOptions
-from asr.recognize.utterance import decode_different
-from asr.recognize.words import find_words
+from asr.recognize.utterance import decode_distinct
+from asr.recognize.words import FrameTiming, find_words
+from asr.runtime.torch_network import build_acoustic
 from asr.text.load import build_tokenizer
 from asr.text.words import group_tokens
 from tests.recognize.test_recognizer import RATE, noise
@@ -61,7 +61,7 @@ def test_words_are_grouped_by_their_marks(tokenizer):
 def test_times_of_a_word_are_those_of_its_phones_whatever_its_mark(tokenizer):
     heard, meant = tokenizer.encode("bad da"), tokenizer.encode("bad dah")
     log_probs = say(heard, tokenizer.vocab_size)
-    before, after = (find_words(log_probs, tokens, tokenizer, 0.04) for tokens in (heard, meant))
+    before, after = (find_words(log_probs, tokens, tokenizer, FrameTiming(0.04, 0.025)) for tokens in (heard, meant))
     assert [word.text for word in after] == ["bad", "dah"]
     assert [(word.start, word.end) for word in before] == [(word.start, word.end) for word in after]
 
@@ -81,21 +81,21 @@ def test_words_are_read_by_the_lexicon_unless_the_best_path_is_asked_for(folder)
     tokens = recognizer.tokenizer.encode("bad da")
     tokens[2] = recognizer.tokenizer.symbols.index("B")  # "bab" is no word
     log_probs = say(tokens, recognizer.tokenizer.vocab_size, certainty=0.9)
-    assert recognizer.reader.read(log_probs).text in {"bad da", "bass da", "dab da"}
+    assert recognizer.decoder.decode(log_probs).text in {"bad da", "bass da", "dab da"}
     greedy = load_model(folder, decoding=DecodingOptions(decoder="greedy"))
-    assert greedy.reader.read(log_probs).text == "b-ae-b da"
+    assert greedy.decoder.decode(log_probs).text == "b-ae-b da"
 
 
 def test_a_hot_word_that_no_lexicon_holds_is_heard_and_nothing_else_changes(tokenizer, tmp_path):
     wider = add_oov_words(tokenizer, ["sabsab", "bad"])
     sabsab = wider.encode("sabsab")
     assert [wider.symbols[token] for token in sabsab] == ["S", "AE", "B", "S", "AE", "B", "|1"]
-    beam = build_beam(tmp_path, wider, DecoderSettings(), DecodingOptions(hotwords=["sabsab"]))
+    beam = choose_decoder(tmp_path, wider, DecoderSettings(), DecodingOptions(hotwords=["sabsab"]))
     assert wider.decode(beam.decode(say(sabsab, tokenizer.vocab_size))[0].tokens) == "sabsab"
     bad = say(tokenizer.encode("bad"), tokenizer.vocab_size)
     assert wider.decode(beam.decode(bad)[0].tokens) == "bad"
     assert tokenizer.decode(sabsab) == "s-ae-b-s-ae-b"
-    plain = build_beam(tmp_path, tokenizer, DecoderSettings(), DecodingOptions())
+    plain = choose_decoder(tmp_path, tokenizer, DecoderSettings(), DecodingOptions())
     assert "sabsab" not in tokenizer.decode(plain.decode(say(sabsab, tokenizer.vocab_size))[0].tokens)
 
 
@@ -103,17 +103,19 @@ def test_a_hot_word_is_known_to_the_model_that_was_loaded_for_it_alone(folder):
     told = load_model(folder, decoding=DecodingOptions(hotwords=["SABSAB!:9"]))
     sabsab = told.tokenizer.encode("sabsab")
     log_probs = say(sabsab, told.tokenizer.vocab_size)
-    assert told.reader.read(log_probs).text == "sabsab"
-    assert "sabsab" not in load_model(folder).reader.read(log_probs).text
+    assert told.decoder.decode(log_probs).text == "sabsab"
+    assert "sabsab" not in load_model(folder).decoder.decode(log_probs).text
 
 
 def test_a_text_that_is_said_in_several_ways_is_one_reading(tmp_path):
     path = tmp_path / "ways.txt"
     path.write_text("bad B AE D\nbad B AA D\nbad B AH D\ndab D AE B\n", encoding="utf-8")
     tokenizer = build_tokenizer([], TokenizerSettings(kind="phone", lexicon=path))
-    beam = build_beam(tmp_path, tokenizer, DecoderSettings(token_threshold=50, beam_threshold=50), DecodingOptions())
+    beam = choose_decoder(
+        tmp_path, tokenizer, DecoderSettings(token_threshold=50, beam_threshold=50), DecodingOptions()
+    )
     log_probs = [say(tokenizer.encode(text), tokenizer.vocab_size, certainty=0.6) for text in ("bad dab", "dab")]
-    different = decode_different(beam, tokenizer, log_probs, 3)
+    different = decode_distinct(beam, tokenizer, log_probs, 3)
     for utterance, found in zip(log_probs, different, strict=True):
         everything = beam.decode(utterance, beam.beam_size)
         texts = [tokenizer.decode(one.tokens) for one in found]
@@ -121,13 +123,13 @@ def test_a_text_that_is_said_in_several_ways_is_one_reading(tmp_path):
         assert len({tokenizer.decode(one.tokens) for one in everything[:3]}) < 3  # some are the same text
         for text, one in zip(texts, found, strict=True):
             assert one.score == max(other.score for other in everything if tokenizer.decode(other.tokens) == text)
-    assert [one[:1] for one in different] == decode_different(beam, tokenizer, log_probs, 1)
+    assert [one[:1] for one in different] == decode_distinct(beam, tokenizer, log_probs, 1)
 
 
 def test_what_cannot_be_pronounced_is_named(tokenizer, tmp_path):
     assert "quiz" not in add_oov_words(tokenizer, ["quiz"]).pronunciations
     with pytest.raises(TextError, match="the lexicon has no pronunciation of quiz"):
-        build_beam(tmp_path, tokenizer, DecoderSettings(), DecodingOptions(hotwords=["quiz"]))
+        choose_decoder(tmp_path, tokenizer, DecoderSettings(), DecodingOptions(hotwords=["quiz"]))
     assert add_oov_words(tokenizer, ["bad"]) is tokenizer
 
 

@@ -11,13 +11,12 @@ import pytest
 import soundfile
 import torch
 
-from asr.acoustic.chunks import ChunkSize
 from asr.errors import AudioError, ConfigError
 from asr.recognize import pipeline
-from asr.recognize.align import Passed
+from asr.recognize.align import MeasuredFrames
 from asr.recognize.recognizer import Recognizer
-from asr.runtime.precision import computing_in, has_bf16
-from asr.runtime.torch_stream import StreamingModel
+from asr.runtime.network import ChunkSize
+from asr.runtime.precision import has_bf16
 from asr.transcript.transcript import Transcript
 from tests.recognize.test_recognizer import RATE, make_model, noise
 
@@ -45,8 +44,9 @@ def test_recordings_of_one_length_share_batches_that_are_full_and_no_fuller(
     recognizer: Recognizer, monkeypatch: pytest.MonkeyPatch
 ):
     shapes = []
-    forward = recognizer.acoustic.forward
-    monkeypatch.setattr(recognizer.acoustic, "forward", lambda x, n: shapes.append(tuple(x.shape[:2])) or forward(x, n))
+    model = recognizer.runner.network.model
+    forward = model.forward
+    monkeypatch.setattr(model, "forward", lambda x, n: shapes.append(tuple(x.shape[:2])) or forward(x, n))
     sources = [(noise(seconds, 0), RATE) for seconds in (1, 4, 1, 1, 4, 1)]
     list(recognizer.transcribe_many(sources, batch_seconds=8.0))
     # The first window ends where a batch is full: 1 + 4 + 1 + 1 + 4 seconds; the second holds the rest.
@@ -67,19 +67,22 @@ def test_a_long_recording_streams_to_the_text_of_the_whole(recognizer: Recognize
     assert [word.text for word in streamed.words] == [word.text for word in whole.words]
 
 
-def test_stretches_are_read_as_if_each_were_a_recording_and_their_frames_make_up_the_whole(recognizer: Recognizer):
+def test_segments_are_recognised_as_if_each_were_a_recording_and_their_frames_make_up_the_whole(recognizer: Recognizer):
     waveform = noise(50.0, 4)
-    found = list(recognizer.stream_log_probs(np.array_split(waveform, 7), batch_seconds=25.0))
+    found = list(recognizer.runner.stream_log_probs(np.array_split(waveform, 7), batch_seconds=25.0))
     assert len(found) > 3
-    for stretch, log_probs in found:
-        (alone,) = recognizer.log_probs([torch.from_numpy(stretch.waveform)])
+    for segment, log_probs in found:
+        (alone,) = recognizer.runner.compute_log_probs([segment.waveform])
         np.testing.assert_allclose(log_probs, alone, atol=1e-4)
-    (whole,) = recognizer.log_probs([torch.from_numpy(waveform)])
+    (whole,) = recognizer.runner.compute_log_probs([waveform])
     words = recognizer.transcribe((waveform, RATE)).words
-    cuts = [recognizer.end_of(stretch) for stretch, _ in found]
+    cuts = [segment.end for segment, _ in found]
     assert all(any(start <= word.start and word.end <= end for start, end in pairwise([0.0, *cuts])) for word in words)
     assert {sum(word.start >= cut for cut in cuts) for word in words} == set(range(len(found)))
-    assert [stretch.first for stretch, _ in found] == [0, *np.cumsum([len(own) for _, own in found])[:-1]]
+    assert [segment.first_frame for segment, _ in found] == [
+        0,
+        *np.cumsum([len(log_probs) for _, log_probs in found])[:-1],
+    ]
     assert sum(len(own) for _, own in found) == len(whole)
 
 
@@ -92,8 +95,8 @@ def test_times_do_not_drift_where_frames_are_no_whole_samples_or_shorter_than_wi
     assert len(words) > 50
     assert duration - 1 < words[-1].end <= duration
     assert all(before.end <= after.start + 1e-9 for before, after in pairwise(words))
-    (whole,) = recognizer.log_probs([torch.from_numpy(waveform)])
-    assert sum(map(len, Passed(recognizer, np.array_split(waveform, 7)))) == len(whole)
+    (whole,) = recognizer.runner.compute_log_probs([waveform])
+    assert sum(map(len, MeasuredFrames(recognizer.runner, np.array_split(waveform, 7)))) == len(whole)
 
 
 def test_what_breaks_in_the_middle_of_a_long_recording_is_its_error_alone(recognizer: Recognizer, tmp_path: Path):
@@ -138,7 +141,7 @@ def test_a_defect_of_ours_is_not_hidden(recognizer: Recognizer, monkeypatch: pyt
     def fail(*_: object) -> None:
         raise RuntimeError("a defect")
 
-    monkeypatch.setattr(recognizer.reader, "read", fail)
+    monkeypatch.setattr(recognizer.decoder, "decode", fail)
     with pytest.raises(RuntimeError, match="a defect"):
         list(recognizer.transcribe_many([(noise(1.0, 0), RATE)]))
 
@@ -150,12 +153,13 @@ def test_lower_precision_says_nearly_the_same(recognizer: Recognizer, precision:
             Recognizer(make_model(), device="cpu", precision=precision)
         pytest.skip("this processor does not multiply bfloat16 numbers")
     lower = Recognizer(make_model(), device="cpu", precision=precision)
-    waveform = torch.from_numpy(noise(3.0, 0))
-    ours, theirs = lower.log_probs([waveform])[0], recognizer.log_probs([waveform])[0]
+    waveform = noise(3.0, 0)
+    ours, theirs = (model.runner.compute_log_probs([waveform])[0] for model in (lower, recognizer))
     assert ours.dtype == np.float32
     assert np.abs(np.exp(ours) - np.exp(theirs)).mean() < 0.03
     assert not np.array_equal(ours, theirs)
-    chunk_size = ChunkSize.from_seconds(60.0, 15.0, frame_seconds=lower.reader.frame_seconds)
-    with computing_in(lower.precision, lower.device):
-        streamed = StreamingModel(lower.acoustic, chunk_size).start().feed(lower.extractor(waveform), last=True)
-    np.testing.assert_allclose(streamed.float().exp().numpy(), np.exp(ours), atol=0.05)
+    chunk_size = ChunkSize.from_seconds(60.0, 15.0, frame_seconds=lower.runner.frame_seconds)
+    network = lower.runner.network.streaming(chunk_size)
+    stream = network.start()
+    stream.feed(lower.runner.extract(waveform), last=True)
+    np.testing.assert_allclose(np.exp(network.run([stream])[0]), np.exp(ours), atol=0.05)

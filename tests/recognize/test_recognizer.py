@@ -10,8 +10,9 @@ from safetensors.torch import load_file, save_file
 
 from asr.config import AcousticSettings, FeatureSettings, ModelSettings
 from asr.errors import AudioError, ModelError
-from asr.recognize.model_folder import Model, build_acoustic, read_model, save_model
+from asr.recognize.model_folder import Model, read_model, save_model
 from asr.recognize.recognizer import Recognizer
+from asr.runtime.torch_network import build_acoustic
 from asr.text.tokenizer import CharTokenizer
 
 RATE = 16000
@@ -52,6 +53,23 @@ def test_a_model_folder_gives_the_model_back(tmp_path: Path):
     assert again.tokenizer.symbols == model.tokenizer.symbols
     for name, value in again.acoustic.state_dict().items():
         torch.testing.assert_close(value, model.acoustic.state_dict()[name], atol=1e-3, rtol=1e-3)
+
+
+@pytest.mark.parametrize("window_seconds", [0.02, 0.025, 0.1])
+def test_a_word_lies_where_its_sound_is_whatever_the_window(window_seconds: float):
+    recognizer = Recognizer(make_model(window_seconds=window_seconds))
+    # A click at the centre of a feature frame that is also the centre of a frame of log probabilities.
+    seconds = 50 * 0.04 + window_seconds / 2
+    waveform = noise(4.0, 0) * 1e-3
+    waveform[round(seconds * RATE)] = 1.0
+    energies = recognizer.runner.extractor.log_mel(torch.from_numpy(waveform)).mean(1)
+    frame = round(float(energies.argmax()) / 4)
+    log_probs = np.full((99, 4), -12.0, np.float32)
+    log_probs[:, 0] = -0.01
+    log_probs[frame, [0, 2]] = [-5.0, -0.1]
+    (word,) = recognizer.decoder.decode(log_probs).words
+    lead = 0.037  # by which words begin before their tokens, where loudness does not say
+    assert word.start + lead + 0.02 == pytest.approx(seconds, abs=0.004)
 
 
 def test_a_file_object_and_a_path_give_the_same(tmp_path: Path):

@@ -9,13 +9,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from asr.recognize.word_boundaries import LEVEL_SECONDS, find_boundaries, speech_levels
-from asr.recognize.words import WINDOW_SECONDS, find_words, group_tokens, segment_words
+from asr.recognize.word_boundaries import find_boundaries
+from asr.recognize.words import FrameTiming, find_words, group_tokens, segment_words
+from asr.signal.loudness import measure_loudness
 from asr.text.tokenizer import CharTokenizer, Tokenizer
-from asr.transcript.transcript import Word
+from asr.transcript.words import Word
 
 ROOT = Path(__file__).parents[2]
 RATE = 16000
+TIMING = FrameTiming(frame_seconds=0.04, window_seconds=0.025)
 LETTERS = CharTokenizer(["<blank>", " ", "a", "b", "c"])
 
 
@@ -61,30 +63,30 @@ def test_grouped_words_are_those_of_the_text(tokens: list[int], tokenizer: Token
 
 def test_without_sound_a_word_reaches_a_little_beyond_its_tokens():
     # Frames 10 and 12 spell "ab", 14 the space, 30 "c"; 40 ms a frame.
-    words = find_words(spikes(50, {10: 2, 12: 3, 14: 1, 30: 4}), LETTERS.encode("ab c"), LETTERS, 0.04)
+    words = find_words(spikes(50, {10: 2, 12: 3, 14: 1, 30: 4}), LETTERS.encode("ab c"), LETTERS, TIMING)
     assert [word.text for word in words] == ["ab", "c"]
     assert 0.32 < words[0].start < 0.41
     assert 0.52 < words[0].end < 0.65
     assert 1.12 < words[1].start < 1.21
     later = find_words(
-        spikes(50, {10: 2, 12: 3, 14: 1, 30: 4}), LETTERS.encode("ab c"), LETTERS, 0.04, start_seconds=100.0
+        spikes(50, {10: 2, 12: 3, 14: 1, 30: 4}), LETTERS.encode("ab c"), LETTERS, TIMING, start_seconds=100.0
     )
     assert later[1].start == pytest.approx(words[1].start + 100)
 
 
 def test_the_sound_says_where_words_begin_and_end():
     sound = [noise(0.5, 0.001), noise(0.6, 0.2), noise(0.4, 0.001), noise(0.5, 0.2), noise(1.0, 0.001)]
-    levels = speech_levels(np.concatenate(sound), RATE)
+    loudness = measure_loudness(np.concatenate(sound), RATE)
     log_probs = spikes(75, {14: 2, 16: 3, 20: 1, 38: 4})  # spikes early in each sound
-    words = find_words(log_probs, LETTERS.encode("ab c"), LETTERS, 0.04, levels=levels)
+    words = find_words(log_probs, LETTERS.encode("ab c"), LETTERS, TIMING, loudness=loudness)
     times = [time for word in words for time in (word.start, word.end)]
     assert times == pytest.approx([0.5, 1.1, 1.5, 2.0], abs=0.021)
 
 
 def test_a_closure_within_a_word_does_not_end_it():
     sound = [noise(0.5, 0.001), noise(0.3, 0.2), noise(0.07, 0.001), noise(0.1, 0.2), noise(0.5, 0.001)]
-    levels = speech_levels(np.concatenate(sound), RATE)
-    starts, ends = find_boundaries(np.array([0.55]), np.array([0.65]), 1.47, levels)
+    loudness = measure_loudness(np.concatenate(sound), RATE)
+    starts, ends = find_boundaries(np.array([0.55]), np.array([0.65]), 1.47, loudness)
     assert [starts[0], ends[0]] == pytest.approx([0.5, 0.97], abs=0.021)
 
 
@@ -92,9 +94,9 @@ def test_digital_silence_beside_a_word_is_not_taken_for_its_noise():
     # As where clips are joined, or a telephone sends nothing in pauses.
     places = np.array([0.55]), np.array([0.65])
     silence, word = np.zeros(RATE), [noise(0.5, 0.005), noise(0.4, 0.2), noise(0.5, 0.005)]
-    alone = find_boundaries(*places, 1.4, speech_levels(np.concatenate(word), RATE))
+    alone = find_boundaries(*places, 1.4, measure_loudness(np.concatenate(word), RATE))
     joined = find_boundaries(
-        *(place + 1 for place in places), 3.4, speech_levels(np.concatenate([silence, *word, silence]), RATE)
+        *(place + 1 for place in places), 3.4, measure_loudness(np.concatenate([silence, *word, silence]), RATE)
     )
     np.testing.assert_allclose(np.array(joined) - 1, alone, atol=0.011)
     assert alone[0][0] == pytest.approx(0.5, abs=0.021)
@@ -103,15 +105,15 @@ def test_digital_silence_beside_a_word_is_not_taken_for_its_noise():
 def test_soft_ends_between_digital_silence_belong_to_the_word():
     # As of synthetic voices.
     silence, soft = np.zeros(RATE), noise(0.15, 0.012)
-    levels = speech_levels(np.concatenate([silence, soft, noise(0.4, 0.2), soft, silence]), RATE)
-    starts, ends = find_boundaries(np.array([1.2]), np.array([1.4]), 2.7, levels)
+    loudness = measure_loudness(np.concatenate([silence, soft, noise(0.4, 0.2), soft, silence]), RATE)
+    starts, ends = find_boundaries(np.array([1.2]), np.array([1.4]), 2.7, loudness)
     assert starts[0] == pytest.approx(1.0, abs=0.021)
     assert ends[0] == pytest.approx(1.7, abs=0.021)
 
 
 def test_words_without_a_pause_touch():
-    levels = speech_levels(np.concatenate([noise(0.5, 0.001), noise(0.8, 0.2), noise(0.5, 0.001)]), RATE)
-    starts, ends = find_boundaries(np.array([0.55, 1.0]), np.array([0.65, 1.1]), 1.8, levels)
+    loudness = measure_loudness(np.concatenate([noise(0.5, 0.001), noise(0.8, 0.2), noise(0.5, 0.001)]), RATE)
+    starts, ends = find_boundaries(np.array([0.55, 1.0]), np.array([0.65, 1.1]), 1.8, loudness)
     assert ends[0] == starts[1]
     assert starts[1] == pytest.approx(1.0, abs=0.05)
     assert ends[1] == pytest.approx(1.3, abs=0.021)
@@ -120,20 +122,11 @@ def test_words_without_a_pause_touch():
 @given(st.lists(st.integers(0, 3), min_size=1, max_size=12), st.integers(0, 1000), st.booleans())
 def test_boundaries_rise_whatever_comes(gaps: list[int], seed: int, heard: bool):
     firsts = np.cumsum(np.array(gaps) * 0.04 + 0.04)
-    levels = np.random.default_rng(seed).uniform(-60, 0, int(firsts[-1] * 100) + seed % 50) if heard else None
-    starts, ends = find_boundaries(firsts, firsts + 0.04, float(firsts[-1] + 1.0), levels)
+    loudness = np.random.default_rng(seed).uniform(-60, 0, int(firsts[-1] * 100) + seed % 50) if heard else None
+    starts, ends = find_boundaries(firsts, firsts + 0.04, float(firsts[-1] + 1.0), loudness)
     assert (starts >= 0).all()
     assert (starts < ends).all()
     assert (ends[:-1] <= starts[1:] + 1e-9).all()
-
-
-def test_levels_are_decibels_and_join():
-    tone = np.sqrt(2) * 0.1 * np.sin(2 * np.pi * 1000 * np.arange(RATE) / RATE).astype(np.float32)
-    levels = speech_levels(tone, RATE)
-    assert len(levels) == round(1 / LEVEL_SECONDS)
-    np.testing.assert_allclose(levels, -20, atol=0.01)
-    assert len(speech_levels(tone[:100], RATE)) == 0
-    assert np.isfinite(speech_levels(np.zeros(RATE, np.float32), RATE)).all()
 
 
 def test_segments_are_cut_at_pauses():
@@ -157,4 +150,3 @@ def test_times_of_real_speech_are_within_a_tenth_of_a_second(an4_manifests: Path
     assert result["count"] == 24 * 2
     assert result["mean_absolute_ms"] < 50
     assert result["within_100_ms"] > 0.9
-    assert recognizer.settings.features.window_seconds == WINDOW_SECONDS

@@ -1,5 +1,6 @@
 """The streaming network against the same weights on the whole utterance."""
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
@@ -7,10 +8,10 @@ from hypothesis import strategies as st
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
-from asr.acoustic.chunks import ChunkSize
 from asr.acoustic.model import AcousticModel
 from asr.config import AcousticSettings
-from asr.runtime.torch_stream import StreamingModel, SubsamplingStream
+from asr.runtime.network import ChunkSize
+from asr.runtime.torch_stream import SubsamplingStream, TorchStream, TorchStreamingNetwork
 
 NUM_MELS = 12
 
@@ -35,9 +36,16 @@ def offline(model: AcousticModel, features: Tensor) -> Tensor:
 
 
 def streamed(model: AcousticModel, features: Tensor, chunk_size: ChunkSize, blocks: list[int]) -> Tensor:
-    stream = StreamingModel(model, chunk_size).start()
-    found = [stream.feed(block) for block in features.split(blocks)]
-    return torch.cat([*found, stream.feed(features[:0], last=True)])
+    network = TorchStreamingNetwork(model, chunk_size)
+    stream = network.start()
+    found = [step(network, stream, block) for block in features.split(blocks)]
+    return torch.cat([*found, step(network, stream, features[:0], last=True)])
+
+
+def step(network: TorchStreamingNetwork, stream: TorchStream, features: Tensor, *, last: bool = False) -> Tensor:
+    """The log probabilities that more features complete."""
+    stream.feed(features.numpy(), last=last)
+    return torch.from_numpy(network.run([stream])[0])
 
 
 @st.composite
@@ -77,10 +85,11 @@ def test_unlimited_right_context_gives_the_whole_utterances_result(
 
 def test_a_forward_model_streams_exactly_and_waits_for_no_right_context():
     model, features = make_model(direction="forward"), make_features(101)
-    stream = StreamingModel(model, ChunkSize(chunk=5, right_context=50)).start()
-    first = stream.feed(features[:40])
+    network = TorchStreamingNetwork(model, ChunkSize(chunk=5, right_context=50))
+    stream = network.start()
+    first = step(network, stream, features[:40])
     assert len(first) >= 5
-    rest = stream.feed(features[40:], last=True)
+    rest = step(network, stream, features[40:], last=True)
     torch.testing.assert_close(torch.cat([first, rest]), offline(model, features), atol=1e-4, rtol=0)
 
 
@@ -103,15 +112,15 @@ def test_more_right_context_comes_closer_to_the_whole_utterance():
 def test_streams_side_by_side_give_what_each_gives_alone():
     model, chunk_size = make_model(), ChunkSize(chunk=4, right_context=3)
     recordings = [make_features(length, seed) for seed, length in enumerate((90, 33, 120, 1))]
-    network = StreamingModel(model, chunk_size)
+    network = TorchStreamingNetwork(model, chunk_size)
     streams = [network.start() for _ in recordings]
     found: list[list[Tensor]] = [[] for _ in recordings]
     for at in range(0, 120, 13):
         for stream, features in zip(streams, recordings, strict=True):
             if at < len(features):
-                stream.accept(features[at : at + 13], last=at + 13 >= len(features))
-        for parts, log_probs in zip(found, network.advance(streams), strict=True):
-            parts.append(log_probs)
+                stream.feed(features[at : at + 13].numpy(), last=at + 13 >= len(features))
+        for parts, log_probs in zip(found, network.run(streams), strict=True):
+            parts.append(torch.from_numpy(log_probs))
     for parts, features in zip(found, recordings, strict=True):
         alone = streamed(model, features, chunk_size, [len(features)])
         torch.testing.assert_close(torch.cat(parts), alone, atol=1e-5, rtol=0)
@@ -142,33 +151,34 @@ def test_gradients_flow_through_chunks_and_not_from_the_padding():
 
 
 def test_a_stream_holds_no_more_than_it_waits_for():
-    stream = StreamingModel(make_model(), ChunkSize(chunk=5, right_context=5)).start()
+    network = TorchStreamingNetwork(make_model(), ChunkSize(chunk=5, right_context=5))
+    stream = network.start()
     for _ in range(50):
-        stream.feed(make_features(40))
+        step(network, stream, make_features(40))
         assert len(stream.hidden) < 10
 
 
 def test_a_preview_says_what_would_come_if_nothing_followed_and_changes_nothing():
-    network = StreamingModel(make_model(), ChunkSize(chunk=4, right_context=6))
+    network = TorchStreamingNetwork(make_model(), ChunkSize(chunk=4, right_context=6))
     streams, twins = [network.start() for _ in range(2)], [network.start() for _ in range(2)]
     for stream, twin, seed, length in zip(streams, twins, (1, 2), (70, 75), strict=True):
-        stream.feed(make_features(length, seed))
-        twin.feed(make_features(length, seed))
+        step(network, stream, make_features(length, seed))
+        step(network, twin, make_features(length, seed))
     guesses = network.preview([*streams, network.start()])
     assert len(guesses[2]) == 0
     for stream, twin, guess in zip(streams, twins, guesses, strict=False):
         held = len(twin.hidden)
-        twin.accept(make_features(0), last=True)  # one more frame, of the convolution's edge: not guessed at
+        twin.feed(make_features(0).numpy(), last=True)  # one more frame, of the convolution's edge: not guessed at
         twin.hidden = twin.hidden[:held]
-        torch.testing.assert_close(guess, network.advance([twin])[0], atol=1e-5, rtol=0)
+        np.testing.assert_allclose(guess, network.run([twin])[0], atol=1e-5, rtol=0)
         assert len(stream.hidden) == held
 
 
 def test_misuse_is_refused():
     with pytest.raises(ValueError, match="at least 1 frame"):
         ChunkSize(0, 3)
-    stream = StreamingModel(make_model(), ChunkSize(4, 4)).start()
-    stream.feed(make_features(10), last=True)
+    stream = TorchStreamingNetwork(make_model(), ChunkSize(4, 4)).start()
+    stream.feed(make_features(10).numpy(), last=True)
     with pytest.raises(ValueError, match="has ended"):
-        stream.feed(make_features(10))
+        stream.feed(make_features(10).numpy())
     assert ChunkSize.from_seconds(0.4, 1.0, frame_seconds=0.04) == ChunkSize(10, 25)

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from asr.config import FeatureSettings
-from asr.signal.features import ENERGY_FLOOR, FeatureExtractor
+from asr.signal.features import ENERGY_FLOOR, FeatureExtractor, mel_frequencies
 
 RATE = 16000
 
@@ -32,6 +32,11 @@ def test_log_mel_is_librosas():
     )
     expected = np.log(np.maximum(energies.T, ENERGY_FLOOR))
     np.testing.assert_allclose(ours.numpy(), expected, atol=2e-3)
+
+
+@pytest.mark.parametrize("rate", [1600, 8000, 16000])
+def test_mel_frequencies_are_librosas(rate: int):
+    np.testing.assert_allclose(mel_frequencies(80, rate), librosa.mel_frequencies(80, fmax=rate / 2), rtol=1e-9)
 
 
 @settings(max_examples=40, deadline=None)

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from asr.signal.segment import LONGEST_SECONDS, SHORTEST_SECONDS, WHOLE_SECONDS, Segmenter, cut_blocks
+from asr.signal.segment import LONGEST_SECONDS, SHORTEST_SECONDS, WHOLE_SECONDS, Segmenter, split_at_quiet
 
 RATE, FRAME = 1000, 40
 
@@ -18,7 +18,7 @@ def make_waveform(pattern: list[tuple[float, float]], seed: int = 0) -> np.ndarr
 
 
 def lengths(waveform: np.ndarray) -> list[float]:
-    return [len(stretch.waveform) / RATE for stretch in cut_blocks([waveform], RATE, FRAME)]
+    return [len(stretch.waveform) / RATE for stretch in split_at_quiet([waveform], RATE, FRAME)]
 
 
 def test_short_recordings_stay_whole_whatever_pauses_they_hold():
@@ -58,13 +58,13 @@ def test_silence_is_cut_as_well():
 )
 def test_how_samples_come_makes_no_difference_and_none_is_lost(pattern: list[tuple[float, float]], block: int):
     waveform = make_waveform(pattern)
-    whole = list(cut_blocks([waveform], RATE, FRAME))
+    whole = list(split_at_quiet([waveform], RATE, FRAME))
     cutter = Segmenter(RATE, FRAME)
     streamed = [one for at in range(0, len(waveform), block) for one in cutter.feed(waveform[at : at + block])]
     streamed += cutter.finish()
     np.testing.assert_array_equal(np.concatenate([one.waveform for one in streamed]), waveform)
-    assert [one.first for one in streamed] == [one.first for one in whole]
-    assert [one.first * FRAME for one in streamed] == [0, *np.cumsum([len(one.waveform) for one in streamed])[:-1]]
+    assert [one.first_frame for one in streamed] == [one.first_frame for one in whole]
+    assert [one.first_sample for one in streamed] == [0, *np.cumsum([len(one.waveform) for one in streamed])[:-1]]
     assert all(SHORTEST_SECONDS <= len(one.waveform) / RATE <= LONGEST_SECONDS for one in streamed[:-1])
     assert len(streamed[-1].waveform) / RATE <= WHOLE_SECONDS
     assert len(streamed) == 1 or len(streamed[-1].waveform) / RATE > WHOLE_SECONDS - LONGEST_SECONDS

@@ -16,7 +16,8 @@ from asr.config import (
     load_config,
 )
 from asr.errors import ModelError
-from asr.recognize.model_folder import Model, build_acoustic, read_model
+from asr.recognize.model_folder import Model, read_model
+from asr.runtime.torch_network import build_acoustic
 from asr.text.tokenizer import CharTokenizer
 from asr.train.init_from import copy_weights, inherit_architecture, inherit_decoder_settings
 from asr.train.run import train

@@ -2,33 +2,20 @@
 
 import itertools
 import math
-from pathlib import Path
 
 import pytest
 import torch
 from lightning_fabric import Fabric
 from torch import nn
 
-from asr.acoustic.chunks import ChunkSize
-from asr.acoustic.ctc import ctc_loss, required_frames
+from asr.acoustic.ctc import ctc_loss
 from asr.acoustic.ctc_crf import Denominator
 from asr.acoustic.model import AcousticModel
-from asr.config import AcousticSettings, LossSettings, OptimizerSettings, TrainSettings
-from asr.errors import TrainingError
-from asr.train.checkpoint import CheckpointFolder
+from asr.alignment import required_frames
+from asr.config import AcousticSettings, LossSettings, TrainSettings
+from asr.runtime.network import ChunkSize
 from asr.train.dataset import Batch
-from asr.train.loop import learning_rate
 from asr.train.trainer import Trainer, draw_chunk_size, gradient_norms
-
-
-def test_the_learning_rate_rises_then_falls_by_half_a_cosine():
-    settings = OptimizerSettings(learning_rate=2.0, warmup_fraction=0.2)
-    assert learning_rate(0.0, settings) > 0
-    assert learning_rate(0.1, settings) == pytest.approx(1.0)
-    assert learning_rate(0.2, settings) == pytest.approx(2.0)
-    assert learning_rate(0.6, settings) == pytest.approx(1.0)  # half way down
-    assert learning_rate(0.4, settings) == pytest.approx(1 + math.sqrt(0.5))  # cos 45 degrees
-    assert learning_rate(1.0, settings) == pytest.approx(0.0)
 
 
 def test_gradient_norms_are_by_layer():
@@ -36,32 +23,6 @@ def test_gradient_norms_are_by_layer():
     for parameter in model.parameters():
         parameter.grad = torch.full_like(parameter, 2.0)
     assert gradient_norms(model) == {"0": pytest.approx(math.sqrt(3 * 4)), "2": pytest.approx(math.sqrt(2 * 4))}
-
-
-def test_averaging_is_the_mean_of_the_epochs_asked_for(tmp_path: Path):
-    folder = CheckpointFolder(tmp_path)
-    for epoch, value in enumerate([1.0, 2.0, 6.0]):
-        folder.save_epoch(epoch, {"w": torch.full((2,), value)})
-    assert folder.average_epochs([1, 2])["w"].tolist() == [4.0, 4.0]
-    folder.keep_epochs([0, 2])
-    assert sorted(path.name for path in folder.path.iterdir()) == ["epoch-000.pt", "epoch-002.pt"]
-
-
-def test_a_write_that_fails_leaves_the_old_checkpoint(tmp_path: Path):
-    folder = CheckpointFolder(tmp_path)
-    folder.save_last({"step": 1})
-    with pytest.raises(Exception, match="pickle"):
-        folder.save_last({"step": lambda: 2})  # breaks off in the middle of writing
-    assert folder.load_last() == {"step": 1}
-    assert list(folder.path.iterdir()) == [folder.last]
-
-
-def test_a_broken_checkpoint_is_told(tmp_path: Path):
-    folder = CheckpointFolder(tmp_path)
-    folder.path.mkdir()
-    folder.last.write_bytes(b"not a checkpoint")
-    with pytest.raises(TrainingError, match=r"last\.pt: not a checkpoint"):
-        folder.load_last()
 
 
 def test_batches_are_read_as_streams_only_where_asked_for_and_within_the_settings():

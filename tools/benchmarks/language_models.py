@@ -29,10 +29,11 @@ from asr.corpus.cuts import load_cuts
 from asr.evaluate.evaluate import collect_log_probs
 from asr.evaluate.tune import Speech, tune
 from asr.evaluate.wer import compare, score_utterances
+from asr.recognize.language_models import LANGUAGE_MODELS, RESCORER
 from asr.recognize.model_folder import find_model
-from asr.recognize.options import LANGUAGE_MODELS, RESCORER, DecodingOptions
+from asr.recognize.options import DecodingOptions
 from asr.recognize.recognizer import Recognizer, load_model
-from asr.recognize.utterance import LogProbs
+from asr.runtime.network import LogProbs
 
 Row = dict[str, Any]
 BASELINE = "n-grams"
@@ -123,10 +124,10 @@ def listen(folder: Path, manifest: Path) -> tuple[Speech, float]:
 
 
 def decode(recognizer: Recognizer, log_probs: list[LogProbs]) -> tuple[list[str], float]:
-    """Return texts, and the seconds that decoding took."""
-    reader = recognizer.reader
-    read: Callable[[LogProbs], str] = lambda own: reader.tokenizer.decode(reader.decode(own)[0][0])  # noqa: E731
-    read(log_probs[0])  # the first call compiles and loads, which is not measured
+    """Texts, and the seconds that decoding took."""
+    decoder = recognizer.decoder
+    read: Callable[[LogProbs], str] = lambda own: decoder.tokenizer.decode(decoder.decode_tokens(own)[0][0])  # noqa: E731
+    read(log_probs[0])  # what is compiled or loaded at the first call is not decoding
     started = time.perf_counter()
     texts = [" ".join(read(own).split()) for own in log_probs]
     return texts, time.perf_counter() - started

@@ -51,7 +51,8 @@ def main() -> None:
     speech = read_speech(options.manifest, recognizer)
     result: dict[str, Any] = {"model": options.model, "utterances": len(speech.texts)}
     if options.grid:
-        result["offline_wer"] = score(speech, [one.text for one in recognizer.read_waveforms(speech.waveforms)])
+        offline = recognizer.decode_waveforms([waveform.numpy() for waveform in speech.waveforms])
+        result["offline_wer"] = score(speech, [decoded.text for decoded in offline])
         print(f"offline: {result['offline_wer']:.2%}", flush=True)
         result["wer"] = [measure_wer(recognizer, speech, *cell, result["offline_wer"]) for cell in options.grid]
     if options.speed:

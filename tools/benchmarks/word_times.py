@@ -25,10 +25,10 @@ from numpy.typing import NDArray
 import asr
 from asr.corpus.cuts import load_cuts
 from asr.evaluate.evaluate import read_waveforms, reference_text
-from asr.recognize.word_boundaries import speech_levels
 from asr.recognize.words import find_words
+from asr.signal.loudness import measure_loudness
 from asr.text.normalize import normalize
-from asr.transcript.transcript import Word
+from asr.transcript.words import Word
 
 sys.path.append(str(Path(__file__).parents[1] / "voices"))
 from espeak import RATE, Voice, make_voices, speak, spell
@@ -167,14 +167,13 @@ def measure(recognizer: asr.Recognizer, recordings: Sequence[Recording]) -> dict
 
 
 def run_network(recognizer: asr.Recognizer, recording: Recording) -> Samples:
-    return np.concatenate([log_probs for _, log_probs in recognizer.stream_log_probs([recording.waveform])])
+    return np.concatenate([log_probs for _, log_probs in recognizer.runner.stream_log_probs([recording.waveform])])
 
 
 def align(recognizer: asr.Recognizer, recording: Recording, log_probs: Samples) -> Sequence[Word]:
-    step = recognizer.settings.features.step_seconds
-    levels = speech_levels(recording.waveform, RATE)
+    loudness = measure_loudness(recording.waveform, RATE)
     tokens = recognizer.tokenizer.encode(recording.text)
-    return find_words(log_probs, tokens, recognizer.tokenizer, 4 * step, levels=levels)
+    return find_words(log_probs, tokens, recognizer.tokenizer, recognizer.decoder.timing, loudness=loudness)
 
 
 def summarize(errors: NDArray[np.float64]) -> dict[str, float]:

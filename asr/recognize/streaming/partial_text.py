@@ -7,8 +7,9 @@ from typing import Protocol
 
 from torch import Tensor
 
+from asr.alignment import BLANK
 from asr.decode.decoder import BeamDecoder
-from asr.decode.greedy import BLANK, collapse_path
+from asr.decode.greedy import collapse_path
 from asr.errors import AsrError
 
 

@@ -22,7 +22,6 @@ from asr.recognize.recognizer import Recognizer
 from asr.recognize.streaming.stream import Partial, SpeechStream, StreamContext, StreamingOptions
 from asr.recognize.utterance import UtteranceDecoder
 from asr.recognize.words import find_words
-from asr.runtime.precision import computing_in
 from asr.signal.resample import Resampler, Samples
 from asr.transcript.transcript import Transcript
 from asr.transcript.words import Segment
@@ -51,16 +50,16 @@ class MultiStreamRecognizer:
             utterance_decoder: Decodes this stream; None takes the recogniser's.
             start_seconds: Added to the times of its words.
         """
-        return SpeechStream(self._context, utterance_decoder or self.recognizer.reader, start_seconds)
+        return SpeechStream(self._context, utterance_decoder or self.recognizer.decoder, start_seconds)
 
     def warm_up(self) -> None:
         """Load and compile what the first utterance would otherwise wait for."""
         stream = self.start()
         stream.feed(torch.zeros(self.recognizer.sample_rate), last=True)
         self.decode([stream])
-        tokenizer = self.recognizer.tokenizer
-        log_probs = np.full((25, len(tokenizer.symbols)), -1.0, np.float32)
-        find_words(log_probs, [1], tokenizer, self._context.frame_seconds, levels=np.zeros(100))
+        log_probs = np.full((25, len(self.recognizer.tokenizer.symbols)), -1.0, np.float32)
+        timing = self.recognizer.decoder.timing
+        find_words(log_probs, [1], self.recognizer.tokenizer, timing, loudness=np.zeros(100))
 
     def decode(self, batch: Sequence[SpeechStream], *, preview: bool = True) -> list[Partial | None]:
         """Decode what a batch of streams has been fed.
@@ -74,18 +73,15 @@ class MultiStreamRecognizer:
             why, and the other streams continue.
         """
         network = self._context.network
-        with computing_in(self.recognizer.precision, self.recognizer.device):
-            # After the end of an utterance, the samples that follow go through the network again as the next one.
-            while ready := [
-                stream for stream in batch if stream.error is None and stream.acoustic.next_step() is not None
-            ]:
-                outputs = network.advance([stream.acoustic for stream in ready])
-                for stream, log_probs in zip(ready, outputs, strict=True):
-                    stream.feed_log_probs(log_probs.float())
-            if preview and self._options.preview:
-                live = [stream for stream in batch if not stream.ended and stream.error is None]
-                for stream, log_probs in zip(live, network.preview([one.acoustic for one in live]), strict=True):
-                    stream.preview(log_probs)
+        # After the end of an utterance, the samples that follow go through the network again as the next one.
+        while ready := [stream for stream in batch if stream.error is None and stream.acoustic.is_ready]:
+            outputs = network.run([stream.acoustic for stream in ready])
+            for stream, log_probs in zip(ready, outputs, strict=True):
+                stream.feed_log_probs(torch.from_numpy(log_probs))
+        if preview and self._options.preview:
+            live = [stream for stream in batch if not stream.ended and stream.error is None]
+            for stream, log_probs in zip(live, network.preview([one.acoustic for one in live]), strict=True):
+                stream.preview(torch.from_numpy(log_probs))
         for stream in batch:
             stream.finish_if_ended()
         return [stream.take_partial() for stream in batch]

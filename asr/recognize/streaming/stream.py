@@ -12,16 +12,15 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from asr.acoustic.chunks import ChunkSize
+from asr.alignment import BLANK
 from asr.config import CHUNK_SECONDS, RIGHT_SECONDS
-from asr.decode.greedy import BLANK
 from asr.recognize.recognizer import Recognizer
 from asr.recognize.streaming.endpoints import EndpointDetector, Endpoints
 from asr.recognize.streaming.partial_text import start_text
 from asr.recognize.utterance import UtteranceDecoder
-from asr.recognize.word_boundaries import speech_levels
 from asr.recognize.words import find_words
-from asr.runtime.torch_stream import AcousticStream, StreamingModel
+from asr.runtime.network import ChunkSize, NetworkStream
+from asr.signal.loudness import frame_energy, measure_loudness, to_decibels
 from asr.transcript.words import Segment, Word
 
 
@@ -76,10 +75,10 @@ class StreamContext:
     def __init__(self, recognizer: Recognizer, options: StreamingOptions) -> None:
         self.recognizer = recognizer
         self.endpoints = options.endpoints
-        self.frame_seconds = recognizer.reader.frame_seconds
-        self.frame_samples = recognizer.frame_samples
-        self.network = StreamingModel(
-            recognizer.acoustic, ChunkSize.from_seconds(options.chunk, options.right, frame_seconds=self.frame_seconds)
+        self.frame_seconds = recognizer.runner.frame_seconds
+        self.frame_samples = recognizer.runner.frame_samples
+        self.network = recognizer.runner.network.streaming(
+            ChunkSize.from_seconds(options.chunk, options.right, frame_seconds=self.frame_seconds)
         )
         symbols = recognizer.tokenizer.symbols
         self.silent = {token for token, symbol in enumerate(symbols) if token == BLANK or not symbol.strip(" ▁")}
@@ -107,7 +106,7 @@ class SpeechStream:
         self._latest = Partial()
 
     @property
-    def acoustic(self) -> AcousticStream:
+    def acoustic(self) -> NetworkStream:
         """The features that wait for the network."""
         return self._utterance.acoustic
 
@@ -189,10 +188,10 @@ class _Utterance:
     def __init__(self, context: StreamContext, utterance_decoder: UtteranceDecoder, start: int) -> None:
         self.start = start
         self.waveform = torch.empty(0)
-        self.acoustic = context.network.start()
+        self.acoustic: NetworkStream = context.network.start()
         self._context = context
         self._utterance_decoder = utterance_decoder
-        self._features = context.recognizer.extractor.stream()
+        self._features = context.recognizer.runner.extractor.stream()
         self._text = start_text(utterance_decoder.beam)
         self._detector = EndpointDetector(context.endpoints, context.frame_seconds)
         self._log_probs: list[Tensor] = []
@@ -205,7 +204,7 @@ class _Utterance:
 
     def feed(self, waveform: Tensor, *, last: bool) -> None:
         self.waveform = torch.cat([self.waveform, waveform])
-        self.acoustic.accept(self._features.feed(waveform), last=last)
+        self.acoustic.feed(self._features.feed(waveform).numpy(), last=last)
 
     def feed_log_probs(self, log_probs: Tensor) -> int | None:
         """Decode (T, V) log probabilities.
@@ -229,8 +228,8 @@ class _Utterance:
         """Return the committed text, and all text including the provisional tail."""
         committed = self._text.committed
         tail = self._text.tail() if self._preview is None else self._preview
-        spell = self._utterance_decoder.spell
-        return spell(self._complete_words(committed)), spell([*committed, *tail])
+        to_text = self._utterance_decoder.to_text
+        return to_text(self._complete_words(committed)), to_text([*committed, *tail])
 
     def _complete_words(self, tokens: list[int]) -> list[int]:
         """Drop the last word if its end symbol is missing: until that comes it may be any of several homophones."""
@@ -247,8 +246,8 @@ class _Utterance:
             torch.cat(self._log_probs).numpy(),
             self._text.finish(),
             self._utterance_decoder.tokenizer,
-            self._context.frame_seconds,
-            levels=speech_levels(self.waveform.numpy(), recognizer.sample_rate),
+            self._utterance_decoder.timing,
+            loudness=measure_loudness(self.waveform.numpy(), recognizer.sample_rate),
             start_seconds=stream_start + self.start / recognizer.sample_rate,
             confidence=self._utterance_decoder.confidence,
         )
@@ -263,6 +262,7 @@ class _Utterance:
         """Measure the next `count` frames, in decibels."""
         size = self._context.frame_samples
         samples = self.waveform[self._num_frames * size : (self._num_frames + count) * size]
-        frames = F.pad(samples, (0, count * size - len(samples))).view(count, size)
-        loudness: list[float] = (10 * torch.log10(frames.square().mean(1) + 1e-10)).tolist()
+        padded = F.pad(samples, (0, count * size - len(samples))).numpy()
+        # A floor of -100 dB, so that pauses lie 20 dB below speech even in a recording of -80 dB.
+        loudness: list[float] = to_decibels(frame_energy(padded, size) / size, floor=1e-10).tolist()
         return loudness

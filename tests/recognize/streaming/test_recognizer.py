@@ -8,13 +8,14 @@ import soundfile
 import soxr
 import torch
 
-from asr.config import AcousticSettings, DecoderSettings, ModelSettings
+from asr.config import AcousticSettings, DecoderSettings, FeatureSettings, ModelSettings
 from asr.decode.decoder import BeamDecoder
-from asr.recognize.model_folder import Model, build_acoustic
+from asr.recognize.model_folder import Model
 from asr.recognize.recognizer import Recognizer, load_model
 from asr.recognize.streaming.endpoints import Endpoints
 from asr.recognize.streaming.recognizer import MultiStreamRecognizer, StreamingRecognizer
 from asr.recognize.streaming.stream import Partial, StreamingOptions
+from asr.runtime.torch_network import build_acoustic
 from asr.text.tokenizer import CharTokenizer
 from asr.transcript.transcript import Transcript
 
@@ -82,7 +83,7 @@ def test_how_a_stream_is_cut_into_blocks_changes_no_utterance(recognizer: Recogn
 @pytest.mark.parametrize("decoder", ["greedy", "beam"])
 def test_what_is_committed_never_changes(recognizer: Recognizer, talk: np.ndarray, decoder: str):
     beam = BeamDecoder(recognizer.tokenizer.symbols, DecoderSettings(beam_size=8)) if decoder == "beam" else None
-    parts = Model(recognizer.acoustic, recognizer.tokenizer, recognizer.settings)
+    parts = Model(recognizer.runner.network.model, recognizer.tokenizer, recognizer.settings)
     model = Recognizer(parts, device="cpu", beam=beam)
     committed, finals = "", []
     streaming = StreamingRecognizer(model)
@@ -172,6 +173,25 @@ def test_a_model_that_only_reads_forward_streams_as_it_reads_files(num_frames: i
     options = StreamingOptions(endpoints=Endpoints(long_pause=60, pause=60))
     _, transcript = stream(StreamingRecognizer(model, options), waveform, 1600)
     assert transcript.text == offline
+    assert offline
+
+
+def test_words_of_a_stream_are_where_those_of_a_file_are_whatever_the_window():
+    torch.manual_seed(0)
+    shape = AcousticSettings(direction="forward", num_layers=1, hidden_size=16, conv_channels=4)
+    settings = ModelSettings(acoustic=shape, features=FeatureSettings(window_seconds=0.1))
+    tokenizer = CharTokenizer(["<blank>", " ", "a", "b"])
+    acoustic = build_acoustic(settings, tokenizer.vocab_size)
+    with torch.no_grad():
+        acoustic.head.weight *= 30  # so that it says something
+    model = Recognizer(Model(acoustic.eval(), tokenizer, settings), device="cpu", precision="fp32")
+    waveform = (0.1 * np.random.default_rng(0).standard_normal(4 * RATE)).astype(np.float32)
+    offline = model.transcribe((waveform, RATE)).words
+    options = StreamingOptions(endpoints=Endpoints(long_pause=60, pause=60))
+    _, transcript = stream(StreamingRecognizer(model, options), waveform, 1600)
+    assert [(word.text, word.start, word.end) for word in transcript.words] == [
+        (word.text, pytest.approx(word.start), pytest.approx(word.end)) for word in offline
+    ]
     assert offline
 
 

@@ -1,0 +1,61 @@
+"""Waveforms in, log probabilities out: features, segmentation and the network of one model.
+
+Knows nothing of text: `UtteranceDecoder` continues from here.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+
+import torch
+
+from asr.config import BATCH_SECONDS
+from asr.runtime.batching import make_batches
+from asr.runtime.network import SUBSAMPLING, Features, LogProbs, Network
+from asr.signal.audio import Waveform
+from asr.signal.features import FeatureExtractor
+from asr.signal.segment import AudioSegment, split_at_quiet
+
+
+class NetworkRunner:
+    """Runs a model's network on waveforms at the model's sample rate.
+
+    Args:
+        extractor: Computes the features that the network was trained on.
+        network: The network.
+
+    Attributes:
+        sample_rate: Hz of the waveforms.
+        frame_samples: Samples from one frame of log probabilities to the next.
+        frame_seconds: The same in seconds.
+    """
+
+    def __init__(self, extractor: FeatureExtractor, network: Network) -> None:
+        self.extractor = extractor
+        self.network = network
+        self.sample_rate = extractor.settings.sample_rate
+        self.frame_samples = extractor.step * SUBSAMPLING
+        self.frame_seconds = self.frame_samples / self.sample_rate  # the step in the settings may be no whole samples
+
+    def extract(self, waveform: Waveform) -> Features:
+        """Compute the features (T, F) of a waveform (S,)."""
+        return self.extractor(torch.from_numpy(waveform)).numpy()
+
+    def compute_log_probs(self, waveforms: Sequence[Waveform]) -> list[LogProbs]:
+        """Compute the log probabilities (T', V) of waveforms (S,), as one batch."""
+        return self.network.run([self.extract(waveform) for waveform in waveforms])
+
+    def split(self, blocks: Iterable[Waveform]) -> Iterator[AudioSegment]:
+        """Split a recording of any length, which arrives in blocks (S,), into segments."""
+        return split_at_quiet(blocks, self.sample_rate, self.frame_samples)
+
+    def stream_log_probs(
+        self, blocks: Iterable[Waveform], *, batch_seconds: float = BATCH_SECONDS
+    ) -> Iterator[tuple[AudioSegment, LogProbs]]:
+        """Split a recording that arrives in blocks (S,); yield each segment with its log probabilities (T', V)."""
+        return self.run_segments(self.split(blocks), batch_seconds)
+
+    def run_segments(
+        self, segments: Iterable[AudioSegment], batch_seconds: float = BATCH_SECONDS
+    ) -> Iterator[tuple[AudioSegment, LogProbs]]:
+        """Yield segments, of any recordings, with their log probabilities (T', V)."""
+        for batch in make_batches(segments, lambda segment: segment.duration, batch_seconds):
+            yield from zip(batch, self.compute_log_probs([segment.waveform for segment in batch]), strict=True)

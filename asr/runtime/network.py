@@ -1,0 +1,100 @@
+"""A trained network as recognition sees it: features in, log probabilities of tokens out.
+
+Whole utterances go through a `Network` in batches; streams go through a `StreamingNetwork` chunk by chunk,
+those that are ready at the same time together. Both give natural logs (T', V), one frame per `SUBSAMPLING`
+feature frames. Knows nothing of audio, words or torch:
+`torch_network.py` and `torch_stream.py` implement it.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeAlias, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+Features: TypeAlias = npt.NDArray[np.float32]  # (T, F) normalised log-mel features
+LogProbs: TypeAlias = npt.NDArray[np.float32]  # (T', V) natural logs
+
+SUBSAMPLING = 4  # feature frames per frame of log probabilities
+
+
+def subsampled(num_frames: int) -> int:
+    """Count the frames of log probabilities for T feature frames: two convolutions halve, rounding up."""
+    for _ in range(2):
+        num_frames = (num_frames + 1) // 2
+    return num_frames
+
+
+@dataclass  # not frozen: in bf16, Lightning takes a network's arguments apart and puts them together again
+class ChunkSize:
+    """How a stream is divided, in frames of log probabilities.
+
+    Attributes:
+        chunk: Frames that come out together.
+        right_context: Frames after a chunk that the backward direction sees. A network without a
+            backward direction needs none and ignores this.
+    """
+
+    chunk: int
+    right_context: int
+
+    def __post_init__(self) -> None:
+        if self.chunk < 1 or self.right_context < 0:
+            raise ValueError(f"expected a chunk of at least 1 frame and a right context of 0 or more, found {self}")
+
+    @classmethod
+    def from_seconds(cls, chunk: float, right_context: float, *, frame_seconds: float) -> "ChunkSize":
+        """Round to whole frames."""
+        return cls(max(1, round(chunk / frame_seconds)), max(0, round(right_context / frame_seconds)))
+
+
+class NetworkStream(Protocol):
+    """One recording on its way through a `StreamingNetwork`."""
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether `StreamingNetwork.run` can compute its next chunk."""
+
+    def feed(self, features: Features, *, last: bool = False) -> None:
+        """Append (T, F) features; T may be 0.
+
+        Args:
+            features: The next frames.
+            last: Whether the stream ends with them.
+
+        Raises:
+            ValueError: If the stream has ended already.
+        """
+
+
+_Stream = TypeVar("_Stream", bound=NetworkStream)
+
+
+class StreamingNetwork(Protocol[_Stream]):
+    """Computes log probabilities of streams, chunk by chunk."""
+
+    def start(self) -> _Stream:
+        """Start a stream."""
+
+    def run(self, batch: Sequence[_Stream]) -> list[LogProbs]:
+        """Compute all chunks that are ready; (T', V) for each stream, where T' may be 0."""
+
+    def preview(self, batch: Sequence[_Stream]) -> list[LogProbs]:
+        """Compute the frames that still wait for their right context, as if the streams ended here.
+
+        The streams do not change: `run` computes these frames again.
+
+        Returns:
+            (T', V) for each stream.
+        """
+
+
+class Network(Protocol):
+    """Computes log probabilities of whole utterances."""
+
+    def run(self, features: Sequence[Features]) -> list[LogProbs]:
+        """Compute log probabilities (T', V) of utterances (T, F), as one batch."""
+
+    def streaming(self, chunk_size: ChunkSize) -> StreamingNetwork[Any]:
+        """The same network for streams."""
