@@ -12,7 +12,7 @@ from asr.errors import AlignmentError, AudioError, TextError
 from asr.recognize.align import align_text, join_spoken, pair_words
 from asr.recognize.plot import draw, prepare_picture
 from asr.recognize.recognizer import Recognizer, load_model
-from asr.transcript.words import Word
+from asr.transcript.transcript import Word
 from tests.recognize.test_recognizer import RATE, make_model, noise
 
 ROOT = Path(__file__).parents[2]
