@@ -77,7 +77,7 @@ def plot_file(
 
 
 def prepare_picture(
-    recognizer: Recognizer, source: AudioSource, *, text: str | None = None, start: float = 0.0, seconds: float = 10.0
+    recognizer: Recognizer, source: AudioSource, *, text: str | None = None, start: float = 0.0, seconds: float
 ) -> Picture:
     """Recognise an excerpt of a recording, or align it with its text.
 
