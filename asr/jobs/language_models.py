@@ -23,7 +23,7 @@ from asr.text.lexicon import VARIANT
 from asr.text.normalize import normalize
 
 if TYPE_CHECKING:
-    from asr.language.rnn.likelihood import Likelihood
+    from asr.language.rnn.model import Likelihood
 
 UNITS: tuple[Unit, ...] = get_args(Unit)
 ENDINGS = (".arpa", ".arpa.gz", ".bin")
@@ -166,7 +166,7 @@ def measure_language_model(
     language_model = load_language_model(model)
     if isinstance(language_model, NgramModel):
         return language_model.perplexity(_sentences(texts, checked or _find_unit(language_model), normalizer))
-    from asr.language.rnn.likelihood import measure_rnn
+    from asr.language.rnn.model import measure_rnn
 
     return measure_rnn(texts, language_model)
 

@@ -26,7 +26,7 @@ def load_language_model(path: Path) -> "NgramModel | RnnModel":
         ModelError: If it is broken, or a folder of something else.
     """
     if is_rnn_folder(path):
-        from asr.language.rnn.folder import load_rnn
+        from asr.language.rnn.model import load_rnn
 
         return load_rnn(path)
     return load_ngram(path)
