@@ -11,9 +11,8 @@ from asr.atomic import check_writable
 from asr.config import NormalizerSettings
 from asr.errors import ConfigError, TextError
 from asr.files import read_lines
-from asr.language.load import is_rnn_folder, load_language_model
+from asr.language.load import is_rnn_folder, load_language_model, load_ngram, save_ngram
 from asr.language.ngram import prune as pruning
-from asr.language.ngram.files import load_ngram, save_ngram
 from asr.language.ngram.interpolate import find_weights, mix
 from asr.language.ngram.kneser_ney import estimate
 from asr.language.ngram.model import UNKNOWN, NgramModel, Perplexity
