@@ -5,6 +5,7 @@
 The output for an utterance does not depend on its neighbours in the batch. Knows nothing of words.
 """
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -42,6 +43,7 @@ class AcousticModel(nn.Module):
 
     feature_mean: Tensor
     feature_deviation: Tensor
+    blocks: Sequence["RecurrentBlock"]
 
     def __init__(self, settings: AcousticSettings, *, num_mels: int, vocab_size: int) -> None:
         super().__init__()
@@ -50,15 +52,11 @@ class AcousticModel(nn.Module):
         self.register_buffer("feature_mean", torch.zeros(num_mels))
         self.register_buffer("feature_deviation", torch.ones(num_mels))
         self.subsampling = Subsampling(num_mels, settings.conv_channels, width)
-        self.blocks = nn.ModuleList(RecurrentBlock(width, settings) for _ in range(settings.num_layers))
+        blocks = nn.ModuleList(RecurrentBlock(width, settings) for _ in range(settings.num_layers))
+        self.blocks = blocks  # type: ignore[assignment]
         self.norm = nn.LayerNorm(width)
         self.dropout = nn.Dropout(settings.dropout)
         self.head = nn.Linear(width, vocab_size)
-
-    @property
-    def recurrent_blocks(self) -> list["RecurrentBlock"]:
-        """The recurrent layers with their residuals, from the first to the last."""
-        return list(self.blocks)  # type: ignore[arg-type]
 
     def forward(
         self, features: Tensor, lengths: Tensor, *, with_intermediate: bool = False, chunk_size: ChunkSize | None = None
@@ -69,7 +67,7 @@ class AcousticModel(nn.Module):
             features: (B, T, F) normalised log-mel features.
             lengths: (B,) valid frames of T.
             with_intermediate: Also apply the head to the middle layer.
-            chunk_size: See of each utterance what a stream with these chunks sees; None: all of it.
+            chunk_size: See only as much of each utterance as a stream with these chunks does; None: all of it.
         """
         hidden, lengths = self.subsampling(features, lengths)
         hidden = self.dropout(hidden)
@@ -77,8 +75,8 @@ class AcousticModel(nn.Module):
         if windows is not None:
             hidden = windows.cut(hidden)
         middle = None
-        for index, block in enumerate(self.recurrent_blocks):
-            hidden = block(hidden, lengths) if windows is None else block.forward_windows(hidden, windows)[0]
+        for index, block in enumerate(self.blocks):
+            hidden = block(hidden, lengths) if windows is None else block.forward_windows(hidden, windows)
             if with_intermediate and index == (len(self.blocks) - 1) // 2:
                 middle = self.read_out(hidden if windows is None else windows.join(hidden))
         return Output(self.read_out(hidden if windows is None else windows.join(hidden)), lengths, middle)
@@ -103,15 +101,14 @@ class Subsampling(nn.Module):
         hidden = features[:, None]
         for convolution in self.convolutions:
             # Padding must be zero before each convolution, like what lies beyond the end of the tensor.
-            hidden = _mask_padding(hidden, lengths)
-            hidden = F.relu(convolution(hidden))
+            valid = torch.arange(hidden.shape[2], device=hidden.device) < lengths.to(hidden.device)[:, None]  # (B, T)
+            hidden = F.relu(convolution(hidden * valid[:, None, :, None]))
             lengths = (lengths + 1) // 2
         return self.project(hidden), lengths
 
     def project(self, images: Tensor) -> Tensor:
         """Project the last convolution's (B, C, T', F') to (B, T', width)."""
-        batch, channels, frames, bands = images.shape
-        hidden: Tensor = self.projection(images.transpose(1, 2).reshape(batch, frames, channels * bands))
+        hidden: Tensor = self.projection(images.transpose(1, 2).flatten(2))
         return hidden
 
 
@@ -124,18 +121,12 @@ class RecurrentBlock(nn.Module):
         self.recurrent = RecurrentLayer(width, settings.hidden_size, cell=settings.cell, direction=settings.direction)
         self.dropout = nn.Dropout(settings.dropout)
 
-    def forward(self, hidden: Tensor, lengths: Tensor, state: Any = None) -> Tensor:
-        """Transform (B, T, D) with (B,) valid frames; `state` as for `RecurrentLayer`."""
-        outputs: Tensor = self.dropout(self.recurrent(self.norm(hidden), lengths, state))
+    def forward(self, hidden: Tensor, lengths: Tensor) -> Tensor:
+        """Transform (B, T, D) with (B,) valid frames."""
+        outputs: Tensor = self.dropout(self.recurrent(self.norm(hidden), lengths))
         return hidden + outputs
 
-    def forward_windows(self, hidden: Tensor, windows: Windows, state: Any = None) -> tuple[Tensor, Any]:
+    def forward_windows(self, hidden: Tensor, windows: Windows) -> Tensor:
         """Transform windows (B * K, W, D); see `RecurrentLayer.forward_windows`."""
-        outputs, state = self.recurrent.forward_windows(self.norm(hidden), windows, state)
-        return hidden + self.dropout(outputs), state
-
-
-def _mask_padding(images: Tensor, lengths: Tensor) -> Tensor:
-    """Zero (B, C, T, F) past each length."""
-    valid = torch.arange(images.shape[2], device=images.device) < lengths.to(images.device)[:, None]
-    return images * valid[:, None, :, None]
+        outputs: Tensor = self.dropout(self.recurrent.forward_windows(self.norm(hidden), windows)[0])
+        return hidden + outputs

@@ -13,8 +13,7 @@ import torch
 from lhotse import CutSet
 from lightning_fabric import Fabric
 
-from asr.acoustic.ctc_crf import Denominator
-from asr.acoustic.denominator_lm import estimate_trigrams
+from asr.acoustic.ctc_crf import Denominator, estimate_trigrams
 from asr.atomic import atomic_write
 from asr.config import Config, ModelSettings
 from asr.corpus.cuts import load_cuts

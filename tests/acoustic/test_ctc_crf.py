@@ -7,8 +7,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from asr.acoustic.ctc_crf import Denominator
-from asr.acoustic.denominator_lm import MOST_TOKENS, estimate_trigrams
+from asr.acoustic.ctc_crf import MOST_TOKENS, Denominator, estimate_trigrams
 from asr.errors import ConfigError
 from asr.language.ngram.kneser_ney import estimate
 from asr.language.ngram.model import END, NgramModel

@@ -182,7 +182,7 @@ def test_a_network_that_has_learned_gets_better_at_telling_texts_apart(conf: Pat
 
 
 def test_alphabets_too_large_for_a_denominator_are_told_before_training(conf: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("asr.acoustic.denominator_lm.MOST_TOKENS", 3)
+    monkeypatch.setattr("asr.acoustic.ctc_crf.MOST_TOKENS", 3)
     with pytest.raises(ConfigError, match="denominator_weight supports at most 3 tokens"):
         train(load_config(conf, ["train.loss.denominator_weight=0.9"]))
 
