@@ -6,7 +6,7 @@ The output for an utterance does not depend on its neighbours in the batch. Know
 """
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn

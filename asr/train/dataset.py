@@ -62,48 +62,36 @@ class Batch:
         return replace(self, features=self.features.to(device), tokens=self.tokens.to(device))
 
 
+@dataclass
 class SpeechDataset(Dataset[Batch]):
-    """Makes a `Batch` of the cuts that a sampler chose.
+    """Makes a `Batch` of the cuts that a sampler chose."""
 
-    Args:
-        extractor: Computes features, with the training set's statistics.
-        tokenizer: Encodes the normalised text.
-        normalizer: How text is normalised.
-        augment: Variations of the speech; None leaves it unchanged.
-        views: Masked copies of each utterance: 2 for consistency regularisation.
-        epochs: Of the whole training; utterances are not joined in the first ones (`join_after`).
-        seed: Of all random draws.
-    """
+    extractor: FeatureExtractor  # with the training set's statistics
+    tokenizer: Tokenizer
+    normalizer: NormalizerSettings
+    augment: AugmentSettings | None = None
+    views: int = 1  # masked copies of each utterance: 2 for consistency regularisation
+    epochs: int = 1  # of the whole training; utterances are not joined in the first ones (`join_after`)
+    seed: int = 0  # of all random draws
+    epoch: int = 0  # the present one
 
-    def __init__(
-        self,
-        extractor: FeatureExtractor,
-        tokenizer: Tokenizer,
-        normalizer: NormalizerSettings,
-        *,
-        augment: AugmentSettings | None = None,
-        views: int = 1,
-        epochs: int = 1,
-        seed: int = 0,
-    ) -> None:
-        self.extractor = extractor
-        self.tokenizer = tokenizer
-        self.normalizer = normalizer
-        self.augment = augment
-        self.views = views
-        self.epochs = epochs
-        self.seed = seed
-        self.epoch = 0
-        if augment is not None:
-            prepare_augmentation(augment, sample_rate=extractor.settings.sample_rate)
+    def __post_init__(self) -> None:
+        if self.augment is not None:
+            prepare_augmentation(self.augment, sample_rate=self.extractor.settings.sample_rate)
 
     def __getitem__(self, cuts: CutSet) -> Batch:
         cuts = list(cuts)
         rows = self._rows(cuts)
         utterances = ["+".join(cut.id for cut in row) for row in rows]
-        texts = [self._text(row) for row in rows]
+        texts = [" ".join(normalize(cut.supervisions[0].text, self.normalizer) for cut in row) for row in rows]
         tokens = [torch.tensor(self.tokenizer.encode(text)) for text in texts] * self.views
-        features = self._all_views(rows, utterances)
+        with _one_thread():
+            plain = [self.extractor(self._waveform(row)) for row in rows]
+        features = [
+            self._mask(frames, name, view)
+            for view in range(self.views)
+            for name, frames in zip(utterances, plain, strict=True)
+        ]
         return Batch(
             utterances=utterances,
             texts=texts,
@@ -122,18 +110,6 @@ class SpeechDataset(Dataset[Batch]):
         size = int(rng.integers(2, _MOST_JOINED + 1)) if rng.random() < self.augment.join_share else 1
         return [cuts[start : start + size] for start in range(0, len(cuts), size)]
 
-    def _text(self, row: list[Any]) -> str:
-        return " ".join(normalize(cut.supervisions[0].text, self.normalizer) for cut in row)
-
-    def _all_views(self, rows: list[list[Any]], utterances: list[str]) -> list[Tensor]:
-        with _one_thread():
-            plain = [self.extractor(self._waveform(row)) for row in rows]
-        return [
-            self._mask(features, name, view)
-            for view in range(self.views)
-            for name, features in zip(utterances, plain, strict=True)
-        ]
-
     def _waveform(self, row: list[Any]) -> Tensor:
         rate = self.extractor.settings.sample_rate
         waveforms = [read_waveform(cut, rate) for cut in row]
@@ -149,12 +125,9 @@ class SpeechDataset(Dataset[Batch]):
     def _mask(self, features: Tensor, utterance: str, view: int) -> Tensor:
         if self.augment is None or self.augment.spec_augment is None:
             return features
-        return spec_augment(
-            features,
-            self.augment.spec_augment,
-            step_seconds=self.extractor.settings.step_seconds,
-            seed=draw_seed(self.seed, self.epoch, utterance, view),
-        )
+        seed = draw_seed(self.seed, self.epoch, utterance, view)
+        step_seconds = self.extractor.settings.step_seconds
+        return spec_augment(features, self.augment.spec_augment, step_seconds=step_seconds, seed=seed)
 
 
 class SpeechLoader:
@@ -195,13 +168,9 @@ class SpeechLoader:
         """Load the batches of an epoch in their order, without the first `skip`, whose audio is not read."""
         self._dataset.epoch = epoch
         self._sampler.set_epoch(epoch)
-        chosen = islice(iter(self._sampler), skip, None)
+        chosen = islice(self._sampler, skip, None)
         loader = DataLoader(
-            self._dataset,
-            batch_size=None,
-            sampler=chosen,
-            num_workers=self._num_workers,
-            worker_init_fn=_leave_signals_to_training,
+            self._dataset, None, sampler=chosen, num_workers=self._num_workers, worker_init_fn=_ignore_signals
         )
         return iter(loader)
 
@@ -218,9 +187,8 @@ def _one_thread() -> Iterator[None]:
         torch.set_num_threads(num_threads)
 
 
-def _leave_signals_to_training(_: int) -> None:
-    """Ignore signals: a terminal's Ctrl-C or a job scheduler sends them to all processes, but those that read audio
-    must outlive the last checkpoint."""
+def _ignore_signals(_: int) -> None:
+    """Leave signals to the training process: those that read audio get them as well, but must outlive the last save."""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
 

@@ -141,7 +141,7 @@ def test_an_interrupted_run_ends_with_the_same_weights(tmp_path: Path, monkeypat
 
     def stop(trainer, group):
         step(trainer, group)
-        trainer.stop_request.received = trainer.state.steps == stop_after
+        trainer.stop_requested = trainer.state.steps == stop_after
 
     monkeypatch.setattr(RnnTrainer, "step", stop)
     with pytest.raises(TrainingInterrupted, match="resume it to continue"):
@@ -184,7 +184,7 @@ def test_auto_begins_a_run_continues_it_and_leaves_a_finished_model_alone(tmp_pa
 
     def stop(trainer, group):
         step(trainer, group)
-        trainer.stop_request.received = trainer.state.steps == 4
+        trainer.stop_requested = trainer.state.steps == 4
 
     with monkeypatch.context() as patch:
         patch.setattr(RnnTrainer, "step", stop)

@@ -233,7 +233,7 @@ def test_auto_begins_a_run_continues_it_and_leaves_a_finished_model_alone(
 
     def stop(trainer: Trainer, group: list[Batch]) -> None:
         step(trainer, group)
-        trainer.stop_request.received = trainer.state.steps == 3
+        trainer.stop_requested = trainer.state.steps == 3
 
     with monkeypatch.context() as patch:
         patch.setattr(Trainer, "step", stop)
