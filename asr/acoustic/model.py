@@ -19,17 +19,11 @@ from asr.runtime.network import ChunkSize, subsampled
 
 
 class Output(NamedTuple):
-    """Log probabilities of a batch.
+    """Natural-log probabilities of a batch."""
 
-    Attributes:
-        log_probs: (B, T', V) natural-log probabilities; frames past a length are undefined.
-        lengths: (B,) valid frames of T'.
-        intermediate: (B, T', V) natural-log probabilities from the middle layer, if requested.
-    """
-
-    log_probs: Tensor
-    lengths: Tensor
-    intermediate: Tensor | None = None
+    log_probs: Tensor  # (B, T', V); frames past a length are undefined
+    lengths: Tensor  # (B,) valid frames of T'
+    intermediate: Tensor | None = None  # (B, T', V) from the middle layer, if requested
 
 
 class AcousticModel(nn.Module):

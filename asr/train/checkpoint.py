@@ -77,10 +77,8 @@ class CheckpointFolder:
             if made_with not in (None, fingerprint.settings):
                 raise self.mismatch()
             return "nothing"
-        if resume == "auto":
-            return "resume" if self.last.exists() else "begin"
         if resume:
-            return "resume"
+            return "begin" if resume == "auto" and not self.last.exists() else "resume"
         for path, remedy in ((self.last, "resume that run"), (model, "it is a trained model")):
             if path.exists():
                 raise TrainingError(f"{path} exists: {remedy}, or choose another output folder, or delete it")

@@ -8,7 +8,7 @@ Random draws depend on seed, epoch and utterances only (augment.py).
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import KW_ONLY, dataclass, replace
 from itertools import islice
 from typing import Any
 
@@ -31,31 +31,20 @@ from asr.train.augment import augment_waveform, join_waveforms, prepare_augmenta
 _SHUFFLE_BUFFER = 10_000  # cuts that the sampler holds at once
 _NUM_BUCKETS = 10
 _MOST_JOINED = 4  # utterances in a row
-_STATISTICS_CUTS = 2000  # that the statistics of features are measured on, approximately
+_STATISTICS_CUTS = 2000  # approximate size of the sample for the statistics of features
 
 
 @dataclass(frozen=True)
 class Batch:
-    """Utterances side by side.
+    """Utterances side by side. With two views of each, tensors have 2B rows: all first views, then all second ones."""
 
-    Attributes:
-        utterances: B names; joined utterances have all their names, with plus signs between them.
-        texts: B normalised references.
-        features: (B, T, F), padded with zeros. With two views (B names, 2B rows) the second
-            views follow the first ones in the same order; `tokens` then has 2B rows as well.
-        lengths: (B,) valid frames.
-        tokens: (B, U) padded token ids.
-        token_lengths: (B,) valid tokens.
-        seconds: Speech in the batch as recorded, before any change of speed.
-    """
-
-    utterances: list[str]
-    texts: list[str]
-    features: Tensor
-    lengths: Tensor
-    tokens: Tensor
-    token_lengths: Tensor
-    seconds: float
+    utterances: list[str]  # B names; joined utterances have all their names, with plus signs between them
+    texts: list[str]  # B normalised references
+    features: Tensor  # (B, T, F), padded with zeros
+    lengths: Tensor  # (B,) valid frames
+    tokens: Tensor  # (B, U) padded token ids
+    token_lengths: Tensor  # (B,) valid tokens
+    seconds: float  # of speech as recorded, before any change of speed
 
     def to(self, device: torch.device) -> "Batch":
         """Move features and tokens to a device; lengths stay on the CPU."""
@@ -115,12 +104,12 @@ class SpeechDataset(Dataset[Batch]):
         waveforms = [read_waveform(cut, rate) for cut in row]
         if self.augment is None:
             return waveforms[0]
-        draws = [np.random.default_rng(draw_seed(self.seed, self.epoch, cut.id)) for cut in row]
+        rngs = [np.random.default_rng(draw_seed(self.seed, self.epoch, cut.id)) for cut in row]
         varied = [
             augment_waveform(waveform, self.augment, rng, sample_rate=rate)
-            for waveform, rng in zip(waveforms, draws, strict=True)
+            for waveform, rng in zip(waveforms, rngs, strict=True)
         ]
-        return join_waveforms(varied, draws[0], sample_rate=rate)
+        return join_waveforms(varied, rngs[0], sample_rate=rate)
 
     def _mask(self, features: Tensor, utterance: str, view: int) -> Tensor:
         if self.augment is None or self.augment.spec_augment is None:
@@ -130,47 +119,36 @@ class SpeechDataset(Dataset[Batch]):
         return spec_augment(features, self.augment.spec_augment, step_seconds=step_seconds, seed=seed)
 
 
+@dataclass
 class SpeechLoader:
-    """Loads batches of a set of cuts, epoch after epoch.
+    """Loads batches of a set of cuts, epoch after epoch."""
 
-    Args:
-        cuts: Utterances.
-        dataset: Turns cuts into a batch.
-        batch_seconds: Maximum speech in a batch.
-        shuffle: Change the order each epoch.
-        num_workers: Processes that read audio; 0 reads in this one.
-        rank, world_size: This process's number, and the number of processes that share the batches.
-    """
+    cuts: CutSet
+    dataset: SpeechDataset
+    _: KW_ONLY
+    batch_seconds: float  # of speech in a batch, at most
+    shuffle: bool = False  # whether the order changes each epoch
+    num_workers: int = 0  # processes that read audio; 0 reads in this one
+    rank: int = 0  # of this process
+    world_size: int = 1  # processes that share the batches
 
-    def __init__(
-        self,
-        cuts: CutSet,
-        dataset: SpeechDataset,
-        *,
-        batch_seconds: float,
-        shuffle: bool = False,
-        num_workers: int = 0,
-        rank: int = 0,
-        world_size: int = 1,
-    ) -> None:
-        self._dataset = dataset
-        self._num_workers = num_workers
-        options = {"max_duration": batch_seconds, "shuffle": shuffle, "seed": dataset.seed}
-        options |= {"rank": rank, "world_size": world_size}
-        num_buckets = min(_NUM_BUCKETS, len(cuts))
+    def __post_init__(self) -> None:
+        options = {"max_duration": self.batch_seconds, "shuffle": self.shuffle, "seed": self.dataset.seed}
+        options |= {"rank": self.rank, "world_size": self.world_size}
+        num_buckets = min(_NUM_BUCKETS, len(self.cuts))
         self._sampler = (
-            DynamicBucketingSampler(cuts, num_buckets=num_buckets, buffer_size=_SHUFFLE_BUFFER, **options)
+            DynamicBucketingSampler(self.cuts, num_buckets=num_buckets, buffer_size=_SHUFFLE_BUFFER, **options)
             if num_buckets > 1
-            else DynamicCutSampler(cuts, **options)  # a single utterance cannot fill two buckets
+            else DynamicCutSampler(self.cuts, **options)  # a single utterance cannot fill two buckets
         )
 
     def batches(self, epoch: int = 0, *, skip: int = 0) -> Iterator[Batch]:
         """Load the batches of an epoch in their order, without the first `skip`, whose audio is not read."""
-        self._dataset.epoch = epoch
+        self.dataset.epoch = epoch
         self._sampler.set_epoch(epoch)
         chosen = islice(self._sampler, skip, None)
         loader = DataLoader(
-            self._dataset, None, sampler=chosen, num_workers=self._num_workers, worker_init_fn=_ignore_signals
+            self.dataset, None, sampler=chosen, num_workers=self.num_workers, worker_init_fn=_ignore_signals
         )
         return iter(loader)
 

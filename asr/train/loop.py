@@ -71,12 +71,12 @@ class TrainingLoop(ABC, Generic[BatchT]):
         fabric: Launched; knows device, processes and precision.
         module: The network.
         optimizer: Of the network's parameters.
-        epoch_size: Of all batches of an epoch.
+        epoch_size: Sum of the sizes of an epoch's batches.
         setup: Everything else.
     """
 
     max_bad_steps = 10  # in a row, before training ends
-    checkpoint_keys: ClassVar[Mapping[str, str]]  # of the state's fields, if a checkpoint names them differently
+    checkpoint_keys: ClassVar[Mapping[str, str]]  # names in checkpoints of fields of the state, if they differ
     settings: TrainSettings | LanguageTrainSettings
     monitor: Monitor
 
@@ -248,7 +248,7 @@ class TrainingLoop(ABC, Generic[BatchT]):
             )
 
     def _any(self, here: bool) -> bool:
-        """Whether something holds in any process. All must ask at the same point: each has its own clock."""
+        """Return whether something holds in any process; all must ask at the same point, as each has its own clock."""
         return self._sum(float(here))[0] > 0
 
     def _sum(self, *values: float) -> list[float]:
@@ -278,19 +278,19 @@ class TrainingLoop(ABC, Generic[BatchT]):
         """Remember SIGINT and SIGTERM while the block runs, for a stop between two steps; a second one acts at once."""
         # Only the main thread may set handlers; elsewhere the caller keeps its own.
         signals = (signal.SIGINT, signal.SIGTERM) if threading.current_thread() is threading.main_thread() else ()
-        handlers = {number: signal.getsignal(number) for number in signals}
+        handlers: dict[int, Any] = {number: signal.getsignal(number) for number in signals}
 
         def remember(number: int, _: FrameType | None) -> None:
             self.stop_requested = True
-            signal.signal(number, handlers[signal.Signals(number)])
+            signal.signal(number, handlers[number])
 
         for number in signals:
             signal.signal(number, remember)
         try:
             yield
         finally:
-            for number, handler in handlers.items():
-                signal.signal(number, handler)
+            for number in signals:
+                signal.signal(number, handlers[number])
 
 
 def learning_rate(share: float, settings: OptimizerSettings) -> float:

@@ -3,7 +3,7 @@
 import json
 import math
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -158,14 +158,12 @@ class SpeechMonitor(Monitor):
         super().__init__(folder, reporter, active=active)
         self._num_epochs = num_epochs
 
-    def wants_gradient_norms(self, step: int) -> bool:
-        """Return whether this step's gradients should be measured layer by layer."""
-        return self._board is not None and step % _LOG_EVERY == 0
-
-    def log_gradient_norms(self, step: int, norms: Mapping[str, float]) -> None:
-        """Log gradient norms by layer: those that vanish or explode show here first."""
-        self._draw("gradient_norm", norms, step)
-        self._append({"step": step, "gradient_norms": dict(norms)})
+    def log_gradient_norms(self, step: int, measure: Callable[[], Mapping[str, float]]) -> None:
+        """Log gradient norms by layer, measured every few steps: those that vanish or explode show here first."""
+        if self._board is not None and step % _LOG_EVERY == 0:
+            norms = measure()
+            self._draw("gradient_norm", norms, step)
+            self._append({"step": step, "gradient_norms": dict(norms)})
 
     def epoch(self, metrics: EpochMetrics, samples: Sequence[tuple[str, str]]) -> None:
         """Report the end of an epoch, with pairs of reference and hypothesis."""

@@ -33,17 +33,12 @@ _DEV_STREAMS, _DEV_SEGMENT = 32, 256
 
 @dataclass(frozen=True)
 class Text:
-    """Training and development text: lines of (U,) tokens with their line breaks.
-
-    Attributes:
-        dev_characters: Of the development lines, line breaks and unknown ones included.
-        dev_unknown: Those that the alphabet lacks.
-    """
+    """Training and development text: lines of (U,) tokens with their line breaks."""
 
     train: Sequence[Tensor]
     dev: Sequence[Tensor]
-    dev_characters: int
-    dev_unknown: int = 0
+    dev_characters: int  # of the development lines, including line breaks and unknown characters
+    dev_unknown: int = 0  # characters of the development lines that the alphabet lacks
 
 
 class RnnTrainer(TrainingLoop[Segment]):

@@ -58,7 +58,6 @@ class Trainer(TrainingLoop[Batch]):
     """Trains an acoustic model on one set of speech while watching another; see `TrainingLoop`."""
 
     checkpoint_keys: ClassVar[Mapping[str, str]] = {"size": "seconds", "loss_size": "loss_seconds"}
-
     settings: TrainSettings
     monitor: SpeechMonitor
 
@@ -139,8 +138,7 @@ class Trainer(TrainingLoop[Batch]):
         return batch.seconds
 
     def _apply_gradients(self, group: list[Batch]) -> float:
-        if self.monitor.wants_gradient_norms(self.state.steps + 1):
-            self.monitor.log_gradient_norms(self.state.steps + 1, gradient_norms(self.module))
+        self.monitor.log_gradient_norms(self.state.steps + 1, lambda: gradient_norms(self.module))
         return super()._apply_gradients(group)
 
     def _describe(self, group: list[Batch]) -> str:
