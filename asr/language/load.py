@@ -1,4 +1,4 @@
-"""Language models on disk: n-grams in one of two formats (ngram/arpa.py, ngram/binary.py), or a recurrent model's folder.
+"""Language models on disk: n-grams (ngram/arpa.py, ngram/binary.py), or the folder of a recurrent model.
 
 Torch is loaded for recurrent models alone.
 """
