@@ -13,8 +13,7 @@ from starlette.responses import PlainTextResponse, Response
 
 from asr.live.access import RequestError
 from asr.transcript.formats import format_transcript
-from asr.transcript.transcript import Transcript
-from asr.transcript.words import Segment, Word
+from asr.transcript.transcript import Segment, Transcript, Word
 
 _FORMATS = ("srt", "vtt")
 _LONGEST = 1e6  # seconds
