@@ -39,7 +39,7 @@ def decode_lines(
     number, encoding = 1, "utf-8-sig"  # spreadsheets and editors put a byte-order mark before the first line
     try:
         for line in lines:
-            yield line.decode(encoding, errors).rstrip("\r\n")
+            yield from line.decode(encoding, errors).rstrip("\r\n").split("\r")  # the oldest Macs wrote \r alone
             number, encoding = number + 1, "utf-8"
     except UnicodeDecodeError as problem:
         raise error(f"{name}:{number}: not UTF-8 text: {problem.reason}; save it as UTF-8") from None

@@ -65,20 +65,38 @@ def find_commands(text: str) -> list[str]:
 
 
 def exists(command: str) -> bool:
-    """Whether a script is a file, or a command is one of asr's."""
-    if not command.startswith("asr "):
-        return (ROOT / command).is_file()
-    group: typer.core.TyperGroup = typer.main.get_command(app)
-    for name in command.split()[1:]:
-        if name not in group.commands:
-            return False
-        group = group.commands[name]
-    return True
+    """Return whether a script is a file, or a command is one of asr's."""
+    return find_asr_command(command) is not None if command.startswith("asr ") else (ROOT / command).is_file()
+
+
+def find_asr_command(line: str) -> typer.core.TyperCommand | None:
+    """Find the command that a line starts with; None if there is no such command."""
+    found = typer.main.get_command(app)
+    for word in line.split()[1:]:
+        if not hasattr(found, "commands"):
+            break
+        if word not in found.commands:
+            return None
+        found = found.commands[word]
+    return found
 
 
 @pytest.mark.parametrize("page", PAGES, ids=relative)
 def test_commands_exist(page: Path):
     assert [command for command in find_commands(read(page)) if not exists(command)] == []
+
+
+@pytest.mark.parametrize("page", [*PAGES, *sorted(ROOT.glob("recipes/*/*.sh"))], ids=relative)
+def test_options_exist(page: Path):
+    text = read(page).replace("\\\n", " ")
+    if page.suffix == ".md":
+        text = "\n".join(block or inline for block, inline in re.findall(r"```\n(.*?)```|`([^`\n]+)`", text, re.DOTALL))
+    unknown = []
+    for line in re.findall(r"^ *(?:\[.*\] (?:&&|\|\|) )?(asr [a-z].*?)(?:  #.*)?$", text, flags=re.MULTILINE):
+        command = find_asr_command(line)
+        options = {name for parameter in command.params for name in (*parameter.opts, *parameter.secondary_opts)}
+        unknown += [option for option in re.findall(r"(?<= )--[a-z-]+", line) if option not in {*options, "--help"}]
+    assert unknown == []
 
 
 @pytest.mark.parametrize("page", PAGES, ids=relative)
@@ -95,6 +113,12 @@ def anchors(page: Path) -> set[str]:
     """The headings of a page as GitHub and MkDocs make links of them."""
     headings = re.findall(r"^#+ (.*)$", read(page), flags=re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", heading).strip().lower().replace(" ", "-") for heading in headings}
+
+
+def test_the_map_names_all_modules():
+    the_map = read(ROOT / "docs" / "architecture.md").partition("## The map")[2].partition("##")[0]
+    modules = {path.stem for path in ROOT.glob("asr/*.py")} | {path.stem for path in ROOT.glob("asr/*/*.py")}
+    assert modules - {"__init__", "__main__"} - set(re.findall(r"\w+", the_map)) == set()
 
 
 def test_the_map_names_files_that_exist():

@@ -24,9 +24,11 @@ def test_files_are_compressed_by_their_names(tmp_path, name, opener):
         assert file.read() == "\n".join(LINES) + "\n"
 
 
-def test_a_byte_order_mark_and_dos_line_breaks_are_no_text(tmp_path):
-    (tmp_path / "a.txt").write_bytes("\ufeffone\r\ntwo\r\n".encode())
-    assert list(read_lines(tmp_path / "a.txt")) == ["one", "two"]
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_a_byte_order_mark_and_line_breaks_of_any_kind_are_no_text(tmp_path, end):
+    path = tmp_path / "a.txt"
+    path.write_bytes(f"\ufeffone{end}two{end}three".encode())
+    assert list(read_lines(path)) == path.read_text(encoding="utf-8-sig").splitlines() == ["one", "two", "three"]
 
 
 def test_what_cannot_be_read_is_named_with_the_line(tmp_path):

@@ -6,7 +6,7 @@ The output for an utterance does not depend on its neighbours in the batch. Know
 """
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -70,7 +70,7 @@ class AcousticModel(nn.Module):
             hidden = windows.cut(hidden)
         middle = None
         for index, block in enumerate(self.blocks):
-            hidden = block(hidden, lengths) if windows is None else block.forward_windows(hidden, windows)
+            hidden = block(hidden, lengths) if windows is None else block.forward_windows(hidden, windows)[0]
             if with_intermediate and index == (len(self.blocks) - 1) // 2:
                 middle = self.read_out(hidden if windows is None else windows.join(hidden))
         return Output(self.read_out(hidden if windows is None else windows.join(hidden)), lengths, middle)
@@ -115,12 +115,12 @@ class RecurrentBlock(nn.Module):
         self.recurrent = RecurrentLayer(width, settings.hidden_size, cell=settings.cell, direction=settings.direction)
         self.dropout = nn.Dropout(settings.dropout)
 
-    def forward(self, hidden: Tensor, lengths: Tensor) -> Tensor:
-        """Transform (B, T, D) with (B,) valid frames."""
-        outputs: Tensor = self.dropout(self.recurrent(self.norm(hidden), lengths))
+    def forward(self, hidden: Tensor, lengths: Tensor, state: Any = None) -> Tensor:
+        """Transform (B, T, D) with (B,) valid frames; `state` as for `RecurrentLayer`."""
+        outputs: Tensor = self.dropout(self.recurrent(self.norm(hidden), lengths, state))
         return hidden + outputs
 
-    def forward_windows(self, hidden: Tensor, windows: Windows) -> Tensor:
+    def forward_windows(self, hidden: Tensor, windows: Windows, state: Any = None) -> tuple[Tensor, Any]:
         """Transform windows (B * K, W, D); see `RecurrentLayer.forward_windows`."""
-        outputs: Tensor = self.dropout(self.recurrent.forward_windows(self.norm(hidden), windows)[0])
-        return hidden + outputs
+        outputs, state = self.recurrent.forward_windows(self.norm(hidden), windows, state)
+        return hidden + self.dropout(outputs), state

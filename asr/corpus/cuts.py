@@ -10,17 +10,15 @@ from pathlib import Path
 from typing import Any
 
 import soundfile
-import torch
 from lhotse import CutSet, MonoCut, Recording, SupervisionSegment
 from lhotse.audio import AudioSource
 from lhotse.cut import MultiCut
 from lhotse.serialization import load_manifest
-from torch import Tensor
 
 from asr.atomic import atomic_write
 from asr.errors import CorpusError, one_line
 from asr.files import read_lines
-from asr.signal.audio import load_audio
+from asr.signal.audio import Waveform, load_audio
 
 
 @dataclass(frozen=True)
@@ -147,7 +145,7 @@ def _load_manifest(path: Path) -> CutSet:
     return cuts
 
 
-def read_waveform(cut: Any, sample_rate: int) -> Tensor:
+def read_waveform(cut: Any, sample_rate: int) -> Waveform:
     """Read the audio of a cut: (S,) float32, mono, at `sample_rate` Hz.
 
     Raises:
@@ -155,7 +153,7 @@ def read_waveform(cut: Any, sample_rate: int) -> Tensor:
     """
     samples = cut.load_audio()  # (channels, S) at the cut's own rate
     # Mixed down and resampled by the code that transcription uses, so that both get the same waveform.
-    return torch.from_numpy(load_audio((samples.T, cut.sampling_rate), sample_rate=sample_rate))
+    return load_audio((samples.T, cut.sampling_rate), sample_rate=sample_rate)
 
 
 def first_file(candidates: Sequence[Path], *, origin: str) -> Path:

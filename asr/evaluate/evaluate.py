@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from lhotse import CutSet
-from torch import Tensor
 
 from asr.config import BATCH_SECONDS
 from asr.corpus.cuts import read_waveform
@@ -104,10 +103,10 @@ def collect_log_probs(recognizer: Recognizer, cuts: Iterable[Any]) -> tuple[list
 def _read_batches(cuts: Iterable[Any], sample_rate: int) -> Iterator[list[Waveform]]:
     """Yield waveforms (S,) in the batches that go through the network; cuts must be sorted by length."""
     for batch in make_batches(cuts, lambda cut: float(cut.duration), BATCH_SECONDS):
-        yield [waveform.numpy() for waveform in read_waveforms(batch, sample_rate)]
+        yield read_waveforms(batch, sample_rate)
 
 
-def read_waveforms(cuts: Sequence[Any], sample_rate: int) -> list[Tensor]:
+def read_waveforms(cuts: Sequence[Any], sample_rate: int) -> list[Waveform]:
     """Read the waveforms (S,) of cuts.
 
     Raises:

@@ -92,8 +92,7 @@ class TorchStreamingNetwork:
         hidden = pad_sequence([stream.hidden for stream in batch], batch_first=True)  # (B, T', D)
         with computing_in(self.precision, self.device):
             for depth, block in enumerate(self.model.blocks):
-                state = _join_states([stream.states[depth] for stream in batch])
-                hidden = hidden + block.recurrent(block.norm(hidden), lengths, state)
+                hidden = block(hidden, lengths, _join_states([stream.states[depth] for stream in batch]))
             padded = self.model.read_out(hidden).cpu().numpy()  # (B, T', V)
         return [log_probs[:length] for log_probs, length in zip(padded, lengths.tolist(), strict=True)]
 
@@ -104,8 +103,7 @@ class TorchStreamingNetwork:
         windows = Windows(lengths, chunk, ChunkSize(chunk, window - chunk))
         for depth, block in enumerate(self.model.blocks):
             state = _join_states([stream.states[depth] for stream in batch])
-            outputs, state = block.recurrent.forward_windows(block.norm(hidden), windows, state)
-            hidden = hidden + outputs
+            hidden, state = block.forward_windows(hidden, windows, state)
             for stream, stream_state in zip(batch, _split_state(state, len(batch)), strict=True):
                 stream.states[depth] = stream_state
         for stream in batch:

@@ -101,7 +101,7 @@ class SpeechDataset(Dataset[Batch]):
 
     def _waveform(self, row: list[Any]) -> Tensor:
         rate = self.extractor.settings.sample_rate
-        waveforms = [read_waveform(cut, rate) for cut in row]
+        waveforms = [torch.from_numpy(read_waveform(cut, rate)) for cut in row]
         if self.augment is None:
             return waveforms[0]
         rngs = [np.random.default_rng(draw_seed(self.seed, self.epoch, cut.id)) for cut in row]
@@ -177,7 +177,8 @@ def measure_features(cuts: CutSet, extractor: FeatureExtractor) -> tuple[Tensor,
     sums = squares = torch.zeros(extractor.settings.num_mels, dtype=torch.float64)
     # From the whole manifest, which may be sorted by speaker or corpus.
     for cut in islice(cuts, 0, None, max(1, len(cuts) // _STATISTICS_CUTS)):
-        features = extractor.log_mel(read_waveform(cut, extractor.settings.sample_rate)).double()
+        waveform = torch.from_numpy(read_waveform(cut, extractor.settings.sample_rate))
+        features = extractor.log_mel(waveform).double()
         count += len(features)
         sums = sums + features.sum(0)
         squares = squares + features.square().sum(0)

@@ -39,7 +39,7 @@ def test_the_words_of_a_long_recording_are_those_of_its_utterances_each_in_its_p
 def test_joined_utterances_are_read_nearly_as_well_as_single_ones(corpora: Path, an4_manifests: Path):
     cuts = list(load_cuts([an4_manifests / "test.jsonl.gz"]))[:60]
     recognizer = asr.load_model("an4")
-    waveforms = [read_waveform(cut, RATE).numpy() for cut in cuts]
+    waveforms = [read_waveform(cut, RATE) for cut in cuts]
     references = [normalize(cut.supervisions[0].text, recognizer.settings.normalizer) for cut in cuts]
     joined = recognizer.transcribe((np.concatenate([part for one in waveforms for part in (one, PAUSE)]), RATE))
     single = [one.text for one in recognizer.transcribe_many((one, RATE) for one in waveforms)]

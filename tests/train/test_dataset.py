@@ -99,7 +99,7 @@ def test_joined_speech_is_in_the_order_of_its_names(cuts):
     tokenizer = build_tokenizer([cut.supervisions[0].text for cut in cuts], TokenizerSettings())
     augment = AugmentSettings(join_share=1.0, join_after=0.0, speeds=[], spec_augment=None)
     dataset = SpeechDataset(samples, tokenizer, NormalizerSettings(), augment=augment, seed=3)
-    spoken = {cut.id: read_waveform(cut, 16000) for cut in cuts}
+    spoken = {cut.id: torch.from_numpy(read_waveform(cut, 16000)) for cut in cuts}
     for batch in SpeechLoader(cuts, dataset, batch_seconds=8.0, shuffle=True).batches():
         for name, row in rows(batch):
             first, *_, last = [spoken[name] for name in name.split("+")] * 2

@@ -91,7 +91,7 @@ def joined(manifest: Path, seed: int, noise: float) -> Iterator[Part]:
         rng.shuffle(cuts)
         for cut in cuts:
             pause = noise * noise_rng.standard_normal(int(rng.uniform(*PAUSES) * RATE), dtype=np.float32)
-            yield cut.supervisions[0].text, np.concatenate([read_waveform(cut, RATE).numpy(), pause])
+            yield cut.supervisions[0].text, np.concatenate([read_waveform(cut, RATE), pause])
 
 
 def command(model: str) -> list[str]:

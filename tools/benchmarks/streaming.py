@@ -82,7 +82,7 @@ def _cell(text: str) -> tuple[float, float]:
 
 def read_speech(manifest: Path, recognizer: Recognizer) -> Speech:
     cuts = sorted(load_cuts([manifest]), key=lambda cut: cut.id)
-    waveforms = [read_waveform(cut, recognizer.sample_rate) for cut in cuts]
+    waveforms = [torch.from_numpy(read_waveform(cut, recognizer.sample_rate)) for cut in cuts]
     return Speech(waveforms, [normalize(reference_text(cut), recognizer.settings.normalizer) for cut in cuts])
 
 

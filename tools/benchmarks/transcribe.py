@@ -76,7 +76,7 @@ def measure_set(
     cuts = sorted(load_cuts([manifest]), key=lambda cut: cut.id)
     if options.utterances:
         cuts = cuts[:: max(1, len(cuts) // options.utterances)]
-    waveforms = [read_waveform(cut, RATE).numpy() for cut in cuts]
+    waveforms = [read_waveform(cut, RATE) for cut in cuts]
     seconds = sum(map(len, waveforms)) / RATE
     normalizer = next(iter(recognizers.values())).settings.normalizer
     references = [normalize(reference_text(cut), normalizer) for cut in cuts]

@@ -28,7 +28,7 @@ from asr.evaluate.evaluate import read_waveforms, reference_text
 from asr.recognize.words import find_words
 from asr.signal.loudness import measure_loudness
 from asr.text.normalize import normalize
-from asr.transcript.words import Word
+from asr.transcript.transcript import Word
 
 sys.path.append(str(Path(__file__).parents[1] / "voices"))
 from espeak import RATE, Voice, make_voices, speak, spell
@@ -118,7 +118,7 @@ def join_utterances(manifest: Path, recognizer: asr.Recognizer, limit: int | Non
     cuts = list(load_cuts([manifest]))[:limit]
     for first in range(0, len(cuts), JOINED):
         chosen = cuts[first : first + JOINED]
-        waveforms = [one.numpy() for one in read_waveforms(chosen, recognizer.sample_rate)]
+        waveforms = read_waveforms(chosen, recognizer.sample_rate)
         texts = [normalize(reference_text(cut), recognizer.settings.normalizer) for cut in chosen]
         boundaries: list[Boundary] = []
         words, offset = 0, 0
