@@ -154,8 +154,8 @@ def generate(
     seed: Annotated[int, Option(help="Random seed; the same seed writes the same text.")] = 1,
 ) -> None:
     """Generate text with a recurrent language model."""
-    from asr.language.rnn.folder import load_rnn
     from asr.language.rnn.generate import generate
+    from asr.language.rnn.model import load_rnn
 
     pieces = generate(load_rnn(model), prompt=prompt, length=length, temperature=temperature, top_p=top_p, seed=seed)
     typer.echo(prompt, nl=False)
@@ -171,7 +171,7 @@ def complete(
 ) -> None:
     """Show the likeliest next words with their probabilities."""
     from asr.language.rnn.complete import complete
-    from asr.language.rnn.folder import load_rnn
+    from asr.language.rnn.model import load_rnn
 
     for word, probability in complete(load_rnn(model), text, count=count):
         typer.echo(f"{probability:.4f}\t{word}")

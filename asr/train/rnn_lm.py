@@ -9,8 +9,8 @@ import torch
 
 from asr.config import LanguageConfig, LanguageSettings
 from asr.errors import TrainingError
-from asr.language.rnn.folder import build_network, load_rnn, save_rnn
-from asr.language.rnn.model import RnnModel
+from asr.language.rnn.model import RnnModel, load_rnn, save_rnn
+from asr.language.rnn.network import LanguageNetwork
 from asr.language.text_files import read_text
 from asr.model_files import WEIGHTS_FILE
 from asr.reporter import SILENT, Reporter
@@ -111,7 +111,7 @@ def _build(config: LanguageConfig, base: RnnModel | None, lines: Iterable[str], 
     torch.manual_seed(draw_seed(config.train.seed, "weights"))
     settings = LanguageSettings(**{name: getattr(config, name) for name in LanguageSettings.model_fields})
     tokenizer = build_tokenizer(lines, config.tokenizer) if base is None else _extend(base.tokenizer, lines)
-    network = build_network(settings, tokenizer.vocab_size)
+    network = LanguageNetwork(settings.network, tokenizer.vocab_size)
     num_weights = sum(parameter.numel() for parameter in network.parameters())
     reporter.line(f"network: {num_weights:,} weights, {tokenizer.vocab_size} tokens")
     if base is not None:

@@ -19,8 +19,7 @@ from torch.nn import functional as F
 from asr.config import LanguageTrainSettings
 from asr.language.rnn.bptt import IGNORED, Segment, make_segments
 from asr.language.rnn.generate import generate
-from asr.language.rnn.likelihood import count_nats
-from asr.language.rnn.model import RnnModel
+from asr.language.rnn.model import UNKNOWN_SCORE, RnnModel, count_nats
 from asr.seeds import draw_seed
 from asr.train.loop import LoopSetup, TrainingLoop
 from asr.train.monitor import RnnMonitor, TextMetrics
@@ -140,15 +139,11 @@ class RnnTrainer(TrainingLoop[Segment]):
     def _measure_dev(self) -> float:
         """Measure bits per character of the development text, read as in training: with carried state or without."""
         carry_state = self.settings.carry_state
-        nats = count_nats(
-            self.model.network,
-            self.text.dev,
-            independent=self.model.settings.lines == "apart",
-            batch_size=_DEV_STREAMS,
-            num_unknown=self.text.dev_unknown,
-            segment=_DEV_SEGMENT if carry_state else self.settings.segment,
-            carry_state=carry_state,
-        )
+        independent = self.model.settings.lines == "apart"
+        length = _DEV_SEGMENT if carry_state else self.settings.segment
+        segments = make_segments(self.text.dev, independent=independent, batch_size=_DEV_STREAMS, length=length)
+        nats = count_nats(self.model.network, segments, carry_state=carry_state)
+        nats -= UNKNOWN_SCORE * self.text.dev_unknown
         return nats / self.text.dev_characters / math.log(2)
 
     def _checkpoint(self) -> dict[str, Any]:

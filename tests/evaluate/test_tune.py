@@ -17,7 +17,7 @@ from asr.decode.tuning import Weights
 from asr.errors import AsrError, CorpusError, ModelError
 from asr.evaluate.calibrate import calibrate
 from asr.evaluate.tune import tune
-from asr.language.ngram.files import save_ngram
+from asr.language.load import save_ngram
 from asr.language.ngram.kneser_ney import estimate
 from asr.recognize.model_folder import Model, save_model
 from asr.recognize.recognizer import load_model

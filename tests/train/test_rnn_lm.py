@@ -13,8 +13,7 @@ from torch.nn import functional as F
 
 from asr.config import LanguageConfig, load_language_config
 from asr.errors import ConfigError, TrainingError, TrainingInterrupted
-from asr.language.rnn.folder import load_rnn
-from asr.language.rnn.likelihood import measure_rnn
+from asr.language.rnn.model import load_rnn, measure_rnn
 from asr.train import rnn_trainer
 from asr.train.checkpoint import CheckpointFolder, Fingerprint
 from asr.train.launch import launch

@@ -139,9 +139,7 @@ def _all_orders(counts: Counts, order: int, scratch: Path) -> list[_Order]:
 def _unigrams(ngrams: Array, adjusted: Array, actual: Array, num_words: int) -> _Order:
     """Return one row per word, in the order of the words; <s> and <unk> have no counts."""
     table = _Order(
-        np.arange(num_words, dtype=np.int32)[:, None],
-        *np.zeros((3, num_words), np.int64),
-        *np.zeros((2, num_words)),
+        np.arange(num_words, dtype=np.int32)[:, None], *np.zeros((3, num_words), np.int64), *np.zeros((2, num_words))
     )
     table.adjusted[ngrams[:, 0]] = adjusted
     table.actual[ngrams[:, 0]] = actual

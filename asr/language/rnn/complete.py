@@ -14,8 +14,8 @@ from torch import Tensor
 
 from asr.config import COMPLETIONS
 from asr.errors import TextError
+from asr.language.rnn.generate import encode_prompt, prepare_prompt, quote_characters
 from asr.language.rnn.model import RnnModel
-from asr.language.rnn.prompt import encode_prompt, prepare_prompt, quote_characters
 
 _INNER_MARKS = "'’·-"  # within words
 _BATCH = 32  # prefixes that are extended in a batch
