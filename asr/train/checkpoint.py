@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from asr.atomic import atomic_write
-from asr.errors import TrainingError
+from asr.errors import TrainingError, one_line
 
 Weights = dict[str, Tensor]
 Resume: TypeAlias = bool | Literal["auto"]
@@ -104,8 +104,7 @@ class CheckpointFolder:
         try:
             state: dict[str, Any] = torch.load(self.last, map_location="cpu", weights_only=True)
         except Exception as error:
-            reason = str(error).splitlines()[0]
-            raise TrainingError(f"{self.last}: not a checkpoint of this program: {reason}") from None
+            raise TrainingError(f"{self.last}: not a checkpoint of this program: {one_line(error)}") from None
         return state
 
     def save_epoch(self, epoch: int, weights: Weights) -> None:

@@ -15,7 +15,7 @@ from lightning_fabric import Fabric
 
 from asr.acoustic.ctc_crf import Denominator
 from asr.acoustic.denominator_lm import estimate_trigrams
-from asr.atomic import atomic_write
+from asr.atomic import write_text
 from asr.config import Config, ModelSettings
 from asr.corpus.cuts import load_cuts
 from asr.corpus.doctor import Problem, keep_usable
@@ -135,9 +135,7 @@ def _usable(
 
 
 def _list_problems(problems: Sequence[Problem], listing: Path) -> None:
-    with atomic_write(listing) as partial_listing:
-        lines = (f"{problem.utterance}\t{problem.kind}\t{problem.reason}\n" for problem in problems)
-        partial_listing.write_text("".join(lines), encoding="utf-8")
+    write_text(listing, "".join(f"{problem.utterance}\t{problem.kind}\t{problem.reason}\n" for problem in problems))
 
 
 def _build(config: Config, base: Model | None, tokenizer: Tokenizer, train_cuts: CutSet, reporter: Reporter) -> Model:

@@ -5,7 +5,7 @@ tokens.txt holds the alphabet; token 0 stands for the line break, which both sta
 
 from pathlib import Path
 
-from asr.config import LanguageSettings, load_language_settings
+from asr.config import LanguageSettings
 from asr.errors import ModelError
 from asr.language.rnn.model import RnnModel
 from asr.language.rnn.network import LanguageNetwork
@@ -36,4 +36,4 @@ def load_rnn(folder: Path | str) -> RnnModel:
     folder = Path(folder)
     if folder.is_file():
         raise ModelError(f"{folder}: a file; a recurrent language model is a folder, which training one writes")
-    return RnnModel(*load_model_files(folder, load_language_settings, build_network, "recurrent language model"))
+    return RnnModel(*load_model_files(folder, LanguageSettings.load, build_network, "recurrent language model"))
