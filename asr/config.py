@@ -21,6 +21,8 @@ BATCH_SECONDS = 60.0  # speech per batch of the network, including padding
 JOBS = 2  # threads that read audio, and the same number that decode
 CHUNK_SECONDS = 0.4  # audio of a stream that goes through the network at once
 RIGHT_SECONDS = 1.0  # look-ahead before the text of a stream is committed
+SORT_BYTES = 2 << 30  # memory in which n-grams are sorted while a model is estimated
+COMPLETIONS = 10  # most probable next words that are shown
 HOST, PORT = "127.0.0.1", 2700  # of the server: this machine only, on the default port of Vosk's clients
 # Streams that a machine can keep up with, as measured on two cores (docs/live.md). One thread serves them all, so
 # more cores do not help.

@@ -6,6 +6,7 @@ a language model of tokens, the loss teaches to distinguish the reference from s
 Log probabilities in; knows nothing of audio or text. The blank is token 0.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -14,7 +15,12 @@ from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
 from asr.alignment import BLANK
+from asr.errors import ConfigError
+from asr.language.ngram.kneser_ney import estimate
+from asr.language.ngram.model import END, NgramModel
 
+MOST_TOKENS = 100  # the table of trigrams has their third power
+_UNIFORM = 1e-3  # share of a uniform distribution, so that nothing is impossible
 _FRAMES_PER_SCALE = 8  # frames whose probabilities can be multiplied without underflow
 
 
@@ -31,30 +37,21 @@ class Denominator:
         self._arranged = _arrange(trigrams)
 
     def __call__(self, log_probs: Tensor, lengths: Tensor) -> Tensor:
-        """Sum over all possible texts.
+        """Compute the (B,) log of the sum over all sequences l of P(l) * CTC's probability of l.
 
         Args:
             log_probs: (B, T, V) natural-log probabilities.
             lengths: (B,) valid frames.
-
-        Returns:
-            (B,) log of the sum over all sequences l of P(l) * CTC's probability of l.
         """
         # In padding the blank has probability 1, which changes no sum.
         padding = torch.arange(log_probs.shape[1]) >= lengths.cpu()[:, None]
         certain = log_probs.new_full(log_probs.shape[-1:], -torch.inf)
         certain[BLANK] = 0.0
         log_probs = torch.where(padding[..., None].to(log_probs.device), certain, log_probs)
-        inputs = log_probs.to(self.trigrams.dtype), *self._arranged
-        return _ForwardBackward.apply(*inputs)  # type: ignore[no-untyped-call]
+        return _ForwardBackward.apply(log_probs.to(self.trigrams.dtype), *self._arranged)  # type: ignore[no-untyped-call]
 
     def score(self, tokens: Tensor, token_lengths: Tensor) -> Tensor:
-        """Compute (B,) log probabilities of sequences and their ends, by the trigrams.
-
-        Args:
-            tokens: (B, U) token ids, padded.
-            token_lengths: (B,) valid tokens.
-        """
+        """Compute (B,) log probabilities of (B, U) padded tokens, of which (B,) are valid, and their ends."""
         ends = torch.arange(tokens.shape[1], device=tokens.device) >= token_lengths.to(tokens.device)[:, None]
         third = F.pad(tokens.masked_fill(ends, BLANK), (2, 1), value=BLANK)
         scores = self.trigrams[third[:, :-2], third[:, 1:-1], third[:, 2:]].log()
@@ -121,3 +118,33 @@ def _arrange(trigrams: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     again = onward.diagonal(dim1=0, dim2=2).t()[:, None].clone()
     onward.diagonal(dim1=0, dim2=2).zero_()
     return onward, again, trigrams[:, :, BLANK].t()[:, None].contiguous()
+
+
+def estimate_trigrams(sequences: Sequence[Sequence[int]], vocab_size: int) -> Tensor:
+    """Estimate the trigrams of a `Denominator` with modified Kneser-Ney smoothing.
+
+    Args:
+        sequences: Token ids of each training text, without blanks.
+        vocab_size: V, including the blank.
+
+    Raises:
+        ConfigError: If there are more tokens than a table can hold.
+    """
+    if vocab_size > MOST_TOKENS:
+        raise ConfigError(
+            f"train.loss.denominator_weight supports at most {MOST_TOKENS} tokens; this tokenizer has {vocab_size}. "
+            "Set it to 0, or use characters or phones as tokens"
+        )
+    with estimate(lambda: ([str(token) for token in tokens] for tokens in sequences), 3) as tables:
+        model = NgramModel.from_tables(tables)
+    words = [END, *map(str, range(1, vocab_size))]
+    seen = [token for token, word in enumerate(words) if word in model.numbers]
+    trigrams = torch.zeros(vocab_size, vocab_size, vocab_size, dtype=torch.float64)
+    for first in range(vocab_size):
+        begun = model.start() if first == BLANK else model.score(0, words[first])[1]
+        for second in range(vocab_size):
+            state = begun if second == BLANK else model.score(begun, words[second])[1]
+            scores = torch.tensor([model.score(state, words[token])[0] for token in seen], dtype=torch.float64)
+            trigrams[first, second, seen] = scores.exp()
+    trigrams /= trigrams.sum(-1, keepdim=True)  # without the model's probability of unknown words
+    return (1 - _UNIFORM) * trigrams + _UNIFORM / vocab_size

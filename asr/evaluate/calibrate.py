@@ -18,8 +18,7 @@ from asr.recognize.recognizer import Recognizer, load_model
 from asr.recognize.words import align_decoded
 from asr.reporter import SILENT, Reporter
 from asr.runtime.network import LogProbs
-from asr.text.tokenizer import Tokenizer
-from asr.text.words import group_tokens
+from asr.text.tokenizer import Tokenizer, group_tokens
 
 
 def calibrate(

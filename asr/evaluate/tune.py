@@ -23,7 +23,7 @@ from asr.evaluate.calibrate import fit_examples
 from asr.evaluate.evaluate import collect_log_probs
 from asr.evaluate.wer import count_edits, require_words, score_utterances
 from asr.language.ngram.model import NgramModel
-from asr.language.rnn.folder import load_rnn
+from asr.language.rnn.model import load_rnn
 from asr.recognize.language_models import (
     LANGUAGE_MODELS,
     find_language_model,

@@ -22,8 +22,7 @@ from asr.live.limits import Limits
 from asr.live.metrics import Metrics
 from asr.recognize.recognizer import Recognizer
 from asr.transcript.formats import format_transcript
-from asr.transcript.transcript import Transcript
-from asr.transcript.words import Segment, Word
+from asr.transcript.transcript import Segment, Transcript, Word
 
 # Clients have these names built in; the server has one model, whatever they call it.
 _ALIASES = ("whisper-", "gpt-")

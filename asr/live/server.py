@@ -39,7 +39,7 @@ from asr.recognize.streaming.stream import StreamingOptions
 from asr.recognize.utterance import UtteranceDecoder
 from asr.reporter import SILENT, Reporter
 from asr.text.normalize import normalize
-from asr.transcript.words import DOUBTFUL
+from asr.transcript.transcript import DOUBTFUL
 
 PAGE = Path(__file__).parent / "page"
 

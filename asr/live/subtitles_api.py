@@ -15,8 +15,7 @@ from asr.live.limits import Limits
 from asr.live.metrics import Metrics
 from asr.live.openai_api import RequestError
 from asr.transcript.formats import format_transcript
-from asr.transcript.transcript import Transcript
-from asr.transcript.words import Segment, Word
+from asr.transcript.transcript import Segment, Transcript, Word
 
 FORMATS = ("srt", "vtt")
 _LONGEST = 1e6  # seconds

@@ -20,7 +20,7 @@ from asr.live.limits import Refusal
 from asr.recognize.streaming.recognizer import to_waveform
 from asr.recognize.streaming.stream import Partial
 from asr.recognize.utterance import UtteranceDecoder
-from asr.transcript.words import Segment, Word
+from asr.transcript.transcript import Segment, Word
 
 SAMPLE_RATES = (4000, 192000)  # Hz, lowest and highest
 MAX_PHRASES, MAX_CHARACTERS = 1000, 32_000  # of a phrase list: each phrase takes time and memory to prepare

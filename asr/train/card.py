@@ -9,7 +9,8 @@ from asr.atomic import write_text
 from asr.config import Config
 from asr.evaluate.card import CARD, TABLE
 from asr.recognize.model_folder import Model, find_model
-from asr.train.trainer import DevResult, TrainState
+from asr.train.loop import TrainState
+from asr.train.trainer import DevResult
 
 _TEMPLATE = """# {name}
 

@@ -12,7 +12,7 @@ import webvtt
 from asr.config import SubtitleSettings
 from asr.live.limits import Limits
 from asr.recognize.recognizer import Recognizer
-from asr.transcript.words import DOUBTFUL
+from asr.transcript.transcript import DOUBTFUL
 from tests.live.serving import SAMPLES, running
 
 TIGHT = Limits(transcript_bytes=300)

@@ -7,8 +7,7 @@ from scipy.optimize import minimize
 from asr.config import ConfidenceSettings, ModelSettings
 from asr.recognize.confidence import estimate_confidence, fit_confidence, word_features
 from asr.recognize.words import FrameTiming, find_words
-from asr.text.tokenizer import CharTokenizer
-from asr.text.words import WordTokens
+from asr.text.tokenizer import CharTokenizer, WordTokens
 
 TRUE = ConfidenceSettings(bias=-0.5, worst_token=0.8, mean_token=0.3, length=-0.4)
 

@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from asr.config import SORT_BYTES
 from asr.errors import ConfigError
 from asr.jit import Array, jit, warm_up
 from asr.language.ngram.counting import START_ID, UNKNOWN_ID, Counts, OnProgress, copy_row, count_ngrams, unpack
@@ -45,7 +46,7 @@ def estimate(
     order: int,
     *,
     prune: Sequence[int] = (),
-    memory_bytes: int = 2 << 30,
+    memory_bytes: int = SORT_BYTES,
     on_progress: OnProgress = lambda step, lines: None,
 ) -> Iterator[NgramTables]:
     """Estimate a model; its tables exist as long as the context.
@@ -138,9 +139,7 @@ def _all_orders(counts: Counts, order: int, scratch: Path) -> list[_Order]:
 def _unigrams(ngrams: Array, adjusted: Array, actual: Array, num_words: int) -> _Order:
     """Return one row per word, in the order of the words; <s> and <unk> have no counts."""
     table = _Order(
-        np.arange(num_words, dtype=np.int32)[:, None],
-        *np.zeros((3, num_words), np.int64),
-        *np.zeros((2, num_words)),
+        np.arange(num_words, dtype=np.int32)[:, None], *np.zeros((3, num_words), np.int64), *np.zeros((2, num_words))
     )
     table.adjusted[ngrams[:, 0]] = adjusted
     table.actual[ngrams[:, 0]] = actual

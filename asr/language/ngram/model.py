@@ -1,6 +1,6 @@
 """N-gram models with backoff: probabilities of words given the few before them.
 
-    model = load_ngram("lm.arpa.gz")  # files.py
+    model = load_ngram("lm.arpa.gz")  # load.py
     score, state = model.score(model.start(), "hello")
 
 Scores are natural logs; only ARPA text and `NgramTables` hold log10, as ARPA does.

@@ -12,9 +12,10 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from asr.config import COMPLETIONS
 from asr.errors import TextError
+from asr.language.rnn.generate import encode_prompt, prepare_prompt, quote_characters
 from asr.language.rnn.model import RnnModel
-from asr.language.rnn.prompt import encode_prompt, prepare_prompt, quote_characters
 
 _INNER_MARKS = "'’·-"  # within words
 _BATCH = 32  # prefixes that are extended in a batch
@@ -32,7 +33,7 @@ class Completion(NamedTuple):
     probability: float
 
 
-def complete(model: RnnModel, text: str, *, count: int = 10) -> list[Completion]:
+def complete(model: RnnModel, text: str, *, count: int = COMPLETIONS) -> list[Completion]:
     """Find the most probable last words of a text, whose last word may be incomplete.
 
     Prefixes of words are extended in order of their probability until no other word can be among the

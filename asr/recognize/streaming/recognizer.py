@@ -23,8 +23,7 @@ from asr.recognize.streaming.stream import Partial, SpeechStream, StreamContext,
 from asr.recognize.utterance import UtteranceDecoder
 from asr.recognize.words import find_words
 from asr.signal.resample import Resampler, Samples
-from asr.transcript.transcript import Transcript
-from asr.transcript.words import Segment
+from asr.transcript.transcript import Segment, Transcript
 
 # In longer blocks, more of the work after the end of an utterance would be thrown away.
 _BLOCK_SECONDS = 1.0

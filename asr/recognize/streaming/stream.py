@@ -21,7 +21,7 @@ from asr.recognize.utterance import UtteranceDecoder
 from asr.recognize.words import find_words
 from asr.runtime.network import ChunkSize, NetworkStream
 from asr.signal.loudness import frame_energy, measure_loudness, to_decibels
-from asr.transcript.words import Segment, Word
+from asr.transcript.transcript import Segment, Word
 
 
 @dataclass(frozen=True)
