@@ -105,9 +105,7 @@ def _number_chunks(
     padding = [START_ID] * (order - 1)
     chunk: list[int] = []
     for num_lines, words in enumerate(sentences, start=1):
-        chunk += padding
-        chunk += [numbers.get(word, UNKNOWN_ID) for word in words]
-        chunk.append(END_ID)
+        chunk += [*padding, *(numbers.get(word, UNKNOWN_ID) for word in words), END_ID]
         if len(chunk) >= chunk_ngrams:
             yield np.array(chunk, np.uint64)
             chunk = []
@@ -129,7 +127,7 @@ def _count_chunk(chunk: Array, order: int, bits: int) -> tuple[Array, Array]:
         keys.sort(axis=0)
     else:
         keys = keys[np.lexsort(keys.T[::-1])]
-    first = np.flatnonzero(np.concatenate([[True], (keys[1:] != keys[:-1]).any(axis=1)]))
+    first = np.flatnonzero(np.append(True, (keys[1:] != keys[:-1]).any(axis=1)))
     return keys[first], np.diff(np.append(first, len(keys)))
 
 

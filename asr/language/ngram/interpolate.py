@@ -63,7 +63,7 @@ def find_weights(models: Sequence[NgramModel], sentences: Iterable[Sequence[str]
         ModelError: If no model has a word of the text.
     """
     rows = [np.stack([_probs(model, words) for model in models]) for words in sentences]
-    probs = np.concatenate(rows, axis=1) if rows else np.zeros((len(models), 0))
+    probs = np.concatenate([np.zeros((len(models), 0)), *rows], axis=1)
     probs = probs[:, probs.max(axis=0) > 0]
     if probs.shape[1] == 0:
         raise ModelError("no language model has a word of the text from which their weights are to be found")
