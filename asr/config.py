@@ -6,12 +6,12 @@ dotted path. `conf/` contains commented examples.
 
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
 import yaml
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, model_validator
 
 from asr.atomic import atomic_write
 from asr.errors import ConfigError
@@ -21,6 +21,8 @@ BATCH_SECONDS = 60.0  # speech per batch of the network, including padding
 JOBS = 2  # threads that read audio, and the same number that decode
 CHUNK_SECONDS = 0.4  # audio of a stream that goes through the network at once
 RIGHT_SECONDS = 1.0  # look-ahead before the text of a stream is committed
+SORT_BYTES = 2 << 30  # memory in which n-grams are sorted while a model is estimated
+COMPLETIONS = 10  # most probable next words that are shown
 HOST, PORT = "127.0.0.1", 2700  # of the server: this machine only, on the default port of Vosk's clients
 # Streams that a machine can keep up with, as measured on two cores (docs/live.md). One thread serves them all, so
 # more cores do not help.
@@ -39,6 +41,7 @@ Range = Annotated[tuple[float, float], AfterValidator(_check_order)]
 
 
 SETTINGS_FILE = "config.yaml"  # of a model folder
+_FROM_FILE = "file"  # context of validation
 
 
 class Settings(BaseModel):
@@ -46,15 +49,16 @@ class Settings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
-    def __init__(self, **values: Any) -> None:
+    @model_validator(mode="wrap")
+    @classmethod
+    def _explain_errors(cls, values: Any, handler: Callable[[Any], Any], info: ValidationInfo) -> Any:
         """Check the values. Raises ConfigError if one is unknown or out of range."""
         try:
-            super().__init__(**values)
+            return handler(values)
         except ValidationError as error:
-            raise _explain(error, type(self), type(self).__name__) from None
-
-    # Groups within a file are checked without this constructor, so that errors name the dotted path from the top.
-    __init__.__pydantic_base_init__ = True  # type: ignore[attr-defined]
+            if info.context == _FROM_FILE:  # whose errors name the dotted path from the top
+                raise
+            raise _explain(error, cls, cls.__name__) from None
 
 
 class FeatureSettings(Settings):
@@ -396,7 +400,7 @@ def _override(values: dict[str, Any], item: str) -> None:
 
 def _validate(kind: type[_Kind], values: dict[str, Any], source: str) -> _Kind:
     try:
-        return kind.model_validate(values)
+        return kind.model_validate(values, context=_FROM_FILE)
     except ValidationError as error:
         raise _explain(error, kind, source) from None
 

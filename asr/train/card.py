@@ -9,7 +9,8 @@ from asr.atomic import atomic_write
 from asr.config import Config
 from asr.evaluate.card import CARD, TABLE
 from asr.recognize.model_folder import Model, find_model
-from asr.train.trainer import DevResult, TrainState
+from asr.train.loop import TrainState
+from asr.train.trainer import DevResult
 
 _TEMPLATE = """# {name}
 
@@ -46,13 +47,8 @@ def write_card(config: Config, model: Model, state: TrainState, dev: DevResult, 
         f"seed {config.train.seed}; {state.bad_steps} steps skipped",
         "made with": f"asr {__version__}, {datetime.date.today().isoformat()}",
     }
-    text = _TEMPLATE.format(
-        name=config.output.name,
-        facts="\n".join(f"| {name} | {value} |" for name, value in facts.items()),
-        wer=dev.wer,
-        cer=dev.cer,
-        table=TABLE,
-    )
+    rows = "\n".join(f"| {name} | {value} |" for name, value in facts.items())
+    text = _TEMPLATE.format(name=config.output.name, facts=rows, wer=dev.wer, cer=dev.cer, table=TABLE)
     with atomic_write(config.output / CARD) as partial:
         partial.write_text(text, encoding="utf-8")
 

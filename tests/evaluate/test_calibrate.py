@@ -5,9 +5,8 @@ from pathlib import Path
 
 import pytest
 import torch
-from rich.console import Console
 
-from asr.cli.report import evaluate_model
+from asr.cli import training
 from asr.config import SETTINGS_FILE, AcousticSettings, ModelSettings, load_model_settings
 from asr.corpus.cuts import load_cuts
 from asr.errors import CorpusError
@@ -40,8 +39,7 @@ def test_calibration_is_saved_and_evaluation_measures_it(model: Model, tone_mani
     assert found.confidence is not None
     assert found.acoustic == model.settings.acoustic
     files = {"json": tmp_path / "result.json", "reliability": tmp_path / "plot.png"}
-    options = {"model": str(tmp_path / "model"), "device": "cpu", "console": Console(quiet=True)}
-    evaluate_model(dev, worst=0, add_to_card=None, **files, **options)
+    training.evaluate(dev, model=str(tmp_path / "model"), device="cpu", **files)
     confidence = json.loads((tmp_path / "result.json").read_text())["confidence"]
     assert confidence["ece"] == pytest.approx(reliability.error, abs=0.02)
     assert (tmp_path / "plot.png").read_bytes()[:4] == b"\x89PNG"

@@ -9,8 +9,8 @@ import pytest
 from lhotse.utils import fastcopy
 from rich.console import Console
 
+from asr.cli import training
 from asr.cli.console import ConsoleReporter
-from asr.cli.report import evaluate_model
 from asr.config import SETTINGS_FILE, AcousticSettings, FeatureSettings, ModelSettings, load_model_settings
 from asr.corpus.cuts import load_cuts
 from asr.decode.tuning import Weights
@@ -73,7 +73,7 @@ def test_transcripts_without_a_word_are_refused(folder, tone_manifests, tmp_path
 
 def change_in_all_ways(model):
     """Errors of everything that changes a model folder; the missing manifest would be named if work had begun."""
-    to_card = partial(evaluate_model, json=None, worst=0, add_to_card="dev", console=Console(quiet=True))
+    to_card = partial(training.evaluate, add_to_card="dev")
     for run in (calibrate, tune, to_card):
         with pytest.raises(AsrError) as raised:
             run([Path("missing.jsonl.gz")], model=model, device="cpu")

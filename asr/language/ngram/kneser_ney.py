@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from asr.config import SORT_BYTES
 from asr.errors import ConfigError
 from asr.jit import Array, jit, warm_up
 from asr.language.ngram.counting import START_ID, Counts, OnProgress, copy_row, count_ngrams, new_array, unpack
@@ -45,7 +46,7 @@ def estimate(
     order: int,
     *,
     prune: Sequence[int] = (),
-    memory_bytes: int = 2 << 30,
+    memory_bytes: int = SORT_BYTES,
     on_progress: OnProgress = lambda step, lines: None,
 ) -> Iterator[NgramTables]:
     """Estimate a model; its tables exist as long as the context.

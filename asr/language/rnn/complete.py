@@ -12,6 +12,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from asr.config import COMPLETIONS
 from asr.errors import TextError
 from asr.language.rnn.generate import encode_prompt, prepare_prompt, quote_characters
 from asr.language.rnn.model import RnnModel
@@ -32,7 +33,7 @@ class Completion(NamedTuple):
     probability: float
 
 
-def complete(model: RnnModel, text: str, *, count: int = 10) -> list[Completion]:
+def complete(model: RnnModel, text: str, *, count: int = COMPLETIONS) -> list[Completion]:
     """Find the most probable last words of a text, whose last word may be incomplete.
 
     Prefixes of words are extended in order of their probability until no other word can be among the

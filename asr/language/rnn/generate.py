@@ -17,7 +17,7 @@ logger = logging.getLogger(__name__)
 
 
 def generate(
-    model: RnnModel, *, prompt: str = "", length: int = 500, temperature: float = 1.0, top_p: float = 1.0, seed: int = 1
+    model: RnnModel, *, length: int, prompt: str = "", temperature: float = 1.0, top_p: float = 1.0, seed: int = 1
 ) -> Iterator[str]:
     """Yield text in the model's style, token by token; the same seed gives the same text.
 
