@@ -63,6 +63,7 @@ class NgramModel:
 
     def __init__(self, words: Sequence[str], order: int, automaton: Automaton) -> None:
         self.words = list(words)
+        self.numbers = {word: number for number, word in enumerate(self.words)}
         self.order = order
         self.automaton = automaton
         self.unknown = self.numbers[UNKNOWN]
@@ -161,11 +162,6 @@ class NgramModel:
         known = max(num_words - num_unknown, 1)
         perplexities = exp_capped(-total / num_words), exp_capped(-total_known / known)
         return Perplexity(*perplexities, num_words, num_unknown, num_sentences)
-
-    @cached_property
-    def numbers(self) -> dict[str, int]:
-        """The number of each word."""
-        return {word: number for number, word in enumerate(self.words)}
 
 
 def exp_capped(nats: float) -> float:

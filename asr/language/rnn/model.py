@@ -65,11 +65,6 @@ class RnnModel:
         self.alphabet = frozenset("".join(self.pieces))
 
     @property
-    def device(self) -> torch.device:
-        """The device of the network."""
-        return self.network.head_bias.device
-
-    @property
     def has_subwords(self) -> bool:
         """Whether tokens are subword units rather than characters."""
         return self.settings.tokenizer.kind == "subword"
@@ -142,7 +137,7 @@ class RnnModel:
         Returns:
             (B, V) log probabilities of the next tokens, in float32 on the CPU, and the states (K, B, H).
         """
-        logits, states = self.network(torch.tensor([tokens], device=self.device), states)
+        logits, states = self.network(torch.tensor([tokens], device=states.device), states)
         return F.log_softmax(logits[0].float(), dim=-1).cpu(), states
 
 
