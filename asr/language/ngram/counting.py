@@ -37,10 +37,7 @@ def count_ngrams(
 ) -> Counts:
     """Count n-grams in two passes over a text: its words, then their n-grams.
 
-    Args:
-        sentences: Starts a pass over the sentences.
-        folder: For the runs, which take as much space as the n-grams of the text.
-        chunk_ngrams: The number of n-grams that are sorted in memory at a time.
+    Runs of `chunk_ngrams` are sorted in memory; in the folder they take as much space as the n-grams of the text.
 
     Raises:
         TextError: If there is no sentence, or only one pass can be made.

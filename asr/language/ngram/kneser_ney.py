@@ -52,7 +52,7 @@ def estimate(
     """Estimate a model; its tables exist as long as the context.
 
     Args:
-        sentences: Starts a pass over the sentences, each a list of words; there are two passes.
+        sentences: Starts a pass over the sentences; there are two.
         prune: For order 1, 2, ...: n-grams that occur at most this often are left out; the last
             number also holds for higher orders. The first must be 0.
         memory_bytes: For sorting; the words themselves need memory in addition.
