@@ -13,7 +13,7 @@ from asr.errors import ModelError
 from asr.language.rnn.bptt import make_segments
 from asr.language.rnn.complete import complete
 from asr.language.rnn.generate import generate
-from asr.language.rnn.model import UNKNOWN_SCORE, RnnModel, count_nats, load_rnn, measure_rnn, save_rnn
+from asr.language.rnn.model import UNKNOWN_SCORE, RnnModel, count_nats, load_rnn, save_rnn
 from asr.language.rnn.network import LanguageNetwork
 from asr.language.text_files import read_text
 from asr.model_files import WEIGHTS_FILE
@@ -141,7 +141,7 @@ def test_what_is_saved_says_the_same_when_loaded(tmp_path: Path):
     np.testing.assert_allclose(loaded.score_sentences(SENTENCES), model.score_sentences(SENTENCES), rtol=1e-6)
     assert loaded.settings == model.settings
     (tmp_path / "text").write_text("ab\n\n b  a\n")
-    assert measure_rnn([tmp_path / "text"], load_rnn(tmp_path / "lm")).num_lines == 2
+    assert loaded.measure(read_text([tmp_path / "text"], loaded.settings)).num_lines == 2
 
 
 def test_a_file_is_no_model_folder(tmp_path: Path):
