@@ -13,7 +13,7 @@ from typing import TypeVar
 from torch import nn
 
 from asr.atomic import atomic_write
-from asr.config import SETTINGS_FILE, LanguageSettings, ModelSettings, write_yaml
+from asr.config import SETTINGS_FILE, LanguageSettings, ModelSettings
 from asr.errors import AsrError, ModelError
 from asr.text.load import load_tokenizer
 from asr.text.tokenizer import Tokenizer
@@ -35,7 +35,7 @@ def save_model_files(
         AsrError: If the folder cannot be written to.
     """
     weights = to_half(network, folder / WEIGHTS_FILE)
-    write_yaml(settings, folder / SETTINGS_FILE)
+    settings.save(folder / SETTINGS_FILE)
     tokenizer.save(folder)
     save_weights(weights, folder / WEIGHTS_FILE)  # last: if they are there, the rest is too
 

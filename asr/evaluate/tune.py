@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from asr.config import SETTINGS_FILE, DecoderSettings, ModelSettings, RescoringSettings, write_yaml
+from asr.config import SETTINGS_FILE, DecoderSettings, ModelSettings, RescoringSettings
 from asr.corpus.cuts import load_cuts
 from asr.decode.decoder import BeamDecoder
 from asr.decode.parts import Hypothesis
@@ -213,4 +213,4 @@ def _save(
         save_language_model(language_model, lm, folder)
     if rescore is not None:
         save_rescorer(rescore, folder)
-    write_yaml(settings, folder / SETTINGS_FILE)
+    settings.save(folder / SETTINGS_FILE)

@@ -35,7 +35,7 @@ class _Job:
     future: "Future[Partial]"  # receives it once all blocks are decoded
     since: float  # time.perf_counter() when the job arrived, or its previous block was decoded
 
-    def settle(self, error: Exception | None) -> None:
+    def complete(self, error: Exception | None) -> None:
         """Deliver the result or an error."""
         with contextlib.suppress(InvalidStateError):  # the client has left
             self.future.set_exception(error) if error else self.future.set_result(self.latest)
@@ -107,7 +107,7 @@ class Engine:
             self._decode(batch, preview=not is_late)
         except Exception as error:  # of the network itself: no block was decoded
             for job in batch:
-                job.settle(error)
+                job.complete(error)
         unfinished = [job for job in batch if job.blocks and not job.future.done()]
         for job in unfinished:
             job.since = time.perf_counter()  # a long message delays only its own sender
@@ -125,9 +125,9 @@ class Engine:
             if partial is not None:
                 job.latest = replace(partial, finals=(*job.latest.finals, *partial.finals))
             if job.stream.error is not None:
-                job.settle(job.stream.error)
+                job.complete(job.stream.error)
             elif not job.blocks:
-                job.settle(None)
+                job.complete(None)
 
 
 class LiveStream:

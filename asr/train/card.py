@@ -5,7 +5,7 @@ import re
 from pathlib import Path
 
 from asr import __version__
-from asr.atomic import atomic_write
+from asr.atomic import write_text
 from asr.config import Config
 from asr.evaluate.card import CARD, TABLE
 from asr.recognize.model_folder import Model, find_model
@@ -49,8 +49,7 @@ def write_card(config: Config, model: Model, state: TrainState, dev: DevResult, 
     }
     rows = "\n".join(f"| {name} | {value} |" for name, value in facts.items())
     text = _TEMPLATE.format(name=config.output.name, facts=rows, wer=dev.wer, cer=dev.cer, table=TABLE)
-    with atomic_write(config.output / CARD) as partial:
-        partial.write_text(text, encoding="utf-8")
+    write_text(config.output / CARD, text)
 
 
 def _describe_base(name: str | None) -> dict[str, str]:

@@ -16,7 +16,7 @@ import torch
 from typer.testing import CliRunner
 
 from asr.cli.app import app, main
-from asr.config import AcousticSettings, ModelSettings, load_model_settings
+from asr.config import AcousticSettings, ModelSettings
 from asr.corpus.prepare import prepare
 from asr.recognize.model_folder import Model, save_model
 from asr.recognize.recognizer import load_model
@@ -290,7 +290,7 @@ def test_tuning_writes_its_result_into_the_folder_where_it_is_used(folder: Path,
     (tmp_path / "model" / "lm.bin").write_bytes(b"ASRNGRAM")
     manifest = tmp_path / "cuts" / "dev.jsonl.gz"
     outcome = ask("tune", manifest, "--model", tmp_path / "model", "--lm", folder / "lm.arpa")
-    saved = load_model_settings(tmp_path / "model" / "config.yaml").decoder
+    saved = ModelSettings.load(tmp_path / "model" / "config.yaml").decoder
     weights = f"alpha {saved.alpha:g}, beta {saved.beta:g}, unknown words {saved.unknown_score:g}"
     assert outcome == f"{weights}, blank penalty {saved.blank_penalty:g}, beam size {saved.beam_size}\n"
     ask("evaluate", manifest, "--model", tmp_path / "model", "--json", tmp_path / "default.json")
@@ -459,7 +459,7 @@ def test_tuning_a_second_pass_keeps_it_in_the_folder(folder: Path, rnn: Path, tm
     model = ["--model", tmp_path / "model"]
     ask("evaluate", manifest, *model, "--rescore", rnn, "--json", tmp_path / "before.json")
     outcome = ask("tune", manifest, *model, "--rescore", rnn)
-    saved = load_model_settings(tmp_path / "model" / "config.yaml").rescoring
+    saved = ModelSettings.load(tmp_path / "model" / "config.yaml").rescoring
     assert f"rescoring: alpha {saved.alpha:g}, beta {saved.beta:g}, keep {saved.keep:g}" in outcome
     assert (tmp_path / "model" / "rescore" / "model.safetensors").read_bytes() == (
         rnn / "model.safetensors"

@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from asr.config import LanguageConfig, load_language_config
+from asr.config import LanguageConfig
 from asr.errors import ConfigError, TrainingError, TrainingInterrupted
 from asr.language.rnn.model import Likelihood, load_rnn
 from asr.language.text_files import read_text
@@ -240,17 +240,17 @@ def test_an_output_that_cannot_be_a_folder_is_an_error(tmp_path: Path):
 def test_evaluations_may_have_their_earlier_name(tmp_path: Path):
     conf = tmp_path / "conf.yaml"
     conf.write_text("train:\n  looks: 7\n  epochs: 3\n")
-    assert load_language_config(conf).train.evaluations == 7
-    assert load_language_config(conf, ["train.evaluations=2"]).train.evaluations == 2
-    assert load_language_config(conf, ["train.looks=2"]).train.evaluations == 2
-    assert load_language_config(None, ["train.looks=3"]) == load_language_config(None, ["train.evaluations=3"])
+    assert LanguageConfig.load(conf).train.evaluations == 7
+    assert LanguageConfig.load(conf, ["train.evaluations=2"]).train.evaluations == 2
+    assert LanguageConfig.load(conf, ["train.looks=2"]).train.evaluations == 2
+    assert LanguageConfig.load(None, ["train.looks=3"]) == LanguageConfig.load(None, ["train.evaluations=3"])
     with pytest.raises(ConfigError, match=r"train\.evaluations: input should be greater"):
-        load_language_config(None, ["train.looks=0"])
+        LanguageConfig.load(None, ["train.looks=0"])
 
 
 def test_words_as_tokens_are_refused():
     with pytest.raises(ConfigError, match=r"tokenizer\.kind: input should be 'char' or 'subword' \(found 'word'\)"):
-        load_language_config(None, ["tokenizer.kind=word"])
+        LanguageConfig.load(None, ["tokenizer.kind=word"])
 
 
 def test_lightning_logs_nothing_about_precision():

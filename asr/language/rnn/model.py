@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from asr.config import LanguageSettings, load_language_settings
+from asr.config import LanguageSettings
 from asr.errors import ModelError, TextError
 from asr.jit import Array
 from asr.language.ngram.model import exp_capped
@@ -185,4 +185,4 @@ def load_rnn(folder: Path | str) -> RnnModel:
     def build(settings: LanguageSettings, vocab_size: int) -> LanguageNetwork:
         return LanguageNetwork(settings.network, vocab_size)
 
-    return RnnModel(*load_model_files(Path(folder), load_language_settings, build, "recurrent language model"))
+    return RnnModel(*load_model_files(Path(folder), LanguageSettings.load, build, "recurrent language model"))
