@@ -53,18 +53,11 @@ _HOME = {
 }
 
 
-def _tame_openmp() -> None:
-    """Let libgomp's waiting threads sleep soon instead of spinning endlessly.
-
-    A recurrent training step beside one busy process on two cores took 1 to 5.9 s by default
-    and 0.21 s with 3000 spins, at no cost alone (tools/benchmarks/training_step.py repeats it).
-    libgomp reads the variable once, when torch loads it.
-    """
-    if "torch" not in sys.modules and "OMP_WAIT_POLICY" not in os.environ:
-        os.environ.setdefault("GOMP_SPINCOUNT", "3000")
-
-
-_tame_openmp()
+# Let libgomp's waiting threads sleep soon instead of spinning endlessly. A recurrent training step beside one busy
+# process on two cores took 1 to 5.9 s by default and 0.21 s with 3000 spins, at no cost alone
+# (tools/benchmarks/training_step.py repeats it). libgomp reads the variable once, when torch loads it.
+if "torch" not in sys.modules and "OMP_WAIT_POLICY" not in os.environ:
+    os.environ.setdefault("GOMP_SPINCOUNT", "3000")
 
 
 def __getattr__(name: str) -> Any:

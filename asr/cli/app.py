@@ -1,11 +1,12 @@
 """The `asr` command: its sub-commands in the order of `asr --help`, global options, and errors as one line.
 
-Each command is one short function without logic. Heavy libraries are imported where they are used, so that
+Each command is one short function. Heavy libraries are imported where they are used, so that
 `asr --help` answers at once. Results go to standard output, everything else to standard error.
 """
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from inspect import signature
 from typing import Annotated
 
 import typer
@@ -28,42 +29,20 @@ language_app = typer.Typer(
     help="Estimate, train, measure and query language models.", no_args_is_help=True, pretty_exceptions_enable=False
 )
 
-_RECOGNISE, _TRAIN, _LANGUAGE = "Recognise speech", "Train a model", "Language models and lexicons"
-_COMMANDS: dict[str, list[Callable[..., None]]] = {
-    _RECOGNISE: [recognize.transcribe, live.mic, live.serve, recognize.align, recognize.plot, recognize.models],
-    _TRAIN: [
-        training.prepare,
-        training.doctor,
-        training.train,
-        training.evaluate,
-        training.tune,
-        training.calibrate,
-        training.quantize,
-    ],
-    _LANGUAGE: [language.lexicon],
-}
-_LANGUAGE_COMMANDS: list[Callable[..., None]] = [
-    language.estimate,
-    language.train,
-    language.score,
-    language.mix,
-    language.prune,
-    language.generate,
-    language.complete,
-]
-_RESUMABLE = (training.train, language.train)
+_SPEECH, _WORDS = "Recognise speech", "Language models and lexicons"
 
 
-def _add(parent: typer.Typer, command: Callable[..., None], panel: str | None = None) -> None:
-    parent.command(cls=ResumableCommand if command in _RESUMABLE else None, rich_help_panel=panel)(command)
+def _add(parent: typer.Typer, commands: Sequence[Callable[..., None]], panel: str | None = None) -> None:
+    for command in commands:
+        kind = ResumableCommand if "resume" in signature(command).parameters else None
+        parent.command(cls=kind, rich_help_panel=panel)(command)
 
 
-for _panel, _commands in _COMMANDS.items():
-    for _command in _commands:
-        _add(app, _command, _panel)
-for _command in _LANGUAGE_COMMANDS:
-    _add(language_app, _command)
-app.add_typer(language_app, name="lm", rich_help_panel=_LANGUAGE)
+_add(app, [recognize.transcribe, live.mic, live.serve, recognize.align, recognize.plot, recognize.models], _SPEECH)
+_add(app, training.COMMANDS, "Train a model")
+_add(app, [language.lexicon], _WORDS)
+_add(language_app, language.COMMANDS)
+app.add_typer(language_app, name="lm", rich_help_panel=_WORDS)
 
 
 def _print_version(is_requested: bool) -> None:

@@ -4,28 +4,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    Progress,
-    ProgressColumn,
-    TaskID,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
+from rich.progress import BarColumn, Progress, ProgressColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.text import Text
 
-from asr.reporter import ProgressBar, Tone
+from asr.reporter import ProgressBar, Reporter, Tone
 
 _STYLES: dict[Tone, str] = {"plain": "", "quiet": "dim", "warning": "yellow", "failure": ""}
 
 
-class ConsoleReporter:
-    """Shows lines and progress on a console; progress bars on a live terminal only.
-
-    Args:
-        console: The terminal.
-    """
+class ConsoleReporter(Reporter):
+    """Shows lines and progress on a console; progress bars on a live terminal only."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
@@ -46,24 +34,21 @@ class ConsoleReporter:
     def progress(self, label: str, total: float | None = None, *, transient: bool = False) -> Iterator[ProgressBar]:
         """Show a bar with the share done, figures and times while the block runs."""
         columns: list[ProgressColumn] = [TextColumn("{task.description}"), BarColumn()]
-        if total is not None:
-            columns.append(TextColumn("{task.percentage:>3.0f}%"))
         columns += [TextColumn("{task.fields[figures]}"), TimeElapsedColumn()]
         if total is not None:
+            columns.insert(2, TextColumn("{task.percentage:>3.0f}%"))
             columns.append(TimeRemainingColumn())
-        with Progress(
-            *columns, console=self._console, transient=transient, disable=not self._console.is_terminal
-        ) as progress:
-            yield _Bar(progress, progress.add_task(label, total=total, figures=""))
+        with Progress(*columns, console=self._console, transient=transient, disable=not self.shows_progress) as bars:
+            yield _Bar(bars, label, total)
 
 
-class _Bar:
-    def __init__(self, progress: Progress, task: TaskID) -> None:
-        self._progress = progress
-        self._task = task
+class _Bar(ProgressBar):
+    def __init__(self, bars: Progress, label: str, total: float | None) -> None:
+        self._bars = bars
+        self._task = bars.add_task(label, total=total, figures="")
 
     def update(self, completed: float, figures: str = "") -> None:
-        self._progress.update(self._task, completed=completed, figures=figures)
+        self._bars.update(self._task, completed=completed, figures=figures)
 
 
 console = Console(stderr=True)

@@ -8,9 +8,10 @@ from rich.console import Console
 from typer import Option
 
 from asr.cli import options
-from asr.cli.console import ConsoleReporter, console
+from asr.cli.console import reporter
 from asr.config import CHUNK_SECONDS, DEFAULT_MODEL, HOST, PORT, RIGHT_SECONDS
-from asr.live.limits import Limits
+from asr.errors import AudioError
+from asr.live.settings import Limits, ServerSettings
 from asr.recognize.streaming.endpoints import Endpoints
 
 _LIMITS = Limits()
@@ -34,45 +35,38 @@ def mic(
     longest: options.LongestSeconds = options.ENDPOINTS.longest,
 ) -> None:
     """Transcribe a microphone live, until Ctrl-C."""
-    from asr.cli.terminal import run
-    from asr.live.microphone import list_devices
+    from asr.cli.terminal import show_live
+    from asr.live.microphone import Microphone, PlayedFile, list_devices
+    from asr.recognize.recognizer import load_model
+    from asr.recognize.streaming.recognizer import StreamingRecognizer
     from asr.recognize.streaming.stream import StreamingOptions
 
     if list_all:
         for number, name, details in list_devices():
             typer.echo(f"{number}\t{name}\t{details}")
         return
-    run(
-        model,
-        device=device,
-        file=file,
-        streaming=StreamingOptions(chunk, right, Endpoints.after(pause, longest)),
-        decoding=options.decoding_options(decoder=decoder, beam_size=beam_size, lm=lm, hotwords=hotwords),
-        console=Console(),
-        save_audio=save_audio,
-        save_text=save_text,
-    )
+    if file is not None and save_audio is not None and file.resolve() == save_audio.resolve():
+        raise AudioError(f"--save-audio {save_audio}: is the file that is played; choose another name")
+    streaming = StreamingOptions(chunk, right, Endpoints.after(pause, longest))
+    decoding = options.decoding_options(decoder=decoder, beam_size=beam_size, lm=lm, hotwords=hotwords)
+    recognizer = load_model(model, decoding=decoding)
+    audio = Microphone(device) if file is None else PlayedFile(file, recognizer.sample_rate)
+    stream = StreamingRecognizer(recognizer, streaming, sample_rate=audio.sample_rate)
+    show_live(stream, audio, console=Console(), save_audio=save_audio, save_text=save_text)
 
 
 def serve(
     model: options.ModelName = DEFAULT_MODEL,
     host: Annotated[str, Option(help="Address to listen on; 0.0.0.0 accepts other machines.")] = HOST,
     port: Annotated[int, Option(min=0, max=65535, help="Port, by default Vosk's; 0 picks a free one.")] = PORT,
-    token: Annotated[
-        str | None, Option(envvar="ASR_TOKEN", help="Require this token: Authorization: Bearer TOKEN.")
-    ] = None,
+    token: Annotated[str | None, Option(envvar="ASR_TOKEN", help="Bearer token that clients must send.")] = None,
     allow_origin: Annotated[
-        list[str] | None,
-        Option(help="Let web pages of this origin, such as https://example.org, use the server; repeatable."),
+        list[str] | None, Option(help="Accept web pages of this origin, such as https://example.org; repeatable.")
     ] = None,
     clients: Annotated[int, Option(min=1, help="Most live streams at a time.")] = _LIMITS.clients,
-    minutes: Annotated[float, Option(min=0.1, help="Longest live stream, in minutes.")] = (
-        _LIMITS.session_seconds / 60
-    ),
-    idle: Annotated[
-        float, Option(min=1, help="Seconds without a message after which a client is disconnected.")
-    ] = _LIMITS.idle_seconds,
-    upload: Annotated[int, Option(min=1, help="Largest file, in megabytes.")] = (_LIMITS.upload_bytes // _MEGABYTE),
+    minutes: Annotated[float, Option(min=0.1, help="Longest live stream.")] = _LIMITS.session_seconds / 60,
+    idle: Annotated[float, Option(min=1, help="Seconds that a client may be idle.")] = _LIMITS.idle_seconds,
+    upload: Annotated[int, Option(min=1, help="Largest file, in megabytes.")] = _LIMITS.upload_bytes // _MEGABYTE,
     decoder: options.DecoderName = None,
     beam_size: options.BeamSize = None,
     lm: options.LanguageModel = None,
@@ -84,7 +78,7 @@ def serve(
     device: options.Device = "auto",
 ) -> None:
     """Run a server with a web page, a websocket (Vosk's protocol) and HTTP (OpenAI's)."""
-    from asr.live.server import ServerSettings, run
+    from asr.live.server import run
     from asr.recognize.streaming.stream import StreamingOptions
 
     limits = Limits(clients=clients, session_seconds=60 * minutes, idle_seconds=idle, upload_bytes=upload * _MEGABYTE)
@@ -94,5 +88,5 @@ def serve(
         StreamingOptions(chunk, right, Endpoints.after(pause, longest)),
         device=device,
         decoding=options.decoding_options(decoder=decoder, beam_size=beam_size, lm=lm, hotwords=hotwords),
-        reporter=ConsoleReporter(console),
+        reporter=reporter,
     )

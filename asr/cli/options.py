@@ -5,7 +5,7 @@ Defaults come from the settings classes. Options whose default is None leave the
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
 from typer import Argument, Option
 from typer.core import TyperCommand
@@ -21,44 +21,36 @@ SUBTITLES = SubtitleSettings()
 ENDPOINTS = Endpoints()
 
 # Models and machines
-ModelName = Annotated[
-    str, Option("--model", "-m", envvar="ASR_MODEL", help="Model folder, or a name from `asr models`.")
-]
+ModelName = Annotated[str, Option("--model", "-m", envvar="ASR_MODEL", help="Folder, or a name from `asr models`.")]
 Device = Annotated[str, Option(help="Where the network runs: auto, cpu, cuda or cuda:N.")]
 PrecisionName = Annotated[
-    str, Option("--precision", help="fp32, bf16 or int8. auto: the fastest that costs no accuracy here.")
+    str, Option("--precision", help="fp32, bf16, int8 or auto: the fastest that costs no accuracy.")
 ]
 
 # Decoding
-DecoderName = Annotated[
-    str | None, Option("--decoder", help="greedy or beam. Default: beam if there is a language model.")
-]
+DecoderName = Annotated[str | None, Option("--decoder", help="greedy, or beam (the default with a language model).")]
 BeamSize = Annotated[int | None, Option(min=1, help="Hypotheses that beam search keeps. Default: the model's setting.")]
 LanguageModel = Annotated[
     Path | None,
-    Option(
-        "--lm",
-        help="Language model: an n-gram file (ARPA or binary), or a recurrent model's folder. "
-        "Default: the model's own, if any.",
-    ),
+    Option("--lm", help="N-gram file (ARPA or binary), or a recurrent model's folder. Default: the model's, if any."),
 ]
 Rescore = Annotated[Path | None, Option(help="Folder of a recurrent language model that rescores the best hypotheses.")]
 Hotwords = Annotated[
     list[str] | None,
-    Option(
-        "--hotword", metavar="PHRASE[:WEIGHT]", help="Word or phrase to expect, with an optional weight; repeatable."
-    ),
+    Option("--hotword", metavar="PHRASE[:WEIGHT]", help="Word or phrase to expect, perhaps weighted; repeatable."),
 ]
 
 # Audio in, text out
+Formats = Annotated[
+    list[str], Option("--format", "-f", help="txt, json, srt, vtt, tsv, ctm or textgrid; several with commas.")
+]
 RawRate = Annotated[
     int | None,
     Option(min=100, max=1_000_000, help="Sample rate in Hz, if standard input is raw signed 16-bit samples."),
 ]
 RawChannels = Annotated[int, Option(min=1, max=128, help="Number of channels of raw standard input.")]
 OutputDir = Annotated[
-    Path | None,
-    Option("--output-dir", "-o", help="Write files to this folder, keeping subfolders, instead of to standard output."),
+    Path | None, Option("--output-dir", "-o", help="Folder for files, instead of standard output; keeps subfolders.")
 ]
 MaxLineLength = Annotated[int, Option(min=1, help="Subtitles: characters per line.")]
 MaxLines = Annotated[int, Option(min=1, help="Subtitles: lines on screen at once.")]
@@ -75,10 +67,7 @@ Manifests = Annotated[
 ]
 Texts = Annotated[
     list[Path],
-    Argument(
-        metavar="TEXT",
-        help="Text files with one sentence per line; may be .gz or .xz. TEXT:8 counts a file eight times.",
-    ),
+    Argument(metavar="TEXT", help="Text files (also .gz, .xz), one sentence per line. TEXT:8 counts a file 8 times."),
 ]
 NgramOutput = Annotated[Path, Option("--output", "-o", help="File to write: NAME.arpa, NAME.arpa.gz or NAME.bin.")]
 RnnFolder = Annotated[Path, Argument(help="Folder of a recurrent language model.", metavar="LM")]
@@ -88,17 +77,9 @@ Numbers = Annotated[
     Option("--spell-out-numbers", metavar="LANGUAGE", help="Spell out numbers in this language, such as en."),
 ]
 
-
 # Training
-Resume = Annotated[
-    str,
-    Option(
-        "--resume",
-        metavar="[auto]",
-        show_default=False,
-        help="Continue an interrupted run. auto: continue it, or begin one, or do nothing if it is complete.",
-    ),
-]
+_RESUME_HELP = "Continue an interrupted run. auto: continue it, or begin one, or do nothing if it is complete."
+Resume = Annotated[str, Option("--resume", metavar="[auto]", show_default=False, help=_RESUME_HELP)]
 
 
 def _refuse_kind(kind: str | None) -> None:
@@ -107,6 +88,9 @@ def _refuse_kind(kind: str | None) -> None:
 
 
 OldKind = Annotated[str | None, Option("--kind", hidden=True, is_eager=True, callback=_refuse_kind)]
+
+
+_Number = TypeVar("_Number", int, float)
 
 
 class ResumableCommand(TyperCommand):
@@ -146,6 +130,15 @@ def parse_resume(value: str) -> bool | Literal["auto"]:
     if value not in ("yes", "no"):
         raise AsrError(f"--resume={value}: expected --resume or --resume auto")
     return value == "yes"
+
+
+def parse_numbers(text: str, name: str, number: type[_Number]) -> list[_Number]:
+    """Read numbers such as "0 1 1" or "0.6,0.4". Raises AsrError with their name if that fails."""
+    try:
+        return [number(part) for part in text.replace(",", " ").split()]
+    except ValueError:
+        expected = "whole numbers, such as '0 1 1'" if number is int else "numbers, such as '0.6 0.4'"
+        raise AsrError(f"{name} {text}: expected {expected}") from None
 
 
 def decoding_options(**choices: Any) -> "DecodingOptions":

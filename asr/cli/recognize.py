@@ -20,17 +20,10 @@ def transcribe(
     paths: Annotated[
         list[str] | None, Argument(help="Recordings, folders, quoted globs; - for standard input.", metavar="FILE")
     ] = None,
-    list_file: Annotated[
-        str | None, Option("--list", help="File that lists more of them, one per line; - for standard input.")
-    ] = None,
-    formats: Annotated[
-        list[str] | None,
-        Option("--format", "-f", help="txt (default), json, srt, vtt, tsv, ctm or textgrid; several with commas."),
-    ] = None,
+    list_file: Annotated[str | None, Option("--list", help="File that lists more of them, one per line, or -.")] = None,
+    formats: options.Formats = ["txt"],  # noqa: B006  Typer shows a list as the default, but no tuple
     output_dir: options.OutputDir = None,
-    skip_existing: Annotated[
-        bool, Option("--skip-existing", help="Skip recordings whose files are all in --output-dir already.")
-    ] = False,
+    skip_existing: Annotated[bool, Option("--skip-existing", help="Skip recordings already in --output-dir.")] = False,
     model: options.ModelName = DEFAULT_MODEL,
     decoder: options.DecoderName = None,
     beam_size: options.BeamSize = None,
@@ -44,9 +37,7 @@ def transcribe(
     max_lines: options.MaxLines = options.SUBTITLES.max_lines,
     device: options.Device = "auto",
     precision: options.PrecisionName = "auto",
-    batch_seconds: Annotated[
-        float, Option(min=1, help="Seconds of speech per batch; larger batches need more memory.")
-    ] = BATCH_SECONDS,
+    batch_seconds: Annotated[float, Option(min=1, help="Speech per batch; more takes more memory.")] = BATCH_SECONDS,
     jobs: Annotated[int, Option(min=1, help="Number of threads that read audio, and of threads that decode.")] = JOBS,
 ) -> None:
     """Transcribe recordings to text, subtitles or tables."""
@@ -64,7 +55,7 @@ def transcribe(
     )
     subtitles = SubtitleSettings(max_line_length=max_line_length, max_lines=max_lines)
     inputs = Inputs(paths or (), list_file, rate, channels)
-    outputs = Outputs(formats or ("txt",), output_dir, skip_existing, subtitles)
+    outputs = Outputs(formats, output_dir, skip_existing, subtitles)
     try:
         summary = transcribe_files(inputs, outputs, load=load, reporter=reporter)
     except TranscriptionInterrupted as error:
@@ -77,9 +68,7 @@ def align(
     audio: Annotated[str, Argument(help="Recording of any length; - for standard input.", metavar="AUDIO")],
     text_file: Annotated[Path | None, Argument(help="File with everything that is said.", metavar="TEXT")] = None,
     text: Annotated[str | None, Option(help="The words themselves, instead of a file.")] = None,
-    formats: Annotated[
-        list[str] | None, Option("--format", "-f", help="As for `asr transcribe`, but json by default.")
-    ] = None,
+    formats: options.Formats = ["json"],  # noqa: B006
     output_dir: options.OutputDir = None,
     model: options.ModelName = DEFAULT_MODEL,
     rate: options.RawRate = None,
@@ -93,21 +82,13 @@ def align(
 
     if (text_file is None) == (text is None):
         raise AsrError("give the text once: a file after the recording, or --text 'the words'")
-    align_file(
-        Inputs([audio], None, rate, channels),
-        text_file or (text or ""),
-        Outputs(formats or ("json",), output_dir),
-        model=model,
-        device=device,
-        reporter=reporter,
-    )
+    inputs, outputs = Inputs([audio], None, rate, channels), Outputs(formats, output_dir)
+    align_file(inputs, text_file or text or "", outputs, model=model, device=device, reporter=reporter)
 
 
 def plot(
     audio: Annotated[Path, Argument(help="Recording.", metavar="AUDIO")],
-    output: Annotated[
-        Path | None, Option("--output", "-o", help="PNG file. Default: AUDIO.png in the current folder.")
-    ] = None,
+    output: Annotated[Path | None, Option("--output", "-o", help="PNG file. Default: ./AUDIO.png.")] = None,
     text: Annotated[str | None, Option(help="What is said. Default: what the model recognises.")] = None,
     start: Annotated[float, Option(min=0, help="Seconds into the recording at which to begin.")] = 0.0,
     seconds: Annotated[float, Option(min=0.1, help="Most seconds to draw.")] = 10.0,

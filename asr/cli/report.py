@@ -1,64 +1,19 @@
-"""Evaluations in, tables for people out, and `asr evaluate`, which also writes the files that were asked for."""
-
-from pathlib import Path
+"""Evaluations in, tables for people out."""
 
 import jiwer
 from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from asr.corpus.cuts import load_cuts
-from asr.errors import ModelError
-from asr.evaluate.card import add_result, read_results
-from asr.evaluate.evaluate import Evaluation, evaluate
-from asr.evaluate.reliability import Reliability, draw_reliability
-from asr.evaluate.report import to_json, write_json, write_texts
+from asr.evaluate.evaluate import Evaluation
+from asr.evaluate.reliability import Reliability
 from asr.evaluate.wer import Edits, ErrorRates, count_edits
-from asr.recognize.model_folder import find_writable_model
-from asr.recognize.options import DecodingOptions
-from asr.recognize.recognizer import load_model
 
 _STYLES = {"substitute": "yellow", "delete": "red", "insert": "magenta", "equal": ""}
 _GAP = "*"  # fills the line that lacks the other line's word
 
 
-def evaluate_model(
-    manifests: list[Path],
-    *,
-    model: str,
-    device: str,
-    console: Console,
-    json: Path | None,
-    worst: int,
-    add_to_card: str | None,
-    reliability: Path | None = None,
-    texts: Path | None = None,
-    decoding: DecodingOptions | None = None,
-) -> None:
-    """Run `asr evaluate`: print a report, and write the files that were asked for.
-
-    Raises:
-        AsrError: If the model or a manifest cannot be used, or a result cannot be written.
-    """
-    recognizer = load_model(model, device=device, decoding=decoding)
-    if reliability is not None and recognizer.settings.confidence is None:
-        raise ModelError(f"{model}: its confidences are not calibrated; `asr calibrate` does that on development data")
-    if add_to_card is not None:
-        folder = find_writable_model(model)
-        read_results(folder)  # fails before the work if there is no card to add to
-    evaluation = evaluate(recognizer, load_cuts(manifests))
-    print_report(evaluation, console, worst=worst)
-    if json is not None:
-        write_json(json, to_json(evaluation))
-    if texts is not None:
-        write_texts(texts, evaluation)
-    if reliability is not None and evaluation.reliability is not None:
-        draw_reliability(evaluation.reliability, reliability)
-    if add_to_card is not None:
-        add_result(folder, add_to_card, evaluation.rates, evaluation.reliability)
-
-
-def print_report(evaluation: Evaluation, console: Console, *, worst: int = 5) -> None:
+def print_report(evaluation: Evaluation, console: Console, *, worst: int) -> None:
     """Print a table of rates in percent, then the `worst` utterances with the most word errors."""
     console.print(_make_table(evaluation.rates, evaluation.real_time_factor))
     if evaluation.oracle:
@@ -98,20 +53,11 @@ def _show_worst(evaluation: Evaluation, count: int) -> RenderableType:
     """Show up to `count` utterances with errors, the worst first, with each reference above its hypothesis."""
     edits = count_edits(evaluation.references, evaluation.hypotheses)
     ranked = sorted(range(len(edits)), key=lambda index: -edits[index].errors)  # stable: ties keep their order
-    return Group(
-        *(
-            Group(
-                Text(
-                    f"{evaluation.utterances[index]}: {edits[index].errors} errors in {edits[index].length} words",
-                    style="bold",
-                ),
-                *_align(evaluation.references[index], evaluation.hypotheses[index]),
-                "",
-            )
-            for index in ranked[:count]
-            if edits[index].errors > 0
-        )
-    )
+    lines: list[RenderableType] = []
+    for index in (index for index in ranked[:count] if edits[index].errors > 0):
+        heading = f"{evaluation.utterances[index]}: {edits[index].errors} errors in {edits[index].length} words"
+        lines += [Text(heading, style="bold"), *_align(evaluation.references[index], evaluation.hypotheses[index]), ""]
+    return Group(*lines)
 
 
 def _align(reference: str, hypothesis: str) -> tuple[Text, Text]:

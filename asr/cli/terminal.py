@@ -6,13 +6,10 @@ from rich.console import Console, Group
 from rich.live import Live
 from rich.text import Text
 
-from asr.errors import AudioError
 from asr.live.listen import listen
-from asr.live.microphone import AudioInput, Microphone, PlayedFile
-from asr.recognize.options import DecodingOptions
-from asr.recognize.recognizer import load_model
+from asr.live.microphone import AudioInput
 from asr.recognize.streaming.recognizer import StreamingRecognizer
-from asr.recognize.streaming.stream import Partial, StreamingOptions
+from asr.recognize.streaming.stream import Partial
 from asr.signal.loudness import measure_block
 from asr.signal.resample import Samples
 from asr.transcript.transcript import Transcript
@@ -22,12 +19,7 @@ _METER_CELLS = 24
 
 
 class LiveDisplay:
-    """Final text, which scrolls up; below it the current utterance and the loudness.
-
-    Args:
-        console: A terminal; anything else receives the final text only.
-        audio_input: Where the audio comes from.
-    """
+    """Final text, which scrolls up; below it the current utterance and the loudness, on a terminal only."""
 
     def __init__(self, console: Console, audio_input: AudioInput) -> None:
         self._audio_input = audio_input
@@ -75,27 +67,3 @@ def show_live(
     """Recognise live audio as `listen` does, and show the text on a console."""
     with LiveDisplay(console, audio_input) as display:
         return listen(stream, audio_input, display.update, save_audio=save_audio, save_text=save_text)
-
-
-def run(
-    model: str,
-    *,
-    device: str | None,
-    file: Path | None,
-    streaming: StreamingOptions,
-    decoding: DecodingOptions,
-    console: Console,
-    save_audio: Path | None,
-    save_text: Path | None,
-) -> None:
-    """Do what `asr mic` does, with its arguments.
-
-    Raises:
-        AsrError: If the model, the microphone or the file cannot be opened.
-    """
-    if file is not None and save_audio is not None and file.resolve() == save_audio.resolve():
-        raise AudioError(f"--save-audio {save_audio}: is the file that is played; choose another name")
-    recognizer = load_model(model, decoding=decoding)
-    audio_input = PlayedFile(file, recognizer.sample_rate) if file is not None else Microphone(device)
-    stream = StreamingRecognizer(recognizer, streaming, sample_rate=audio_input.sample_rate)
-    show_live(stream, audio_input, console=console, save_audio=save_audio, save_text=save_text)

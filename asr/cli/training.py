@@ -10,12 +10,12 @@ from typer import Argument, Option
 from asr.cli import options
 from asr.cli.console import reporter
 from asr.config import DEFAULT_MODEL
-from asr.errors import AsrError
+from asr.errors import AsrError, ModelError
 
 
 def prepare(
     corpus: Annotated[
-        str | None, Argument(metavar="CORPUS", help="tsv, kaldi, an4, or a corpus that lhotse knows.")
+        str | None, Argument(metavar="CORPUS", help="tsv, kaldi, an4 or a corpus that lhotse knows.")
     ] = None,
     source: Annotated[Path | None, Argument(help="The corpus as published, or your own table.", metavar="SRC")] = None,
     output: Annotated[Path | None, Argument(help="Folder for the manifests.", metavar="OUT")] = None,
@@ -41,9 +41,7 @@ def prepare(
 
 def doctor(
     manifests: options.Manifests,
-    model: Annotated[
-        str | None, Option("--model", "-m", help="Also check that this model's alphabet can spell the texts.")
-    ] = None,
+    model: Annotated[str | None, Option("--model", "-m", help="Model whose alphabet must spell the texts.")] = None,
 ) -> None:
     """List utterances that training cannot use, with the reasons."""
     from asr.corpus.doctor import diagnose
@@ -61,15 +59,14 @@ def train(
         int, Option(min=1, help="Processes, each with a GPU or a share of the CPU. torchrun sets its own.")
     ] = 1,
     init_from: Annotated[
-        str | None,
-        Option("--from", help="Start from the weights of this model: a folder, or a name from `asr models`."),
+        str | None, Option("--from", help="Start from the weights of this model, folder or name.")
     ] = None,
 ) -> None:
     """Train a model from recordings and their transcripts."""
-    from asr.config import load_config
+    from asr.config import Config
 
     base = [] if init_from is None else [f"train.init_from={init_from}"]
-    settings = load_config(config, [*(overrides or []), *base])
+    settings = Config.load(config, [*(overrides or []), *base])
     mode = options.parse_resume(resume)
 
     from asr.train.run import train as run
@@ -81,43 +78,46 @@ def evaluate(
     manifests: options.Manifests,
     model: options.ModelName = DEFAULT_MODEL,
     json: Annotated[Path | None, Option(help="Write the result to this file.")] = None,
-    texts: Annotated[
-        Path | None, Option(help="Write references and hypotheses to this file, one utterance per line.")
-    ] = None,
+    texts: Annotated[Path | None, Option(help="Write references and hypotheses to this TSV file.")] = None,
     worst: Annotated[int, Option(min=0, help="Number of worst utterances to show.")] = 5,
-    add_to_card: Annotated[
-        str | None, Option(metavar="NAME", help="Add the result to the model's card under this name.")
-    ] = None,
-    reliability: Annotated[
-        Path | None, Option(help="Write a reliability diagram of word confidences (PNG) to this file.")
-    ] = None,
+    add_to_card: Annotated[str | None, Option(metavar="NAME", help="Add the result to the model card as NAME.")] = None,
+    reliability: Annotated[Path | None, Option(help="PNG file for a reliability diagram of word confidences.")] = None,
     decoder: options.DecoderName = None,
     beam_size: options.BeamSize = None,
     lm: options.LanguageModel = None,
     rescore: options.Rescore = None,
     hotwords: options.Hotwords = None,
-    nbest: Annotated[
-        int | None, Option(min=1, help="Also score the best of this many hypotheses of each utterance.")
-    ] = None,
+    nbest: Annotated[int | None, Option(min=1, help="Also score the best of this many hypotheses.")] = None,
     device: options.Device = "auto",
 ) -> None:
     """Measure a model's word and character error rates."""
-    from asr.cli.report import evaluate_model
+    from asr.cli.report import print_report
+    from asr.corpus.cuts import load_cuts
+    from asr.evaluate import card, report
+    from asr.evaluate.evaluate import evaluate as run
+    from asr.evaluate.reliability import draw_reliability
+    from asr.recognize.model_folder import find_writable_model
+    from asr.recognize.recognizer import load_model
 
-    evaluate_model(
-        manifests,
-        model=model,
-        device=device,
-        console=Console(),
-        json=json,
-        worst=worst,
-        add_to_card=add_to_card,
-        reliability=reliability,
-        texts=texts,
-        decoding=options.decoding_options(
-            decoder=decoder, beam_size=beam_size, lm=lm, hotwords=hotwords, nbest=nbest, rescore=rescore
-        ),
+    decoding = options.decoding_options(
+        decoder=decoder, beam_size=beam_size, lm=lm, hotwords=hotwords, nbest=nbest, rescore=rescore
     )
+    recognizer = load_model(model, device=device, decoding=decoding)
+    if reliability is not None and recognizer.settings.confidence is None:
+        raise ModelError(f"{model}: its confidences are not calibrated; `asr calibrate` does that on development data")
+    folder = None if add_to_card is None else find_writable_model(model)
+    if folder is not None:
+        card.read_results(folder)  # fails before the work if there is no card to add to
+    evaluation = run(recognizer, load_cuts(manifests))
+    print_report(evaluation, Console(), worst=worst)
+    if json is not None:
+        report.write_json(json, report.to_json(evaluation))
+    if texts is not None:
+        report.write_texts(texts, evaluation)
+    if reliability is not None and evaluation.reliability is not None:
+        draw_reliability(evaluation.reliability, reliability)
+    if folder is not None and add_to_card is not None:
+        card.add_result(folder, add_to_card, evaluation.rates, evaluation.reliability)
 
 
 def tune(
@@ -127,7 +127,7 @@ def tune(
     rescore: options.Rescore = None,
     device: options.Device = "auto",
 ) -> None:
-    """Fit language model weights to development data; save them and the models in the folder."""
+    """Fit decoder weights to development data; save them, with the language models, in the model folder."""
     from asr.evaluate.tune import tune as run
 
     typer.echo(str(run(manifests, model=model, lm=lm, rescore=rescore, device=device, reporter=reporter)))
@@ -143,9 +143,14 @@ def calibrate(
     typer.echo(describe_reliability(run(manifests, model=model, device=device, reporter=reporter)))
 
 
-def quantize(model: Annotated[str, Argument(help="Model folder, or a recurrent language model's folder.")]) -> None:
+def quantize(
+    model: Annotated[str, Argument(metavar="MODEL", help="Model folder, or a recurrent language model's folder.")],
+) -> None:
     """Store a model's weights in 8 bits instead of 16, which halves their size."""
     from asr.recognize.model_folder import quantize as run
 
     for path, (before, after) in run(model).items():
         typer.echo(f"{path}\t{before / 1e6:.1f} MB\t{after / 1e6:.1f} MB")
+
+
+COMMANDS = (prepare, doctor, train, evaluate, tune, calibrate, quantize)

@@ -9,21 +9,15 @@ from asr.jobs.outputs import Outputs, open_destination
 from asr.recognize.align import align_text
 from asr.recognize.recognizer import load_model
 from asr.reporter import SILENT, Reporter
-from asr.transcript.words import DOUBTFUL
+from asr.transcript.transcript import DOUBTFUL
 
 
 def align_file(
     inputs: Inputs, text: Path | str, outputs: Outputs, *, model: str, device: str = "auto", reporter: Reporter = SILENT
 ) -> None:
-    """Align a recording with its text and write the result.
+    """Align one recording with its text, or the file that holds the text, and write the result.
 
-    Args:
-        inputs: One recording.
-        text: What is said in it, or the file that holds the text.
-        outputs: What to write, and where.
-        model: Name or folder.
-        device: Where the network runs.
-        reporter: Warned if most words are unlikely to have been said.
+    The reporter shows a warning if most words are unlikely to have been said.
 
     Raises:
         AsrError: If text, recording, model or outputs cannot be used, or the text does not fit the recording.

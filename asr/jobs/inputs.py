@@ -7,7 +7,6 @@ opened here: signal/audio.py finds out whether a recording can be read.
 import glob
 import os
 import select
-import stat
 import sys
 import threading
 from collections import Counter
@@ -24,19 +23,15 @@ from asr.signal.containers import au_header
 STANDARD_INPUT = "-"
 _MAGIC = (b"RIFF", b"fLaC", b"OggS", b"FORM")  # first bytes of WAV, FLAC, Ogg and AIFF; raw audio rarely has them
 _POLL_SECONDS = 0.1  # between checks whether to stop waiting
+_is_folder = os.path.isdir  # Path.is_dir raises for names without permission and those that are too long
 
 
 @dataclass(frozen=True)
 class Recording:
-    """One recording of a job.
-
-    Attributes:
-        source: The audio.
-        name: Path of its outputs below the output folder, without the format's suffix. Unique within a job.
-    """
+    """One recording of a job."""
 
     source: AudioSource
-    name: str
+    name: str  # path of its outputs below the output folder, without the format's suffix; unique within a job
 
 
 @dataclass(frozen=True)
@@ -80,8 +75,7 @@ def find_recordings(inputs: Inputs) -> tuple[list[Recording], list[AudioError]]:
             sources.setdefault(_absolute(path), path)
         errors.update((str(problem), problem) for problem in problems)
     names = _name_outputs(list(sources), arguments)
-    recordings = [Recording(source, name) for source, name in zip(sources.values(), names, strict=True)]
-    return recordings, list(errors.values())
+    return list(map(Recording, sources.values(), names)), list(errors.values())
 
 
 class StandardInput:
@@ -136,9 +130,7 @@ def _read_list(list_file: str | None) -> list[str]:
 
 def _check(inputs: Inputs, arguments: Sequence[str]) -> None:
     if not arguments:
-        raise AsrError(
-            "there is nothing to transcribe; give files, folders, globs, a list of them, or - for standard input"
-        )
+        raise AsrError("nothing to transcribe; give files, folders, globs, a list of them, or - for standard input")
     reads_audio = STANDARD_INPUT in arguments
     if reads_audio and inputs.list_file == STANDARD_INPUT:
         raise AsrError("standard input cannot be both the list and a recording; put one of them into a file")
@@ -158,10 +150,7 @@ def _expand(argument: str) -> tuple[list[Path], list[AudioError]]:
         if not paths and not errors:
             errors = [AudioError(f"{path}: a folder without audio; looked for {', '.join(sorted(AUDIO_SUFFIXES))}")]
         return paths, errors
-    if os.path.lexists(path) or not glob.has_magic(argument):
-        # The reader reports a missing or forbidden file.
-        return [path], []
-    return _match(argument)
+    return _match(argument) if _is_glob(argument) else ([path], [])  # the reader reports a missing or forbidden file
 
 
 def _match(pattern: str) -> tuple[list[Path], list[AudioError]]:
@@ -196,19 +185,13 @@ def _search(folder: Path) -> tuple[list[Path], list[AudioError]]:
     return sorted(recordings), errors
 
 
-def _is_folder(path: Path) -> bool:
-    try:
-        return stat.S_ISDIR(path.stat().st_mode)
-    except (OSError, ValueError):  # missing, no permission, a name that is too long or has a null byte
-        return False
+def _is_glob(argument: str) -> bool:
+    return glob.has_magic(argument) and not os.path.lexists(Path(argument))
 
 
 def _would_block(path: Path) -> bool:
     """Return whether a path is a pipe, socket or device. A broken link is not: the reader reports it."""
-    try:
-        return not stat.S_ISREG(path.stat().st_mode)
-    except OSError:
-        return False
+    return os.path.exists(path) and not os.path.isfile(path)  # noqa: PTH110, PTH113  without permission, Path's raise
 
 
 def _name_outputs(keys: Sequence[str], arguments: Iterable[str]) -> list[str]:
@@ -217,7 +200,8 @@ def _name_outputs(keys: Sequence[str], arguments: Iterable[str]) -> list[str]:
     Recordings that would share a name, such as `x.wav` and `x.flac`, keep their suffixes. The names depend on the
     arguments only, not on what is done already, so an interrupted job finds its outputs again.
     """
-    base = _common_folder(arguments)
+    folders = [_anchor(argument) for argument in arguments if argument != STANDARD_INPUT]
+    base = os.path.commonpath(folders or [_absolute(Path())])  # the deepest that holds all that arguments can match
     full_names = ["stdin" if key == STANDARD_INPUT else os.path.relpath(key, base) for key in keys]
     stems = [str(Path(name).with_suffix("")) for name in full_names]
     # Some file systems ignore case.
@@ -225,21 +209,13 @@ def _name_outputs(keys: Sequence[str], arguments: Iterable[str]) -> list[str]:
     return [stem if claims[stem.casefold()] == 1 else name for stem, name in zip(stems, full_names, strict=True)]
 
 
-def _common_folder(arguments: Iterable[str]) -> str:
-    """Return the deepest folder that holds everything the arguments can match."""
-    anchors = [_anchor(argument) for argument in arguments if argument != STANDARD_INPUT]
-    return os.path.commonpath(anchors) if anchors else _absolute(Path())
-
-
 def _anchor(argument: str) -> str:
     """Return a folder itself, the folder of a file, or the part of a glob before its first wildcard."""
     path = Path(argument)
-    if _is_folder(path):
-        return _absolute(path)
-    if os.path.lexists(path) or not glob.has_magic(argument):
-        return _absolute(path.parent)
-    while glob.has_magic(str(path)):
+    if not _is_folder(path):
         path = path.parent
+        while _is_glob(argument) and glob.has_magic(str(path)):
+            path = path.parent
     return _absolute(path)
 
 

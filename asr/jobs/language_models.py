@@ -3,17 +3,16 @@
 n-gram models are estimated, mixed and pruned without loading torch.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, get_args
+from typing import TYPE_CHECKING, cast, get_args
 
 from asr.atomic import check_writable
 from asr.config import NormalizerSettings
 from asr.errors import ConfigError, TextError
 from asr.files import read_lines
-from asr.language.load import is_rnn_folder, load_language_model
+from asr.language.load import is_rnn_folder, load_language_model, load_ngram, save_ngram
 from asr.language.ngram import prune as pruning
-from asr.language.ngram.files import load_ngram, save_ngram
 from asr.language.ngram.interpolate import find_weights, mix
 from asr.language.ngram.kneser_ney import estimate
 from asr.language.ngram.model import UNKNOWN, NgramModel, Perplexity
@@ -23,9 +22,8 @@ from asr.text.lexicon import VARIANT
 from asr.text.normalize import normalize
 
 if TYPE_CHECKING:
-    from asr.language.rnn.likelihood import Likelihood
+    from asr.language.rnn.model import Likelihood
 
-UNITS: tuple[Unit, ...] = get_args(Unit)
 ENDINGS = (".arpa", ".arpa.gz", ".bin")
 
 
@@ -41,19 +39,15 @@ def build_language_model(
     vocabulary: Path | None = None,
     reporter: Reporter = SILENT,
 ) -> None:
-    """Estimate an n-gram model from text files and write it.
+    """Estimate an n-gram model from text files (see `read_sentences`) and write it.
 
     Args:
-        texts: UTF-8 text, one sentence per line, each file perhaps with a weight; see `read_sentences`.
         output: `.arpa` and `.arpa.gz` are written as ARPA, `.bin` in the binary format.
-        order: Words in the longest n-grams.
-        prune: See `estimate`.
+        order, prune, memory_bytes: See `estimate`.
         unit: What the model predicts: "word" or "char".
         normalizer: Applied to each line first; None: nothing.
-        memory_bytes: For sorting; the words need memory in addition.
         vocabulary: A file whose lines each begin with a word, such as a lexicon; other words count as unknown.
             None: all words are known.
-        reporter: Shows progress and the size of the model.
 
     Raises:
         TextError: If a text cannot be read or holds nothing.
@@ -65,18 +59,19 @@ def build_language_model(
     if vocabulary is not None and checked == "char":
         raise ConfigError("a vocabulary limits words; a model of characters has none")
     known_words = None if vocabulary is None else _read_vocabulary(vocabulary)
-    with (
-        reporter.progress("estimating", transient=True) as progress,
-        estimate(
-            lambda: _limit(_sentences(texts, checked, normalizer), known_words),
-            order,
-            prune=prune,
-            memory_bytes=memory_bytes,
-            on_progress=lambda step, lines: progress.update(lines, f"{step}: {lines:,} lines" if lines else step),
-        ) as tables,
-    ):
-        save_ngram(tables, output)
-        counts = ", ".join(f"{len(table.scores):,} {n}-grams" for n, table in enumerate(tables.orders, start=1))
+
+    def sentences() -> Iterator[list[str]]:
+        for words in _sentences(texts, checked, normalizer):
+            yield words if known_words is None else [word if word in known_words else UNKNOWN for word in words]
+
+    with reporter.progress("estimating", transient=True) as bar:
+
+        def show(step: str, lines: int) -> None:
+            bar.update(lines, f"{step}: {lines:,} lines" if lines else step)
+
+        with estimate(sentences, order, prune=prune, memory_bytes=memory_bytes, on_progress=show) as tables:
+            save_ngram(tables, output)
+            counts = ", ".join(f"{len(table.scores):,} {n}-grams" for n, table in enumerate(tables.orders, start=1))
     reporter.line(f"{output}: {counts}")
 
 
@@ -93,11 +88,9 @@ def mix_language_models(
 
     Args:
         models: Two or more.
-        output: As for `build_language_model`.
+        output, normalizer: As for `build_language_model`.
         weights: One for each model; None: those with which the mixture predicts `dev` best.
-        dev: UTF-8 text, one sentence per line, of the kind that the mixture is for.
-        normalizer: Applied to each line of `dev` first; None: nothing.
-        reporter: Shows the weights and how well the mixture predicts `dev`.
+        dev: Text of the kind that the mixture is for.
 
     Raises:
         ModelError, TextError: If a model or a text cannot be read.
@@ -108,9 +101,7 @@ def mix_language_models(
     if len(models) < 2:
         raise ConfigError("one language model alone cannot be mixed; give two or more")
     if weights is None and not dev:
-        raise ConfigError(
-            "nothing says how to weight the language models; give text to predict, which finds weights, or the weights"
-        )
+        raise ConfigError("nothing says how to weight the language models; give text to predict, or the weights")
     ngrams = [_load(path) for path in models]
     sentences = list(_sentences(dev, _common_unit(models, ngrams), normalizer))
     with reporter.progress("mixing", transient=True):
@@ -124,13 +115,9 @@ def mix_language_models(
 
 
 def prune_language_model(model: Path, output: Path, *, keep: int, reporter: Reporter = SILENT) -> None:
-    """Write a smaller model whose predictions differ little; `.bin` files in their compact form.
+    """Write a smaller n-gram model whose predictions differ little; `.bin` files in their compact form.
 
-    Args:
-        model: An n-gram model.
-        output: As for `build_language_model`.
-        keep: See `prune`.
-        reporter: Shows the sizes before and after.
+    See `build_language_model` for `output`, and `prune` for `keep`.
 
     Raises:
         ModelError: If the model cannot be read.
@@ -150,13 +137,10 @@ def prune_language_model(model: Path, output: Path, *, keep: int, reporter: Repo
 def measure_language_model(
     texts: Sequence[Path], model: Path, *, unit: str | None, normalizer: NormalizerSettings | None
 ) -> "Perplexity | Likelihood":
-    """Measure how well a language model predicts text files; a recurrent one prepares them by its own settings.
+    """Measure how well a language model, n-gram or recurrent, predicts text files.
 
-    Args:
-        texts: UTF-8 text, one sentence per line, each file perhaps with a weight.
-        model: A file of n-grams, or a recurrent model's folder.
-        unit: What n-grams consist of, "word" or "char"; None: as the model's own words suggest.
-        normalizer: Applied to each line first; None: nothing.
+    Recurrent models prepare the text by their own settings. If `unit` is None, the words of an n-gram model suggest
+    whether they are words or characters.
 
     Raises:
         ModelError, TextError: If the model or a text cannot be read.
@@ -166,33 +150,9 @@ def measure_language_model(
     language_model = load_language_model(model)
     if isinstance(language_model, NgramModel):
         return language_model.perplexity(_sentences(texts, checked or _find_unit(language_model), normalizer))
-    from asr.language.rnn.likelihood import measure_rnn
+    from asr.language.rnn.model import measure_rnn
 
     return measure_rnn(texts, language_model)
-
-
-def parse_thresholds(text: str) -> list[int]:
-    """Read pruning thresholds such as "0 1 1" or "0,1,1".
-
-    Raises:
-        ConfigError: If they are not whole numbers.
-    """
-    try:
-        return [int(part) for part in text.replace(",", " ").split()]
-    except ValueError:
-        raise ConfigError(f"pruning thresholds {text}: expected whole numbers, such as '0 1 1'") from None
-
-
-def parse_weights(text: str) -> list[float]:
-    """Read weights such as "0.6 0.4" or "0.6,0.4".
-
-    Raises:
-        ConfigError: If they are not numbers.
-    """
-    try:
-        return [float(part) for part in text.replace(",", " ").split()]
-    except ValueError:
-        raise ConfigError(f"weights {text}: expected numbers, such as '0.6 0.4'") from None
 
 
 def _check_output(path: Path) -> None:
@@ -208,10 +168,9 @@ def _load(path: Path) -> NgramModel:
 
 
 def _check_unit(unit: str) -> Unit:
-    for choice in UNITS:
-        if unit == choice:
-            return choice
-    raise ConfigError(f"unit {unit}: no such unit; there are: {', '.join(UNITS)}")
+    if unit not in get_args(Unit):
+        raise ConfigError(f"unit {unit}: no such unit; there are: {', '.join(get_args(Unit))}")
+    return cast(Unit, unit)
 
 
 def _find_unit(model: NgramModel) -> Unit:
@@ -234,12 +193,5 @@ def _read_vocabulary(path: Path) -> frozenset[str]:
     return words
 
 
-def _limit(sentences: Iterable[list[str]], known_words: frozenset[str] | None) -> Iterator[list[str]]:
-    for words in sentences:
-        yield words if known_words is None else [word if word in known_words else UNKNOWN for word in words]
-
-
 def _sentences(texts: Sequence[Path], unit: Unit, normalizer: NormalizerSettings | None) -> Iterator[list[str]]:
-    if normalizer is None:
-        return read_sentences(texts, unit)
-    return read_sentences(texts, unit, lambda line: normalize(line, normalizer))
+    return read_sentences(texts, unit, str if normalizer is None else lambda line: normalize(line, normalizer))

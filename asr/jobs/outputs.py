@@ -26,9 +26,8 @@ class Outputs:
 
     Attributes:
         formats: Names of formats; an item may hold several, separated by commas.
-        folder: Folder for the files, which keep the recordings' subfolders. None: one format goes to standard output.
+        folder: For the files, which keep the recordings' subfolders. None: one format goes to standard output.
         skip_existing: Skip recordings that are done; otherwise existing files are replaced.
-        subtitles: Limits of subtitles.
     """
 
     formats: Sequence[str] = ("txt",)
@@ -40,10 +39,11 @@ class Outputs:
 class Destination(Protocol):
     """Writes the transcripts of a job as they are ready."""
 
-    uses_stdout: bool
+    uses_stdout: bool = False
 
     def is_done(self, recording: Recording) -> bool:
         """Return whether an earlier job wrote all formats of a recording."""
+        return False
 
     def write(self, recording: Recording, transcript: Transcript) -> None:
         """Write a transcript in all formats. Raises AsrError if it cannot be written."""
@@ -53,28 +53,30 @@ class Destination(Protocol):
 
 
 def open_destination(outputs: Outputs, *, several: bool) -> Destination:
-    """Open the destination that the options describe.
-
-    Args:
-        outputs: The options.
-        several: Whether the job has more than one recording.
+    """Open the destination that the options describe, for one recording or several.
 
     Raises:
         AsrError: If the options conflict, or the folder cannot be written to.
     """
     formats = parse_formats(outputs.formats)
     if outputs.folder is not None:
-        destination: Destination = _Folder(outputs.folder, formats, outputs)
-    else:
-        _check_stdout(formats, outputs, several=several)
-        destination = _StandardOutput(formats[0], outputs.subtitles, several=several)
-    destination.check()
-    return destination
+        destination = _Folder(outputs.folder, formats, outputs)
+        destination.check()
+        return destination
+    if outputs.skip_existing:
+        raise AsrError("skipping recordings that are done needs the output folder of an earlier job; give one")
+    if len(formats) > 1:
+        raise AsrError(f"standard output takes one format, not {', '.join(formats)}; give an output folder for several")
+    if several and not FORMATS[formats[0]].joins:
+        joining = ", ".join(name for name, style in FORMATS.items() if style.joins)
+        raise AsrError(
+            f"standard output cannot take several recordings as {formats[0]}, which holds one per file; "
+            f"give an output folder, or choose one of {joining}"
+        )
+    return _StandardOutput(formats[0], outputs.subtitles, several=several)
 
 
-class _Folder:
-    uses_stdout = False
-
+class _Folder(Destination):
     def __init__(self, folder: Path, formats: Sequence[str], outputs: Outputs) -> None:
         self._folder = folder
         self._formats = formats
@@ -104,7 +106,7 @@ class _Folder:
         return self._folder / f"{recording.name}.{name}"
 
 
-class _StandardOutput:
+class _StandardOutput(Destination):
     uses_stdout = True
 
     def __init__(self, name: str, subtitles: SubtitleSettings, *, several: bool) -> None:
@@ -113,9 +115,6 @@ class _StandardOutput:
         self._several = several
         self._header = FORMATS[name].header
         self._failure: AsrError | None = None
-
-    def is_done(self, recording: Recording) -> bool:
-        return False
 
     def write(self, recording: Recording, transcript: Transcript) -> None:
         options = FormatOptions(recording.name, self._several, self._subtitles)
@@ -135,19 +134,6 @@ class _StandardOutput:
     def check(self) -> None:
         if self._failure is not None:
             raise self._failure
-
-
-def _check_stdout(formats: Sequence[str], outputs: Outputs, *, several: bool) -> None:
-    if outputs.skip_existing:
-        raise AsrError("skipping recordings that are done needs the output folder of an earlier job; give one")
-    if len(formats) > 1:
-        raise AsrError(f"standard output takes one format, not {', '.join(formats)}; give an output folder for several")
-    if several and not FORMATS[formats[0]].joins:
-        joining = ", ".join(name for name, style in FORMATS.items() if style.joins)
-        raise AsrError(
-            f"standard output cannot take several recordings as {formats[0]}, which holds one per file; "
-            f"give an output folder, or choose one of {joining}"
-        )
 
 
 def _encode(text: str) -> bytes:

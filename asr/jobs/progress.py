@@ -52,13 +52,7 @@ class Summary:
 
 
 class JobProgress:
-    """Counts finished recordings and moves a bar, by seconds of audio if headers give them.
-
-    Args:
-        bar: The bar to move.
-        lengths: Of the recordings, in order and in one unit.
-        summary: Counts the recordings.
-    """
+    """Counts finished recordings and moves a bar by their lengths, which are in any one unit."""
 
     def __init__(self, bar: ProgressBar, lengths: Sequence[float], summary: Summary) -> None:
         self._bar = bar

@@ -40,10 +40,7 @@ def transcribe_files(
     failures are listed when the job ends, however it ends.
 
     Args:
-        inputs: What to transcribe.
-        outputs: What to write, and where.
         load: Returns what transcribes, such as a recogniser's `transcribe_many`; not called if everything is done.
-        reporter: Shows progress, failures and totals.
 
     Raises:
         AsrError: If the options conflict, the model is missing, or the output cannot be written.

@@ -22,8 +22,7 @@ from asr.signal.audio import AudioSource, Waveform, name_of, stream_audio
 from asr.signal.loudness import Loudness, measure_loudness
 from asr.text.normalize import normalize
 from asr.text.tokenizer import Tokenizer
-from asr.transcript.transcript import Transcript
-from asr.transcript.words import Word
+from asr.transcript.transcript import Transcript, Word
 
 BLOCK_SECONDS = 20.0  # of audio that are read at a time
 

@@ -22,7 +22,7 @@ from asr.recognize.words import words_from_alignment
 from asr.signal.audio import AudioSource, load_audio
 from asr.signal.features import mel_frequencies
 from asr.signal.loudness import measure_loudness
-from asr.transcript.words import Word
+from asr.transcript.transcript import Word
 
 INK, BLANK_GREY, WORD_SHADES = "#24527a", "#d9d9d9", ("#dbe7f3", "#f3e6d3")
 # Okabe & Ito (2008): colours that colour-blind people can distinguish, without one that is nearly white.
@@ -77,7 +77,7 @@ def plot_file(
 
 
 def prepare_picture(
-    recognizer: Recognizer, source: AudioSource, *, text: str | None = None, start: float = 0.0, seconds: float = 10.0
+    recognizer: Recognizer, source: AudioSource, *, text: str | None = None, start: float = 0.0, seconds: float
 ) -> Picture:
     """Recognise an excerpt of a recording, or align it with its text.
 

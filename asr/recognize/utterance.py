@@ -20,8 +20,7 @@ from asr.recognize.words import FrameTiming, find_words, segment_words
 from asr.runtime.network import LogProbs
 from asr.signal.loudness import Loudness
 from asr.text.tokenizer import Tokenizer
-from asr.transcript.transcript import Alternative, Transcript
-from asr.transcript.words import Word
+from asr.transcript.transcript import Alternative, Transcript, Word
 
 
 @dataclass(frozen=True)

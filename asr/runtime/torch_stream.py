@@ -19,7 +19,7 @@ from torch.nn import functional as F
 from torch.nn.utils.rnn import pad_sequence
 
 from asr.acoustic.chunks import Windows
-from asr.acoustic.model import AcousticModel, RecurrentBlock, Subsampling
+from asr.acoustic.model import AcousticModel, Subsampling
 from asr.runtime.network import ChunkSize, Features, LogProbs
 from asr.runtime.precision import computing_in
 
@@ -39,7 +39,7 @@ class TorchStreamingNetwork:
         self.model = model
         self.chunk_size = chunk_size
         self.precision = precision
-        is_bidirectional = any(block.recurrent.backward_rnn is not None for block in _blocks(model))
+        is_bidirectional = any(block.recurrent.backward_rnn is not None for block in model.blocks)
         self.right_context = chunk_size.right_context if is_bidirectional else 0
 
     @property
@@ -91,9 +91,8 @@ class TorchStreamingNetwork:
         # Unlike chunks, these differ in length: one padded batch is much faster than a batch per length.
         hidden = pad_sequence([stream.hidden for stream in batch], batch_first=True)  # (B, T', D)
         with computing_in(self.precision, self.device):
-            for depth, block in enumerate(_blocks(self.model)):
-                state = _join_states([stream.states[depth] for stream in batch])
-                hidden = hidden + block.recurrent(block.norm(hidden), lengths, state)
+            for depth, block in enumerate(self.model.blocks):
+                hidden = block(hidden, lengths, _join_states([stream.states[depth] for stream in batch]))
             padded = self.model.read_out(hidden).cpu().numpy()  # (B, T', V)
         return [log_probs[:length] for log_probs, length in zip(padded, lengths.tolist(), strict=True)]
 
@@ -102,10 +101,9 @@ class TorchStreamingNetwork:
         hidden = torch.stack([stream.hidden[:window] for stream in batch])  # (B, window, D)
         lengths = torch.full((len(batch),), window, device=self.device)
         windows = Windows(lengths, chunk, ChunkSize(chunk, window - chunk))
-        for depth, block in enumerate(_blocks(self.model)):
+        for depth, block in enumerate(self.model.blocks):
             state = _join_states([stream.states[depth] for stream in batch])
-            outputs, state = block.recurrent.forward_windows(block.norm(hidden), windows, state)
-            hidden = hidden + outputs
+            hidden, state = block.forward_windows(hidden, windows, state)
             for stream, stream_state in zip(batch, _split_state(state, len(batch)), strict=True):
                 stream.states[depth] = stream_state
         for stream in batch:
@@ -193,10 +191,6 @@ class SubsamplingStream:
             return images.new_zeros(images.shape[0], convolution.out_channels, 0, bands)
         window = images[:, :, : 2 * num_outputs + 1]
         return F.relu(F.conv2d(window, convolution.weight, convolution.bias, stride=2, padding=(0, 1)))
-
-
-def _blocks(model: AcousticModel) -> list[RecurrentBlock]:
-    return list(model.blocks)  # type: ignore[arg-type]
 
 
 def _join_states(states: Sequence[State]) -> State:

@@ -1,4 +1,4 @@
 """The result and its formats; knows nothing of recognition.
 
-words -> transcript -> formats (all of them), subtitles (SRT, VTT), textgrid (Praat), display (terminal, notebook).
+transcript (words, segments and the whole, and how people see it) -> subtitles (SRT, VTT) -> formats (all of them).
 """

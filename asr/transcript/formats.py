@@ -11,8 +11,9 @@ from pathlib import PurePath
 from asr.config import SubtitleSettings
 from asr.errors import AsrError
 from asr.transcript.subtitles import write_srt, write_vtt
-from asr.transcript.textgrid import write_textgrid
-from asr.transcript.transcript import Transcript
+from asr.transcript.transcript import Segment, Transcript, Word
+
+_Interval = tuple[float, float, str]  # start, end, text
 
 
 @dataclass(frozen=True)
@@ -22,7 +23,6 @@ class FormatOptions:
     Attributes:
         name: The recording's name in CTM. None: its file name without the suffix.
         several: Whether the output holds several recordings, so that each line of text names its own.
-        subtitles: Limits of subtitles.
     """
 
     name: str | None = None
@@ -48,12 +48,7 @@ class Format:
 
 
 def format_transcript(transcript: Transcript, name: str, options: FormatOptions | None = None) -> str:
-    """Format a transcript as a whole document.
-
-    Args:
-        transcript: What was said.
-        name: Name of the format, a key of `FORMATS`.
-        options: What the format may need besides.
+    """Format a transcript as a whole document; `name` is a key of `FORMATS`.
 
     Raises:
         AsrError: If the format needs the words' times and the transcript has none.
@@ -114,6 +109,43 @@ def _write_ctm(transcript: Transcript, options: FormatOptions) -> str:
     )
 
 
+def _write_textgrid(transcript: Transcript, options: FormatOptions) -> str:
+    """Write a tier of segments and one of words in the long text format of Praat's manual, "TextGrid file formats".
+
+    The file ends with the recording or with the last word, whichever is later.
+    """
+    end = max([transcript.duration, *(word.end for word in transcript.words[-1:])])
+    text = 'File type = "ooTextFile"\nObject class = "TextGrid"\n\n'
+    text += f"xmin = 0\nxmax = {end:.3f}\ntiers? <exists>\nsize = 2\nitem []:\n"
+    text += _write_tier(1, "segments", transcript.segments, end)
+    return text + _write_tier(2, "words", transcript.words, end)
+
+
+def _write_tier(number: int, name: str, parts: Sequence[Segment | Word], end: float) -> str:
+    intervals = _fill_gaps([(part.start, part.end, part.text) for part in parts], end)
+    lines = [f"    item [{number}]:", '        class = "IntervalTier"', f'        name = "{name}"']
+    lines += ["        xmin = 0", f"        xmax = {end:.3f}", f"        intervals: size = {len(intervals)}"]
+    for index, (start, stop, text) in enumerate(intervals, start=1):
+        quoted = text.replace('"', '""')
+        lines += [f"        intervals [{index}]:", f"            xmin = {start:.3f}"]
+        lines += [f"            xmax = {stop:.3f}", f'            text = "{quoted}"']
+    return "\n".join(lines) + "\n"
+
+
+def _fill_gaps(intervals: Sequence[_Interval], end: float) -> list[_Interval]:
+    """Round to milliseconds and add intervals without text for the pauses, since a tier may have no gaps."""
+    filled: list[_Interval] = []
+    position = 0.0
+    for start, stop, text in [*intervals, (end, end, "")]:
+        start, stop = round(start, 3), round(stop, 3)
+        if start > position:
+            filled.append((position, start, ""))
+        if stop > start:
+            filled.append((start, stop, text))
+        position = stop
+    return filled
+
+
 def _three_digits(confidence: float | None) -> str:
     return "" if confidence is None else f"{confidence:.3f}"
 
@@ -130,5 +162,5 @@ FORMATS: dict[str, Format] = {
     "vtt": Format(lambda transcript, options: write_vtt(transcript, options.subtitles), "WEBVTT\n", joins=False),
     "tsv": Format(_write_tsv, "file\tstart\tend\tconfidence\ttext\n"),
     "ctm": Format(_write_ctm),
-    "textgrid": Format(lambda transcript, options: write_textgrid(transcript), joins=False),
+    "textgrid": Format(_write_textgrid, joins=False),
 }

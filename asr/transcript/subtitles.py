@@ -7,6 +7,7 @@ after sentences, into few cues of even length.
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from html import escape
 
 from asr.config import SubtitleSettings
 from asr.transcript.transcript import Transcript, Word
@@ -23,13 +24,14 @@ class Cue:
     end: float
     lines: tuple[str, ...]
 
+    @property
+    def text(self) -> str:
+        """The lines, separated by line breaks."""
+        return "\n".join(self.lines)
+
 
 def make_cues(transcript: Transcript, settings: SubtitleSettings) -> list[Cue]:
-    """Split a transcript into cues.
-
-    Args:
-        transcript: Its words must be in order of time and not overlap.
-        settings: The limits.
+    """Split a transcript, whose words must be in order of time and not overlap, into cues.
 
     Returns:
         Cues in order, without overlaps, that hold each word once. Only a cue of a single word may have a line longer
@@ -52,7 +54,7 @@ def make_cues(transcript: Transcript, settings: SubtitleSettings) -> list[Cue]:
 def write_srt(transcript: Transcript, settings: SubtitleSettings) -> str:
     """Write SubRip: numbered cues, milliseconds after a comma."""
     return "".join(
-        f"{number}\n{_clock(cue.start, ',')} --> {_clock(cue.end, ',')}\n{_join(cue.lines)}\n\n"
+        f"{number}\n{_clock(cue.start, ',')} --> {_clock(cue.end, ',')}\n{cue.text}\n\n"
         for number, cue in enumerate(make_cues(transcript, settings), start=1)
     )
 
@@ -60,7 +62,7 @@ def write_srt(transcript: Transcript, settings: SubtitleSettings) -> str:
 def write_vtt(transcript: Transcript, settings: SubtitleSettings) -> str:
     """Write the cues of a WebVTT file (W3C), in which `&`, `<` and `>` are escaped."""
     return "".join(
-        f"\n{_clock(cue.start, '.')} --> {_clock(cue.end, '.')}\n{_escape(_join(cue.lines))}\n"
+        f"\n{_clock(cue.start, '.')} --> {_clock(cue.end, '.')}\n{escape(cue.text, quote=False)}\n"
         for cue in make_cues(transcript, settings)
     )
 
@@ -103,20 +105,14 @@ def _cost(words: Sequence[Word], end: int, length: int, settings: SubtitleSettin
     cost = 1 + max(0.0, 1 - length / room) ** 2
     if end == len(words) or words[end - 1].text.endswith(_ENDS_CLAUSE):
         return cost
-    pause = words[end].start - words[end - 1].end
-    return cost + max(0.0, 1 - pause / _CLEAR_PAUSE)
+    return cost + max(0.0, 1 - (words[end].start - words[end - 1].end) / _CLEAR_PAUSE)
 
 
 def _balance(texts: Sequence[str], max_line_length: int) -> list[str]:
     """Wrap words into as few lines as possible, as even in length as possible."""
-    total = len(" ".join(texts))
-    if total <= max_line_length:
-        return [" ".join(texts)]
     lines = _wrap(texts, max_line_length)
-    for width in range(total // len(lines), max_line_length):
-        if len(narrower := _wrap(texts, width)) == len(lines):
-            return narrower
-    return lines
+    narrower = (_wrap(texts, width) for width in range(len(" ".join(texts)) // len(lines), max_line_length))
+    return next((balanced for balanced in narrower if len(balanced) == len(lines)), lines)
 
 
 def _wrap(texts: Sequence[str], width: int) -> list[str]:
@@ -133,11 +129,3 @@ def _wrap(texts: Sequence[str], width: int) -> list[str]:
 def _clock(seconds: float, point: str) -> str:
     minutes, milliseconds = divmod(round(seconds * 1000), 60_000)
     return f"{minutes // 60:02}:{minutes % 60:02}:{milliseconds // 1000:02}{point}{milliseconds % 1000:03}"
-
-
-def _join(lines: Sequence[str]) -> str:
-    return "\n".join(lines)
-
-
-def _escape(text: str) -> str:
-    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")

@@ -1,16 +1,59 @@
 """What was said in a recording: the result for people and programs."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from html import escape
 from typing import TYPE_CHECKING, Any
-
-from asr.transcript.words import Segment, Word, mean_confidence
 
 if TYPE_CHECKING:
     from rich.text import Text
 
-__all__ = ["Alternative", "Segment", "Transcript", "Word"]
-
 SCHEMA_VERSION = 1
+DOUBTFUL = 0.5  # a word with a lower confidence is more likely wrong than right
+_CONFIDENT = 0.8  # words with a lower confidence stand out in a terminal, doubtful ones more
+
+
+@dataclass(frozen=True)
+class Word:
+    """A word and when it was said.
+
+    Attributes:
+        text: In the spelling of the model's alphabet.
+        start, end: Seconds from the start of the recording, half-open.
+        confidence: Probability that the word is right; None if the model is not calibrated.
+    """
+
+    text: str
+    start: float
+    end: float
+    confidence: float | None = None
+
+
+@dataclass(frozen=True)
+class Segment:
+    """Speech between two pauses, as subtitles and readers need it: at least one word, in order of time."""
+
+    words: tuple[Word, ...]
+
+    @property
+    def text(self) -> str:
+        """The words, separated by spaces."""
+        return " ".join(word.text for word in self.words)
+
+    @property
+    def start(self) -> float:
+        """Seconds at which the first word starts."""
+        return self.words[0].start
+
+    @property
+    def end(self) -> float:
+        """Seconds at which the last word ends."""
+        return self.words[-1].end
+
+    @property
+    def confidence(self) -> float | None:
+        """The expected share of words that are right; None if a word has no confidence."""
+        return mean_confidence(self.words)
 
 
 @dataclass(frozen=True)
@@ -48,14 +91,14 @@ class Transcript:
         return f"<Transcript {start!r}, {self.duration:.1f} s{name}>"
 
     def __rich__(self) -> "Text":
-        from asr.transcript.display import to_rich
+        """Render one line per segment, with its start time; only the text if there are no segments."""
+        from rich.text import Text
 
-        return to_rich(self.text, self.segments)
+        return Text("\n").join(map(_rich_line, self.segments)) if self.segments else Text(self.text)
 
     def _repr_html_(self) -> str:
-        from asr.transcript.display import to_html
-
-        return to_html(self.text, self.segments)
+        """Render one paragraph per segment: words are shaded by their doubt, tooltips show their times."""
+        return "".join(map(_html_paragraph, self.segments)) if self.segments else f"<p>{escape(self.text)}</p>"
 
     @property
     def words(self) -> tuple[Word, ...]:
@@ -77,7 +120,7 @@ class Transcript:
             "file": self.source,
             "duration": round(self.duration, 3),
             "text": self.text,
-            "confidence": _round_confidence(self.confidence),
+            "confidence": _round(self.confidence),
             "segments": [
                 {**_to_dict(segment), "words": [_to_dict(word) for word in segment.words]} for segment in self.segments
             ],
@@ -89,14 +132,48 @@ class Transcript:
         return fields
 
 
+def mean_confidence(words: Sequence[Word]) -> float | None:
+    """Average the confidences of words; None if there are no words or one has no confidence."""
+    confidences = [word.confidence for word in words if word.confidence is not None]
+    return sum(confidences) / len(confidences) if confidences and len(confidences) == len(words) else None
+
+
 def _to_dict(part: Segment | Word) -> dict[str, Any]:
-    return {
-        "start": round(part.start, 3),
-        "end": round(part.end, 3),
-        "text": part.text,
-        "confidence": _round_confidence(part.confidence),
-    }
+    times = {"start": round(part.start, 3), "end": round(part.end, 3)}
+    return {**times, "text": part.text, "confidence": _round(part.confidence)}
 
 
-def _round_confidence(confidence: float | None) -> float | None:
+def _round(confidence: float | None) -> float | None:
     return None if confidence is None else round(confidence, 3)
+
+
+def _rich_line(segment: Segment) -> "Text":
+    from rich.text import Text
+
+    line = Text(f"{_clock(segment.start)}  ", style="dim")
+    return line.append_text(Text(" ").join(Text(word.text, style=_rich_style(word)) for word in segment.words))
+
+
+def _rich_style(word: Word) -> str:
+    if word.confidence is None or word.confidence >= _CONFIDENT:
+        return "not dim"
+    return "not dim yellow" if word.confidence >= DOUBTFUL else "not dim red"
+
+
+def _html_paragraph(segment: Segment) -> str:
+    start = f'<small style="opacity: 0.6">{_clock(segment.start)}</small>'
+    return f"<p>{start} {' '.join(map(_html_word, segment.words))}</p>"
+
+
+def _html_word(word: Word) -> str:
+    title, style = f"{word.start:.2f} to {word.end:.2f} s", ""
+    if word.confidence is not None:
+        title += f", {word.confidence:.0%} sure"
+        style = f' style="background: rgba(255, 140, 0, {1 - word.confidence:.2f})"'
+    return f'<span title="{title}"{style}>{escape(word.text)}</span>'
+
+
+def _clock(seconds: float) -> str:
+    minutes, rest = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"

@@ -8,10 +8,10 @@ from typer.testing import CliRunner
 
 from asr.cli import live, recognize
 from asr.cli.app import app
-from asr.cli.options import complete_resume, decoding_options, parse_resume
+from asr.cli.options import complete_resume, decoding_options, parse_numbers, parse_resume
 from asr.config import SubtitleSettings
 from asr.errors import AsrError, TrainingInterrupted
-from asr.live.limits import Limits
+from asr.live.settings import Limits
 from asr.recognize.options import DecodingOptions
 from asr.recognize.streaming.endpoints import Endpoints
 from asr.recognize.streaming.stream import StreamingOptions
@@ -62,6 +62,13 @@ def test_a_resume_with_another_value_is_refused():
     assert complete_resume(["auto", "--", "--resume"]) == ["auto", "--", "--resume"]
     with pytest.raises(AsrError, match="expected --resume or --resume auto"):
         parse_resume("train.epochs=3")
+
+
+def test_numbers_are_separated_by_spaces_or_commas():
+    assert parse_numbers("0 1 1", "thresholds", int) == parse_numbers("0,1,1", "thresholds", int) == [0, 1, 1]
+    assert parse_numbers("0.6, .4", "weights", float) == [0.6, 0.4]
+    with pytest.raises(AsrError, match="thresholds 0 one: expected whole numbers"):
+        parse_numbers("0 one", "thresholds", int)
 
 
 def defaults(command: object) -> dict[str, object]:

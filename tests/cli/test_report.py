@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from asr.cli.report import evaluate_model, print_report
+from asr.cli import training
+from asr.cli.report import print_report
 from asr.corpus.cuts import load_cuts
 from asr.errors import ModelError
 from asr.evaluate.evaluate import Evaluation, evaluate
@@ -70,16 +71,7 @@ def test_confidences_are_shown_if_there_are_any(evaluation):
 def test_references_and_hypotheses_are_written_one_utterance_per_line(tone_manifests: Path, tmp_path: Path):
     save_model(make_model(), tmp_path / "model")
     manifest = tone_manifests / "dev.jsonl.gz"
-    evaluate_model(
-        [manifest],
-        model=str(tmp_path / "model"),
-        device="cpu",
-        console=Console(quiet=True),
-        json=None,
-        worst=0,
-        add_to_card=None,
-        texts=tmp_path / "texts.tsv",
-    )
+    training.evaluate([manifest], model=str(tmp_path / "model"), device="cpu", texts=tmp_path / "texts.tsv")
     rows = [line.split("\t") for line in (tmp_path / "texts.tsv").read_text(encoding="utf-8").splitlines()]
     evaluation = evaluate(load_model(tmp_path / "model", device="cpu"), load_cuts([manifest]))
     hypotheses = dict(zip(evaluation.utterances, evaluation.hypotheses, strict=True))
@@ -91,13 +83,6 @@ def test_references_and_hypotheses_are_written_one_utterance_per_line(tone_manif
 
 def test_a_plot_without_confidences_is_refused_before_the_work(tmp_path: Path):
     save_model(make_model(), tmp_path / "model")
-    options = {"model": str(tmp_path / "model"), "device": "cpu", "console": Console(quiet=True)}
+    options = {"model": str(tmp_path / "model"), "device": "cpu", "reliability": tmp_path / "a.png"}
     with pytest.raises(ModelError, match="asr calibrate"):
-        evaluate_model(
-            [tmp_path / "none.jsonl.gz"],
-            json=None,
-            worst=0,
-            add_to_card=None,
-            reliability=tmp_path / "a.png",
-            **options,
-        )
+        training.evaluate([tmp_path / "none.jsonl.gz"], **options)

@@ -6,13 +6,12 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from asr.cli.terminal import run, show_live
+from asr.cli.live import mic
+from asr.cli.terminal import show_live
 from asr.errors import AudioError
 from asr.live.microphone import PlayedFile
-from asr.recognize.options import DecodingOptions
 from asr.recognize.recognizer import load_model
 from asr.recognize.streaming.recognizer import StreamingRecognizer
-from asr.recognize.streaming.stream import StreamingOptions
 from tests.live.clock import Clock
 from tests.live.serving import PHONE, RATE, TEXTS
 
@@ -40,13 +39,4 @@ def test_anything_else_gets_the_final_text_only(monkeypatch: pytest.MonkeyPatch)
 
 def test_a_file_is_not_overwritten_while_it_is_played(tmp_path: Path):
     with pytest.raises(AudioError, match="is the file that is played"):
-        run(
-            "an4",
-            device=None,
-            file=tmp_path / "kept.wav",
-            streaming=StreamingOptions(),
-            decoding=DecodingOptions(),
-            console=Console(file=io.StringIO()),
-            save_audio=tmp_path / "new" / ".." / "kept.wav",
-            save_text=None,
-        )
+        mic("an4", file=tmp_path / "kept.wav", save_audio=tmp_path / "new" / ".." / "kept.wav")

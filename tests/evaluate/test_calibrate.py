@@ -5,10 +5,9 @@ from pathlib import Path
 
 import pytest
 import torch
-from rich.console import Console
 
-from asr.cli.report import evaluate_model
-from asr.config import SETTINGS_FILE, AcousticSettings, ModelSettings, load_model_settings
+from asr.cli import training
+from asr.config import SETTINGS_FILE, AcousticSettings, ModelSettings
 from asr.corpus.cuts import load_cuts
 from asr.errors import CorpusError
 from asr.evaluate.calibrate import calibrate, calibrate_greedy
@@ -36,12 +35,11 @@ def test_calibration_is_saved_and_evaluation_measures_it(model: Model, tone_mani
     assert reliability.words > 10
     # A logistic regression with a bias is right on average about what it was fitted to.
     assert reliability.confidence == pytest.approx(reliability.accuracy, abs=0.1)
-    found = load_model_settings(tmp_path / "model" / SETTINGS_FILE)
+    found = ModelSettings.load(tmp_path / "model" / SETTINGS_FILE)
     assert found.confidence is not None
     assert found.acoustic == model.settings.acoustic
     files = {"json": tmp_path / "result.json", "reliability": tmp_path / "plot.png"}
-    options = {"model": str(tmp_path / "model"), "device": "cpu", "console": Console(quiet=True)}
-    evaluate_model(dev, worst=0, add_to_card=None, **files, **options)
+    training.evaluate(dev, model=str(tmp_path / "model"), device="cpu", **files)
     confidence = json.loads((tmp_path / "result.json").read_text())["confidence"]
     assert confidence["ece"] == pytest.approx(reliability.error, abs=0.02)
     assert (tmp_path / "plot.png").read_bytes()[:4] == b"\x89PNG"
@@ -52,7 +50,7 @@ def test_after_training_confidences_are_those_of_calibration(model: Model, tone_
     confidence = calibrate_greedy(model, cuts, device="cpu").settings.confidence
     save_model(model, tmp_path)
     calibrate([tone_manifests / "dev.jsonl.gz"], model=str(tmp_path), device="cpu")
-    again = load_model_settings(tmp_path / SETTINGS_FILE).confidence
+    again = ModelSettings.load(tmp_path / SETTINGS_FILE).confidence
     assert confidence is not None
     assert again is not None
     assert again.model_dump() == pytest.approx(confidence.model_dump(), abs=0.1)  # weights are in float16 now

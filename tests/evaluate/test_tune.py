@@ -9,15 +9,15 @@ import pytest
 from lhotse.utils import fastcopy
 from rich.console import Console
 
+from asr.cli import training
 from asr.cli.console import ConsoleReporter
-from asr.cli.report import evaluate_model
-from asr.config import SETTINGS_FILE, AcousticSettings, FeatureSettings, ModelSettings, load_model_settings
+from asr.config import SETTINGS_FILE, AcousticSettings, FeatureSettings, ModelSettings
 from asr.corpus.cuts import load_cuts
 from asr.decode.tuning import Weights
 from asr.errors import AsrError, CorpusError, ModelError
 from asr.evaluate.calibrate import calibrate
 from asr.evaluate.tune import tune
-from asr.language.ngram.files import save_ngram
+from asr.language.load import save_ngram
 from asr.language.ngram.kneser_ney import estimate
 from asr.recognize.model_folder import Model, save_model
 from asr.recognize.recognizer import load_model
@@ -42,7 +42,7 @@ def test_what_is_found_is_saved_with_the_language_model(folder, tone_manifests, 
     reporter = ConsoleReporter(Console(file=output))
     manifests = [tone_manifests / "dev.jsonl.gz"]
     best = tune(manifests, model=str(folder), lm=lm, rescore=None, device="cpu", reporter=reporter)
-    saved = load_model_settings(folder / SETTINGS_FILE).decoder
+    saved = ModelSettings.load(folder / SETTINGS_FILE).decoder
     assert Weights(saved.alpha, saved.beta, saved.beam_size, saved.unknown_score, saved.blank_penalty) == best.weights
     assert "% errors" in output.getvalue()
     beam = load_model(folder, device="cpu").decoder.beam
@@ -73,7 +73,7 @@ def test_transcripts_without_a_word_are_refused(folder, tone_manifests, tmp_path
 
 def change_in_all_ways(model):
     """Errors of everything that changes a model folder; the missing manifest would be named if work had begun."""
-    to_card = partial(evaluate_model, json=None, worst=0, add_to_card="dev", console=Console(quiet=True))
+    to_card = partial(training.evaluate, add_to_card="dev")
     for run in (calibrate, tune, to_card):
         with pytest.raises(AsrError) as raised:
             run([Path("missing.jsonl.gz")], model=model, device="cpu")

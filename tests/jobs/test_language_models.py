@@ -8,8 +8,8 @@ from rich.console import Console
 from asr.cli.console import ConsoleReporter
 from asr.config import NormalizerSettings
 from asr.errors import ConfigError
-from asr.jobs.language_models import build_language_model, measure_language_model, parse_thresholds
-from asr.language.ngram.files import load_ngram
+from asr.jobs.language_models import build_language_model, measure_language_model
+from asr.language.load import load_ngram
 
 TEXT = "Yes, we can!\nNo: we can't.\nYes.\n"
 
@@ -39,12 +39,6 @@ def test_characters_may_be_predicted_too(tmp_path):
         memory_bytes=1 << 20,
     )
     assert set(load_ngram(tmp_path / "lm.bin").words) == {"<unk>", "<s>", "</s>", "▁", *"yeswcanot'"}
-
-
-def test_thresholds_are_whole_numbers():
-    assert parse_thresholds("0 1 1") == parse_thresholds("0,1,1") == [0, 1, 1]
-    with pytest.raises(ConfigError, match="expected whole numbers"):
-        parse_thresholds("0 one")
 
 
 def test_unknown_units_are_named(tmp_path):

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from asr.transcript.words import DOUBTFUL
+from asr.transcript.transcript import DOUBTFUL
 from tests.live.browser import Tab, browse, find_chromium
 from tests.live.serving import RATE, SAMPLES, TEXTS, pause, read_pcm
 

@@ -10,9 +10,9 @@ import srt
 import webvtt
 
 from asr.config import SubtitleSettings
-from asr.live.limits import Limits
+from asr.live.settings import Limits
 from asr.recognize.recognizer import Recognizer
-from asr.transcript.words import DOUBTFUL
+from asr.transcript.transcript import DOUBTFUL
 from tests.live.serving import SAMPLES, running
 
 TIGHT = Limits(transcript_bytes=300)

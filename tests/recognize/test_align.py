@@ -12,7 +12,7 @@ from asr.errors import AlignmentError, AudioError, TextError
 from asr.recognize.align import align_text, join_spoken, pair_words
 from asr.recognize.plot import draw, prepare_picture
 from asr.recognize.recognizer import Recognizer, load_model
-from asr.transcript.words import Word
+from asr.transcript.transcript import Word
 from tests.recognize.test_recognizer import RATE, make_model, noise
 
 ROOT = Path(__file__).parents[2]
@@ -92,10 +92,10 @@ def test_the_picture_shows_the_stretch_that_was_asked_for(tmp_path: Path):
     assert [text.get_text() for text in figure.axes[-1].texts] == ["a", "b", "␣", "b"]
     figure.savefig(tmp_path / "a.png")
     assert struct.unpack(">I", (tmp_path / "a.png").read_bytes()[16:20]) > (800,)
-    prepared = prepare_picture(recognizer, (noise(3.0, 0), RATE))
+    prepared = prepare_picture(recognizer, (noise(3.0, 0), RATE), seconds=10.0)
     assert [word.text for word in prepared.words] == recognizer.transcribe((noise(3.0, 0), RATE)).text.split()
     with pytest.raises(AudioError, match=r"nothing to draw after 9 s; it lasts 3\.00 s"):
-        prepare_picture(recognizer, (noise(3.0, 0), RATE), start=9.0)
+        prepare_picture(recognizer, (noise(3.0, 0), RATE), start=9.0, seconds=10.0)
 
 
 @pytest.mark.corpora

@@ -11,8 +11,7 @@ from asr.decode.decoder import BeamDecoder
 from asr.recognize.utterance import Decoded, UtteranceDecoder
 from asr.recognize.words import FrameTiming
 from asr.text.tokenizer import CharTokenizer
-from asr.transcript.transcript import Alternative
-from asr.transcript.words import Word
+from asr.transcript.transcript import Alternative, Word
 
 SYMBOLS = ["<blank>", " ", "a", "b"]
 TIMING = FrameTiming(0.04, 0.025)

@@ -13,7 +13,7 @@ from asr.recognize.word_boundaries import find_boundaries
 from asr.recognize.words import FrameTiming, find_words, group_tokens, segment_words
 from asr.signal.loudness import measure_loudness
 from asr.text.tokenizer import CharTokenizer, Tokenizer
-from asr.transcript.words import Word
+from asr.transcript.transcript import Word
 
 ROOT = Path(__file__).parents[2]
 RATE = 16000

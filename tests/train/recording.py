@@ -1,9 +1,9 @@
 """A reporter that remembers what a person would have read."""
 
-from asr.reporter import SilentReporter, Tone
+from asr.reporter import Reporter, Tone
 
 
-class RecordingReporter(SilentReporter):
+class RecordingReporter(Reporter):
     def __init__(self) -> None:
         self.lines: list[str] = []
 

@@ -28,7 +28,7 @@ from asr.evaluate.evaluate import read_waveforms, reference_text
 from asr.recognize.words import find_words
 from asr.signal.loudness import measure_loudness
 from asr.text.normalize import normalize
-from asr.transcript.words import Word
+from asr.transcript.transcript import Word
 
 sys.path.append(str(Path(__file__).parents[1] / "voices"))
 from espeak import RATE, Voice, make_voices, speak, spell

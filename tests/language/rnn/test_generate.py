@@ -80,7 +80,7 @@ def test_a_tiny_temperature_takes_the_likeliest():
 )
 def test_numbers_out_of_range_are_refused_before_anything_is_written(wrong: dict[str, float]):
     with pytest.raises(ConfigError, match="expected"):
-        generate(make_model(), **wrong)
+        generate(make_model(), **{"length": 5, **wrong})
 
 
 def test_a_prompt_is_not_repeated_where_there_is_no_model():

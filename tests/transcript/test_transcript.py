@@ -1,4 +1,4 @@
-"""What a person sees of a transcript, in a terminal and in a notebook."""
+"""The text and its rendering in a terminal and in a notebook."""
 
 import io
 from html.parser import HTMLParser
