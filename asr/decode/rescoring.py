@@ -1,6 +1,6 @@
 """The second pass: a language model that scores whole sentences reorders the n best hypotheses of the first.
 
-    score = acoustic + boost + keep * language + alpha * second language model + beta * words  (natural logs)
+The new score is acoustic + boost + keep * language + alpha * second language model + beta * words, natural logs.
 """
 
 import logging
