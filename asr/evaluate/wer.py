@@ -4,9 +4,11 @@ Edits are jiwer's: the fewest substitutions, deletions and insertions that turn 
 its hypothesis. Rates are fractions, so 0.05 is 5 %, and can exceed 1. Knows nothing of audio.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import NamedTuple
 
 import jiwer
 import numpy as np
@@ -17,20 +19,13 @@ from asr.errors import CorpusError
 _CONFIDENCE = 0.95
 _RESAMPLES = 10_000
 _SEED = 0
-# Utterances drawn at once, so that memory does not grow with the test set.
-_MOST_DRAWN = 5_000_000
+_MOST_DRAWN = 5_000_000  # utterances at once, so that memory does not grow with the test set
 
 
-@dataclass(frozen=True)
-class Edits:
-    """The differences between hypotheses and references, in words or in characters.
+class Edits(NamedTuple):
+    """The differences between hypotheses and references, in words or in characters."""
 
-    Attributes:
-        length: Number of words or characters in the references.
-        substitutions, deletions, insertions: Number of edits of each kind.
-    """
-
-    length: int
+    length: int  # words or characters in the references
     substitutions: int
     deletions: int
     insertions: int
@@ -66,12 +61,7 @@ class ErrorRates:
     @cached_property
     def word_edits(self) -> Edits:
         """Word edits of all utterances together."""
-        return Edits(
-            length=sum(edits.length for edits in self.utterance_edits),
-            substitutions=sum(edits.substitutions for edits in self.utterance_edits),
-            deletions=sum(edits.deletions for edits in self.utterance_edits),
-            insertions=sum(edits.insertions for edits in self.utterance_edits),
-        )
+        return Edits(*map(sum, zip(*self.utterance_edits, strict=True)))
 
     @property
     def words(self) -> int:
@@ -134,20 +124,16 @@ def score_utterances(references: Sequence[str], hypotheses: Sequence[str]) -> Er
 
     Args:
         references: What was said, normalised in the same way as the hypotheses.
-        hypotheses: What was recognised, in the same order. Against an empty reference, every
-            word is an insertion.
+        hypotheses: What was recognised, in the same order. Against an empty reference, every word is an insertion.
 
     Raises:
         ValueError: If the numbers of references and hypotheses differ, or no reference contains a word.
     """
     _check(references, hypotheses)
-    characters = jiwer.process_characters(list(references), list(hypotheses))
-    return ErrorRates(
-        utterance_edits=tuple(count_edits(references, hypotheses)),
-        character_edits=Edits(
-            sum(map(len, characters.references)), characters.substitutions, characters.deletions, characters.insertions
-        ),
-    )
+    output = jiwer.process_characters(list(references), list(hypotheses))
+    length = sum(map(len, output.references))
+    characters = Edits(length, output.substitutions, output.deletions, output.insertions)
+    return ErrorRates(tuple(count_edits(references, hypotheses)), characters)
 
 
 def require_words(references: Sequence[str]) -> None:
@@ -167,10 +153,13 @@ def exact_interval(errors: int, trials: int) -> tuple[float, float]:
 def count_edits(references: Sequence[str], hypotheses: Sequence[str]) -> list[Edits]:
     """Count the word edits of each utterance."""
     output = jiwer.process_words(list(references), list(hypotheses))
-    return [
-        _sum_chunks(chunks, len(reference))
-        for chunks, reference in zip(output.alignments, output.references, strict=True)
-    ]
+    edits = []
+    for chunks, reference in zip(output.alignments, output.references, strict=True):
+        counts: Counter[str] = Counter()
+        for chunk in chunks:
+            counts[chunk.type] += max(chunk.ref_end_idx - chunk.ref_start_idx, chunk.hyp_end_idx - chunk.hyp_start_idx)
+        edits.append(Edits(len(reference), counts["substitute"], counts["delete"], counts["insert"]))
+    return edits
 
 
 def compare(references: Sequence[str], first: Sequence[str], second: Sequence[str]) -> Comparison:
@@ -193,26 +182,17 @@ def _check(references: Sequence[str], hypotheses: Sequence[str]) -> None:
     if len(references) != len(hypotheses):
         raise ValueError(f"expected as many hypotheses as references, found {len(hypotheses)} and {len(references)}")
     if not _has_words(references):
-        raise ValueError(
-            f"none of the {len(references)} references contains a word, so there is no error rate; give transcripts"
-        )
+        count = len(references)
+        raise ValueError(f"none of the {count} references contains a word, so there is no error rate; give transcripts")
 
 
 def _has_words(references: Sequence[str]) -> bool:
     return any(reference.split() for reference in references)
 
 
-def _sum_chunks(chunks: Sequence[jiwer.AlignmentChunk], length: int) -> Edits:
-    counts = {"substitute": 0, "delete": 0, "insert": 0, "equal": 0}
-    for chunk in chunks:
-        counts[chunk.type] += max(chunk.ref_end_idx - chunk.ref_start_idx, chunk.hyp_end_idx - chunk.hyp_start_idx)
-    return Edits(length, counts["substitute"], counts["delete"], counts["insert"])
-
-
 def _bootstrap(errors: NDArray[np.int64], lengths: NDArray[np.int64]) -> tuple[float, float]:
     """Return the middle 95 % of the error rates of resampled test sets; `errors` and `lengths` are (U,)."""
-    rng = np.random.default_rng(_SEED)
-    num_utterances = len(errors)
+    rng, num_utterances = np.random.default_rng(_SEED), len(errors)
     draws_at_once = max(1, _MOST_DRAWN // num_utterances)
     rates: list[NDArray[np.float64]] = []
     for start in range(0, _RESAMPLES, draws_at_once):
