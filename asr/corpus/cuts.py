@@ -5,9 +5,8 @@ their true lengths, so that it can be used from any folder. Knows nothing of how
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import soundfile
 from lhotse import CutSet, MonoCut, Recording, SupervisionSegment
@@ -21,25 +20,16 @@ from asr.files import read_lines
 from asr.signal.audio import Waveform, load_audio
 
 
-@dataclass(frozen=True)
-class Utterance:
-    """A segment of a recording and its transcript.
+class Utterance(NamedTuple):
+    """A segment of a recording and its transcript."""
 
-    Attributes:
-        name: Unique within the corpus.
-        recording: The recording that contains it.
-        text: What is said, as published.
-        speaker, gender: None if unknown.
-        start, end: Seconds into the recording; an `end` of None is the end of the recording.
-    """
-
-    name: str
+    name: str  # unique within the corpus
     recording: Recording
-    text: str
+    text: str  # as published
     speaker: str | None = None
     gender: str | None = None
-    start: float = 0.0
-    end: float | None = None
+    start: float = 0.0  # seconds into the recording
+    end: float | None = None  # None: the end of the recording
 
 
 def describe_recording(name: str, path: Path, origin: str) -> Recording:

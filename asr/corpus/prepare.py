@@ -44,9 +44,10 @@ def prepare(name: str, source: Path, output: Path) -> dict[str, CutSet]:
     """
     if name in _READERS:
         return write_manifests(output, _READERS[name][0](source))
-    if name not in _find_recipes():
+    recipe = _find_recipes().get(name)
+    if recipe is None:
         raise CorpusError(f"no corpus {name!r}; there are: {', '.join(list_corpora())}")
-    return write_manifests(output, _read_by_recipe(name, source))
+    return write_manifests(output, _read_by_recipe(name, recipe, source))
 
 
 def list_corpora() -> dict[str, str]:
@@ -74,8 +75,7 @@ def _first_sentence(recipe: Callable[..., Any]) -> str:
     return text.split(". ")[0][:100].rstrip(".:") or "a lhotse recipe"
 
 
-def _read_by_recipe(name: str, source: Path) -> dict[str, CutSet]:
-    recipe = _find_recipes()[name]
+def _read_by_recipe(name: str, recipe: Callable[..., Any], source: Path) -> dict[str, CutSet]:
     if not source.is_dir():
         raise CorpusError(f"{source}: expected the folder of the corpus {name}, but it does not exist")
     with tempfile.TemporaryDirectory() as scratch:

@@ -63,10 +63,9 @@ def measure_reliability(confidences: Sequence[float], correct: Sequence[bool], *
         raise ValueError(f"expected one mark per confidence, found {len(confidences)} and {len(correct)}")
     expected, observed = np.asarray(confidences, dtype=float), np.asarray(correct, dtype=float)
     bin_of_word = np.minimum((expected * bins).astype(int), bins - 1)
-    members = (np.flatnonzero(bin_of_word == index) for index in range(bins))
-    return Reliability(
-        tuple(Bin(len(of), float(expected[of].mean()), float(observed[of].mean())) for of in members if len(of))
-    )
+    members = [np.flatnonzero(bin_of_word == index) for index in range(bins)]
+    filled = [words for words in members if len(words)]
+    return Reliability(tuple(Bin(len(w), float(expected[w].mean()), float(observed[w].mean())) for w in filled))
 
 
 def mark_correct(reference: str, hypothesis: str) -> list[bool]:

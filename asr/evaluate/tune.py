@@ -194,6 +194,6 @@ def _search_rescoring(parts: _Parts, rescorer: Rescorer, speech: Speech, reporte
     best = search_rescoring(scores, errors, rescorer.settings)
     num_words = sum(len(reference.split()) for reference in speech.references)
     for name, settings in (("before", rescorer.settings), ("after", best)):
-        total = sum(costs[one.total(settings).argmax()] for costs, one in zip(errors, scores, strict=True))
+        total = sum(edits[nbest.total(settings).argmax()] for edits, nbest in zip(errors, scores, strict=True))
         reporter.line(f"rescoring, {name} tuning: {100 * total / num_words:.2f} % errors")
     return Rescorer(rescorer.model, rescorer.decode, best)

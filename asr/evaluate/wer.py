@@ -43,15 +43,10 @@ class Edits(NamedTuple):
 
 @dataclass(frozen=True)
 class ErrorRates:
-    """The result of a test.
+    """The result of a test."""
 
-    Attributes:
-        utterance_edits: Word edits of each utterance.
-        character_edits: Character edits of all utterances together; a space counts as a character.
-    """
-
-    utterance_edits: tuple[Edits, ...]
-    character_edits: Edits
+    utterance_edits: tuple[Edits, ...]  # word edits of each utterance
+    character_edits: Edits  # of all utterances together; a space counts as a character
 
     @property
     def utterances(self) -> int:
@@ -106,17 +101,11 @@ class ErrorRates:
         return exact_interval(self.wrong_utterances, self.utterances)
 
 
-@dataclass(frozen=True)
-class Comparison:
-    """Two systems on the same utterances.
+class Comparison(NamedTuple):
+    """Two systems on the same utterances."""
 
-    Attributes:
-        difference: Word error rate of the second minus that of the first; the second is better if it is negative.
-        interval: 95 % paired bootstrap interval; the difference is significant if the interval does not contain 0.
-    """
-
-    difference: float
-    interval: tuple[float, float]
+    difference: float  # word error rate of the second minus that of the first; the second is better if it is negative
+    interval: tuple[float, float]  # 95 % paired bootstrap; the difference is significant if this does not contain 0
 
 
 def score_utterances(references: Sequence[str], hypotheses: Sequence[str]) -> ErrorRates:
@@ -138,7 +127,7 @@ def score_utterances(references: Sequence[str], hypotheses: Sequence[str]) -> Er
 
 def require_words(references: Sequence[str]) -> None:
     """Raise CorpusError if no reference contains a word, because there is no error rate then."""
-    if not _has_words(references):
+    if not any(map(str.split, references)):
         raise CorpusError("none of the transcripts contains a word, so there is nothing to compare with")
 
 
@@ -181,13 +170,9 @@ def compare(references: Sequence[str], first: Sequence[str], second: Sequence[st
 def _check(references: Sequence[str], hypotheses: Sequence[str]) -> None:
     if len(references) != len(hypotheses):
         raise ValueError(f"expected as many hypotheses as references, found {len(hypotheses)} and {len(references)}")
-    if not _has_words(references):
+    if not any(map(str.split, references)):
         count = len(references)
         raise ValueError(f"none of the {count} references contains a word, so there is no error rate; give transcripts")
-
-
-def _has_words(references: Sequence[str]) -> bool:
-    return any(reference.split() for reference in references)
 
 
 def _bootstrap(errors: NDArray[np.int64], lengths: NDArray[np.int64]) -> tuple[float, float]:
