@@ -6,12 +6,12 @@ dotted path. `conf/` contains commented examples.
 
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
 import yaml
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, model_validator
 
 from asr.atomic import write_text
 from asr.errors import ConfigError, one_line
@@ -41,6 +41,7 @@ _Cell = Literal["lstm", "gru", "rnn"]
 _Precision = Literal["auto", "fp32", "bf16"]
 Range = Annotated[tuple[float, float], AfterValidator(_check_order)]
 _Group = TypeVar("_Group", bound="Settings")
+_FROM_FILE = "file"  # context of validation
 
 
 class Settings(BaseModel):
@@ -48,15 +49,16 @@ class Settings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
-    def __init__(self, **values: Any) -> None:
+    @model_validator(mode="wrap")
+    @classmethod
+    def _explain_errors(cls, values: Any, handler: Callable[[Any], Any], info: ValidationInfo) -> Any:
         """Check the values. Raises ConfigError if one is unknown or out of range."""
         try:
-            super().__init__(**values)
+            return handler(values)
         except ValidationError as error:
-            raise _explain(error, type(self), type(self).__name__) from None
-
-    # Groups within a file are checked without this constructor, so that errors name the dotted path from the top.
-    __init__.__pydantic_base_init__ = True  # type: ignore[attr-defined]
+            if info.context == _FROM_FILE:  # whose errors name the dotted path from the top
+                raise
+            raise _explain(error, cls, cls.__name__) from None
 
     @classmethod
     def load(cls: type[_Group], path: Path | str | None, overrides: Sequence[str] = ()) -> _Group:
@@ -73,7 +75,7 @@ class Settings(BaseModel):
         for item in overrides:
             _override(values, item)
         try:
-            return cls.model_validate(values)
+            return cls.model_validate(values, context=_FROM_FILE)
         except ValidationError as error:
             raise _explain(error, cls, "settings" if path is None else str(path)) from None
 

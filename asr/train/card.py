@@ -47,13 +47,8 @@ def write_card(config: Config, model: Model, state: TrainState, dev: DevResult, 
         f"seed {config.train.seed}; {state.bad_steps} steps skipped",
         "made with": f"asr {__version__}, {datetime.date.today().isoformat()}",
     }
-    text = _TEMPLATE.format(
-        name=config.output.name,
-        facts="\n".join(f"| {name} | {value} |" for name, value in facts.items()),
-        wer=dev.wer,
-        cer=dev.cer,
-        table=TABLE,
-    )
+    rows = "\n".join(f"| {name} | {value} |" for name, value in facts.items())
+    text = _TEMPLATE.format(name=config.output.name, facts=rows, wer=dev.wer, cer=dev.cer, table=TABLE)
     write_text(config.output / CARD, text)
 
 

@@ -240,8 +240,8 @@ def test_broken_language_models_are_told_by_every_command(folder, monkeypatch, c
     [
         (["--beam-size", 10**9], "beam_size: input should be less than or equal to"),
         (["--decoder", "viterbi"], "there are: greedy, beam"),
-        (["--decoder", "greedy", "--beam-size", 4], "use --decoder beam"),
-        (["--decoder", "greedy", "--nbest", 2], "use --decoder beam"),
+        (["--decoder", "greedy", "--beam-size", 4], "use beam search"),
+        (["--decoder", "greedy", "--nbest", 2], "use beam search"),
         (["--hotword", "ab:heavy"], "the weight of a hot word is a number"),
         (["--hotword", "ab:1000"], "at most 100"),
         (["--hotword", ""], "hot word"),
@@ -422,7 +422,7 @@ def test_recurrent_models_are_heard_in_fusion_and_in_a_second_pass(folder: Path,
     assert [score for score, _ in rescored] == sorted((score for score, _ in rescored), reverse=True)
     assert len({plain, fused[0][0], rescored[0][0]}) == 3
     arguments = ["transcribe", folder / "noise.wav", "--model", folder / "model", "--decoder", "greedy"]
-    assert "use --decoder beam" in refuse(capsys, monkeypatch, *arguments, "--rescore", rnn)
+    assert "use beam search" in refuse(capsys, monkeypatch, *arguments, "--rescore", rnn)
 
 
 def test_weights_in_eight_bits_are_half_as_large_and_say_the_same(folder: Path, rnn: Path, tmp_path: Path):
