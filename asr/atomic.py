@@ -33,6 +33,12 @@ def atomic_write(path: Path) -> Iterator[Path]:
             partial.unlink()
 
 
+def write_text(path: Path, text: str) -> None:
+    """Write a UTF-8 text file atomically. Raises AsrError if it cannot be written."""
+    with atomic_write(path) as partial:
+        partial.write_text(text, encoding="utf-8")
+
+
 def check_writable(path: Path) -> None:
     """Check before the work that a file can be written; missing folders are created.
 

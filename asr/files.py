@@ -18,12 +18,11 @@ def read_lines(
 
     Args:
         path: The file; it is decompressed if its name ends in `.gz` or `.xz`.
-        error: The class of the exception.
         hint: What to do about a file that cannot be read; ends the message.
         errors: How bytes that are not UTF-8 are decoded, as for `bytes.decode`.
 
     Raises:
-        AsrError: As `error`, if the file cannot be read or a line is not UTF-8. The message names the line.
+        error: If the file cannot be read or a line is not UTF-8. The message names the line.
     """
     try:
         with _open(path, "rb") as file:

@@ -13,7 +13,7 @@ from typing import TypeVar
 from torch import nn
 
 from asr.atomic import atomic_write
-from asr.config import SETTINGS_FILE, LanguageSettings, ModelSettings, write_yaml
+from asr.config import SETTINGS_FILE, LanguageSettings, ModelSettings
 from asr.errors import AsrError, ModelError
 from asr.text.load import load_tokenizer
 from asr.text.tokenizer import Tokenizer
@@ -35,7 +35,7 @@ def save_model_files(
         AsrError: If the folder cannot be written to.
     """
     weights = to_half(network, folder / WEIGHTS_FILE)
-    write_yaml(settings, folder / SETTINGS_FILE)
+    settings.save(folder / SETTINGS_FILE)
     tokenizer.save(folder)
     save_weights(weights, folder / WEIGHTS_FILE)  # last: if they are there, the rest is too
 
@@ -49,8 +49,6 @@ def load_model_files(
     """Read a model folder.
 
     Args:
-        folder: The folder.
-        load_settings: Reads its settings.
         build_network: Makes the network from the settings and the number of tokens.
         kind: What the folder should hold, for messages.
 
@@ -76,7 +74,7 @@ def copy_model_files(source: Path, folder: Path) -> None:
     Raises:
         AsrError: If the folder cannot be written to.
     """
-    files = [path for path in source.iterdir() if path.is_file()]
+    files = filter(Path.is_file, source.iterdir())
     for path in sorted(files, key=lambda path: (path.name == WEIGHTS_FILE, path)):  # the weights last
         with atomic_write(folder / path.name) as partial:
             shutil.copyfile(path, partial)

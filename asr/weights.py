@@ -12,7 +12,7 @@ from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
 from asr.atomic import atomic_write
-from asr.errors import ModelError
+from asr.errors import ModelError, one_line
 
 _SCALE = ".scale"  # the suffix of the names of scales
 _LARGEST = 127
@@ -24,7 +24,10 @@ def to_half(network: nn.Module, path: Path) -> dict[str, Tensor]:
     Raises:
         ModelError: If one is not finite.
     """
-    weights = {name: _half(value) for name, value in network.state_dict().items()}
+    weights = {
+        name: value.half().contiguous() if value.is_floating_point() else value
+        for name, value in network.state_dict().items()
+    }
     _check_finite(weights, path)
     return weights
 
@@ -47,13 +50,10 @@ def quantize_weights(path: Path) -> tuple[int, int]:
     """
     before, stored = path.stat().st_size if path.is_file() else 0, _read(path)
     _check_finite(stored, path)
-    small: dict[str, Tensor] = {}
-    for name, value in stored.items():
+    for name, value in list(stored.items()):
         if value.is_floating_point() and value.dim() > 1:
-            small[name], small[name + _SCALE] = _quantize(value.float())
-        else:
-            small[name] = value
-    save_weights(small, path)
+            stored[name], stored[name + _SCALE] = _quantize(value.float())
+    save_weights(stored, path)
     return before, path.stat().st_size
 
 
@@ -81,7 +81,7 @@ def load_weights(network: nn.Module, path: Path) -> None:
     try:
         network.load_state_dict(weights)
     except RuntimeError as error:
-        reason = " ".join(str(error).split())[:300]
+        reason = one_line(error)
         raise ModelError(f"{path}: does not fit the config.yaml or tokens.txt of its folder: {reason}") from None
     _check_finite(weights, path)
 
@@ -102,13 +102,7 @@ def _quantize(matrix: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _widen(value: Tensor, scale: Tensor | None) -> Tensor:
-    if scale is None:
-        return value.float()
-    return value.float() * scale.view(-1, *[1] * (value.dim() - 1))
-
-
-def _half(value: Tensor) -> Tensor:
-    return value.half().contiguous() if value.is_floating_point() else value
+    return value.float() if scale is None else value.float() * scale.view(-1, *[1] * (value.dim() - 1))
 
 
 def _check_finite(weights: dict[str, Tensor], path: Path) -> None:

@@ -30,7 +30,7 @@ import verify  # noqa: E402
 from make_samples import SAMPLES  # noqa: E402
 
 from asr.corpus.prepare import prepare  # noqa: E402
-from asr.language.ngram.files import save_ngram  # noqa: E402
+from asr.language.load import save_ngram  # noqa: E402
 from asr.language.ngram.kneser_ney import estimate  # noqa: E402
 from asr.weights import read_weights, save_weights  # noqa: E402
 

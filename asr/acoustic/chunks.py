@@ -1,7 +1,6 @@
 """Utterances cut into chunks, each with a right context, so that training sees what streams see.
 
-What a stream reads step by step (runtime/torch_stream.py) is here read at once: windows lie side by side in
-the batch. Knows nothing of networks but the length of their frames.
+A stream (runtime/torch_stream.py) processes its chunks one after another; here they lie side by side in a batch.
 """
 
 import torch
@@ -17,7 +16,6 @@ class Windows:
     Args:
         lengths: (B,) valid frames.
         num_frames: T, padding included.
-        chunk_size: Sizes of chunk and right context.
 
     Attributes:
         chunk: Frames of a chunk.
@@ -27,10 +25,10 @@ class Windows:
 
     def __init__(self, lengths: Tensor, num_frames: int, chunk_size: ChunkSize) -> None:
         self.chunk = chunk_size.chunk
-        self._size = chunk_size.chunk + chunk_size.right_context
+        self._size = self.chunk + chunk_size.right_context
         self._num_frames = num_frames
-        self.count = -(-num_frames // chunk_size.chunk)
-        starts = torch.arange(self.count, device=lengths.device) * chunk_size.chunk
+        self.count = -(-num_frames // self.chunk)
+        starts = torch.arange(self.count, device=lengths.device) * self.chunk
         self.lengths = (lengths[:, None] - starts).clamp(0, self._size).flatten()
 
     def cut(self, frames: Tensor) -> Tensor:

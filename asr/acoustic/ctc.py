@@ -23,15 +23,8 @@ def ctc_loss(log_probs: Tensor, lengths: Tensor, tokens: Tensor, token_lengths: 
         (B,) losses in nats. An infeasible utterance counts as zero and has no gradient;
         training leaves such utterances out in advance (corpus/doctor.py).
     """
-    return F.ctc_loss(
-        log_probs.transpose(0, 1),
-        tokens,
-        lengths,
-        token_lengths,
-        blank=BLANK,
-        reduction="none",
-        zero_infinity=True,
-    )
+    log_probs = log_probs.transpose(0, 1)
+    return F.ctc_loss(log_probs, tokens, lengths, token_lengths, BLANK, reduction="none", zero_infinity=True)
 
 
 def consistency_loss(log_probs: Tensor, lengths: Tensor) -> Tensor:

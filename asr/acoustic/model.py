@@ -5,6 +5,7 @@
 The output for an utterance does not depend on its neighbours in the batch. Knows nothing of words.
 """
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -18,17 +19,11 @@ from asr.runtime.network import ChunkSize, subsampled
 
 
 class Output(NamedTuple):
-    """Log probabilities of a batch.
+    """Natural-log probabilities of a batch."""
 
-    Attributes:
-        log_probs: (B, T', V) natural-log probabilities; frames past a length are undefined.
-        lengths: (B,) valid frames of T'.
-        intermediate: (B, T', V) natural-log probabilities from the middle layer, if requested.
-    """
-
-    log_probs: Tensor
-    lengths: Tensor
-    intermediate: Tensor | None = None
+    log_probs: Tensor  # (B, T', V); frames past a length are undefined
+    lengths: Tensor  # (B,) valid frames of T'
+    intermediate: Tensor | None = None  # (B, T', V) from the middle layer, if requested
 
 
 class AcousticModel(nn.Module):
@@ -42,6 +37,7 @@ class AcousticModel(nn.Module):
 
     feature_mean: Tensor
     feature_deviation: Tensor
+    blocks: Sequence["RecurrentBlock"]
 
     def __init__(self, settings: AcousticSettings, *, num_mels: int, vocab_size: int) -> None:
         super().__init__()
@@ -50,15 +46,11 @@ class AcousticModel(nn.Module):
         self.register_buffer("feature_mean", torch.zeros(num_mels))
         self.register_buffer("feature_deviation", torch.ones(num_mels))
         self.subsampling = Subsampling(num_mels, settings.conv_channels, width)
-        self.blocks = nn.ModuleList(RecurrentBlock(width, settings) for _ in range(settings.num_layers))
+        blocks = nn.ModuleList(RecurrentBlock(width, settings) for _ in range(settings.num_layers))
+        self.blocks = blocks  # type: ignore[assignment]
         self.norm = nn.LayerNorm(width)
         self.dropout = nn.Dropout(settings.dropout)
         self.head = nn.Linear(width, vocab_size)
-
-    @property
-    def recurrent_blocks(self) -> list["RecurrentBlock"]:
-        """The recurrent layers with their residuals, from the first to the last."""
-        return list(self.blocks)  # type: ignore[arg-type]
 
     def forward(
         self, features: Tensor, lengths: Tensor, *, with_intermediate: bool = False, chunk_size: ChunkSize | None = None
@@ -69,7 +61,7 @@ class AcousticModel(nn.Module):
             features: (B, T, F) normalised log-mel features.
             lengths: (B,) valid frames of T.
             with_intermediate: Also apply the head to the middle layer.
-            chunk_size: See of each utterance what a stream with these chunks sees; None: all of it.
+            chunk_size: See only as much of each utterance as a stream with these chunks does; None: all of it.
         """
         hidden, lengths = self.subsampling(features, lengths)
         hidden = self.dropout(hidden)
@@ -77,7 +69,7 @@ class AcousticModel(nn.Module):
         if windows is not None:
             hidden = windows.cut(hidden)
         middle = None
-        for index, block in enumerate(self.recurrent_blocks):
+        for index, block in enumerate(self.blocks):
             hidden = block(hidden, lengths) if windows is None else block.forward_windows(hidden, windows)[0]
             if with_intermediate and index == (len(self.blocks) - 1) // 2:
                 middle = self.read_out(hidden if windows is None else windows.join(hidden))
@@ -103,15 +95,14 @@ class Subsampling(nn.Module):
         hidden = features[:, None]
         for convolution in self.convolutions:
             # Padding must be zero before each convolution, like what lies beyond the end of the tensor.
-            hidden = _mask_padding(hidden, lengths)
-            hidden = F.relu(convolution(hidden))
+            valid = torch.arange(hidden.shape[2], device=hidden.device) < lengths.to(hidden.device)[:, None]  # (B, T)
+            hidden = F.relu(convolution(hidden * valid[:, None, :, None]))
             lengths = (lengths + 1) // 2
         return self.project(hidden), lengths
 
     def project(self, images: Tensor) -> Tensor:
         """Project the last convolution's (B, C, T', F') to (B, T', width)."""
-        batch, channels, frames, bands = images.shape
-        hidden: Tensor = self.projection(images.transpose(1, 2).reshape(batch, frames, channels * bands))
+        hidden: Tensor = self.projection(images.transpose(1, 2).flatten(2))
         return hidden
 
 
@@ -133,9 +124,3 @@ class RecurrentBlock(nn.Module):
         """Transform windows (B * K, W, D); see `RecurrentLayer.forward_windows`."""
         outputs, state = self.recurrent.forward_windows(self.norm(hidden), windows, state)
         return hidden + self.dropout(outputs), state
-
-
-def _mask_padding(images: Tensor, lengths: Tensor) -> Tensor:
-    """Zero (B, C, T, F) past each length."""
-    valid = torch.arange(images.shape[2], device=images.device) < lengths.to(images.device)[:, None]
-    return images * valid[:, None, :, None]

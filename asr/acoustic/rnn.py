@@ -1,7 +1,6 @@
 """Recurrent layers over padded batches, in one direction or two.
 
-A sequence in, a sequence out. The output for an utterance does not depend on its neighbours in the
-batch. Knows nothing of speech.
+The output for an utterance does not depend on its neighbours in the batch. Knows nothing of speech.
 """
 
 from typing import Any, Literal
@@ -47,7 +46,7 @@ class RecurrentLayer(nn.Module):
         """Compute (B * K, W, H or 2H) from windows (B * K, W, D), as `forward` does without seeing past a window's end.
 
         The forward direction continues from chunk to chunk, and from each chunk into its right context.
-        Its state after the last chunk is returned, too: streams continue from there.
+        Its state after the last chunk is also returned: streams continue from there.
         """
         chunks = inputs[:, : windows.chunk].reshape(-1, windows.count, windows.chunk, inputs.shape[-1])  # (B, K, C, D)
         of_chunks, states = [], []
@@ -77,15 +76,7 @@ def _join_chunk_states(states: list[Any]) -> Any:
 
 
 def reverse_within_lengths(sequences: Tensor, lengths: Tensor) -> Tensor:
-    """Reverse each sequence within its own length; padding stays in place.
-
-    Args:
-        sequences: (B, T, D).
-        lengths: (B,) valid frames.
-
-    Returns:
-        (B, T, D).
-    """
+    """Reverse each sequence of (B, T, D) within its own of (B,) lengths; padding stays in place."""
     positions = torch.arange(sequences.shape[1], device=sequences.device)
     lengths = lengths.to(sequences.device)[:, None]
     order = torch.where(positions < lengths, lengths - 1 - positions, positions)
@@ -102,13 +93,9 @@ class _Reorder(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, sequences: Tensor, order: Tensor) -> Tensor:
         ctx.save_for_backward(order)
-        return _take_frames(sequences, order)
+        return sequences.gather(1, order[..., None].expand(sequences.shape))
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
         (order,) = ctx.saved_tensors
-        return _take_frames(gradient, order), None
-
-
-def _take_frames(sequences: Tensor, order: Tensor) -> Tensor:
-    return sequences.gather(1, order[..., None].expand(sequences.shape))
+        return gradient.gather(1, order[..., None].expand(gradient.shape)), None

@@ -85,14 +85,14 @@ def train(
     kind: options.OldKind = None,
 ) -> None:
     """Train a recurrent language model on text."""
-    from asr.config import load_language_config
+    from asr.config import LanguageConfig
     from asr.jobs.language_models import ENDINGS
 
     if output.name.endswith(ENDINGS):
         raise AsrError(f"{output}: a recurrent model is a folder; for n-grams use asr lm estimate")
     _text_normalizer(raw, numbers)  # refuses contradictions
     normalizer = ["normalizer=null"] if raw else [f"normalizer.spell_out_numbers='{numbers}'"] if numbers else []
-    settings = load_language_config(config, [*(overrides or []), *normalizer])
+    settings = LanguageConfig.load(config, [*(overrides or []), *normalizer])
     mode = options.parse_resume(resume)
 
     from asr.train.rnn_lm import train_language_model
@@ -154,8 +154,8 @@ def generate(
     seed: Annotated[int, Option(help="Random seed; the same seed writes the same text.")] = 1,
 ) -> None:
     """Generate text with a recurrent language model."""
-    from asr.language.rnn.folder import load_rnn
     from asr.language.rnn.generate import generate
+    from asr.language.rnn.model import load_rnn
 
     pieces = generate(load_rnn(model), prompt=prompt, length=length, temperature=temperature, top_p=top_p, seed=seed)
     typer.echo(prompt, nl=False)
@@ -171,7 +171,7 @@ def complete(
 ) -> None:
     """Show the likeliest next words with their probabilities."""
     from asr.language.rnn.complete import complete
-    from asr.language.rnn.folder import load_rnn
+    from asr.language.rnn.model import load_rnn
 
     for word, probability in complete(load_rnn(model), text, count=count):
         typer.echo(f"{probability:.4f}\t{word}")

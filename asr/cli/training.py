@@ -63,10 +63,10 @@ def train(
     ] = None,
 ) -> None:
     """Train a model from recordings and their transcripts."""
-    from asr.config import load_config
+    from asr.config import Config
 
     base = [] if init_from is None else [f"train.init_from={init_from}"]
-    settings = load_config(config, [*(overrides or []), *base])
+    settings = Config.load(config, [*(overrides or []), *base])
     mode = options.parse_resume(resume)
 
     from asr.train.run import train as run

@@ -25,7 +25,7 @@ from lhotse import CutSet
 from numpy.typing import NDArray
 
 from asr.alignment import is_feasible, required_frames
-from asr.config import SETTINGS_FILE, ModelSettings, load_model_settings
+from asr.config import SETTINGS_FILE, ModelSettings
 from asr.corpus.cuts import load_cuts
 from asr.errors import AudioError, TextError, one_line
 from asr.recognize.model_folder import find_model
@@ -71,7 +71,7 @@ def diagnose(manifests: Sequence[Path], model: str | Path | None = None) -> list
     if model is None:
         return examine(cuts, None, ModelSettings())
     folder = find_model(model)
-    settings = load_model_settings(folder / SETTINGS_FILE)
+    settings = ModelSettings.load(folder / SETTINGS_FILE)
     return examine(cuts, load_tokenizer(folder, settings.tokenizer), settings)
 
 

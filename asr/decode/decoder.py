@@ -15,10 +15,8 @@ from typing import Any, get_args
 import numpy as np
 
 from asr.config import DecoderSettings
-from asr.decode.batch import Utterance, decode_group, group_utterances, name_errors, new_results, search_batch
-from asr.decode.kernel.frame import init_search, search_frames
-from asr.decode.kernel.prefix_tree import clear_gains, compact, count_open, drop_divergent, trace_back
-from asr.decode.kernel.scores import score_beam
+from asr.decode.batch import Utterance, decode_group, group_utterances, name_errors
+from asr.decode.kernel.prefix_tree import clear_gains, count_open, drop_divergent
 from asr.decode.parts import DecoderParts, Hypothesis, count_cores
 from asr.decode.scorer.build import Unit, build_scorer, reweigh
 from asr.decode.scorer.external import LanguageModel
@@ -54,7 +52,7 @@ class BeamDecoder:
 
         Args:
             symbols: (V,) tokens as text, the blank first; a space or `▁` begins words.
-            settings: Pruning and weights; None: the defaults.
+            settings: None: the defaults.
             language_model: `NgramModel`, or any object with `start` and `score`.
             unit: Whether the model scores words or tokens; "auto" finds out for an `NgramModel`.
             vocabulary: The only words allowed besides those of hotwords with positive weight; None allows all.
@@ -94,22 +92,11 @@ class BeamDecoder:
         """The language model within the beam."""
         return self.parts.language_model
 
-    def reweighted(
-        self,
-        *,
-        alpha: float,
-        beta: float,
-        beam_size: int,
-        unknown_score: float | None = None,
-        blank_penalty: float | None = None,
-    ) -> "BeamDecoder":
-        """Return this decoder with other weights; cheap, since the vocabulary is not prepared again.
+    def reweighted(self, **weights: float) -> "BeamDecoder":
+        """Return this decoder with some settings changed; cheap, since the vocabulary is not prepared again.
 
         Hot words outside the vocabulary still refund the `unknown_score` that they were prepared for.
         """
-        weights = {"alpha": alpha, "beta": beta, "beam_size": beam_size}
-        weights |= {} if unknown_score is None else {"unknown_score": unknown_score}
-        weights |= {} if blank_penalty is None else {"blank_penalty": blank_penalty}
         parts = self.parts
         settings = DecoderSettings(**parts.settings.model_dump() | weights)
         decoder = BeamDecoder.__new__(BeamDecoder)
@@ -202,13 +189,14 @@ def _load_compiled() -> None:
     """Load the compiled search, or compile it if this machine has not yet."""
     settings = DecoderSettings(beam_size=1)
     scorer = build_scorer(("", "a"), settings, language_model=None, unit="auto", vocabulary=None, hotwords={})
-    search, block = DecoderParts(("", "a"), settings, None, scorer).acquire_buffers(), np.full((1, 2), 0.5)
-    init_search(search, 0, 0)
-    search_frames(search, scorer, block, 0)
-    search_batch(search, scorer, block, np.ones(1, np.int64), 0, 0, new_results(1, 1))
-    score_beam(search, scorer, np.empty((1, 7)))
-    compact(search)
-    trace_back(search, 0)
+    parts, log_probs = DecoderParts(("", "a"), settings, None, scorer), np.full((1, 2), np.log(0.5))
+    decode_group(parts, [Utterance(log_probs, "")])
+    stream = BeamStream(parts)
+    stream.feed(log_probs)
+    stream.commit()
+    stream.best()
+    stream.release()
+    search = parts.acquire_buffers()  # the stream's
     count_open(search)
     drop_divergent(search, 0)
     clear_gains(search)

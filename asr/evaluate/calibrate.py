@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from asr.config import SETTINGS_FILE, ConfidenceSettings, write_yaml
+from asr.config import SETTINGS_FILE, ConfidenceSettings
 from asr.corpus.cuts import load_cuts
 from asr.errors import CorpusError
 from asr.evaluate.evaluate import collect_log_probs
@@ -18,8 +18,7 @@ from asr.recognize.recognizer import Recognizer, load_model
 from asr.recognize.words import align_decoded
 from asr.reporter import SILENT, Reporter
 from asr.runtime.network import LogProbs
-from asr.text.tokenizer import Tokenizer
-from asr.text.words import group_tokens
+from asr.text.tokenizer import Tokenizer, group_tokens
 
 
 def calibrate(
@@ -48,7 +47,7 @@ def calibrate(
     if len(features) == 0:
         raise CorpusError(f"the model recognises no word in the {len(references)} utterances, so nothing can be fitted")
     settings = fit_confidence(features, correct)
-    write_yaml(recognizer.settings.model_copy(update={"confidence": settings}), folder / SETTINGS_FILE)
+    recognizer.settings.model_copy(update={"confidence": settings}).save(folder / SETTINGS_FILE)
     reporter.line(f"{len(correct)} words, {correct.mean():.1%} of them right")
     return measure_reliability(estimate_confidence(features, settings).tolist(), correct.tolist())
 

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from asr.config import SETTINGS_FILE, DecoderSettings, ModelSettings, RescoringSettings, write_yaml
+from asr.config import SETTINGS_FILE, DecoderSettings, ModelSettings, RescoringSettings
 from asr.corpus.cuts import load_cuts
 from asr.decode.decoder import BeamDecoder
 from asr.decode.parts import Hypothesis
@@ -23,7 +23,7 @@ from asr.evaluate.calibrate import fit_examples
 from asr.evaluate.evaluate import collect_log_probs
 from asr.evaluate.wer import count_edits, require_words, score_utterances
 from asr.language.ngram.model import NgramModel
-from asr.language.rnn.folder import load_rnn
+from asr.language.rnn.model import load_rnn
 from asr.recognize.language_models import (
     LANGUAGE_MODELS,
     find_language_model,
@@ -213,4 +213,4 @@ def _save(
         save_language_model(language_model, lm, folder)
     if rescore is not None:
         save_rescorer(rescore, folder)
-    write_yaml(settings, folder / SETTINGS_FILE)
+    settings.save(folder / SETTINGS_FILE)

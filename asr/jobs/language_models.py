@@ -11,9 +11,8 @@ from asr.atomic import check_writable
 from asr.config import NormalizerSettings
 from asr.errors import ConfigError, TextError
 from asr.files import read_lines
-from asr.language.load import is_rnn_folder, load_language_model
+from asr.language.load import is_rnn_folder, load_language_model, load_ngram, save_ngram
 from asr.language.ngram import prune as pruning
-from asr.language.ngram.files import load_ngram, save_ngram
 from asr.language.ngram.interpolate import find_weights, mix
 from asr.language.ngram.kneser_ney import estimate
 from asr.language.ngram.model import UNKNOWN, NgramModel, Perplexity
@@ -23,7 +22,7 @@ from asr.text.lexicon import VARIANT
 from asr.text.normalize import normalize
 
 if TYPE_CHECKING:
-    from asr.language.rnn.likelihood import Likelihood
+    from asr.language.rnn.model import Likelihood
 
 ENDINGS = (".arpa", ".arpa.gz", ".bin")
 
@@ -151,7 +150,7 @@ def measure_language_model(
     language_model = load_language_model(model)
     if isinstance(language_model, NgramModel):
         return language_model.perplexity(_sentences(texts, checked or _find_unit(language_model), normalizer))
-    from asr.language.rnn.likelihood import measure_rnn
+    from asr.language.rnn.model import measure_rnn
 
     return measure_rnn(texts, language_model)
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from scipy.special import expit
 
 from asr.config import ConfidenceSettings
-from asr.text.words import WordTokens
+from asr.text.tokenizer import WordTokens
 
 Values = NDArray[np.float64]
 

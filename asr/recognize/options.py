@@ -14,7 +14,7 @@ from asr.decode.scorer.hotwords import parse_hotwords
 from asr.decode.scorer.rnn import RnnLM
 from asr.errors import ConfigError
 from asr.language.g2p import G2P
-from asr.language.rnn.folder import load_rnn
+from asr.language.rnn.model import load_rnn
 from asr.recognize.language_models import find_language_model, find_rescorer, load_language_model
 from asr.text.normalize import normalize
 from asr.text.phones import PhoneTokenizer

@@ -16,8 +16,7 @@ from asr.decode.word_ends import pool_word_ends
 from asr.jit import Array
 from asr.recognize.confidence import estimate_confidence, word_features
 from asr.recognize.word_boundaries import find_boundaries
-from asr.text.tokenizer import Tokenizer
-from asr.text.words import group_tokens
+from asr.text.tokenizer import Tokenizer, group_tokens
 from asr.transcript.transcript import Segment, Word
 
 PAUSE_SECONDS = 0.6  # between segments; within a sentence pauses are shorter

@@ -40,7 +40,7 @@ class TorchStreamingNetwork:
         self.chunk_size = chunk_size
         self.precision = precision
         self.device = model.feature_mean.device
-        is_bidirectional = any(block.recurrent.backward_rnn is not None for block in model.recurrent_blocks)
+        is_bidirectional = any(block.recurrent.backward_rnn is not None for block in model.blocks)
         self.right_context = chunk_size.right_context if is_bidirectional else 0
 
     def start(self) -> "TorchStream":
@@ -77,7 +77,7 @@ class TorchStreamingNetwork:
         # Unlike chunks, these differ in length: one padded batch is much faster than a batch per length.
         hidden = pad_sequence([stream.hidden for stream in batch], batch_first=True)  # (B, T', D)
         with computing_in(self.precision, self.device):
-            for depth, block in enumerate(self.model.recurrent_blocks):
+            for depth, block in enumerate(self.model.blocks):
                 hidden = block(hidden, lengths, _join_states([stream.states[depth] for stream in batch]))
             padded = self.model.read_out(hidden).cpu().numpy()  # (B, T', V)
         return [log_probs[:length] for log_probs, length in zip(padded, lengths.tolist(), strict=True)]
@@ -87,7 +87,7 @@ class TorchStreamingNetwork:
         hidden = torch.stack([stream.hidden[:window] for stream in batch])  # (B, window, D)
         lengths = torch.full((len(batch),), window, device=self.device)
         windows = Windows(lengths, chunk, ChunkSize(chunk, window - chunk))
-        for depth, block in enumerate(self.model.recurrent_blocks):
+        for depth, block in enumerate(self.model.blocks):
             state = _join_states([stream.states[depth] for stream in batch])
             hidden, state = block.forward_windows(hidden, windows, state)
             for stream, stream_state in zip(batch, _split_state(state, len(batch)), strict=True):

@@ -3,9 +3,8 @@
 Read in this order:
 
     normalize.py    transcripts as they were written -> plain words; numbers.py spells out digits
-    tokenizer.py    plain words -> token ids, and back: characters, words, subwords
+    tokenizer.py    plain words -> token ids, and back: characters, words, subwords; the tokens of each word
     lexicon.py      how words are pronounced
     phones.py       the tokenizer of a lexicon: phones, and a token that ends each word
     load.py         settings or a model folder -> the tokenizer
-    words.py        token ids -> the tokens of each word
 """

@@ -12,7 +12,7 @@ understood: `read(2)` is another pronunciation of `read`, and a comment follows 
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TypeAlias
 
@@ -27,32 +27,23 @@ _LINE = "a word and its phones, such as `red R EH D`"
 
 
 class Lexicon:
-    """Words and their pronunciations.
-
-    Args:
-        entries: Words and their phones; duplicates count once.
-
-    Attributes:
-        pronunciations: The pronunciations of each word, in their order.
-        words: The words of each pronunciation, in their order.
+    """Words and their phones, in their order; duplicate entries count once.
 
     Raises:
         TextError: If there is no entry, or one without phones.
     """
 
     def __init__(self, entries: Iterable[tuple[str, Phones]]) -> None:
-        pronunciations: dict[str, list[Phones]] = {}
-        words: dict[Phones, list[str]] = {}
         self.entries = tuple(dict.fromkeys(entries))
+        self.pronunciations: dict[str, list[Phones]] = {}  # of each word
+        self.words: dict[Phones, list[str]] = {}  # of each pronunciation
         for word, phones in self.entries:
             if not word or not phones:
                 raise TextError(f"the word {word!r} has no phones; expected a word and its pronunciation")
-            pronunciations.setdefault(word, []).append(phones)
-            words.setdefault(phones, []).append(word)
-        if not pronunciations:
+            self.pronunciations.setdefault(word, []).append(phones)
+            self.words.setdefault(phones, []).append(word)
+        if not self.entries:
             raise TextError("the lexicon holds no word")
-        self.pronunciations: Mapping[str, list[Phones]] = pronunciations
-        self.words: Mapping[Phones, list[str]] = words
 
     @property
     def phones(self) -> list[str]:

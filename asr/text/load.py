@@ -1,5 +1,6 @@
 """Settings and texts, or a model folder, in; the tokenizer out."""
 
+import re
 from collections.abc import Iterable
 from io import BytesIO
 from pathlib import Path
@@ -7,7 +8,7 @@ from pathlib import Path
 from sentencepiece import SentencePieceTrainer
 
 from asr.config import TokenizerSettings
-from asr.errors import ConfigError, ModelError, TextError
+from asr.errors import ConfigError, ModelError, TextError, one_line
 from asr.files import read_lines
 from asr.text.lexicon import read_lexicon
 from asr.text.phones import LEXICON_FILE, PhoneTokenizer, is_word_end
@@ -23,13 +24,11 @@ from asr.text.tokenizer import (
     WordTokenizer,
 )
 
+_SYMBOLS = {"char": (".", "one character"), "word": (rf"{WORD_START}\S+", f"{WORD_START}WORD")}  # of tokens.txt
+
 
 def build_tokenizer(texts: Iterable[str], settings: TokenizerSettings) -> Tokenizer:
-    """Make a tokenizer that can encode all the texts; the same texts give the same tokenizer.
-
-    Args:
-        texts: Normalised transcripts.
-        settings: Characters, words, phones or subword units, and the number of those.
+    """Make a tokenizer that can encode all the normalised texts; the same texts give the same tokenizer.
 
     Raises:
         TextError: If there is no text, or the lexicon is broken.
@@ -71,63 +70,59 @@ def load_tokenizer(folder: Path, settings: TokenizerSettings) -> Tokenizer:
     Raises:
         ModelError: If a file is missing or broken.
     """
-    symbols = _read_symbols(folder / TOKENS_FILE)
+    symbols = _read_symbols(folder / TOKENS_FILE, settings.kind)
     if settings.kind == "char":
-        for number, symbol in enumerate(symbols[1:], start=2):
-            if len(symbol) != 1:
-                raise ModelError(f"{folder / TOKENS_FILE}:{number}: expected one character, found {symbol!r}")
         return CharTokenizer(symbols)
     if settings.kind == "word":
-        for number, symbol in enumerate(symbols[1:], start=2):
-            if len(symbol.split()) != 1 or not symbol.startswith(WORD_START) or symbol == WORD_START:
-                raise ModelError(f"{folder / TOKENS_FILE}:{number}: expected {WORD_START}WORD, found {symbol!r}")
         return WordTokenizer(symbols)
+    tokenizer: Tokenizer
     if settings.kind == "phone":
-        return _load_phones(folder / LEXICON_FILE, symbols)
-    return _load_subwords(folder / SUBWORD_FILE, symbols)
+        path, unit = folder / LEXICON_FILE, "phones"
+        tokenizer = _load_phones(path, num_word_ends=sum(map(is_word_end, symbols)))
+    else:
+        path, unit = folder / SUBWORD_FILE, "units"
+        tokenizer = _load_subwords(path)
+    if tokenizer.symbols != symbols:
+        raise ModelError(f"{path}: its {unit} are not those of {TOKENS_FILE}; both files must come from one training")
+    return tokenizer
 
 
-def _load_phones(path: Path, symbols: list[str]) -> PhoneTokenizer:
+def _load_phones(path: Path, num_word_ends: int) -> PhoneTokenizer:
     try:
         lexicon = read_lexicon(path)
     except TextError as error:
         raise ModelError(str(error)) from None
     try:
-        tokenizer = PhoneTokenizer(lexicon, sum(map(is_word_end, symbols)))
+        return PhoneTokenizer(lexicon, num_word_ends)
     except TextError as error:
         raise ModelError(f"{path}: {error}") from None
-    if tokenizer.symbols != symbols:
-        raise ModelError(f"{path}: its phones are not those of {TOKENS_FILE}; both files must come from one training")
-    return tokenizer
 
 
-def _load_subwords(path: Path, symbols: list[str]) -> SubwordTokenizer:
+def _load_subwords(path: Path) -> SubwordTokenizer:
     try:
         model = path.read_bytes()
         if not model:  # SentencePiece takes it for a model without units
             raise RuntimeError("the file is empty")
-        tokenizer = SubwordTokenizer(model)
+        return SubwordTokenizer(model)
     except (OSError, RuntimeError) as error:
         raise ModelError(f"{path}: expected a SentencePiece model: {error}") from None
-    if tokenizer.symbols != symbols:
-        raise ModelError(f"{path}: its units are not those of {TOKENS_FILE}; both files must come from one training")
-    return tokenizer
 
 
-def _read_symbols(path: Path) -> list[str]:
+def _read_symbols(path: Path, kind: str) -> list[str]:
     lines = read_lines(path, ModelError, hint="; every model folder holds this file")
     symbols = [" " if line == SPACE_NAME else line for line in lines]
-    if not symbols or symbols[0] != BLANK_SYMBOL:
-        raise ModelError(
-            f"{path}: the first line must be {BLANK_SYMBOL}, found {symbols[0] if symbols else 'nothing'!r}"
-        )
+    if symbols[:1] != [BLANK_SYMBOL]:
+        raise ModelError(f"{path}: the first line must be {BLANK_SYMBOL}, found {[*symbols, 'nothing'][0]!r}")
     if len(symbols) == 1:
         raise ModelError(f"{path}: there is no symbol but {BLANK_SYMBOL}")
-    lines_of: dict[str, int] = {}
-    for number, symbol in enumerate(symbols, start=1):
+    lines_of = {BLANK_SYMBOL: 1}
+    for number, symbol in enumerate(symbols[1:], start=2):
         if not symbol or symbol in lines_of:
             problem = f"{symbol!r} stands on line {lines_of[symbol]} already" if symbol else "the line is empty"
             raise ModelError(f"{path}:{number}: {problem}; expected one symbol per line, each once")
+        pattern, expected = _SYMBOLS.get(kind, (".*", ""))
+        if not re.fullmatch(pattern, symbol, re.DOTALL):
+            raise ModelError(f"{path}:{number}: expected {expected}, found {symbol!r}")
         lines_of[symbol] = number
     return symbols
 
@@ -151,6 +146,5 @@ def _train_subwords(texts: list[str], vocab_size: int) -> bytes:
             minloglevel=2,
         )
     except RuntimeError as error:
-        reason = " ".join(str(error).split())
-        raise ConfigError(f"tokenizer.vocab_size={vocab_size}: SentencePiece cannot: {reason}") from None
+        raise ConfigError(f"tokenizer.vocab_size={vocab_size}: SentencePiece cannot: {one_line(error)}") from None
     return model.getvalue()

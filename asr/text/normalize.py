@@ -20,17 +20,7 @@ _GERSHAYIM = "\u05f4"  # stands inside Hebrew acronyms, which are read as words
 
 # Widths, ligatures, positional forms and mathematical letters are spellings of plain letters.
 # Superscripts, fractions, circled and squared signs are not: NFKC would make 2½ into 21⁄2 and 5º into 5o.
-_PLAIN_FORMS = (
-    "<compat>",
-    "<font>",
-    "<wide>",
-    "<narrow>",
-    "<initial>",
-    "<medial>",
-    "<final>",
-    "<isolated>",
-    "<noBreak>",
-)
+_VARIANTS = ("<compat>", "<font>", "<wide>", "<narrow>", "<initial>", "<medial>", "<final>", "<isolated>", "<noBreak>")
 
 
 def normalize(text: str, settings: NormalizerSettings) -> str:
@@ -39,10 +29,6 @@ def normalize(text: str, settings: NormalizerSettings) -> str:
     Composes characters and replaces other forms of a letter, apostrophes and spaces by plain ones; then,
     depending on the settings, spells out numbers, lowercases and removes punctuation. A dash or any other mark
     splits words; an apostrophe within a word stays. Normalising twice changes nothing more.
-
-    Args:
-        text: Any script.
-        settings: The steps that depend on the model.
 
     Returns:
         The words, separated by single spaces; empty if there are none.
@@ -67,7 +53,7 @@ def _plain(text: str) -> str:
 
 @lru_cache(maxsize=4096)
 def _plain_form(symbol: str) -> str:
-    if not unicodedata.decomposition(symbol).startswith(_PLAIN_FORMS):
+    if not unicodedata.decomposition(symbol).startswith(_VARIANTS):
         return symbol
     plain = unicodedata.normalize("NFKC", symbol)
     # A free-standing accent decomposes into a space and a mark, which would cling to the next word.

@@ -10,15 +10,8 @@ from num2words import CONVERTER_CLASSES, num2words
 from asr.errors import ConfigError
 
 _CURRENCIES = {"$": "USD", "€": "EUR", "£": "GBP"}
-_PERCENT = {
-    "en": "percent",
-    "de": "Prozent",
-    "nl": "procent",
-    "fr": "pour cent",
-    "es": "por ciento",
-    "pt": "por cento",
-    "it": "per cento",
-}
+_PERCENT = {"en": "percent", "de": "Prozent", "nl": "procent", "fr": "pour cent", "es": "por ciento"}
+_PERCENT |= {"pt": "por cento", "it": "per cento"}
 _YEARS = ("en", "de")  # languages in which years are said in hundreds
 _DECIMAL_POINT = ("en", "he", "ja", "ko", "th", "zh")  # elsewhere 1.000 is a thousand and 0,5 a half
 
@@ -29,12 +22,8 @@ def spell_out_numbers(text: str, language: str) -> str:
     Numbers with a leading zero and those too long to have a name are spelled digit by digit;
     four digits from 1100 to 1999 are years.
 
-    Args:
-        text: Any text.
-        language: A language of num2words, such as "en" or "pt_BR".
-
     Raises:
-        ConfigError: If num2words does not know the language.
+        ConfigError: If num2words does not know the language, such as "en" or "pt_BR".
     """
     if language not in CONVERTER_CLASSES:
         languages = ", ".join(sorted(CONVERTER_CLASSES))

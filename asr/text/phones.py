@@ -18,11 +18,9 @@ _WORD_END = "|"  # before a number, which tells homophones apart
 
 
 class PhoneTokenizer(Tokenizer):
-    """Phones and, after each word, a word end.
+    """Phones and, after each word, a word end; a word is encoded by its first pronunciation.
 
-    Args:
-        lexicon: The words that can be encoded; each by its first pronunciation.
-        num_word_ends: The number of homophones that can be told apart; None: as many as the lexicon has.
+    `num_word_ends` homophones can be told apart; None: as many as the lexicon has.
 
     Raises:
         TextError: If a phone has the name of another symbol, or more words sound alike than there are word ends.
@@ -33,14 +31,13 @@ class PhoneTokenizer(Tokenizer):
         if num_word_ends is not None and num_word_ends < most:
             raise TextError(f"{most} of its words sound alike; {num_word_ends} at most can be told apart")
         word_ends = [f"{_WORD_END}{number}" for number in range(1, (num_word_ends or most) + 1)]
-        self.symbols = [BLANK_SYMBOL, *word_ends, *lexicon.phones]
+        super().__init__([BLANK_SYMBOL, *word_ends, *lexicon.phones])
         for phone in lexicon.phones:
             if phone in (BLANK_SYMBOL, SPACE_NAME) or is_word_end(phone) or WORD_START in phone:
                 raise TextError(f"{phone!r} cannot name a phone: it has another meaning; give the phone another name")
         self.lexicon = lexicon
         self.word_ends = frozenset(range(1, len(word_ends) + 1))
-        ids = {symbol: token for token, symbol in enumerate(self.symbols)}
-        sounds = {phones: tuple(map(ids.__getitem__, phones)) for phones in lexicon.words}
+        sounds = {phones: tuple(map(self._ids.__getitem__, phones)) for phones in lexicon.words}
         self._words: dict[tuple[int, ...], str] = {
             (*sounds[phones], word_end): word
             for phones, words in lexicon.words.items()
@@ -59,7 +56,7 @@ class PhoneTokenizer(Tokenizer):
         extended = copy.copy(self)
         extended._words, extended.pronunciations = dict(self._words), dict(self.pronunciations)
         for word, phones in words.items():
-            sounds = [self.symbols.index(phone) for phone in phones]
+            sounds = [self._ids[phone] for phone in phones]
             free = (word_end for word_end in sorted(self.word_ends) if (*sounds, word_end) not in extended._words)
             word_end = next(free, None)
             if word_end is not None and word not in extended.pronunciations:
@@ -71,13 +68,12 @@ class PhoneTokenizer(Tokenizer):
     def encode(self, text: str) -> list[int]:
         tokens: list[int] = []
         for word in text.split():
-            pronunciations = self.pronunciations.get(word)
-            if pronunciations is None:
+            if word not in self.pronunciations:
                 raise TextError(
                     f"the lexicon has no pronunciation of {word!r}; add a line to it, the word and its phones; "
                     f"found in {text!r}"
                 )
-            tokens += pronunciations[0]
+            tokens += self.pronunciations[word][0]
         return tokens
 
     def decode(self, tokens: Sequence[int]) -> str:

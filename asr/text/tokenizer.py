@@ -8,6 +8,7 @@ import unicodedata
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from sentencepiece import SentencePieceProcessor
 
@@ -20,18 +21,25 @@ SUBWORD_FILE = "subword.model"
 WORD_START = "\u2581"  # how SentencePiece writes the space before a word
 
 
+class WordTokens(NamedTuple):
+    """A word and its tokens: those from `first` up to, but not including, `last`."""
+
+    text: str
+    first: int
+    last: int
+
+
 class Tokenizer(ABC):
-    """Encodes text with a fixed list of symbols.
+    """Encodes text with a fixed list of symbols."""
 
-    Attributes:
-        symbols: The symbol of each token; its index is the token id, and 0 is `<blank>`.
-        word_ends: Tokens that stand for no sound but end a word; empty in most alphabets.
-        pronunciations: Words and the tokens of each of their pronunciations; None if the symbols spell words.
-    """
-
-    symbols: list[str]
-    word_ends: frozenset[int] = frozenset()
+    symbols: list[str]  # by token id; 0 is `<blank>`
+    word_ends: frozenset[int] = frozenset()  # tokens that stand for no sound but end a word; empty in most alphabets
+    # Words and the tokens of each of their pronunciations; None if the symbols spell words.
     pronunciations: Mapping[str, Sequence[tuple[int, ...]]] | None = None
+
+    def __init__(self, symbols: Sequence[str]) -> None:
+        self.symbols = list(symbols)
+        self._ids = {symbol: token for token, symbol in enumerate(self.symbols) if token > 0}
 
     @property
     def vocab_size(self) -> int:
@@ -68,9 +76,6 @@ class Tokenizer(ABC):
 class CharTokenizer(Tokenizer):
     """One token per character.
 
-    Args:
-        symbols: `<blank>`, then single characters.
-
     Raises:
         TextError: If a character is a line break or other white space than the space.
     """
@@ -79,8 +84,7 @@ class CharTokenizer(Tokenizer):
         for symbol in symbols[1:]:
             if symbol.isspace() and symbol != " ":
                 raise TextError(f"{_describe(symbol)} cannot be a token; normalise the text first")
-        self.symbols = list(symbols)
-        self._ids = {symbol: token for token, symbol in enumerate(self.symbols) if token > 0}
+        super().__init__(symbols)
 
     def encode(self, text: str) -> list[int]:
         try:
@@ -94,15 +98,7 @@ class CharTokenizer(Tokenizer):
 
 
 class WordTokenizer(Tokenizer):
-    """One token per word, for closed vocabularies: digits, commands.
-
-    Args:
-        symbols: `<blank>`, then words, each after `WORD_START`.
-    """
-
-    def __init__(self, symbols: Sequence[str]) -> None:
-        self.symbols = list(symbols)
-        self._ids = {symbol: token for token, symbol in enumerate(self.symbols) if token > 0}
+    """One token per word, for closed vocabularies: digits, commands; each symbol is a word after `WORD_START`."""
 
     def encode(self, text: str) -> list[int]:
         try:
@@ -119,16 +115,12 @@ class WordTokenizer(Tokenizer):
 
 
 class SubwordTokenizer(Tokenizer):
-    """SentencePiece units (Kudo & Richardson 2018).
-
-    Args:
-        model: A serialised SentencePiece model whose unit 0 is `<blank>`, in place of the unknown unit.
-    """
+    """Units of a serialised SentencePiece model (Kudo & Richardson 2018); 0, its unknown unit, is `<blank>`."""
 
     def __init__(self, model: bytes) -> None:
         self._model = model
         self._processor = SentencePieceProcessor(model_proto=model)
-        self.symbols = [self._processor.id_to_piece(token) for token in range(self._processor.get_piece_size())]
+        super().__init__([self._processor.id_to_piece(token) for token in range(self._processor.get_piece_size())])
 
     def encode(self, text: str) -> list[int]:
         if WORD_START in text:
@@ -148,6 +140,31 @@ class SubwordTokenizer(Tokenizer):
         """Write `tokens.txt` and `subword.model`."""
         super().save(folder)
         (folder / SUBWORD_FILE).write_bytes(self._model)
+
+
+def group_tokens(tokens: Sequence[int], tokenizer: Tokenizer) -> list[WordTokens]:
+    """Group tokens into words, which a space separates, `WORD_START` begins or a word end follows.
+
+    Spaces and word ends belong to no word.
+    """
+    words: list[WordTokens] = []
+    first: int | None = None  # of the current word
+    for index, token in enumerate(tokens):
+        symbol = tokenizer.symbols[token]
+        is_end = token in tokenizer.word_ends
+        starts = symbol.startswith((" ", WORD_START))
+        if first is not None and (is_end or starts):
+            words.append(_word(tokens, tokenizer, first, index, has_end=is_end))
+            first = None
+        if first is None and not is_end and symbol.strip(" " + WORD_START):
+            first = index
+    if first is not None:
+        words.append(_word(tokens, tokenizer, first, len(tokens), has_end=False))
+    return [word for word in words if word.text]
+
+
+def _word(tokens: Sequence[int], tokenizer: Tokenizer, first: int, last: int, *, has_end: bool) -> WordTokens:
+    return WordTokens(tokenizer.decode(tokens[first : last + has_end]).strip(), first, last)
 
 
 def _unknown_symbol(symbol: str, text: str) -> TextError:

@@ -1,14 +1,6 @@
-"""Training: cuts of speech, or text, in; a model folder out. Read in this order:
+"""Training: cuts of speech, or text, in; a model folder out.
 
-run           a whole training on speech: settings in, model folder out
-dataset       cuts in, batches out, in an order that can be resumed
-augment       what is varied in training speech
-trainer       the loss of a batch of speech, and what happens after an epoch
-loop          steps, checkpoints, stops and resumption: what every training does
-checkpoint    what a run keeps on disk, and whether it begins, resumes or has nothing to do
-monitor       what a run reports to a person and to its logs
-launch        devices, processes and precision
-init_from     the start from another model's weights
-card          the model card
-rnn_lm        a whole training of a recurrent language model, rnn_trainer its part of the loop
+`run` trains an acoustic model: `dataset` and `augment` make batches, `trainer` has their loss, `card` describes the
+result. `rnn_lm` and `rnn_trainer` train a recurrent language model. Both run the steps of `loop`, which `checkpoint`
+saves and `monitor` reports, on the devices of `launch`; `init_from` starts from another model's weights.
 """

@@ -30,17 +30,7 @@ _MU_LAW_LEVELS = 256
 def augment_waveform(
     waveform: Tensor, settings: AugmentSettings, rng: np.random.Generator, *, sample_rate: int
 ) -> Tensor:
-    """Draw one variation of a waveform.
-
-    Args:
-        waveform: (S,) within ±1.
-        settings: Which variations to draw, and how strong.
-        rng: The source of all random draws.
-        sample_rate: Hz.
-
-    Returns:
-        (S',) float32; S' differs from S if the speed was changed.
-    """
+    """Draw one variation of a waveform (S,): (S',) float32, where S' differs if the speed was changed."""
     if settings.speeds:
         waveform = change_speed(waveform, float(rng.choice(settings.speeds)), sample_rate=sample_rate)
     if rng.random() < settings.reverberation_probability:
@@ -57,7 +47,7 @@ def augment_waveform(
 
 
 def prepare_augmentation(settings: AugmentSettings, *, sample_rate: int) -> None:
-    """Do in advance what takes long or may fail, so that the processes that read audio inherit it.
+    """Do in advance what takes long or may fail; the processes that read audio inherit the results.
 
     Raises:
         ConfigError: If the settings' folder of noise holds no recordings.
@@ -96,10 +86,8 @@ def simulate_telephone(waveform: Tensor, *, sample_rate: int) -> Tensor:
 
 @lru_cache
 def simulate_rooms(sample_rate: int) -> list[Tensor]:
-    """Simulate impulse responses (S,) of random rooms (Luo & Yu 2022), the same on every call.
-
-    Simulating a response takes longer than reading an utterance, so they are kept.
-    """
+    """Simulate impulse responses (S,) of random rooms (Luo & Yu 2022), the same on every call."""
+    # Kept between calls, because simulating a response takes longer than reading an utterance.
     with torch.random.fork_rng(devices=[]):  # the generator also draws from torch's global state
         torch.manual_seed(0)
         generator = FastRandomRIRGenerator(sr=sample_rate, room_seed=0, source_seed=0)
@@ -128,23 +116,16 @@ def join_waveforms(waveforms: Sequence[Tensor], rng: np.random.Generator, *, sam
 
 
 def spec_augment(features: Tensor, settings: SpecAugmentSettings, *, step_seconds: float, seed: int) -> Tensor:
-    """Mask random bands and spans of time (SpecAugment, Park et al. 2019).
+    """Mask random bands and spans of time (SpecAugment, Park et al. 2019) in a copy of normalised features (T, F).
 
-    Args:
-        features: (T, F), normalised: a mask is the mean, zero.
-        settings: Number and maximum width of the masks.
-        step_seconds: Time between frames.
-        seed: Of all random draws.
-
-    Returns:
-        (T, F), a copy.
+    `step_seconds` is the time between frames.
     """
     num_time_masks = round(len(features) * step_seconds / settings.seconds_per_time_mask)
-    masked = features[None]
+    masked = features[None]  # (1, T, F)
     with torch.random.fork_rng(devices=[]):  # torchaudio draws from torch's global state
         torch.manual_seed(seed)
         for _ in range(settings.num_band_masks):
-            masked = F.mask_along_axis(masked, settings.max_bands, 0.0, axis=2)
+            masked = F.mask_along_axis(masked, settings.max_bands, 0.0, axis=2)  # zero is the mean
         for _ in range(num_time_masks):
             masked = F.mask_along_axis(masked, settings.max_frames, 0.0, axis=1)
     return masked[0].clone()

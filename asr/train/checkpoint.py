@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from asr.atomic import atomic_write
-from asr.errors import TrainingError
+from asr.errors import TrainingError, one_line
 
 Weights = dict[str, Tensor]
 Resume: TypeAlias = bool | Literal["auto"]
@@ -24,21 +24,21 @@ Action: TypeAlias = Literal["begin", "resume", "nothing"]
 
 
 class Fingerprint:
-    """Changes with everything that decides which weights come out.
+    """A digest of everything that decides which weights come out.
 
     Args:
         settings: Anything whose `repr` holds all of them.
         lexicon: A file that counts as a setting.
 
     Attributes:
-        settings: Digest of the settings alone, known before any data is read.
+        settings: The digest before any data is added.
     """
 
     def __init__(self, settings: object = (), lexicon: Path | None = None) -> None:
         self._digest = hashlib.sha256(repr(settings).encode())
         if lexicon is not None and lexicon.is_file():
             self._digest.update(lexicon.read_bytes())
-        self.settings = self._digest.hexdigest()
+        self.settings = self.run
 
     def add(self, lines: Iterable[str]) -> None:
         """Add data, as lines of text."""
@@ -47,7 +47,7 @@ class Fingerprint:
 
     @property
     def run(self) -> str:
-        """Digest of the settings and of all data added so far."""
+        """The digest of the settings and of all data added so far."""
         return self._digest.hexdigest()
 
 
@@ -62,10 +62,10 @@ class CheckpointFolder:
         """Decide what a run has to do, given what is there already.
 
         Args:
-            resume: False begins and True continues; "auto" continues a run that was begun, else begins one, and has
-                nothing to do if the model is finished.
+            resume: False to begin, True to continue; "auto" continues a run that was begun, else begins one, and
+                has nothing to do if the model is finished.
             model: The file that is written last of all.
-            fingerprint: Of the run; its settings suffice.
+            fingerprint: Of the run, before data is added.
 
         Raises:
             TrainingError: If a run would be overwritten, there is nothing to resume, or the finished model was made
@@ -77,10 +77,8 @@ class CheckpointFolder:
             if made_with not in (None, fingerprint.settings):
                 raise self.mismatch()
             return "nothing"
-        if resume == "auto":
-            return "resume" if self.last.exists() else "begin"
         if resume:
-            return "resume"
+            return "begin" if resume == "auto" and not self.last.exists() else "resume"
         for path, remedy in ((self.last, "resume that run"), (model, "it is a trained model")):
             if path.exists():
                 raise TrainingError(f"{path} exists: {remedy}, or choose another output folder, or delete it")
@@ -88,10 +86,8 @@ class CheckpointFolder:
 
     def mismatch(self) -> TrainingError:
         """Return the error of a checkpoint that another run made."""
-        return TrainingError(
-            f"{self.last}: made with other settings, data or base model; give those again, or choose another "
-            "output folder and begin anew"
-        )
+        remedy = "give those again, or choose another output folder and begin anew"
+        return TrainingError(f"{self.last}: made with other settings, data or base model; {remedy}")
 
     def save_last(self, state: dict[str, Any]) -> None:
         """Replace the checkpoint from which training continues."""
@@ -104,8 +100,7 @@ class CheckpointFolder:
         try:
             state: dict[str, Any] = torch.load(self.last, map_location="cpu", weights_only=True)
         except Exception as error:
-            reason = str(error).splitlines()[0]
-            raise TrainingError(f"{self.last}: not a checkpoint of this program: {reason}") from None
+            raise TrainingError(f"{self.last}: not a checkpoint of this program: {one_line(error)}") from None
         return state
 
     def save_epoch(self, epoch: int, weights: Weights) -> None:
@@ -114,16 +109,14 @@ class CheckpointFolder:
 
     def keep_epochs(self, epochs: Sequence[int]) -> None:
         """Delete the weights of all other epochs."""
-        kept = {self._epoch(epoch) for epoch in epochs}
-        for path in set(self.path.glob("epoch-*.pt")) - kept:
+        for path in set(self.path.glob("epoch-*.pt")) - set(map(self._epoch, epochs)):
             path.unlink()
 
     def average_epochs(self, epochs: Sequence[int]) -> Weights:
         """Average the weights of several epochs, in float64."""
         total: Weights = {}
         for epoch in epochs:
-            weights = torch.load(self._epoch(epoch), map_location="cpu", weights_only=True)
-            for name, value in weights.items():
+            for name, value in torch.load(self._epoch(epoch), map_location="cpu", weights_only=True).items():
                 total[name] = total.get(name, 0) + value.double()
         return {name: (value / len(epochs)).float() for name, value in total.items()}
 

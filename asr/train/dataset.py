@@ -8,7 +8,7 @@ Random draws depend on seed, epoch and utterances only (augment.py).
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import KW_ONLY, dataclass, replace
 from itertools import islice
 from typing import Any
 
@@ -31,79 +31,56 @@ from asr.train.augment import augment_waveform, join_waveforms, prepare_augmenta
 _SHUFFLE_BUFFER = 10_000  # cuts that the sampler holds at once
 _NUM_BUCKETS = 10
 _MOST_JOINED = 4  # utterances in a row
-_STATISTICS_CUTS = 2000  # that the statistics of features are measured on, approximately
+_STATISTICS_CUTS = 2000  # approximate size of the sample for the statistics of features
 
 
 @dataclass(frozen=True)
 class Batch:
-    """Utterances side by side.
+    """Utterances side by side. With two views of each, tensors have 2B rows: all first views, then all second ones."""
 
-    Attributes:
-        utterances: B names; joined utterances have all their names, with plus signs between them.
-        texts: B normalised references.
-        features: (B, T, F), padded with zeros. With two views (B names, 2B rows) the second
-            views follow the first ones in the same order; `tokens` then has 2B rows as well.
-        lengths: (B,) valid frames.
-        tokens: (B, U) padded token ids.
-        token_lengths: (B,) valid tokens.
-        seconds: Speech in the batch as recorded, before any change of speed.
-    """
-
-    utterances: list[str]
-    texts: list[str]
-    features: Tensor
-    lengths: Tensor
-    tokens: Tensor
-    token_lengths: Tensor
-    seconds: float
+    utterances: list[str]  # B names; joined utterances have all their names, with plus signs between them
+    texts: list[str]  # B normalised references
+    features: Tensor  # (B, T, F), padded with zeros
+    lengths: Tensor  # (B,) valid frames
+    tokens: Tensor  # (B, U) padded token ids
+    token_lengths: Tensor  # (B,) valid tokens
+    seconds: float  # of speech as recorded, before any change of speed
 
     def to(self, device: torch.device) -> "Batch":
         """Move features and tokens to a device; lengths stay on the CPU."""
         return replace(self, features=self.features.to(device), tokens=self.tokens.to(device))
 
 
+@dataclass
 class SpeechDataset(Dataset[Batch]):
-    """Makes a `Batch` of the cuts that a sampler chose.
+    """Makes a `Batch` of the cuts that a sampler chose."""
 
-    Args:
-        extractor: Computes features, with the training set's statistics.
-        tokenizer: Encodes the normalised text.
-        normalizer: How text is normalised.
-        augment: Variations of the speech; None leaves it unchanged.
-        views: Masked copies of each utterance: 2 for consistency regularisation.
-        epochs: Of the whole training; utterances are not joined in the first ones (`join_after`).
-        seed: Of all random draws.
-    """
+    extractor: FeatureExtractor  # with the training set's statistics
+    tokenizer: Tokenizer
+    normalizer: NormalizerSettings
+    augment: AugmentSettings | None = None
+    views: int = 1  # masked copies of each utterance: 2 for consistency regularisation
+    epochs: int = 1  # of the whole training; utterances are not joined in the first ones (`join_after`)
+    seed: int = 0  # of all random draws
+    epoch: int = 0  # the present one
 
-    def __init__(
-        self,
-        extractor: FeatureExtractor,
-        tokenizer: Tokenizer,
-        normalizer: NormalizerSettings,
-        *,
-        augment: AugmentSettings | None = None,
-        views: int = 1,
-        epochs: int = 1,
-        seed: int = 0,
-    ) -> None:
-        self.extractor = extractor
-        self.tokenizer = tokenizer
-        self.normalizer = normalizer
-        self.augment = augment
-        self.views = views
-        self.epochs = epochs
-        self.seed = seed
-        self.epoch = 0
-        if augment is not None:
-            prepare_augmentation(augment, sample_rate=extractor.settings.sample_rate)
+    def __post_init__(self) -> None:
+        if self.augment is not None:
+            prepare_augmentation(self.augment, sample_rate=self.extractor.settings.sample_rate)
 
     def __getitem__(self, cuts: CutSet) -> Batch:
         cuts = list(cuts)
         rows = self._rows(cuts)
         utterances = ["+".join(cut.id for cut in row) for row in rows]
-        texts = [self._text(row) for row in rows]
+        texts = [" ".join(normalize(cut.supervisions[0].text, self.normalizer) for cut in row) for row in rows]
         tokens = [torch.tensor(self.tokenizer.encode(text)) for text in texts] * self.views
-        features = self._all_views(rows, utterances)
+        with _one_thread():
+            plain = [self.extractor(self._waveform(row)) for row in rows]
+        features = [
+            self._mask(frames, name, view)
+            for view in range(self.views)
+            for name, frames in zip(utterances, plain, strict=True)
+        ]
         return Batch(
             utterances=utterances,
             texts=texts,
@@ -122,86 +99,56 @@ class SpeechDataset(Dataset[Batch]):
         size = int(rng.integers(2, _MOST_JOINED + 1)) if rng.random() < self.augment.join_share else 1
         return [cuts[start : start + size] for start in range(0, len(cuts), size)]
 
-    def _text(self, row: list[Any]) -> str:
-        return " ".join(normalize(cut.supervisions[0].text, self.normalizer) for cut in row)
-
-    def _all_views(self, rows: list[list[Any]], utterances: list[str]) -> list[Tensor]:
-        with _one_thread():
-            plain = [self.extractor(self._waveform(row)) for row in rows]
-        return [
-            self._mask(features, name, view)
-            for view in range(self.views)
-            for name, features in zip(utterances, plain, strict=True)
-        ]
-
     def _waveform(self, row: list[Any]) -> Tensor:
         rate = self.extractor.settings.sample_rate
         waveforms = [torch.from_numpy(read_waveform(cut, rate)) for cut in row]
         if self.augment is None:
             return waveforms[0]
-        draws = [np.random.default_rng(draw_seed(self.seed, self.epoch, cut.id)) for cut in row]
+        rngs = [np.random.default_rng(draw_seed(self.seed, self.epoch, cut.id)) for cut in row]
         varied = [
             augment_waveform(waveform, self.augment, rng, sample_rate=rate)
-            for waveform, rng in zip(waveforms, draws, strict=True)
+            for waveform, rng in zip(waveforms, rngs, strict=True)
         ]
-        return join_waveforms(varied, draws[0], sample_rate=rate)
+        return join_waveforms(varied, rngs[0], sample_rate=rate)
 
     def _mask(self, features: Tensor, utterance: str, view: int) -> Tensor:
         if self.augment is None or self.augment.spec_augment is None:
             return features
-        return spec_augment(
-            features,
-            self.augment.spec_augment,
-            step_seconds=self.extractor.settings.step_seconds,
-            seed=draw_seed(self.seed, self.epoch, utterance, view),
-        )
+        seed = draw_seed(self.seed, self.epoch, utterance, view)
+        step_seconds = self.extractor.settings.step_seconds
+        return spec_augment(features, self.augment.spec_augment, step_seconds=step_seconds, seed=seed)
 
 
+@dataclass
 class SpeechLoader:
-    """Loads batches of a set of cuts, epoch after epoch.
+    """Loads batches of a set of cuts, epoch after epoch."""
 
-    Args:
-        cuts: Utterances.
-        dataset: Turns cuts into a batch.
-        batch_seconds: Maximum speech in a batch.
-        shuffle: Change the order each epoch.
-        num_workers: Processes that read audio; 0 reads in this one.
-        rank, world_size: This process's number, and the number of processes that share the batches.
-    """
+    cuts: CutSet
+    dataset: SpeechDataset
+    _: KW_ONLY
+    batch_seconds: float  # of speech in a batch, at most
+    shuffle: bool = False  # whether the order changes each epoch
+    num_workers: int = 0  # processes that read audio; 0 reads in this one
+    rank: int = 0  # of this process
+    world_size: int = 1  # processes that share the batches
 
-    def __init__(
-        self,
-        cuts: CutSet,
-        dataset: SpeechDataset,
-        *,
-        batch_seconds: float,
-        shuffle: bool = False,
-        num_workers: int = 0,
-        rank: int = 0,
-        world_size: int = 1,
-    ) -> None:
-        self._dataset = dataset
-        self._num_workers = num_workers
-        options = {"max_duration": batch_seconds, "shuffle": shuffle, "seed": dataset.seed}
-        options |= {"rank": rank, "world_size": world_size}
-        num_buckets = min(_NUM_BUCKETS, len(cuts))
+    def __post_init__(self) -> None:
+        options = {"max_duration": self.batch_seconds, "shuffle": self.shuffle, "seed": self.dataset.seed}
+        options |= {"rank": self.rank, "world_size": self.world_size}
+        num_buckets = min(_NUM_BUCKETS, len(self.cuts))
         self._sampler = (
-            DynamicBucketingSampler(cuts, num_buckets=num_buckets, buffer_size=_SHUFFLE_BUFFER, **options)
+            DynamicBucketingSampler(self.cuts, num_buckets=num_buckets, buffer_size=_SHUFFLE_BUFFER, **options)
             if num_buckets > 1
-            else DynamicCutSampler(cuts, **options)  # a single utterance cannot fill two buckets
+            else DynamicCutSampler(self.cuts, **options)  # a single utterance cannot fill two buckets
         )
 
     def batches(self, epoch: int = 0, *, skip: int = 0) -> Iterator[Batch]:
         """Load the batches of an epoch in their order, without the first `skip`, whose audio is not read."""
-        self._dataset.epoch = epoch
+        self.dataset.epoch = epoch
         self._sampler.set_epoch(epoch)
-        chosen = islice(iter(self._sampler), skip, None)
+        chosen = islice(self._sampler, skip, None)
         loader = DataLoader(
-            self._dataset,
-            batch_size=None,
-            sampler=chosen,
-            num_workers=self._num_workers,
-            worker_init_fn=_leave_signals_to_training,
+            self.dataset, None, sampler=chosen, num_workers=self.num_workers, worker_init_fn=_ignore_signals
         )
         return iter(loader)
 
@@ -218,9 +165,8 @@ def _one_thread() -> Iterator[None]:
         torch.set_num_threads(num_threads)
 
 
-def _leave_signals_to_training(_: int) -> None:
-    """Ignore signals: a terminal's Ctrl-C or a job scheduler sends them to all processes, but those that read audio
-    must outlive the last checkpoint."""
+def _ignore_signals(_: int) -> None:
+    """Leave signals to the training process: those that read audio get them as well, but must outlive the last save."""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
 

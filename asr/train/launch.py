@@ -7,7 +7,7 @@ import warnings
 import torch
 from lightning_fabric import Fabric
 
-from asr.runtime.precision import pick_precision
+from asr.runtime.precision import pick_device, pick_precision
 
 _FABRIC_PRECISIONS = {"fp32": "32-true", "bf16": "bf16-mixed"}
 
@@ -21,36 +21,23 @@ def launch(precision: str, devices: int = 1) -> Fabric:
         precision: "auto", "fp32" or "bf16".
         devices: Number of processes; torchrun's own number takes precedence.
     """
-    _quieten()
-    nodes, devices = _torchrun() or (1, devices)
+    # These libraries log devices and programming advice, which users of the command do not need.
+    logging.getLogger("lightning_fabric").setLevel(logging.ERROR)
+    for module in ("lightning", "lhotse"):
+        warnings.filterwarnings("ignore", module=module)
+    device = pick_device("auto")
+    nodes = 1
+    if torch.distributed.is_available() and torch.distributed.is_torchelastic_launched():
+        devices = int(os.environ["LOCAL_WORLD_SIZE"])
+        nodes = int(os.environ["WORLD_SIZE"]) // devices
     fabric = Fabric(
-        accelerator=training_device().type,
+        accelerator=device.type,
         devices=devices,
         num_nodes=nodes,
         strategy="ddp" if nodes * devices > 1 else "auto",
-        precision=_FABRIC_PRECISIONS[pick_precision(precision, training_device())],
+        precision=_FABRIC_PRECISIONS[pick_precision(precision, device)],
     )
     if devices > 1 and fabric.device.type == "cpu":
         torch.set_num_threads(max(1, (os.cpu_count() or 1) // devices))
     fabric.launch()
     return fabric
-
-
-def training_device() -> torch.device:
-    """Return the kind of device that training runs on."""
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-
-
-def _torchrun() -> tuple[int, int] | None:
-    """Return the number of machines and of processes on each, if torchrun started this process."""
-    if not (torch.distributed.is_available() and torch.distributed.is_torchelastic_launched()):
-        return None
-    processes = int(os.environ["LOCAL_WORLD_SIZE"])
-    return int(os.environ["WORLD_SIZE"]) // processes, processes
-
-
-def _quieten() -> None:
-    """Silence libraries that log devices and programming advice, which users of the command do not need."""
-    logging.getLogger("lightning_fabric").setLevel(logging.ERROR)
-    warnings.filterwarnings("ignore", module="lightning")
-    warnings.filterwarnings("ignore", module="lhotse")

@@ -7,12 +7,15 @@ loop is plain, so that it can be read and changed. A resumed run ends with the s
 
 import math
 import signal
+import threading
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
-from types import FrameType, TracebackType
-from typing import Any, Generic, TypeVar
+from itertools import islice
+from types import FrameType
+from typing import Any, ClassVar, Generic, TypeVar
 
 import torch
 from lightning_fabric import Fabric
@@ -23,70 +26,71 @@ from asr.errors import TrainingError, TrainingInterrupted
 from asr.train.checkpoint import CheckpointFolder, Fingerprint, Weights
 from asr.train.monitor import Monitor
 
-_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+BatchT = TypeVar("BatchT")
 
 
 @dataclass
-class LoopState:
-    """Where a run stands: with weights and optimiser, everything that the next step depends on."""
+class TrainState:
+    """Where a run stands: with weights and optimiser, everything that the next step depends on.
+
+    A size is a batch's weight: seconds of speech or number of tokens, over all processes.
+    """
 
     epoch: int = 0
     steps: int = 0
     bad_steps: int = 0  # skipped, because their gradients were not finite
     bad_in_a_row: int = 0
+    batches: int = 0  # of this epoch, already used
+    size: float = 0.0  # of those batches
     loss_sum: float = 0.0  # finite losses since the last evaluation, each weighted by its batch's size
+    loss_size: float = 0.0  # of the batches in `loss_sum`
     elapsed: float = 0.0  # seconds of training, over all sessions
     history: list[dict[str, Any]] = field(default_factory=list)  # the evaluations
+
+    def take_loss(self) -> float | None:
+        """Return the mean loss since the last evaluation, and begin anew; None if it was never finite."""
+        loss = self.loss_sum / self.loss_size if self.loss_size else None
+        self.loss_sum = self.loss_size = 0.0
+        return loss
 
 
 @dataclass(frozen=True)
 class LoopSetup:
-    """What every trainer needs, apart from its network.
-
-    Attributes:
-        settings: The recipe.
-        folder: Where checkpoints go.
-        monitor: Reports what happens.
-        fingerprint: What must not differ between a checkpoint and the run that resumes it.
-    """
+    """What every trainer needs, apart from its network."""
 
     settings: TrainSettings | LanguageTrainSettings
     folder: CheckpointFolder
     monitor: Monitor
-    fingerprint: Fingerprint
+    fingerprint: Fingerprint  # must not differ between a checkpoint and the run that resumes it
 
 
-StateT = TypeVar("StateT", bound=LoopState)
-BatchT = TypeVar("BatchT")
-
-
-class TrainingLoop(ABC, Generic[StateT, BatchT]):
+class TrainingLoop(ABC, Generic[BatchT]):
     """Trains a network while watching development data.
 
     Args:
         fabric: Launched; knows device, processes and precision.
         module: The network.
         optimizer: Of the network's parameters.
-        state: Of a new run.
-        setup: What every trainer needs.
+        epoch_size: Sum of the sizes of an epoch's batches.
+        setup: Everything else.
     """
 
     max_bad_steps = 10  # in a row, before training ends
+    checkpoint_keys: ClassVar[Mapping[str, str]]  # names in checkpoints of fields of the state, if they differ
     settings: TrainSettings | LanguageTrainSettings
     monitor: Monitor
 
     def __init__(
-        self, fabric: Fabric, module: nn.Module, optimizer: torch.optim.Optimizer, state: StateT, setup: LoopSetup
+        self, fabric: Fabric, module: nn.Module, optimizer: torch.optim.Optimizer, epoch_size: float, setup: LoopSetup
     ) -> None:
         self.fabric = fabric
         self.module = module
         self.network, self.optimizer = fabric.setup(module, optimizer)
-        self.state = state
-        self.settings = setup.settings
-        self.folder = setup.folder
-        self.monitor = setup.monitor
-        self.fingerprint = setup.fingerprint
-        self.stop_request = StopRequest()
+        self.epoch_size = epoch_size
+        self.state = TrainState()
+        self.settings, self.monitor = setup.settings, setup.monitor
+        self.folder, self.fingerprint = setup.folder, setup.fingerprint
+        self.stop_requested = False
 
     def fit(self) -> Weights:
         """Train to the end; return the average of the best weights.
@@ -95,9 +99,9 @@ class TrainingLoop(ABC, Generic[StateT, BatchT]):
             TrainingInterrupted: On SIGINT or SIGTERM; `restore` continues.
             TrainingError: If gradients are non-finite several times in a row.
         """
-        with self.stop_request, self.monitor:
+        with self._stopping_on_signals(), self.monitor.recording():
             if self.state.steps == 0:
-                self._save()  # a run that is killed before its first checkpoint can be resumed, too
+                self._save()  # so that even a run that is killed before its first checkpoint can be resumed
             while not self._is_finished():
                 self._train_epoch()
                 self._finish_epoch()
@@ -105,8 +109,8 @@ class TrainingLoop(ABC, Generic[StateT, BatchT]):
                     self._stop_if_requested()
         return self.folder.average_epochs(self.best_epochs())
 
-    def restore(self) -> None:
-        """Continue from the folder's last checkpoint.
+    def restore(self) -> dict[str, Any]:
+        """Continue from the folder's last checkpoint, and return it.
 
         Raises:
             TrainingError: If there is none, or it was made with other settings or data.
@@ -116,16 +120,18 @@ class TrainingLoop(ABC, Generic[StateT, BatchT]):
             raise self.folder.mismatch()
         self.module.load_state_dict(checkpoint["model"])
         self.optimizer.load_state_dict(checkpoint["optimizer"])
-        self.state = type(self.state)(**checkpoint["position"])
-        self._restore_rest(checkpoint)
+        fields = {key: name for name, key in self.checkpoint_keys.items()}
+        self.state = TrainState(**{fields.get(key, key): value for key, value in checkpoint["position"].items()})
         self.monitor.resume_at(self.share(), self.state.history)
+        return checkpoint
 
     def share(self) -> float:
         """Return the share of the whole training that is done, in [0, 1]."""
-        return min((self.state.epoch + self._epoch_share()) / self.settings.epochs, 1.0)
+        return min((self.state.epoch + self.state.size / self.epoch_size) / self.settings.epochs, 1.0)
 
     def step(self, group: list[BatchT]) -> None:
         """Take one step of the optimiser, on the mean gradient of a few batches."""
+        state = self.state
         # What dropout draws depends on the position in the run alone, so a resumed run draws the same.
         torch.manual_seed(self._step_seed())
         rate = learning_rate(self.share(), self.settings.optimizer)
@@ -136,15 +142,14 @@ class TrainingLoop(ABC, Generic[StateT, BatchT]):
         own_size = sum(self._size(batch) for batch in group)
         # Summed over all processes: the learning rate follows from it, and must be the same in each.
         size, weighted_loss = self._sum(own_size, loss * own_size)
-        self._count(len(group), size, weighted_loss)
-        self.state.steps += 1
+        state.batches += len(group)
+        state.size += size
+        if math.isfinite(weighted_loss):
+            state.loss_sum += weighted_loss
+            state.loss_size += size
+        state.steps += 1
         self.monitor.step(
-            self.state.steps,
-            loss=weighted_loss / size,
-            learning_rate=rate,
-            gradient_norm=norm,
-            size=size,
-            share=self.share(),
+            state.steps, self.share(), loss=weighted_loss / size, learning_rate=rate, gradient_norm=norm, size=size
         )
 
     @abstractmethod
@@ -164,20 +169,12 @@ class TrainingLoop(ABC, Generic[StateT, BatchT]):
         """Return the seed of what the next step draws."""
 
     @abstractmethod
-    def _epoch_share(self) -> float:
-        """Return the share of this epoch that is done."""
-
-    @abstractmethod
     def _size(self, batch: BatchT) -> float:
-        """Return how much is learnt from in a batch: its weight among others."""
-
-    @abstractmethod
-    def _count(self, num_batches: int, size: float, weighted_loss: float) -> None:
-        """Add a step's batches to the state; a loss that is not finite stays out."""
+        """Return a batch's weight among others, in seconds or tokens."""
 
     @abstractmethod
     def _finish_epoch(self) -> None:
-        """Move the state to the next epoch, and save it."""
+        """Evaluate, if that is due after an epoch, and save; the state is already that of the next epoch."""
 
     def _is_finished(self) -> bool:
         return self.state.epoch >= self.settings.epochs
@@ -185,18 +182,15 @@ class TrainingLoop(ABC, Generic[StateT, BatchT]):
     def _after_step(self) -> None:
         """Do what may be due after any step; nothing by default."""
 
-    def _restore_rest(self, checkpoint: dict[str, Any]) -> None:
-        """Take from a checkpoint what a trainer added to it."""
-
     def _describe(self, group: list[BatchT]) -> str:
         """Name a step's batches in a warning."""
         return ""
 
     def _train_epoch(self) -> None:
         self.network.train()
-        batches = self._remaining()
+        batches = iter(self._remaining())
         saved = started = time.monotonic()
-        for group in _grouped(batches, self.settings.optimizer.accumulate):
+        while group := list(islice(batches, self.settings.optimizer.accumulate)):
             self.step(group)
             now = time.monotonic()
             self.state.elapsed += now - started
@@ -206,6 +200,8 @@ class TrainingLoop(ABC, Generic[StateT, BatchT]):
                 self._save()
                 saved = now
             self._stop_if_requested()
+        self.state.epoch += 1
+        self.state.batches, self.state.size = 0, 0.0
 
     def _backward(self, group: list[BatchT]) -> float:
         """Add up the gradients of a few batches; return their mean loss."""
@@ -245,14 +241,14 @@ class TrainingLoop(ABC, Generic[StateT, BatchT]):
 
     def _stop_if_requested(self) -> None:
         """Stop all processes at the same step when one of them was asked to."""
-        if self._any(self.stop_request.received):
+        if self._any(self.stop_requested):
             self._save()
             raise TrainingInterrupted(
                 f"stopped in epoch {self.state.epoch + 1} after step {self.state.steps}; resume it to continue"
             )
 
     def _any(self, here: bool) -> bool:
-        """Whether something holds in any process. All must ask at the same point: each has its own clock."""
+        """Return whether something holds in any process; all must ask at the same point, as each has its own clock."""
         return self._sum(float(here))[0] > 0
 
     def _sum(self, *values: float) -> list[float]:
@@ -268,64 +264,42 @@ class TrainingLoop(ABC, Generic[StateT, BatchT]):
         self.fabric.barrier()
 
     def _checkpoint(self) -> dict[str, Any]:
+        keys = self.checkpoint_keys
         return {
             "fingerprint": self.fingerprint.run,
             "settings_fingerprint": self.fingerprint.settings,
             "model": self.module.state_dict(),
             "optimizer": self.optimizer.state_dict(),
-            "position": asdict(self.state),
+            "position": {keys.get(name, name): value for name, value in asdict(self.state).items()},
         }
 
+    @contextmanager
+    def _stopping_on_signals(self) -> Iterator[None]:
+        """Remember SIGINT and SIGTERM while the block runs, for a stop between two steps; a second one acts at once."""
+        # Only the main thread may set handlers; elsewhere the caller keeps its own.
+        signals = (signal.SIGINT, signal.SIGTERM) if threading.current_thread() is threading.main_thread() else ()
+        handlers: dict[int, Any] = {number: signal.getsignal(number) for number in signals}
 
-class StopRequest:
-    """Remembers SIGINT and SIGTERM while it is entered, for a stop between two steps; a second one acts at once.
+        def remember(number: int, _: FrameType | None) -> None:
+            self.stop_requested = True
+            signal.signal(number, handlers[number])
 
-    Attributes:
-        received: Whether one came.
-    """
-
-    def __init__(self) -> None:
-        self.received = False
-        self._previous: dict[signal.Signals, Any] = {}
-
-    def __enter__(self) -> "StopRequest":
+        for number in signals:
+            signal.signal(number, remember)
         try:
-            self._previous = {number: signal.signal(number, self._remember) for number in _SIGNALS}
-        except ValueError:  # only the main thread may set handlers; elsewhere the caller keeps its own
-            self._previous = {}
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        for number, handler in self._previous.items():
-            signal.signal(number, handler)
-
-    def _remember(self, number: int, frame: FrameType | None) -> None:
-        self.received = True
-        signal.signal(number, self._previous[signal.Signals(number)])
+            yield
+        finally:
+            for number in signals:
+                signal.signal(number, handlers[number])
 
 
 def learning_rate(share: float, settings: OptimizerSettings) -> float:
     """Compute a learning rate: linear warm-up, then half a cosine to zero (Loshchilov & Hutter 2017).
 
-    Args:
-        share: Of the whole training that is done, in [0, 1].
-        settings: Peak and share of the warm-up.
+    `share`, in [0, 1], is the share of the whole training that is done.
     """
     if share < settings.warmup_fraction:
-        # Never zero: the first step counts too.
+        # Never zero: the first step counts as well.
         return settings.learning_rate * max(share / settings.warmup_fraction, 0.01)
     remaining = (1 - share) / (1 - settings.warmup_fraction)
     return settings.learning_rate * 0.5 * (1 - math.cos(math.pi * remaining))
-
-
-def _grouped(batches: Iterable[BatchT], size: int) -> Iterator[list[BatchT]]:
-    group: list[BatchT] = []
-    for batch in batches:
-        group.append(batch)
-        if len(group) == size:
-            yield group
-            group = []
-    if group:
-        yield group

@@ -3,19 +3,18 @@
 import json
 import math
 from collections import deque
-from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from time import monotonic
-from types import TracebackType
 from typing import Any, ClassVar
 
 from lightning_fabric.loggers import TensorBoardLogger
 
 from asr.reporter import SILENT, ProgressBar, Reporter
 
-LOG_EVERY = 10  # steps between two entries in TensorBoard
+_LOG_EVERY = 10  # steps between two entries in TensorBoard
 
 
 @dataclass(frozen=True)
@@ -61,25 +60,27 @@ class Monitor:
     def __init__(self, folder: Path, reporter: Reporter = SILENT, *, active: bool = True) -> None:
         self._reporter = reporter if active else SILENT
         self._active = active
-        self._log = RunLog(folder)
+        self._folder = folder
+        self._board: TensorBoardLogger | None = None
         self._bar: ProgressBar | None = None
-        self._open = ExitStack()
-        self._throughput = Throughput(self.AVERAGED_STEPS)
+        self._recent: deque[tuple[float, float]] = deque(maxlen=self.AVERAGED_STEPS)  # when a step ended, its size
         self._dev = math.nan
         self._share = 0.0  # done before this session
 
-    def __enter__(self) -> "Monitor":
-        if self._active:
-            self._log.open()
-            self._bar = self._open.enter_context(self._reporter.progress("training", 1.0))
-            self._bar.update(self._share)
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._open.close()
-        self._log.close(failed=error is not None)
+    @contextmanager
+    def recording(self) -> Iterator[None]:
+        """Keep logs while the block runs, or continue those of an earlier session; show a progress bar."""
+        if not self._active:
+            yield
+            return
+        self._folder.mkdir(parents=True, exist_ok=True)
+        self._board = TensorBoardLogger(self._folder, name="tensorboard", version="")
+        try:
+            with self._reporter.progress("training", 1.0) as self._bar:
+                self._bar.update(self._share)
+                yield
+        finally:
+            self._board.finalize("finished")
 
     def resume_at(self, share: float, history: Sequence[Mapping[str, Any]]) -> None:
         """Start the progress bar where a resumed run starts, given its evaluations so far."""
@@ -88,49 +89,63 @@ class Monitor:
             self._dev = history[-1][self.DEV_METRIC]
 
     def step(
-        self, step: int, *, loss: float, learning_rate: float, gradient_norm: float, size: float, share: float
+        self, step: int, share: float, *, loss: float, learning_rate: float, gradient_norm: float, size: float
     ) -> None:
         """Report a step of the optimiser.
 
         Args:
             step: Its number, from 1.
+            share: Of the whole training that is done.
             loss: In nats per token.
             learning_rate: Of this step.
             gradient_norm: Before clipping.
             size: Seconds of speech, or tokens, in the step.
-            share: Of the whole training that is done.
         """
-        self._throughput.add(size)
+        self._recent.append((monotonic(), size))
         if self._bar is not None:
             dev = "" if math.isnan(self._dev) else f"  {self.DEV_FORMAT.format(self._dev)}"
             self._bar.update(share, f"loss {loss:.3f}{dev}{self._describe_throughput()}")
-        if step % LOG_EVERY == 0:
+        if step % _LOG_EVERY == 0:
             metrics = {"loss": loss, "learning_rate": learning_rate, "gradient_norm/all": gradient_norm}
-            self._log.draw("train", metrics, step)
+            self._draw("train", metrics, step)
 
     def warn(self, message: str) -> None:
         """Report something that went wrong and that training survives."""
         self._reporter.line(message, "warning")
-        self._log.append({"warning": message})
+        self._append({"warning": message})
 
     def _evaluation(self, metrics: EpochMetrics | TextMetrics, progress: str, figures: str) -> None:
         """Report an evaluation on development data."""
         record = asdict(metrics)
         self._dev = record[self.DEV_METRIC]
-        if not self._log.is_open:
+        if self._board is None:
             return
-        self._log.append(record)
+        self._append(record)
         dev = {name.removeprefix("dev_"): value for name, value in record.items() if name.startswith("dev_")}
-        self._log.draw("dev", dev, metrics.steps)
+        self._draw("dev", dev, metrics.steps)
         loss = "not finite" if metrics.loss is None else f"{metrics.loss:.3f}"
         self._reporter.line(
             f"{progress}  loss {loss}  {figures}  {metrics.minutes:.1f} min{self._describe_throughput()}"
         )
 
     def _describe_throughput(self) -> str:
-        """Describe the throughput; empty while too few steps were made to know it."""
-        per_second = self._throughput.per_second()
-        return "" if math.isnan(per_second) else f"  {self.THROUGHPUT_FORMAT.format(per_second)}"
+        """Describe the throughput of the last steps; empty before there are two."""
+        if len(self._recent) < 2:
+            return ""
+        (first, _), *later = self._recent
+        per_second = sum(size for _, size in later) / max(later[-1][0] - first, 1e-9)
+        return f"  {self.THROUGHPUT_FORMAT.format(per_second)}"
+
+    def _draw(self, group: str, values: Mapping[str, float], step: int) -> None:
+        """Add a point to each of TensorBoard's curves `group/name`."""
+        if self._board is not None:
+            self._board.log_metrics({f"{group}/{name}": value for name, value in values.items()}, step)
+
+    def _append(self, record: Mapping[str, object]) -> None:
+        """Add a line to `log.jsonl`."""
+        if self._board is not None:
+            with (self._folder / "log.jsonl").open("a", encoding="utf-8") as file:
+                file.write(json.dumps(record) + "\n")
 
 
 class SpeechMonitor(Monitor):
@@ -143,20 +158,17 @@ class SpeechMonitor(Monitor):
         super().__init__(folder, reporter, active=active)
         self._num_epochs = num_epochs
 
-    def wants_gradient_norms(self, step: int) -> bool:
-        """Whether this step's gradients are to be measured layer by layer."""
-        return self._log.is_open and step % LOG_EVERY == 0
-
-    def log_gradient_norms(self, step: int, norms: Mapping[str, float]) -> None:
-        """Log gradient norms by layer: those that vanish or explode show here first."""
-        self._log.draw("gradient_norm", norms, step)
-        self._log.append({"step": step, "gradient_norms": dict(norms)})
+    def log_gradient_norms(self, step: int, measure: Callable[[], Mapping[str, float]]) -> None:
+        """Log gradient norms by layer, measured every few steps: those that vanish or explode show here first."""
+        if self._board is not None and step % _LOG_EVERY == 0:
+            norms = measure()
+            self._draw("gradient_norm", norms, step)
+            self._append({"step": step, "gradient_norms": dict(norms)})
 
     def epoch(self, metrics: EpochMetrics, samples: Sequence[tuple[str, str]]) -> None:
         """Report the end of an epoch, with pairs of reference and hypothesis."""
-        figures = (
-            f"dev loss {metrics.dev_loss:.3f}  {self.DEV_FORMAT.format(metrics.dev_wer)}  CER {metrics.dev_cer:.2%}"
-        )
+        wer = self.DEV_FORMAT.format(metrics.dev_wer)
+        figures = f"dev loss {metrics.dev_loss:.3f}  {wer}  CER {metrics.dev_cer:.2%}"
         self._evaluation(metrics, f"epoch {metrics.epoch + 1}/{self._num_epochs}", figures)
         for reference, hypothesis in samples:
             self._reporter.line(f"  {reference}", "quiet")
@@ -175,63 +187,3 @@ class RnnMonitor(Monitor):
         self._evaluation(metrics, f"{metrics.share:4.0%}  step {metrics.steps}", figures)
         for line in metrics.sample.splitlines():
             self._reporter.line(f"  {line}", "quiet")
-
-
-class RunLog:
-    """The records of a training: `FOLDER/log.jsonl` and TensorBoard's curves; nothing while it is not open.
-
-    Args:
-        folder: Where they go; made when opened.
-    """
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self._board: TensorBoardLogger | None = None
-
-    @property
-    def is_open(self) -> bool:
-        """Whether anything is recorded."""
-        return self._board is not None
-
-    def open(self) -> None:
-        """Begin, or continue the records of an earlier session."""
-        self._folder.mkdir(parents=True, exist_ok=True)
-        self._board = TensorBoardLogger(self._folder, name="tensorboard", version="")
-
-    def close(self, *, failed: bool) -> None:
-        """Finish the curves."""
-        if self._board is not None:
-            self._board.finalize("failed" if failed else "success")
-
-    def draw(self, group: str, values: Mapping[str, float], step: int) -> None:
-        """Add a point to each curve `group/name`."""
-        if self._board is not None:
-            self._board.log_metrics({f"{group}/{name}": value for name, value in values.items()}, step)
-
-    def append(self, record: Mapping[str, object]) -> None:
-        """Add a line to `log.jsonl`."""
-        if self._board is not None:
-            with (self._folder / "log.jsonl").open("a", encoding="utf-8") as file:
-                file.write(json.dumps(record) + "\n")
-
-
-class Throughput:
-    """How much is done per second, over the last steps.
-
-    Args:
-        num_steps: How many steps count.
-    """
-
-    def __init__(self, num_steps: int) -> None:
-        self._recent: deque[tuple[float, float]] = deque(maxlen=num_steps)  # time, amount
-
-    def add(self, amount: float) -> None:
-        """Add a step that has just ended, and how much was done in it."""
-        self._recent.append((monotonic(), amount))
-
-    def per_second(self) -> float:
-        """Compute the rate; NaN before there are two steps."""
-        if len(self._recent) < 2:
-            return float("nan")
-        done = sum(amount for _, amount in list(self._recent)[1:])
-        return done / max(self._recent[-1][0] - self._recent[0][0], 1e-9)

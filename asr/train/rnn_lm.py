@@ -9,23 +9,21 @@ import torch
 
 from asr.config import LanguageConfig, LanguageSettings
 from asr.errors import TrainingError
-from asr.language.rnn.folder import build_network, load_rnn, save_rnn
-from asr.language.rnn.model import RnnModel
+from asr.language.rnn.model import RnnModel, load_rnn, save_rnn
+from asr.language.rnn.network import LanguageNetwork
 from asr.language.text_files import read_text
 from asr.model_files import WEIGHTS_FILE
 from asr.reporter import SILENT, Reporter
-from asr.runtime.precision import pick_precision
+from asr.runtime.precision import pick_device, pick_precision
 from asr.seeds import draw_seed
 from asr.text.load import build_tokenizer
 from asr.text.tokenizer import BLANK_SYMBOL, CharTokenizer, Tokenizer
 from asr.train.checkpoint import CheckpointFolder, Fingerprint, Resume
-from asr.train.init_from import copy_rows
-from asr.train.launch import launch, training_device
+from asr.train.init_from import copy_weights
+from asr.train.launch import launch
 from asr.train.loop import LoopSetup
 from asr.train.monitor import RnnMonitor
 from asr.train.rnn_trainer import RnnTrainer, Text
-
-_BY_TOKEN = ("embedding.weight", "head_weight", "head_bias")  # parameters with a row per token
 
 
 def train_language_model(
@@ -47,8 +45,7 @@ def train_language_model(
         dev: Texts to watch and to choose the weights by; none: a share of `texts`, held out.
         base: A model folder to start from: it gives the network's shape, the normalisation and its
             alphabet, to which characters of the texts are added.
-        resume: False begins a run, and True continues the one that `output` holds. "auto" continues it if there is
-            one, begins it otherwise, and does nothing if the model is finished.
+        resume: Whether to continue the run that `output` holds; see `CheckpointFolder.plan`.
         reporter: Shows progress.
 
     Raises:
@@ -70,7 +67,11 @@ def train_language_model(
         reporter.line(f"the base decides: {difference}")
     train_lines, dev_lines = _split(texts, dev, recipe)
     if action == "begin":
-        _make(folder.path)
+        try:
+            folder.path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            remedy = "a recurrent language model is a folder, so choose another output"
+            raise TrainingError(f"{folder.path}: cannot be made: {error.strerror}; {remedy}") from None
     for lines in (train_lines, dev_lines):
         fingerprint.add([str(len(lines)), *lines])
     fabric = launch(recipe.train.precision)
@@ -87,31 +88,22 @@ def train_language_model(
 
 
 def _split(texts: Sequence[Path], dev: Sequence[Path], config: LanguageConfig) -> tuple[list[str], list[str]]:
-    """Read the lines to train on, and the lines to watch.
-
-    Held out are the last characters of a text that runs on, which may begin within a line, and evenly spread lines of
-    one whose lines are sentences.
-    """
+    """Read the lines to train on, and the lines to watch."""
     lines = read_text(texts, config)
     if dev:
         return lines, read_text(dev, config)
     share = config.train.dev_share
-    if config.lines == "running":
-        return _cut(lines, int((1 - share) * sum(len(line) + 1 for line in lines)))
+    if config.lines == "running":  # the last characters are held out, which may begin within a line
+        text = "".join(f"{line}\n" for line in lines)
+        size = int((1 - share) * len(text))
+        return text[:size].removesuffix("\n").split("\n"), text[size:].removesuffix("\n").split("\n")
+    # Of separate sentences, evenly spread ones are held out.
     held_out = {int(index / share) for index in range(int(len(lines) * share))}
     kept = [line for index, line in enumerate(lines) if index not in held_out]
     if not held_out or not kept:
-        raise TrainingError(
-            f"{len(lines)} lines are too few to hold out a share of {share:g}; give a development text as well"
-        )
+        reason = f"{len(lines)} lines are too few to hold out a share of {share:g}"
+        raise TrainingError(f"{reason}; give a development text as well")
     return kept, [lines[index] for index in sorted(held_out)]
-
-
-def _cut(lines: Sequence[str], size: int) -> tuple[list[str], list[str]]:
-    """Split lines after `size` characters; a line break counts as one, and goes with either part."""
-    text = "\n".join(lines) + "\n"
-    before, after = text[:size], text[size:]
-    return before.removesuffix("\n").split("\n"), after.removesuffix("\n").split("\n")
 
 
 def _build(config: LanguageConfig, base: RnnModel | None, lines: Iterable[str], reporter: Reporter) -> RnnModel:
@@ -119,14 +111,13 @@ def _build(config: LanguageConfig, base: RnnModel | None, lines: Iterable[str], 
     torch.manual_seed(draw_seed(config.train.seed, "weights"))
     settings = LanguageSettings(**{name: getattr(config, name) for name in LanguageSettings.model_fields})
     tokenizer = build_tokenizer(lines, config.tokenizer) if base is None else _extend(base.tokenizer, lines)
-    network = build_network(settings, tokenizer.vocab_size)
+    network = LanguageNetwork(settings.network, tokenizer.vocab_size)
     num_weights = sum(parameter.numel() for parameter in network.parameters())
     reporter.line(f"network: {num_weights:,} weights, {tokenizer.vocab_size} tokens")
-    model = RnnModel(network, tokenizer, settings)
     if base is not None:
-        _copy_weights(base, model)
+        copy_weights(base.network, base.tokenizer, network, tokenizer)
         reporter.line(f"starting from a model of {base.tokenizer.vocab_size} tokens")
-    return model
+    return RnnModel(network, tokenizer, settings)
 
 
 def _inherit_architecture(config: LanguageConfig, base: LanguageSettings) -> LanguageConfig:
@@ -153,16 +144,6 @@ def _extend(tokenizer: Tokenizer, lines: Iterable[str]) -> Tokenizer:
     return CharTokenizer([BLANK_SYMBOL, *sorted(set().union(tokenizer.symbols[1:], *lines))])
 
 
-def _copy_weights(base: RnnModel, model: RnnModel) -> None:
-    weights = base.network.state_dict()
-    with torch.no_grad():
-        for name, value in model.network.state_dict().items():
-            if name in _BY_TOKEN:
-                copy_rows(weights[name], base.tokenizer, value, model.tokenizer)
-            else:
-                value.copy_(weights[name])
-
-
 def _encode(model: RnnModel, train_lines: Sequence[str], dev_lines: Sequence[str], reporter: Reporter) -> Text:
     train = [model.encode(line) for line in train_lines]
     dev = [model.encode(line) for line in dev_lines]
@@ -176,18 +157,8 @@ def _encode(model: RnnModel, train_lines: Sequence[str], dev_lines: Sequence[str
     return text
 
 
-def _make(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise TrainingError(
-            f"{folder}: cannot be made: {error.strerror}; a recurrent language model is a folder, "
-            "so choose another output"
-        ) from None
-
-
 def _decisive_settings(config: LanguageConfig, base: Path | None) -> tuple[Any, ...]:
     """Return the settings that decide which weights come out, for a fingerprint."""
     settings = config.model_dump(mode="json", exclude={"train": {"checkpoint_minutes"}}, by_alias=True)
     origin = "" if base is None else hashlib.sha256((base / WEIGHTS_FILE).read_bytes()).hexdigest()
-    return settings, pick_precision(config.train.precision, training_device()), origin
+    return settings, pick_precision(config.train.precision, pick_device("auto")), origin

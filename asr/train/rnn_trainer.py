@@ -6,10 +6,10 @@ is in loop.py.
 """
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import islice
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from lightning_fabric import Fabric
@@ -19,10 +19,9 @@ from torch.nn import functional as F
 from asr.config import LanguageTrainSettings
 from asr.language.rnn.bptt import IGNORED, Segment, make_segments
 from asr.language.rnn.generate import generate
-from asr.language.rnn.likelihood import count_nats
-from asr.language.rnn.model import RnnModel
+from asr.language.rnn.model import UNKNOWN_SCORE, RnnModel, count_nats
 from asr.seeds import draw_seed
-from asr.train.loop import LoopSetup, LoopState, TrainingLoop
+from asr.train.loop import LoopSetup, TrainingLoop
 from asr.train.monitor import RnnMonitor, TextMetrics
 
 _BETAS = (0.9, 0.99)  # of AdamW: steps hold few tokens and may be few, so squares are forgotten sooner than by default
@@ -31,60 +30,41 @@ _SAMPLE_TOKENS, _SAMPLE_TEMPERATURE = 160, 0.8
 _DEV_STREAMS, _DEV_SEGMENT = 32, 256
 
 
-@dataclass
-class RnnTrainState(LoopState):
-    """Where a training on text stands, but for the carried state."""
-
-    segments: int = 0  # of this epoch, already used
-    tokens: int = 0  # of this epoch, already predicted
-    loss_tokens: int = 0  # in `loss_sum`
-
-
 @dataclass(frozen=True)
 class Text:
-    """Training and development text: lines of (U,) tokens with their line breaks.
-
-    Attributes:
-        dev_characters: Of the development lines, line breaks and unknown ones included.
-        dev_unknown: Those that the alphabet lacks.
-    """
+    """Training and development text: lines of (U,) tokens with their line breaks."""
 
     train: Sequence[Tensor]
     dev: Sequence[Tensor]
-    dev_characters: int
-    dev_unknown: int = 0
+    dev_characters: int  # of the development lines, including line breaks and unknown characters
+    dev_unknown: int = 0  # characters of the development lines that the alphabet lacks
 
 
-class RnnTrainer(TrainingLoop[RnnTrainState, Segment]):
+class RnnTrainer(TrainingLoop[Segment]):
     """Trains a recurrent language model on one text while watching another.
 
     Args:
         fabric: Launched; knows device and precision.
         model: Network and alphabet.
         text: Encoded with that alphabet.
-        setup: Everything else; its monitor is an `RnnMonitor`.
+        setup: Everything else.
     """
 
+    checkpoint_keys: ClassVar[Mapping[str, str]] = {"batches": "segments", "size": "tokens", "loss_size": "loss_tokens"}
     settings: LanguageTrainSettings
     monitor: RnnMonitor
 
     def __init__(self, fabric: Fabric, model: RnnModel, text: Text, setup: LoopSetup) -> None:
         options = setup.settings.optimizer
-        optimizer = torch.optim.AdamW(
-            model.network.parameters(),
-            lr=options.learning_rate,
-            betas=_BETAS,
-            weight_decay=options.weight_decay,
-            fused=True,
-        )
-        super().__init__(fabric, model.network, optimizer, RnnTrainState(), setup)
+        rate, decay = options.learning_rate, options.weight_decay
+        optimizer = torch.optim.AdamW(model.network.parameters(), rate, _BETAS, weight_decay=decay, fused=True)
+        super().__init__(fabric, model.network, optimizer, sum(map(len, text.train)), setup)
         self.model = model
         self.text = text
         self.carried: Tensor | None = None  # state of the network, for the next segment
-        self._num_tokens = sum(len(line) for line in text.train)
         count = self.settings.evaluations
-        even = ((1 + number) / count for number in range(count))
-        self._evaluations = sorted({*_EARLY_EVALUATIONS, *even})  # shares of the training
+        # The shares of the training after which evaluations are due.
+        self._evaluations = {*_EARLY_EVALUATIONS, *((1 + number) / count for number in range(count))}
 
     def loss(self, segment: Segment) -> Tensor:
         """Compute the mean loss of a segment in nats per token; the state is carried on, gradients are not."""
@@ -112,38 +92,24 @@ class RnnTrainer(TrainingLoop[RnnTrainState, Segment]):
             length=self.settings.segment,
             seed=draw_seed(self.settings.seed, "order", self.state.epoch),
         )
-        return islice(segments, self.state.segments, None)
+        return islice(segments, self.state.batches, None)
 
     def _step_seed(self) -> int:
         return draw_seed(self.settings.seed, "step", self.state.steps)
 
-    def _epoch_share(self) -> float:
-        return self.state.tokens / self._num_tokens
-
     def _size(self, batch: Segment) -> int:
         return batch.num_tokens
-
-    def _count(self, num_batches: int, size: float, weighted_loss: float) -> None:
-        self.state.segments += num_batches
-        self.state.tokens += int(size)
-        if math.isfinite(weighted_loss):
-            self.state.loss_sum += weighted_loss
-            self.state.loss_tokens += int(size)
 
     def _skip_step(self, group: list[Segment]) -> None:
         self.carried = None  # it may be what is not finite
         super()._skip_step(group)
 
-    def _after_step(self) -> None:
-        self._evaluate_if_due()
-
     def _finish_epoch(self) -> None:
-        self.state.epoch += 1
-        self.state.segments, self.state.tokens, self.carried = 0, 0, None
-        self._evaluate_if_due()
+        self.carried = None
+        self._after_step()
         self._save()
 
-    def _evaluate_if_due(self) -> None:
+    def _after_step(self) -> None:
         due = sum(share <= self.share() + 1e-9 for share in self._evaluations)
         if due > len(self.state.history):
             self._evaluate(due)
@@ -154,7 +120,7 @@ class RnnTrainer(TrainingLoop[RnnTrainState, Segment]):
         self.network.eval()
         metrics = TextMetrics(
             share=self.share(),
-            loss=state.loss_sum / state.loss_tokens if state.loss_tokens else None,
+            loss=state.take_loss(),
             dev_bits_per_character=self._measure_dev(),
             steps=state.steps,
             minutes=state.elapsed / 60,
@@ -163,7 +129,6 @@ class RnnTrainer(TrainingLoop[RnnTrainState, Segment]):
         self.network.train()
         # Evaluations that fell due together count as one that was made several times.
         state.history += [asdict(metrics)] * (due - len(state.history))
-        state.loss_sum, state.loss_tokens = 0.0, 0
         best = self.best_epochs()
         if best == [len(state.history) - 1]:
             self.folder.save_epoch(best[0], self.module.state_dict())
@@ -174,20 +139,18 @@ class RnnTrainer(TrainingLoop[RnnTrainState, Segment]):
     def _measure_dev(self) -> float:
         """Measure bits per character of the development text, read as in training: with carried state or without."""
         carry_state = self.settings.carry_state
-        nats = count_nats(
-            self.model.network,
-            self.text.dev,
-            independent=self.model.settings.lines == "apart",
-            batch_size=_DEV_STREAMS,
-            num_unknown=self.text.dev_unknown,
-            segment=_DEV_SEGMENT if carry_state else self.settings.segment,
-            carry_state=carry_state,
-        )
+        independent = self.model.settings.lines == "apart"
+        length = _DEV_SEGMENT if carry_state else self.settings.segment
+        segments = make_segments(self.text.dev, independent=independent, batch_size=_DEV_STREAMS, length=length)
+        nats = count_nats(self.model.network, segments, carry_state=carry_state)
+        nats -= UNKNOWN_SCORE * self.text.dev_unknown
         return nats / self.text.dev_characters / math.log(2)
 
     def _checkpoint(self) -> dict[str, Any]:
         return {**super()._checkpoint(), "state": self.carried}
 
-    def _restore_rest(self, checkpoint: dict[str, Any]) -> None:
+    def restore(self) -> dict[str, Any]:
+        checkpoint = super().restore()
         carried = checkpoint["state"]
         self.carried = None if carried is None else carried.to(self.fabric.device)
+        return checkpoint

@@ -1,31 +1,30 @@
 """A whole training run: settings in, model folder out.
 
-Reads the corpus, leaves out utterances that cannot be learnt from, makes the alphabet and the feature
-statistics from the training speech, trains, averages, and writes the folder with its card.
+Loads the corpus without utterances that cannot be learnt from, makes the alphabet and the feature statistics of the
+training speech, trains, averages, and writes the folder with its card.
 """
 
 import math
-from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import torch
 from lhotse import CutSet
 from lightning_fabric import Fabric
 
-from asr.acoustic.ctc_crf import Denominator
-from asr.acoustic.denominator_lm import estimate_trigrams
-from asr.atomic import atomic_write
+from asr.acoustic.ctc_crf import Denominator, estimate_trigrams
+from asr.atomic import write_text
 from asr.config import Config, ModelSettings
 from asr.corpus.cuts import load_cuts
-from asr.corpus.doctor import Problem, keep_usable
+from asr.corpus.doctor import keep_usable
 from asr.errors import CorpusError, TrainingError
 from asr.evaluate.calibrate import calibrate_greedy
 from asr.model_files import WEIGHTS_FILE
 from asr.recognize.model_folder import Model, read_model, save_model
 from asr.reporter import SILENT, Reporter
 from asr.runtime.network import SUBSAMPLING
-from asr.runtime.precision import pick_precision
+from asr.runtime.precision import pick_device, pick_precision
 from asr.runtime.torch_network import build_acoustic
 from asr.seeds import draw_seed
 from asr.signal.features import FeatureExtractor
@@ -35,8 +34,8 @@ from asr.text.tokenizer import Tokenizer
 from asr.train.card import write_card
 from asr.train.checkpoint import CheckpointFolder, Fingerprint, Resume, Weights
 from asr.train.dataset import SpeechDataset, SpeechLoader, measure_features
-from asr.train.init_from import copy_weights, covers, inherit_architecture, inherit_decoder_settings
-from asr.train.launch import launch, training_device
+from asr.train.init_from import copy_weights, inherit_architecture, inherit_decoder_settings
+from asr.train.launch import launch
 from asr.train.monitor import SpeechMonitor
 from asr.train.trainer import DevResult, Trainer, TrainingSetup
 
@@ -45,7 +44,7 @@ _HARMLESS = {"num_workers", "checkpoint_minutes"}  # settings that do not change
 
 
 class Speech(NamedTuple):
-    """What is trained on, and what is watched."""
+    """The usable cuts, to train on and to watch."""
 
     train: CutSet
     dev: CutSet
@@ -56,8 +55,7 @@ def train(config: Config, *, resume: Resume = False, devices: int = 1, reporter:
 
     Args:
         config: All settings.
-        resume: False begins a run, and True continues the one that `config.output` holds. "auto" continues it if
-            there is one, begins it otherwise, and does nothing if the model is finished.
+        resume: Whether to continue the run that `config.output` holds; see `CheckpointFolder.plan`.
         devices: Processes, each with a GPU or with a share of the CPU's cores.
         reporter: Shows progress.
 
@@ -71,7 +69,7 @@ def train(config: Config, *, resume: Resume = False, devices: int = 1, reporter:
         TrainingError: If training cannot go on, there is nothing to resume, or something would be overwritten.
     """
     base = read_model(config.train.init_from) if config.train.init_from is not None else None
-    # Three sets of settings: the recipe trains in the base's architecture; the model may decode with the base's, too.
+    # Three sets of settings: the recipe trains in the base's architecture; the model may also decode with the base's.
     recipe = config if base is None else inherit_architecture(config, base)
     fabric = launch(recipe.train.precision, devices)
     reporter = reporter if fabric.is_global_zero else SILENT
@@ -85,7 +83,7 @@ def train(config: Config, *, resume: Resume = False, devices: int = 1, reporter:
     for cuts in speech:
         fingerprint.add(f"{cut.id} {cut.supervisions[0].text}" for cut in cuts)
     # A base that knows all tokens can be decoded and compared as the new model is.
-    comparable = base if base is not None and covers(base.tokenizer, tokenizer) else None
+    comparable = base if base is not None and set(base.tokenizer.symbols) >= set(tokenizer.symbols) else None
     model_settings = recipe if comparable is None else inherit_decoder_settings(recipe, comparable)
     model = _build(model_settings, base, tokenizer, speech.train, reporter)
     trainer = Trainer(fabric, model.acoustic, _set_up(recipe, fabric, model, speech, folder, fingerprint, reporter))
@@ -108,22 +106,23 @@ def train(config: Config, *, resume: Resume = False, devices: int = 1, reporter:
 def _prepare(config: Config, fabric: Fabric, reporter: Reporter) -> tuple[Speech, Tokenizer]:
     """Load the cuts that can be used, and build the tokenizer of the training texts."""
     # First without an alphabet: what is left out must not put its letters into it.
-    train_cuts = _usable(load_cuts(config.corpus.train), None, config, fabric, reporter, "train")
+    train_cuts = _usable("train", None, config, fabric, reporter)
     texts = (normalize(cut.supervisions[0].text, config.normalizer) for cut in train_cuts)
     tokenizer = build_tokenizer(texts, config.tokenizer)
-    dev_cuts = _usable(load_cuts(config.corpus.dev), tokenizer, config, fabric, reporter, "dev")
-    return Speech(train_cuts, dev_cuts), tokenizer
+    return Speech(train_cuts, _usable("dev", tokenizer, config, fabric, reporter)), tokenizer
 
 
 def _usable(
-    cuts: CutSet, tokenizer: Tokenizer | None, config: Config, fabric: Fabric, reporter: Reporter, part: str
+    part: Literal["train", "dev"], tokenizer: Tokenizer | None, config: Config, fabric: Fabric, reporter: Reporter
 ) -> CutSet:
-    """Leave out what cannot be learnt from, list it in the run's folder, and report how much that is."""
+    """Load the cuts that can be learnt from; list the others in the run's folder, and report how many they are."""
+    cuts = load_cuts(getattr(config.corpus, part))
     speed = max(config.train.augment.speeds, default=1.0) if part == "train" else 1.0
     kept, problems = keep_usable(cuts, tokenizer, config, speed=speed)
     listing = config.output / "run" / f"left-out-{part}.tsv"
     if fabric.is_global_zero:  # processes that write the same file at once would trip over each other
-        _list_problems(problems, listing)
+        rows = (f"{problem.utterance}\t{problem.kind}\t{problem.reason}\n" for problem in problems)
+        write_text(listing, "".join(rows))
     for problem in problems[:_MOST_PROBLEMS]:
         reporter.line(f"  {problem.utterance}: {problem.reason}")
     if problems:
@@ -132,12 +131,6 @@ def _usable(
         raise CorpusError(f"{part}: no usable utterance among {len(cuts)}; {listing} says what is wrong with them")
     reporter.line(f"{part}: {len(kept)} utterances, {_hours(kept)}")
     return kept
-
-
-def _list_problems(problems: Sequence[Problem], listing: Path) -> None:
-    with atomic_write(listing) as partial_listing:
-        lines = (f"{problem.utterance}\t{problem.kind}\t{problem.reason}\n" for problem in problems)
-        partial_listing.write_text("".join(lines), encoding="utf-8")
 
 
 def _build(config: Config, base: Model | None, tokenizer: Tokenizer, train_cuts: CutSet, reporter: Reporter) -> Model:
@@ -149,11 +142,9 @@ def _build(config: Config, base: Model | None, tokenizer: Tokenizer, train_cuts:
     num_weights = sum(parameter.numel() for parameter in acoustic.parameters())
     reporter.line(f"network: {num_weights / 1e6:.1f} million weights, {tokenizer.vocab_size} tokens")
     if base is not None:
-        num_shared = copy_weights(base, model)
-        reporter.line(
-            f"starting from {config.train.init_from}, which knows {num_shared} of the tokens; "
-            "features and sizes are those of that model"
-        )
+        num_shared = copy_weights(base.acoustic, base.tokenizer, acoustic, tokenizer)
+        origin = f"{config.train.init_from}, which knows {num_shared} of the tokens"
+        reporter.line(f"starting from {origin}; features and sizes are those of that model")
         return model
     mean, deviation = measure_features(train_cuts, FeatureExtractor(config.features))
     acoustic.feature_mean.copy_(mean)
@@ -171,26 +162,29 @@ def _set_up(
     reporter: Reporter,
 ) -> TrainingSetup:
     """Put together what the trainer needs."""
+    recipe = config.train
+    extractor = FeatureExtractor(config.features, model.acoustic.feature_mean, model.acoustic.feature_deviation)
+    plain = SpeechDataset(extractor, model.tokenizer, config.normalizer, seed=recipe.seed)
+    views = 2 if recipe.loss.consistency_weight > 0 else 1
     train_loader = SpeechLoader(
         speech.train,
-        _dataset(config, model, training=True),
-        batch_seconds=config.train.batch_seconds,
+        replace(plain, augment=recipe.augment, views=views, epochs=recipe.epochs),
+        batch_seconds=recipe.batch_seconds,
         shuffle=True,
-        num_workers=config.train.num_workers,
+        num_workers=recipe.num_workers,
         rank=fabric.global_rank,
         world_size=fabric.world_size,
     )
-    dev_dataset = _dataset(config, model, training=False)
     return TrainingSetup(
-        settings=config.train,
+        settings=recipe,
         train_loader=train_loader,
-        dev_loader=SpeechLoader(speech.dev, dev_dataset, batch_seconds=config.train.batch_seconds),
+        dev_loader=SpeechLoader(speech.dev, plain, batch_seconds=recipe.batch_seconds),
         train_seconds=_seconds(speech.train),
         frame_seconds=config.features.step_seconds * SUBSAMPLING,
         tokenizer=model.tokenizer,
         denominator=_denominator(config, model.tokenizer, speech.train, fabric.device),
         folder=folder,
-        monitor=SpeechMonitor(folder.path, reporter, active=fabric.is_global_zero, num_epochs=config.train.epochs),
+        monitor=SpeechMonitor(folder.path, reporter, active=fabric.is_global_zero, num_epochs=recipe.epochs),
         fingerprint=fingerprint,
     )
 
@@ -202,27 +196,12 @@ def _denominator(config: Config, tokenizer: Tokenizer, train_cuts: CutSet, devic
     return Denominator(estimate_trigrams(texts, tokenizer.vocab_size).to(device))
 
 
-def _dataset(config: Config, model: Model, *, training: bool) -> SpeechDataset:
-    extractor = FeatureExtractor(config.features, model.acoustic.feature_mean, model.acoustic.feature_deviation)
-    return SpeechDataset(
-        extractor,
-        model.tokenizer,
-        config.normalizer,
-        augment=config.train.augment if training else None,
-        views=2 if training and config.train.loss.consistency_weight > 0 else 1,
-        epochs=config.train.epochs,
-        seed=config.train.seed,
-    )
-
-
 def _choose(trainer: Trainer, model: Model, average: Weights, reporter: Reporter) -> DevResult:
     """Put the averaged weights into the model, or the best epoch's if averaging does harm on the dev set."""
     best = trainer.best_epochs()
+    candidates = {f"average of {len(best)} epochs": average, "best epoch": trainer.folder.average_epochs(best[:1])}
     results = []
-    for name, weights in (
-        (f"average of {len(best)} epochs", average),
-        ("best epoch", trainer.folder.average_epochs(best[:1])),
-    ):
+    for name, weights in candidates.items():
         model.acoustic.load_state_dict(weights)
         results.append((_evaluate(trainer, name, reporter), weights))
     dev, weights = min(results, key=lambda result: trainer.rank(result[0].loss, result[0].wer))
@@ -241,12 +220,9 @@ def _evaluate(trainer: Trainer, name: str, reporter: Reporter) -> DevResult:
 
 def _compare_with_base(trainer: Trainer, before: DevResult | None, after: DevResult, reporter: Reporter) -> None:
     """Warn if training did not improve on the base model."""
-    if before is None or trainer.rank(after.loss, after.wer) < trainer.rank(before.loss, before.wer):
-        return
-    reporter.line(
-        f"no better on dev than {trainer.settings.init_from}, which training began with; "
-        "a lower train.optimizer.learning_rate or fewer epochs may help, or more speech"
-    )
+    if before is not None and trainer.rank(after.loss, after.wer) >= trainer.rank(before.loss, before.wer):
+        remedy = "a lower train.optimizer.learning_rate or fewer epochs may help, or more speech"
+        reporter.line(f"no better on dev than {trainer.settings.init_from}, which training began with; {remedy}")
 
 
 def _decisive_settings(config: Config, world_size: int) -> tuple[Any, ...]:
@@ -258,7 +234,7 @@ def _decisive_settings(config: Config, world_size: int) -> tuple[Any, ...]:
     )
     if config.train.loss.denominator_weight == 0:  # runs that were begun before there was one can be resumed
         del settings["train"]["loss"]["denominator_weight"]
-    return settings, world_size, pick_precision(config.train.precision, training_device())
+    return settings, world_size, pick_precision(config.train.precision, pick_device("auto"))
 
 
 def _seconds(cuts: CutSet) -> float:

@@ -1,13 +1,14 @@
 """Training of the acoustic model: batches of speech in, better weights out.
 
-The network reads augmented speech, CTC says how far it is from the references, AdamW follows the gradient. What is
-common to every training is in loop.py.
+The loss is CTC, with the terms that the settings add; the optimiser is AdamW. What is common to every training is in
+loop.py.
 """
 
 import math
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
+from typing import ClassVar
 
 import torch
 from lightning_fabric import Fabric
@@ -23,19 +24,10 @@ from asr.runtime.network import ChunkSize
 from asr.seeds import draw_seed
 from asr.text.tokenizer import Tokenizer
 from asr.train.dataset import Batch, SpeechLoader
-from asr.train.loop import LoopSetup, LoopState, TrainingLoop
+from asr.train.loop import LoopSetup, TrainingLoop
 from asr.train.monitor import EpochMetrics, SpeechMonitor
 
 _NUM_SAMPLES = 4  # references and hypotheses that are shown after an epoch
-
-
-@dataclass
-class TrainState(LoopState):
-    """Where a training on speech stands."""
-
-    batches: int = 0  # of this epoch, already used
-    seconds: float = 0.0  # of speech in this epoch, already used, over all processes
-    loss_seconds: float = 0.0  # of speech in `loss_sum`
 
 
 @dataclass
@@ -50,42 +42,29 @@ class DevResult:
 
 @dataclass(frozen=True)
 class TrainingSetup(LoopSetup):
-    """What a `Trainer` needs, apart from its network.
-
-    Attributes:
-        train_loader, dev_loader: Batches of speech.
-        train_seconds: Speech in the training set.
-        frame_seconds: Length of a frame of log probabilities.
-        tokenizer: Decodes hypotheses on the development set.
-        denominator: Of the loss, if the settings give it a weight.
-    """
+    """What a `Trainer` needs, apart from its network."""
 
     settings: TrainSettings
     monitor: SpeechMonitor
     train_loader: SpeechLoader
     dev_loader: SpeechLoader
-    train_seconds: float
-    frame_seconds: float
+    train_seconds: float  # of speech in the training set
+    frame_seconds: float  # of a frame of log probabilities
     tokenizer: Tokenizer
-    denominator: Denominator | None
+    denominator: Denominator | None  # of the loss, if the settings give it a weight
 
 
-class Trainer(TrainingLoop[TrainState, Batch]):
-    """Trains an acoustic model on one set of speech while watching another.
+class Trainer(TrainingLoop[Batch]):
+    """Trains an acoustic model on one set of speech while watching another; see `TrainingLoop`."""
 
-    Args:
-        fabric: Launched; knows device, processes and precision.
-        model: The acoustic model.
-        setup: Everything else.
-    """
-
+    checkpoint_keys: ClassVar[Mapping[str, str]] = {"size": "seconds", "loss_size": "loss_seconds"}
     settings: TrainSettings
     monitor: SpeechMonitor
 
     def __init__(self, fabric: Fabric, model: nn.Module, setup: TrainingSetup) -> None:
         options = setup.settings.optimizer
         optimizer = torch.optim.AdamW(model.parameters(), lr=options.learning_rate, weight_decay=options.weight_decay)
-        super().__init__(fabric, model, optimizer, TrainState(), setup)
+        super().__init__(fabric, model, optimizer, setup.train_seconds, setup)
         self.setup = setup
         self.denominator = setup.denominator
         self.max_bad_steps = setup.settings.max_bad_steps
@@ -137,7 +116,7 @@ class Trainer(TrainingLoop[TrainState, Batch]):
         return loss.sum() / batch.token_lengths.sum().to(loss.device)
 
     def _criterion(self, log_probs: Tensor, lengths: Tensor, batch: Batch) -> Tensor:
-        """(B,) CTC or, with a denominator, a mixture of it and CTC-CRF."""
+        """Compute the (B,) losses: CTC or, with a denominator, a mixture of it and CTC-CRF."""
         loss = self._ctc(log_probs, lengths, batch)
         if self.denominator is None:
             return loss
@@ -155,23 +134,11 @@ class Trainer(TrainingLoop[TrainState, Batch]):
     def _step_seed(self) -> int:
         return draw_seed(self.settings.seed, self.state.epoch, self.state.batches, self.fabric.global_rank)
 
-    def _epoch_share(self) -> float:
-        # Of all speech: known without counting batches beforehand.
-        return self.state.seconds / self.setup.train_seconds
-
     def _size(self, batch: Batch) -> float:
         return batch.seconds
 
-    def _count(self, num_batches: int, size: float, weighted_loss: float) -> None:
-        self.state.batches += num_batches
-        self.state.seconds += size
-        if math.isfinite(weighted_loss):
-            self.state.loss_sum += weighted_loss
-            self.state.loss_seconds += size
-
     def _apply_gradients(self, group: list[Batch]) -> float:
-        if self.monitor.wants_gradient_norms(self.state.steps + 1):
-            self.monitor.log_gradient_norms(self.state.steps + 1, gradient_norms(self.module))
+        self.monitor.log_gradient_norms(self.state.steps + 1, lambda: gradient_norms(self.module))
         return super()._apply_gradients(group)
 
     def _describe(self, group: list[Batch]) -> str:
@@ -184,8 +151,8 @@ class Trainer(TrainingLoop[TrainState, Batch]):
         dev = self.fabric.broadcast(self.evaluate())
         state.elapsed += time.monotonic() - started
         metrics = EpochMetrics(
-            epoch=state.epoch,
-            loss=state.loss_sum / state.loss_seconds if state.loss_seconds else None,
+            epoch=state.epoch - 1,
+            loss=state.take_loss(),
             dev_loss=dev.loss,
             dev_wer=dev.wer,
             dev_cer=dev.cer,
@@ -194,8 +161,6 @@ class Trainer(TrainingLoop[TrainState, Batch]):
             minutes=state.elapsed / 60,
         )
         state.history.append(asdict(metrics))
-        state.epoch += 1
-        state.batches, state.seconds, state.loss_sum, state.loss_seconds = 0, 0.0, 0.0, 0.0
         best = self.best_epochs()
         if self.fabric.is_global_zero and metrics.epoch in best:
             self.folder.save_epoch(metrics.epoch, self.module.state_dict())
@@ -205,20 +170,13 @@ class Trainer(TrainingLoop[TrainState, Batch]):
             self.folder.keep_epochs(best)  # after the save: what it still names must be there
 
     def _is_finished(self) -> bool:
-        return super()._is_finished() or self._out_of_patience()
-
-    def _out_of_patience(self) -> bool:
-        patience = self.settings.patience
-        history = self.state.history
-        if patience is None or not history:
-            return False
-        ranks = [self.rank(epoch["dev_loss"], epoch["dev_wer"]) for epoch in history]
-        best = ranks.index(min(ranks))
-        return len(history) - 1 - best >= patience
+        patience, epoch = self.settings.patience, self.state.epoch
+        is_out_of_patience = patience is not None and epoch > 0 and epoch - 1 - self.best_epochs()[0] >= patience
+        return super()._is_finished() or is_out_of_patience
 
 
 def draw_chunk_size(settings: TrainSettings, frame_seconds: float) -> ChunkSize | None:
-    """Draw the chunk size with which a batch is read, from torch's generator; None for whole utterances."""
+    """Draw the chunk size for a batch from torch's generator; None for whole utterances."""
     if settings.chunk_seconds is None or float(torch.rand(())) >= settings.chunk_share:
         return None
     low, high = settings.chunk_right_seconds

@@ -7,8 +7,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from asr.acoustic.ctc_crf import Denominator
-from asr.acoustic.denominator_lm import MOST_TOKENS, estimate_trigrams
+from asr.acoustic.ctc_crf import MOST_TOKENS, Denominator, estimate_trigrams
 from asr.errors import ConfigError
 from asr.language.ngram.kneser_ney import estimate
 from asr.language.ngram.model import END, NgramModel
@@ -34,7 +33,7 @@ def score_text(trigrams, tokens):
 
 
 def sum_over_all_texts(trigrams, log_probs):
-    """Every sequence that so many frames can spell, its alignments summed by torch's own CTC."""
+    """Sum over every sequence that these frames can spell, its alignments summed by torch's own CTC."""
     scores = []
     for length in range(len(log_probs) + 1):
         for tokens in itertools.product(range(1, VOCAB), repeat=length):
@@ -50,9 +49,11 @@ def test_the_sum_is_over_every_text(seed):
     trigrams = random_trigrams(seed)
     log_probs = random_log_probs(5, seed).log_softmax(-1)
     lengths = torch.tensor([5, 3])
-    found = Denominator(trigrams)(log_probs, lengths)
-    expected = [sum_over_all_texts(trigrams, one[:length]) for one, length in zip(log_probs, lengths, strict=True)]
-    torch.testing.assert_close(found, torch.stack(expected))
+    total = Denominator(trigrams)(log_probs, lengths)
+    expected = [
+        sum_over_all_texts(trigrams, frames[:length]) for frames, length in zip(log_probs, lengths, strict=True)
+    ]
+    torch.testing.assert_close(total, torch.stack(expected))
 
 
 def test_the_gradient_is_that_of_the_sum():
@@ -90,8 +91,8 @@ def test_texts_are_scored_by_the_definition():
     tokens = torch.zeros(4, 3, dtype=torch.long)
     for row, text in zip(tokens, texts, strict=True):
         row[: len(text)] = torch.tensor(text, dtype=torch.long)
-    found = Denominator(trigrams).score(tokens, torch.tensor([len(text) for text in texts]))
-    assert found.tolist() == pytest.approx([score_text(trigrams, text) for text in texts])
+    scores = Denominator(trigrams).score(tokens, torch.tensor([len(text) for text in texts]))
+    assert scores.tolist() == pytest.approx([score_text(trigrams, text) for text in texts])
 
 
 def test_trigrams_are_those_of_the_language_model():
@@ -104,7 +105,7 @@ def test_trigrams_are_those_of_the_language_model():
         model = NgramModel.from_tables(tables)
     score = Denominator(trigrams).score(torch.tensor([[1, 3, 2]]), torch.tensor([3]))
     expected = model.score_sentence(["1", "3", "2"]).sum()
-    assert float(score) == pytest.approx(float(expected), abs=0.1)  # but for the share of the impossible
+    assert float(score) == pytest.approx(float(expected), abs=0.1)  # apart from the uniform share
     assert END in model.numbers
 
 

@@ -38,7 +38,7 @@ def test_log_probs_are_log_probabilities():
     assert output.intermediate is None
 
 
-def test_the_intermediate_reading_is_the_output_of_a_shallower_model():
+def test_the_intermediate_output_is_that_of_a_shallower_model():
     deep = make_model()
     shallow = AcousticModel(
         AcousticSettings(num_layers=1, hidden_size=16, conv_channels=4), num_mels=20, vocab_size=7

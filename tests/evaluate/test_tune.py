@@ -11,13 +11,13 @@ from rich.console import Console
 
 from asr.cli import training
 from asr.cli.console import ConsoleReporter
-from asr.config import SETTINGS_FILE, AcousticSettings, FeatureSettings, ModelSettings, load_model_settings
+from asr.config import SETTINGS_FILE, AcousticSettings, FeatureSettings, ModelSettings
 from asr.corpus.cuts import load_cuts
 from asr.decode.tuning import Weights
 from asr.errors import AsrError, CorpusError, ModelError
 from asr.evaluate.calibrate import calibrate
 from asr.evaluate.tune import tune
-from asr.language.ngram.files import save_ngram
+from asr.language.load import save_ngram
 from asr.language.ngram.kneser_ney import estimate
 from asr.recognize.model_folder import Model, save_model
 from asr.recognize.recognizer import load_model
@@ -42,7 +42,7 @@ def test_what_is_found_is_saved_with_the_language_model(folder, tone_manifests, 
     reporter = ConsoleReporter(Console(file=output))
     manifests = [tone_manifests / "dev.jsonl.gz"]
     best = tune(manifests, model=str(folder), lm=lm, rescore=None, device="cpu", reporter=reporter)
-    saved = load_model_settings(folder / SETTINGS_FILE).decoder
+    saved = ModelSettings.load(folder / SETTINGS_FILE).decoder
     assert Weights(saved.alpha, saved.beta, saved.beam_size, saved.unknown_score, saved.blank_penalty) == best.weights
     assert "% errors" in output.getvalue()
     beam = load_model(folder, device="cpu").decoder.beam

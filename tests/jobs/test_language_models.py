@@ -9,7 +9,7 @@ from asr.cli.console import ConsoleReporter
 from asr.config import NormalizerSettings
 from asr.errors import ConfigError
 from asr.jobs.language_models import build_language_model, measure_language_model
-from asr.language.ngram.files import load_ngram
+from asr.language.load import load_ngram
 
 TEXT = "Yes, we can!\nNo: we can't.\nYes.\n"
 

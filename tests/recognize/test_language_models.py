@@ -1,7 +1,7 @@
 """The language models of a model folder."""
 
+from asr.language.load import load_ngram
 from asr.language.ngram.binary import write_binary
-from asr.language.ngram.files import load_ngram
 from asr.recognize.language_models import save_language_model
 from tests.recognize.test_options import write_lm
 

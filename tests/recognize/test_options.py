@@ -7,11 +7,11 @@ import pytest
 from asr.config import DecoderSettings, RescoringSettings
 from asr.decode.scorer.rnn import RnnLM
 from asr.errors import ConfigError, ModelError, TextError
+from asr.language.load import load_ngram, save_ngram
 from asr.language.ngram.binary import write_binary
-from asr.language.ngram.files import load_ngram, save_ngram
 from asr.language.ngram.kneser_ney import estimate
 from asr.language.ngram.model import NgramModel
-from asr.language.rnn.folder import save_rnn
+from asr.language.rnn.model import save_rnn
 from asr.recognize.language_models import save_language_model
 from asr.recognize.options import DecodingOptions, build_rescorer, choose_decoder
 from asr.text.tokenizer import CharTokenizer

@@ -17,7 +17,7 @@ from asr.recognize.utterance import decode_distinct
 from asr.recognize.words import FrameTiming, align_decoded, find_words
 from asr.runtime.torch_network import build_acoustic
 from asr.text.load import build_tokenizer
-from asr.text.words import group_tokens
+from asr.text.tokenizer import group_tokens
 from tests.recognize.test_recognizer import RATE, noise
 
 LEXICON = "bad B AE D\ndab D AE B\nsad S AE D\nda D AE\ndah D AE\nbass B AE S\n"

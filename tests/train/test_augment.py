@@ -46,17 +46,17 @@ def test_what_is_drawn_depends_on_the_seed_alone():
     assert other.shape != draws[0].shape or not torch.equal(other, draws[0])
 
 
-def test_a_telephone_passes_low_tones_on_and_high_ones_not():
+def test_a_telephone_passes_low_tones_but_not_high_ones():
     low, high = sine(440), sine(5500)
-    heard = simulate_telephone(low + high, sample_rate=RATE)
-    assert heard.shape == low.shape
-    error = (heard - low)[RATE // 10 : -RATE // 10]  # without the edges, where the tones begin and end
+    narrow = simulate_telephone(low + high, sample_rate=RATE)
+    assert narrow.shape == low.shape
+    error = (narrow - low)[RATE // 10 : -RATE // 10]  # without the edges, where the tones begin and end
     assert float(10 * torch.log10(low.square().mean() / error.square().mean())) > 30  # mu-law's noise: 38 dB down
     assert float(simulate_telephone(torch.zeros(RATE), sample_rate=RATE).abs().max()) < 1e-3
     assert simulate_telephone(sine(440)[: RATE // 3], sample_rate=22050).numel() == RATE // 3
 
 
-def test_a_join_holds_each_waveform_as_it_is_and_quiet_pauses():
+def test_a_join_holds_each_waveform_unchanged_with_quiet_pauses_between():
     parts = [sine(300), sine(440, 0.5), sine(500, 0.7)]
     seen = set()
     for seed in range(20):
@@ -110,12 +110,12 @@ def test_noise_comes_from_a_folder_at_any_length(tmp_path: Path):
     assert noise.abs().max() > 0.2
 
 
-def test_a_folder_without_noise_is_told(tmp_path: Path):
+def test_a_folder_without_noise_is_an_error(tmp_path: Path):
     with pytest.raises(ConfigError, match=r"train\.augment\.noise"):
         prepare_augmentation(AugmentSettings(noise=tmp_path / "none"), sample_rate=RATE)
 
 
-def test_masks_are_whole_bands_and_whole_stretches_within_their_limits():
+def test_masks_are_whole_bands_and_whole_spans_within_their_limits():
     settings = SpecAugmentSettings(num_band_masks=1, max_bands=8, seconds_per_time_mask=2.0, max_frames=20)
     features = torch.ones(200, 80)
     for seed in range(20):

@@ -4,7 +4,7 @@ from asr.evaluate.card import CARD
 from asr.train.card import _describe_base
 
 
-def test_a_model_begun_from_another_tells_what_that_had_heard(tmp_path: Path):
+def test_the_card_names_the_training_speech_of_the_base(tmp_path: Path):
     base = tmp_path / "base"
     base.mkdir()
     (base / "config.yaml").touch()

@@ -7,7 +7,7 @@ from asr.errors import TrainingError
 from asr.train.checkpoint import CheckpointFolder, Fingerprint
 
 
-def test_averaging_is_the_mean_of_the_epochs_asked_for(tmp_path: Path):
+def test_averaging_is_the_mean_of_the_requested_epochs(tmp_path: Path):
     folder = CheckpointFolder(tmp_path)
     for epoch, value in enumerate([1.0, 2.0, 6.0]):
         folder.save_epoch(epoch, {"w": torch.full((2,), value)})
@@ -25,7 +25,7 @@ def test_a_write_that_fails_leaves_the_old_checkpoint(tmp_path: Path):
     assert list(folder.path.iterdir()) == [folder.last]
 
 
-def test_a_broken_checkpoint_is_told(tmp_path: Path):
+def test_a_broken_checkpoint_is_an_error(tmp_path: Path):
     folder = CheckpointFolder(tmp_path)
     folder.path.mkdir()
     folder.last.write_bytes(b"not a checkpoint")
@@ -63,7 +63,7 @@ def test_a_run_begins_resumes_or_has_nothing_to_do(tmp_path: Path, resume, has_c
             folder.plan(resume, model, Fingerprint("b"))
 
 
-def test_fingerprints_tell_settings_lexicon_and_data_apart(tmp_path: Path):
+def test_fingerprints_distinguish_settings_lexicon_and_data(tmp_path: Path):
     (tmp_path / "lexicon").write_text("a A\n")
     first, same, other = Fingerprint("x"), Fingerprint("x"), Fingerprint("x", tmp_path / "lexicon")
     assert first.settings == same.settings != other.settings

@@ -1,4 +1,4 @@
-"""Batches: what is drawn depends on seed, epoch and utterance only, and can be taken up anywhere."""
+"""Batches: what is drawn depends on seed, epoch and utterance only, and loading can resume anywhere."""
 
 from pathlib import Path
 
@@ -25,7 +25,7 @@ def make_loader(
     join_share: float = 0.3,
     epochs: int = 1,
     num_workers: int = 0,
-    **place: int,
+    **process: int,
 ) -> SpeechLoader:
     tokenizer = build_tokenizer([cut.supervisions[0].text for cut in cuts], TokenizerSettings())
     dataset = SpeechDataset(
@@ -37,7 +37,7 @@ def make_loader(
         views=views,
         seed=3,
     )
-    return SpeechLoader(cuts, dataset, batch_seconds=8.0, shuffle=augment, num_workers=num_workers, **place)
+    return SpeechLoader(cuts, dataset, batch_seconds=8.0, shuffle=augment, num_workers=num_workers, **process)
 
 
 def assert_equal(first: list[Batch], second: list[Batch]) -> None:
@@ -72,7 +72,7 @@ def test_each_process_gets_its_share(cuts):
 
 def test_utterances_are_joined_in_the_later_half_with_pauses_and_all_of_their_words(cuts):
     texts = {cut.id: cut.supervisions[0].text for cut in cuts}
-    plain = {name: one for batch in make_loader(cuts, augment=False).batches() for name, one in rows(batch)}
+    plain = {name: row for batch in make_loader(cuts, augment=False).batches() for name, row in rows(batch)}
     early, late = (list(make_loader(cuts, join_share=1.0, epochs=6).batches(epoch)) for epoch in (2, 3))
     assert not any("+" in name for batch in early for name in batch.utterances)
     joined = [
@@ -91,7 +91,7 @@ def test_utterances_are_joined_in_the_later_half_with_pauses_and_all_of_their_wo
         assert speech / 1.1 - 5 <= len(row) <= speech / 0.9 + 150 * (len(names) - 1) + 5
 
 
-def test_joined_sound_stands_in_the_order_of_its_names(cuts):
+def test_joined_speech_is_in_the_order_of_its_names(cuts):
     def samples(waveform: torch.Tensor) -> torch.Tensor:
         return waveform[:, None]
 
@@ -109,12 +109,12 @@ def test_joined_sound_stands_in_the_order_of_its_names(cuts):
 
 def rows(batch: Batch) -> list[tuple[str, torch.Tensor]]:
     return [
-        (name, one[:length])
-        for name, one, length in zip(batch.utterances, batch.features, batch.lengths.tolist(), strict=True)
+        (name, row[:length])
+        for name, row, length in zip(batch.utterances, batch.features, batch.lengths.tolist(), strict=True)
     ]
 
 
-def test_two_views_share_the_sound_and_differ_in_their_masks(cuts):
+def test_two_views_share_the_speech_and_differ_in_their_masks(cuts):
     batch = next(make_loader(cuts, views=2).batches())
     count = len(batch.utterances)
     first, second = batch.features.chunk(2)
@@ -126,7 +126,7 @@ def test_two_views_share_the_sound_and_differ_in_their_masks(cuts):
     assert torch.equal(first[unmasked], second[unmasked])
 
 
-def test_development_speech_is_as_it_is(cuts):
+def test_development_speech_is_the_same_in_every_epoch(cuts):
     loaders = [make_loader(cuts, augment=False) for _ in range(2)]
     assert_equal(list(loaders[0].batches(0)), list(loaders[1].batches(5)))
 

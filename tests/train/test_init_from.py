@@ -7,14 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from asr.config import (
-    AcousticSettings,
-    DecoderSettings,
-    FeatureSettings,
-    ModelSettings,
-    RescoringSettings,
-    load_config,
-)
+from asr.config import AcousticSettings, Config, DecoderSettings, FeatureSettings, ModelSettings, RescoringSettings
 from asr.errors import ModelError
 from asr.recognize.model_folder import Model, read_model
 from asr.runtime.torch_network import build_acoustic
@@ -37,7 +30,7 @@ def make_model(symbols: str, seed: int, **sizes: int) -> Model:
 def test_symbols_that_both_alphabets_hold_keep_their_probabilities_relative_to_one_another():
     base, model = make_model("abc", 0), make_model(" cxa", 1)
     base.acoustic.feature_mean.fill_(3.0)
-    assert copy_weights(base, model) == 3
+    assert copy_weights(base.acoustic, base.tokenizer, model.acoustic, model.tokenizer) == 3
     features, lengths = torch.randn(1, 40, 12), torch.tensor([40])
     with torch.inference_mode():
         before = base.acoustic(features, lengths).log_probs[..., [0, 1, 3]]  # blank, a, c
@@ -49,48 +42,48 @@ def test_symbols_that_both_alphabets_hold_keep_their_probabilities_relative_to_o
 def test_sizes_and_features_are_the_bases_and_dropout_is_the_recipes():
     base = make_model("ab", 0, hidden_size=16)
     recipe = ModelSettings(acoustic=AcousticSettings(hidden_size=99, dropout=0.45))
-    taken = inherit_architecture(recipe, base)
-    assert taken.features == base.settings.features
-    assert (taken.acoustic.hidden_size, taken.acoustic.dropout) == (16, 0.45)
-    assert taken.tokenizer == recipe.tokenizer
+    merged = inherit_architecture(recipe, base)
+    assert merged.features == base.settings.features
+    assert (merged.acoustic.hidden_size, merged.acoustic.dropout) == (16, 0.45)
+    assert merged.tokenizer == recipe.tokenizer
 
 
-def test_weights_of_decoding_are_the_bases_where_the_recipe_states_none():
+def test_decoder_weights_are_the_bases_if_the_recipe_sets_none():
     base = make_model("ab", 0)
     tuned = DecoderSettings(alpha=1.3, beam_size=256, blank_penalty=0.4)
     settings = base.settings.model_copy(update={"decoder": tuned, "rescoring": RescoringSettings(alpha=0.9)})
     recipe = ModelSettings.model_validate({"decoder": {"beam_threshold": 15.0, "alpha": 0.0}})
-    taken = inherit_decoder_settings(recipe, dataclasses.replace(base, settings=settings))
-    assert taken.decoder == tuned.model_copy(update={"beam_threshold": 15.0, "alpha": 0.0})
-    assert taken.rescoring.alpha == 0.9
+    merged = inherit_decoder_settings(recipe, dataclasses.replace(base, settings=settings))
+    assert merged.decoder == tuned.model_copy(update={"beam_threshold": 15.0, "alpha": 0.0})
+    assert merged.rescoring.alpha == 0.9
 
 
 def test_a_run_starts_where_the_base_ended_and_resumes(conf: Path, tmp_path: Path):
     reporter = RecordingReporter()
-    base = train(load_config(conf, ["train.epochs=3", "decoder.alpha=1.3", f"output={tmp_path / 'base'}"]))
+    base = train(Config.load(conf, ["train.epochs=3", "decoder.alpha=1.3", f"output={tmp_path / 'base'}"]))
     # Other sizes than the base's give way; at such a learning rate nothing moves.
     settings = [f"train.init_from={base}", "acoustic.hidden_size=50", "train.optimizer.learning_rate=1e-12"]
-    tuned = train(load_config(conf, [*settings, "train.epochs=1", f"output={tmp_path / 'tuned'}"]), reporter=reporter)
-    told = reporter.text
-    assert "starting from" in told
-    before, after = (re.search(rf"{name}: (.*)", told)[1] for name in ("before training", "best epoch"))
+    tuned = train(Config.load(conf, [*settings, "train.epochs=1", f"output={tmp_path / 'tuned'}"]), reporter=reporter)
+    reported = reporter.text
+    assert "starting from" in reported
+    before, after = (re.search(rf"{name}: (.*)", reported)[1] for name in ("before training", "best epoch"))
     assert before == after
-    assert "no better on dev than" in told
+    assert "no better on dev than" in reported
     assert read_model(tuned).settings.decoder.alpha == 1.3
     ours, theirs = read_model(tuned).acoustic.state_dict(), read_model(base).acoustic.state_dict()
     for name, value in ours.items():
         torch.testing.assert_close(value, theirs[name], atol=2e-3, rtol=2e-3)  # float16 in between
 
 
-def test_what_a_base_with_other_symbols_made_of_dev_is_not_compared(conf: Path, tmp_path: Path):
+def test_a_base_with_other_symbols_is_not_compared_on_dev(conf: Path, tmp_path: Path):
     reporter = RecordingReporter()
-    base = train(load_config(conf, ["train.epochs=1", f"output={tmp_path / 'base'}"]))
+    base = train(Config.load(conf, ["train.epochs=1", f"output={tmp_path / 'base'}"]))
     words = ["tokenizer.kind=word", f"train.init_from={base}", "train.epochs=1", f"output={tmp_path / 'words'}"]
-    train(load_config(conf, words), reporter=reporter)
+    train(Config.load(conf, words), reporter=reporter)
     assert "best epoch" in reporter.text
     assert "before training" not in reporter.text
 
 
-def test_a_base_that_is_not_there_is_told(conf: Path):
+def test_a_missing_base_is_an_error(conf: Path):
     with pytest.raises(ModelError, match="no such model"):
-        train(load_config(conf, ["train.init_from=nowhere"]))
+        train(Config.load(conf, ["train.init_from=nowhere"]))

@@ -11,10 +11,9 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from asr.config import LanguageConfig, load_language_config
+from asr.config import LanguageConfig
 from asr.errors import ConfigError, TrainingError, TrainingInterrupted
-from asr.language.rnn.folder import load_rnn
-from asr.language.rnn.likelihood import measure_rnn
+from asr.language.rnn.model import load_rnn, measure_rnn
 from asr.train import rnn_trainer
 from asr.train.checkpoint import CheckpointFolder, Fingerprint
 from asr.train.launch import launch
@@ -45,7 +44,7 @@ def config(**train):
 
 
 def run(folder: Path, settings: LanguageConfig, text: str = TEXT, **options) -> str:
-    """What a training reported."""
+    """Train; return what was reported."""
     folder.mkdir(exist_ok=True)
     (folder / "text").write_text(text, encoding="utf-8")
     reporter = RecordingReporter()
@@ -61,7 +60,7 @@ def make_trainer(folder: Path, model, text: torch.Tensor, **train) -> RnnTrainer
 @pytest.mark.parametrize("num_segments", [1, 2])
 @pytest.mark.parametrize("cell", ["lstm", "gru", "rnn"])
 def test_gradients_equal_backpropagation_token_by_token(tmp_path: Path, cell: str, num_segments: int):
-    """Where one segment holds the whole text, that is full back-propagation; all in float64."""
+    """If one segment holds the whole text, that is full back-propagation; all in float64."""
     model = make_model("abc", lines="running", spread=1.0, dtype=torch.float64, cell=cell)
     text, size = torch.randint(4, (30,)), 30 // num_segments
     trainer = make_trainer(tmp_path, model, text, batch_size=1, segment=size)
@@ -69,21 +68,21 @@ def test_gradients_equal_backpropagation_token_by_token(tmp_path: Path, cell: st
         trainer.loss(segment).backward()
     assert trainer.carried is not None
     assert trainer.carried.dtype == torch.float64
-    found = {name: value.grad.clone() for name, value in model.network.named_parameters()}
+    gradients = {name: value.grad.clone() for name, value in model.network.named_parameters()}
     model.network.zero_grad()
     # Token by token through one graph, which knows nothing of segments but where it is cut.
     state, total = model.network.initial_state(1), 0.0
-    for place, (before, after) in enumerate(zip([0, *text[:-1].tolist()], text.tolist(), strict=True)):
-        if place % size == 0:
+    for index, (before, after) in enumerate(zip([0, *text[:-1].tolist()], text.tolist(), strict=True)):
+        if index % size == 0:
             state = state.detach()
         logits, state = model.network(torch.tensor([[before]]), state)
         total = total + F.cross_entropy(logits[0], torch.tensor([after])) / size
     total.backward()
     for name, value in model.network.named_parameters():
-        torch.testing.assert_close(found[name], value.grad, rtol=1e-10, atol=1e-14)
+        torch.testing.assert_close(gradients[name], value.grad, rtol=1e-10, atol=1e-14)
 
 
-def test_shorter_segments_cut_gradients_but_not_what_is_remembered(tmp_path: Path):
+def test_shorter_segments_cut_gradients_but_not_the_carried_state(tmp_path: Path):
     model = make_model("abc", lines="running", spread=1.0)
     text = torch.randint(4, (24,))
     trainer = make_trainer(tmp_path, model, text, batch_size=1, segment=6)
@@ -95,12 +94,12 @@ def test_shorter_segments_cut_gradients_but_not_what_is_remembered(tmp_path: Pat
 
 
 @pytest.mark.parametrize("carry_state", [True, False])
-def test_development_text_is_read_as_training_reads(tmp_path: Path, monkeypatch, carry_state: bool):
+def test_development_text_is_scored_in_the_way_of_training(tmp_path: Path, monkeypatch, carry_state: bool):
     monkeypatch.setattr(rnn_trainer, "_DEV_STREAMS", 2)
     model, text = make_model("abc", lines="running"), torch.randint(4, (24,))
     trainer = make_trainer(tmp_path, model, text, segment=6, carry_state=carry_state)
     pieces = ["".join(model.pieces[token] for token in [0, *text.tolist()][first : first + 13]) for first in (0, 12)]
-    # Without a carried state what was read ends with the segment, and one token before it is all there is.
+    # Without a carried state the history is the segment and one token before it.
     size = 12 if carry_state else 6
     spans = [(piece[first], piece[first + 1 : first + 1 + size]) for piece in pieces for first in range(0, 12, size)]
     total = sum(log_prob_by_hand(model, after, before) for before, after in spans)
@@ -109,15 +108,17 @@ def test_development_text_is_read_as_training_reads(tmp_path: Path, monkeypatch,
 
 def test_unknown_characters_of_the_development_text_are_charged(tmp_path: Path):
     (tmp_path / "dev").write_text("abcé abc\ncab!\n", encoding="utf-8")
-    told = run(tmp_path, config(lines="apart", evaluations=1), dev=[tmp_path / "dev"])
-    fewest = min(float(line.split("dev ")[1].split()[0]) for line in told.splitlines() if "bits per character" in line)
+    reported = run(tmp_path, config(lines="apart", evaluations=1), dev=[tmp_path / "dev"])
+    fewest = min(
+        float(line.split("dev ")[1].split()[0]) for line in reported.splitlines() if "bits per character" in line
+    )
     measured = measure_rnn([tmp_path / "dev"], load_rnn(tmp_path / "lm"))
     assert measured.num_unknown == 2
     assert fewest == pytest.approx(measured.bits_per_character, abs=0.01)
 
 
 def test_a_carried_state_predicts_what_lies_before_the_segment(tmp_path: Path):
-    """Each line ends in its first letter, which no segment holds when it is to be told."""
+    """Each line ends in its first letter, which no segment holds when it must be predicted."""
     rng = random.Random(1)
     text = "".join(f"{letter}...{letter}\n" for letter in rng.choices("abcdefgh", k=700))
     bits = {}
@@ -128,7 +129,7 @@ def test_a_carried_state_predicts_what_lies_before_the_segment(tmp_path: Path):
         bits[carry] = measure_rnn(
             [tmp_path / str(carry) / "text"], load_rnn(tmp_path / str(carry) / "lm")
         ).bits_per_character
-    # Half a bit a character cannot be known; as much more is known only to those who remember.
+    # Half a bit per character is unpredictable; as much more is predictable only from the carried state.
     assert 0.45 < bits[True] < 0.75 * bits[False]
 
 
@@ -141,31 +142,31 @@ def test_an_interrupted_run_ends_with_the_same_weights(tmp_path: Path, monkeypat
 
     def stop(trainer, group):
         step(trainer, group)
-        trainer.stop_request.received = trainer.state.steps == stop_after
+        trainer.stop_requested = trainer.state.steps == stop_after
 
     monkeypatch.setattr(RnnTrainer, "step", stop)
     with pytest.raises(TrainingInterrupted, match="resume it to continue"):
         run(tmp_path / "parts", settings)
     monkeypatch.setattr(RnnTrainer, "step", step)
-    told = run(tmp_path / "parts", settings, resume=True)
-    assert f"resuming after step {stop_after}" in told
+    reported = run(tmp_path / "parts", settings, resume=True)
+    assert f"resuming after step {stop_after}" in reported
     whole, parts = (load_rnn(tmp_path / name / "lm").network.state_dict() for name in ("whole", "parts"))
     assert all(torch.equal(value, parts[name]) for name, value in whole.items())
 
 
-def test_progress_tells_samples_and_bits(tmp_path: Path):
-    told = run(tmp_path, config(epochs=6, optimizer=FAST))
-    bits = [float(line.split("dev ")[1].split()[0]) for line in told.splitlines() if "bits per character" in line]
+def test_progress_shows_samples_and_bits(tmp_path: Path):
+    reported = run(tmp_path, config(epochs=6, optimizer=FAST))
+    bits = [float(line.split("dev ")[1].split()[0]) for line in reported.splitlines() if "bits per character" in line]
     assert len(bits) >= 4
     assert bits[-1] < 0.8 * bits[0]
     assert any(
-        set(line.strip()) <= set("abc ") and "abc" in line for line in told.splitlines() if line.startswith("  ")
+        set(line.strip()) <= set("abc ") and "abc" in line for line in reported.splitlines() if line.startswith("  ")
     )
     measured = measure_rnn([tmp_path / "text"], load_rnn(tmp_path / "lm"))
     assert measured.bits_per_character < bits[0]
-    assert "nan" not in told  # the pace is not known at the first look
+    assert "nan" not in reported  # the throughput is not known at the first evaluation
     num_weights = sum(value.numel() for value in load_rnn(tmp_path / "lm").network.parameters())
-    assert f"network: {num_weights:,} weights" in told
+    assert f"network: {num_weights:,} weights" in reported
 
 
 def test_another_recipe_does_not_resume_and_nothing_is_overwritten(tmp_path: Path):
@@ -184,7 +185,7 @@ def test_auto_begins_a_run_continues_it_and_leaves_a_finished_model_alone(tmp_pa
 
     def stop(trainer, group):
         step(trainer, group)
-        trainer.stop_request.received = trainer.state.steps == 4
+        trainer.stop_requested = trainer.state.steps == 4
 
     with monkeypatch.context() as patch:
         patch.setattr(RnnTrainer, "step", stop)
@@ -226,41 +227,41 @@ def test_training_on_text_loads_no_audio_library():
     assert loaded.stdout.strip() == "[]"
 
 
-def test_an_output_that_cannot_be_a_folder_is_told(tmp_path: Path):
+def test_an_output_that_cannot_be_a_folder_is_an_error(tmp_path: Path):
     (tmp_path / "lm").touch()
     with pytest.raises(TrainingError, match=r"cannot be made: Not a directory; .* choose another output"):
         run(tmp_path, config())
 
 
-def test_evaluations_go_by_their_earlier_name_too(tmp_path: Path):
+def test_evaluations_may_have_their_earlier_name(tmp_path: Path):
     conf = tmp_path / "conf.yaml"
     conf.write_text("train:\n  looks: 7\n  epochs: 3\n")
-    assert load_language_config(conf).train.evaluations == 7
-    assert load_language_config(conf, ["train.evaluations=2"]).train.evaluations == 2
-    assert load_language_config(conf, ["train.looks=2"]).train.evaluations == 2
-    assert load_language_config(None, ["train.looks=3"]) == load_language_config(None, ["train.evaluations=3"])
+    assert LanguageConfig.load(conf).train.evaluations == 7
+    assert LanguageConfig.load(conf, ["train.evaluations=2"]).train.evaluations == 2
+    assert LanguageConfig.load(conf, ["train.looks=2"]).train.evaluations == 2
+    assert LanguageConfig.load(None, ["train.looks=3"]) == LanguageConfig.load(None, ["train.evaluations=3"])
     with pytest.raises(ConfigError, match=r"train\.evaluations: input should be greater"):
-        load_language_config(None, ["train.looks=0"])
+        LanguageConfig.load(None, ["train.looks=0"])
 
 
 def test_words_as_tokens_are_refused():
     with pytest.raises(ConfigError, match=r"tokenizer\.kind: input should be 'char' or 'subword' \(found 'word'\)"):
-        load_language_config(None, ["tokenizer.kind=word"])
+        LanguageConfig.load(None, ["tokenizer.kind=word"])
 
 
-def test_what_lightning_tells_of_precision_is_not_heard():
+def test_lightning_logs_nothing_about_precision():
     launch("fp32")
     assert not logging.getLogger("lightning_fabric.utilities.rank_zero").isEnabledFor(logging.INFO)
 
 
-def test_what_a_base_decides_otherwise_is_told(tmp_path: Path):
+def test_settings_that_the_base_overrides_are_reported(tmp_path: Path):
     run(tmp_path / "base", config())
-    asked = config(epochs=1)
-    told = run(tmp_path / "same", asked, base=tmp_path / "base" / "lm")
-    assert "the base decides" not in told
-    network = asked.network.model_copy(update={"hidden_size": 64, "cell": "gru", "dropout": 0.5})
-    told = run(tmp_path / "other", asked.model_copy(update={"network": network}), base=tmp_path / "base" / "lm")
-    assert [line for line in told.splitlines() if "the base decides" in line] == [
+    requested = config(epochs=1)
+    reported = run(tmp_path / "same", requested, base=tmp_path / "base" / "lm")
+    assert "the base decides" not in reported
+    network = requested.network.model_copy(update={"hidden_size": 64, "cell": "gru", "dropout": 0.5})
+    reported = run(tmp_path / "other", requested.model_copy(update={"network": network}), base=tmp_path / "base" / "lm")
+    assert [line for line in reported.splitlines() if "the base decides" in line] == [
         "the base decides: network.cell is lstm, not gru",
         "the base decides: network.hidden_size is 12, not 64",
     ]

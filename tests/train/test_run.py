@@ -18,7 +18,7 @@ from rich.console import Console
 from safetensors.torch import load_file
 
 from asr.cli.console import ConsoleReporter
-from asr.config import load_config
+from asr.config import Config
 from asr.corpus.cuts import load_cuts
 from asr.errors import ConfigError, TrainingError, TrainingInterrupted
 from asr.evaluate.evaluate import evaluate
@@ -38,10 +38,10 @@ def start(conf: Path, *arguments: str) -> "subprocess.Popen[str]":
 
 
 def finish(process: "subprocess.Popen[str]") -> str:
-    """Wait for the end of a training; returns what was told."""
-    told = process.communicate(timeout=240)[1]
-    assert process.returncode == 0, told
-    return told
+    """Wait for the end of a training; return what it reported."""
+    reported = process.communicate(timeout=240)[1]
+    assert process.returncode == 0, reported
+    return reported
 
 
 def steps_done(output: Path) -> int:
@@ -69,17 +69,17 @@ OFTEN = ["train.checkpoint_minutes=0", "train.loss.consistency_weight=0.2"]
 
 
 def interrupt(process: "subprocess.Popen[str]", output: Path, number: signal.Signals, step: int) -> int:
-    """Send a signal after so many steps; returns the exit status."""
+    """Send a signal after `step` steps; return the exit status."""
     wait_for_step(process, output, step)
     os.killpg(process.pid, number)
-    told = process.communicate(timeout=120)[1]
-    assert "Traceback" not in told, told
+    reported = process.communicate(timeout=120)[1]
+    assert "Traceback" not in reported, reported
     return process.returncode
 
 
 @pytest.fixture
 def _one_thread() -> Iterator[None]:
-    """As many as the processes have, since sums depend on it."""
+    """Use one thread, as the processes do, since sums depend on it."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     yield
@@ -97,13 +97,13 @@ def test_a_run_that_was_killed_and_one_that_was_stopped_reach_the_same_weights(c
     with ThreadPoolExecutor() as pool:
         statuses = list(pool.map(begin, (signal.SIGKILL, signal.SIGTERM), (2, 4)))
     assert statuses == [-signal.SIGKILL, 130]
-    whole = train(load_config(conf, [f"output={tmp_path / 'whole'}", *OFTEN]))
+    whole = train(Config.load(conf, [f"output={tmp_path / 'whole'}", *OFTEN]))
     assert steps_done(whole) >= 6, "too few steps for an interruption in the middle of an epoch"
     for number in (signal.SIGKILL, signal.SIGTERM):
         output = tmp_path / number.name
         assert 0 < steps_done(output) < steps_done(whole)
         reporter = RecordingReporter()
-        train(load_config(conf, [f"output={output}", *OFTEN]), resume=True, reporter=reporter)
+        train(Config.load(conf, [f"output={output}", *OFTEN]), resume=True, reporter=reporter)
         assert "resuming" in reporter.text
         assert_equal_weights(whole, output)
 
@@ -115,12 +115,12 @@ def test_two_processes_train_one_model_and_resume_to_the_same(conf: Path, tmp_pa
     resumed = start(conf, f"output={tmp_path / 'killed'}", "--resume", *both)
     finish(running[0])
     assert "resuming" in finish(resumed)
-    told = [json.loads(line) for line in (tmp_path / "whole" / "run" / "log.jsonl").read_text().splitlines()]
-    assert sum("dev_wer" in entry for entry in told) == 2
+    log = [json.loads(line) for line in (tmp_path / "whole" / "run" / "log.jsonl").read_text().splitlines()]
+    assert sum("dev_wer" in entry for entry in log) == 2
     # A resumed run gives every process what the first one saved: equal only if replicas never drift apart.
     assert_equal_weights(tmp_path / "whole", tmp_path / "killed")
     with pytest.raises(TrainingError, match="other settings"):
-        train(load_config(conf, [f"output={tmp_path / 'whole'}", "train.batch_seconds=6", *OFTEN]), resume=True)
+        train(Config.load(conf, [f"output={tmp_path / 'whole'}", "train.batch_seconds=6", *OFTEN]), resume=True)
 
 
 @pytest.mark.slow
@@ -138,13 +138,13 @@ def test_two_machines_under_torchrun_train_as_two_processes_on_one_do(conf: Path
         )
         for rank in range(2)
     ]
-    told = [machine.communicate(timeout=240)[1] for machine in machines]
-    assert [machine.returncode for machine in machines] == [0, 0], told
+    reported = [machine.communicate(timeout=240)[1] for machine in machines]
+    assert [machine.returncode for machine in machines] == [0, 0], reported
     assert_equal_weights(tmp_path / "one", tmp_path / "two")
 
 
 def test_a_network_learns_the_language_of_tones(conf: Path, tone_manifests: Path, tmp_path: Path):
-    output = train(load_config(conf, ["train.epochs=16", "train.average=3"]))
+    output = train(Config.load(conf, ["train.epochs=16", "train.average=3"]))
     result = evaluate(load_model(output), load_cuts([tone_manifests / "dev.jsonl.gz"]))
     assert result.rates.wer < 0.1
     assert sorted(path.name for path in output.iterdir()) == [
@@ -167,29 +167,29 @@ def test_a_network_learns_the_language_of_tones(conf: Path, tone_manifests: Path
     assert {"head", "blocks.0.recurrent.forward_rnn"} <= set(norms[0])
 
 
-def test_a_network_that_has_learned_gets_better_at_telling_texts_apart(conf: Path, tmp_path: Path):
-    plain = train(load_config(conf, ["train.epochs=14", "train.average=3"]))
-    told = []
+def test_a_trained_network_gets_better_at_distinguishing_texts(conf: Path, tmp_path: Path):
+    plain = train(Config.load(conf, ["train.epochs=14", "train.average=3"]))
+    losses = []
     for weight in (0, 1):
         output = tmp_path / f"weight{weight}"
         changes = [f"output={output}", f"train.init_from={plain}", f"train.loss.denominator_weight={weight}"]
-        train(load_config(conf, [*changes, "train.epochs=3", "train.optimizer.learning_rate=0.003"]))
+        train(Config.load(conf, [*changes, "train.epochs=3", "train.optimizer.learning_rate=0.003"]))
         log = [json.loads(line) for line in (output / "run" / "log.jsonl").read_text().splitlines()]
-        told.append([entry["dev_loss"] for entry in log if "dev_loss" in entry])
-    ctc, crf = told
+        losses.append([entry["dev_loss"] for entry in log if "dev_loss" in entry])
+    ctc, crf = losses
     assert crf[-1] < crf[0]
     assert 0 < crf[-1] < min(ctc)  # among all texts the right one is more probable than by itself
 
 
-def test_alphabets_too_large_for_a_denominator_are_told_before_training(conf: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("asr.acoustic.denominator_lm.MOST_TOKENS", 3)
+def test_alphabets_too_large_for_a_denominator_are_refused_before_training(conf: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("asr.acoustic.ctc_crf.MOST_TOKENS", 3)
     with pytest.raises(ConfigError, match="denominator_weight supports at most 3 tokens"):
-        train(load_config(conf, ["train.loss.denominator_weight=0.9"]))
+        train(Config.load(conf, ["train.loss.denominator_weight=0.9"]))
 
 
-def test_it_stops_where_nothing_gets_better(conf: Path, tmp_path: Path):
+def test_training_stops_when_nothing_gets_better(conf: Path, tmp_path: Path):
     settings = ["train.epochs=30", "train.patience=2", "train.optimizer.learning_rate=1e-12"]
-    output = train(load_config(conf, settings))
+    output = train(Config.load(conf, settings))
     epochs = [line for line in (output / "run" / "log.jsonl").read_text().splitlines() if "dev_wer" in line]
     assert len(epochs) < 10
 
@@ -201,39 +201,39 @@ def test_bad_utterances_are_left_out_and_counted(conf: Path, tone_manifests: Pat
     cuts[0].supervisions[0].text = ""
     cuts[1].supervisions[0].text = "abc" * 200
     type(load_cuts([tone_manifests / "train.jsonl.gz"]))(cuts).to_file(broken)
-    train(load_config(conf, [f"corpus.train=[{broken}]", "train.epochs=1"]), reporter=reporter)
-    told = reporter.text
-    assert "train: 2 of 48 utterances left out" in told
-    assert cuts[0].id in told
-    assert cuts[1].id in told
+    train(Config.load(conf, [f"corpus.train=[{broken}]", "train.epochs=1"]), reporter=reporter)
+    reported = reporter.text
+    assert "train: 2 of 48 utterances left out" in reported
+    assert cuts[0].id in reported
+    assert cuts[1].id in reported
 
 
 def test_gradients_that_are_never_finite_end_the_run_with_the_batch_named(conf: Path):
     # float32 overflows at this gain, so every gradient is NaN.
     settings = ["train.augment.gain_db=[900, 900]", "train.max_bad_steps=3", "train.augment.noise=null"]
     with pytest.raises(TrainingError, match=r"3 steps in a row .*train\d\d\d"):
-        train(load_config(conf, settings))
+        train(Config.load(conf, settings))
 
 
 def test_a_finished_run_is_not_overwritten(conf: Path):
-    config = load_config(conf, ["train.epochs=1"])
+    config = Config.load(conf, ["train.epochs=1"])
     train(config)
     with pytest.raises(TrainingError, match="resume that run"):
         train(config)
     with pytest.raises(TrainingError, match="other settings"):
-        train(load_config(conf, ["train.epochs=3"]), resume=True)
+        train(Config.load(conf, ["train.epochs=3"]), resume=True)
 
 
 @pytest.mark.usefixtures("_one_thread")
 def test_auto_begins_a_run_continues_it_and_leaves_a_finished_model_alone(
     conf: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    whole = train(load_config(conf, [f"output={tmp_path / 'whole'}"]))
-    config, step = load_config(conf), Trainer.step
+    whole = train(Config.load(conf, [f"output={tmp_path / 'whole'}"]))
+    config, step = Config.load(conf), Trainer.step
 
     def stop(trainer: Trainer, group: list[Batch]) -> None:
         step(trainer, group)
-        trainer.stop_request.received = trainer.state.steps == 3
+        trainer.stop_requested = trainer.state.steps == 3
 
     with monkeypatch.context() as patch:
         patch.setattr(Trainer, "step", stop)
@@ -250,19 +250,19 @@ def test_auto_begins_a_run_continues_it_and_leaves_a_finished_model_alone(
     assert reporter.lines == [f"{config.output} holds the finished model already; nothing to do"]
     assert {path: path.stat().st_mtime_ns for path in config.output.rglob("*")} == before
     with pytest.raises(TrainingError, match="other settings"):
-        train(load_config(conf, ["train.epochs=3"]), resume="auto")
+        train(Config.load(conf, ["train.epochs=3"]), resume="auto")
 
 
-def test_resuming_nothing_is_told(conf: Path):
+def test_resuming_without_a_checkpoint_is_an_error(conf: Path):
     with pytest.raises(TrainingError, match="no checkpoint"):
-        train(load_config(conf), resume=True)
+        train(Config.load(conf), resume=True)
 
 
 def test_a_single_utterance_is_enough(conf: Path, tone_manifests: Path):
     one = tone_manifests / "one.jsonl.gz"
     cuts = load_cuts([tone_manifests / "train.jsonl.gz"])
     type(cuts)(list(cuts)[:1]).to_file(one)
-    train(load_config(conf, [f"corpus.train=[{one}]", f"corpus.dev=[{one}]", "train.epochs=1"]))
+    train(Config.load(conf, [f"corpus.train=[{one}]", f"corpus.dev=[{one}]", "train.epochs=1"]))
 
 
 def test_markup_in_a_transcript_is_text(conf: Path, tone_manifests: Path, capsys: pytest.CaptureFixture[str]):
@@ -271,7 +271,7 @@ def test_markup_in_a_transcript_is_text(conf: Path, tone_manifests: Path, capsys
     cuts[0].supervisions[0].text = "[/]"
     type(load_cuts([tone_manifests / "train.jsonl.gz"]))(cuts).to_file(marked)
     reporter = ConsoleReporter(Console(stderr=True))
-    train(load_config(conf, [f"corpus.train=[{marked}]", "train.epochs=1"]), reporter=reporter)
+    train(Config.load(conf, [f"corpus.train=[{marked}]", "train.epochs=1"]), reporter=reporter)
     assert "'[/]'" in capsys.readouterr().err
 
 
@@ -286,19 +286,19 @@ def test_markup_in_a_transcript_is_text(conf: Path, tone_manifests: Path, capsys
         ["features.sample_rate=8000", "train.augment.reverberation_probability=0.5"],
     ],
 )
-def test_other_settings_train_and_read_back(conf: Path, settings: list[str], tone_manifests: Path):
-    output = train(load_config(conf, [*settings, "train.epochs=1"]))
+def test_other_settings_train_and_load(conf: Path, settings: list[str], tone_manifests: Path):
+    output = train(Config.load(conf, [*settings, "train.epochs=1"]))
     result = evaluate(load_model(output), load_cuts([tone_manifests / "dev.jsonl.gz"]))
     assert result.rates.utterances == 12
 
 
-def test_phones_train_and_read_back_and_words_without_pronunciation_are_left_out(conf: Path, tone_manifests: Path):
+def test_phones_train_and_load_and_words_without_pronunciation_are_left_out(conf: Path, tone_manifests: Path):
     reporter = RecordingReporter()
     words = ["".join(letters) for count in (1, 2, 3) for letters in product("abc", repeat=count)]
     lexicon = conf.parent / "lexicon.txt"
     lexicon.write_text("".join(f"{word} {' '.join(word.upper())}\n" for word in words if word != "abc"))
     settings = ["tokenizer.kind=phone", f"tokenizer.lexicon={lexicon}", "train.epochs=1"]
-    output = train(load_config(conf, settings), reporter=reporter)
+    output = train(Config.load(conf, settings), reporter=reporter)
     assert "the lexicon has no pronunciation of 'abc'" in reporter.text
     result = evaluate(load_model(output), load_cuts([tone_manifests / "dev.jsonl.gz"]))
     assert result.rates.utterances == 12

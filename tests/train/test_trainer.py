@@ -25,11 +25,11 @@ def test_gradient_norms_are_by_layer():
     assert gradient_norms(model) == {"0": pytest.approx(math.sqrt(3 * 4)), "2": pytest.approx(math.sqrt(2 * 4))}
 
 
-def test_batches_are_read_as_streams_only_where_asked_for_and_within_the_settings():
+def test_batches_are_chunked_only_on_request_and_within_the_settings():
     torch.manual_seed(0)
     before = torch.get_rng_state()
     assert draw_chunk_size(TrainSettings(), 0.04) is None
-    assert torch.equal(torch.get_rng_state(), before)  # what dropout draws stays what it was
+    assert torch.equal(torch.get_rng_state(), before)  # dropout still draws the same
     settings = TrainSettings(chunk_seconds=0.4, chunk_right_seconds=(0.2, 1.0), chunk_share=0.25)
     drawn = [draw_chunk_size(settings, 0.04) for _ in range(2000)]
     chosen = [chunk_size for chunk_size in drawn if chunk_size is not None]
@@ -38,7 +38,7 @@ def test_batches_are_read_as_streams_only_where_asked_for_and_within_the_setting
     assert {chunk_size.right_context for chunk_size in chosen} == set(range(5, 26))
 
 
-def test_half_precision_reads_batches_as_streams_too():
+def test_chunked_batches_work_in_half_precision():
     """Lightning takes the arguments of a network apart to convert tensors in them."""
     model = AcousticModel(AcousticSettings(num_layers=1, hidden_size=4, conv_channels=2), num_mels=8, vocab_size=3)
     network = Fabric(accelerator="cpu", precision="bf16-mixed").setup(model)
@@ -48,14 +48,14 @@ def test_half_precision_reads_batches_as_streams_too():
 
 
 def make_trainer(weight: float, trigrams: torch.Tensor) -> Trainer:
-    """What of a trainer its loss needs."""
+    """Build a trainer with only what its loss needs."""
     trainer = object.__new__(Trainer)
     trainer.denominator = Denominator(trigrams) if weight else None
     trainer.settings = TrainSettings(loss=LossSettings(denominator_weight=weight))
     return trainer
 
 
-def test_with_a_denominator_the_loss_is_how_improbable_the_text_is_among_all_texts():
+def test_with_a_denominator_the_loss_is_that_of_the_text_among_all_texts():
     torch.manual_seed(0)
     trigrams = torch.rand(3, 3, 3, dtype=torch.float64)
     trigrams /= trigrams.sum(-1, keepdim=True)
@@ -68,7 +68,7 @@ def test_with_a_denominator_the_loss_is_how_improbable_the_text_is_among_all_tex
             weights[text] = prior * float(
                 (-ctc_loss(log_probs, lengths, torch.tensor([text]), torch.tensor([length]))).exp()
             )
-    # What needs more frames costs 0 nats, as in training.
+    # Texts that need more frames cost 0 nats, as in training.
     weights = {text: weight for text, weight in weights.items() if required_frames(text) <= 4}
     for text in ((1, 2), (2,), (1, 1)):
         batch = Batch(
@@ -94,9 +94,9 @@ def test_what_cannot_be_spelled_in_its_frames_teaches_nothing():
     assert not log_probs.grad.any()
 
 
-def test_weights_rank_by_what_they_were_trained_for_and_nothing_broken_comes_first():
+def test_weights_rank_by_their_training_criterion_and_nan_never_comes_first():
     trigrams = torch.full((3, 3, 3), 1 / 3, dtype=torch.float64)
-    found = [(0.5, 0.3), (0.4, 0.4), (math.nan, 0.1)]
+    results = [(0.5, 0.3), (0.4, 0.4), (math.nan, 0.1)]
     by_text, by_loss = make_trainer(0.0, trigrams), make_trainer(1.0, trigrams)
-    assert min(found[:2], key=lambda one: by_text.rank(*one)) == (0.5, 0.3)
-    assert min(found, key=lambda one: by_loss.rank(*one)) == (0.4, 0.4)
+    assert min(results[:2], key=lambda result: by_text.rank(*result)) == (0.5, 0.3)
+    assert min(results, key=lambda result: by_loss.rank(*result)) == (0.4, 0.4)

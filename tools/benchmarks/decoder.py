@@ -37,7 +37,7 @@ from asr.corpus.cuts import load_cuts
 from asr.decode.decoder import BeamDecoder
 from asr.evaluate.evaluate import collect_log_probs
 from asr.evaluate.wer import score_utterances
-from asr.language.ngram.files import load_ngram
+from asr.language.load import load_ngram
 from asr.language.ngram.model import NgramModel
 from asr.recognize.recognizer import Recognizer, load_model
 from asr.text.tokenizer import Tokenizer

@@ -21,7 +21,7 @@ import numpy as np
 
 from asr.config import DecoderSettings
 from asr.decode.decoder import BeamDecoder, BeamStream
-from asr.language.ngram.files import load_ngram
+from asr.language.load import load_ngram
 
 FRAMES_A_SECOND, BLOCK_SECONDS = 25, 4
 SYMBOLS = ["", " ", "'", *string.ascii_lowercase]

@@ -6,9 +6,6 @@ probability at most, so that tokens out of reach are skipped before any language
 Pruning is decided by exact comparisons, ties by the order in which prefixes come.
 """
 
-# mypy: disable-error-code="no-any-return"
-# Elements of arrays have no type that mypy knows; numba checks them.
-
 import math
 
 from asr.decode.kernel.memory import NONE, SearchBuffers

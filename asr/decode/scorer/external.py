@@ -66,12 +66,12 @@ def make_external_lm(model: Any, symbols: Sequence[str], scorer: Scorer) -> "Ext
 
 
 class ExternalLM:
-    """Asks one language model on behalf of one search."""
+    """Asks one language model on behalf of one search; the number of the model's first state is 0."""
 
     def __init__(self, model: LanguageModel, symbols: Sequence[str]) -> None:
         self._model = model
         self._symbols = symbols
-        self._states: list[Any] = []  # by number
+        self._states = [model.start()]  # by number
         self._stem = ""  # of an open word whose first letters are committed
 
     def fork(self) -> "ExternalLM":
@@ -79,10 +79,6 @@ class ExternalLM:
         fork = copy.copy(self)
         fork._states = list(self._states)
         return fork
-
-    def start(self) -> int:
-        """Return the number of the model's first state."""
-        return self._add_state(self._model.start())
 
     def fill_pending(self, search: SearchBuffers, scorer: Scorer) -> None:
         """Fill in the gains that the search has asked for."""
@@ -174,7 +170,7 @@ class BatchExternalLM:
     def __init__(self, model: BatchLanguageModel, vocab_size: int) -> None:
         self._model = model
         self._vocab_size = vocab_size
-        self._contexts: list[Context] = []
+        self._contexts = [model.begin()]
         self._extended: dict[int, int] = {}  # states with a token, and the contexts computed for them
 
     def fork(self) -> "BatchExternalLM":
@@ -182,11 +178,6 @@ class BatchExternalLM:
         fork = copy.copy(self)
         fork._contexts, fork._extended = list(self._contexts), dict(self._extended)
         return fork
-
-    def start(self) -> int:
-        """Return the number of the model's first state."""
-        self._contexts, self._extended = [self._model.begin()], {}
-        return 0
 
     def fill_pending(self, search: SearchBuffers, scorer: Scorer) -> None:
         """Fill in the gains that the search has asked for."""

@@ -8,5 +8,4 @@ interpolate.py  several models -> one, their weighted mean
 prune.py        a model -> a smaller one
 arpa.py         the exchange format
 binary.py       a format that is mapped into memory
-files.py        load and save in either format
 """

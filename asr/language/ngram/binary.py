@@ -49,10 +49,7 @@ def is_binary(path: Path | str) -> bool:
 def write_binary(model: NgramModel, path: Path | str, *, compact: bool = False) -> None:
     """Write a model, whole or not at all; processes that have the old file mapped keep it.
 
-    Args:
-        model: The model.
-        path: The file.
-        compact: Round natural logs to 11 bits; those above -20 change by less than 0.01.
+    `compact` rounds natural logs to 11 bits; those above -20 change by less than 0.01.
 
     Raises:
         AsrError: If the file cannot be written.
@@ -133,11 +130,8 @@ def _check(path: Path | str, model: NgramModel) -> None:
     sound = (
         UNKNOWN in model.words
         and 1 <= model.order <= num_states
-        and num_words
-        == len(automaton.word_scores)
-        < num_states
-        == len(automaton.suffix)
-        == len(automaton.first_arc) - 1
+        and num_words == len(automaton.word_scores) < num_states
+        and num_states == len(automaton.suffix) == len(automaton.first_arc) - 1
         and len(automaton.arc_scores) == len(automaton.arc_states) == num_arcs
         and _within(automaton.first_arc, 0, num_arcs)
         and bool((automaton.first_arc[1:] >= automaton.first_arc[:-1]).all())

@@ -1,6 +1,6 @@
 """N-gram models with backoff: probabilities of words given the few before them.
 
-    model = load_ngram("lm.arpa.gz")  # files.py
+    model = load_ngram("lm.arpa.gz")  # load.py
     score, state = model.score(model.start(), "hello")
 
 Scores are natural logs; only ARPA text and `NgramTables` hold log10, as ARPA does.
@@ -200,33 +200,23 @@ def _add_order(
 
     State `1 + W + arc` is the n-gram of that arc, so that arcs and states stay in the same order.
     """
-    contexts = _locate_contexts(automaton, words, table.ngrams)
-    keys = contexts * len(words) + table.ngrams[:, -1]
-    rising = np.argsort(keys, kind="stable")
-    _refuse_duplicates(words, table.ngrams[rising], keys[rising])
-    num_ngrams = len(automaton.backoff) + len(keys)
-    if num_ngrams > MAX_STATES:
-        raise ModelError(f"{num_ngrams} n-grams are more than the 2**31 that a model can hold; prune it")
-    sorted_table = OrderTable(table.ngrams[rising], table.scores[rising], table.backoffs[rising])
-    return _append_arcs(automaton, sorted_table, contexts[rising], num_contexts, is_last=is_last)
-
-
-def _locate_contexts(automaton: Automaton, words: Sequence[str], ngrams: Array) -> Array:
-    """Return the (M,) states of the contexts of (M, n) n-grams; a missing one is an error."""
-    contexts = np.empty(len(ngrams), np.int64)
-    find_contexts(automaton, ngrams, contexts)
+    contexts = np.empty(len(table.ngrams), np.int64)
+    find_contexts(automaton, table.ngrams, contexts)
     if (contexts < 0).any():
-        ngram = ngrams[int(np.argmax(contexts < 0))]
+        ngram = table.ngrams[int(np.argmax(contexts < 0))]
         raise ModelError(
             f"the n-gram {_join(words, ngram)!r} is there, but not its context {_join(words, ngram[:-1])!r}"
         )
-    return contexts
-
-
-def _refuse_duplicates(words: Sequence[str], ngrams: Array, keys: Array) -> None:
+    keys = contexts * len(words) + table.ngrams[:, -1]
+    rising = np.argsort(keys, kind="stable")
+    table, keys = OrderTable(*(array[rising] for array in table)), keys[rising]
     duplicates = np.flatnonzero(keys[1:] == keys[:-1])
     if len(duplicates):
-        raise ModelError(f"the n-gram {_join(words, ngrams[duplicates[0]])!r} is there twice")
+        raise ModelError(f"the n-gram {_join(words, table.ngrams[duplicates[0]])!r} is there twice")
+    num_ngrams = len(automaton.backoff) + len(keys)
+    if num_ngrams > MAX_STATES:
+        raise ModelError(f"{num_ngrams} n-grams are more than the 2**31 that a model can hold; prune it")
+    return _append_arcs(automaton, table, contexts[rising], num_contexts, is_last=is_last)
 
 
 def _append_arcs(
@@ -244,8 +234,7 @@ def _append_arcs(
         first_arc = np.concatenate([first_arc, np.full(num_new, num_arcs + num_new)])
     new_backoff = np.zeros(0, np.float32) if is_last else table.backoffs * np.float32(_LOG_10)
     scores = table.scores * np.float32(_LOG_10)
-    return Automaton(
-        word_scores=automaton.word_scores,
+    return automaton._replace(
         first_arc=first_arc.astype(np.int32),
         backoff=np.concatenate([automaton.backoff, new_backoff]).astype(np.float32),
         suffix=np.concatenate([automaton.suffix, suffixes[: len(new_backoff)]]).astype(np.int32),

@@ -21,17 +21,11 @@ IGNORED = -1  # the target of padding
 
 
 class Segment(NamedTuple):
-    """What the network processes at once.
+    """What the network processes at once."""
 
-    Attributes:
-        inputs: (T, B) tokens.
-        targets: (T, B) the tokens that follow, `IGNORED` past a text's end.
-        starts: Whether it begins a text; otherwise it continues the segment before it.
-    """
-
-    inputs: Tensor
-    targets: Tensor
-    starts: bool
+    inputs: Tensor  # (T, B) tokens
+    targets: Tensor  # (T, B) the tokens that follow, `IGNORED` past a text's end
+    starts: bool  # whether it begins a text; otherwise it continues the segment before it
 
     @property
     def num_tokens(self) -> int:
@@ -49,13 +43,7 @@ def make_segments(
 
 
 def continuous_segments(tokens: Tensor, *, batch_size: int, length: int) -> Iterator[Segment]:
-    """Yield the segments of one long text, which is cut into B streams of equal length.
-
-    Args:
-        tokens: (N,) the text.
-        batch_size: B, streams; fewer if the text has fewer tokens.
-        length: T of each segment; the last may be shorter.
-    """
+    """Yield segments of `length` steps of a text (N,), cut into `batch_size` streams, or fewer if N is smaller."""
     batch_size = min(batch_size, len(tokens))
     steps = -(-len(tokens) // batch_size)
     padding = steps * batch_size - len(tokens)
@@ -66,13 +54,9 @@ def continuous_segments(tokens: Tensor, *, batch_size: int, length: int) -> Iter
 
 
 def sentence_segments(lines: Sequence[Tensor], *, batch_size: int, length: int, seed: int | None) -> Iterator[Segment]:
-    """Yield the segments of lines that are independent of each other; a batch has lines of similar length.
+    """Yield segments of independent lines of tokens; a batch has lines of similar length, and long ones take several.
 
-    Args:
-        lines: (N,) tokens of each line, including its line break.
-        batch_size: B, lines.
-        length: T of each segment; longer lines take several.
-        seed: Of the random order; None: by length, lines of equal length in their order.
+    The order is random; if `seed` is None, lines come by length, and those of equal length in their order.
     """
     rng = random.Random(seed)
     ties = [0.0 if seed is None else rng.random() for _ in lines]

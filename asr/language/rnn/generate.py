@@ -1,5 +1,6 @@
 """Generation: a prompt in, text in a model's style out."""
 
+import logging
 import math
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
@@ -10,7 +11,9 @@ from torch import Tensor
 from asr.errors import ConfigError
 from asr.language.rnn.bptt import LINE_BREAK
 from asr.language.rnn.model import RnnModel
-from asr.language.rnn.prompt import encode_prompt, prepare_prompt
+from asr.language.text_files import prepare_line
+
+logger = logging.getLogger(__name__)
 
 
 def generate(
@@ -24,7 +27,6 @@ def generate(
         length: The number of tokens.
         temperature: Below 1, probable tokens become more probable; 0 always takes the most probable.
         top_p: Draw from the smallest set of tokens with this total probability (Holtzman et al. 2020).
-        seed: Seed of the draws.
 
     Raises:
         ConfigError: If a number is out of range.
@@ -65,3 +67,27 @@ def _continue(model: RnnModel, tokens: Sequence[int], length: int, choose: Calla
         begins_line = token == LINE_BREAK or (begins_line and not piece)
         starts_afresh = token == LINE_BREAK and model.settings.lines == "apart"
         log_probs, state = model.prefill([token], None if starts_afresh else state)
+
+
+def prepare_prompt(model: RnnModel, text: str) -> str:
+    """Return a text as the model expects it; only its last line if lines are independent sentences."""
+    lines = text.split("\n")
+    if model.settings.lines == "apart":
+        lines = lines[-1:]
+    prepared = "\n".join(prepare_line(line, model.settings) for line in lines)
+    # Normalising strips the space at the end, which says that a word is over.
+    needs_space = text[-1:].isspace() and text[-1:] != "\n" and prepared and not prepared[-1].isspace()
+    return prepared + " " if needs_space else prepared
+
+
+def encode_prompt(model: RnnModel, text: str) -> list[int]:
+    """Return the tokens of a text, after the line break that begins every text."""
+    lines = [model.encode(line) for line in text.split("\n")]
+    if unknown := "".join(line.unknown for line in lines):
+        logger.warning("the alphabet has no %s: left out of the text", quote_characters(unknown))
+    return [token for line in lines for token in (LINE_BREAK, *line.tokens)]
+
+
+def quote_characters(characters: str) -> str:
+    """Return each character once, in quotes."""
+    return ", ".join(map(repr, dict.fromkeys(characters)))

@@ -292,10 +292,7 @@ def test_words_that_cannot_be_spelled_are_left_out(caplog):
         ({"symbols": ["", "a", "b a"]}, "word separator can only stand at a token's beginning"),
         ({"symbols": SYMBOLS, "language_model": Opaque(word_model())}, 'unit="word" or unit="token"'),
         ({"symbols": SYMBOLS, "language_model": character_model(), "vocabulary": ["a"]}, "this one scores tokens"),
-        (
-            {"symbols": ["", "x", "y"], "language_model": character_model(), "unit": "token"},
-            "knows none of the tokens",
-        ),
+        ({"symbols": ["", "x", "y"], "language_model": character_model(), "unit": "token"}, "knows none of the tokens"),
     ],
 )
 def test_parts_that_do_not_fit_are_named(chosen, message):

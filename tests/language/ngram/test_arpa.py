@@ -5,8 +5,8 @@ import gzip
 import pytest
 
 from asr.errors import ModelError
+from asr.language.load import load_ngram
 from asr.language.ngram.arpa import read_arpa
-from asr.language.ngram.files import load_ngram
 
 GOOD = """\
 made by hand

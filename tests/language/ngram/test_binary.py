@@ -9,10 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from asr.errors import ModelError
+from asr.language.load import load_ngram
 from asr.language.ngram import binary
 from asr.language.ngram import model as ngram
 from asr.language.ngram.binary import is_binary, read_binary, write_binary
-from asr.language.ngram.files import load_ngram
 from asr.language.ngram.model import NgramModel, NgramTables
 from tests.language.ngram.ngram_models import random_model, random_sentences
 from tests.language.ngram.test_model import hand_made, table

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from asr.errors import ModelError
-from asr.language.ngram.files import load_ngram, save_ngram
+from asr.language.load import load_ngram, save_ngram
 from asr.language.ngram.kneser_ney import estimate
 from asr.language.ngram.model import NgramModel, NgramTables, OrderTable
 

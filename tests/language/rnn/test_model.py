@@ -1,5 +1,6 @@
-"""Scores and files of recurrent language models."""
+"""Scores, likelihoods and files of recurrent language models, against log probabilities that are added up by hand."""
 
+import math
 import random
 from pathlib import Path
 
@@ -8,12 +9,14 @@ import pytest
 import torch
 
 from asr.config import LanguageSettings
+from asr.errors import ModelError
+from asr.language.rnn.bptt import make_segments
 from asr.language.rnn.complete import complete
-from asr.language.rnn.folder import build_network
 from asr.language.rnn.generate import generate
-from asr.language.rnn.likelihood import measure_lines
-from asr.language.rnn.model import UNKNOWN_SCORE, RnnModel
+from asr.language.rnn.model import UNKNOWN_SCORE, RnnModel, count_nats, load_rnn, measure_rnn, save_rnn
+from asr.language.rnn.network import LanguageNetwork
 from asr.language.text_files import read_text
+from asr.model_files import WEIGHTS_FILE
 from asr.text.load import build_tokenizer
 from tests.language.rnn.rnn_models import log_prob_by_hand, make_model
 
@@ -62,7 +65,7 @@ def make_subword_model():
     settings = LanguageSettings(normalizer=None, tokenizer={"kind": "subword", "vocab_size": 16}, network=network)
     tokenizer = build_tokenizer(["the cat that sat", "that hat, the cat"] * 20, settings.tokenizer)
     torch.manual_seed(0)
-    made = build_network(settings, tokenizer.vocab_size)
+    made = LanguageNetwork(settings.network, tokenizer.vocab_size)
     with torch.no_grad():
         for parameter in made.parameters():
             parameter.mul_(3)
@@ -100,4 +103,74 @@ def test_white_space_that_subword_units_cannot_tell_is_not_counted(tmp_path: Pat
     (tmp_path / "text").write_text("the  cat\n\t that hat \n")
     lines = read_text([tmp_path / "text"], model.settings)
     assert lines == ["the cat", "that hat"] == [model.tokenizer.decode(model.encode(line).tokens) for line in lines]
-    assert measure_lines(model, lines).num_characters == 8 + 9
+    assert model.measure(lines).num_characters == 8 + 9
+
+
+@pytest.mark.parametrize("lines", ["apart", "running"])
+def test_bits_per_character_are_the_text_added_up(lines: str):
+    model = make_model(lines=lines)
+    text = ["ab", "b a", "aab"]
+    measured = model.measure(text)
+    if lines == "running":
+        total = log_prob_by_hand(model, "".join(f"{line}\n" for line in text))
+    else:
+        total = sum(log_prob_by_hand(model, f"{line}\n") for line in text)
+    assert measured.num_characters == 11
+    assert measured.nats_per_character == pytest.approx(-total / 11, rel=1e-5)
+    assert measured.bits_per_character == pytest.approx(-total / 11 / math.log(2), rel=1e-5)
+    assert measured.perplexity == pytest.approx(math.exp(-total / (7 if lines == "apart" else 4)), rel=1e-5)
+
+
+def test_a_state_that_is_not_carried_is_forgotten_at_each_segment():
+    model, text = make_model(lines="running"), "ab b aab ba"
+    lines = [model.encode(text).to_tensor()]
+    text += "\n"
+    alone = [log_prob_by_hand(model, text[i : i + 4], before=("\n" + text)[i]) for i in range(0, 12, 4)]
+    segments = list(make_segments(lines, independent=False, batch_size=1, length=4))
+    assert count_nats(model.network, segments, carry_state=False) == pytest.approx(-sum(alone), rel=1e-5)
+    whole = log_prob_by_hand(model, text)
+    assert count_nats(model.network, segments) == pytest.approx(-whole, rel=1e-5)
+    assert model.measure([text[:-1] + "X?"]).nats_per_character * (len(text) + 2) == pytest.approx(20 - whole, rel=1e-5)
+
+
+def test_what_is_saved_says_the_same_when_loaded(tmp_path: Path):
+    model = make_model(tied=True)
+    model.network.half().float()
+    save_rnn(model, tmp_path / "lm")
+    loaded = load_rnn(tmp_path / "lm")
+    np.testing.assert_allclose(loaded.score_sentences(SENTENCES), model.score_sentences(SENTENCES), rtol=1e-6)
+    assert loaded.settings == model.settings
+    (tmp_path / "text").write_text("ab\n\n b  a\n")
+    assert measure_rnn([tmp_path / "text"], load_rnn(tmp_path / "lm")).num_lines == 2
+
+
+def test_a_file_is_no_model_folder(tmp_path: Path):
+    (tmp_path / "lm.arpa").touch()
+    with pytest.raises(ModelError, match=r"lm\.arpa: a file; .* is a folder"):
+        load_rnn(tmp_path / "lm.arpa")
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (lambda folder: (folder / WEIGHTS_FILE).write_bytes(b"no"), "cannot be read"),
+        (lambda folder: (folder / WEIGHTS_FILE).unlink(), "cannot be read"),
+        (lambda folder: (folder / "tokens.txt").write_text("<blank>\na\n"), "does not fit"),
+        (lambda folder: (folder / "config.yaml").write_text("network: {depth: 3}"), "no such setting"),
+        (lambda folder: (folder / "config.yaml").write_text("features: {}"), "no such setting"),
+    ],
+)
+def test_a_broken_folder_is_named(tmp_path: Path, damage, message: str):
+    save_rnn(make_model(), tmp_path)
+    damage(tmp_path)
+    with pytest.raises(ModelError, match=message):
+        load_rnn(tmp_path)
+
+
+def test_weights_that_are_not_finite_are_not_saved(tmp_path: Path):
+    model = make_model()
+    with torch.no_grad():
+        model.network.head_bias[0] = math.nan
+    with pytest.raises(ModelError, match="head_bias"):
+        save_rnn(model, tmp_path / "lm")
+    assert not (tmp_path / "lm").exists()
