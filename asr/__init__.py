@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any
 from asr.errors import AsrError
 
 if TYPE_CHECKING:
+    from asr.recognize.model_folder import list_models
     from asr.recognize.options import DecodingOptions
-    from asr.recognize.recognizer import Recognizer, list_models, load_model
+    from asr.recognize.recognizer import Recognizer, load_model
     from asr.recognize.streaming.endpoints import Endpoints
     from asr.recognize.streaming.recognizer import StreamingRecognizer
     from asr.recognize.streaming.stream import Partial, StreamingOptions
@@ -46,7 +47,7 @@ _HOME = {
     "StreamingOptions": "asr.recognize.streaming.stream",
     "StreamingRecognizer": "asr.recognize.streaming.recognizer",
     "Transcript": "asr.transcript.transcript",
-    "list_models": "asr.recognize.recognizer",
+    "list_models": "asr.recognize.model_folder",
     "load_audio": "asr.signal.audio",
     "load_model": "asr.recognize.recognizer",
     "stream_audio": "asr.signal.audio",

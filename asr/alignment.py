@@ -8,11 +8,10 @@ tokens. Its states for the tokens "a b b" are
 
 and a frame moves a path by 0, 1 or, over a blank between different tokens, 2 states.
 
-An hour of speech has 90 000 frames and as many states, so only states within `pruning` of the
-frame's best are kept, as one band, and moves are stored for the band only. The paths of neighbouring
-states do not cross: state s + 1 at a frame never comes from further left
-than state s, since both choose the better of the same candidates, and ties go to the nearest. So
-where the paths of the band's lowest and highest state meet, all have met; up to there the path is
+An hour of speech has 90 000 frames and as many states, so only states within `pruning` of the frame's best are kept,
+as one band, and moves are stored for the band only. The paths of neighbouring states do not cross: state s + 1 at a
+frame never comes from further left than state s, since both choose the better of the same candidates, and ties go to
+the nearest. So where the paths of the band's lowest and highest state meet, all have met; up to there the path is
 committed, and its moves are dropped. Without pruning the path is exact.
 
 Knows nothing of words, text or seconds.
@@ -32,11 +31,10 @@ from asr.errors import AlignmentError
 from asr.jit import Array, Record, jit, warm_up
 
 BLANK = 0  # token of the CTC blank
-# Natural log. A path this far behind the best never recovers, even if a page of the text
-# was not read aloud; the band is a few hundred states wide.
+# Natural log. A path this far behind the best never recovers, even if a page of the text was not read aloud; the band
+# is a few hundred states wide.
 PRUNING = 2000.0
-# Searches whose moves fit into this many bytes are exact: two minutes of speech.
-EXACT_CELLS = 2**24
+EXACT_CELLS = 2**24  # searches whose moves fit into this many bytes are exact: two minutes of speech
 
 _ROOM = 2**21  # moves that are stored before the path is committed; more if the paths do not meet
 _LOST = -1
@@ -47,19 +45,12 @@ _FRAME = np.dtype([("low", np.int64), ("first_move", np.int64)])
 
 @dataclass(frozen=True)
 class Alignment:
-    """The positions of a text's tokens.
+    """The positions of a text's tokens."""
 
-    Attributes:
-        starts, ends: (U,) first frame of each token, and the one after its last.
-        log_probs: (U,) natural-log probability of each token at the most probable of its frames.
-        score: Natural-log probability of the whole path, blanks included.
-        num_frames: T.
-    """
-
-    starts: Array
-    ends: Array
-    log_probs: Array
-    score: float
+    starts: Array  # (U,) first frame of each token
+    ends: Array  # (U,) the one after its last
+    log_probs: Array  # (U,) natural-log probability of each token at the most probable of its frames
+    score: float  # natural-log probability of the whole path, blanks included
     num_frames: int
 
 
@@ -129,7 +120,10 @@ class Aligner:
         """
         log_probs = np.ascontiguousarray(log_probs, dtype=np.float32)
         if self._pending is None:
-            self._check_tokens(log_probs.shape[1])
+            vocab_size = log_probs.shape[1]
+            invalid = self._tokens[(self._tokens == BLANK) | (self._tokens < 0) | (self._tokens >= vocab_size)]
+            if len(invalid):
+                raise ValueError(f"token {invalid[0]} cannot be aligned; expected 1 to {vocab_size - 1}")
             self._pending = log_probs[:0]
         self._pending = np.concatenate([self._pending, log_probs])
         frame = 0
@@ -173,11 +167,6 @@ class Aligner:
         """Number of frames that were searched, committed or not."""
         return sum(map(len, self._path)) + int(self._progress["num_frames"][0])
 
-    def _check_tokens(self, vocab_size: int) -> None:
-        invalid = self._tokens[(self._tokens == BLANK) | (self._tokens < 0) | (self._tokens >= vocab_size)]
-        if len(invalid):
-            raise ValueError(f"token {invalid[0]} cannot be aligned; expected 1 to {vocab_size - 1}")
-
     def _make_room(self) -> None:
         """Commit what all paths agree on; if that frees less than half the room, double it."""
         frame, state = _find_agreement(self._scores, *self._buffers)
@@ -198,7 +187,18 @@ class Aligner:
         self._path.append(path)
         self._emissions.append(self._pending[np.arange(len(path)), labels])
         self._pending = self._pending[len(path) :].copy()
-        _drop_frames(len(path), *self._buffers)
+        self._drop_frames(len(path))
+
+    def _drop_frames(self, count: int) -> None:
+        """Drop the first `count` frames and move the others up."""
+        progress = self._progress[0]
+        frames, num_moves = self._frames[count : progress["num_frames"]].copy(), progress["num_moves"]
+        dropped = frames["first_move"][0] if len(frames) else num_moves
+        frames["first_move"] -= dropped
+        self._frames[: len(frames)] = frames
+        self._moves[: num_moves - dropped] = self._moves[dropped:num_moves].copy()
+        progress["num_frames"] -= count
+        progress["num_moves"] -= dropped
 
     def _collect(self, score: float) -> Alignment:
         path = np.concatenate(self._path)  # states never decrease, so they can be searched
@@ -218,7 +218,6 @@ def _load_compiled() -> None:
     _search_frames(np.zeros((2, 2), np.float32), 0, np.ones(1, np.int64), math.inf, scores, moves, frames, progress)
     _find_agreement(scores, moves, frames, progress)
     _trace(np.empty(2, np.int64), 2, moves, frames)
-    _drop_frames(2, moves, frames, progress)
 
 
 def _does_not_fit(reason: str, frame: int) -> AlignmentError:
@@ -320,17 +319,3 @@ def _trace(path: Array, state: int, moves: Array, frames: Array) -> None:
         path[frame] = state
         entry = frames[frame]
         state -= moves[entry.first_move + state - entry.low]
-
-
-@jit
-def _drop_frames(count: int, moves: Array, frames: Array, progress_: Array) -> None:
-    """Drop the first `count` frames and move the others up."""
-    progress = progress_[0]
-    dropped = frames[count].first_move if count < progress.num_frames else progress.num_moves
-    for index in range(dropped, progress.num_moves):
-        moves[index - dropped] = moves[index]
-    for frame in range(count, progress.num_frames):
-        frames[frame - count].low = frames[frame].low
-        frames[frame - count].first_move = frames[frame].first_move - dropped
-    progress.num_frames -= count
-    progress.num_moves -= dropped

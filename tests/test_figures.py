@@ -17,7 +17,8 @@ from asr.corpus.cuts import load_cuts
 from asr.corpus.prepare import prepare
 from asr.evaluate.evaluate import evaluate
 from asr.evaluate.report import read_results
-from asr.recognize.recognizer import list_models, load_model
+from asr.recognize.model_folder import list_models
+from asr.recognize.recognizer import load_model
 
 ROOT = Path(__file__).parent.parent
 PARTS = ("asr", "conf", "recipes", "tools")

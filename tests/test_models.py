@@ -2,7 +2,8 @@
 
 import pytest
 
-from asr.recognize.recognizer import list_models, load_model
+from asr.recognize.model_folder import list_models
+from asr.recognize.recognizer import load_model
 
 
 @pytest.mark.parametrize("name", sorted(list_models()))

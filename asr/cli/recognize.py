@@ -103,7 +103,7 @@ def plot(
 
 def models() -> None:
     """List the models that come with asr."""
-    from asr.recognize.recognizer import list_models
+    from asr.recognize.model_folder import list_models
 
     for name, folder in list_models().items():
         typer.echo(f"{name}\t{folder}")

@@ -14,8 +14,7 @@ from asr.evaluate.reliability import Reliability, mark_correct, measure_reliabil
 from asr.evaluate.wer import ErrorRates, count_edits, require_words, score_utterances
 from asr.recognize.recognizer import Recognizer
 from asr.recognize.utterance import Decoded
-from asr.runtime.batching import make_batches
-from asr.runtime.network import LogProbs
+from asr.runtime.network import LogProbs, make_batches
 from asr.signal.audio import Waveform
 from asr.text.normalize import normalize
 

@@ -16,7 +16,7 @@ from asr.errors import AlignmentError, TextError
 from asr.recognize.network import NetworkRunner
 from asr.recognize.options import add_oov_words
 from asr.recognize.recognizer import Recognizer
-from asr.recognize.words import segment_words, words_from_alignment
+from asr.recognize.words import find_words, segment_words
 from asr.runtime.network import LogProbs
 from asr.signal.audio import AudioSource, Waveform, name_of, stream_audio
 from asr.signal.loudness import Loudness, measure_loudness
@@ -58,14 +58,8 @@ def align_text(recognizer: Recognizer, source: AudioSource, text: str) -> Transc
         alignment = align_stream((pool_word_ends(log_probs, tokenizer.word_ends) for log_probs in frames), tokens)
     except AlignmentError as error:
         raise AlignmentError(f"{name_of(source) or 'audio'}: {error}") from None
-    spoken = words_from_alignment(
-        alignment,
-        tokens,
-        tokenizer,
-        recognizer.decoder.timing,
-        loudness=np.concatenate([np.empty(0), *frames.loudness]),
-        confidence=recognizer.settings.confidence,
-    )
+    decoder, loudness = recognizer.decoder, np.concatenate([np.empty(0), *frames.loudness])
+    spoken = find_words(alignment, tokens, tokenizer, decoder.timing, loudness=loudness, confidence=decoder.confidence)
     words = join_spoken(written, spoken)
     return Transcript(
         text=" ".join(word.text for word in words),
@@ -76,26 +70,17 @@ def align_text(recognizer: Recognizer, source: AudioSource, text: str) -> Transc
 
 
 class MeasuredFrames:
-    """Yields the log probabilities (T, V) of a recording's segments, and measures the recording meanwhile.
-
-    Args:
-        runner: Has the network.
-        blocks: (S,) samples each, in whole 10 ms except for the last.
-
-    Attributes:
-        num_samples: Of the blocks so far.
-        loudness: Of the blocks so far.
-    """
+    """Yields the log probabilities (T, V) of a recording's segments, and measures the recording meanwhile."""
 
     def __init__(self, runner: NetworkRunner, blocks: Iterable[Waveform]) -> None:
         self._runner = runner
-        self._blocks = blocks
-        self.num_samples = 0
-        self.loudness: list[Loudness] = []
+        self._blocks = blocks  # (S,) samples each, in whole 10 ms except for the last
+        self.num_samples = 0  # of the blocks so far
+        self.loudness: list[Loudness] = []  # likewise
 
     def __iter__(self) -> Iterator[LogProbs]:
         num_frames = 0
-        for segment, log_probs in self._runner.stream_log_probs(self._measure()):
+        for segment, log_probs in self._runner.run_segments(self._runner.split(self._measure())):
             # If windows are long, a segment has too few samples for its last frame, which holds no speech.
             missing = segment.first_frame - num_frames
             num_frames = segment.first_frame + len(log_probs)

@@ -26,18 +26,15 @@ _SUREST = -1e-6  # log probability beyond which no token is more certain than an
 def word_features(log_probs: Values, spans: Sequence[WordTokens]) -> Values:
     """Compute the features that distinguish correct words from wrong ones: (W, 3), in the order of `FEATURES`.
 
-    Log odds of the word's worst token, log odds of the mean (of the log probabilities) over its
-    tokens, and the logarithm of their number.
-
-    Args:
-        log_probs: (U,) of tokens, `Alignment.log_probs`.
-        spans: The words.
+    Log odds of the word's worst token, log odds of the mean (of the log probabilities) over its tokens, and the
+    logarithm of their number, from `Alignment.log_probs` (U,).
     """
     features = np.empty((len(spans), len(FEATURES)))
     for word, span in enumerate(spans):
         scores = log_probs[span.first : span.last]
         features[word] = scores.min(), scores.mean(), np.log(len(scores))
-    features[:, :2] = _log_odds(features[:, :2])
+    capped = np.minimum(features[:, :2], _SUREST)
+    features[:, :2] = capped - np.log(-np.expm1(capped))  # log odds
     return features
 
 
@@ -78,11 +75,5 @@ def fit_confidence(features: Values, correct: NDArray[np.bool_]) -> ConfidenceSe
         if np.abs(step).max() < 1e-9:
             break
     plain = weights[1:] / deviation
-    bias = weights[0] - plain @ mean
-    rounded = (round(float(weight), 4) for weight in plain)
-    return ConfidenceSettings(bias=round(float(bias), 4), **dict(zip(FEATURES, rounded, strict=True)))
-
-
-def _log_odds(log_probs: Values) -> Values:
-    log_probs = np.minimum(log_probs, _SUREST)
-    return log_probs - np.log(-np.expm1(log_probs))
+    bias, *rounded = (round(float(weight), 4) for weight in (weights[0] - plain @ mean, *plain))
+    return ConfidenceSettings(bias=bias, **dict(zip(FEATURES, rounded, strict=True)))

@@ -45,10 +45,7 @@ def save_model(model: Model, folder: Path) -> None:
 
 
 def read_model(name: str | Path) -> Model:
-    """Read a model folder, or a model that comes with the package by its name.
-
-    Returns:
-        The model in float32, on the CPU, ready to recognise.
+    """Read a model folder, or by its name a model that comes with the package: in float32, on the CPU, to recognise.
 
     Raises:
         ModelError: If there is no such model, or its parts do not fit together.
@@ -57,11 +54,11 @@ def read_model(name: str | Path) -> Model:
 
 
 def find_model(name: str | Path) -> Path:
-    """Find the folder of a model, given its path or one of the `model_names`."""
+    """Find the folder of a model, given its path or a name of `list_models`."""
     for folder in (Path(name), BUILT_IN / name):
         if (folder / SETTINGS_FILE).is_file():
             return folder
-    names = ", ".join(model_names()) or "none"
+    names = ", ".join(list_models()) or "none"
     raise ModelError(
         f"{name}: no such model; give a folder that holds {SETTINGS_FILE}, or one of those that come with asr: {names}"
     )
@@ -82,10 +79,10 @@ def find_writable_model(name: str) -> Path:
 
 
 def quantize(name: str) -> dict[Path, tuple[int, int]]:
-    """Store the weights of a model, a recogniser's or a recurrent language model's, in 8 bits.
+    """Store the weights of a model and of the recurrent language models in its folder in 8 bits.
 
     Returns:
-        The files, also of recurrent language models in the folder, with their sizes in bytes before and after.
+        The files with their sizes in bytes before and after.
 
     Raises:
         ModelError: If there is no such model, or its weights cannot be read.
@@ -96,6 +93,6 @@ def quantize(name: str) -> dict[Path, tuple[int, int]]:
     return {path: quantize_weights(path) for path in files}
 
 
-def model_names() -> list[str]:
-    """List the names of the models that come with the package."""
-    return sorted(path.parent.name for path in BUILT_IN.glob(f"*/{SETTINGS_FILE}"))
+def list_models() -> dict[str, Path]:
+    """Return the names and folders of the models that come with the package."""
+    return {path.parent.name: path.parent for path in sorted(BUILT_IN.glob(f"*/{SETTINGS_FILE}"))}

@@ -8,8 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 import torch
 
 from asr.config import BATCH_SECONDS
-from asr.runtime.batching import make_batches
-from asr.runtime.network import SUBSAMPLING, Features, LogProbs, Network
+from asr.runtime.network import SUBSAMPLING, Features, LogProbs, Network, make_batches
 from asr.signal.audio import Waveform
 from asr.signal.features import FeatureExtractor
 from asr.signal.segment import AudioSegment, split_at_quiet
@@ -17,10 +16,6 @@ from asr.signal.segment import AudioSegment, split_at_quiet
 
 class NetworkRunner:
     """Runs a model's network on waveforms at the model's sample rate.
-
-    Args:
-        extractor: Computes the features that the network was trained on.
-        network: The network.
 
     Attributes:
         sample_rate: Hz of the waveforms.
@@ -46,12 +41,6 @@ class NetworkRunner:
     def split(self, blocks: Iterable[Waveform]) -> Iterator[AudioSegment]:
         """Split a recording of any length, which arrives in blocks (S,), into segments."""
         return split_at_quiet(blocks, self.sample_rate, self.frame_samples)
-
-    def stream_log_probs(
-        self, blocks: Iterable[Waveform], *, batch_seconds: float = BATCH_SECONDS
-    ) -> Iterator[tuple[AudioSegment, LogProbs]]:
-        """Split a recording that arrives in blocks (S,); yield each segment with its log probabilities (T', V)."""
-        return self.run_segments(self.split(blocks), batch_seconds)
 
     def run_segments(
         self, segments: Iterable[AudioSegment], batch_seconds: float = BATCH_SECONDS

@@ -16,7 +16,6 @@ from asr.errors import ConfigError
 from asr.language.g2p import G2P
 from asr.language.rnn.model import load_rnn
 from asr.recognize.language_models import find_language_model, find_rescorer, load_language_model
-from asr.text.lexicon import Lexicon
 from asr.text.normalize import normalize
 from asr.text.phones import PhoneTokenizer
 from asr.text.tokenizer import Tokenizer
@@ -29,8 +28,7 @@ class DecodingOptions:
     """How a model decodes; None leaves a choice to the model.
 
     Attributes:
-        decoder: "greedy" or "beam"; by default beam search if there is a language model or
-            another option needs it.
+        decoder: "greedy" or "beam"; by default beam search if there is a language model or another option needs it.
         beam_size: Prefixes kept from frame to frame.
         lm: A language model: n-grams, ARPA or binary, or the folder of a recurrent one.
         hotwords: Phrases to boost, as `phrase` or `phrase:weight`.
@@ -48,8 +46,7 @@ class DecodingOptions:
     @property
     def needs_beam(self) -> bool:
         """Whether an option requires beam search."""
-        models = self.lm is not None or self.rescore is not None
-        return self.beam_size is not None or models or bool(self.hotwords) or self.nbest > 1
+        return bool(self.hotwords) or self.nbest > 1 or {self.beam_size, self.lm, self.rescore} != {None}
 
 
 def build_decoder(
@@ -156,8 +153,7 @@ def add_oov_words(tokenizer: Tokenizer, words: Iterable[str]) -> Tokenizer:
     """
     if not isinstance(tokenizer, PhoneTokenizer):
         return tokenizer
-    unknown = [word for word in dict.fromkeys(words) if word not in tokenizer.pronunciations]
-    if not unknown:
+    if not (unknown := [word for word in dict.fromkeys(words) if word not in tokenizer.pronunciations]):
         return tokenizer
     with _g2p_lock:
         g2p = _train_g2p(tokenizer.lexicon)
@@ -166,8 +162,4 @@ def add_oov_words(tokenizer: Tokenizer, words: Iterable[str]) -> Tokenizer:
 
 
 _g2p_lock = threading.Lock()  # training takes seconds: clients that come together train once
-
-
-@functools.lru_cache(maxsize=2)
-def _train_g2p(lexicon: Lexicon) -> G2P:
-    return G2P(lexicon)
+_train_g2p = functools.lru_cache(maxsize=2)(G2P)

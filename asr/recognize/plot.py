@@ -1,8 +1,7 @@
 """A recording in, a picture of how it becomes text out.
 
-Four rows over one time axis: the words; the waveform; the log-mel features, as the network sees
-them; and the token probabilities at each frame, the blank in grey, with the tokens at their aligned
-positions.
+Four rows over one time axis: the words; the waveform; the log-mel features, as the network sees them; and the token
+probabilities at each frame, the blank in grey, with the tokens at their aligned positions.
 """
 
 from collections.abc import Sequence
@@ -18,7 +17,7 @@ from asr.errors import AudioError
 from asr.jit import Array
 from asr.recognize.align import encode_spoken, join_spoken, pair_words
 from asr.recognize.recognizer import Recognizer, load_model
-from asr.recognize.words import words_from_alignment
+from asr.recognize.words import find_words
 from asr.signal.audio import AudioSource, load_audio
 from asr.signal.features import mel_frequencies
 from asr.signal.loudness import measure_loudness
@@ -32,32 +31,20 @@ INCHES_PER_SECOND, NARROWEST, WIDEST = 3.2, 10.0, 24.0
 
 @dataclass(frozen=True)
 class Picture:
-    """The contents of a picture.
+    """The contents of a picture; words and frames count from the start of the excerpt."""
 
-    Attributes:
-        waveform: (S,) at `sample_rate` Hz.
-        features: (T, F) normalised log-mel features, one frame per `step_seconds`.
-        log_probs: (T', V), one frame per `frame_seconds`.
-        symbols: V of them, the blank first.
-        tokens: (U,) of the text.
-        alignment: Of the tokens.
-        words: With their times.
-        start: Seconds into the recording at which the excerpt starts; words and frames count from there.
-        centre: Seconds at which the middle of the first frame lies.
-    """
-
-    waveform: Array
-    sample_rate: int
-    features: Array
-    step_seconds: float
-    log_probs: Array
-    frame_seconds: float
-    symbols: Sequence[str]
-    tokens: Sequence[int]
-    alignment: Alignment
+    waveform: Array  # (S,)
+    sample_rate: int  # Hz
+    features: Array  # (T, F) normalised log-mel features
+    step_seconds: float  # from one of them to the next
+    log_probs: Array  # (T', V)
+    frame_seconds: float  # likewise
+    symbols: Sequence[str]  # V of them, the blank first
+    tokens: Sequence[int]  # (U,) of the text
+    alignment: Alignment  # of the tokens
     words: Sequence[Word]
-    start: float
-    centre: float
+    start: float  # seconds into the recording at which the excerpt starts
+    centre: float  # seconds at which the middle of the first frame lies
 
 
 def plot_file(
@@ -102,7 +89,7 @@ def prepare_picture(
         tokenizer, tokens = encode_spoken(written, tokenizer)
     alignment = align_tokens(log_probs, tokens)
     timing = recognizer.decoder.timing
-    words = words_from_alignment(alignment, tokens, tokenizer, timing, loudness=measure_loudness(waveform, rate))
+    words = find_words(alignment, tokens, tokenizer, timing, loudness=measure_loudness(waveform, rate))
     return Picture(
         waveform=waveform,
         sample_rate=rate,

@@ -12,7 +12,7 @@ from asr.config import BATCH_SECONDS, DEFAULT_MODEL, JOBS
 from asr.decode.decoder import BeamDecoder
 from asr.decode.rescoring import Rescorer
 from asr.errors import AudioError
-from asr.recognize.model_folder import BUILT_IN, Model, find_model, model_names, read_model
+from asr.recognize.model_folder import Model, find_model, read_model
 from asr.recognize.network import NetworkRunner
 from asr.recognize.options import DecodingOptions, add_oov_words, build_rescorer, choose_decoder, read_phrases
 from asr.recognize.pipeline import Pipeline
@@ -36,6 +36,7 @@ class Recognizer:
         rescorer: Reorders the hypotheses of beam search.
 
     Attributes:
+        sample_rate: Hz of the waveforms that the model takes.
         runner: From waveforms to log probabilities.
         decoder: From log probabilities to words.
     """
@@ -52,23 +53,14 @@ class Recognizer:
     ) -> None:
         self.tokenizer = model.tokenizer
         self.settings = model.settings
-        network = TorchNetwork(model.acoustic, device=device, precision=precision)
-        features = model.settings.features
+        self.sample_rate = model.settings.features.sample_rate
+        features, confidence = model.settings.features, model.settings.confidence
         extractor = FeatureExtractor(features, model.acoustic.feature_mean, model.acoustic.feature_deviation)
-        self.runner = NetworkRunner(extractor, network)
+        self.runner = NetworkRunner(extractor, TorchNetwork(model.acoustic, device=device, precision=precision))
+        timing = FrameTiming(self.runner.frame_seconds, features.window_seconds)
         self.decoder = UtteranceDecoder(
-            model.tokenizer,
-            FrameTiming(self.runner.frame_seconds, features.window_seconds),
-            beam=beam,
-            nbest=nbest,
-            confidence=model.settings.confidence,
-            rescorer=rescorer,
+            self.tokenizer, timing, beam=beam, nbest=nbest, confidence=confidence, rescorer=rescorer
         )
-
-    @property
-    def sample_rate(self) -> int:
-        """Hz of the waveforms that the model takes."""
-        return self.runner.sample_rate
 
     def transcribe(self, source: AudioSource) -> Transcript:
         """Transcribe one recording of any length: a path, a file object, or (array, sample_rate).
@@ -89,19 +81,15 @@ class Recognizer:
         jobs: int = JOBS,
         on_progress: Callable[[float], None] | None = None,
     ) -> Iterator[Transcript | AudioError]:
-        """Transcribe recordings in their order; short ones go through the network together.
-
-        For a recording that cannot be read its error is yielded; the others are not affected.
+        """Yield the transcripts of recordings in their order, or the error of one that cannot be read.
 
         Args:
             sources: As for `transcribe`.
             batch_seconds: Speech that goes through the network at once: more is faster and takes more memory.
             jobs: Threads that read audio, and as many that decode.
-            on_progress: Called with the seconds that are done of a long recording whose transcript is the
-                next to come, batch by batch.
+            on_progress: Called with the seconds that are done of a long recording whose transcript comes next.
         """
-        pipeline = Pipeline(self.runner, self.decoder, batch_seconds=batch_seconds, jobs=jobs, on_progress=on_progress)
-        return pipeline.run(sources)
+        return Pipeline(self.runner, self.decoder, batch_seconds, jobs, on_progress).run(sources)
 
     def decode_waveforms(self, waveforms: Sequence[Waveform]) -> list[Decoded]:
         """Decode waveforms (S,), best of about one length; word times do not make use of their loudness."""
@@ -138,8 +126,3 @@ def load_model(
     beam = choose_decoder(folder, model.tokenizer, settings.decoder, decoding, settings.normalizer)
     rescorer = build_rescorer(folder, model.tokenizer, settings.rescoring, decoding)
     return Recognizer(model, device=device, precision=precision, beam=beam, nbest=decoding.nbest, rescorer=rescorer)
-
-
-def list_models() -> dict[str, Path]:
-    """Return the names and folders of the models that come with the package."""
-    return {name: BUILT_IN / name for name in model_names()}

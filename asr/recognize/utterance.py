@@ -5,8 +5,8 @@ Knows nothing of audio or networks. A `UtteranceDecoder` holds no recording; thr
 
 import heapq
 import math
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import KW_ONLY, dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -16,7 +16,7 @@ from asr.decode.decoder import BeamDecoder
 from asr.decode.greedy import greedy_decode
 from asr.decode.parts import Hypothesis
 from asr.decode.rescoring import Rescorer
-from asr.recognize.words import FrameTiming, find_words, segment_words
+from asr.recognize.words import FrameTiming, align_decoded, find_words, segment_words
 from asr.runtime.network import LogProbs
 from asr.signal.loudness import Loudness
 from asr.text.tokenizer import Tokenizer
@@ -25,15 +25,10 @@ from asr.transcript.transcript import Alternative, Transcript, Word
 
 @dataclass(frozen=True)
 class Decoded:
-    """The text of a recording or a segment of it.
+    """The text of a recording or a segment of it."""
 
-    Attributes:
-        alternatives: The n best hypotheses, at least one, best first; their scores are NaN without beam search.
-        words: The words of the best one; times in seconds from the start of the recording.
-    """
-
-    alternatives: tuple[Alternative, ...]
-    words: tuple[Word, ...]
+    alternatives: tuple[Alternative, ...]  # at least one, best first; their scores are NaN without beam search
+    words: tuple[Word, ...]  # of the best one; times from the start of the recording
 
     @property
     def text(self) -> str:
@@ -41,60 +36,49 @@ class Decoded:
         return self.alternatives[0].text
 
 
+@dataclass
 class UtteranceDecoder:
-    """Decodes utterances and finds the times of their words.
+    """Decodes utterances and finds the times of their words."""
 
-    Args:
-        tokenizer: Decodes tokens to text.
-        timing: Of the frames of log probabilities.
-        beam: Beam search; None takes the most probable path.
-        nbest: Hypotheses to return, by beam search.
-        confidence: The model's calibration; None leaves out confidences.
-        rescorer: Reorders the hypotheses of beam search.
-    """
-
-    def __init__(
-        self,
-        tokenizer: Tokenizer,
-        timing: FrameTiming,
-        *,
-        beam: BeamDecoder | None = None,
-        nbest: int = 1,
-        confidence: ConfidenceSettings | None = None,
-        rescorer: Rescorer | None = None,
-    ) -> None:
-        self.tokenizer = tokenizer
-        self.timing = timing
-        self.beam = beam
-        self.nbest = nbest
-        self.confidence = confidence
-        self.rescorer = rescorer
+    tokenizer: Tokenizer
+    timing: FrameTiming  # of the frames of log probabilities
+    _: KW_ONLY
+    beam: BeamDecoder | None = None  # None takes the most probable path
+    nbest: int = 1  # hypotheses to return, by beam search
+    confidence: ConfidenceSettings | None = None  # the model's calibration; None leaves out confidences
+    rescorer: Rescorer | None = None  # reorders the hypotheses of beam search
 
     def decode(self, log_probs: LogProbs, loudness: Loudness | None = None, start_seconds: float = 0.0) -> Decoded:
-        """Decode a recording or a segment of it.
+        """Decode a recording or a segment of it; for the arguments see `find_words`."""
+        hypotheses = self.decode_tokens(log_probs)
+        words = self.find_words(log_probs, hypotheses[0][0], loudness, start_seconds)
+        return Decoded(tuple(Alternative(self.to_text(tokens), score) for tokens, score in hypotheses), words)
+
+    def find_words(
+        self, log_probs: LogProbs, tokens: Sequence[int], loudness: Loudness | None = None, start_seconds: float = 0.0
+    ) -> tuple[Word, ...]:
+        """Find the words of decoded tokens.
 
         Args:
-            log_probs: (T, V) of its frames.
+            log_probs: (T, V) of a recording or a segment of it.
+            tokens: What was decoded from them.
             loudness: (N,) of `measure_loudness`, for better times.
-            start_seconds: Where it starts in the recording.
+            start_seconds: Where the segment starts in the recording.
         """
-        hypotheses = self.decode_tokens(log_probs)
-        words = find_words(
-            log_probs,
-            hypotheses[0][0],
+        return find_words(
+            align_decoded(log_probs, tokens, self.tokenizer),
+            tokens,
             self.tokenizer,
             self.timing,
             loudness=loudness,
             start_seconds=start_seconds,
             confidence=self.confidence,
         )
-        return Decoded(tuple(Alternative(self.to_text(tokens), score) for tokens, score in hypotheses), words)
 
     def decode_tokens(self, log_probs: LogProbs) -> list[tuple[Sequence[int], float]]:
         """Return the tokens and scores of the n best hypotheses for (T, V) log probabilities, best first."""
         if self.beam is None:
-            path = greedy_decode(log_probs[None], np.array([len(log_probs)]))[0]
-            return [(path, math.nan)]
+            return [(greedy_decode(log_probs[None], np.array([len(log_probs)]))[0], math.nan)]
         nbest = self.nbest if self.rescorer is None else max(self.nbest, self.rescorer.settings.nbest)
         (hypotheses,) = decode_distinct(self.beam, self.tokenizer, [log_probs], nbest, num_threads=1)
         if self.rescorer is not None:
@@ -105,7 +89,12 @@ class UtteranceDecoder:
         """Join the results of a recording's segments, in their order."""
         sequences = [_Sequence(0.0 if self.beam else math.nan)]
         for segment in segments:
-            sequences = _extend(sequences, segment.alternatives, self.nbest)
+            extended = (
+                _Sequence(sequence.score + alternative.score, alternative.text, sequence)
+                for sequence in sequences
+                for alternative in segment.alternatives
+            )
+            sequences = heapq.nlargest(self.nbest, extended, key=lambda sequence: sequence.score)
         scores: dict[str, float] = {}
         for sequence in sequences:  # several may have the same text
             scores.setdefault(sequence.join_texts(), sequence.score)
@@ -161,19 +150,8 @@ class _Sequence(NamedTuple):
     previous: "_Sequence | None" = None
 
     def join_texts(self) -> str:
-        texts = []
-        sequence: _Sequence | None = self
+        texts, sequence = [self.text], self.previous
         while sequence is not None:
             texts.append(sequence.text)
             sequence = sequence.previous
         return " ".join(text for text in reversed(texts) if text)
-
-
-def _extend(sequences: Iterable[_Sequence], alternatives: Sequence[Alternative], nbest: int) -> list[_Sequence]:
-    """Extend each sequence by each alternative of the next segment; return the best."""
-    extended = (
-        _Sequence(sequence.score + alternative.score, alternative.text, sequence)
-        for sequence in sequences
-        for alternative in alternatives
-    )
-    return heapq.nlargest(nbest, extended, key=lambda sequence: sequence.score)

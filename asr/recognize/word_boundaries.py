@@ -78,10 +78,8 @@ def _measure_limits(firsts: Array, lasts: Array, loudness: Array, nearby: Array,
     """Set the loudness below which it is quiet, for each word; -inf if noise and speech are about equally loud."""
     for word in range(len(firsts)):
         limits[word] = -math.inf
-        first, last = (
-            _to_index(firsts[word] - _CONTEXT, len(loudness)),
-            _to_index(firsts[word] + _CONTEXT, len(loudness)),
-        )
+        first = _to_index(firsts[word] - _CONTEXT, len(loudness))
+        last = _to_index(firsts[word] + _CONTEXT, len(loudness))
         loudest = -math.inf
         for index in range(_to_index(firsts[word], len(loudness)), _to_index(lasts[word] + _LATE, len(loudness))):
             loudest = max(loudest, loudness[index])

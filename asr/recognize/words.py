@@ -1,6 +1,7 @@
 """Tokens and their alignment in, words with times and confidences out.
 
-words = find_words(log_probs, tokens, tokenizer, timing, loudness=measure_loudness(waveform, rate))
+alignment = align_decoded(log_probs, tokens, tokenizer)
+words = find_words(alignment, tokens, tokenizer, timing, loudness=measure_loudness(waveform, rate))
 segments = segment_words(words)
 """
 
@@ -23,15 +24,10 @@ PAUSE_SECONDS = 0.6  # between segments; within a sentence pauses are shorter
 
 @dataclass(frozen=True)
 class FrameTiming:
-    """When frames of log probabilities lie in a recording.
+    """When frames of log probabilities lie in a recording."""
 
-    Attributes:
-        frame_seconds: From one frame to the next.
-        window_seconds: Sound in a feature frame.
-    """
-
-    frame_seconds: float
-    window_seconds: float
+    frame_seconds: float  # from one frame to the next
+    window_seconds: float  # sound in a feature frame
 
     @property
     def offset(self) -> float:
@@ -42,52 +38,19 @@ class FrameTiming:
         return (self.window_seconds - self.frame_seconds) / 2
 
 
-def find_words(
-    log_probs: Array,
-    tokens: Sequence[int],
-    tokenizer: Tokenizer,
-    timing: FrameTiming,
-    *,
-    loudness: Array | None = None,
-    start_seconds: float = 0.0,
-    confidence: ConfidenceSettings | None = None,
-) -> tuple[Word, ...]:
-    """Find the words of decoded tokens, with times by forced alignment.
+def align_decoded(log_probs: Array, tokens: Sequence[int], tokenizer: Tokenizer) -> Alignment:
+    """Align the tokens that (T, V) log probabilities were decoded to.
 
-    Args:
-        log_probs: (T, V) natural-log probabilities of the recording or a segment of it.
-        tokens: The tokens decoded from them, without blanks.
-        tokenizer: Decodes the tokens.
-        timing: Of the frames.
-        loudness: (N,) the segment's `measure_loudness`; it halves the error of the times.
-        start_seconds: Where the segment starts in the recording; added to all times.
-        confidence: The model's calibration; None leaves out confidences.
+    A word-end symbol at their end is left out, since it may have no frame.
 
     Raises:
         AlignmentError: If no path spells the tokens, which is impossible if they were decoded from `log_probs`.
-    """
-    return words_from_alignment(
-        align_decoded(log_probs, tokens, tokenizer),
-        tokens,
-        tokenizer,
-        timing,
-        loudness=loudness,
-        start_seconds=start_seconds,
-        confidence=confidence,
-    )
-
-
-def align_decoded(log_probs: Array, tokens: Sequence[int], tokenizer: Tokenizer) -> Alignment:
-    """Align decoded tokens, without a word-end symbol at their end, which may have no frame.
-
-    Raises:
-        AlignmentError: As `find_words`.
     """
     ends_word = bool(tokens) and tokens[-1] in tokenizer.word_ends
     return align_tokens(pool_word_ends(log_probs, tokenizer.word_ends), tokens[:-1] if ends_word else tokens)
 
 
-def words_from_alignment(
+def find_words(
     alignment: Alignment,
     tokens: Sequence[int],
     tokenizer: Tokenizer,
@@ -97,7 +60,17 @@ def words_from_alignment(
     start_seconds: float = 0.0,
     confidence: ConfidenceSettings | None = None,
 ) -> tuple[Word, ...]:
-    """Find the words of aligned tokens; for the arguments see `find_words`."""
+    """Find the words of aligned tokens, without blanks.
+
+    Args:
+        alignment: Of the tokens, with a recording or a segment of it.
+        tokens: (U,) of the words.
+        tokenizer: Decodes the tokens.
+        timing: Of the frames.
+        loudness: (N,) the segment's `measure_loudness`; it halves the error of the times.
+        start_seconds: Where the segment starts in the recording; added to all times.
+        confidence: The model's calibration; None leaves out confidences.
+    """
     spans = group_tokens(tokens, tokenizer)
     frame_seconds, offset = timing.frame_seconds, timing.offset
     firsts = alignment.starts[[span.first for span in spans]] * frame_seconds + offset

@@ -6,7 +6,7 @@ feature frames. Knows nothing of audio, words or torch:
 `torch_network.py` and `torch_stream.py` implement it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias, TypeVar
 
@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 Features: TypeAlias = npt.NDArray[np.float32]  # (T, F) normalised log-mel features
 LogProbs: TypeAlias = npt.NDArray[np.float32]  # (T', V) natural logs
+_Item = TypeVar("_Item")
 
 SUBSAMPLING = 4  # feature frames per frame of log probabilities
 
@@ -26,18 +27,34 @@ def subsampled(num_frames: int) -> int:
     return num_frames
 
 
+def make_batches(
+    items: Iterable[_Item], seconds: Callable[[_Item], float], batch_seconds: float
+) -> Iterator[list[_Item]]:
+    """Group neighbours into batches, each as large as fits with padding to its longest item; at least one item.
+
+    Args:
+        items: Best sorted by length, which keeps padding short.
+        seconds: Returns the length of an item.
+        batch_seconds: Most speech in a batch, padding included.
+    """
+    batch: list[_Item] = []
+    longest = 0.0
+    for item in items:
+        longest = max(longest, seconds(item))
+        if batch and (len(batch) + 1) * longest > batch_seconds:
+            yield batch
+            batch, longest = [], seconds(item)
+        batch.append(item)
+    if batch:
+        yield batch
+
+
 @dataclass  # not frozen: in bf16, Lightning takes a network's arguments apart and puts them together again
 class ChunkSize:
-    """How a stream is divided, in frames of log probabilities.
+    """How a stream is divided, in frames of log probabilities."""
 
-    Attributes:
-        chunk: Frames that come out together.
-        right_context: Frames after a chunk that the backward direction sees. A network without a
-            backward direction needs none and ignores this.
-    """
-
-    chunk: int
-    right_context: int
+    chunk: int  # frames that come out together
+    right_context: int  # after a chunk, for the backward direction; a network without one ignores this
 
     def __post_init__(self) -> None:
         if self.chunk < 1 or self.right_context < 0:
@@ -57,11 +74,7 @@ class NetworkStream(Protocol):
         """Whether `StreamingNetwork.run` can compute its next chunk."""
 
     def feed(self, features: Features, *, last: bool = False) -> None:
-        """Append (T, F) features; T may be 0.
-
-        Args:
-            features: The next frames.
-            last: Whether the stream ends with them.
+        """Append (T, F) features; T may be 0. The stream ends with the `last`.
 
         Raises:
             ValueError: If the stream has ended already.
@@ -83,10 +96,7 @@ class StreamingNetwork(Protocol[_Stream]):
     def preview(self, batch: Sequence[_Stream]) -> list[LogProbs]:
         """Compute the frames that still wait for their right context, as if the streams ended here.
 
-        The streams do not change: `run` computes these frames again.
-
-        Returns:
-            (T', V) for each stream.
+        The streams do not change: `run` computes these frames again. Returns (T', V) for each stream.
         """
 
 

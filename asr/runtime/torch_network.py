@@ -26,12 +26,9 @@ class TorchNetwork:
     """An acoustic model that is ready to recognise.
 
     Args:
-        model: Moved to the device and put into evaluation mode.
+        model: Moved to the device and put into evaluation mode; in int8 a copy is.
         device: "auto" takes a GPU if there is one.
         precision: "fp32", "bf16" or "int8"; "auto" depends on the hardware.
-
-    Attributes:
-        model: The same model; in int8 a copy.
     """
 
     def __init__(self, model: AcousticModel, *, device: str = "auto", precision: str = "auto") -> None:

@@ -31,21 +31,17 @@ class TorchStreamingNetwork:
 
     Args:
         model: In evaluation mode; on any device, and quantised if it should be.
-        chunk_size: Sizes of chunk and right context.
-        precision: The format that the network computes with, as `pick_precision` returns it.
+        chunk_size: How streams are divided.
+        precision: As `pick_precision` returns it.
     """
 
     def __init__(self, model: AcousticModel, chunk_size: ChunkSize, *, precision: str = "fp32") -> None:
         self.model = model
         self.chunk_size = chunk_size
         self.precision = precision
+        self.device = model.feature_mean.device
         is_bidirectional = any(block.recurrent.backward_rnn is not None for block in model.blocks)
         self.right_context = chunk_size.right_context if is_bidirectional else 0
-
-    @property
-    def device(self) -> torch.device:
-        """The device of the network."""
-        return self.model.feature_mean.device
 
     def start(self) -> "TorchStream":
         """Start a stream."""
@@ -53,11 +49,7 @@ class TorchStreamingNetwork:
 
     @torch.inference_mode()
     def run(self, batch: "Sequence[TorchStream]") -> list[LogProbs]:
-        """Compute all chunks that are ready, of streams with chunks of one shape together.
-
-        Returns:
-            (T', V) log probabilities for each stream; T' may be 0.
-        """
+        """Compute all chunks that are ready, those of one shape together; (T', V) for each stream, T' may be 0."""
         outputs: list[list[Tensor]] = [[] for _ in batch]
         with computing_in(self.precision, self.device):
             while groups := self._group(batch):
@@ -78,13 +70,7 @@ class TorchStreamingNetwork:
 
     @torch.inference_mode()
     def preview(self, batch: "Sequence[TorchStream]") -> list[LogProbs]:
-        """Compute the frames that still wait for their right context, as if the streams ended here.
-
-        The streams do not change: `run` computes these frames again.
-
-        Returns:
-            (T', V) log probabilities for each stream.
-        """
+        """Compute the frames that still wait for their right context, as if the streams ended; they do not change."""
         lengths = torch.tensor([len(stream.hidden) for stream in batch], device=self.device)
         if len(batch) == 0 or int(lengths.max()) == 0:
             return [self._no_frames() for _ in batch]
@@ -115,18 +101,15 @@ class TorchStreamingNetwork:
 
 
 class TorchStream:
-    """One recording on its way through a `TorchStreamingNetwork`.
-
-    Attributes:
-        hidden: (T', D) subsampled frames whose log probabilities have not been computed yet.
-        states: The forward direction's state of each layer before the first of those frames.
-    """
+    """One recording on its way through a `TorchStreamingNetwork`."""
 
     def __init__(self, network: TorchStreamingNetwork) -> None:
         self._network = network
         self._subsampling = SubsamplingStream(network.model.subsampling)
         self._ended = False
+        # (T', D) subsampled frames whose log probabilities have not been computed yet
         self.hidden = torch.empty(0, network.model.head.in_features, device=network.device)
+        # of each layer's forward direction, before the first of those frames
         self.states: list[State] = [None] * len(network.model.blocks)
 
     @property
@@ -136,11 +119,7 @@ class TorchStream:
 
     @torch.inference_mode()
     def feed(self, features: Features, *, last: bool = False) -> None:
-        """Append (T, F) features; T may be 0.
-
-        Args:
-            features: The next frames.
-            last: Whether the stream ends with them.
+        """Append (T, F) features; T may be 0. The stream ends with the `last`.
 
         Raises:
             ValueError: If the stream has ended already.

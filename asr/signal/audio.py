@@ -66,15 +66,13 @@ def load_audio(source: AudioSource, *, sample_rate: int = 16000) -> Waveform:
 def stream_audio(source: AudioSource, *, block_seconds: float = 10.0, sample_rate: int = 16000) -> Iterator[Waveform]:
     """Read a recording block by block, so that a long one is never wholly in memory.
 
-    The concatenated blocks are exactly what `load_audio` returns.
+    The concatenated blocks (S,) are exactly what `load_audio` returns. The source is opened when the first is
+    requested.
 
     Args:
         source: As for `load_audio`.
         block_seconds: Length of each block; the last may be shorter.
         sample_rate: Hz of the result.
-
-    Returns:
-        Blocks (S,) float32. The source is opened when the first is requested.
 
     Raises:
         AudioError: As for `load_audio`; damage within a recording is found after the blocks before it.

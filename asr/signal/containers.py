@@ -1,7 +1,7 @@
 """A recording's file in, what its container declares about its length out.
 
 libsndfile reads a WAV or Ogg file that was cut off as if it were a shorter one, and guesses the length of an MP3 file
-without a length header. These checks read headers only, never samples.
+without a length header. These checks read headers only, never samples, and move the file's position.
 """
 
 import os
@@ -19,11 +19,7 @@ _LARGEST_OGG_PAGE = 27 + 255 + 255 * 255  # bytes (RFC 3533, section 6)
 def missing_wav_seconds(file: BinaryIO) -> float:
     """Return the seconds of audio that a WAV file's data chunk declares but the file does not hold.
 
-    Args:
-        file: A binary file that can seek; its position is moved.
-
-    Returns:
-        Seconds; 0 if nothing is missing, the size was left open, or it is not a RIFF WAV file.
+    It is 0 if nothing is missing, the size was left open, or it is not a RIFF WAV file.
     """
     file_size = file.seek(0, os.SEEK_END)
     file.seek(0)
@@ -49,9 +45,6 @@ def ogg_breaks_off(file: BinaryIO) -> bool:
     """Return whether an Ogg file ends in the middle of a page (RFC 3533, section 6).
 
     A missing end-of-stream flag alone does not count: recorders that are stopped leave none.
-
-    Args:
-        file: A binary file that can seek; its position is moved.
     """
     file.seek(0)
     if file.read(4) != b"OggS":
@@ -62,9 +55,7 @@ def ogg_breaks_off(file: BinaryIO) -> bool:
     page = tail[max(tail.rfind(b"OggS"), 0) :]
     if page[:4] != b"OggS":
         return False
-    if len(page) < 27 or len(page) < 27 + page[26]:
-        return True
-    return len(page) < 27 + page[26] + sum(page[27 : 27 + page[26]])
+    return len(page) < 27 or len(page) < 27 + page[26] + sum(page[27 : 27 + page[26]])
 
 
 def mp3_extent(file: BinaryIO) -> tuple[int, int] | None:
@@ -72,9 +63,6 @@ def mp3_extent(file: BinaryIO) -> tuple[int, int] | None:
 
     Without a Xing, Info or VBRI header libsndfile guesses the length from the first frame's bit rate, and drops
     audio beyond its guess.
-
-    Args:
-        file: A binary file that can seek; its position is moved.
 
     Returns:
         (declared, present), or None if the file declares nothing. Files have more than they declare if they were
@@ -94,13 +82,9 @@ def mp3_extent(file: BinaryIO) -> tuple[int, int] | None:
 
 
 def unread_mp3_seconds(file: BinaryIO, decoded_seconds: float) -> float:
-    """Estimate the seconds of audio after the position at which the decoder of an MP3 file stopped.
+    """Estimate the seconds of audio after the file's position, at which the decoder of an MP3 file stopped.
 
     Two MP3 files joined end to end declare only the length of the first.
-
-    Args:
-        file: The file, at the position where the decoder stopped.
-        decoded_seconds: Length of the decoded audio.
     """
     position = file.tell()
     file_size = file.seek(0, os.SEEK_END)
@@ -112,14 +96,9 @@ def unread_mp3_seconds(file: BinaryIO, decoded_seconds: float) -> float:
 
 
 def au_header(rate: int, channels: int) -> bytes:
-    """Return a header that turns any number of raw samples after it into a recording.
+    """Return a header that turns any number of signed 16-bit little-endian samples after it into a recording.
 
-    Args:
-        rate: Hz.
-        channels: Number of interleaved channels of signed 16-bit little-endian samples.
-
-    Returns:
-        24 bytes: an AU header of unknown length, in DEC's byte order, which libsndfile knows.
+    It is an AU header of unknown length, in DEC's byte order, which libsndfile knows.
     """
     linear_16_bit, length_unknown = 3, 0xFFFFFFFF
     return struct.pack("<4s5I", b"dns.", 24, length_unknown, linear_16_bit, rate, channels)

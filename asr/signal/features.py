@@ -24,9 +24,8 @@ BLOCK_SECONDS = 30
 class FeatureExtractor:
     """Turns waveforms into log-mel features with a running mean.
 
-    The mean at a frame is taken over the frames so far and, weighing as much as
-    `prior_seconds` of sound, the training set's mean; the result is divided by the training
-    set's deviation. Nothing of the future is needed.
+    The mean at a frame is taken over the frames so far and, weighing as much as `prior_seconds` of sound, the training
+    set's mean; the result is divided by the training set's deviation. Nothing of the future is needed.
 
     Args:
         settings: Sizes of window, step and filter bank.
@@ -89,9 +88,6 @@ class FeatureStream:
         samples = torch.cat([self._samples, waveform])
         features = self._extractor.log_mel(samples)
         self._samples = samples[len(features) * self._extractor.step :]
-        return self._normalize(features)
-
-    def _normalize(self, features: Tensor) -> Tensor:
         if len(features) == 0:
             return features
         # The carried sum is the first row, so that there is one running sum, added in one order.

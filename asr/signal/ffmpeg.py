@@ -32,16 +32,13 @@ def has_ffmpeg() -> bool:
 def decode_with_ffmpeg(
     path: Path, name: str, *, sample_rate: int, strict: bool = True
 ) -> Iterator[npt.NDArray[np.float32]]:
-    """Decode, mix down and resample the first audio track, block by block.
+    """Decode, mix down and resample the first audio track of a regular file; yield it in blocks (S,).
 
     Args:
-        path: A regular file.
+        path: The file.
         name: Its name in errors.
-        sample_rate: Hz of the result; ffmpeg resamples.
+        sample_rate: Hz of the result.
         strict: Fail at damage, which ffmpeg would skip.
-
-    Yields:
-        (S,) float32 blocks of at most 4 s at 16 kHz.
 
     Raises:
         AudioError: If ffmpeg is missing, finds no audio or stops at damaged audio.

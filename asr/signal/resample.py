@@ -10,12 +10,7 @@ Samples = npt.NDArray[np.float32]
 
 
 class Resampler:
-    """Changes the rate of one recording that arrives in blocks.
-
-    Args:
-        rate: Hz of the input.
-        sample_rate: Hz of the output.
-    """
+    """Changes one recording that arrives in blocks from `rate` to `sample_rate`, in Hz."""
 
     def __init__(self, rate: float, sample_rate: float) -> None:
         self._stream = None

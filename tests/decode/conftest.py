@@ -9,7 +9,8 @@ def an4_log_probs(an4_manifests):
     # Heavy, and needed by these tests only.
     from asr.corpus.cuts import load_cuts
     from asr.evaluate.evaluate import collect_log_probs
-    from asr.recognize.recognizer import list_models, load_model
+    from asr.recognize.model_folder import list_models
+    from asr.recognize.recognizer import load_model
 
     if "an4" not in list_models():
         pytest.skip("needs the model an4, which this checkout does not hold")

@@ -6,7 +6,7 @@ from scipy.optimize import minimize
 
 from asr.config import ConfidenceSettings, ModelSettings
 from asr.recognize.confidence import estimate_confidence, fit_confidence, word_features
-from asr.recognize.words import FrameTiming, find_words
+from asr.recognize.words import FrameTiming, align_decoded, find_words
 from asr.text.tokenizer import CharTokenizer, WordTokens
 
 TRUE = ConfidenceSettings(bias=-0.5, worst_token=0.8, mean_token=0.3, length=-0.4)
@@ -72,7 +72,8 @@ def test_settings_go_into_the_models_file_and_back(tmp_path):
 def test_words_have_a_confidence_where_the_model_is_calibrated():
     log_probs = np.log(np.array([[0.9, 0.04, 0.06], [0.1, 0.1, 0.8], [0.9, 0.06, 0.04]], np.float32))
     tokenizer = CharTokenizer(["<blank>", " ", "a"])
-    assert find_words(log_probs, [2], tokenizer, FrameTiming(0.04, 0.025))[0].confidence is None
-    (word,) = find_words(log_probs, [2], tokenizer, FrameTiming(0.04, 0.025), confidence=TRUE)
+    alignment = align_decoded(log_probs, [2], tokenizer)
+    assert find_words(alignment, [2], tokenizer, FrameTiming(0.04, 0.025))[0].confidence is None
+    (word,) = find_words(alignment, [2], tokenizer, FrameTiming(0.04, 0.025), confidence=TRUE)
     odds = np.log(0.8 / 0.2)
     assert word.confidence == pytest.approx(1 / (1 + np.exp(-(-0.5 + 1.1 * odds))), abs=1e-5)

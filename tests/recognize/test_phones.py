@@ -14,7 +14,7 @@ from asr.recognize.streaming.endpoints import Endpoints
 from asr.recognize.streaming.recognizer import MultiStreamRecognizer
 from asr.recognize.streaming.stream import StreamingOptions
 from asr.recognize.utterance import decode_distinct
-from asr.recognize.words import FrameTiming, find_words
+from asr.recognize.words import FrameTiming, align_decoded, find_words
 from asr.runtime.torch_network import build_acoustic
 from asr.text.load import build_tokenizer
 from asr.text.tokenizer import group_tokens
@@ -61,7 +61,10 @@ def test_words_are_grouped_by_their_marks(tokenizer):
 def test_times_of_a_word_are_those_of_its_phones_whatever_its_mark(tokenizer):
     heard, meant = tokenizer.encode("bad da"), tokenizer.encode("bad dah")
     log_probs = say(heard, tokenizer.vocab_size)
-    before, after = (find_words(log_probs, tokens, tokenizer, FrameTiming(0.04, 0.025)) for tokens in (heard, meant))
+    before, after = (
+        find_words(align_decoded(log_probs, tokens, tokenizer), tokens, tokenizer, FrameTiming(0.04, 0.025))
+        for tokens in (heard, meant)
+    )
     assert [word.text for word in after] == ["bad", "dah"]
     assert [(word.start, word.end) for word in before] == [(word.start, word.end) for word in after]
 

@@ -69,7 +69,8 @@ def test_a_long_recording_streams_to_the_text_of_the_whole(recognizer: Recognize
 
 def test_segments_are_recognised_as_if_each_were_a_recording_and_their_frames_make_up_the_whole(recognizer: Recognizer):
     waveform = noise(50.0, 4)
-    found = list(recognizer.runner.stream_log_probs(np.array_split(waveform, 7), batch_seconds=25.0))
+    runner = recognizer.runner
+    found = list(runner.run_segments(runner.split(np.array_split(waveform, 7)), batch_seconds=25.0))
     assert len(found) > 3
     for segment, log_probs in found:
         (alone,) = recognizer.runner.compute_log_probs([segment.waveform])

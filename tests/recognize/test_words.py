@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from asr.recognize.word_boundaries import find_boundaries
-from asr.recognize.words import FrameTiming, find_words, group_tokens, segment_words
+from asr.recognize.words import FrameTiming, align_decoded, find_words, group_tokens, segment_words
 from asr.signal.loudness import measure_loudness
 from asr.text.tokenizer import CharTokenizer, Tokenizer
 from asr.transcript.transcript import Word
@@ -63,14 +63,14 @@ def test_grouped_words_are_those_of_the_text(tokens: list[int], tokenizer: Token
 
 def test_without_sound_a_word_reaches_a_little_beyond_its_tokens():
     # Frames 10 and 12 spell "ab", 14 the space, 30 "c"; 40 ms a frame.
-    words = find_words(spikes(50, {10: 2, 12: 3, 14: 1, 30: 4}), LETTERS.encode("ab c"), LETTERS, TIMING)
+    tokens = LETTERS.encode("ab c")
+    alignment = align_decoded(spikes(50, {10: 2, 12: 3, 14: 1, 30: 4}), tokens, LETTERS)
+    words = find_words(alignment, tokens, LETTERS, TIMING)
     assert [word.text for word in words] == ["ab", "c"]
     assert 0.32 < words[0].start < 0.41
     assert 0.52 < words[0].end < 0.65
     assert 1.12 < words[1].start < 1.21
-    later = find_words(
-        spikes(50, {10: 2, 12: 3, 14: 1, 30: 4}), LETTERS.encode("ab c"), LETTERS, TIMING, start_seconds=100.0
-    )
+    later = find_words(alignment, tokens, LETTERS, TIMING, start_seconds=100.0)
     assert later[1].start == pytest.approx(words[1].start + 100)
 
 
@@ -78,7 +78,8 @@ def test_the_sound_says_where_words_begin_and_end():
     sound = [noise(0.5, 0.001), noise(0.6, 0.2), noise(0.4, 0.001), noise(0.5, 0.2), noise(1.0, 0.001)]
     loudness = measure_loudness(np.concatenate(sound), RATE)
     log_probs = spikes(75, {14: 2, 16: 3, 20: 1, 38: 4})  # spikes early in each sound
-    words = find_words(log_probs, LETTERS.encode("ab c"), LETTERS, TIMING, loudness=loudness)
+    tokens = LETTERS.encode("ab c")
+    words = find_words(align_decoded(log_probs, tokens, LETTERS), tokens, LETTERS, TIMING, loudness=loudness)
     times = [time for word in words for time in (word.start, word.end)]
     assert times == pytest.approx([0.5, 1.1, 1.5, 2.0], abs=0.021)
 

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from asr.signal.segment import LONGEST_SECONDS, SHORTEST_SECONDS, WHOLE_SECONDS, Segmenter, split_at_quiet
+from asr.signal.segment import LONGEST_SECONDS, SHORTEST_SECONDS, WHOLE_SECONDS, split_at_quiet
 
 RATE, FRAME = 1000, 40
 
@@ -59,9 +59,8 @@ def test_silence_is_cut_as_well():
 def test_how_samples_come_makes_no_difference_and_none_is_lost(pattern: list[tuple[float, float]], block: int):
     waveform = make_waveform(pattern)
     whole = list(split_at_quiet([waveform], RATE, FRAME))
-    cutter = Segmenter(RATE, FRAME)
-    streamed = [one for at in range(0, len(waveform), block) for one in cutter.feed(waveform[at : at + block])]
-    streamed += cutter.finish()
+    blocks = (waveform[at : at + block] for at in range(0, len(waveform), block))
+    streamed = list(split_at_quiet(blocks, RATE, FRAME))
     np.testing.assert_array_equal(np.concatenate([one.waveform for one in streamed]), waveform)
     assert [one.first_frame for one in streamed] == [one.first_frame for one in whole]
     assert [one.first_sample for one in streamed] == [0, *np.cumsum([len(one.waveform) for one in streamed])[:-1]]

@@ -25,7 +25,6 @@ from numpy.typing import NDArray
 import asr
 from asr.corpus.cuts import load_cuts
 from asr.evaluate.evaluate import read_waveforms, reference_text
-from asr.recognize.words import find_words
 from asr.signal.loudness import measure_loudness
 from asr.text.normalize import normalize
 from asr.transcript.transcript import Word
@@ -167,13 +166,14 @@ def measure(recognizer: asr.Recognizer, recordings: Sequence[Recording]) -> dict
 
 
 def run_network(recognizer: asr.Recognizer, recording: Recording) -> Samples:
-    return np.concatenate([log_probs for _, log_probs in recognizer.runner.stream_log_probs([recording.waveform])])
+    segments = recognizer.runner.split([recording.waveform])
+    return np.concatenate([log_probs for _, log_probs in recognizer.runner.run_segments(segments)])
 
 
 def align(recognizer: asr.Recognizer, recording: Recording, log_probs: Samples) -> Sequence[Word]:
     loudness = measure_loudness(recording.waveform, RATE)
     tokens = recognizer.tokenizer.encode(recording.text)
-    return find_words(log_probs, tokens, recognizer.tokenizer, recognizer.decoder.timing, loudness=loudness)
+    return recognizer.decoder.find_words(log_probs, tokens, loudness)
 
 
 def summarize(errors: NDArray[np.float64]) -> dict[str, float]:

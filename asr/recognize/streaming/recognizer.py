@@ -20,7 +20,6 @@ from torch import Tensor
 from asr.recognize.recognizer import Recognizer
 from asr.recognize.streaming.stream import Partial, SpeechStream, StreamContext, StreamingOptions
 from asr.recognize.utterance import UtteranceDecoder
-from asr.recognize.words import find_words
 from asr.signal.resample import Resampler, Samples
 from asr.transcript.transcript import Segment, Transcript
 
@@ -56,8 +55,7 @@ class MultiStreamRecognizer:
         stream.feed(torch.zeros(self.recognizer.sample_rate), last=True)
         self.decode([stream])
         log_probs = np.full((25, len(self.recognizer.tokenizer.symbols)), -1.0, np.float32)
-        timing = self.recognizer.decoder.timing
-        find_words(log_probs, [1], self.recognizer.tokenizer, timing, loudness=np.zeros(100))
+        self.recognizer.decoder.find_words(log_probs, [1], np.zeros(100))
 
     def decode(self, batch: Sequence[SpeechStream], *, preview: bool = True) -> list[Partial | None]:
         """Decode what a batch of streams has been fed.

@@ -18,7 +18,6 @@ from asr.recognize.recognizer import Recognizer
 from asr.recognize.streaming.endpoints import EndpointDetector, Endpoints
 from asr.recognize.streaming.partial_text import BeamPartialText, GreedyPartialText, PartialText
 from asr.recognize.utterance import UtteranceDecoder
-from asr.recognize.words import find_words
 from asr.runtime.network import ChunkSize, NetworkStream
 from asr.signal.loudness import frame_energy, measure_loudness, to_decibels
 from asr.transcript.transcript import Segment, Word
@@ -229,14 +228,11 @@ class _Utterance:
     def finish(self, stream_start: float) -> tuple[Word, ...]:
         """Return the words of the whole utterance; `stream_start` seconds are added to their times."""
         recognizer = self._context.recognizer
-        return find_words(
+        return self._utterance_decoder.find_words(
             torch.cat(self._log_probs).numpy(),
             self._text.finish(),
-            self._utterance_decoder.tokenizer,
-            self._utterance_decoder.timing,
-            loudness=measure_loudness(self.waveform.numpy(), recognizer.sample_rate),
-            start_seconds=stream_start + self.start / recognizer.sample_rate,
-            confidence=self._utterance_decoder.confidence,
+            measure_loudness(self.waveform.numpy(), recognizer.sample_rate),
+            stream_start + self.start / recognizer.sample_rate,
         )
 
     def _append(self, log_probs: Tensor) -> None:
