@@ -33,12 +33,14 @@ def atomic_write(path: Path) -> Iterator[Path]:
             partial.unlink()
 
 
-def check_writable(path: Path) -> None:
-    """Check before the work that a file can be written; missing folders are created.
+def write_text(path: Path, text: str) -> None:
+    """Write a UTF-8 text file atomically. Raises AsrError if it cannot be written."""
+    with atomic_write(path) as partial:
+        partial.write_text(text, encoding="utf-8")
 
-    Raises:
-        AsrError: If it cannot be written.
-    """
+
+def check_writable(path: Path) -> None:
+    """Check before the work that a file can be written, and create missing folders. Raises AsrError if it cannot."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=path.parent):

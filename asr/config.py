@@ -6,15 +6,15 @@ dotted path. `conf/` contains commented examples.
 
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
 import yaml
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, model_validator
 
-from asr.atomic import atomic_write
-from asr.errors import ConfigError
+from asr.atomic import write_text
+from asr.errors import ConfigError, one_line
 
 DEFAULT_MODEL = "english"  # comes with the package
 BATCH_SECONDS = 60.0  # speech per batch of the network, including padding
@@ -35,12 +35,13 @@ def _check_order(bounds: tuple[float, float]) -> tuple[float, float]:
     return bounds
 
 
+SETTINGS_FILE = "config.yaml"  # of a model folder
+
 _Cell = Literal["lstm", "gru", "rnn"]
 _Precision = Literal["auto", "fp32", "bf16"]
 Range = Annotated[tuple[float, float], AfterValidator(_check_order)]
-
-
-SETTINGS_FILE = "config.yaml"  # of a model folder
+_Group = TypeVar("_Group", bound="Settings")
+_FROM_FILE = "file"  # context of validation
 
 
 class Settings(BaseModel):
@@ -48,15 +49,39 @@ class Settings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
-    def __init__(self, **values: Any) -> None:
+    @model_validator(mode="wrap")
+    @classmethod
+    def _explain_errors(cls, values: Any, handler: Callable[[Any], Any], info: ValidationInfo) -> Any:
         """Check the values. Raises ConfigError if one is unknown or out of range."""
         try:
-            super().__init__(**values)
+            return handler(values)
         except ValidationError as error:
-            raise _explain(error, type(self), type(self).__name__) from None
+            if info.context == _FROM_FILE:  # whose errors name the dotted path from the top
+                raise
+            raise _explain(error, cls, cls.__name__) from None
 
-    # Groups within a file are checked without this constructor, so that errors name the dotted path from the top.
-    __init__.__pydantic_base_init__ = True  # type: ignore[attr-defined]
+    @classmethod
+    def load(cls: type[_Group], path: Path | str | None, overrides: Sequence[str] = ()) -> _Group:
+        """Read settings from a YAML file.
+
+        Args:
+            path: The file; see `conf/` for examples. None gives the defaults.
+            overrides: `key.path=value` items; values are YAML (`train.epochs=3`).
+
+        Raises:
+            ConfigError: If the file cannot be read, or a key is unknown or of the wrong type.
+        """
+        values = {} if path is None else _read_yaml(path)
+        for item in overrides:
+            _override(values, item)
+        try:
+            return cls.model_validate(values, context=_FROM_FILE)
+        except ValidationError as error:
+            raise _explain(error, cls, "settings" if path is None else str(path)) from None
+
+    def save(self, path: Path) -> None:
+        """Write a YAML file that `load` can read. Raises AsrError if it cannot be written."""
+        write_text(path, yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False, allow_unicode=True))
 
 
 class FeatureSettings(Settings):
@@ -294,90 +319,24 @@ class LanguageConfig(LanguageSettings):
     train: LanguageTrainSettings = LanguageTrainSettings()
 
 
-_Kind = TypeVar("_Kind", bound=Settings)
+class _Loader(yaml.SafeLoader):
+    """Reads 1e-3 as a number; in YAML 1.1 it would be text, because it has no dot."""
 
 
-def load_config(path: Path | str, overrides: Sequence[str] = ()) -> Config:
-    """Read a training configuration.
-
-    Args:
-        path: A YAML file; see `conf/` for examples.
-        overrides: `key.path=value` items; values are YAML (`train.epochs=3`).
-
-    Raises:
-        ConfigError: If the file cannot be read, or a key is unknown or of the wrong type.
-    """
-    return _load(Config, path, overrides)
+_EXPONENT = re.compile(r"^[-+]?[0-9]+(\.[0-9]*)?[eE][-+]?[0-9]+$")
+_Loader.add_implicit_resolver("tag:yaml.org,2002:float", _EXPONENT, list("-+0123456789"))
 
 
-def load_language_config(path: Path | str | None, overrides: Sequence[str] = ()) -> LanguageConfig:
-    """Read a training configuration of a recurrent language model; a path of None gives the defaults.
-
-    Raises:
-        ConfigError: As `load_config`.
-    """
-    return _load(LanguageConfig, path, overrides)
-
-
-def load_model_settings(path: Path | str) -> ModelSettings:
-    """Read a model folder's `config.yaml`.
-
-    Raises:
-        ConfigError: As `load_config`.
-    """
-    return _validate(ModelSettings, read_yaml(path), str(path))
-
-
-def load_language_settings(path: Path | str) -> LanguageSettings:
-    """Read the `config.yaml` of a recurrent language model's folder.
-
-    Raises:
-        ConfigError: As `load_config`.
-    """
-    return _validate(LanguageSettings, read_yaml(path), str(path))
-
-
-def dump_yaml(settings: Settings) -> str:
-    """Convert settings to YAML text that `load_config` or `load_model_settings` can read."""
-    return yaml.safe_dump(settings.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
-
-
-def write_yaml(settings: Settings, path: Path) -> None:
-    """Write settings to a YAML file atomically. Raises AsrError if it cannot be written."""
-    with atomic_write(path) as partial:
-        partial.write_text(dump_yaml(settings), encoding="utf-8")
-
-
-def read_yaml(path: Path | str) -> dict[str, Any]:
-    """Read a YAML mapping. Raises ConfigError if the file cannot be read or is not a mapping."""
+def _read_yaml(path: Path | str) -> dict[str, Any]:
     try:
         values = yaml.load(Path(path).read_text(encoding="utf-8"), Loader=_Loader)
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read: {error.strerror}") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: not YAML: {' '.join(str(error).split())}") from None
+        raise ConfigError(f"{path}: not YAML: {one_line(error)}") from None
     if not isinstance(values, dict):
         raise ConfigError(f"{path}: expected `key: value` lines, found {type(values).__name__}")
     return values
-
-
-class _Loader(yaml.SafeLoader):
-    """Reads 1e-3 as a number; in YAML 1.1 it would be text, because it has no dot."""
-
-
-_Loader.yaml_implicit_resolvers = {key: list(value) for key, value in yaml.SafeLoader.yaml_implicit_resolvers.items()}
-_Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float",
-    re.compile(r"^[-+]?[0-9]+(\.[0-9]*)?[eE][-+]?[0-9]+$"),
-    list("-+0123456789"),
-)
-
-
-def _load(kind: type[_Kind], path: Path | str | None, overrides: Sequence[str]) -> _Kind:
-    values = {} if path is None else read_yaml(path)
-    for item in overrides:
-        _override(values, item)
-    return _validate(kind, values, "settings" if path is None else str(path))
 
 
 def _override(values: dict[str, Any], item: str) -> None:
@@ -386,21 +345,13 @@ def _override(values: dict[str, Any], item: str) -> None:
         raise ConfigError(f"{item!r}: expected an override like key.path=value")
     *parents, last = key.split(".")
     for parent in parents:
-        child = values.get(parent)
-        if not isinstance(child, dict):
-            child = values[parent] = {}
-        values = child
+        if not isinstance(values.get(parent), dict):
+            values[parent] = {}
+        values = values[parent]
     try:
         values[last] = yaml.load(text, Loader=_Loader)
     except yaml.YAMLError:
         raise ConfigError(f"{item!r}: {text!r} is not a YAML value") from None
-
-
-def _validate(kind: type[_Kind], values: dict[str, Any], source: str) -> _Kind:
-    try:
-        return kind.model_validate(values)
-    except ValidationError as error:
-        raise _explain(error, kind, source) from None
 
 
 def _explain(error: ValidationError, kind: type[BaseModel], source: str) -> ConfigError:
@@ -408,16 +359,11 @@ def _explain(error: ValidationError, kind: type[BaseModel], source: str) -> Conf
 
 
 def _describe(problem: Any, kind: type[Any]) -> str:
-    location = ".".join(str(part) for part in problem["loc"])
+    location = ".".join(map(str, problem["loc"]))
     if problem["type"] != "extra_forbidden":
         return f"{location}: {problem['msg'].lower()} (found {problem['input']!r})"
-    return f"{location}: no such setting; there are: {', '.join(sorted(_keys(kind, problem['loc'][:-1])))}"
-
-
-def _keys(kind: type[Any], location: Sequence[Any]) -> list[str]:
-    """List the keys of the settings group at a location."""
-    for part in location:
+    for part in problem["loc"][:-1]:  # down to the group that lacks the key
         field = kind.model_fields[part].annotation
         kinds = [field, *getattr(field, "__args__", ())]
         kind = next(k for k in kinds if isinstance(k, type) and issubclass(k, BaseModel))
-    return list(kind.model_fields)
+    return f"{location}: no such setting; there are: {', '.join(sorted(kind.model_fields))}"

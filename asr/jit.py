@@ -1,7 +1,6 @@
 """Compile numeric loops once and keep the machine code on disk.
 
-Everything that numba compiles in this project goes through `jit`, and the first call of
-a process that may have to wait for the compiler goes through `warm_up`.
+All that numba compiles goes through `jit`, and a first call that may wait for the compiler through `warm_up`.
 """
 
 import functools
@@ -10,7 +9,7 @@ import threading
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, TypeAlias, TypeVar, cast
 
 import numba
 import numpy as np
@@ -43,26 +42,21 @@ def jit_allocating(function: Function) -> Function:
 
 
 def warm_up(what: str) -> Callable[[Callable[[], None]], Callable[[], None]]:
-    """Decorator for a warm-up call that loads (or first compiles) jitted functions.
+    """Decorator for a call that loads or compiles jitted functions, once per process, whatever the number of threads.
 
-    It runs once per process, whatever the number of threads, and logs a warning if it has to compile;
-    further calls cost nothing.
+    It logs a warning if it has to compile; further calls cost nothing.
     """
 
     def decorate(load: Callable[[], None]) -> Callable[[], None]:
-        lock, is_loaded = threading.Lock(), threading.Event()
+        lock = threading.Lock()
+        load_once = functools.cache(announce_compilation(what)(load))  # a call that fails is not remembered
 
         @functools.wraps(load)
-        def load_once() -> None:
-            if is_loaded.is_set():
-                return
+        def wait_and_load() -> None:
             with lock:
-                if not is_loaded.is_set():  # by the thread that had the lock before
-                    with announce_compilation(what):
-                        load()
-                    is_loaded.set()
+                load_once()
 
-        return load_once
+        return wait_and_load
 
     return decorate
 
@@ -70,8 +64,8 @@ def warm_up(what: str) -> Callable[[Callable[[], None]], Callable[[], None]]:
 @contextmanager
 def announce_compilation(what: str) -> Iterator[None]:
     """Log that code is being compiled if the block takes longer than loading it would."""
-    message = f"compiling the {what} for this machine; this happens once"
-    timer = threading.Timer(_PATIENCE_SECONDS, logger.warning, args=(message,))
+    message = "compiling the %s for this machine; this happens once"
+    timer = threading.Timer(_PATIENCE_SECONDS, logger.warning, args=(message, what))
     timer.daemon = True
     timer.start()
     try:
@@ -81,14 +75,13 @@ def announce_compilation(what: str) -> Iterator[None]:
 
 
 def _compile(function: Function, **options: bool) -> Function:
-    options.update(nogil=True)
+    njit = functools.partial(numba.njit, error_model="numpy", nogil=True, **options)
     try:
-        compiled: Function = numba.njit(cache=True, error_model="numpy", **options)(function)
+        return cast(Function, njit(cache=True)(function))
     except RuntimeError:
         warnings.warn(
             f"no folder to keep compiled code in, so {function.__name__} is compiled by every process; "
             "set NUMBA_CACHE_DIR to a folder that can be written",
             stacklevel=3,
         )
-        compiled = numba.njit(error_model="numpy", **options)(function)
-    return compiled
+        return cast(Function, njit()(function))

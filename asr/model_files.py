@@ -13,7 +13,7 @@ from typing import TypeVar
 from torch import nn
 
 from asr.atomic import atomic_write
-from asr.config import SETTINGS_FILE, LanguageSettings, ModelSettings, write_yaml
+from asr.config import SETTINGS_FILE, LanguageSettings, ModelSettings
 from asr.errors import AsrError, ModelError
 from asr.text.load import load_tokenizer
 from asr.text.tokenizer import Tokenizer
@@ -35,7 +35,7 @@ def save_model_files(
         AsrError: If the folder cannot be written to.
     """
     weights = to_half(network, folder / WEIGHTS_FILE)
-    write_yaml(settings, folder / SETTINGS_FILE)
+    settings.save(folder / SETTINGS_FILE)
     tokenizer.save(folder)
     save_weights(weights, folder / WEIGHTS_FILE)  # last: if they are there, the rest is too
 
@@ -46,11 +46,7 @@ def load_model_files(
     build_network: Callable[[_Settings, int], _Network],
     kind: str,
 ) -> tuple[_Network, Tokenizer, _Settings]:
-    """Read a model folder.
-
-    Args:
-        build_network: Makes the network from the settings and the number of tokens.
-        kind: What the folder should hold, for messages.
+    """Read a model folder; `build_network` takes the settings and the number of tokens, messages name the kind.
 
     Returns:
         The network in float32 on the CPU, in evaluation mode; its tokenizer and settings.

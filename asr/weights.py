@@ -12,7 +12,7 @@ from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
 from asr.atomic import atomic_write
-from asr.errors import ModelError
+from asr.errors import ModelError, one_line
 
 _SCALE = ".scale"  # the suffix of the names of scales
 _LARGEST = 127
@@ -81,7 +81,7 @@ def load_weights(network: nn.Module, path: Path) -> None:
     try:
         network.load_state_dict(weights)
     except RuntimeError as error:
-        reason = " ".join(str(error).split())[:300]
+        reason = one_line(error)
         raise ModelError(f"{path}: does not fit the config.yaml or tokens.txt of its folder: {reason}") from None
     _check_finite(weights, path)
 

@@ -1,8 +1,17 @@
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from asr.config import dump_yaml, load_config, load_language_config, load_model_settings
+from asr.config import (
+    Config,
+    DecoderSettings,
+    LanguageConfig,
+    LanguageTrainSettings,
+    ModelSettings,
+    Settings,
+    TrainSettings,
+)
 from asr.errors import ConfigError
 
 MINIMAL = "corpus: {train: [a.jsonl.gz], dev: [b.jsonl.gz]}\noutput: out\n"
@@ -16,7 +25,7 @@ def write(folder: Path, text: str) -> Path:
 
 
 def test_overrides_reach_any_depth(tmp_path: Path):
-    config = load_config(write(tmp_path, MINIMAL), ["train.optimizer.learning_rate=1e-4", "acoustic.cell=gru"])
+    config = Config.load(write(tmp_path, MINIMAL), ["train.optimizer.learning_rate=1e-4", "acoustic.cell=gru"])
     assert config.train.optimizer.learning_rate == 1e-4  # YAML 1.1 would read a string
     assert config.acoustic.cell == "gru"
 
@@ -37,7 +46,7 @@ def test_overrides_reach_any_depth(tmp_path: Path):
 )
 def test_a_wrong_setting_is_named_by_its_path(tmp_path: Path, overrides: list[str], message: str):
     with pytest.raises(ConfigError, match=message):
-        load_config(write(tmp_path, MINIMAL), overrides)
+        Config.load(write(tmp_path, MINIMAL), overrides)
 
 
 @pytest.mark.parametrize(
@@ -45,18 +54,31 @@ def test_a_wrong_setting_is_named_by_its_path(tmp_path: Path, overrides: list[st
 )
 def test_a_malformed_file_is_refused(tmp_path: Path, text: str, message: str):
     with pytest.raises(ConfigError, match=message):
-        load_config(write(tmp_path, text))
+        Config.load(write(tmp_path, text))
+
+
+@pytest.mark.parametrize(
+    ("build", "message"),
+    [
+        (lambda: DecoderSettings(beam_size=0), r"^DecoderSettings: beam_size: .*greater than.* \(found 0\)$"),
+        (lambda: TrainSettings(loss={"weight": 1}), r"^LossSettings: weight: no such setting; there are: consistency"),
+        (lambda: LanguageTrainSettings(looks=0), r"^LanguageTrainSettings: evaluations: "),
+    ],
+)
+def test_settings_built_in_python_raise_the_same_errors(build: Callable[[], Settings], message: str):
+    with pytest.raises(ConfigError, match=message):
+        build()
 
 
 def test_a_missing_file_is_named(tmp_path: Path):
     with pytest.raises(ConfigError, match="cannot be read"):
-        load_config(tmp_path / "none.yaml")
+        Config.load(tmp_path / "none.yaml")
 
 
 def test_settings_survive_being_written(tmp_path: Path):
-    config = load_config(write(tmp_path, MINIMAL), ["acoustic.num_layers=5"])
-    (tmp_path / "again.yaml").write_text(dump_yaml(config))
-    assert load_config(tmp_path / "again.yaml") == config
+    config = Config.load(write(tmp_path, MINIMAL), ["acoustic.num_layers=5"])
+    config.save(tmp_path / "again.yaml")
+    assert Config.load(tmp_path / "again.yaml") == config
 
 
 CONFIGS = sorted((ROOT / "conf").glob("*.yaml"))
@@ -66,13 +88,13 @@ LANGUAGE_CONFIGS = {path for path in CONFIGS if "\nnetwork:" in path.read_text(e
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.name)
 def test_the_settings_that_ship_are_valid(path: Path):
     if path in LANGUAGE_CONFIGS:
-        assert load_language_config(path).network.hidden_size > 0
+        assert LanguageConfig.load(path).network.hidden_size > 0
     else:
-        assert load_config(path).output.name
+        assert Config.load(path).output.name
 
 
 @pytest.mark.parametrize(
     "path", sorted((ROOT / "asr" / "models").glob("*/config.yaml")), ids=lambda path: path.parent.name
 )
 def test_the_models_that_ship_have_valid_settings(path: Path):
-    assert load_model_settings(path).features.sample_rate == 16000
+    assert ModelSettings.load(path).features.sample_rate == 16000

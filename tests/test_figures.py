@@ -15,8 +15,8 @@ import pytest
 
 from asr.corpus.cuts import load_cuts
 from asr.corpus.prepare import prepare
-from asr.evaluate.card import read_results
 from asr.evaluate.evaluate import evaluate
+from asr.evaluate.report import read_results
 from asr.recognize.recognizer import list_models, load_model
 
 ROOT = Path(__file__).parent.parent

@@ -67,17 +67,17 @@ class _ForwardBackward(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx: Any, log_probs: Tensor, onward: Tensor, again: Tensor, end: Tensor) -> Tensor:
+    def forward(ctx: Any, log_probs: Tensor, transitions: Tensor, repeats: Tensor, ends: Tensor) -> Tensor:
         probs = log_probs.exp().permute(1, 2, 0)[..., None]  # (T, V, B, 1)
-        emitted = probs.new_zeros(len(onward), len(log_probs), len(onward))
+        emitted = probs.new_zeros(len(transitions), len(log_probs), len(transitions))
         paused = emitted.clone()
         paused[BLANK, :, BLANK] = 1
         total, states, scales = probs.new_zeros(len(log_probs)), [], []
-        for frame, now in enumerate(probs):
+        for frame, emission in enumerate(probs):
             before = emitted + paused
-            begun = torch.bmm(before, onward).transpose(0, 2) + emitted
-            begun.diagonal(dim1=0, dim2=2).add_((paused * again).sum(2).t())
-            emitted, paused = begun.mul_(now), before * now[BLANK]
+            entered = torch.bmm(before, transitions).transpose(0, 2) + emitted
+            entered.diagonal(dim1=0, dim2=2).add_((paused * repeats).sum(2).t())
+            emitted, paused = entered.mul_(emission), before * emission[BLANK]
             scale = None
             if frame % _FRAMES_PER_SCALE == 0:
                 scale = (emitted + paused).sum((0, 2))[:, None]
@@ -85,39 +85,39 @@ class _ForwardBackward(torch.autograd.Function):
                 total = total + scale[:, 0].log()
             states.append((emitted, paused))
             scales.append(scale)
-        ended = ((emitted + paused) * end).sum((0, 2))
-        ctx.kept = (probs, onward, again, end, states, scales, ended)
+        ended = ((emitted + paused) * ends).sum((0, 2))
+        ctx.kept = (probs, transitions, repeats, ends, states, scales, ended)
         return total + ended.log()
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
-        probs, onward, again, end, states, scales, ended = ctx.kept
-        back = onward.transpose(1, 2)
+        probs, transitions, repeats, ends, states, scales, ended = ctx.kept
+        backwards = transitions.transpose(1, 2)
         # Derivatives of the sum by each state: first by the state after the frame, then by the one before it.
-        of_emitted = of_paused = end / ended[:, None]
+        grad_emitted = grad_paused = ends / ended[:, None]
         occupied = torch.empty_like(probs[..., 0])  # (T, V, B)
         for frame in reversed(range(len(probs))):
-            now, (emitted, paused), scale = probs[frame], states[frame], scales[frame]
-            occupied[frame] = (of_emitted * emitted).sum(2)
-            occupied[frame, BLANK] += (of_paused * paused).sum((0, 2))
+            emission, (emitted, paused), scale = probs[frame], states[frame], scales[frame]
+            occupied[frame] = (grad_emitted * emitted).sum(2)
+            occupied[frame, BLANK] += (grad_paused * paused).sum((0, 2))
             if scale is not None:
-                of_emitted, of_paused = of_emitted / scale, of_paused / scale
-            of_begun = of_emitted * now
-            of_before = torch.bmm(of_begun.transpose(0, 2), back) + of_paused * now[BLANK]
-            of_again = of_begun.diagonal(dim1=0, dim2=2).t()[..., None] * again
-            of_emitted, of_paused = of_before + of_begun, of_before + of_again
+                grad_emitted, grad_paused = grad_emitted / scale, grad_paused / scale
+            grad_entered = grad_emitted * emission
+            grad_before = torch.bmm(grad_entered.transpose(0, 2), backwards) + grad_paused * emission[BLANK]
+            grad_repeats = grad_entered.diagonal(dim1=0, dim2=2).t()[..., None] * repeats
+            grad_emitted, grad_paused = grad_before + grad_entered, grad_before + grad_repeats
         return occupied.permute(2, 0, 1) * gradient[:, None, None], None, None, None
 
 
 def _arrange(trigrams: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Arrange trigrams: (b, a, c) for tokens c other than b; (b, 1, a) for a repeated b, which needs a blank before
     it; (b, 1, a) for the end."""
-    onward = trigrams.transpose(0, 1).clone()
-    onward[:, :, BLANK] = 0
-    again = onward.diagonal(dim1=0, dim2=2).t()[:, None].clone()
-    onward.diagonal(dim1=0, dim2=2).zero_()
-    return onward, again, trigrams[:, :, BLANK].t()[:, None].contiguous()
+    transitions = trigrams.transpose(0, 1).clone()
+    transitions[:, :, BLANK] = 0
+    repeats = transitions.diagonal(dim1=0, dim2=2).t()[:, None].clone()
+    transitions.diagonal(dim1=0, dim2=2).zero_()
+    return transitions, repeats, trigrams[:, :, BLANK].t()[:, None].contiguous()
 
 
 def estimate_trigrams(sequences: Sequence[Sequence[int]], vocab_size: int) -> Tensor:

@@ -85,14 +85,14 @@ def train(
     kind: options.OldKind = None,
 ) -> None:
     """Train a recurrent language model on text."""
-    from asr.config import load_language_config
+    from asr.config import LanguageConfig
     from asr.jobs.language_models import ENDINGS
 
     if output.name.endswith(ENDINGS):
         raise AsrError(f"{output}: a recurrent model is a folder; for n-grams use asr lm estimate")
     _text_normalizer(raw, numbers)  # refuses contradictions
     normalizer = ["normalizer=null"] if raw else [f"normalizer.spell_out_numbers='{numbers}'"] if numbers else []
-    settings = load_language_config(config, [*(overrides or []), *normalizer])
+    settings = LanguageConfig.load(config, [*(overrides or []), *normalizer])
     mode = options.parse_resume(resume)
 
     from asr.train.rnn_lm import train_language_model

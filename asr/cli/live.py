@@ -11,7 +11,7 @@ from asr.cli import options
 from asr.cli.console import reporter
 from asr.config import CHUNK_SECONDS, DEFAULT_MODEL, HOST, PORT, RIGHT_SECONDS
 from asr.errors import AudioError
-from asr.live.limits import Limits
+from asr.live.settings import Limits, ServerSettings
 from asr.recognize.streaming.endpoints import Endpoints
 
 _LIMITS = Limits()
@@ -78,7 +78,7 @@ def serve(
     device: options.Device = "auto",
 ) -> None:
     """Run a server with a web page, a websocket (Vosk's protocol) and HTTP (OpenAI's)."""
-    from asr.live.server import ServerSettings, run
+    from asr.live.server import run
     from asr.recognize.streaming.stream import StreamingOptions
 
     limits = Limits(clients=clients, session_seconds=60 * minutes, idle_seconds=idle, upload_bytes=upload * _MEGABYTE)

@@ -5,9 +5,6 @@ a short utterance. So here a batch of utterances is searched, and the best hypot
 if the interpreter is needed after all, a `BeamStream` takes over at that frame.
 """
 
-# mypy: disable-error-code="no-any-return"
-# Elements of arrays have no type that mypy knows; numba checks them.
-
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -18,33 +15,20 @@ import numpy as np
 from asr.decode.kernel.frame import DONE, init_search, search_frames
 from asr.decode.kernel.memory import NONE, SearchBuffers
 from asr.decode.kernel.prefix_tree import count_tokens, write_path
-from asr.decode.kernel.scores import Scorer, score_hypothesis
-from asr.decode.parts import DecoderParts, Hypothesis
+from asr.decode.kernel.scores import PackedScorer, Scorer, score_hypothesis, unpack
+from asr.decode.parts import DecoderParts, Hypothesis, make_hypothesis
 from asr.decode.stream import BeamStream
 from asr.errors import AsrError
-from asr.jit import Array, Record, jit
-
-# The best hypothesis of an utterance, scores in natural logs; all zero if a stream took over.
-BEST = np.dtype(
-    [
-        ("num_tokens", np.int32),
-        ("word_end", np.int32),  # symbol that the last word lacks, or NONE
-        ("score", np.float64),
-        ("acoustic", np.float64),
-        ("language", np.float64),
-        ("boost", np.float64),
-    ],
-    align=True,
-)
+from asr.jit import Array, jit
 
 
 class Results(NamedTuple):
-    """The best hypotheses of a batch of utterances, one after another."""
+    """The best hypotheses of a batch of utterances, one after another; zeros if a stream took over."""
 
-    best: Array  # (N,) BEST
+    num_tokens: Array  # (N,) int32
     tokens: Array  # (T,) int32; an utterance's begin at its first frame's index
     frames: Array  # (T,) int32, the frame of each token
-    scores: Array  # (2, 7) float64 scratch
+    scores: Array  # (N + 1, 7) float64, as of `score_hypothesis`; the last row is scratch
 
 
 class Utterance(NamedTuple):
@@ -80,11 +64,12 @@ def decode_group(parts: DecoderParts, group: Sequence[Utterance]) -> list[list[H
     """Return the best hypothesis of each utterance."""
     block = parts.to_probs(np.concatenate([utterance.log_probs for utterance in group]))  # (T, V)
     ends = np.cumsum([len(utterance.log_probs) for utterance in group], dtype=np.int64)
-    results = new_results(len(group), len(block))
+    tokens, frames = np.empty((2, len(block)), np.int32)
+    results = Results(np.zeros(len(group), np.int32), tokens, frames, np.zeros((len(group) + 1, 7)))
     taken_over: dict[int, list[Hypothesis]] = {}
     search, index = parts.acquire_buffers(), -1
     while True:
-        index, frame = search_batch(search, parts.scorer, block, ends, index + 1, parts.start_state, results)
+        index, frame = search_batch(search, parts.packed_scorer, block, ends, index + 1, parts.start_state, results)
         if index == len(group):
             break
         stream = BeamStream(parts, search)
@@ -98,76 +83,60 @@ def decode_group(parts: DecoderParts, group: Sequence[Utterance]) -> list[list[H
     return [taken_over.get(index, [hypothesis]) for index, hypothesis in hypotheses]
 
 
-def new_results(num_utterances: int, num_frames: int) -> Results:
-    """Allocate results."""
-    tokens, frames = np.empty((2, num_frames), np.int32)
-    return Results(np.zeros(num_utterances, BEST), tokens, frames, np.empty((2, 7)))
-
-
 def _read_results(results: Results, ends: Array) -> Iterator[Hypothesis]:
     """Yield the hypothesis of each utterance; `ends` (N,) is where their frames end in the batch."""
     tokens, frames, first = results.tokens.tolist(), results.frames.tolist(), 0
-    for (count, word_end, *scores), end in zip(results.best.tolist(), ends.tolist(), strict=True):
-        last = () if word_end == NONE else (word_end,)
-        path, entered = tokens[first : first + count], frames[first : first + count]
-        yield Hypothesis((*path, *last), (*entered, *(end - first - 1 for _ in last)), *scores)
+    for scores, count, end in zip(results.scores.tolist(), results.num_tokens.tolist(), ends.tolist(), strict=False):
+        yield make_hypothesis(scores, tokens[first : first + count], frames[first : first + count], end - first)
         first = end
 
 
 @jit
 def search_batch(
-    search: SearchBuffers, scorer: Scorer, block: Array, ends: Array, first: int, state: int, results: Results
+    search: SearchBuffers, packed: PackedScorer, block: Array, ends: Array, first: int, state: int, results: Results
 ) -> tuple[int, int]:
-    """Search utterances from the `first` on, each from the empty prefix.
+    """Search utterances from the `first` on, each from the empty prefix, and write the results.
 
     Args:
         search: Buffers for one utterance at a time.
-        scorer: Language model, lexicon and phrases.
-        block: (T, V) float64 probabilities of all, one after another.
+        packed: The scorer.
+        block: (T, V) float64 probabilities of all utterances, one after another.
         ends: (N,) where each ends in `block`.
-        first: The first that is not searched yet.
-        state: Of the language model, at the beginning.
+        first: The first utterance not searched yet.
+        state: The language model's, at the beginning.
         results: To be written to.
 
     Returns:
         The utterance that the interpreter has to continue, and at which of its frames; N and 0 after the last.
     """
+    scorer = unpack(packed)
     for utterance in range(first, len(ends)):
         # 1. Search the utterance.
         start = ends[utterance - 1] if utterance > 0 else 0
         init_search(search, state, scorer.phrases.start)
-        status, frame = search_frames(search, scorer, block[start : ends[utterance]], 0)
+        status, frame = search_frames(search, packed, block[start : ends[utterance]], 0)
         if status != DONE:
             return utterance, frame
         # 2. Find its best hypothesis.
-        index = _find_best(search, scorer, results.scores)
+        index = _find_best(search, scorer, results.scores[utterance], results.scores[len(ends)])
         if index == NONE:
             return utterance, frame
         # 3. Write it.
-        length = count_tokens(search, index)
+        length = count_tokens(search, search.beams[search.progress[0].side, index].node)
         write_path(search, index, results.tokens[start : start + length], results.frames[start : start + length])
-        _write_best(results.scores[0], length, results.best[utterance])
+        results.num_tokens[utterance] = length
     return len(ends), 0
 
 
 @jit
-def _find_best(search: SearchBuffers, scorer: Scorer, scores: Array) -> int:
-    """Return the best member of the beam if the utterance ends here, its scores in the first row; NONE if none may."""
+def _find_best(search: SearchBuffers, scorer: Scorer, best_scores: Array, scores: Array) -> int:
+    """Return the best member of the beam if the utterance ends here, and write its scores; NONE if none may."""
     best, best_index = -math.inf, NONE
     for index in range(search.progress[0].num_hypotheses):
-        score_hypothesis(search, scorer, index, scores[1])
-        total = scores[1, 0] + scores[1, 3] + scores[1, 4]
+        score_hypothesis(search, scorer, index, scores)
+        total = scores[0] + scores[3] + scores[4]
         if total > best:
             best, best_index = total, index
-            for part in range(scores.shape[1]):
-                scores[0, part] = scores[1, part]
+            for part in range(len(scores)):
+                best_scores[part] = scores[part]
     return best_index
-
-
-@jit
-def _write_best(scores: Array, num_tokens: int, best: Record) -> None:
-    best.num_tokens, best.word_end = num_tokens, int(scores[6])
-    best.score = scores[0] + scores[3] + scores[4]
-    best.acoustic = scores[0] - scores[1] - scores[2]
-    best.language = scores[1] + scores[3]
-    best.boost = scores[2] + scores[4]

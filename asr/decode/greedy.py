@@ -1,7 +1,4 @@
-"""Greedy CTC decoding: log probabilities in, the labels of the most probable path out.
-
-Knows nothing of audio or networks: tokens are integers.
-"""
+"""Greedy CTC decoding: log probabilities in, the labels of the most probable path out."""
 
 import numpy as np
 import numpy.typing as npt
@@ -16,7 +13,7 @@ def greedy_decode(log_probs: Array, lengths: Array, *, blank: int = BLANK) -> li
     Args:
         log_probs: (B, T, V) natural-log probabilities.
         lengths: (B,) valid frames; later frames are padding and ignored.
-        blank: Token id of the CTC blank.
+        blank: Token of the CTC blank.
 
     Returns:
         Token ids per utterance; an empty list where every frame is blank.
@@ -29,22 +26,15 @@ def greedy_decode(log_probs: Array, lengths: Array, *, blank: int = BLANK) -> li
     num_frames = log_probs.shape[1]
     if any(not 0 <= length <= num_frames for length in lengths.tolist()):
         raise ValueError(f"lengths must lie between 0 and T={num_frames}, found {lengths.tolist()}")
-    paths = log_probs.argmax(axis=-1)  # (B, T)
-    return [
-        collapse_path(path[:length], previous=blank, blank=blank)
-        for path, length in zip(paths, lengths.tolist(), strict=True)
-    ]
+    paths = zip(log_probs.argmax(axis=-1), lengths.tolist(), strict=True)  # (T,) each
+    return [collapse_path(path[:length], previous=blank, blank=blank) for path, length in paths]
 
 
 def collapse_path(path: npt.ArrayLike, *, previous: int = BLANK, blank: int = BLANK) -> list[int]:
-    """Merge the repeated tokens of a path, then drop blanks (Graves et al. 2006, section 3.2).
+    """Merge the repeated tokens of a path (T,), then drop blanks (Graves et al. 2006, section 3.2).
 
-    Args:
-        path: (T,) one token per frame.
-        previous: The token of the frame before the path.
-        blank: Token id of the CTC blank.
+    `previous` is the token of the frame before the path.
     """
     path = np.asarray(path, np.int64)
     changes = np.diff(path, prepend=previous) != 0
-    tokens: list[int] = path[changes & (path != blank)].tolist()
-    return tokens
+    return path[changes & (path != blank)].tolist()

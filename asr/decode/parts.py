@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from asr.config import DecoderSettings
-from asr.decode.kernel.memory import LIMITS, SearchBuffers, new_buffers
-from asr.decode.kernel.scores import TOKEN_LEVEL, Scorer
+from asr.decode.kernel.memory import LIMITS, NONE, SearchBuffers, new_buffers
+from asr.decode.kernel.scores import TOKEN_LEVEL, Scorer, pack
 from asr.decode.scorer.external import LanguageModel
 from asr.decode.word_ends import pool_word_ends
 from asr.jit import Array
@@ -31,6 +31,20 @@ class Hypothesis:
     boost: float
 
 
+def make_hypothesis(scores: list[float], tokens: list[int], frames: list[int], num_frames: int) -> Hypothesis:
+    """Make a hypothesis from its scores, as of `score_hypothesis`, and the number of frames that were searched."""
+    score, language, boost, language_end, boost_end, _, word_end = scores
+    num_missing = int(word_end != NONE)  # the last frame has to end the last word
+    return Hypothesis(
+        tokens=(*tokens, *(int(word_end),) * num_missing),
+        frames=(*frames, *(num_frames - 1,) * num_missing),
+        score=score + language_end + boost_end,
+        acoustic=score - language - boost,
+        language=language + language_end,
+        boost=boost + boost_end,
+    )
+
+
 @dataclass
 class DecoderParts:
     """The parts of a decoder. Threads share them; only the spare buffers change."""
@@ -43,13 +57,12 @@ class DecoderParts:
 
     def __post_init__(self) -> None:
         settings = self.settings
-        self.limits = np.zeros(1, LIMITS)
-        self.limits["beam_ratio"] = math.exp(-settings.beam_threshold)
-        self.limits["token_floor"] = math.exp(-settings.token_threshold)
-        self.limits["blank_skip"] = settings.blank_skip
-        self.limits["max_tokens"] = len(self.symbols) if settings.max_tokens is None else settings.max_tokens
+        beam_ratio, token_floor = math.exp(-settings.beam_threshold), math.exp(-settings.token_threshold)
+        max_tokens = settings.max_tokens or len(self.symbols)
+        self.limits = np.array([(beam_ratio, token_floor, settings.blank_skip, max_tokens)], LIMITS)
+        self.packed_scorer = pack(self.scorer)
         self.start_state = self.language_model.start() if isinstance(self.language_model, NgramModel) else 0
-        self._max_spare = count_cores()
+        self._max_spare, self._num_nodes = count_cores(), max(_MIN_NODES, 32 * settings.beam_size)
         self.word_ends: list[int] = np.flatnonzero(self.scorer.tokens.ends_word).tolist()
 
     def check(self, log_probs: Any) -> Array:
@@ -66,7 +79,9 @@ class DecoderParts:
             # 32-bit exponentials are as exact as a network's output, and take a quarter of the time.
             probs = np.exp(pooled, dtype=np.result_type(pooled, np.float32)).astype(np.float64, order="C")
         if self.settings.blank_penalty > 0:
-            _penalize_blanks(probs, self.settings.blank_penalty)
+            totals = probs.sum(axis=1, keepdims=True)  # they are kept, so that a wrong one is still noticed
+            probs[:, 0] *= math.exp(-self.settings.blank_penalty)
+            probs *= totals / probs.sum(axis=1, keepdims=True).clip(min=_SMALLEST)
         return probs
 
     def acquire_buffers(self) -> SearchBuffers:
@@ -84,19 +99,8 @@ class DecoderParts:
         if len(search.nodes) == self._num_nodes and len(self._spare) < self._max_spare:
             self._spare.append(search)
 
-    @property
-    def _num_nodes(self) -> int:
-        return max(_MIN_NODES, 32 * self.settings.beam_size)
-
 
 def count_cores() -> int:
     """Count the cores that this process may use."""
     affinity = getattr(os, "sched_getaffinity", None)
     return len(affinity(0)) if affinity else os.cpu_count() or 1
-
-
-def _penalize_blanks(block: Array, penalty: float) -> None:
-    """Reduce the blank's probabilities in (T, V); each frame's sum is kept, so that a wrong one is still noticed."""
-    totals = block.sum(axis=1, keepdims=True)
-    block[:, 0] *= math.exp(-penalty)
-    block *= totals / block.sum(axis=1, keepdims=True).clip(min=_SMALLEST)

@@ -1,8 +1,6 @@
 """The second pass: a language model that scores whole sentences reorders the n best hypotheses of the first.
 
-    score = acoustic + boost + keep * language + alpha * second language model + beta * words
-
-Scores are natural logs. Knows nothing of networks: the model is anything with `score_sentences`.
+The new score is acoustic + boost + keep * language + alpha * second language model + beta * words, natural logs.
 """
 
 import logging
@@ -62,7 +60,7 @@ class Rescorer:
     Args:
         model: Scores all hypotheses of an utterance at once.
         decode: Returns the text of tokens; raises ValueError past the last token.
-        settings: Weights, and the number of hypotheses taken from the first pass.
+        settings: Weights.
 
     Raises:
         ConfigError: If the model lacks more than half of the letters that tokens contain.
@@ -70,9 +68,7 @@ class Rescorer:
 
     def __init__(self, model: SentenceModel, decode: Decode, settings: RescoringSettings) -> None:
         _check_alphabet(model, decode)
-        self.model = model
-        self.decode = decode
-        self.settings = settings
+        self.model, self.decode, self.settings = model, decode, settings
 
     def score(self, hypotheses: Sequence[Hypothesis]) -> Scores:
         """Score the hypotheses of an utterance."""
@@ -97,11 +93,12 @@ class Rescorer:
 
 
 def _check_alphabet(model: SentenceModel, decode: Decode) -> None:
-    """Check that the model knows the letters of the tokens.
-
-    A model with another alphabet gives all hypotheses about the same score, the lowest one for each letter.
-    """
-    letters = _letters(decode)
+    """Check that the model knows the tokens' letters; else it gives all hypotheses about the same, lowest, score."""
+    letters: set[str] = set()
+    with suppress(ValueError):  # past the last token
+        for token in count(1):  # 0 is the blank
+            letters.update(decode([token]))
+    letters -= {" "}
     missing = sorted(letters - model.alphabet)
     if not missing:
         return
@@ -114,15 +111,6 @@ def _check_alphabet(model: SentenceModel, decode: Decode) -> None:
     logger.warning("the rescoring model lacks %s: words that contain them will hardly be chosen", listed)
 
 
-def _letters(decode: Decode) -> set[str]:
-    """Return all letters of the tokens, without the space; token 0, the blank, has none."""
-    letters: set[str] = set()
-    with suppress(ValueError):
-        for token in count(1):
-            letters.update(decode([token]))
-    return letters - {" "}
-
-
 def search_rescoring(
     utterances: Sequence[Scores], errors: Sequence[Array], start: RescoringSettings
 ) -> RescoringSettings:
@@ -133,8 +121,7 @@ def search_rescoring(
         errors: (N,) errors of each of those hypotheses.
         start: Weights to stay near; its other settings are kept.
     """
-    padded = [_pad([getattr(scores, name) for scores in utterances]) for name in Scores._fields]
-    scores = Scores(*padded)  # (U, N) each
+    scores = Scores(*map(_pad, zip(*utterances, strict=True)))  # (U, N) each
     costs = _pad(errors)
     scores.audio[np.arange(scores.audio.shape[1]) >= np.array([[len(row)] for row in errors])] = -np.inf
     rows = np.arange(len(costs))

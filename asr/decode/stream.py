@@ -1,7 +1,6 @@
 """The search over one utterance or stream: blocks of log probabilities in, hypotheses out.
 
-The compiled search (kernel/) works on `SearchBuffers`; here their size is kept bounded, gains that it
-asks for are filled in, and hypotheses are traced back.
+The compiled search (kernel/) works on `SearchBuffers`; here their size is kept bounded, and gains are filled in.
 """
 
 import copy
@@ -13,9 +12,9 @@ import numpy as np
 
 from asr.decode.kernel.frame import DEAD, DONE, FULL, NOT_NORMALIZED, PENDING, init_search, search_frames
 from asr.decode.kernel.memory import NONE, SearchBuffers
-from asr.decode.kernel.prefix_tree import clear_gains, compact, count_open, drop_divergent, trace_back
+from asr.decode.kernel.prefix_tree import clear_gains, compact, drop_divergent, trace_back
 from asr.decode.kernel.scores import score_beam
-from asr.decode.parts import DecoderParts, Hypothesis
+from asr.decode.parts import DecoderParts, Hypothesis, make_hypothesis
 from asr.decode.scorer.external import make_external_lm
 from asr.errors import AsrError
 from asr.jit import Array
@@ -31,20 +30,16 @@ class BeamStream:
 
     Between blocks it costs nothing. Its memory stays bounded for streams of any length as long
     as `commit` is called now and then; without it, only the committed tokens themselves add up.
-
-    Args:
-        parts: Of the decoder.
-        search: A search that has begun, to go on with; None: begins a new one.
     """
 
     def __init__(self, parts: DecoderParts, search: SearchBuffers | None = None) -> None:
+        """Continue a search that has begun, or begin a new one."""
         self._parts = parts
         self._search = parts.acquire_buffers() if search is None else search
         self._external = make_external_lm(parts.language_model, parts.symbols, parts.scorer)
         if search is None:
-            state = self._external.start() if self._external else parts.start_state
-            init_search(self._search, state, parts.scorer.phrases.start)
-        self._committed: list[tuple[Array, Array]] = []
+            init_search(self._search, parts.start_state, parts.scorer.phrases.start)
+        self._committed: tuple[list[int], list[int]] = ([], [])  # tokens and their frames
         self._is_finished = False
 
     @property
@@ -54,15 +49,11 @@ class BeamStream:
 
     @property
     def num_bytes(self) -> int:
-        """Memory that the search takes; with `commit`, it does not grow with the stream."""
-        arrays = [*self._search, *(array for committed in self._committed for array in committed)]
-        return sum(array.nbytes for array in arrays)
+        """Memory of the search, without committed tokens; it does not grow with the stream."""
+        return sum(array.nbytes for array in self._search)
 
     def feed(self, log_probs: Any) -> None:
-        """Search the next frames; the result does not depend on how frames are cut into blocks.
-
-        Args:
-            log_probs: (T, V) natural-log probabilities, blank first.
+        """Search the next (T, V) log probabilities; the result does not depend on how frames are cut into blocks.
 
         Raises:
             ValueError, AsrError: As `BeamDecoder.decode`.
@@ -81,7 +72,7 @@ class BeamStream:
     def search_block(self, block: Array, frame: int = 0) -> None:
         """Search a block (T, V) of float64 probabilities, from a frame on."""
         while True:
-            status, frame = search_frames(self._search, self._parts.scorer, block, frame)
+            status, frame = search_frames(self._search, self._parts.packed_scorer, block, frame)
             if status == DONE:
                 return
             if status == FULL:
@@ -99,7 +90,7 @@ class BeamStream:
         """Return a copy, to preview frames that may not come; this stream is unchanged."""
         fork = copy.copy(self)
         fork._search = SearchBuffers(*(array.copy() for array in self._search))
-        fork._committed = list(self._committed)
+        fork._committed = (list(self._committed[0]), list(self._committed[1]))
         fork._external = self._external.fork() if self._external else None
         return fork
 
@@ -113,7 +104,8 @@ class BeamStream:
         scores = self._scores(is_final=True)
         if scores[:, 3].max() > -math.inf:
             return self._rank(scores, nbest)
-        is_impossible = self._last_words_are_impossible(len(scores))
+        # Vocabulary or language model rule out a prefix's last word.
+        is_impossible = np.isneginf(self._search.nodes["word_gain"][self._node_ids()])  # (N,)
         if not is_impossible.all():
             # A language model allows no end after any of the last words, which are then better than nothing.
             scores[:, 3] = np.where(is_impossible, -math.inf, 0.0)
@@ -132,14 +124,13 @@ class BeamStream:
     def commit(self) -> tuple[list[int], list[int]]:
         """Return, once, the tokens and frames that no later frame can change; later results leave them out."""
         self._compact()
-        committed, self._committed = self._committed, []
-        return _join(committed)
+        committed, self._committed = self._committed, ([], [])
+        return committed
 
-    def _last_words_are_impossible(self, num_hypotheses: int) -> Array:
-        """(N,) whether vocabulary or language model rule out the last word of each member of the beam."""
-        node_ids = self._search.beams["node"][int(self._search.progress["side"][0]), :num_hypotheses]
-        is_impossible: Array = np.isneginf(self._search.nodes["word_gain"][node_ids])
-        return is_impossible
+    def _node_ids(self) -> Array:
+        """(N,) the prefixes of the beam."""
+        progress = self._search.progress[0]
+        return self._search.beams["node"][int(progress["side"]), : int(progress["num_hypotheses"])]
 
     def _cut_last_word(self, hypothesis: Hypothesis) -> Hypothesis:
         """Drop the letters after the last complete word; committed tokens stay."""
@@ -172,68 +163,44 @@ class BeamStream:
 
     def _drop_old_alternatives(self) -> None:
         self._compact()
-        if count_open(self._search) > _MAX_OPEN:
-            drop_divergent(self._search, _MAX_OPEN // 2)
+        if drop_divergent(self._search, _MAX_OPEN):
             self._compact()
 
     def _compact(self) -> None:
-        tokens, frames = compact(self._search)
-        if len(tokens):
-            self._committed.append((tokens, frames))
+        tokens, frames = (array.tolist() for array in compact(self._search))
+        self._committed[0].extend(tokens)
+        self._committed[1].extend(frames)
         if self._external:
-            self._external.commit(tokens.tolist())
+            self._external.commit(tokens)
             used = self._search.nodes[: int(self._search.progress["num_nodes"][0])]
             used["state"] = self._external.renumber(used["state"])
             clear_gains(self._search)
 
     def _scores(self, *, is_final: bool) -> Array:
-        """(N, 6): the score so far, its language and boost parts, closing gains of both, a missing word end or NONE.
-
-        Closing gains are those of the utterance's end, or, unless `is_final`, the credit of phrases under way.
-        """
+        """(N, 7) scores as of `score_hypothesis`; unless `is_final`, the gain at the end is the credit of phrases."""
         search, scorer = self._search, self._parts.scorer
-        progress = search.progress[0]
-        scores = np.empty((int(progress["num_hypotheses"]), 7))
-        score_beam(search, scorer, scores)
+        scores = np.empty((int(search.progress["num_hypotheses"][0]), 7))
+        score_beam(search, self._parts.packed_scorer, scores)
         if not is_final:
-            scores[:, 3], scores[:, 6] = 0.0, NONE
-            scores[:, 4] = scores[:, 5]
+            scores[:, 3], scores[:, 4], scores[:, 6] = 0.0, scores[:, 5], NONE
         elif self._external:
-            node_ids = search.beams["node"][int(progress["side"]), : len(scores)]
-            scores[:, 3] = self._external.closing_gains(search, scorer, node_ids)
-        return scores[:, [0, 1, 2, 3, 4, 6]]
+            scores[:, 3] = self._external.closing_gains(search, scorer, self._node_ids())
+        return scores
 
     def _rank(self, scores: Array, nbest: int) -> list[Hypothesis]:
-        """Return the best members of the beam by their (N, 6) scores."""
+        """Return the best members of the beam by their (N, 7) scores."""
         if nbest < 1:
             raise ValueError(f"nbest is {nbest}; expected at least 1")
         totals = scores[:, 0] + scores[:, 3] + scores[:, 4]
         order = np.argsort(-totals, kind="stable").tolist() if nbest > 1 else [int(totals.argmax())]
-        committed_tokens, committed_frames = _join(self._committed)
         hypotheses: dict[tuple[int, ...], Hypothesis] = {}  # with and without a last word end: the better one counts
         for index in order:
             if len(hypotheses) == nbest:
                 break
-            score, language, boost, language_end, boost_end, word_end = scores[index].tolist()
-            if language_end == -math.inf:
+            if scores[index, 3] == -math.inf:
                 continue
-            tokens, frames = trace_back(self._search, index)
-            last = () if word_end == NONE else (int(word_end),)
-            hypothesis = Hypothesis(
-                tokens=(*committed_tokens, *tokens.tolist(), *last),
-                frames=(*committed_frames, *frames.tolist(), *(self.num_frames - 1 for _ in last)),
-                score=score + language_end + boost_end,
-                acoustic=score - language - boost,
-                language=language + language_end,
-                boost=boost + boost_end,
-            )
+            path = (array.tolist() for array in trace_back(self._search, index))
+            tokens, frames = (before + after for before, after in zip(self._committed, path, strict=True))
+            hypothesis = make_hypothesis(scores[index].tolist(), tokens, frames, self.num_frames)
             hypotheses.setdefault(hypothesis.tokens, hypothesis)
         return list(hypotheses.values())
-
-
-def _join(committed: list[tuple[Array, Array]]) -> tuple[list[int], list[int]]:
-    """Concatenate tokens, and their frames."""
-    return (
-        [token for tokens, _ in committed for token in tokens.tolist()],
-        [frame for _, frames in committed for frame in frames.tolist()],
-    )

@@ -4,7 +4,8 @@ Knows nothing of speech: it is given a function that measures the errors of any 
 """
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from itertools import product
 from typing import NamedTuple
 
 BEAM_SIZES = (8, 16, 32, 64, 128, 256, 512, 1024)
@@ -49,9 +50,7 @@ class WeightSearch:
         on_trial: Called after each measurement.
     """
 
-    def __init__(
-        self, measure: Callable[[Weights], float], on_trial: Callable[[Trial], None] = lambda trial: None
-    ) -> None:
+    def __init__(self, measure: Callable[[Weights], float], on_trial: Callable[[Trial], None] = lambda _: None) -> None:
         self._measure = measure
         self._on_trial = on_trial
         self._errors: dict[Weights, float] = {}
@@ -59,14 +58,14 @@ class WeightSearch:
     def run(self, start: Weights) -> Trial:
         """Search from `start`, which is tried first, with another beam size."""
         first = self.attempt(start._replace(beam_size=_FIRST_BEAM))
-        best = self.walk(self._draw(first))
-        best = self._replace("unknown_score", UNKNOWN_SCORES, best)
-        best = self._replace("blank_penalty", BLANK_PENALTIES, best)
+        best = self.walk(self._best(_draw(first.weights), first))
+        best = self.walk(self._best((best.weights._replace(unknown_score=score) for score in UNKNOWN_SCORES), best))
+        best = self.walk(self._best((best.weights._replace(blank_penalty=value) for value in BLANK_PENALTIES), best))
         narrow = self.choose_beam(best.weights)
         if max(narrow.weights.beam_size, start.beam_size) <= _FIRST_BEAM:
             return narrow
-        candidates = [self.attempt(one.weights._replace(beam_size=_WIDE_BEAM)) for one in (best, first)]
-        wide = self.choose_beam(self.walk(_better(*candidates)).weights)
+        candidates = [trial.weights._replace(beam_size=_WIDE_BEAM) for trial in (best, first)]
+        wide = self.choose_beam(self.walk(self._best(candidates)).weights)
         # Of two wide beams, that of the last walk is preferred; a narrow one is replaced only for fewer errors.
         worth = _WORTH_A_BEAM if narrow.weights.beam_size > _FIRST_BEAM else 1 / _WORTH_A_BEAM
         return wide if wide.errors <= worth * narrow.errors else narrow
@@ -83,11 +82,11 @@ class WeightSearch:
         """Take steps of each weight, and of alpha and beta together, halved whenever none helps."""
         scale = 1.0
         while scale > _SMALLEST_SCALE:
-            previous = best
-            for names in (*((name,) for name in _STEPS), ("alpha", "beta")):
-                for sign in (scale, -scale):
-                    moved = {name: getattr(previous.weights, name) + sign * _STEPS[name] for name in names}
-                    best = _better(best, self.attempt(_clamp(previous.weights._replace(**moved))))
+            previous, moves = best, []
+            for names, sign in product((*((name,) for name in _STEPS), ("alpha", "beta")), (scale, -scale)):
+                moved = {name: getattr(previous.weights, name) + sign * _STEPS[name] for name in names}
+                moves.append(_clamp(previous.weights._replace(**moved)))
+            best = self._best(moves, previous)
             if best == previous:
                 scale /= 2
         return best
@@ -95,29 +94,20 @@ class WeightSearch:
     def choose_beam(self, weights: Weights) -> Trial:
         """Find the smallest beam that makes hardly more errors than the best one."""
         trials = [self.attempt(weights._replace(beam_size=size)) for size in BEAM_SIZES]
-        fewest = min(trial.errors for trial in trials)
-        return next(trial for trial in trials if trial.errors <= _WORTH_A_BEAM * fewest)
+        limit = _WORTH_A_BEAM * min(trial.errors for trial in trials)
+        return next(trial for trial in trials if trial.errors <= limit)
 
-    def _draw(self, first: Trial) -> Trial:
-        """Try random alphas and betas."""
-        rng = random.Random(_SEED)
-        best = first
-        for _ in range(_NUM_RANDOM):
-            drawn = first.weights._replace(alpha=rng.uniform(*_ALPHAS), beta=rng.uniform(*_BETAS))
-            best = _better(best, self.attempt(drawn))
-        return best
+    def _best(self, candidates: Iterable[Weights], *earlier: Trial) -> Trial:
+        """Try weights; returns the first of those that make the fewest errors, earlier trials included."""
+        return min((*earlier, *map(self.attempt, candidates)), key=lambda trial: trial.errors)
 
-    def _replace(self, name: str, values: tuple[float, ...], best: Trial) -> Trial:
-        """Try other values of one weight, then walk from the best."""
-        weights = best.weights
-        for value in values:
-            best = _better(best, self.attempt(weights._replace(**{name: value})))  # type: ignore[arg-type]
-        return self.walk(best)
+
+def _draw(weights: Weights) -> Iterator[Weights]:
+    """Yield weights with random alphas and betas."""
+    rng = random.Random(_SEED)
+    for _ in range(_NUM_RANDOM):
+        yield weights._replace(alpha=rng.uniform(*_ALPHAS), beta=rng.uniform(*_BETAS))
 
 
 def _clamp(weights: Weights) -> Weights:
     return weights._replace(alpha=max(weights.alpha, 0.0), blank_penalty=max(weights.blank_penalty, 0.0))
-
-
-def _better(one: Trial, other: Trial) -> Trial:
-    return other if other.errors < one.errors else one

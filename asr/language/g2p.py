@@ -39,13 +39,10 @@ class G2P:
         counts: dict[str, Counter[Phones]] = defaultdict(Counter)
         for letter, phones in (pair for word in words for pair in word):
             counts[letter][phones] += 1
-        names = {
-            (letter, phones): f"{letter}{i}"
-            for letter, phone_counts in counts.items()
-            for i, phones in enumerate(phone_counts)
-        }
+        names: dict[tuple[str, Phones], str] = {}
         self._pairs: dict[str, list[tuple[str, Phones]]] = {}
         for letter, phone_counts in counts.items():
+            names |= {(letter, phones): f"{letter}{i}" for i, phones in enumerate(phone_counts)}
             least = min(LEAST_OFTEN, max(phone_counts.values()))
             self._pairs[letter] = [(names[letter, phones], phones) for phones, n in phone_counts.items() if n >= least]
         if words:
@@ -57,12 +54,9 @@ class G2P:
         return next(iter(self.pronounce(word)), None)
 
     def pronounce(self, word: str, share: float = 1.0) -> list[Phones]:
-        """Return the most probable pronunciations of a word, best first.
+        """Return the most probable pronunciations of a word, best first, down to a share of the best one's probability.
 
-        Args:
-            word: There is no pronunciation if a letter is in no word of the lexicon, or the word is longer than
-                `LONGEST`.
-            share: Pronunciations whose probability is below this share of the best one's are left out.
+        There is none if a letter is in no word of the lexicon, or the word is longer than `LONGEST`.
         """
         if len(word) > LONGEST or not self._pairs.keys() >= set(word):
             return []
@@ -89,13 +83,11 @@ def align_letters(lexicon: Lexicon) -> Iterator[list[tuple[str, Phones]]]:
 
     Words of more than two phones per letter are left out; so are all words if a script has too many letters to pair.
     """
-    entries = [(word, phones) for word, several in lexicon.pronunciations.items() for phones in several]
-    entries = [(word, phones) for word, phones in entries if len(phones) <= 2 * len(word)]
-    if not entries:
-        return
+    pronunciations = lexicon.pronunciations.items()
+    entries = [(word, phones) for word, several in pronunciations for phones in several if len(phones) <= 2 * len(word)]
     letter_ids = {letter: number for number, letter in enumerate(sorted({x for word, _ in entries for x in word}))}
     phone_ids = {phone: number for number, phone in enumerate(lexicon.phones)}
-    if len(letter_ids) * len(phone_ids) ** 2 > MOST_PAIRS:
+    if not entries or len(letter_ids) * len(phone_ids) ** 2 > MOST_PAIRS:
         return
     letters = np.array([letter_ids[letter] for word, _ in entries for letter in word], np.int32)
     phones = np.array([phone_ids[phone] for _, pronunciation in entries for phone in pronunciation], np.int32)
@@ -106,11 +98,11 @@ def align_letters(lexicon: Lexicon) -> Iterator[list[tuple[str, Phones]]]:
     for _ in range(_ROUNDS):
         counts = np.zeros_like(costs)
         num_taken = _align(letters, first_letter, phones, first_phone, costs, counts)
-        shares = (counts + _SMOOTHING) / (counts + _SMOOTHING).sum(axis=1, keepdims=True)
-        costs = -np.log(shares)
-    for number, (word, pronunciation) in enumerate(entries):
+        costs = -np.log((counts + _SMOOTHING) / (counts + _SMOOTHING).sum(axis=1, keepdims=True))
+    remaining = iter(num_taken.tolist())
+    for word, pronunciation in entries:
         pairs, start = [], 0
-        for letter, taken in zip(word, num_taken[first_letter[number] :].tolist(), strict=False):
+        for letter, taken in zip(word, remaining, strict=False):
             pairs.append((letter, pronunciation[start : start + taken]))
             start += taken
         yield pairs
@@ -133,11 +125,7 @@ def _first_costs(entries: list[tuple[str, Phones]], letter_ids: dict[str, int], 
 def _align(
     letters: Array, first_letter: Array, phones: Array, first_phone: Array, costs: Array, counts: Array
 ) -> Array:
-    """Find the cheapest alignment of each word.
-
-    Returns:
-        The number of phones of each letter; `counts` counts the pairs.
-    """
+    """Find the cheapest alignment of each word: the number of phones of each letter; `counts` counts the pairs."""
     num_phones = round(math.sqrt(costs.shape[1] - 0.75) - 0.5)  # since columns = 1 + P + P ** 2
     num_taken = np.zeros(len(letters), np.int8)
     for number in range(len(first_letter) - 1):

@@ -44,10 +44,9 @@ def build_lexicon(
 
     Args:
         dictionary: A lexicon of many words; the pronunciations of words that it lacks are guessed.
-        texts: UTF-8 text, one sentence per line, each file perhaps with a weight; see `read_sentences`.
-        output: The lexicon.
+        texts: See `read_sentences`.
         least: Words that occur less often than this are left out.
-        normalizer: Applied to each line first; None: nothing.
+        normalizer: Applied to each line first.
         exceptions: A lexicon that fixes pronunciations. If it is given, those of all other words are guessed, even of
             words in the dictionary: the lexicon is then as free as a model that was estimated from the dictionary,
             and contains nothing else of it.
@@ -67,9 +66,8 @@ def build_lexicon(
         raise TextError(f"no word occurs {least} times in the text")
     new_words = [word for word in words if base_lexicon is None or word not in base_lexicon.pronunciations]
     given = known if exceptions is None else without_stress(read_lexicon(exceptions))
-    guesses = _guess(
-        [word for word in new_words if word not in given.pronunciations], known, _GUESS_SHARE if exceptions else 1.0
-    )
+    missing = [word for word in new_words if word not in given.pronunciations]
+    guesses = _guess(missing, known, _GUESS_SHARE if exceptions else 1.0)
     pronunciations = {**given.pronunciations, **guesses}
     entries = ((word, phones) for word in new_words for phones in pronunciations.get(word, ()))
     lexicon = _extend(base_lexicon, entries)

@@ -1,4 +1,4 @@
-"""Language models on disk: n-grams (ngram/arpa.py, ngram/binary.py), or the folder of a recurrent model.
+"""Language models on disk: n-grams in either format (ngram/arpa.py, ngram/binary.py), or a recurrent model's folder.
 
 Torch is loaded for recurrent models alone.
 """

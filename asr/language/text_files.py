@@ -5,7 +5,7 @@ A text may be given with a weight: `transcripts.txt:8` counts as if the file wer
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Literal, NamedTuple, TypeAlias
+from typing import Literal, TypeAlias
 
 from asr.config import LanguageSettings
 from asr.errors import ConfigError, TextError
@@ -17,41 +17,31 @@ Unit: TypeAlias = Literal["word", "char"]  # what a language model predicts
 SPACE = "▁"  # a space, in models of characters
 
 
-class WeightedText(NamedTuple):
-    """A text file and how many times it counts."""
-
-    path: Path
-    weight: int = 1
-
-
-def parse_weighted_text(text: Path | str) -> WeightedText:
-    """Split `PATH:WEIGHT`; a file whose name really ends so is taken whole, once.
+def parse_weighted_text(text: Path | str) -> tuple[Path, int]:
+    """Split `PATH:WEIGHT` into a file and how many times it counts; one whose name really ends so counts once.
 
     Raises:
         ConfigError: If the weight of an existing file is not a whole number of 1 or more.
     """
     path, colon, weight = str(text).rpartition(":")
     if not colon or Path(text).exists():
-        return WeightedText(Path(text))
+        return Path(text), 1
     if weight.isascii() and weight.isdecimal() and int(weight) > 0:
-        return WeightedText(Path(path), int(weight))
+        return Path(path), int(weight)
     if Path(path).exists():
         raise ConfigError(f"{text}: the weight is {weight!r}; expected a whole number of 1 or more, such as {path}:8")
-    return WeightedText(Path(text))  # missing, as reading it will report
+    return Path(text), 1  # missing, as reading it will report
 
 
 def read_sentences(
     texts: Iterable[Path | str], unit: Unit = "word", prepare: Callable[[str], str] = str
 ) -> Iterator[list[str]]:
-    """Yield the sentences of text files, one per line; empty lines are skipped.
+    """Yield the words of each sentence of text files, one per line; empty lines are skipped.
 
     Args:
-        texts: UTF-8 text files, each perhaps with a weight; `.gz` and `.xz` are decompressed.
+        texts: UTF-8 text files; each sentence of one with weight n comes n times in a row.
         unit: "char" splits into characters, with `▁` for each space.
         prepare: Applied to each line first.
-
-    Yields:
-        Words or characters; a sentence of a text with weight n comes n times in a row.
 
     Raises:
         TextError: If a file cannot be read, or contains `<s>` or `</s>`.

@@ -1,17 +1,7 @@
-"""Speech as it is spoken: from a microphone, over a websocket, on a web page.
+"""Speech as it is spoken: from a microphone, over a websocket, on a web page (page/).
 
-In reading order:
+On this machine: microphone.py is an input, listen.py recognises and records it.
 
-    microphone.py      the sound card, or a file played in its place
-    listen.py          one audio input in, its transcript out
-    engine.py          many live streams, one network
-    vosk.py            Vosk's websocket protocol for one client
-    sessions.py        all websocket clients: limits, time-outs, shutdown
-    openai_api.py      OpenAI's HTTP interface for files
-    subtitles_api.py   subtitles for the transcript on the page
-    access.py          who may use the server
-    limits.py          how much a server accepts
-    metrics.py         its counters
-    server.py          all of these as one web application
-    page/              the web page
+On a server: engine.py runs many streams through one network, vosk.py and sessions.py serve websockets, openai_api.py
+and subtitles_api.py HTTP, access.py checks requests; settings.py and metrics.py serve all; server.py joins them.
 """

@@ -8,17 +8,48 @@ answers only to its local names, since a page's own domain may be made to point 
 import asyncio
 import hmac
 import json
-from collections.abc import Collection
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import SplitResult, parse_qs, urlsplit
 
 from starlette.datastructures import Headers
+from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from asr.live.metrics import Metrics
+from asr.live.settings import ServerSettings
 
-LOOPBACK = ("127.0.0.1", "localhost", "::1")
+_LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 _OPEN_PATHS = ("/health", "/", "/page/")  # need no token: the page asks for it
+_TYPES = {401: "authentication_error", 403: "permission_error"}
+
+
+@dataclass(eq=False)
+class RequestError(Exception):
+    """A request that cannot be answered.
+
+    Attributes:
+        message: What was wrong and what to do.
+        status: HTTP status of the response.
+        param: Name of the field that is wrong.
+        code: A word for programs.
+        refusal: A word for the metrics; None if they do not count it.
+    """
+
+    message: str
+    status: int = 400
+    param: str | None = None
+    code: str | None = None
+    refusal: str | None = None
+
+    def respond(self, metrics: Metrics) -> Response:
+        """Count the refusal and return the error in the form of OpenAI's interface."""
+        if self.refusal is not None:
+            metrics.refusals.labels(self.refusal).inc()
+        kind = _TYPES.get(self.status, "invalid_request_error" if self.status < 500 else "server_error")
+        error: dict[str, Any] = {"message": self.message, "type": kind, "param": self.param, "code": self.code}
+        headers = {"retry-after": "1"} if self.status == 503 else None
+        return Response(json.dumps({"error": error}), self.status, headers, "application/json")
 
 
 class AccessControl:
@@ -26,78 +57,55 @@ class AccessControl:
 
     The host check is not starlette's TrustedHostMiddleware, which cannot parse IPv6 addresses and answers in plain
     text: clients of this server expect every error in OpenAI's form.
-
-    Args:
-        app: The application behind it.
-        metrics: Counts refusals.
-        token: Bearer token that clients must send; None if they need none.
-        origins: Web pages that may use the server besides its own, such as "https://example.org"; "*" allows all.
-        hosts: Names to which the server answers; None for any.
-        upload_bytes: Size of the largest request body.
-        idle_seconds: Longest wait for a part of it.
     """
 
-    def __init__(
-        self,
-        app: ASGIApp,
-        *,
-        metrics: Metrics,
-        token: str | None,
-        origins: Collection[str],
-        hosts: Collection[str] | None,
-        upload_bytes: int,
-        idle_seconds: float,
-    ) -> None:
+    def __init__(self, app: ASGIApp, settings: ServerSettings, metrics: Metrics) -> None:
         self._app = app
+        self._settings = settings
         self._metrics = metrics
-        self._token = token
-        self._origins = origins
-        self._hosts = hosts
-        self._upload_bytes = upload_bytes
-        self._idle_seconds = idle_seconds
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] not in ("http", "websocket"):
-            await self._app(scope, receive, send)
-        elif (refusal := self._refuse(scope, Headers(scope=scope))) is not None:
-            status, kind, reason = refusal
-            self._metrics.refusals.labels(kind).inc()
-            await _answer(scope, send, status, error_body(reason, kind=_TYPES[status], code=kind))
-        elif scope["type"] == "http":
-            await self._app(scope, _LimitedBody(receive, self._upload_bytes, self._idle_seconds), send)
-        else:
-            await self._app(scope, receive, send)
+        app = self._app
+        if scope["type"] in ("http", "websocket"):
+            limits = self._settings.limits
+            size = limits.transcript_bytes if scope["path"].startswith("/subtitles/") else limits.upload_bytes
+            try:
+                self._check(scope, Headers(scope=scope), size)
+            except RequestError as error:
+                app = error.respond(self._metrics)
+            if scope["type"] == "http":
+                receive = _limit_body(receive, size, limits.idle_seconds)
+        await app(scope, receive, send)
 
-    def _refuse(self, scope: Scope, headers: Headers) -> tuple[int, str, str] | None:
-        """Return status, kind and reason if a request is refused."""
-        host = headers.get("host", "")
-        if self._hosts is not None and _split(f"//{host}").hostname not in self._hosts:
-            return 403, "host", f"this server does not answer to the name {host[:100]!r}; use 127.0.0.1 or localhost"
+    def _check(self, scope: Scope, headers: Headers, size: int) -> None:
+        """Raise RequestError if a request is refused."""
+        settings, host = self._settings, headers.get("host", "")
+        if settings.host in _LOOPBACK and _split(f"//{host}").hostname not in _LOOPBACK:
+            reason = f"this server does not answer to the name {host[:100]!r}; use 127.0.0.1 or localhost"
+            raise _refuse(reason, 403, "host")
         origin = headers.get("origin")
-        if origin is not None and not self._allows(origin, host):
+        if origin is not None and not (
+            _split(origin).netloc == host != "" or {origin, "*"}.intersection(settings.origins)
+        ):
             reason = f"pages from {origin[:100]} may not use this server; allow this origin when you start the server"
-            return 403, "origin", reason
-        if not self._shows_token(scope, headers):
-            return 401, "token", "this server requires a token; send the header Authorization: Bearer TOKEN"
+            raise _refuse(reason, 403, "origin")
+        if settings.token is not None and not _shows_token(settings.token, scope, headers):
+            raise _refuse("this server requires a token; send the header Authorization: Bearer TOKEN", 401, "token")
         declared = headers.get("content-length", "0")
-        if not declared.isdigit() or int(declared) > self._upload_bytes:
-            reason = f"the body is larger than {self._upload_bytes} bytes; send a shorter or compressed file"
-            return 413, "upload", reason
-        return None
+        if not declared.isdigit() or int(declared) > size:
+            raise _too_large(size)
 
-    def _allows(self, origin: str, host: str) -> bool:
-        return _split(origin).netloc == host != "" or bool({origin, "*"} & set(self._origins))
 
-    def _shows_token(self, scope: Scope, headers: Headers) -> bool:
-        path = scope["path"]
-        if self._token is None or (scope["type"] == "http" and (path in _OPEN_PATHS or path.startswith("/page/"))):
-            return True
-        if headers.get("access-control-request-method") is not None and scope.get("method") == "OPTIONS":
-            return True  # a browser asks before it sends the token
-        token = headers.get("authorization", "").removeprefix("Bearer ").strip()
-        if scope["type"] == "websocket" and not token:  # a page cannot set the headers of a websocket
-            token = parse_qs(scope["query_string"].decode("latin-1")).get("token", [""])[0]
-        return hmac.compare_digest(token.encode(), self._token.encode())
+def _shows_token(expected: str, scope: Scope, headers: Headers) -> bool:
+    path = scope["path"]
+    if scope["type"] == "http" and (path in _OPEN_PATHS or path.startswith("/page/")):
+        return True
+    if headers.get("access-control-request-method") is not None and scope.get("method") == "OPTIONS":
+        return True  # a browser asks before it sends the token
+    token = headers.get("authorization", "").removeprefix("Bearer ").strip()
+    if scope["type"] == "websocket" and not token:  # a page cannot set the headers of a websocket
+        token = parse_qs(scope["query_string"].decode("latin-1")).get("token", [""])[0]
+    return hmac.compare_digest(token.encode(), expected.encode())
 
 
 def _split(url: str) -> SplitResult:
@@ -110,46 +118,30 @@ def _split(url: str) -> SplitResult:
     return parts
 
 
-class BodyTooLarge(Exception):
-    """A request body that grows beyond the limit without having declared its size."""
+def _limit_body(receive: Receive, size: int, seconds: float) -> Receive:
+    """Receive a request body while it stays within the limit and keeps arriving."""
+    bytes_left = size
+    patience: float | None = seconds
 
-
-class BodyTimeout(Exception):
-    """A request body that stopped arriving."""
-
-
-class _LimitedBody:
-    """Receives a request body while it stays within the limit and keeps arriving."""
-
-    def __init__(self, receive: Receive, limit: int, patience: float) -> None:
-        self._receive = receive
-        self._bytes_left = limit
-        self._patience: float | None = patience
-
-    async def __call__(self) -> Message:
+    async def receive_part() -> Message:
+        nonlocal bytes_left, patience
         try:
-            message = await asyncio.wait_for(self._receive(), self._patience)
+            message = await asyncio.wait_for(receive(), patience)
         except asyncio.TimeoutError:
-            raise BodyTimeout from None
-        self._bytes_left -= len(message.get("body", b""))
-        if self._bytes_left < 0:
-            raise BodyTooLarge
+            raise _refuse(f"no more of the body arrived within {seconds:g} s; send it again", 408, "idle") from None
+        bytes_left -= len(message.get("body", b""))
+        if bytes_left < 0:
+            raise _too_large(size)
         if not message.get("more_body", False):
-            self._patience = None  # only the end of the connection can follow
+            patience = None  # only the end of the connection can follow
         return message
 
-
-_TYPES = {401: "authentication_error", 403: "permission_error", 413: "invalid_request_error"}
-
-
-def error_body(message: str, *, kind: str, code: str | None = None, param: str | None = None) -> bytes:
-    """Write an error as OpenAI's interface does."""
-    error: dict[str, Any] = {"message": message, "type": kind, "param": param, "code": code}
-    return json.dumps({"error": error}).encode()
+    return receive_part
 
 
-async def _answer(scope: Scope, send: Send, status: int, body: bytes) -> None:
-    prefix = "websocket.http.response" if scope["type"] == "websocket" else "http.response"
-    headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
-    await send({"type": f"{prefix}.start", "status": status, "headers": headers})
-    await send({"type": f"{prefix}.body", "body": body})
+def _too_large(size: int) -> RequestError:
+    return _refuse(f"the body is larger than {size} bytes; send it in parts, or a compressed file", 413, "upload")
+
+
+def _refuse(reason: str, status: int, kind: str) -> RequestError:
+    return RequestError(reason, status, code=kind, refusal=kind)

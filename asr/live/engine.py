@@ -6,12 +6,12 @@ waits for a computation. Knows nothing of protocols.
 """
 
 import asyncio
+import contextlib
 import threading
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future
+from concurrent.futures import Future, InvalidStateError
 from dataclasses import dataclass, replace
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -27,21 +27,18 @@ _LATE_SECONDS = 0.05
 
 @dataclass
 class _Job:
-    """Audio that waits to be decoded.
-
-    Attributes:
-        stream: Where it belongs.
-        blocks: What remains, each block with whether it is the last of the stream.
-        latest: What is known of the stream so far.
-        future: Receives what is known once all blocks are decoded.
-        since: When the job arrived or its previous block was decoded, by time.perf_counter.
-    """
+    """Audio that waits to be decoded."""
 
     stream: SpeechStream
-    blocks: list[tuple[Tensor, bool]]
-    latest: Partial
-    future: "Future[Partial]"
-    since: float
+    blocks: list[tuple[Tensor, bool]]  # those that remain, each with whether the stream ends after it
+    latest: Partial  # what is known of the stream so far
+    future: "Future[Partial]"  # receives it once all blocks are decoded
+    since: float  # time.perf_counter() when the job arrived, or its previous block was decoded
+
+    def complete(self, error: Exception | None) -> None:
+        """Set the future to the result or an error."""
+        with contextlib.suppress(InvalidStateError):  # the client has left
+            self.future.set_exception(error) if error else self.future.set_result(self.latest)
 
 
 class Engine:
@@ -53,10 +50,7 @@ class Engine:
     """
 
     def __init__(
-        self,
-        recognizer: MultiStreamRecognizer,
-        *,
-        on_batch: Callable[[int, float], None] = lambda num_streams, seconds: None,
+        self, recognizer: MultiStreamRecognizer, on_batch: Callable[[int, float], None] = lambda *_: None
     ) -> None:
         self._recognizer = recognizer
         self._on_batch = on_batch
@@ -78,13 +72,7 @@ class Engine:
     def start(
         self, sample_rate: float, *, utterance_decoder: UtteranceDecoder | None = None, start_seconds: float = 0.0
     ) -> "LiveStream":
-        """Start a stream.
-
-        Args:
-            sample_rate: Hz of its samples.
-            utterance_decoder: Decodes this stream; None takes the recogniser's.
-            start_seconds: Added to the times of its words.
-        """
+        """Start a stream of samples at `sample_rate` Hz; see `MultiStreamRecognizer.start`."""
         resampler = Resampler(sample_rate, self._recognizer.recognizer.sample_rate)
         stream = self._recognizer.start(utterance_decoder, start_seconds=start_seconds)
         return LiveStream(self, stream, resampler, sample_rate)
@@ -119,7 +107,7 @@ class Engine:
             self._decode(batch, preview=not is_late)
         except Exception as error:  # of the network itself: no block was decoded
             for job in batch:
-                _fail(job.future, error)
+                job.complete(error)
         unfinished = [job for job in batch if job.blocks and not job.future.done()]
         for job in unfinished:
             job.since = time.perf_counter()  # a long message delays only its own sender
@@ -137,17 +125,13 @@ class Engine:
             if partial is not None:
                 job.latest = replace(partial, finals=(*job.latest.finals, *partial.finals))
             if job.stream.error is not None:
-                _fail(job.future, job.stream.error)
+                job.complete(job.stream.error)
             elif not job.blocks:
-                _resolve(job.future, job.latest)
+                job.complete(None)
 
 
 class LiveStream:
-    """One live stream of an `Engine`.
-
-    Attributes:
-        sample_rate: Hz of the samples that it is fed.
-    """
+    """One live stream of an `Engine`, fed at `sample_rate` Hz."""
 
     def __init__(self, engine: Engine, stream: SpeechStream, resampler: Resampler, sample_rate: float) -> None:
         self.sample_rate = sample_rate
@@ -172,13 +156,3 @@ class LiveStream:
         partial = await self._engine.decode(self._stream, resampled, self._latest, last=last)
         self._latest = replace(partial, finals=())
         return partial
-
-
-def _fail(future: "Future[Any]", error: Exception) -> None:
-    if not future.done() and future.set_running_or_notify_cancel():
-        future.set_exception(error)
-
-
-def _resolve(future: "Future[Any]", result: object) -> None:
-    if future.set_running_or_notify_cancel():
-        future.set_result(result)

@@ -47,50 +47,36 @@ def listen(
     """
     with (
         audio_input,
-        _open_transcript(save_text) as write,
-        _open_recording(save_audio, audio_input.sample_rate) as recording,
+        _open_transcript(save_text) as write_text,
+        _open_recording(save_audio, audio_input.sample_rate) as record,
     ):
         num_finals = 0
         with contextlib.suppress(KeyboardInterrupt):  # the usual end
             for block in audio_input:
-                recording.write(block)
+                record(block)
                 partial = stream.feed(block)
                 on_block(block, partial)
                 num_finals += len(partial.finals) if partial else 0
         transcript = stream.finish()
         on_block(np.empty(0, np.float32), Partial(finals=transcript.segments[num_finals:]))
-        write(transcript)
+        write_text(transcript)
     if audio_input.dropped:
         logger.warning("%d blocks of audio were dropped: this machine is too slow", audio_input.dropped)
     return transcript
 
 
-class _Recording:
-    """Writes blocks to a file, if there is one."""
-
-    def __init__(self, file: soundfile.SoundFile | None) -> None:
-        self._file = file
-        self.has_audio = False
-
-    def write(self, block: Samples) -> None:
-        if self._file is not None:
-            self._file.write(np.clip(block, -1.0, 1.0))
-            self.has_audio = True
-
-
 @contextlib.contextmanager
-def _open_recording(path: Path | None, sample_rate: float) -> Iterator[_Recording]:
+def _open_recording(path: Path | None, sample_rate: float) -> Iterator[Callable[[Samples], None]]:
     """Open a file for audio. It is kept even if something else fails meanwhile, unless it is empty."""
     if path is None:
-        yield _Recording(None)
+        yield lambda block: None
         return
     failure: BaseException | None = None
     with atomic_write(path) as partial, _open_audio(partial, path, sample_rate) as file:
-        recording = _Recording(file)
         try:
-            yield recording
+            yield lambda block: file.write(np.clip(block, -1.0, 1.0))
         except BaseException as error:
-            if not recording.has_audio:
+            if not file.frames:
                 raise
             failure = error
     if failure is not None:

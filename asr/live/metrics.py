@@ -3,33 +3,26 @@
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
-_LATENCY_BUCKETS = (0.01, 0.025, 0.05, 0.1, 0.2, 0.3, 0.5, 1.0, 2.0, 5.0)
+_LATENCIES = (0.01, 0.025, 0.05, 0.1, 0.2, 0.3, 0.5, 1.0, 2.0, 5.0)
+_BATCHES = (1, 2, 4, 8, 16, 32, 64)
 
 
 class Metrics:
     """The counters of one server, in a registry that it shares with no other."""
 
     def __init__(self) -> None:
-        self.registry = CollectorRegistry()
-        self.clients = Gauge("asr_clients", "Live streams that are open.", registry=self.registry)
-        self.sessions = Counter("asr_sessions", "Live streams opened.", registry=self.registry)
-        self.utterances = Counter("asr_utterances", "Utterances that became final.", registry=self.registry)
-        self.audio = Counter("asr_audio_seconds", "Audio received.", ["source"], registry=self.registry)
-        self.refusals = Counter("asr_refusals", "Refused requests and streams.", ["reason"], registry=self.registry)
-        self.errors = Counter("asr_errors", "Failures of the server itself.", registry=self.registry)
-        self.latency = Histogram(
-            "asr_reply_seconds",
-            "Time from a block of audio to its reply.",
-            buckets=_LATENCY_BUCKETS,
-            registry=self.registry,
-        )
-        self.busy = Counter("asr_network_busy_seconds", "Time that the network computed.", registry=self.registry)
-        self.batch = Histogram(
-            "asr_network_batch_streams",
-            "Streams that went through the network together.",
-            buckets=(1, 2, 4, 8, 16, 32, 64),
-            registry=self.registry,
-        )
+        registry = self.registry = CollectorRegistry()
+        self.clients = Gauge("asr_clients", "Live streams that are open.", registry=registry)
+        self.sessions = Counter("asr_sessions", "Live streams opened.", registry=registry)
+        self.utterances = Counter("asr_utterances", "Utterances that became final.", registry=registry)
+        self.audio = Counter("asr_audio_seconds", "Audio received.", ["source"], registry=registry)
+        self.refusals = Counter("asr_refusals", "Refused requests and streams.", ["reason"], registry=registry)
+        self.errors = Counter("asr_errors", "Failures of the server itself.", registry=registry)
+        help_text = "Time from a block of audio to its reply."
+        self.latency = Histogram("asr_reply_seconds", help_text, buckets=_LATENCIES, registry=registry)
+        self.busy = Counter("asr_network_busy_seconds", "Time that the network computed.", registry=registry)
+        help_text = "Streams that went through the network together."
+        self.batch = Histogram("asr_network_batch_streams", help_text, buckets=_BATCHES, registry=registry)
 
     def count_batch(self, num_streams: int, seconds: float) -> None:
         """Count a batch of streams and the seconds that it took."""

@@ -5,10 +5,10 @@ Both yield blocks (S,) float32 in real time, and count the blocks that were lost
 
 import queue
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Protocol
+from typing import Any
 
 from asr.errors import AudioError
 from asr.signal.audio import stream_audio
@@ -18,7 +18,7 @@ BLOCK_SECONDS = 0.1
 _MAX_WAITING_BLOCKS = 50  # 5 s; later blocks are dropped
 
 
-class AudioInput(Protocol):
+class AudioInput(ABC):
     """A source of live audio.
 
     Attributes:
@@ -31,14 +31,17 @@ class AudioInput(Protocol):
     dropped: int
     name: str
 
-    def __enter__(self) -> "AudioInput": ...
+    def __enter__(self) -> "AudioInput":
+        return self
 
-    def __exit__(self, *_: Any) -> None: ...
+    def __exit__(self, *_: object) -> None:
+        return  # nothing is held open
 
+    @abstractmethod
     def __iter__(self) -> Iterator[Samples]: ...
 
 
-class Microphone:
+class Microphone(AudioInput):
     """An input device, at its own sample rate.
 
     Args:
@@ -49,12 +52,15 @@ class Microphone:
     """
 
     def __init__(self, device: str | None = None) -> None:
-        self._portaudio = import_sounddevice()
+        self._portaudio = _import_sounddevice()
         name_or_number = int(device) if device is not None and device.isdigit() else device
         try:
             details = self._portaudio.query_devices(name_or_number, "input")
         except (ValueError, self._portaudio.PortAudioError) as error:
-            raise AudioError(_describe_missing(device, error)) from None
+            if device is None:
+                raise AudioError("no microphone found; connect one, or play a file instead") from None
+            reason = f"{device}: no such microphone ({error}); list the microphones to see their names"
+            raise AudioError(reason) from None
         self.name = str(details["name"])
         self.sample_rate = float(details["default_samplerate"])
         self.dropped = 0
@@ -78,9 +84,7 @@ class Microphone:
             raise AudioError(f"{self.name}: cannot be opened ({error}); is another program using it?") from None
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._stream.close()
 
     def __iter__(self) -> Iterator[Samples]:
@@ -103,7 +107,7 @@ class Microphone:
         self._blocks.put_nowait(None)
 
 
-class PlayedFile:
+class PlayedFile(AudioInput):
     """A recording that is played in real time.
 
     Args:
@@ -116,12 +120,6 @@ class PlayedFile:
         self.sample_rate = sample_rate
         self.dropped = 0
         self._path = path
-
-    def __enter__(self) -> "PlayedFile":
-        return self
-
-    def __exit__(self, *_: Any) -> None:
-        """Do nothing: no file is kept open."""
 
     def __iter__(self) -> Iterator[Samples]:
         due = time.monotonic()
@@ -141,21 +139,18 @@ def list_devices() -> list[tuple[int, str, str]]:
     Raises:
         AudioError: If PortAudio is missing.
     """
-    sounddevice = import_sounddevice()
+    sounddevice = _import_sounddevice()
     default = sounddevice.default.device[0]
-    return [
-        (
-            int(device["index"]),
-            str(device["name"]),
-            f"{device['max_input_channels']} channels, {device['default_samplerate']:.0f} Hz"
-            + (" *" if device["index"] == default else ""),
-        )
-        for device in sounddevice.query_devices()
-        if device["max_input_channels"] > 0
-    ]
+    devices = []
+    for device in sounddevice.query_devices():
+        if device["max_input_channels"] > 0:
+            star = " *" if device["index"] == default else ""
+            details = f"{device['max_input_channels']} channels, {device['default_samplerate']:.0f} Hz{star}"
+            devices.append((int(device["index"]), str(device["name"]), details))
+    return devices
 
 
-def import_sounddevice() -> Any:
+def _import_sounddevice() -> Any:
     """Import the sound card library. Raises AudioError if it or PortAudio is missing."""
     try:
         import sounddevice
@@ -167,9 +162,3 @@ def import_sounddevice() -> Any:
             "Arch: pacman -S portaudio); or play a file instead"
         ) from None
     return sounddevice
-
-
-def _describe_missing(device: str | None, error: Exception) -> str:
-    if device is None:
-        return "no microphone found; connect one, or play a file instead"
-    return f"{device}: no such microphone ({error}); list the microphones to see their names"

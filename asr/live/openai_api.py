@@ -9,7 +9,7 @@ import asyncio
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, TypeAlias
 
 import torch
 from starlette.datastructures import FormData, UploadFile
@@ -17,41 +17,15 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 
 from asr.errors import AsrError, AudioError
-from asr.live.access import error_body
-from asr.live.limits import Limits
+from asr.live.access import RequestError
 from asr.live.metrics import Metrics
+from asr.live.settings import Limits
 from asr.recognize.recognizer import Recognizer
 from asr.transcript.formats import format_transcript
 from asr.transcript.transcript import Segment, Transcript, Word
 
 # Clients have these names built in; the server has one model, whatever they call it.
 _ALIASES = ("whisper-", "gpt-")
-_GRANULARITIES = ("word", "segment")
-
-
-class RequestError(Exception):
-    """A request that cannot be answered.
-
-    Args:
-        message: What was wrong and what to do.
-        status: HTTP status of the response.
-        param: Name of the field that is wrong.
-        code: A word for programs.
-    """
-
-    def __init__(self, message: str, *, status: int = 400, param: str | None = None, code: str | None = None) -> None:
-        super().__init__(message)
-        self.message = message
-        self.status = status
-        self.param = param
-        self.code = code
-
-    def respond(self) -> Response:
-        """Return the error as OpenAI's interface does."""
-        kind = "invalid_request_error" if self.status < 500 else "server_error"
-        body = error_body(self.message, kind=kind, code=self.code, param=self.param)
-        headers = {"retry-after": "1"} if self.status == 503 else None
-        return Response(body, self.status, headers, "application/json")
 
 
 class Transcriber:
@@ -65,7 +39,9 @@ class Transcriber:
     """
 
     def __init__(self, recognizer: Recognizer, name: str, limits: Limits, metrics: Metrics) -> None:
-        self.name = name
+        # As `GET /v1/models` lists it.
+        self.model = {"id": name, "object": "model", "created": 0, "owned_by": "asr"}
+        self._name = name
         self._recognizer = recognizer
         self._limits = limits
         self._metrics = metrics
@@ -82,10 +58,6 @@ class Transcriber:
             await asyncio.sleep(0.05)
         self._is_stopped = True
         self._pool.shutdown(wait=False, cancel_futures=True)
-
-    def models(self) -> list[dict[str, Any]]:
-        """List the model as `GET /v1/models` does."""
-        return [{"id": self.name, "object": "model", "created": 0, "owned_by": "asr"}]
 
     async def respond(self, request: Request) -> Response:
         """Answer a request.
@@ -107,8 +79,7 @@ class Transcriber:
         if self._is_closing:
             raise _shutting_down()
         if self._under_way >= self._limits.uploads:
-            self._metrics.refusals.labels("uploads").inc()
-            raise RequestError("too many files are waiting; try again soon", status=503, code="overloaded")
+            raise RequestError("too many files are waiting; try again soon", 503, code="overloaded", refusal="uploads")
 
     def _read_form(self, form: FormData) -> tuple[UploadFile, Callable[[Transcript], Response]]:
         """Return the file, and a function that formats its transcript."""
@@ -117,48 +88,41 @@ class Transcriber:
             raise RequestError("file: missing; send the recording as multipart/form-data", param="file")
         self.check_model(str(form.get("model", "")))
         style = str(form.get("response_format", "json"))
-        if style not in WRITERS:
-            raise RequestError(
-                f"response_format {style[:50]}: no such format; choose from: {', '.join(WRITERS)}",
-                param="response_format",
-            )
+        if style not in _WRITERS:
+            reason = f"response_format {style[:50]}: no such format; choose from: {', '.join(_WRITERS)}"
+            raise RequestError(reason, param="response_format")
         if str(form.get("stream", "false")).lower() not in ("false", "0", ""):
             raise RequestError("stream: not available for files; use the websocket for live audio", param="stream")
         keys = ("timestamp_granularities[]", "timestamp_granularities")
         granularities = {str(value) for key in keys for value in form.getlist(key)}
-        if granularities - set(_GRANULARITIES):
-            raise RequestError(
-                "timestamp_granularities: expected word, segment or both", param="timestamp_granularities"
-            )
+        if granularities - {"word", "segment"}:
+            raise RequestError("timestamp_granularities: expected word, segment or both", param=keys[1])
         if granularities and style != "verbose_json":
             raise RequestError("timestamp_granularities: needs response_format verbose_json", param="response_format")
         language = str(form.get("language", "")) or "und"
-        return file, lambda transcript: WRITERS[style](transcript, granularities or {"segment"}, language)
+        return file, lambda transcript: _WRITERS[style](transcript, granularities or {"segment"}, language)
 
     def check_model(self, name: str) -> None:
         """Raise RequestError if a client asks for another model."""
         if not name:
             raise RequestError("model: missing; `GET /v1/models` lists the models", param="model")
-        if name != self.name and not name.startswith(_ALIASES):
-            raise RequestError(
-                f"model {name[:50]}: not found; this server has {self.name}",
-                status=404,
-                param="model",
-                code="model_not_found",
-            )
+        if name != self._name and not name.startswith(_ALIASES):
+            reason = f"model {name[:50]}: not found; this server has {self._name}"
+            raise RequestError(reason, 404, param="model", code="model_not_found")
 
     async def _transcribe(self, file: UploadFile) -> Transcript:
         loop = asyncio.get_running_loop()
         try:
             transcript = await loop.run_in_executor(self._pool, self._transcribe_now, file)
         except AudioError as error:
-            raise RequestError(_without_name(str(error)), param="file", code="invalid_audio") from None
+            reason = str(error).replace("audio stream: ", "file: ", 1)  # the recogniser's name for an upload
+            raise RequestError(reason, param="file", code="invalid_audio") from None
         except asyncio.CancelledError:
             if self._is_stopped:  # before the file's turn came
                 raise _shutting_down() from None
             raise
         except AsrError as error:
-            raise RequestError(str(error), status=500) from None
+            raise RequestError(str(error), 500) from None
         self._metrics.audio.labels("file").inc(transcript.duration)
         return transcript
 
@@ -173,30 +137,17 @@ class Transcriber:
         if self._is_stopped:
             raise _shutting_down()
         if seconds > self._limits.upload_seconds:
-            raise RequestError(
-                f"file: longer than {self._limits.upload_seconds / 3600:g} hours; split it into parts",
-                status=413,
-                param="file",
-                code="upload",
-            )
+            reason = f"file: longer than {self._limits.upload_seconds / 3600:g} hours; split it into parts"
+            raise RequestError(reason, 413, param="file", code="upload")
 
 
 def _shutting_down() -> RequestError:
-    return RequestError("the server is shutting down; try again later", status=503, code="shutdown")
-
-
-def _without_name(message: str) -> str:
-    """Replace the server's name for an upload in an error."""
-    return message.replace("audio stream: ", "file: ", 1)
+    return RequestError("the server is shutting down; try again later", 503, code="shutdown")
 
 
 def _write_verbose(transcript: Transcript, granularities: set[str], language: str) -> Response:
-    body: dict[str, Any] = {
-        "task": "transcribe",
-        "language": language,
-        "duration": round(transcript.duration, 3),
-        "text": transcript.text,
-    }
+    body: dict[str, Any] = {"task": "transcribe", "language": language, "duration": round(transcript.duration, 3)}
+    body["text"] = transcript.text
     if "word" in granularities:
         body["words"] = [_describe_word(word) for word in transcript.words]
     if "segment" in granularities:
@@ -212,28 +163,22 @@ def _describe_word(word: Word) -> dict[str, Any]:
 
 def _describe_segment(index: int, segment: Segment) -> dict[str, Any]:
     """Describe a segment with all keys that clients check for; those without a meaning here are zero."""
-    return {
-        "id": index,
-        "seek": 0,
-        "start": round(segment.start, 3),
-        "end": round(segment.end, 3),
-        "text": segment.text,
-        "tokens": [],
-        "temperature": 0.0,
-        "avg_logprob": 0.0,
-        "compression_ratio": 0.0,
-        "no_speech_prob": 0.0,
-    }
+    zeros = dict.fromkeys(("temperature", "avg_logprob", "compression_ratio", "no_speech_prob"), 0.0)
+    times = {"start": round(segment.start, 3), "end": round(segment.end, 3)}
+    return {"id": index, "seek": 0, **times, "text": segment.text, "tokens": [], **zeros}
 
 
-def _writer(name: str) -> Callable[[Transcript, set[str], str], Response]:
-    return lambda transcript, granularities, language: PlainTextResponse(format_transcript(transcript, name))
+_Writer: TypeAlias = Callable[[Transcript, set[str], str], Response]
 
 
-WRITERS: dict[str, Callable[[Transcript, set[str], str], Response]] = {
+def _plain_text(style: str) -> _Writer:
+    return lambda transcript, granularities, language: PlainTextResponse(format_transcript(transcript, style))
+
+
+_WRITERS: dict[str, _Writer] = {
     "json": lambda transcript, granularities, language: JSONResponse({"text": transcript.text}),
-    "text": _writer("txt"),
-    "srt": _writer("srt"),
+    "text": _plain_text("txt"),
+    "srt": _plain_text("srt"),
     "verbose_json": _write_verbose,
-    "vtt": _writer("vtt"),
+    "vtt": _plain_text("vtt"),
 }

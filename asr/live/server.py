@@ -9,27 +9,26 @@ import contextlib
 import logging
 import signal
 import socket
-from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import uvicorn
-from fastapi import FastAPI, Request, Response, WebSocket
-from fastapi.responses import FileResponse
-from fastapi.staticfiles import StaticFiles
+from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
-from starlette.requests import ClientDisconnect
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import FileResponse, JSONResponse, Response
+from starlette.routing import Mount, Route, WebSocketRoute
+from starlette.staticfiles import StaticFiles
 
-from asr.config import HOST, PORT
 from asr.errors import AsrError
-from asr.live.access import LOOPBACK, AccessControl, BodyTimeout, BodyTooLarge
+from asr.live.access import AccessControl, RequestError
 from asr.live.engine import Engine
-from asr.live.limits import Limits
 from asr.live.metrics import CONTENT_TYPE, Metrics
-from asr.live.openai_api import RequestError, Transcriber
+from asr.live.openai_api import Transcriber
 from asr.live.sessions import SessionManager
+from asr.live.settings import ServerSettings
 from asr.live.subtitles_api import SubtitleWriter
 from asr.live.vosk import DecoderFactory
 from asr.recognize.options import DecodingOptions, add_oov_words, build_decoder
@@ -44,139 +43,86 @@ from asr.transcript.transcript import DOUBTFUL
 PAGE = Path(__file__).parent / "page"
 
 
-@dataclass(frozen=True)
-class ServerSettings:
-    """Where a server listens, and to whom.
-
-    Attributes:
-        host, port: Address; 127.0.0.1 can be reached from this machine only.
-        token: Token that clients must send; None if they need none.
-        origins: Web pages that may use the server besides its own.
-        limits: How much it accepts.
-    """
-
-    host: str = HOST
-    port: int = PORT
-    token: str | None = None
-    origins: Sequence[str] = ()
-    limits: Limits = field(default_factory=Limits)
-
-
-def build_app(streaming: MultiStreamRecognizer, name: str, settings: ServerSettings) -> FastAPI:
-    """Build the web application; `Server` runs it.
+class Server(uvicorn.Server):
+    """A web server that lets live clients finish before it closes their connections.
 
     Args:
         streaming: Recognises live streams; its recogniser transcribes files.
         name: The model's name for clients.
-        settings: Who may use the server, and how much.
+        settings: Where it listens, to whom, and how much it accepts.
     """
-    metrics = Metrics()
-    engine = Engine(streaming, on_batch=metrics.count_batch)
-    transcriber = Transcriber(streaming.recognizer, name, settings.limits, metrics)
 
-    @contextlib.asynccontextmanager
-    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        make_decoder = decoder_factory(streaming.recognizer)
-        app.state.sessions = SessionManager(engine, make_decoder, settings.limits, metrics)
-        app.state.transcriber = transcriber
-        with engine:
-            yield
-
-    app = FastAPI(title="asr", lifespan=lifespan, openapi_url=None)
-    _add_routes(app, transcriber, metrics)
-    _add_page(app, name, SubtitleWriter(settings.limits, metrics))
-    _add_errors(app, metrics, settings.limits.idle_seconds)
-    if settings.origins:
-        app.add_middleware(
-            CORSMiddleware, allow_origins=list(settings.origins), allow_methods=["*"], allow_headers=["*"]
+    def __init__(self, streaming: MultiStreamRecognizer, name: str, settings: ServerSettings) -> None:
+        metrics, limits = Metrics(), settings.limits
+        self._engine = Engine(streaming, on_batch=metrics.count_batch)
+        self._sessions = SessionManager(self._engine, decoder_factory(streaming.recognizer), limits, metrics)
+        self._transcriber = Transcriber(streaming.recognizer, name, limits, metrics)
+        app = _build_app(self._sessions, self._transcriber, settings, metrics)
+        super().__init__(
+            uvicorn.Config(
+                app,
+                host=settings.host,
+                port=settings.port,
+                log_level="warning",
+                access_log=False,
+                ws="websockets-sansio",  # does not read from a client before its last message is answered
+                ws_max_size=limits.message_bytes,
+                ws_per_message_deflate=False,  # audio hardly compresses
+                timeout_graceful_shutdown=10,
+                server_header=False,
+            )
         )
-    app.add_middleware(
-        AccessControl,  # added last, so it comes first
-        metrics=metrics,
-        token=settings.token,
-        origins=settings.origins,
-        hosts={*LOOPBACK, settings.host} if settings.host in LOOPBACK else None,
-        upload_bytes=settings.limits.upload_bytes,
-        idle_seconds=settings.limits.idle_seconds,
+
+    async def serve(self, sockets: list[socket.socket] | None = None) -> None:
+        """Serve until `should_exit` is set."""
+        with self._engine:
+            await super().serve(sockets)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Finish current utterances and short files, then close."""
+        await asyncio.gather(self._sessions.close(), self._transcriber.close())
+        await super().shutdown(sockets)
+
+
+def _build_app(
+    sessions: SessionManager, transcriber: Transcriber, settings: ServerSettings, metrics: Metrics
+) -> Starlette:
+    async def answer_error(request: Request, error: Exception) -> Response:
+        """Answer in OpenAI's form, without a stack trace."""
+        if isinstance(error, ClientDisconnect):
+            return Response(status_code=400)  # nobody is there to read it
+        if isinstance(error, HTTPException):
+            error = RequestError(str(error.detail), error.status_code)
+        elif not isinstance(error, RequestError):
+            metrics.errors.inc()
+            error = RequestError("internal server error; see the server's log", 500)
+        return error.respond(metrics)
+
+    def describe_model(request: Request) -> Response:
+        transcriber.check_model(request.path_params["model"])
+        return JSONResponse(transcriber.model)
+
+    name = transcriber.model["id"]
+    subtitle_writer = SubtitleWriter(settings.limits.uploads)
+    return Starlette(
+        routes=[
+            Route("/health", lambda request: JSONResponse({"status": "ok", "model": name})),
+            Route("/metrics", lambda request: Response(metrics.expose(), media_type=CONTENT_TYPE)),
+            Route("/v1/models", lambda request: JSONResponse({"object": "list", "data": [transcriber.model]})),
+            Route("/v1/models/{model}", describe_model),
+            Route("/v1/audio/transcriptions", transcriber.respond, methods=["POST"]),
+            Route("/", lambda request: FileResponse(PAGE / "index.html")),
+            Route("/page/settings.json", lambda request: JSONResponse({"model": name, "doubtful": DOUBTFUL})),
+            Route("/subtitles/{style}", subtitle_writer.respond, methods=["POST"]),
+            WebSocketRoute("/{path:path}", sessions.serve),  # Vosk's server listens on any path
+            Mount("/page", StaticFiles(directory=PAGE)),
+        ],
+        middleware=[
+            Middleware(AccessControl, settings, metrics),
+            Middleware(CORSMiddleware, allow_origins=settings.origins, allow_methods=["*"], allow_headers=["*"]),
+        ],
+        exception_handlers=dict.fromkeys((RequestError, ClientDisconnect, HTTPException, Exception), answer_error),
     )
-    return app
-
-
-def _add_routes(app: FastAPI, transcriber: Transcriber, metrics: Metrics) -> None:
-    @app.get("/health")
-    async def health() -> dict[str, str]:
-        return {"status": "ok", "model": transcriber.name}
-
-    @app.get("/metrics")
-    async def expose() -> Response:
-        return Response(metrics.expose(), media_type=CONTENT_TYPE)
-
-    @app.get("/v1/models")
-    async def models() -> dict[str, Any]:
-        return {"object": "list", "data": transcriber.models()}
-
-    @app.get("/v1/models/{model}")
-    async def one_model(model: str) -> dict[str, Any]:
-        transcriber.check_model(model)
-        return transcriber.models()[0]
-
-    @app.post("/v1/audio/transcriptions")
-    async def transcribe(request: Request) -> Response:
-        return await transcriber.respond(request)
-
-    @app.websocket("/{path:path}")  # Vosk's server listens on any path
-    async def live(websocket: WebSocket) -> None:
-        await app.state.sessions.serve(websocket)
-
-
-def _add_page(app: FastAPI, name: str, subtitle_writer: SubtitleWriter) -> None:
-    @app.get("/")
-    async def page() -> FileResponse:
-        return FileResponse(PAGE / "index.html")
-
-    @app.get("/page/settings.json")
-    async def page_settings() -> dict[str, Any]:
-        return {"model": name, "doubtful": DOUBTFUL}
-
-    @app.post("/subtitles/{style}")
-    async def subtitles(request: Request, style: str) -> Response:
-        return await subtitle_writer.respond(request, style)
-
-    app.mount("/page", StaticFiles(directory=PAGE))
-
-
-def _add_errors(app: FastAPI, metrics: Metrics, idle_seconds: float) -> None:
-    """Answer every error in OpenAI's form, without a stack trace."""
-
-    @app.exception_handler(RequestError)
-    async def refuse(request: Request, error: RequestError) -> Response:
-        return error.respond()
-
-    @app.exception_handler(BodyTooLarge)
-    async def refuse_size(request: Request, error: BodyTooLarge) -> Response:
-        metrics.refusals.labels("upload").inc()
-        return RequestError(
-            "the body is larger than this server accepts; send a shorter or compressed file", status=413, code="upload"
-        ).respond()
-
-    @app.exception_handler(BodyTimeout)
-    async def refuse_waiting(request: Request, error: BodyTimeout) -> Response:
-        metrics.refusals.labels("idle").inc()
-        reason = f"no more of the body arrived within {idle_seconds:g} s; send it again"
-        return RequestError(reason, status=408, code="idle").respond()
-
-    @app.exception_handler(ClientDisconnect)
-    async def ignore_disconnect(request: Request, error: ClientDisconnect) -> Response:
-        return Response(status_code=400)  # nobody is there to read it
-
-    @app.exception_handler(HTTPException)
-    async def answer_http_error(request: Request, error: HTTPException) -> Response:
-        return RequestError(str(error.detail), status=error.status_code).respond()
-
-    @app.exception_handler(Exception)
-    async def fail(request: Request, error: Exception) -> Response:
-        metrics.errors.inc()
-        return RequestError("internal server error; see the server's log", status=500).respond()
 
 
 def decoder_factory(recognizer: Recognizer) -> DecoderFactory:
@@ -196,32 +142,6 @@ def decoder_factory(recognizer: Recognizer) -> DecoderFactory:
         return UtteranceDecoder(tokenizer, shared.timing, beam=beam, confidence=shared.confidence)
 
     return make
-
-
-class Server(uvicorn.Server):
-    """A uvicorn server that lets live clients finish before it closes their connections."""
-
-    def __init__(self, app: FastAPI, settings: ServerSettings) -> None:
-        self._app = app
-        super().__init__(
-            uvicorn.Config(
-                app,
-                host=settings.host,
-                port=settings.port,
-                log_level="warning",
-                access_log=False,
-                ws="websockets-sansio",  # does not read from a client before its last message is answered
-                ws_max_size=settings.limits.message_bytes,
-                ws_per_message_deflate=False,  # audio hardly compresses
-                timeout_graceful_shutdown=10,
-                server_header=False,
-            )
-        )
-
-    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Finish current utterances and short files, then close."""
-        await asyncio.gather(self._app.state.sessions.close(), self._app.state.transcriber.close())
-        await super().shutdown(sockets)
 
 
 def run(
@@ -251,7 +171,7 @@ def run(
     listener = _listen(settings)
     streams = MultiStreamRecognizer(load_model(model, device=device, decoding=decoding), streaming)
     streams.warm_up()
-    server = Server(build_app(streams, Path(model).resolve().name, settings), settings)
+    server = Server(streams, Path(model).resolve().name, settings)
     # Before uvicorn handles the signal, and after it has closed everything and raises the signal again.
     signal.signal(signal.SIGTERM, lambda *_: setattr(server, "should_exit", True))
     host, port = listener.getsockname()[:2]

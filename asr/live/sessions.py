@@ -7,17 +7,15 @@ not read its replies, is slowed down by its own connection and fills no memory.
 import asyncio
 import contextlib
 import logging
-import time
-from collections.abc import Coroutine
 from typing import Any
 
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from asr.errors import AsrError
 from asr.live.engine import Engine
-from asr.live.limits import Limits, Refusal
 from asr.live.metrics import Metrics
-from asr.live.vosk import DecoderFactory, VoskStream, is_text
+from asr.live.settings import Limits
+from asr.live.vosk import DecoderFactory, Refusal, VoskStream, is_text
 
 log = logging.getLogger(__name__)
 _CLOSE_BYTES = 120  # of a reason; a close frame holds no more
@@ -74,92 +72,73 @@ class SessionManager:
         assert task is not None
         self._clients.add(task)
         self._metrics.sessions.inc()
-        self._metrics.clients.inc()
         stream = VoskStream(self._engine, self._make_decoder)
         try:
-            await _Session(websocket, stream, self._closing, self._limits, self._metrics).run()
+            with self._metrics.clients.track_inprogress():
+                await self._answer_messages(websocket, stream)
         finally:
             self._metrics.utterances.inc(stream.utterances)
             self._metrics.audio.labels("live").inc(stream.seconds)
-            self._metrics.clients.dec()
             self._clients.discard(task)
 
-    async def _close_with_reason(self, websocket: WebSocket, code: int, reason: str) -> None:
-        shortened = reason.encode()[:_CLOSE_BYTES].decode(errors="ignore")
-        with contextlib.suppress(WebSocketDisconnect, RuntimeError, asyncio.TimeoutError):
-            await asyncio.wait_for(websocket.close(code, shortened), self._limits.idle_seconds)
-
-
-class _Session:
-    """The messages of one client, one after the other."""
-
-    def __init__(
-        self, websocket: WebSocket, stream: VoskStream, closing: asyncio.Event, limits: Limits, metrics: Metrics
-    ) -> None:
-        self._websocket = websocket
-        self._stream = stream
-        self._closing = closing
-        self._limits = limits
-        self._metrics = metrics
-
-    async def run(self) -> None:
+    async def _answer_messages(self, websocket: WebSocket, stream: VoskStream) -> None:
         """Answer messages until the client is done, or must be disconnected."""
-        closing = asyncio.ensure_future(self._closing.wait())
         limit = self._limits.session_seconds
-        try:
-            while not self._stream.is_over:
-                await self._answer(await self._next_message(closing))
-                if self._stream.seconds > limit:
-                    await self._send(await self._stream.finish())
-                    raise Refusal(
-                        "session", 1008, f"the limit of a stream is {limit:g} s of audio; connect again to continue"
-                    )
-        finally:
-            closing.cancel()
+        refusal = None
+        while refusal is None and not stream.is_over:
+            message = await self._next_message(websocket)
+            if message is None:
+                refusal = _shutting_down()
+            elif (reply := await self._answer(stream, message)) is not None:
+                await self._send(websocket, reply)
+            if stream.seconds > limit:
+                reason = f"the limit of a stream is {limit:g} s of audio; connect again to continue"
+                refusal = Refusal("session", 1008, reason)
+        if refusal is not None:
+            await self._send(websocket, await stream.finish())
+            raise refusal
 
-    async def _next_message(self, closing: "asyncio.Future[Any]") -> dict[str, Any]:
-        receiving = asyncio.ensure_future(self._websocket.receive())
+    async def _next_message(self, websocket: WebSocket) -> dict[str, Any] | None:
+        """Return the client's next message, or None if the server shuts down first."""
+        receiving = asyncio.ensure_future(websocket.receive())
+        closing = asyncio.ensure_future(self._closing.wait())
+        seconds = self._limits.idle_seconds
         try:
-            await asyncio.wait(
-                {receiving, closing}, timeout=self._limits.idle_seconds, return_when=asyncio.FIRST_COMPLETED
-            )
+            await asyncio.wait({receiving, closing}, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
             if receiving.done():
                 message: dict[str, Any] = dict(receiving.result())
                 if message["type"] == "websocket.disconnect":
                     raise WebSocketDisconnect(message.get("code", 1005))
                 return message
             if not closing.done():
-                raise Refusal(
-                    "idle", 1008, f"no message for {self._limits.idle_seconds:g} s; connect again to continue"
-                )
-            await self._send(await self._stream.finish())
-            raise _shutting_down()
+                raise Refusal("idle", 1008, f"no message for {seconds:g} s; connect again to continue")
+            return None
         finally:
             receiving.cancel()
+            closing.cancel()
 
-    async def _answer(self, message: dict[str, Any]) -> None:
+    async def _answer(self, stream: VoskStream, message: dict[str, Any]) -> str | None:
         text, pcm = message.get("text"), message.get("bytes")
         if pcm is not None and is_text(pcm):
             text = pcm.decode()
         if text is not None:
-            reply = await self._stream.handle_text(text)
-            if reply is not None:
-                await self._send(reply)
-        elif pcm is not None:
-            await self._send(await self._timed(self._stream.feed(pcm)))
+            return await stream.handle_text(text)
+        if pcm is None:
+            return None
+        with self._metrics.latency.time():
+            return await stream.feed(pcm)
 
-    async def _timed(self, decoding: Coroutine[Any, Any, str]) -> str:
-        started = time.perf_counter()
-        reply = await decoding
-        self._metrics.latency.observe(time.perf_counter() - started)
-        return reply
-
-    async def _send(self, reply: str) -> None:
+    async def _send(self, websocket: WebSocket, reply: str) -> None:
         try:
-            await asyncio.wait_for(self._websocket.send_text(reply), self._limits.idle_seconds)
+            await asyncio.wait_for(websocket.send_text(reply), self._limits.idle_seconds)
         except asyncio.TimeoutError:
             reason = f"the client read no reply for {self._limits.idle_seconds:g} s"
             raise Refusal("stalled", 1008, reason) from None
+
+    async def _close_with_reason(self, websocket: WebSocket, code: int, reason: str) -> None:
+        shortened = reason.encode()[:_CLOSE_BYTES].decode(errors="ignore")
+        with contextlib.suppress(WebSocketDisconnect, RuntimeError, asyncio.TimeoutError):
+            await asyncio.wait_for(websocket.close(code, shortened), self._limits.idle_seconds)
 
 
 def _shutting_down() -> Refusal:

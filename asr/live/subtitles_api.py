@@ -11,13 +11,11 @@ from pydantic import BaseModel, Field, ValidationError
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
-from asr.live.limits import Limits
-from asr.live.metrics import Metrics
-from asr.live.openai_api import RequestError
+from asr.live.access import RequestError
 from asr.transcript.formats import format_transcript
 from asr.transcript.transcript import Segment, Transcript, Word
 
-FORMATS = ("srt", "vtt")
+_FORMATS = ("srt", "vtt")
 _LONGEST = 1e6  # seconds
 
 
@@ -40,47 +38,36 @@ class SubtitleWriter:
     """Formats the transcripts that pages send, one at a time.
 
     Args:
-        limits: Size of a transcript, and how many may wait.
-        metrics: Counts refusals.
+        max_waiting: Transcripts that may wait.
     """
 
-    def __init__(self, limits: Limits, metrics: Metrics) -> None:
-        self._limits = limits
-        self._metrics = metrics
+    def __init__(self, max_waiting: int) -> None:
+        self._max_waiting = max_waiting
         self._num_waiting = 0
         self._turn = asyncio.Lock()
 
-    async def respond(self, request: Request, style: str) -> Response:
+    async def respond(self, request: Request) -> Response:
         """Answer a request.
 
         Raises:
-            RequestError: If the transcript is not valid or too large, or too many are waiting.
+            RequestError: If the transcript is not valid, or too many are waiting.
         """
-        if style not in FORMATS:
-            raise RequestError(f"{style[:50]}: no such format; choose from: {', '.join(FORMATS)}", status=404)
-        body = await self._read_body(request)
-        if self._num_waiting >= self._limits.uploads:
-            self._metrics.refusals.labels("uploads").inc()
-            raise RequestError("too many transcripts are waiting; try again soon", status=503, code="overloaded")
+        style = request.path_params["style"]
+        if style not in _FORMATS:
+            raise RequestError(f"{style[:50]}: no such format; choose from: {', '.join(_FORMATS)}", 404)
+        body = await request.body()
+        if self._num_waiting >= self._max_waiting:
+            reason = "too many transcripts are waiting; try again soon"
+            raise RequestError(reason, 503, code="overloaded", refusal="uploads")
         self._num_waiting += 1
         try:
             async with self._turn:
-                return PlainTextResponse(await asyncio.to_thread(write_subtitles, body, style))
+                return PlainTextResponse(await asyncio.to_thread(_write_subtitles, body, style))
         finally:
             self._num_waiting -= 1
 
-    async def _read_body(self, request: Request) -> bytes:
-        body = bytearray()
-        async for part in request.stream():
-            body += part
-            if len(body) > self._limits.transcript_bytes:
-                self._metrics.refusals.labels("upload").inc()
-                reason = f"the transcript is larger than {self._limits.transcript_bytes} bytes; send it in parts"
-                raise RequestError(reason, status=413, code="upload")
-        return bytes(body)
 
-
-def write_subtitles(body: bytes, style: str) -> str:
+def _write_subtitles(body: bytes, style: str) -> str:
     """Format a transcript in JSON as subtitles.
 
     Raises:

@@ -16,7 +16,6 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from asr.live.engine import Engine, LiveStream
-from asr.live.limits import Refusal
 from asr.recognize.streaming.recognizer import to_waveform
 from asr.recognize.streaming.stream import Partial
 from asr.recognize.utterance import UtteranceDecoder
@@ -28,6 +27,22 @@ _UNKNOWN = "[unk]"  # in a phrase list: other words are possible as well
 
 # Phrases, and whether other words are possible, to the decoder that expects them.
 DecoderFactory: TypeAlias = Callable[[Sequence[str], bool], UtteranceDecoder]
+
+
+class Refusal(Exception):
+    """Something that a client may not do.
+
+    Args:
+        kind: A word for the metrics.
+        code: Close code of a websocket (RFC 6455, section 7.4).
+        reason: What was wrong and what to do.
+    """
+
+    def __init__(self, kind: str, code: int, reason: str) -> None:
+        super().__init__(reason)
+        self.kind = kind
+        self.code = code
+        self.reason = reason
 
 
 @dataclass(frozen=True)
@@ -115,7 +130,10 @@ class VoskStream:
         stream = await self._open()
         self.seconds += len(samples) / stream.sample_rate
         partial = await stream.feed(samples)
-        return self._format_result(partial.finals) if partial.finals else self._format_partial(partial)
+        if partial.finals:
+            return self._format_result(partial.finals)
+        reply = {"partial": partial.text}
+        return _dump(reply | {"committed": partial.committed} if self._config.committed else reply)
 
     async def handle_text(self, text: str) -> str | None:
         """Handle a text message and return the reply, if one is due.
@@ -127,10 +145,8 @@ class VoskStream:
         if "config" in message:
             self._config = update_config(self._config, message["config"])
             return None
-        if message.get("eof"):
-            self.is_over = True
-            return await self.finish()
-        if message.get("reset"):
+        if message.get("eof") or message.get("reset"):
+            self.is_over = bool(message.get("eof"))
             return await self.finish()
         raise _refuse('expected {"config": {...}}, {"eof": 1} or {"reset": 1} as text, and audio as binary')
 
@@ -144,21 +160,16 @@ class VoskStream:
     async def _open(self) -> LiveStream:
         if self._stream is None:
             if self._config.phrases != self._phrases:
-                self._phrases = self._config.phrases
-                self._utterance_decoder = await self._prepare(self._phrases) if self._phrases else None
+                self._phrases, self._utterance_decoder = self._config.phrases, None
+                if phrases := self._phrases:
+                    expected = [phrase for phrase in phrases if phrase != _UNKNOWN]
+                    preparing = asyncio.to_thread(self._make_decoder, expected, _UNKNOWN in phrases)
+                    self._utterance_decoder = await preparing
             # Times continue after a reset.
             self._stream = self._engine.start(
                 self._config.sample_rate, utterance_decoder=self._utterance_decoder, start_seconds=self.seconds
             )
         return self._stream
-
-    async def _prepare(self, phrases: Sequence[str]) -> UtteranceDecoder:
-        expected = [phrase for phrase in phrases if phrase != _UNKNOWN]
-        return await asyncio.to_thread(self._make_decoder, expected, _UNKNOWN in phrases)
-
-    def _format_partial(self, partial: Partial) -> str:
-        reply = {"partial": partial.text}
-        return _dump(reply | {"committed": partial.committed} if self._config.committed else reply)
 
     def _format_result(self, finals: Sequence[Segment]) -> str:
         """Put all utterances that have ended into one result: a client waits for one reply."""
@@ -174,12 +185,9 @@ class VoskStream:
 
 def is_text(message: bytes) -> bool:
     """Whether a binary message is a text message in the wrong kind of frame, as some clients send it."""
-    if not message.startswith(b"{"):
-        return False
-    try:
-        return isinstance(json.loads(message), dict)
-    except (ValueError, RecursionError):
-        return False
+    with contextlib.suppress(ValueError, RecursionError):
+        return message.startswith(b"{") and isinstance(json.loads(message), dict)
+    return False
 
 
 def _parse(text: str) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from asr.atomic import check_writable
-from asr.config import SETTINGS_FILE, ModelSettings, load_model_settings
+from asr.config import SETTINGS_FILE, ModelSettings
 from asr.errors import AsrError, ModelError
 from asr.model_files import WEIGHTS_FILE, load_model_files, save_model_files
 from asr.runtime.torch_network import AcousticModel, build_acoustic
@@ -53,7 +53,7 @@ def read_model(name: str | Path) -> Model:
     Raises:
         ModelError: If there is no such model, or its parts do not fit together.
     """
-    return Model(*load_model_files(find_model(name), load_model_settings, build_acoustic, "model"))
+    return Model(*load_model_files(find_model(name), ModelSettings.load, build_acoustic, "model"))
 
 
 def find_model(name: str | Path) -> Path:

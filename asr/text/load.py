@@ -8,7 +8,7 @@ from pathlib import Path
 from sentencepiece import SentencePieceTrainer
 
 from asr.config import TokenizerSettings
-from asr.errors import ConfigError, ModelError, TextError
+from asr.errors import ConfigError, ModelError, TextError, one_line
 from asr.files import read_lines
 from asr.text.lexicon import read_lexicon
 from asr.text.phones import LEXICON_FILE, PhoneTokenizer, is_word_end
@@ -146,6 +146,5 @@ def _train_subwords(texts: list[str], vocab_size: int) -> bytes:
             minloglevel=2,
         )
     except RuntimeError as error:
-        reason = " ".join(str(error).split())
-        raise ConfigError(f"tokenizer.vocab_size={vocab_size}: SentencePiece cannot: {reason}") from None
+        raise ConfigError(f"tokenizer.vocab_size={vocab_size}: SentencePiece cannot: {one_line(error)}") from None
     return model.getvalue()

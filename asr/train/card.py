@@ -5,9 +5,9 @@ import re
 from pathlib import Path
 
 from asr import __version__
-from asr.atomic import atomic_write
+from asr.atomic import write_text
 from asr.config import Config
-from asr.evaluate.card import CARD, TABLE
+from asr.evaluate.report import CARD, TABLE
 from asr.recognize.model_folder import Model, find_model
 from asr.train.loop import TrainState
 from asr.train.trainer import DevResult
@@ -47,15 +47,9 @@ def write_card(config: Config, model: Model, state: TrainState, dev: DevResult, 
         f"seed {config.train.seed}; {state.bad_steps} steps skipped",
         "made with": f"asr {__version__}, {datetime.date.today().isoformat()}",
     }
-    text = _TEMPLATE.format(
-        name=config.output.name,
-        facts="\n".join(f"| {name} | {value} |" for name, value in facts.items()),
-        wer=dev.wer,
-        cer=dev.cer,
-        table=TABLE,
-    )
-    with atomic_write(config.output / CARD) as partial:
-        partial.write_text(text, encoding="utf-8")
+    rows = "\n".join(f"| {name} | {value} |" for name, value in facts.items())
+    text = _TEMPLATE.format(name=config.output.name, facts=rows, wer=dev.wer, cer=dev.cer, table=TABLE)
+    write_text(config.output / CARD, text)
 
 
 def _describe_base(name: str | None) -> dict[str, str]:

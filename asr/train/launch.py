@@ -26,7 +26,10 @@ def launch(precision: str, devices: int = 1) -> Fabric:
     for module in ("lightning", "lhotse"):
         warnings.filterwarnings("ignore", module=module)
     device = pick_device("auto")
-    nodes, devices = _torchrun() or (1, devices)
+    nodes = 1
+    if torch.distributed.is_available() and torch.distributed.is_torchelastic_launched():
+        devices = int(os.environ["LOCAL_WORLD_SIZE"])
+        nodes = int(os.environ["WORLD_SIZE"]) // devices
     fabric = Fabric(
         accelerator=device.type,
         devices=devices,
@@ -38,11 +41,3 @@ def launch(precision: str, devices: int = 1) -> Fabric:
         torch.set_num_threads(max(1, (os.cpu_count() or 1) // devices))
     fabric.launch()
     return fabric
-
-
-def _torchrun() -> tuple[int, int] | None:
-    """Return the number of machines and of processes on each, if torchrun started this process."""
-    if not (torch.distributed.is_available() and torch.distributed.is_torchelastic_launched()):
-        return None
-    processes = int(os.environ["LOCAL_WORLD_SIZE"])
-    return int(os.environ["WORLD_SIZE"]) // processes, processes

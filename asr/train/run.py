@@ -14,7 +14,7 @@ from lhotse import CutSet
 from lightning_fabric import Fabric
 
 from asr.acoustic.ctc_crf import Denominator, estimate_trigrams
-from asr.atomic import atomic_write
+from asr.atomic import write_text
 from asr.config import Config, ModelSettings
 from asr.corpus.cuts import load_cuts
 from asr.corpus.doctor import keep_usable
@@ -121,9 +121,8 @@ def _usable(
     kept, problems = keep_usable(cuts, tokenizer, config, speed=speed)
     listing = config.output / "run" / f"left-out-{part}.tsv"
     if fabric.is_global_zero:  # processes that write the same file at once would trip over each other
-        with atomic_write(listing) as partial:
-            rows = (f"{problem.utterance}\t{problem.kind}\t{problem.reason}\n" for problem in problems)
-            partial.write_text("".join(rows), encoding="utf-8")
+        rows = (f"{problem.utterance}\t{problem.kind}\t{problem.reason}\n" for problem in problems)
+        write_text(listing, "".join(rows))
     for problem in problems[:_MOST_PROBLEMS]:
         reporter.line(f"  {problem.utterance}: {problem.reason}")
     if problems:

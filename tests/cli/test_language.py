@@ -16,7 +16,7 @@ import torch
 from typer.testing import CliRunner
 
 from asr.cli.app import app, main
-from asr.config import AcousticSettings, ModelSettings, load_model_settings
+from asr.config import AcousticSettings, ModelSettings
 from asr.corpus.prepare import prepare
 from asr.recognize.model_folder import Model, save_model
 from asr.recognize.recognizer import load_model
@@ -240,8 +240,8 @@ def test_broken_language_models_are_told_by_every_command(folder, monkeypatch, c
     [
         (["--beam-size", 10**9], "beam_size: input should be less than or equal to"),
         (["--decoder", "viterbi"], "there are: greedy, beam"),
-        (["--decoder", "greedy", "--beam-size", 4], "use --decoder beam"),
-        (["--decoder", "greedy", "--nbest", 2], "use --decoder beam"),
+        (["--decoder", "greedy", "--beam-size", 4], "use beam search"),
+        (["--decoder", "greedy", "--nbest", 2], "use beam search"),
         (["--hotword", "ab:heavy"], "the weight of a hot word is a number"),
         (["--hotword", "ab:1000"], "at most 100"),
         (["--hotword", ""], "hot word"),
@@ -290,7 +290,7 @@ def test_tuning_writes_its_result_into_the_folder_where_it_is_used(folder: Path,
     (tmp_path / "model" / "lm.bin").write_bytes(b"ASRNGRAM")
     manifest = tmp_path / "cuts" / "dev.jsonl.gz"
     outcome = ask("tune", manifest, "--model", tmp_path / "model", "--lm", folder / "lm.arpa")
-    saved = load_model_settings(tmp_path / "model" / "config.yaml").decoder
+    saved = ModelSettings.load(tmp_path / "model" / "config.yaml").decoder
     weights = f"alpha {saved.alpha:g}, beta {saved.beta:g}, unknown words {saved.unknown_score:g}"
     assert outcome == f"{weights}, blank penalty {saved.blank_penalty:g}, beam size {saved.beam_size}\n"
     ask("evaluate", manifest, "--model", tmp_path / "model", "--json", tmp_path / "default.json")
@@ -422,7 +422,7 @@ def test_recurrent_models_are_heard_in_fusion_and_in_a_second_pass(folder: Path,
     assert [score for score, _ in rescored] == sorted((score for score, _ in rescored), reverse=True)
     assert len({plain, fused[0][0], rescored[0][0]}) == 3
     arguments = ["transcribe", folder / "noise.wav", "--model", folder / "model", "--decoder", "greedy"]
-    assert "use --decoder beam" in refuse(capsys, monkeypatch, *arguments, "--rescore", rnn)
+    assert "use beam search" in refuse(capsys, monkeypatch, *arguments, "--rescore", rnn)
 
 
 def test_weights_in_eight_bits_are_half_as_large_and_say_the_same(folder: Path, rnn: Path, tmp_path: Path):
@@ -459,7 +459,7 @@ def test_tuning_a_second_pass_keeps_it_in_the_folder(folder: Path, rnn: Path, tm
     model = ["--model", tmp_path / "model"]
     ask("evaluate", manifest, *model, "--rescore", rnn, "--json", tmp_path / "before.json")
     outcome = ask("tune", manifest, *model, "--rescore", rnn)
-    saved = load_model_settings(tmp_path / "model" / "config.yaml").rescoring
+    saved = ModelSettings.load(tmp_path / "model" / "config.yaml").rescoring
     assert f"rescoring: alpha {saved.alpha:g}, beta {saved.beta:g}, keep {saved.keep:g}" in outcome
     assert (tmp_path / "model" / "rescore" / "model.safetensors").read_bytes() == (
         rnn / "model.safetensors"

@@ -11,7 +11,7 @@ from asr.cli.app import app
 from asr.cli.options import complete_resume, decoding_options, parse_numbers, parse_resume
 from asr.config import SubtitleSettings
 from asr.errors import AsrError, TrainingInterrupted
-from asr.live.limits import Limits
+from asr.live.settings import Limits
 from asr.recognize.options import DecodingOptions
 from asr.recognize.streaming.endpoints import Endpoints
 from asr.recognize.streaming.stream import StreamingOptions

@@ -16,12 +16,7 @@ def log_probs_of(path: list[int], vocab_size: int = 4) -> np.ndarray:
 
 @pytest.mark.parametrize(
     ("path", "tokens"),
-    [
-        ([0, 0, 0], []),
-        ([1, 1, 2], [1, 2]),
-        ([1, 0, 1], [1, 1]),
-        ([0, 3, 3, 0, 0, 3, 2, 2, 0], [3, 3, 2]),
-    ],
+    [([0, 0, 0], []), ([1, 1, 2], [1, 2]), ([1, 0, 1], [1, 1]), ([0, 3, 3, 0, 0, 3, 2, 2, 0], [3, 3, 2])],
 )
 def test_hand_made_paths(path, tokens):
     assert greedy_decode(log_probs_of(path)[None], np.array([len(path)])) == [tokens]

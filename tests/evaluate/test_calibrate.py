@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from asr.cli import training
-from asr.config import SETTINGS_FILE, AcousticSettings, ModelSettings, load_model_settings
+from asr.config import SETTINGS_FILE, AcousticSettings, ModelSettings
 from asr.corpus.cuts import load_cuts
 from asr.errors import CorpusError
 from asr.evaluate.calibrate import calibrate, calibrate_greedy
@@ -35,9 +35,9 @@ def test_calibration_is_saved_and_evaluation_measures_it(model: Model, tone_mani
     assert reliability.words > 10
     # A logistic regression with a bias is right on average about what it was fitted to.
     assert reliability.confidence == pytest.approx(reliability.accuracy, abs=0.1)
-    found = load_model_settings(tmp_path / "model" / SETTINGS_FILE)
-    assert found.confidence is not None
-    assert found.acoustic == model.settings.acoustic
+    saved = ModelSettings.load(tmp_path / "model" / SETTINGS_FILE)
+    assert saved.confidence is not None
+    assert saved.acoustic == model.settings.acoustic
     files = {"json": tmp_path / "result.json", "reliability": tmp_path / "plot.png"}
     training.evaluate(dev, model=str(tmp_path / "model"), device="cpu", **files)
     confidence = json.loads((tmp_path / "result.json").read_text())["confidence"]
@@ -50,7 +50,7 @@ def test_after_training_confidences_are_those_of_calibration(model: Model, tone_
     confidence = calibrate_greedy(model, cuts, device="cpu").settings.confidence
     save_model(model, tmp_path)
     calibrate([tone_manifests / "dev.jsonl.gz"], model=str(tmp_path), device="cpu")
-    again = load_model_settings(tmp_path / SETTINGS_FILE).confidence
+    again = ModelSettings.load(tmp_path / SETTINGS_FILE).confidence
     assert confidence is not None
     assert again is not None
     assert again.model_dump() == pytest.approx(confidence.model_dump(), abs=0.1)  # weights are in float16 now

@@ -11,7 +11,7 @@ from rich.console import Console
 
 from asr.cli import training
 from asr.cli.console import ConsoleReporter
-from asr.config import SETTINGS_FILE, AcousticSettings, FeatureSettings, ModelSettings, load_model_settings
+from asr.config import SETTINGS_FILE, AcousticSettings, FeatureSettings, ModelSettings
 from asr.corpus.cuts import load_cuts
 from asr.decode.tuning import Weights
 from asr.errors import AsrError, CorpusError, ModelError
@@ -42,7 +42,7 @@ def test_what_is_found_is_saved_with_the_language_model(folder, tone_manifests, 
     reporter = ConsoleReporter(Console(file=output))
     manifests = [tone_manifests / "dev.jsonl.gz"]
     best = tune(manifests, model=str(folder), lm=lm, rescore=None, device="cpu", reporter=reporter)
-    saved = load_model_settings(folder / SETTINGS_FILE).decoder
+    saved = ModelSettings.load(folder / SETTINGS_FILE).decoder
     assert Weights(saved.alpha, saved.beta, saved.beam_size, saved.unknown_score, saved.blank_penalty) == best.weights
     assert "% errors" in output.getvalue()
     beam = load_model(folder, device="cpu").decoder.beam
@@ -63,11 +63,11 @@ def write_lm(path):
 
 def test_transcripts_without_a_word_are_refused(folder, tone_manifests, tmp_path):
     cuts = load_cuts([tone_manifests / "dev.jsonl.gz"])
-    cuts = cuts.map_supervisions(lambda one: fastcopy(one, text=" ")).to_eager()
+    cuts = cuts.map_supervisions(lambda supervision: fastcopy(supervision, text=" ")).to_eager()
     cuts.to_file(tmp_path / "silent.jsonl.gz")
-    given = {"model": str(folder), "lm": write_lm(tmp_path / "lm.arpa")}
+    options = {"model": str(folder), "lm": write_lm(tmp_path / "lm.arpa")}
     with pytest.raises(CorpusError, match="none of the transcripts contains a word"):
-        tune([tmp_path / "silent.jsonl.gz"], **given, device="cpu")
+        tune([tmp_path / "silent.jsonl.gz"], **options, device="cpu")
     assert not (folder / "lm.bin").exists()
 
 

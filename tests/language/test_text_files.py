@@ -10,7 +10,7 @@ import pytest
 
 from asr.errors import ConfigError, TextError
 from asr.language.ngram.kneser_ney import estimate
-from asr.language.text_files import WeightedText, parse_weighted_text, read_sentences, read_text
+from asr.language.text_files import parse_weighted_text, read_sentences, read_text
 from tests.language.rnn.rnn_models import make_model
 
 
@@ -60,8 +60,8 @@ def test_a_weight_counts_like_writing_the_text_so_often(tmp_path):
 def test_a_weight_is_a_whole_number_of_one_or_more(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     Path("text.txt").touch()
-    assert parse_weighted_text(Path("text.txt")) == WeightedText(Path("text.txt"), 1)
-    assert parse_weighted_text(Path("text.txt:8")) == WeightedText(Path("text.txt"), 8)
+    assert parse_weighted_text(Path("text.txt")) == (Path("text.txt"), 1)
+    assert parse_weighted_text(Path("text.txt:8")) == (Path("text.txt"), 8)
     for weight in ("0", "-1", "2.5", "x", "", "²", "٣"):
         with pytest.raises(ConfigError, match=r"text\.txt:.*: the weight is .*expected a whole number of 1 or more"):
             parse_weighted_text(f"text.txt:{weight}")

@@ -13,7 +13,8 @@ import numpy as np
 import soundfile
 import websockets
 
-from asr.live.server import Server, ServerSettings, build_app
+from asr.live.server import Server
+from asr.live.settings import ServerSettings
 from asr.recognize.recognizer import Recognizer
 from asr.recognize.streaming.recognizer import MultiStreamRecognizer
 
@@ -32,7 +33,7 @@ def read_pcm(name: str, folder: Path = SAMPLES) -> bytes:
 def running(recognizer: Recognizer, **settings: Any) -> Iterator[str]:
     """The address, as host:port, of a server that runs meanwhile."""
     chosen = ServerSettings(port=0, **settings)
-    server = Server(build_app(MultiStreamRecognizer(recognizer), "an4", chosen), chosen)
+    server = Server(MultiStreamRecognizer(recognizer), "an4", chosen)
     thread = threading.Thread(target=server.run)
     thread.start()
     try:

@@ -10,9 +10,10 @@ import pytest
 import soundfile
 from starlette.datastructures import UploadFile
 
-from asr.live.limits import Limits
+from asr.live.access import RequestError
 from asr.live.metrics import Metrics
-from asr.live.openai_api import RequestError, Transcriber
+from asr.live.openai_api import Transcriber
+from asr.live.settings import Limits
 from asr.recognize.recognizer import Recognizer
 from tests.live.serving import SAMPLES, TEXTS
 

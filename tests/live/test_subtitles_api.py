@@ -10,7 +10,7 @@ import srt
 import webvtt
 
 from asr.config import SubtitleSettings
-from asr.live.limits import Limits
+from asr.live.settings import Limits
 from asr.recognize.recognizer import Recognizer
 from asr.transcript.transcript import DOUBTFUL
 from tests.live.serving import SAMPLES, running

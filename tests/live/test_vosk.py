@@ -9,8 +9,7 @@ import pytest
 import soxr
 import websockets
 
-from asr.live.limits import Refusal
-from asr.live.vosk import StreamConfig, is_text, update_config
+from asr.live.vosk import Refusal, StreamConfig, is_text, update_config
 from tests.live.serving import RATE, TEXTS, pause, read_pcm, talk, text_of
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.optimize import minimize
 
-from asr.config import ConfidenceSettings, ModelSettings, dump_yaml, load_model_settings
+from asr.config import ConfidenceSettings, ModelSettings
 from asr.recognize.confidence import estimate_confidence, fit_confidence, word_features
 from asr.recognize.words import FrameTiming, find_words
 from asr.text.tokenizer import CharTokenizer, WordTokens
@@ -63,10 +63,10 @@ def test_no_words_are_refused():
 
 def test_settings_go_into_the_models_file_and_back(tmp_path):
     path = tmp_path / "config.yaml"
-    path.write_text(dump_yaml(ModelSettings(confidence=TRUE)))
-    assert load_model_settings(path).confidence == TRUE
+    ModelSettings(confidence=TRUE).save(path)
+    assert ModelSettings.load(path).confidence == TRUE
     path.write_text("features: {num_mels: 80}\n")  # as it was before there were confidences
-    assert load_model_settings(path).confidence is None
+    assert ModelSettings.load(path).confidence is None
 
 
 def test_words_have_a_confidence_where_the_model_is_calibrated():

@@ -7,14 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from asr.config import (
-    AcousticSettings,
-    DecoderSettings,
-    FeatureSettings,
-    ModelSettings,
-    RescoringSettings,
-    load_config,
-)
+from asr.config import AcousticSettings, Config, DecoderSettings, FeatureSettings, ModelSettings, RescoringSettings
 from asr.errors import ModelError
 from asr.recognize.model_folder import Model, read_model
 from asr.runtime.torch_network import build_acoustic
@@ -67,10 +60,10 @@ def test_decoder_weights_are_the_bases_if_the_recipe_sets_none():
 
 def test_a_run_starts_where_the_base_ended_and_resumes(conf: Path, tmp_path: Path):
     reporter = RecordingReporter()
-    base = train(load_config(conf, ["train.epochs=3", "decoder.alpha=1.3", f"output={tmp_path / 'base'}"]))
+    base = train(Config.load(conf, ["train.epochs=3", "decoder.alpha=1.3", f"output={tmp_path / 'base'}"]))
     # Other sizes than the base's give way; at such a learning rate nothing moves.
     settings = [f"train.init_from={base}", "acoustic.hidden_size=50", "train.optimizer.learning_rate=1e-12"]
-    tuned = train(load_config(conf, [*settings, "train.epochs=1", f"output={tmp_path / 'tuned'}"]), reporter=reporter)
+    tuned = train(Config.load(conf, [*settings, "train.epochs=1", f"output={tmp_path / 'tuned'}"]), reporter=reporter)
     reported = reporter.text
     assert "starting from" in reported
     before, after = (re.search(rf"{name}: (.*)", reported)[1] for name in ("before training", "best epoch"))
@@ -84,13 +77,13 @@ def test_a_run_starts_where_the_base_ended_and_resumes(conf: Path, tmp_path: Pat
 
 def test_a_base_with_other_symbols_is_not_compared_on_dev(conf: Path, tmp_path: Path):
     reporter = RecordingReporter()
-    base = train(load_config(conf, ["train.epochs=1", f"output={tmp_path / 'base'}"]))
+    base = train(Config.load(conf, ["train.epochs=1", f"output={tmp_path / 'base'}"]))
     words = ["tokenizer.kind=word", f"train.init_from={base}", "train.epochs=1", f"output={tmp_path / 'words'}"]
-    train(load_config(conf, words), reporter=reporter)
+    train(Config.load(conf, words), reporter=reporter)
     assert "best epoch" in reporter.text
     assert "before training" not in reporter.text
 
 
 def test_a_missing_base_is_an_error(conf: Path):
     with pytest.raises(ModelError, match="no such model"):
-        train(load_config(conf, ["train.init_from=nowhere"]))
+        train(Config.load(conf, ["train.init_from=nowhere"]))

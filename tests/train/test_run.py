@@ -18,7 +18,7 @@ from rich.console import Console
 from safetensors.torch import load_file
 
 from asr.cli.console import ConsoleReporter
-from asr.config import load_config
+from asr.config import Config
 from asr.corpus.cuts import load_cuts
 from asr.errors import ConfigError, TrainingError, TrainingInterrupted
 from asr.evaluate.evaluate import evaluate
@@ -97,13 +97,13 @@ def test_a_run_that_was_killed_and_one_that_was_stopped_reach_the_same_weights(c
     with ThreadPoolExecutor() as pool:
         statuses = list(pool.map(begin, (signal.SIGKILL, signal.SIGTERM), (2, 4)))
     assert statuses == [-signal.SIGKILL, 130]
-    whole = train(load_config(conf, [f"output={tmp_path / 'whole'}", *OFTEN]))
+    whole = train(Config.load(conf, [f"output={tmp_path / 'whole'}", *OFTEN]))
     assert steps_done(whole) >= 6, "too few steps for an interruption in the middle of an epoch"
     for number in (signal.SIGKILL, signal.SIGTERM):
         output = tmp_path / number.name
         assert 0 < steps_done(output) < steps_done(whole)
         reporter = RecordingReporter()
-        train(load_config(conf, [f"output={output}", *OFTEN]), resume=True, reporter=reporter)
+        train(Config.load(conf, [f"output={output}", *OFTEN]), resume=True, reporter=reporter)
         assert "resuming" in reporter.text
         assert_equal_weights(whole, output)
 
@@ -120,7 +120,7 @@ def test_two_processes_train_one_model_and_resume_to_the_same(conf: Path, tmp_pa
     # A resumed run gives every process what the first one saved: equal only if replicas never drift apart.
     assert_equal_weights(tmp_path / "whole", tmp_path / "killed")
     with pytest.raises(TrainingError, match="other settings"):
-        train(load_config(conf, [f"output={tmp_path / 'whole'}", "train.batch_seconds=6", *OFTEN]), resume=True)
+        train(Config.load(conf, [f"output={tmp_path / 'whole'}", "train.batch_seconds=6", *OFTEN]), resume=True)
 
 
 @pytest.mark.slow
@@ -144,7 +144,7 @@ def test_two_machines_under_torchrun_train_as_two_processes_on_one_do(conf: Path
 
 
 def test_a_network_learns_the_language_of_tones(conf: Path, tone_manifests: Path, tmp_path: Path):
-    output = train(load_config(conf, ["train.epochs=16", "train.average=3"]))
+    output = train(Config.load(conf, ["train.epochs=16", "train.average=3"]))
     result = evaluate(load_model(output), load_cuts([tone_manifests / "dev.jsonl.gz"]))
     assert result.rates.wer < 0.1
     assert sorted(path.name for path in output.iterdir()) == [
@@ -168,12 +168,12 @@ def test_a_network_learns_the_language_of_tones(conf: Path, tone_manifests: Path
 
 
 def test_a_trained_network_gets_better_at_distinguishing_texts(conf: Path, tmp_path: Path):
-    plain = train(load_config(conf, ["train.epochs=14", "train.average=3"]))
+    plain = train(Config.load(conf, ["train.epochs=14", "train.average=3"]))
     losses = []
     for weight in (0, 1):
         output = tmp_path / f"weight{weight}"
         changes = [f"output={output}", f"train.init_from={plain}", f"train.loss.denominator_weight={weight}"]
-        train(load_config(conf, [*changes, "train.epochs=3", "train.optimizer.learning_rate=0.003"]))
+        train(Config.load(conf, [*changes, "train.epochs=3", "train.optimizer.learning_rate=0.003"]))
         log = [json.loads(line) for line in (output / "run" / "log.jsonl").read_text().splitlines()]
         losses.append([entry["dev_loss"] for entry in log if "dev_loss" in entry])
     ctc, crf = losses
@@ -184,12 +184,12 @@ def test_a_trained_network_gets_better_at_distinguishing_texts(conf: Path, tmp_p
 def test_alphabets_too_large_for_a_denominator_are_refused_before_training(conf: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("asr.acoustic.ctc_crf.MOST_TOKENS", 3)
     with pytest.raises(ConfigError, match="denominator_weight supports at most 3 tokens"):
-        train(load_config(conf, ["train.loss.denominator_weight=0.9"]))
+        train(Config.load(conf, ["train.loss.denominator_weight=0.9"]))
 
 
 def test_training_stops_when_nothing_gets_better(conf: Path, tmp_path: Path):
     settings = ["train.epochs=30", "train.patience=2", "train.optimizer.learning_rate=1e-12"]
-    output = train(load_config(conf, settings))
+    output = train(Config.load(conf, settings))
     epochs = [line for line in (output / "run" / "log.jsonl").read_text().splitlines() if "dev_wer" in line]
     assert len(epochs) < 10
 
@@ -201,7 +201,7 @@ def test_bad_utterances_are_left_out_and_counted(conf: Path, tone_manifests: Pat
     cuts[0].supervisions[0].text = ""
     cuts[1].supervisions[0].text = "abc" * 200
     type(load_cuts([tone_manifests / "train.jsonl.gz"]))(cuts).to_file(broken)
-    train(load_config(conf, [f"corpus.train=[{broken}]", "train.epochs=1"]), reporter=reporter)
+    train(Config.load(conf, [f"corpus.train=[{broken}]", "train.epochs=1"]), reporter=reporter)
     reported = reporter.text
     assert "train: 2 of 48 utterances left out" in reported
     assert cuts[0].id in reported
@@ -212,24 +212,24 @@ def test_gradients_that_are_never_finite_end_the_run_with_the_batch_named(conf: 
     # float32 overflows at this gain, so every gradient is NaN.
     settings = ["train.augment.gain_db=[900, 900]", "train.max_bad_steps=3", "train.augment.noise=null"]
     with pytest.raises(TrainingError, match=r"3 steps in a row .*train\d\d\d"):
-        train(load_config(conf, settings))
+        train(Config.load(conf, settings))
 
 
 def test_a_finished_run_is_not_overwritten(conf: Path):
-    config = load_config(conf, ["train.epochs=1"])
+    config = Config.load(conf, ["train.epochs=1"])
     train(config)
     with pytest.raises(TrainingError, match="resume that run"):
         train(config)
     with pytest.raises(TrainingError, match="other settings"):
-        train(load_config(conf, ["train.epochs=3"]), resume=True)
+        train(Config.load(conf, ["train.epochs=3"]), resume=True)
 
 
 @pytest.mark.usefixtures("_one_thread")
 def test_auto_begins_a_run_continues_it_and_leaves_a_finished_model_alone(
     conf: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    whole = train(load_config(conf, [f"output={tmp_path / 'whole'}"]))
-    config, step = load_config(conf), Trainer.step
+    whole = train(Config.load(conf, [f"output={tmp_path / 'whole'}"]))
+    config, step = Config.load(conf), Trainer.step
 
     def stop(trainer: Trainer, group: list[Batch]) -> None:
         step(trainer, group)
@@ -250,19 +250,19 @@ def test_auto_begins_a_run_continues_it_and_leaves_a_finished_model_alone(
     assert reporter.lines == [f"{config.output} holds the finished model already; nothing to do"]
     assert {path: path.stat().st_mtime_ns for path in config.output.rglob("*")} == before
     with pytest.raises(TrainingError, match="other settings"):
-        train(load_config(conf, ["train.epochs=3"]), resume="auto")
+        train(Config.load(conf, ["train.epochs=3"]), resume="auto")
 
 
 def test_resuming_without_a_checkpoint_is_an_error(conf: Path):
     with pytest.raises(TrainingError, match="no checkpoint"):
-        train(load_config(conf), resume=True)
+        train(Config.load(conf), resume=True)
 
 
 def test_a_single_utterance_is_enough(conf: Path, tone_manifests: Path):
     one = tone_manifests / "one.jsonl.gz"
     cuts = load_cuts([tone_manifests / "train.jsonl.gz"])
     type(cuts)(list(cuts)[:1]).to_file(one)
-    train(load_config(conf, [f"corpus.train=[{one}]", f"corpus.dev=[{one}]", "train.epochs=1"]))
+    train(Config.load(conf, [f"corpus.train=[{one}]", f"corpus.dev=[{one}]", "train.epochs=1"]))
 
 
 def test_markup_in_a_transcript_is_text(conf: Path, tone_manifests: Path, capsys: pytest.CaptureFixture[str]):
@@ -271,7 +271,7 @@ def test_markup_in_a_transcript_is_text(conf: Path, tone_manifests: Path, capsys
     cuts[0].supervisions[0].text = "[/]"
     type(load_cuts([tone_manifests / "train.jsonl.gz"]))(cuts).to_file(marked)
     reporter = ConsoleReporter(Console(stderr=True))
-    train(load_config(conf, [f"corpus.train=[{marked}]", "train.epochs=1"]), reporter=reporter)
+    train(Config.load(conf, [f"corpus.train=[{marked}]", "train.epochs=1"]), reporter=reporter)
     assert "'[/]'" in capsys.readouterr().err
 
 
@@ -287,7 +287,7 @@ def test_markup_in_a_transcript_is_text(conf: Path, tone_manifests: Path, capsys
     ],
 )
 def test_other_settings_train_and_load(conf: Path, settings: list[str], tone_manifests: Path):
-    output = train(load_config(conf, [*settings, "train.epochs=1"]))
+    output = train(Config.load(conf, [*settings, "train.epochs=1"]))
     result = evaluate(load_model(output), load_cuts([tone_manifests / "dev.jsonl.gz"]))
     assert result.rates.utterances == 12
 
@@ -298,7 +298,7 @@ def test_phones_train_and_load_and_words_without_pronunciation_are_left_out(conf
     lexicon = conf.parent / "lexicon.txt"
     lexicon.write_text("".join(f"{word} {' '.join(word.upper())}\n" for word in words if word != "abc"))
     settings = ["tokenizer.kind=phone", f"tokenizer.lexicon={lexicon}", "train.epochs=1"]
-    output = train(load_config(conf, settings), reporter=reporter)
+    output = train(Config.load(conf, settings), reporter=reporter)
     assert "the lexicon has no pronunciation of 'abc'" in reporter.text
     result = evaluate(load_model(output), load_cuts([tone_manifests / "dev.jsonl.gz"]))
     assert result.rates.utterances == 12

@@ -24,7 +24,7 @@ from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 from asr.acoustic.ctc import consistency_loss, ctc_loss
 from asr.acoustic.model import AcousticModel
 from asr.acoustic.rnn import RecurrentLayer
-from asr.config import Config, load_config
+from asr.config import Config
 from asr.runtime.precision import pick_precision
 
 CONF = Path(__file__).parents[2] / "conf" / "an4.yaml"
@@ -63,7 +63,7 @@ def main() -> None:
 
 
 def measure(num_steps: int) -> dict[str, object]:
-    config = load_config(CONF)
+    config = Config.load(CONF)
     batches = [make_batch(config.train.batch_seconds, seconds, seed) for seed, seconds in enumerate(LONGEST)]
     ours = make_model(config)
     packed = make_model(config)

@@ -42,19 +42,10 @@ from asr.decode.kernel.scores import (
 )
 from asr.decode.scorer.external import LanguageModel
 from asr.decode.scorer.hotwords import build_phrases, find_outside_words
-from asr.decode.scorer.word_trie import (
-    Alphabet,
-    Pronunciations,
-    Trie,
-    build_alphabet,
-    build_trie,
-    encode_words,
-    smear,
-)
+from asr.decode.scorer.word_trie import Alphabet, Pronunciations, build_alphabet, build_trie, encode_words, smear
 from asr.errors import ConfigError
 from asr.jit import Array
-from asr.language.ngram.automaton import Automaton
-from asr.language.ngram.model import SPACES, SPECIAL, NgramModel
+from asr.language.ngram.model import SPACES, SPECIAL, NgramModel, unigram_automaton
 
 logger = logging.getLogger(__name__)
 
@@ -79,11 +70,8 @@ def build_scorer(
     """
     alphabet = build_alphabet(symbols, pronunciations)
     ngram = language_model if isinstance(language_model, NgramModel) else None
-    has_model = language_model is not None
-    if pronunciations is not None:
-        _check_words_known(ngram, has_model=has_model)
-        if vocabulary is None:  # words without a pronunciation cannot be decoded
-            vocabulary = ngram.words if ngram else list(pronunciations)
+    if pronunciations is not None and vocabulary is None:  # words without a pronunciation cannot be decoded
+        vocabulary = ngram.words if ngram else list(pronunciations)
     level = _find_level(language_model, unit, symbols, alphabet, has_vocabulary=vocabulary is not None)
     words: Sequence[str] = ()
     outside: Sequence[str] = ()
@@ -93,7 +81,14 @@ def build_scorer(
     scorer = Scorer(
         level=level,
         weights=Weights(0.0, 0.0, 0.0),
-        lm=_lm_part(ngram, symbols if level == TOKEN_LEVEL else (), has_model=has_model, vocab_size=len(symbols)),
+        lm=LanguageTables(
+            is_present=language_model is not None,
+            is_external=language_model is not None and ngram is None,
+            unknown_word=ngram.unknown if ngram else NONE,
+            end_word=ngram.end if ngram else NONE,
+            token_words=_token_words(ngram if level == TOKEN_LEVEL else None, symbols),
+            automaton=ngram.automaton if ngram else unigram_automaton(np.zeros(1), np.zeros(1)),
+        ),
         trie=_trie_part(ngram, words, outside, alphabet, is_closed=vocabulary is not None),
         tokens=alphabet.tokens,
         phrases=build_phrases(hotwords, alphabet, outside=outside, unknown_score=settings.unknown_score),
@@ -115,14 +110,6 @@ def reweigh(scorer: Scorer, settings: DecoderSettings) -> Scorer:
     return _with_bounds(scorer._replace(weights=weights, trie=trie))
 
 
-def _check_words_known(ngram: NgramModel | None, *, has_model: bool) -> None:
-    """Raise ConfigError if a language model cannot tell homophones apart."""
-    if has_model and ngram is None:
-        raise ConfigError("a model of phones needs a language model of n-grams; no other object or network will do")
-    if ngram is not None and any(space in ngram.words for space in SPACES):
-        raise ConfigError("a model of phones needs a language model of words; this one is of characters")
-
-
 def _find_level(
     language_model: LanguageModel | None,
     unit: Unit,
@@ -134,30 +121,31 @@ def _find_level(
     """Return NO_MODEL, WORD_LEVEL or TOKEN_LEVEL. Raises ConfigError if the parts do not fit one another."""
     if language_model is None and not has_vocabulary:
         return NO_MODEL
-    if alphabet.pronunciations is not None:
+    if alphabet.pronunciations is not None:  # a language model has to tell homophones apart
+        if language_model is not None and not isinstance(language_model, NgramModel):
+            raise ConfigError("a model of phones needs a language model of n-grams; no other object or network will do")
+        if language_model is not None and not set(SPACES).isdisjoint(language_model.words):
+            raise ConfigError("a model of phones needs a language model of words; this one is of characters")
         return WORD_LEVEL
-    ngram = language_model if isinstance(language_model, NgramModel) else None
-    if language_model is not None and _is_token_level(ngram, unit, symbols):
+    if language_model is not None and _is_token_level(language_model, unit, symbols):
         if has_vocabulary:
             raise ConfigError("a vocabulary needs a language model of words or none; this one scores tokens")
         return TOKEN_LEVEL
-    if not alphabet.has_separator:
+    if not alphabet.tokens.starts_word.any():
         raise ConfigError("no token is or begins with a space or ▁, so words have no end; use a model of tokens")
     return WORD_LEVEL
 
 
-def _is_token_level(ngram: NgramModel | None, unit: Unit, symbols: Sequence[str]) -> bool:
+def _is_token_level(language_model: LanguageModel, unit: Unit, symbols: Sequence[str]) -> bool:
     if unit != "auto":
         return unit == "token"
-    if ngram is None:
+    if not isinstance(language_model, NgramModel):
         raise ConfigError('say whether this language model scores words or tokens: unit="word" or unit="token"')
     tokens = {*symbols, *SPACES, *SPECIAL}
-    if all(word in tokens for word in ngram.words):
-        return True
-    if not ngram.is_of_characters:
-        return False
+    missing = [word for word in language_model.words if word not in tokens]
+    if not missing or not language_model.is_of_characters:
+        return not missing
     # One stray character in its text must not make it a model of words.
-    missing = [word for word in ngram.words if word not in tokens]
     logger.warning(
         "%d characters of the language model, such as %s, are no tokens of the recogniser and cannot be recognised",
         len(missing),
@@ -166,22 +154,10 @@ def _is_token_level(ngram: NgramModel | None, unit: Unit, symbols: Sequence[str]
     return True
 
 
-def _lm_part(
-    ngram: NgramModel | None, token_symbols: Sequence[str], *, has_model: bool, vocab_size: int
-) -> LanguageTables:
-    """Return the language model's tables; `token_symbols` are the symbols if it scores tokens, else empty."""
-    return LanguageTables(
-        is_present=has_model,
-        is_external=has_model and ngram is None,
-        unknown_word=ngram.unknown if ngram else NONE,
-        end_word=ngram.end if ngram else NONE,
-        token_words=_token_words(ngram, token_symbols) if ngram and token_symbols else np.zeros(vocab_size, np.int32),
-        automaton=ngram.automaton if ngram else _no_automaton(),
-    )
-
-
-def _token_words(ngram: NgramModel, symbols: Sequence[str]) -> Array:
-    """(V,) the numbers of the tokens in a model of tokens."""
+def _token_words(ngram: NgramModel | None, symbols: Sequence[str]) -> Array:
+    """(V,) the numbers of the tokens in a model of tokens, or zeros without one."""
+    if ngram is None:
+        return np.zeros(len(symbols), np.int32)
     numbers = np.full(len(symbols), ngram.unknown, np.int32)
     for token, symbol in enumerate(symbols[1:], start=1):
         names = SPACES if symbol in SPACES else (symbol,)
@@ -200,30 +176,27 @@ def _trie_part(
     listed = [word for word in words if word not in SPECIAL]
     encoded, owners = encode_words([*listed, *outside], alphabet)
     unspelled = np.setdiff1d(np.arange(len(listed)), owners)
-    if len(unspelled) and len(unspelled) == len(listed):
-        raise ConfigError(
-            f"the alphabet cannot spell any word of the language model or vocabulary, such as {listed[0]!r}; "
-            "normalise its text as the transcripts of the acoustic model are"
-        )
     if len(unspelled):
         example = listed[unspelled[0]]
+        if len(unspelled) == len(listed):
+            raise ConfigError(
+                f"the alphabet cannot spell any word of the language model or vocabulary, such as {example!r}; "
+                "normalise its text as the transcripts of the acoustic model are"
+            )
         logger.warning("%d words, such as %r, cannot be spelled and will not be recognised", len(unspelled), example)
     # Without a model of n-grams the number only says that the word is there.
     number = ngram.number if ngram else lambda word: 0
     numbers = np.array([*map(number, listed), *(HOT - number(word) for word in outside)], np.int32)
-    trie = build_trie(encoded, numbers[owners])
-    best_scores = smear(trie, _unigram_scores(ngram, trie))
-    return TrieTables(is_closed, *trie, best_scores, look_ahead=np.zeros_like(best_scores))
-
-
-def _unigram_scores(ngram: NgramModel | None, trie: Trie) -> Array:
-    """(L + 1,) natural logs of unigram probabilities, -inf if no word ends; last, the unknown word's."""
-    scores = np.zeros(len(trie.words) + 1)
+    first_child, letters, ending = build_trie(encoded, numbers[owners])
+    # Unigram scores of the words that end at each node; last, the unknown word's.
+    best_scores = np.zeros(len(ending) + 1)
     if ngram:
-        numbers = np.where(trie.words <= HOT, HOT - trie.words, trie.words)
-        scores = ngram.automaton.word_scores.astype(np.float64)[np.append(numbers, ngram.unknown)]
-    scores[:-1][trie.words == NONE] = -np.inf
-    return scores
+        ngram_words = np.append(np.where(ending <= HOT, HOT - ending, ending), ngram.unknown)
+        best_scores = ngram.automaton.word_scores.astype(np.float64)[ngram_words]
+    best_scores[:-1][ending == NONE] = -np.inf
+    smear(first_child, best_scores)
+    best_scores[np.isneginf(best_scores)] = 0.0
+    return TrieTables(is_closed, first_child, letters, ending, best_scores, look_ahead=np.zeros_like(best_scores))
 
 
 def _with_bounds(scorer: Scorer) -> Scorer:
@@ -239,27 +212,8 @@ def _with_bounds(scorer: Scorer) -> Scorer:
         word_start = max(look_ahead.max(), in_word)
         word_end = max(beta + max(scorer.weights.unknown_score, 0.0) - look_ahead.min(), 0.0)
         starts_next = tokens.starts_word & (np.diff(tokens.first_letter) > 0)
-        gains = (
-            gains
-            + np.where(tokens.starts_word | tokens.ends_word, word_end, 0.0)
-            + np.where(starts_next, word_start, 0.0)
-        )
+        gains = gains + np.where(tokens.starts_word | tokens.ends_word, word_end, 0.0)
+        gains = gains + np.where(starts_next, word_start, 0.0)
     most = math.log(np.finfo(np.float64).max) / 3
-    bounds = Bounds(
-        tokens=np.exp(np.minimum(gains, most)),
-        word_start=math.exp(min(word_start, most)),
-        in_word=math.exp(min(in_word, most)),
-    )
-    return scorer._replace(bounds=bounds)
-
-
-def _no_automaton() -> Automaton:
-    return Automaton(
-        word_scores=np.zeros(1, np.float32),
-        first_arc=np.zeros(2, np.int32),
-        backoff=np.zeros(1, np.float32),
-        suffix=np.zeros(1, np.int32),
-        arc_words=np.zeros(1, np.int32),
-        arc_scores=np.zeros(1, np.float32),
-        arc_states=np.zeros(1, np.int32),
-    )
+    word_bounds = math.exp(min(word_start, most)), math.exp(min(in_word, most))
+    return scorer._replace(bounds=Bounds(np.exp(np.minimum(gains, most)), *word_bounds))

@@ -51,6 +51,8 @@ class RnnLM:
         log_probs, state = self.model.prefill([LINE_BREAK])
         return Context(self._rows(log_probs[None])[0], state)
 
+    start = begin
+
     def extend(self, contexts: Sequence[Context], tokens: Sequence[int]) -> list[Context]:
         """See `BatchLanguageModel`."""
         extended = list(contexts)
@@ -61,10 +63,6 @@ class RnnLM:
             for column, (index, row) in enumerate(zip(known, self._rows(log_probs), strict=True)):
                 extended[index] = Context(row, states[:, column : column + 1])
         return extended
-
-    def start(self) -> Context:
-        """See `LanguageModel`."""
-        return self.begin()
 
     def score(self, state: Context, word: str) -> tuple[float, Context]:
         """See `LanguageModel`; `word` is a symbol or `</s>`."""

@@ -10,6 +10,7 @@ from itertools import islice, product
 from typing import NamedTuple, TypeAlias
 
 import numpy as np
+import numpy.typing as npt
 
 from asr.decode.kernel.scores import TokenTables
 from asr.errors import ConfigError
@@ -29,11 +30,6 @@ class Alphabet(NamedTuple):
     tokens: TokenTables
     pronunciations: Pronunciations | None = None
 
-    @property
-    def has_separator(self) -> bool:
-        """Whether any token ends a word."""
-        return bool((self.tokens.starts_word | self.tokens.ends_word).any())
-
     def find_unknown(self, phrase: str) -> list[str]:
         """Return characters that are in no token, or words without a pronunciation."""
         if self.pronunciations is not None:
@@ -50,20 +46,8 @@ class Alphabet(NamedTuple):
             yield [letter for word in spelling for letter in (0, *word)][1:]
 
 
-class Trie(NamedTuple):
-    """Words as a trie, numbered level by level; node 0 is the root, and the children of a node are consecutive."""
-
-    first_child: Array  # (L + 1,) int32
-    letters: Array  # (L,) int32, rising among siblings
-    words: Array  # (L,) int32, number of the word that ends here, or -1
-
-
 def build_alphabet(symbols: Sequence[str], pronunciations: Pronunciations | None = None) -> Alphabet:
-    """Find the letters of each token.
-
-    Args:
-        symbols: (V,) the tokens as text; the first is the blank and spells nothing.
-        pronunciations: Spell words instead of their characters.
+    """Find the letters of each token (V,); the first is the blank and spells nothing.
 
     Raises:
         ConfigError: If a separator is not at a token's beginning, or a pronunciation does not end in a word end.
@@ -71,23 +55,17 @@ def build_alphabet(symbols: Sequence[str], pronunciations: Pronunciations | None
     if pronunciations is not None:
         return _alphabet_of_phones(symbols, pronunciations)
     letters = dict.fromkeys(SEPARATORS, 0)
-    starts_word = np.zeros(len(symbols), np.bool_)
-    first_letter = np.zeros(len(symbols) + 1, np.int32)
-    token_letters: list[int] = []
-    for token, symbol in enumerate(symbols):
-        if token > 0:
-            starts_word[token] = symbol[:1] in SEPARATORS and symbol != ""
-            body = symbol[1:] if starts_word[token] else symbol
-            if any(separator in body for separator in SEPARATORS):
-                raise ConfigError(
-                    f"token {token} is {symbol!r}: a word separator can only stand at a token's beginning"
-                )
-            token_letters += [letters.setdefault(character, len(letters) - 1) for character in body]
-        first_letter[token + 1] = len(token_letters)
-    ends_word = np.zeros(len(symbols), np.bool_)
-    return Alphabet(
-        letters, TokenTables(False, starts_word, ends_word, first_letter, np.array(token_letters, np.int32))
-    )
+    starts_word = np.array([False, *(symbol.startswith(tuple(SEPARATORS)) for symbol in symbols[1:])])
+    bodies = ["", *(symbol[int(starts_word[token]) :] for token, symbol in enumerate(symbols[1:], start=1))]
+    for token, body in enumerate(bodies):
+        if any(separator in body for separator in SEPARATORS):
+            raise ConfigError(
+                f"token {token} is {symbols[token]!r}: a word separator can only stand at a token's beginning"
+            )
+    spelled = [letters.setdefault(character, len(letters) - 1) for body in bodies for character in body]
+    first_letter = np.cumsum([0, *map(len, bodies)], dtype=np.int32)
+    tables = TokenTables(False, starts_word, np.zeros_like(starts_word), first_letter, np.array(spelled, np.int32))
+    return Alphabet(letters, tables)
 
 
 def encode_words(words: Sequence[str], alphabet: Alphabet) -> tuple[Array, Array]:
@@ -106,18 +84,18 @@ def encode_words(words: Sequence[str], alphabet: Alphabet) -> tuple[Array, Array
     letters = by_code[np.minimum(codes, len(by_code) - 1)]
     owners = np.repeat(np.arange(len(words)), lengths)
     has_spelling = (np.bincount(owners, letters <= 0, minlength=len(words)) == 0) & (lengths > 0)
-    lengths = lengths[has_spelling]
-    encoded = np.zeros((len(lengths), int(lengths.max(initial=0))), np.int32)
-    encoded[np.arange(encoded.shape[1]) < lengths[:, None]] = letters[has_spelling[owners]]
-    return encoded, np.flatnonzero(has_spelling)
+    return _to_rows(letters[has_spelling[owners]], lengths[has_spelling]), np.flatnonzero(has_spelling)
 
 
-def build_trie(encoded: Array, numbers: Array) -> Trie:
-    """Arrange words as a trie of letters.
+def build_trie(encoded: Array, numbers: Array) -> tuple[Array, Array, Array]:
+    """Arrange words as a trie of letters, numbered level by level.
 
     Args:
         encoded: (M, longest) int32, as `encode_words` returns them.
         numbers: (M,) int32 numbers of the words; of equal spellings the last counts.
+
+    Returns:
+        `first_child`, `letters` and `words` of `TrieTables`.
     """
     encoded, numbers = _sort_words(encoded, numbers)
     lengths = (encoded > 0).sum(axis=1)
@@ -141,27 +119,15 @@ def build_trie(encoded: Array, numbers: Array) -> Trie:
         num_nodes += len(level_words)
     num_children = np.bincount(np.concatenate(parents), minlength=num_nodes) if parents else np.zeros(1, np.int64)
     first_child = np.concatenate([[1], 1 + np.cumsum(num_children)]).astype(np.int32)
-    return Trie(first_child, np.concatenate(all_letters), np.concatenate(words))
-
-
-def smear(trie: Trie, scores: Array) -> Array:
-    """Return the best score of any word at or below each node, which is the LM look-ahead.
-
-    Args:
-        trie: The lexicon.
-        scores: (L + 1,) of the words at each node, -inf if there is none; the last one is copied.
-    """
-    best = scores.copy()
-    _raise_to_root(trie.first_child, best)
-    return np.where(np.isneginf(best), 0.0, best)
+    return first_child, np.concatenate(all_letters), np.concatenate(words)
 
 
 @jit
-def _raise_to_root(first_child: Array, best: Array) -> None:
-    """Raise each node's score to the best of those below."""
+def smear(first_child: Array, scores: Array) -> None:
+    """Raise the score of each node (L + 1,) to the best of those below, which is the LM look-ahead."""
     for trie_node in range(len(first_child) - 2, -1, -1):  # children have higher numbers
         for child in range(first_child[trie_node], first_child[trie_node + 1]):
-            best[trie_node] = max(best[trie_node], best[child])
+            scores[trie_node] = max(scores[trie_node], scores[child])
 
 
 def _alphabet_of_phones(symbols: Sequence[str], pronunciations: Pronunciations) -> Alphabet:
@@ -181,9 +147,15 @@ def _alphabet_of_phones(symbols: Sequence[str], pronunciations: Pronunciations) 
 def _encode_pronunciations(words: Sequence[str], pronunciations: Pronunciations) -> tuple[Array, Array]:
     rows = [(index, phones) for index, word in enumerate(words) for phones in pronunciations.get(word, ())]
     lengths = np.fromiter((len(phones) for _, phones in rows), np.int64, len(rows))
-    encoded = np.zeros((len(rows), int(lengths.max(initial=0))), np.int32)
-    encoded[np.arange(encoded.shape[1]) < lengths[:, None]] = [letter for _, phones in rows for letter in phones]
-    return encoded, np.fromiter((index for index, _ in rows), np.int64, len(rows))
+    letters = [letter for _, phones in rows for letter in phones]
+    return _to_rows(letters, lengths), np.fromiter((index for index, _ in rows), np.int64, len(rows))
+
+
+def _to_rows(letters: npt.ArrayLike, lengths: Array) -> Array:
+    """Arrange the letters of all words as one row per word, padded with 0."""
+    rows = np.zeros((len(lengths), int(lengths.max(initial=0))), np.int32)
+    rows[np.arange(rows.shape[1]) < lengths[:, None]] = letters
+    return rows
 
 
 def _sort_words(encoded: Array, numbers: Array) -> tuple[Array, Array]:

@@ -21,7 +21,6 @@ import numpy as np
 from asr.atomic import atomic_write
 from asr.errors import ModelError
 from asr.files import open_text, read_lines
-from asr.jit import Array
 from asr.language.ngram.model import MAX_STATES, NgramTables, OrderTable
 
 _ROWS_AT_ONCE = 1 << 16
@@ -71,64 +70,54 @@ class _Parser:
         self.numbers: dict[str, int] = {}
 
     def parse(self) -> NgramTables:
-        counts = self._read_header()
-        orders = [self._read_order(order, count, len(counts)) for order, count in enumerate(counts, start=1)]
-        line = self._next_line()
-        if line != "\\end\\":
-            raise self._error(f"expected \\end\\ after the {len(counts)}-grams, found {line!r}")
+        counts, line = self._read_header()
+        orders = []
+        for order, count in enumerate(counts, start=1):
+            self._expect(f"\\{order}-grams:", line)
+            orders.append(self._read_order(order, count, len(counts)))
+            line = self._next_line()
+        self._expect("\\end\\", line, f" after the {len(counts)}-grams")
         return NgramTables(list(self.numbers), orders)
 
-    def _read_header(self) -> list[int]:
-        line = self._next_line()
-        while line != "\\data\\":
+    def _read_header(self) -> tuple[list[int], str]:
+        """Return the number of n-grams of each order, and the line after them."""
+        while (line := self._next_line()) != "\\data\\":
             if line.startswith("\\") or self.line_number > 1000:
                 raise self._error(f"expected \\data\\ at the beginning of an ARPA file, found {line[:60]!r}")
-            line = self._next_line()
         counts: list[int] = []
-        while True:
-            line = self._next_line()
-            match = re.fullmatch(r"ngram\s+([0-9]{1,18})\s*=\s*([0-9]{1,18})", line)
-            if not match:
-                break
+        while match := re.fullmatch(r"ngram\s+([0-9]{1,18})\s*=\s*([0-9]{1,18})", line := self._next_line()):
             if int(match[1]) != len(counts) + 1:
                 raise self._error(f"expected the number of {len(counts) + 1}-grams, found {line!r}")
             counts.append(int(match[2]))
         if not counts or not counts[0]:
             raise self._error("expected at least one unigram in \\data\\")
-        self._expect_section(line, 1)
-        return counts
+        return counts, line
 
-    def _expect_section(self, line: str, order: int) -> None:
-        if line != f"\\{order}-grams:":
-            raise self._error(f"expected \\{order}-grams:, found {line[:60]!r}")
+    def _expect(self, section: str, line: str, after: str = "") -> None:
+        if line != section:
+            raise self._error(f"expected {section}{after}, found {line[:60]!r}")
 
     def _read_order(self, order: int, count: int, max_order: int) -> OrderTable:
-        if order > 1:
-            self._expect_section(self._next_line(), order)
-        ngrams, scores, backoffs = self._allocate(order, count)
+        try:
+            if count > MAX_STATES:
+                raise MemoryError
+            ngrams, scores, backoffs = np.empty((count, order), np.int32), *np.zeros((2, count), np.float32)
+        except MemoryError:
+            raise self._error(f"\\data\\ announces {count} {order}-grams, more than memory can hold") from None
         for row in range(count):
             fields = self._next_line().split()
             if len(fields) not in (order + 1, order + 2) or (len(fields) == order + 2 and order == max_order):
-                raise self._error(self._describe_line(fields, order, row, count))
+                line = " ".join(fields)[:60]
+                if line.startswith("\\"):
+                    raise self._error(
+                        f"\\data\\ announces {count} {order}-grams, but after {row} of them comes {line!r}"
+                    )
+                raise self._error(f"expected a log10 probability, {order} words and perhaps a backoff, found {line!r}")
             scores[row] = self._number(fields[0], is_probability=True)
             if len(fields) == order + 2:
                 backoffs[row] = self._number(fields[-1], is_probability=False)
             ngrams[row] = self._find_numbers(fields[1 : order + 1], order)
         return OrderTable(ngrams, scores, backoffs)
-
-    def _allocate(self, order: int, count: int) -> tuple[Array, Array, Array]:
-        try:
-            if count > MAX_STATES:
-                raise MemoryError
-            return np.empty((count, order), np.int32), np.empty(count, np.float32), np.zeros(count, np.float32)
-        except MemoryError:
-            raise self._error(f"\\data\\ announces {count} {order}-grams, more than memory can hold") from None
-
-    def _describe_line(self, fields: list[str], order: int, row: int, count: int) -> str:
-        line = " ".join(fields)[:60]
-        if line.startswith("\\"):
-            return f"\\data\\ announces {count} {order}-grams, but after {row} of them comes {line!r}"
-        return f"expected a log10 probability, {order} words and perhaps a backoff, found {line!r}"
 
     def _number(self, text: str, *, is_probability: bool) -> float:
         try:

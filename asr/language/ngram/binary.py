@@ -49,10 +49,7 @@ def is_binary(path: Path | str) -> bool:
 def write_binary(model: NgramModel, path: Path | str, *, compact: bool = False) -> None:
     """Write a model, whole or not at all; processes that have the old file mapped keep it.
 
-    Args:
-        model: The model.
-        path: The file.
-        compact: Round natural logs to 11 bits; those above -20 change by less than 0.01.
+    `compact` rounds natural logs to 11 bits; those above -20 change by less than 0.01.
 
     Raises:
         AsrError: If the file cannot be written.
@@ -88,10 +85,10 @@ def read_binary(path: Path | str) -> NgramModel:
             content = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)
     except (OSError, ValueError) as error:
         raise ModelError(f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}") from None
-    length = int.from_bytes(content[len(_MAGIC) : len(_MAGIC) + 8], "little")
+    start = len(_MAGIC) + 8
+    length = int.from_bytes(content[len(_MAGIC) : start], "little")
     try:
-        header = json.loads(content[len(_MAGIC) + 8 : len(_MAGIC) + 8 + length])
-        body = _align(len(_MAGIC) + 8 + length)
+        header, body = json.loads(content[start : start + length]), _align(start + length)
         if header["version"] not in _READABLE:
             raise ModelError(
                 f"{path}: version {header['version']} of the format; this program reads up to {_VERSION}: "
@@ -119,8 +116,7 @@ def _array(content: mmap.mmap, body: int, name: str, layout: dict[str, Any]) -> 
     offset = layout["offset"]
     if layout["dtype"] not in readable or count < 0 or offset < 0 or offset % _ALIGNMENT:
         raise ValueError(f"{name} lies at {layout}")
-    array: Array = np.frombuffer(content, readable[layout["dtype"]], count, body + offset).astype(dtype, copy=False)
-    return array
+    return np.frombuffer(content, readable[layout["dtype"]], count, body + offset).astype(dtype, copy=False)
 
 
 def _check(path: Path | str, model: NgramModel) -> None:
@@ -133,11 +129,8 @@ def _check(path: Path | str, model: NgramModel) -> None:
     sound = (
         UNKNOWN in model.words
         and 1 <= model.order <= num_states
-        and num_words
-        == len(automaton.word_scores)
-        < num_states
-        == len(automaton.suffix)
-        == len(automaton.first_arc) - 1
+        and num_words == len(automaton.word_scores) < num_states
+        and num_states == len(automaton.suffix) == len(automaton.first_arc) - 1
         and len(automaton.arc_scores) == len(automaton.arc_states) == num_arcs
         and _within(automaton.first_arc, 0, num_arcs)
         and bool((automaton.first_arc[1:] >= automaton.first_arc[:-1]).all())

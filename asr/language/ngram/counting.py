@@ -4,6 +4,7 @@ An n-gram is packed into a few 64-bit keys, its last word in the highest bits, s
 n-grams are in suffix order: those that differ only in their first word are neighbours.
 """
 
+import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -32,21 +33,11 @@ class Counts(NamedTuple):
 
 
 def count_ngrams(
-    sentences: Callable[[], Iterable[list[str]]],
-    order: int,
-    folder: Path,
-    *,
-    chunk_ngrams: int,
-    on_progress: OnProgress,
+    sentences: Callable[[], Iterable[list[str]]], order: int, folder: Path, chunk_ngrams: int, on_progress: OnProgress
 ) -> Counts:
     """Count n-grams in two passes over a text: its words, then their n-grams.
 
-    Args:
-        sentences: Starts a pass over the sentences.
-        order: Words in an n-gram.
-        folder: For the runs, which take as much space as the n-grams of the text.
-        chunk_ngrams: The number of n-grams that are sorted in memory at a time.
-        on_progress: Called from time to time.
+    Runs of `chunk_ngrams` are sorted in memory; in the folder they take as much space as the n-grams of the text.
 
     Raises:
         TextError: If there is no sentence, or only one pass can be made.
@@ -56,12 +47,20 @@ def count_ngrams(
     bits = max(2, (len(words) - 1).bit_length())
     runs = []
     for index, chunk in enumerate(_number_chunks(sentences(), numbers, order, chunk_ngrams, on_progress)):
-        keys, counts = _count_chunk(chunk, order, bits)
-        runs.append(_save_run(folder / f"run{index}", keys, counts))
+        runs.append(_save_run(folder / f"run{index}", *_count_chunk(chunk, order, bits)))
     if not runs:
         raise TextError("the text was empty on the second pass; give files, since a pipe can be read only once")
-    merged = _merge_runs(runs, folder)
-    return Counts(words, *_load_run(merged), bits)
+    for index in range(len(runs) - 1):
+        runs.append(_merge_two(runs.pop(0), runs.pop(0), folder / f"merge{index}"))
+    return Counts(words, *_load_run(runs[0]), bits)
+
+
+def new_array(folder: Path, shape: tuple[int, ...], dtype: type) -> Array:
+    """Return an array of zeros in a nameless file of the folder, which disappears with the array."""
+    if 0 in shape:
+        return np.zeros(shape, dtype)
+    with tempfile.TemporaryFile(dir=folder) as file:
+        return np.asarray(np.memmap(file, dtype, "w+", shape=shape))
 
 
 @jit
@@ -103,9 +102,7 @@ def _number_chunks(
     padding = [START_ID] * (order - 1)
     chunk: list[int] = []
     for num_lines, words in enumerate(sentences, start=1):
-        chunk += padding
-        chunk += [numbers.get(word, UNKNOWN_ID) for word in words]
-        chunk.append(END_ID)
+        chunk += [*padding, *(numbers.get(word, UNKNOWN_ID) for word in words), END_ID]
         if len(chunk) >= chunk_ngrams:
             yield np.array(chunk, np.uint64)
             chunk = []
@@ -127,7 +124,7 @@ def _count_chunk(chunk: Array, order: int, bits: int) -> tuple[Array, Array]:
         keys.sort(axis=0)
     else:
         keys = keys[np.lexsort(keys.T[::-1])]
-    first = np.flatnonzero(np.concatenate([[True], (keys[1:] != keys[:-1]).any(axis=1)]))
+    first = np.flatnonzero(np.append(True, (keys[1:] != keys[:-1]).any(axis=1)))
     return keys[first], np.diff(np.append(first, len(keys)))
 
 
@@ -143,30 +140,15 @@ def _load_run(files: tuple[Path, Path]) -> tuple[Array, Array]:
     return np.asarray(np.load(files[0], mmap_mode="r+")), np.asarray(np.load(files[1], mmap_mode="r+"))
 
 
-def _merge_runs(runs: list[tuple[Path, Path]], folder: Path) -> tuple[Path, Path]:
-    merges = 0
-    while len(runs) > 1:
-        first, second = runs.pop(0), runs.pop(0)
-        runs.append(_merge_two(first, second, folder / f"merge{merges}"))
-        for path in (*first, *second):
-            path.unlink()
-        merges += 1
-    return runs[0]
-
-
 def _merge_two(first: tuple[Path, Path], second: tuple[Path, Path], stem: Path) -> tuple[Path, Path]:
-    (keys, counts), (other_keys, other_counts) = (_load_run(run) for run in (first, second))
+    (keys, counts), (other_keys, other_counts) = _load_run(first), _load_run(second)
     room = len(counts) + len(other_counts)
-    files = Path(f"{stem}.keys.npy"), Path(f"{stem}.counts.npy")
-    wide = np.lib.format.open_memmap(f"{stem}.wide.keys", "w+", np.uint64, (room, keys.shape[1]))
-    wide_counts = np.lib.format.open_memmap(f"{stem}.wide.counts", "w+", np.int64, (room,))
-    used = _merge(keys, counts, other_keys, other_counts, np.asarray(wide), np.asarray(wide_counts))
-    np.save(files[0], wide[:used])
-    np.save(files[1], wide_counts[:used])
-    del wide, wide_counts
-    Path(f"{stem}.wide.keys").unlink()
-    Path(f"{stem}.wide.counts").unlink()
-    return files
+    out = new_array(stem.parent, (room, keys.shape[1]), np.uint64)
+    out_counts = new_array(stem.parent, (room,), np.int64)
+    used = _merge(keys, counts, other_keys, other_counts, out, out_counts)
+    for path in (*first, *second):
+        path.unlink()
+    return _save_run(stem, out[:used], out_counts[:used])
 
 
 @jit

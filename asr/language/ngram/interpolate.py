@@ -23,9 +23,7 @@ def mix(models: Sequence[NgramModel], weights: Sequence[float]) -> NgramModel:
     It is exact for each n-gram that one of them holds, and backs off for others. In a context, a model takes words
     that it lacks for its unknown word; it gives them no probability.
 
-    Args:
-        models: After each context, their probabilities sum to 1.
-        weights: One for each model; they are scaled to sum to 1.
+    After each context, a model's probabilities must sum to 1; weights are scaled to do so.
 
     Raises:
         ConfigError: If there are too many or too few weights, or they are negative or all 0.
@@ -39,15 +37,17 @@ def mix(models: Sequence[NgramModel], weights: Sequence[float]) -> NgramModel:
     _load_compiled()
     mixture = _unite(models)
     automaton = mixture.automaton
-    word_probs, arc_probs = np.zeros(len(automaton.word_scores)), np.zeros(len(automaton.arc_scores))
+    probs = automaton._replace(
+        word_scores=np.zeros(len(automaton.word_scores)), arc_scores=np.zeros(len(automaton.arc_scores))
+    )
     for model, weight in zip(models, weights, strict=True):
         numbers = np.array([model.numbers.get(word, -1) for word in mixture.words], np.int64)
         states = np.full(len(automaton.backoff), -1, np.int64)
-        _add_probs(automaton, model.automaton, numbers, model.unknown, weight / total, states, word_probs, arc_probs)
+        _add_probs(probs, model.automaton, numbers, model.unknown, weight / total, states)
     with np.errstate(divide="ignore"):
         # Rounding may leave sums a little above 1.
-        automaton.word_scores[:] = np.log(word_probs).clip(NEVER, 0)
-        automaton.arc_scores[:] = np.log(arc_probs).clip(NEVER, 0)
+        automaton.word_scores[:] = np.log(probs.word_scores).clip(NEVER, 0)
+        automaton.arc_scores[:] = np.log(probs.arc_scores).clip(NEVER, 0)
     set_backoffs(automaton)
     return mixture
 
@@ -60,18 +60,16 @@ def find_weights(models: Sequence[NgramModel], sentences: Iterable[Sequence[str]
     Raises:
         ModelError: If no model has a word of the text.
     """
-    rows = [np.stack([_probs(model, words) for model in models]) for words in sentences]
-    probs = np.concatenate(rows, axis=1) if rows else np.zeros((len(models), 0))
+    rows = [[_probs(model, words) for model in models] for words in sentences]
+    probs = np.concatenate([np.zeros((len(models), 0)), *rows], axis=1)
     probs = probs[:, probs.max(axis=0) > 0]
     if probs.shape[1] == 0:
         raise ModelError("no language model has a word of the text from which their weights are to be found")
     weights = np.full(len(models), 1 / len(models))
     for _ in range(_MOST_STEPS):
         shares = weights[:, None] * probs
-        better = (shares / shares.sum(axis=0)).mean(axis=1)
-        change = np.abs(better - weights).max()
-        weights = better
-        if change < _CHANGE:
+        before, weights = weights, (shares / shares.sum(axis=0)).mean(axis=1)
+        if np.abs(weights - before).max() < _CHANGE:
             break
     return [float(weight) for weight in weights]
 
@@ -102,34 +100,28 @@ def _unite(models: Sequence[NgramModel]) -> NgramModel:
 def _load_compiled() -> None:
     """Run on toy data, so that the message about compilation comes before the work."""
     model = NgramModel([UNKNOWN], 1, unigram_automaton(np.zeros(1), np.zeros(1)))
-    numbers, states = np.zeros(1, np.int64), np.full(2, -1, np.int64)
-    _add_probs(model.automaton, model.automaton, numbers, 0, 0.5, states, np.zeros(1), np.zeros(0))
+    probs = model.automaton._replace(word_scores=np.zeros(1), arc_scores=np.zeros(0))
+    _add_probs(probs, model.automaton, np.zeros(1, np.int64), 0, 0.5, np.full(2, -1, np.int64))
     set_backoffs(model.automaton)
 
 
 @jit
-def _add_probs(
-    mixture: Automaton,
-    part: Automaton,
-    numbers: Array,
-    unknown: int,
-    weight: float,
-    states: Array,
-    word_probs: Array,
-    arc_probs: Array,
-) -> None:
-    """Add a part's weighted probability of each n-gram; `states` (S,) receives its state for each of the mixture's."""
+def _add_probs(probs: Automaton, part: Automaton, numbers: Array, unknown: int, weight: float, states: Array) -> None:
+    """Add a part's weighted probabilities to `probs`, which has them as scores.
+
+    `states` (S,) receives the part's state for each of the mixture's.
+    """
     states[0] = 0
-    for word in range(len(word_probs)):
+    for word in range(len(probs.word_scores)):
         number = numbers[word] if numbers[word] >= 0 else unknown
         if numbers[word] >= 0:
-            word_probs[word] += weight * math.exp(part.word_scores[number])
+            probs.word_scores[word] += weight * math.exp(part.word_scores[number])
         states[1 + word] = 1 + number
     for state in range(1, len(states)):
-        for arc in range(mixture.first_arc[state], mixture.first_arc[state + 1]):
-            number = numbers[mixture.arc_words[arc]]
+        for arc in range(probs.first_arc[state], probs.first_arc[state + 1]):
+            number = numbers[probs.arc_words[arc]]
             score, after = score_word(part, states[state], number if number >= 0 else unknown)
             if number >= 0:
-                arc_probs[arc] += weight * math.exp(score)
-            if states[mixture.arc_states[arc]] < 0:  # the context that the arc completes
-                states[mixture.arc_states[arc]] = after
+                probs.arc_scores[arc] += weight * math.exp(score)
+            if states[probs.arc_states[arc]] < 0:  # the context that the arc completes
+                states[probs.arc_states[arc]] = after

@@ -16,7 +16,7 @@ import numpy as np
 from asr.config import SORT_BYTES
 from asr.errors import ConfigError
 from asr.jit import Array, jit, warm_up
-from asr.language.ngram.counting import START_ID, UNKNOWN_ID, Counts, OnProgress, copy_row, count_ngrams, unpack
+from asr.language.ngram.counting import START_ID, Counts, OnProgress, copy_row, count_ngrams, new_array, unpack
 from asr.language.ngram.model import NgramTables, OrderTable
 
 logger = logging.getLogger(__name__)
@@ -52,12 +52,10 @@ def estimate(
     """Estimate a model; its tables exist as long as the context.
 
     Args:
-        sentences: Starts a pass over the sentences, each a list of words; there are two passes.
-        order: Words in the longest n-grams.
+        sentences: Starts a pass over the sentences; there are two.
         prune: For order 1, 2, ...: n-grams that occur at most this often are left out; the last
             number also holds for higher orders. The first must be 0.
         memory_bytes: For sorting; the words themselves need memory in addition.
-        on_progress: Called from time to time.
 
     Raises:
         ConfigError: If order or prune make no sense.
@@ -67,26 +65,19 @@ def estimate(
     with tempfile.TemporaryDirectory(prefix="asr-lm-", ignore_cleanup_errors=True) as folder:
         _load_compiled()
         scratch = Path(folder)
-        chunk_ngrams = max(memory_bytes // _BYTES_PER_NGRAM, 1000)
-        counts = count_ngrams(sentences, order, scratch, chunk_ngrams=chunk_ngrams, on_progress=on_progress)
+        counts = count_ngrams(sentences, order, scratch, max(memory_bytes // _BYTES_PER_NGRAM, 1000), on_progress)
         on_progress("estimating", 0)
         orders = _all_orders(counts, order, scratch)
-        for index in range(order):
-            _estimate_order(orders, index, thresholds[index], len(counts.words), scratch)
-        finished = [
-            _finish(table, thresholds[index], scratch / f"final{index + 1}") for index, table in enumerate(orders)
-        ]
+        for index, threshold in enumerate(thresholds):
+            _estimate_order(orders, index, threshold, scratch)
+        finished = [_finish(table, threshold, scratch) for table, threshold in zip(orders, thresholds, strict=True)]
         yield NgramTables(counts.words, finished)
 
 
 def discounts(count_of_counts: Sequence[int]) -> tuple[float, float, float] | None:
     """Compute discounts of n-grams seen once, twice and more often (Chen & Goodman 1998, equation 26).
 
-    Args:
-        count_of_counts: The number of n-grams seen once, twice, three and four times.
-
-    Returns:
-        None if these counts give no sensible discounts.
+    Returns None if the numbers of n-grams seen once to four times give no sensible discounts.
     """
     one, two, three, four = count_of_counts
     if not one or not two or not three:
@@ -105,8 +96,6 @@ def _check_thresholds(order: int, prune: Sequence[int]) -> list[int]:
     if any(threshold < 0 for threshold in prune):
         raise ConfigError(f"prune is {' '.join(map(str, prune))}; expected numbers of 0 or more")
     thresholds = [*prune, *([prune[-1] if prune else 0] * (order - len(prune)))]
-    if thresholds[0] != 0 and order == len(prune) == 1:
-        raise ConfigError("unigrams cannot be pruned")
     if thresholds[0] != 0:
         raise ConfigError(f"prune begins with {thresholds[0]}; unigrams cannot be pruned, so begin with 0")
     if thresholds != sorted(thresholds):
@@ -116,50 +105,40 @@ def _check_thresholds(order: int, prune: Sequence[int]) -> list[int]:
 
 def _all_orders(counts: Counts, order: int, scratch: Path) -> list[_Order]:
     """Derive the n-grams of every order, with adjusted counts, from those of the highest."""
-    ngrams = _new_array(scratch / "padded", (len(counts.counts), order), np.int32)
+    ngrams = new_array(scratch, (len(counts.counts), order), np.int32)
     unpack(counts.keys, counts.bits, ngrams)
-    adjusted = actual = counts.counts
-    padded = [(ngrams, adjusted, actual)]
+    padded: list[tuple[Array, ...]] = [(ngrams, counts.counts, counts.counts)]
     for size in range(order - 1, 0, -1):
-        rows = len(ngrams)
-        shorter = (
-            _new_array(scratch / f"ngrams{size}", (rows, size), np.int32),
-            _new_array(scratch / f"adjusted{size}", (rows,), np.int64),
-            _new_array(scratch / f"actual{size}", (rows,), np.int64),
-        )
-        used = _drop_first_words(ngrams, adjusted, actual, *shorter)
-        ngrams, adjusted, actual = (array[:used] for array in shorter)
-        padded.append((ngrams, adjusted, actual))
-    orders = [_unigrams(*padded[-1], num_words=len(counts.words))]
-    for size in range(2, order + 1):
-        orders.append(_link(*padded[order - size], orders[-1], scratch / f"order{size}"))
+        rows = len(padded[-1][0])
+        shorter = new_array(scratch, (rows, size), np.int32), *(new_array(scratch, (rows,), np.int64) for _ in range(2))
+        used = _drop_first_words(padded[-1], shorter)
+        padded.append(tuple(array[:used] for array in shorter))
+    orders = [_unigrams(padded.pop(), len(counts.words))]
+    while padded:
+        orders.append(_link(padded.pop(), orders[-1], scratch))
     return orders
 
 
-def _unigrams(ngrams: Array, adjusted: Array, actual: Array, num_words: int) -> _Order:
+def _unigrams(padded: tuple[Array, ...], num_words: int) -> _Order:
     """Return one row per word, in the order of the words; <s> and <unk> have no counts."""
-    table = _Order(
-        np.arange(num_words, dtype=np.int32)[:, None], *np.zeros((3, num_words), np.int64), *np.zeros((2, num_words))
-    )
-    table.adjusted[ngrams[:, 0]] = adjusted
-    table.actual[ngrams[:, 0]] = actual
-    table.adjusted[[UNKNOWN_ID, START_ID]] = 0
+    ngrams, adjusted, actual = padded
+    words = np.arange(num_words, dtype=np.int32)[:, None]
+    table = _Order(words, *np.zeros((3, num_words), np.int64), *np.zeros((2, num_words)))
+    table.adjusted[ngrams[:, 0]], table.actual[ngrams[:, 0]] = adjusted, actual
+    table.adjusted[: START_ID + 1] = 0
     return table
 
 
-def _link(ngrams: Array, adjusted: Array, actual: Array, shorter: _Order, stem: Path) -> _Order:
+def _link(padded: tuple[Array, ...], shorter: _Order, scratch: Path) -> _Order:
     """Leave out n-grams with more than one <s>, and find the row of each one's suffix."""
-    rows = len(adjusted)
-    table = _Order(
-        _new_array(Path(f"{stem}.ngrams"), ngrams.shape, np.int32),
-        *(_new_array(Path(f"{stem}.{name}"), (rows,), np.int64) for name in ("adjusted", "actual", "suffixes")),
-        *(_new_array(Path(f"{stem}.{name}"), (rows,), np.float64) for name in ("probs", "backoffs")),
-    )
-    used = _leave_out_padding(ngrams, adjusted, actual, shorter.ngrams, table.ngrams, *table[1:4])
+    dtypes = (np.int64, np.int64, np.int64, np.float64, np.float64)
+    columns = (new_array(scratch, (len(padded[0]),), dtype) for dtype in dtypes)
+    table = _Order(new_array(scratch, padded[0].shape, np.int32), *columns)
+    used = _leave_out_padding(padded, shorter.ngrams, table)
     return _Order(*(array[:used] for array in table))
 
 
-def _estimate_order(orders: list[_Order], index: int, threshold: int, num_words: int, scratch: Path) -> None:
+def _estimate_order(orders: list[_Order], index: int, threshold: int, scratch: Path) -> None:
     """Compute the probabilities of one order, and what their contexts leave for unseen words."""
     table = orders[index]
     count_of_counts = np.zeros(4, np.int64)
@@ -171,23 +150,23 @@ def _estimate_order(orders: list[_Order], index: int, threshold: int, num_words:
     by_count = np.array([0.0, *(estimates or _FALLBACK)])
     if index == 0:
         total = table.adjusted.sum()
-        left = by_count[np.minimum(table.adjusted, 3)].sum() / total
-        table.probs[:] = (table.adjusted - by_count[np.minimum(table.adjusted, 3)]) / total + left / (num_words - 1)
+        discounted = by_count[np.minimum(table.adjusted, 3)]
+        left = discounted.sum() / total
+        table.probs[:] = (table.adjusted - discounted) / total + left / (len(table.probs) - 1)
         table.probs[START_ID] = 1.0  # never predicted; log10 of 0 as KenLM writes it
         return
     contexts = orders[index - 1]
-    totals = _new_array(scratch / f"totals{index + 1}", contexts.probs.shape, np.float64)
-    _share_out(table, contexts, totals, by_count, threshold)
+    _share_out(table, contexts, new_array(scratch, contexts.probs.shape, np.float64), by_count, threshold)
 
 
-def _finish(table: _Order, threshold: int, stem: Path) -> OrderTable:
+def _finish(table: _Order, threshold: int, scratch: Path) -> OrderTable:
     """Write the n-grams that are kept as log10, to files of their own."""
     parts = [slice(first, first + _ROWS_AT_ONCE) for first in range(0, len(table.probs), _ROWS_AT_ONCE)]
     # If nothing is pruned, <unk> and <s> stay, which do not occur.
     counts = [int((table.actual[part] > threshold).sum()) if threshold else len(table.actual[part]) for part in parts]
     final = OrderTable(
-        _new_array(Path(f"{stem}.ngrams"), (sum(counts), table.ngrams.shape[1]), np.int32),
-        *(_new_array(Path(f"{stem}.{name}"), (sum(counts),), np.float32) for name in ("scores", "backoffs")),
+        new_array(scratch, (sum(counts), table.ngrams.shape[1]), np.int32),
+        *(new_array(scratch, (sum(counts),), np.float32) for _ in range(2)),
     )
     used = 0
     for part, count in zip(parts, counts, strict=True):
@@ -202,27 +181,21 @@ def _finish(table: _Order, threshold: int, stem: Path) -> OrderTable:
     return final
 
 
-def _new_array(path: Path, shape: tuple[int, ...], dtype: type) -> Array:
-    if 0 in shape:
-        return np.zeros(shape, dtype)
-    return np.asarray(np.lib.format.open_memmap(path, "w+", dtype, shape))
-
-
 @warm_up("estimation of language models")
 def _load_compiled() -> None:
     """Run on toy data, so that the message about compilation comes before the work."""
     keys, ngrams = np.zeros((1, 1), np.uint64), np.zeros((1, 1), np.int32)
     ones = np.ones(1, np.int64)
     unpack(keys, 2, ngrams)
-    _drop_first_words(np.zeros((1, 2), np.int32), ones, ones, ngrams.copy(), ones.copy(), ones.copy())
+    _drop_first_words((np.zeros((1, 2), np.int32), ones, ones), (ngrams, ones.copy(), ones.copy()))
     _count_counts(ones, np.zeros(4, np.int64))
 
 
 @jit
-def _drop_first_words(
-    ngrams: Array, adjusted: Array, actual: Array, shorter: Array, shorter_adjusted: Array, shorter_actual: Array
-) -> int:
+def _drop_first_words(longer: tuple[Array, ...], shorter: tuple[Array, ...]) -> int:
     """Drop first words: count the words that stand before each shorter n-gram, and how often it occurs."""
+    ngrams, _, actual = longer
+    shorter_ngrams, shorter_adjusted, shorter_actual = shorter
     used = 0
     for row in range(len(ngrams)):
         same = row > 0
@@ -231,27 +204,19 @@ def _drop_first_words(
                 same = False
         if not same:
             for column in range(1, ngrams.shape[1]):
-                shorter[used, column - 1] = ngrams[row, column]
+                shorter_ngrams[used, column - 1] = ngrams[row, column]
             shorter_adjusted[used] = shorter_actual[used] = 0
             used += 1
         # Only <s> stands before <s>: n-grams that begin with it count by their occurrences.
-        starts = shorter[used - 1, 0] == START_ID
+        starts = shorter_ngrams[used - 1, 0] == START_ID
         shorter_adjusted[used - 1] += actual[row] if starts else 1
         shorter_actual[used - 1] += actual[row]
     return used
 
 
 @jit
-def _leave_out_padding(
-    ngrams: Array,
-    adjusted: Array,
-    actual: Array,
-    shorter: Array,
-    kept: Array,
-    kept_adjusted: Array,
-    kept_actual: Array,
-    suffixes: Array,
-) -> int:
+def _leave_out_padding(padded: tuple[Array, ...], shorter: Array, table: _Order) -> int:
+    ngrams, adjusted, actual = padded
     used = suffix = 0
     for row in range(len(ngrams)):
         if ngrams[row, 0] == START_ID and ngrams[row, 1] == START_ID:
@@ -259,8 +224,8 @@ def _leave_out_padding(
         # Both are in suffix order, so suffixes come in the order of their rows.
         while not _ends_with(ngrams[row], shorter[suffix]):
             suffix += 1
-        copy_row(ngrams, row, kept, used)
-        kept_adjusted[used], kept_actual[used], suffixes[used] = adjusted[row], actual[row], suffix
+        copy_row(ngrams, row, table.ngrams, used)
+        table.adjusted[used], table.actual[used], table.suffixes[used] = adjusted[row], actual[row], suffix
         used += 1
     return used
 

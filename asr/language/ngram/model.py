@@ -63,6 +63,7 @@ class NgramModel:
 
     def __init__(self, words: Sequence[str], order: int, automaton: Automaton) -> None:
         self.words = list(words)
+        self.numbers = {word: number for number, word in enumerate(self.words)}
         self.order = order
         self.automaton = automaton
         self.unknown = self.numbers[UNKNOWN]
@@ -75,9 +76,8 @@ class NgramModel:
         Raises:
             ModelError: If an n-gram is there twice, or lacks its context.
         """
-        words, unigrams = list(tables.words), tables.orders[0]
-        scores = unigrams.scores * np.float32(_LOG_10)
-        backoffs = unigrams.backoffs * np.float32(_LOG_10)
+        words = list(tables.words)
+        scores, backoffs = (array * np.float32(_LOG_10) for array in tables.orders[0][1:])
         if UNKNOWN not in words:
             words.append(UNKNOWN)
             scores = np.append(scores, np.float32(NEVER))
@@ -160,14 +160,8 @@ class NgramModel:
         if num_sentences == 0:
             raise ModelError("there is no sentence to measure the language model on")
         known = max(num_words - num_unknown, 1)
-        return Perplexity(
-            exp_capped(-total / num_words), exp_capped(-total_known / known), num_words, num_unknown, num_sentences
-        )
-
-    @cached_property
-    def numbers(self) -> dict[str, int]:
-        """The number of each word."""
-        return {word: number for number, word in enumerate(self.words)}
+        perplexities = exp_capped(-total / num_words), exp_capped(-total_known / known)
+        return Perplexity(*perplexities, num_words, num_unknown, num_sentences)
 
 
 def exp_capped(nats: float) -> float:
@@ -181,12 +175,11 @@ def _table(ngrams: Array, scores: Array, backoffs: Array) -> OrderTable:
 
 def unigram_automaton(scores: Array, backoffs: Array) -> Automaton:
     """Make a model of single words from natural-log probabilities (W,) and backoffs (W,)."""
-    num_words = len(scores)
     return Automaton(
         word_scores=scores.astype(np.float32),
-        first_arc=np.zeros(num_words + 2, np.int32),
+        first_arc=np.zeros(len(scores) + 2, np.int32),
         backoff=np.concatenate([[0], backoffs]).astype(np.float32),
-        suffix=np.zeros(num_words + 1, np.int32),
+        suffix=np.zeros(len(scores) + 1, np.int32),
         arc_words=np.zeros(0, np.int32),
         arc_scores=np.zeros(0, np.float32),
         arc_states=np.zeros(0, np.int32),
@@ -200,33 +193,23 @@ def _add_order(
 
     State `1 + W + arc` is the n-gram of that arc, so that arcs and states stay in the same order.
     """
-    contexts = _locate_contexts(automaton, words, table.ngrams)
-    keys = contexts * len(words) + table.ngrams[:, -1]
-    rising = np.argsort(keys, kind="stable")
-    _refuse_duplicates(words, table.ngrams[rising], keys[rising])
-    num_ngrams = len(automaton.backoff) + len(keys)
-    if num_ngrams > MAX_STATES:
-        raise ModelError(f"{num_ngrams} n-grams are more than the 2**31 that a model can hold; prune it")
-    sorted_table = OrderTable(table.ngrams[rising], table.scores[rising], table.backoffs[rising])
-    return _append_arcs(automaton, sorted_table, contexts[rising], num_contexts, is_last=is_last)
-
-
-def _locate_contexts(automaton: Automaton, words: Sequence[str], ngrams: Array) -> Array:
-    """Return the (M,) states of the contexts of (M, n) n-grams; a missing one is an error."""
-    contexts = np.empty(len(ngrams), np.int64)
-    find_contexts(automaton, ngrams, contexts)
+    contexts = np.empty(len(table.ngrams), np.int64)
+    find_contexts(automaton, table.ngrams, contexts)
     if (contexts < 0).any():
-        ngram = ngrams[int(np.argmax(contexts < 0))]
+        ngram = table.ngrams[int(np.argmax(contexts < 0))]
         raise ModelError(
             f"the n-gram {_join(words, ngram)!r} is there, but not its context {_join(words, ngram[:-1])!r}"
         )
-    return contexts
-
-
-def _refuse_duplicates(words: Sequence[str], ngrams: Array, keys: Array) -> None:
+    keys = contexts * len(words) + table.ngrams[:, -1]
+    rising = np.argsort(keys, kind="stable")
+    table, keys = OrderTable(*(array[rising] for array in table)), keys[rising]
     duplicates = np.flatnonzero(keys[1:] == keys[:-1])
     if len(duplicates):
-        raise ModelError(f"the n-gram {_join(words, ngrams[duplicates[0]])!r} is there twice")
+        raise ModelError(f"the n-gram {_join(words, table.ngrams[duplicates[0]])!r} is there twice")
+    num_ngrams = len(automaton.backoff) + len(keys)
+    if num_ngrams > MAX_STATES:
+        raise ModelError(f"{num_ngrams} n-grams are more than the 2**31 that a model can hold; prune it")
+    return _append_arcs(automaton, table, contexts[rising], num_contexts, is_last=is_last)
 
 
 def _append_arcs(
@@ -239,13 +222,13 @@ def _append_arcs(
     first_arc = np.concatenate([automaton.first_arc[: num_states - num_contexts + 1], num_arcs + ends])
     suffixes = np.empty(num_new, np.int32)
     connect(automaton, contexts, table.ngrams[:, -1], suffixes)
-    states = suffixes if is_last else (num_states + np.arange(num_new)).astype(np.int32)
+    states, new_backoff = suffixes, np.zeros(0, np.float32)
     if not is_last:
+        states = np.arange(num_states, num_states + num_new, dtype=np.int32)
+        new_backoff = table.backoffs * np.float32(_LOG_10)
         first_arc = np.concatenate([first_arc, np.full(num_new, num_arcs + num_new)])
-    new_backoff = np.zeros(0, np.float32) if is_last else table.backoffs * np.float32(_LOG_10)
     scores = table.scores * np.float32(_LOG_10)
-    return Automaton(
-        word_scores=automaton.word_scores,
+    return automaton._replace(
         first_arc=first_arc.astype(np.int32),
         backoff=np.concatenate([automaton.backoff, new_backoff]).astype(np.float32),
         suffix=np.concatenate([automaton.suffix, suffixes[: len(new_backoff)]]).astype(np.int32),

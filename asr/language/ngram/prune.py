@@ -25,9 +25,8 @@ _CHANGE = 1e-4  # of all visits, between two steps, that no longer counts
 def prune(model: NgramModel, keep: int) -> NgramModel:
     """Make a smaller model whose predictions differ little.
 
-    Args:
-        model: After each context, its probabilities sum to 1; smoothing without interpolation is fine.
-        keep: The largest number of n-grams in addition to the single words, all of which stay.
+    All single words stay, and at most `keep` longer n-grams. After each context, the model's probabilities must sum
+    to 1; smoothing without interpolation is fine.
 
     Raises:
         ConfigError: If keep is negative.
@@ -70,13 +69,11 @@ def context_frequencies(model: NgramModel, shorter: Shorter) -> Array:
     visits[start] = 1.0
     for _ in range(_MOST_STEPS):
         after = np.zeros_like(visits)
-        _step(automaton, *shorter, end, start, visits.copy(), after)
+        _step(automaton, shorter, end, start, visits.copy(), after)
         np.maximum(after, 0, out=after)  # differences of equals
         # The mean of two steps: a model whose sentences all have one length would never converge.
-        after = (after / after.sum() + visits) / 2
-        change = np.abs(after - visits).sum()
-        visits = after
-        if change < _CHANGE:
+        before, visits = visits, (after / after.sum() + visits) / 2
+        if np.abs(visits - before).sum() < _CHANGE:
             break
     _add_to_suffixes(automaton.suffix, visits)
     return visits
@@ -87,7 +84,7 @@ def find_shorter(model: NgramModel) -> Shorter:
     _load_compiled()
     num_arcs = len(model.automaton.arc_words)
     shorter = Shorter(np.empty(num_arcs), np.empty(num_arcs, np.int32))
-    _find_shorter(model.automaton, *shorter)
+    _find_shorter(model.automaton, shorter)
     return shorter
 
 
@@ -104,14 +101,13 @@ def _protect_contexts(model: NgramModel, costs: Array) -> None:
 
 
 def _select(model: NgramModel, kept: Array) -> NgramTables:
-    orders = []
-    first = 0
-    for order, table in enumerate(model.to_tables().orders):
-        rows = np.ones(len(table.scores), bool)
-        if order > 0:
-            rows = kept[first : first + len(rows)]
-            first += len(rows)
-        orders.append(OrderTable(table.ngrams[rows], table.scores[rows], np.zeros(int(rows.sum()), np.float32)))
+    tables = model.to_tables().orders
+    sizes = [len(table.scores) for table in tables]
+    parts = np.split(np.concatenate([np.ones(sizes[0], bool), kept]), np.cumsum(sizes[:-1]))
+    orders = [
+        OrderTable(table.ngrams[rows], table.scores[rows], np.zeros(int(rows.sum()), np.float32))
+        for table, rows in zip(tables, parts, strict=True)
+    ]
     return NgramTables(model.words, orders)
 
 
@@ -119,31 +115,25 @@ def _select(model: NgramModel, kept: Array) -> NgramTables:
 def _load_compiled() -> None:
     """Run on toy data, so that the message about compilation comes before the work."""
     automaton = unigram_automaton(np.zeros(1), np.zeros(1))
-    scores, states, visits = np.zeros(0), np.zeros(0, np.int32), np.zeros(2)
-    _find_shorter(automaton, scores, states)
-    _step(automaton, scores, states, 0, 0, visits, visits.copy())
+    shorter, visits = Shorter(np.zeros(0), np.zeros(0, np.int32)), np.zeros(2)
+    _find_shorter(automaton, shorter)
+    _step(automaton, shorter, 0, 0, visits, visits.copy())
     _add_to_suffixes(automaton.suffix, visits)
-    _measure_costs(automaton, scores, visits, scores)
+    _measure_costs(automaton, shorter.scores, visits, np.zeros(0))
     set_backoffs(automaton)
 
 
 @jit
-def _find_shorter(automaton: Automaton, scores: Array, states: Array) -> None:
+def _find_shorter(automaton: Automaton, shorter: Shorter) -> None:
     for state in range(len(automaton.backoff)):
         for arc in range(automaton.first_arc[state], automaton.first_arc[state + 1]):
-            scores[arc], states[arc] = score_word(automaton, automaton.suffix[state], automaton.arc_words[arc])
+            shorter.scores[arc], shorter.states[arc] = score_word(
+                automaton, automaton.suffix[state], automaton.arc_words[arc]
+            )
 
 
 @jit
-def _step(
-    automaton: Automaton,
-    shorter_scores: Array,
-    shorter_states: Array,
-    end: int,
-    start: int,
-    visits: Array,
-    after: Array,
-) -> None:
+def _step(automaton: Automaton, shorter: Shorter, end: int, start: int, visits: Array, after: Array) -> None:
     """Generate one more word: frequencies of states before it in `visits`, which is overwritten, to those `after`."""
     # A context that backs off predicts its share of words like its suffix.
     for state in range(len(visits) - 1, 0, -1):
@@ -157,7 +147,7 @@ def _step(
             is_end = automaton.arc_words[arc] == end
             after[start if is_end else automaton.arc_states[arc]] += visits[state] * math.exp(automaton.arc_scores[arc])
             # The suffix also predicted this word's share.
-            after[start if is_end else shorter_states[arc]] -= visits[state] * backoff * math.exp(shorter_scores[arc])
+            after[start if is_end else shorter.states[arc]] -= visits[state] * backoff * math.exp(shorter.scores[arc])
 
 
 @jit

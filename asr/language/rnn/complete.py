@@ -40,10 +40,7 @@ def complete(model: RnnModel, text: str, *, count: int = COMPLETIONS) -> list[Co
     most probable, so the list is exact for characters. For subword units, the probabilities of a word's
     several encodings are summed over those that the search met.
 
-    Args:
-        model: The language model.
-        text: After a punctuation mark, the next word follows a space if the model finds that likelier than a letter.
-        count: The number of words.
+    After a punctuation mark, the next word follows a space if the model finds that likelier than a letter.
 
     Returns:
         At most `count` words, the most probable first, each with its probability given the whole text. If no
@@ -55,10 +52,9 @@ def complete(model: RnnModel, text: str, *, count: int = COMPLETIONS) -> list[Co
     original, text = text, prepare_prompt(model, text)
     if text and _is_letter(text[-1]) and not _is_letter(original[-1]):
         text += " "  # a mark that normalising removed ended the word
-    begun = _last_word(text)
+    begun = "".join(itertools.takewhile(_is_letter, reversed(text)))[::-1]
     context = text[: len(text) - len(begun)]
-    unknown = model.encode(begun).unknown
-    if unknown:
+    if unknown := model.encode(begun).unknown:
         raise TextError(
             f"{begun!r} cannot be completed: the alphabet has no {quote_characters(unknown)}; "
             "begin the word with other letters"
@@ -84,18 +80,11 @@ class _Node(NamedTuple):
 
 
 class _WordSearch:
-    """Finds the most probable words by the cost of their prefixes, which only grows (Dijkstra 1959).
-
-    Args:
-        model: The language model.
-        begun: What the words begin with; a space before them is not part of them.
-        count: The number of words.
-    """
+    """Finds the most probable words by the cost of their prefixes, which only grows (Dijkstra 1959)."""
 
     def __init__(self, model: RnnModel, begun: str, count: int) -> None:
-        self.model = model
-        self.begun = begun
-        self.count = count
+        self.model, self.count = model, count
+        self.begun = begun  # what the words begin with; a space before them is not part of them
         self.probabilities: defaultdict[str, float] = defaultdict(float)
         self.open: list[_Node] = []
         self._num_prefixes = 0
@@ -170,9 +159,3 @@ def _expects_space(model: RnnModel, tokens: Sequence[int]) -> bool:
 
 def _is_letter(letter: str) -> bool:
     return unicodedata.category(letter)[0] in "LMN" or letter in _INNER_MARKS
-
-
-def _last_word(text: str) -> str:
-    """Return the letters that a text ends with."""
-    letters = itertools.takewhile(_is_letter, reversed(text))
-    return "".join(letters)[::-1]

@@ -27,7 +27,6 @@ def generate(
         length: The number of tokens.
         temperature: Below 1, probable tokens become more probable; 0 always takes the most probable.
         top_p: Draw from the smallest set of tokens with this total probability (Holtzman et al. 2020).
-        seed: Seed of the draws.
 
     Raises:
         ConfigError: If a number is out of range.
@@ -83,14 +82,10 @@ def prepare_prompt(model: RnnModel, text: str) -> str:
 
 def encode_prompt(model: RnnModel, text: str) -> list[int]:
     """Return the tokens of a text, after the line break that begins every text."""
-    tokens, unknown = [], ""
-    for line in text.split("\n"):
-        encoded = model.encode(line)
-        tokens += [LINE_BREAK, *encoded.tokens]
-        unknown += encoded.unknown
-    if unknown:
+    lines = [model.encode(line) for line in text.split("\n")]
+    if unknown := "".join(line.unknown for line in lines):
         logger.warning("the alphabet has no %s: left out of the text", quote_characters(unknown))
-    return tokens
+    return [token for line in lines for token in (LINE_BREAK, *line.tokens)]
 
 
 def quote_characters(characters: str) -> str:

@@ -19,10 +19,6 @@ class LanguageNetwork(nn.Module):
     """Stacked recurrent layers over embedded tokens (Mikolov et al. 2010; Graves 2013).
 
     A state is one tensor (K, B, H): for each layer its hidden state and, of an LSTM, its cell.
-
-    Args:
-        settings: Cell, depth, widths.
-        vocab_size: V, tokens.
     """
 
     def __init__(self, settings: LanguageNetworkSettings, vocab_size: int) -> None:
@@ -43,36 +39,22 @@ class LanguageNetwork(nn.Module):
         matrix = self.embedding.weight if self.head_weight is None else self.head_weight
         nn.init.uniform_(matrix, -(matrix.shape[1] ** -0.5), matrix.shape[1] ** -0.5)
 
-    @property
-    def vocab_size(self) -> int:
-        """V, the number of tokens."""
-        return self.embedding.num_embeddings
-
     def initial_state(self, batch_size: int) -> Tensor:
         """Return the state (K, B, H) before any token."""
         return self.head_bias.new_zeros(len(self.layers) * self.states_per_layer, batch_size, self.width)
 
     def forward(self, tokens: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
-        """Process tokens.
-
-        Args:
-            tokens: (T, B) token ids.
-            state: (K, B, H) after the tokens before them.
+        """Process tokens (T, B) from a state (K, B, H).
 
         Returns:
             (T, B, V) logits of the token after each, and the state (K, B, H) after the last.
         """
         hidden = self.embedding(tokens)  # (T, B, E)
         after: list[Tensor] = []
-        for index, layer in enumerate(self.layers):
-            outputs, last = layer(hidden, self._layer_state(state, index))
+        for index, (layer, before) in enumerate(zip(self.layers, state.chunk(len(self.layers)), strict=True)):
+            outputs, last = layer(hidden, before if len(before) == 1 else before.chunk(2))
             after += last if isinstance(last, tuple) else [last]
             outputs = self.dropout(outputs)
             hidden = outputs if index == 0 else hidden + outputs
         weight = self.embedding.weight if self.head_weight is None else self.head_weight
         return F.linear(self.projection(hidden), weight, self.head_bias), torch.cat(after)
-
-    def _layer_state(self, state: Tensor, index: int) -> Tensor | tuple[Tensor, Tensor]:
-        if self.states_per_layer == 1:
-            return state[index : index + 1]
-        return state[2 * index : 2 * index + 1], state[2 * index + 1 : 2 * index + 2]

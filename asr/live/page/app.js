@@ -191,7 +191,7 @@ at("clear").addEventListener("click", () => {
   refresh();
 });
 
-at("place").textContent = location.host;
+at("host").textContent = location.host;
 fetch("/page/settings.json").then(async (response) => {
   const settings = await response.json();
   at("model").textContent = settings.model;

@@ -3,7 +3,7 @@
 Committed tokens never change. The tail after them may change with every block.
 """
 
-from typing import Protocol
+from typing import TypeAlias
 
 from torch import Tensor
 
@@ -13,52 +13,38 @@ from asr.decode.greedy import collapse_path
 from asr.errors import AsrError
 
 
-class PartialText(Protocol):
-    """Decodes one utterance incrementally.
+class GreedyPartialText:
+    """Follows the most probable path and commits every token at once.
 
     Attributes:
         committed: Tokens that will not change any more.
     """
-
-    committed: list[int]
-
-    def feed(self, log_probs: Tensor) -> None:
-        """Decode (T, V) further log probabilities."""
-
-    def tail(self) -> list[int]:
-        """Return the most probable tokens after the committed ones."""
-
-    def preview(self, log_probs: Tensor) -> list[int]:
-        """Return what `tail` would be after (T, V) further log probabilities, without decoding them for good."""
-
-    def finish(self) -> list[int]:
-        """Return all tokens of the utterance; nothing can be fed afterwards."""
-
-
-class GreedyPartialText:
-    """Follows the most probable path and commits every token at once."""
 
     def __init__(self) -> None:
         self.committed: list[int] = []
         self._previous = BLANK
 
     def feed(self, log_probs: Tensor) -> None:
+        """Decode (T, V) further log probabilities."""
         path = log_probs.argmax(-1).tolist()
         self.committed += collapse_path(path, previous=self._previous)
         self._previous = path[-1] if path else self._previous
 
     def tail(self) -> list[int]:
+        """Return the most probable tokens after the committed ones."""
         return []
 
     def preview(self, log_probs: Tensor) -> list[int]:
+        """Return what `tail` would be after (T, V) further log probabilities, without decoding them for good."""
         return collapse_path(log_probs.argmax(-1).tolist(), previous=self._previous)
 
     def finish(self) -> list[int]:
+        """Return all tokens of the utterance; nothing can be fed afterwards."""
         return self.committed
 
 
 class BeamPartialText:
-    """Runs beam search, carrying its state from block to block."""
+    """Runs beam search, carrying its state from block to block; the methods are those of `GreedyPartialText`."""
 
     def __init__(self, decoder: BeamDecoder) -> None:
         self.committed: list[int] = []
@@ -83,6 +69,4 @@ class BeamPartialText:
         return [*self.committed, *self._state.finish()[0].tokens]
 
 
-def start_text(decoder: BeamDecoder | None) -> PartialText:
-    """Start an utterance, with beam search if a decoder is given."""
-    return GreedyPartialText() if decoder is None else BeamPartialText(decoder)
+PartialText: TypeAlias = GreedyPartialText | BeamPartialText

@@ -11,7 +11,6 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -79,7 +78,7 @@ class MultiStreamRecognizer:
                 stream.feed_log_probs(torch.from_numpy(log_probs))
         if preview and self._options.preview:
             live = [stream for stream in batch if not stream.ended and stream.error is None]
-            for stream, log_probs in zip(live, network.preview([one.acoustic for one in live]), strict=True):
+            for stream, log_probs in zip(live, network.preview([stream.acoustic for stream in live]), strict=True):
                 stream.preview(torch.from_numpy(log_probs))
         for stream in batch:
             stream.finish_if_ended()
@@ -136,8 +135,7 @@ class StreamingRecognizer:
         return Transcript(text, self._stream.duration, segments=tuple(self._segments))
 
     def _decode(self, samples: Samples, *, last: bool) -> Partial | None:
-        latest: Partial | None = None
-        finals: list[Segment] = []
+        latest, num_segments = None, len(self._segments)
         for waveform, is_last in split_into_blocks(samples, self._recognizer.recognizer.sample_rate, last=last):
             self._stream.feed(waveform, last=is_last)
             partial = self._recognizer.decode([self._stream])[0]
@@ -145,9 +143,8 @@ class StreamingRecognizer:
                 raise self._stream.error
             if partial is not None:
                 latest = partial
-                finals += partial.finals
-        self._segments += finals
-        return None if latest is None else replace(latest, finals=tuple(finals))
+                self._segments += partial.finals
+        return None if latest is None else replace(latest, finals=tuple(self._segments[num_segments:]))
 
 
 def to_waveform(samples: Any) -> Samples:
@@ -162,7 +159,5 @@ def to_waveform(samples: Any) -> Samples:
 
 def split_into_blocks(samples: Samples, sample_rate: int, *, last: bool) -> list[tuple[Tensor, bool]]:
     """Split samples into blocks of at most a second, each with whether the stream ends after it."""
-    step = int(_BLOCK_SECONDS * sample_rate)
-    edges = [*range(0, len(samples), step), len(samples)] if len(samples) else [0, 0]
-    blocks = [torch.from_numpy(samples[first:end]) for first, end in pairwise(edges)]
+    blocks = torch.split(torch.from_numpy(samples), int(_BLOCK_SECONDS * sample_rate))  # one, if there are none
     return [(block, last and index == len(blocks) - 1) for index, block in enumerate(blocks)]

@@ -16,7 +16,7 @@ from asr.alignment import BLANK
 from asr.config import CHUNK_SECONDS, RIGHT_SECONDS
 from asr.recognize.recognizer import Recognizer
 from asr.recognize.streaming.endpoints import EndpointDetector, Endpoints
-from asr.recognize.streaming.partial_text import start_text
+from asr.recognize.streaming.partial_text import BeamPartialText, GreedyPartialText, PartialText
 from asr.recognize.utterance import UtteranceDecoder
 from asr.recognize.words import find_words
 from asr.runtime.network import ChunkSize, NetworkStream
@@ -63,23 +63,15 @@ class Partial:
 
 
 class StreamContext:
-    """What all streams of a recogniser share.
-
-    Attributes:
-        recognizer: The model; its beam search is used, if it has one.
-        endpoints: When an utterance ends.
-        network: Runs the acoustic model in chunks.
-        silent: Tokens that are not speech: the blank, spaces and word ends.
-    """
+    """What all streams of a recogniser share: the model, its network in chunks, and the tokens that are not speech."""
 
     def __init__(self, recognizer: Recognizer, options: StreamingOptions) -> None:
         self.recognizer = recognizer
         self.endpoints = options.endpoints
         self.frame_seconds = recognizer.runner.frame_seconds
         self.frame_samples = recognizer.runner.frame_samples
-        self.network = recognizer.runner.network.streaming(
-            ChunkSize.from_seconds(options.chunk, options.right, frame_seconds=self.frame_seconds)
-        )
+        chunk_size = ChunkSize.from_seconds(options.chunk, options.right, frame_seconds=self.frame_seconds)
+        self.network = recognizer.runner.network.streaming(chunk_size)
         symbols = recognizer.tokenizer.symbols
         self.silent = {token for token, symbol in enumerate(symbols) if token == BLANK or not symbol.strip(" ▁")}
         self.silent |= recognizer.tokenizer.word_ends
@@ -140,7 +132,7 @@ class SpeechStream:
     def finish_if_ended(self) -> None:
         """Close the last utterance if the stream has ended; all log probabilities must have been fed."""
         with self._catch_error():
-            if self.ended and self.error is None and self._utterance.has_frames:
+            if self.ended and self.error is None and self._utterance.num_frames:
                 self._close_utterance(len(self._utterance.waveform))
 
     def preview(self, log_probs: Tensor) -> None:
@@ -183,6 +175,7 @@ class _Utterance:
         start: Its first sample, counted from the start of the stream.
         waveform: (S,) its samples so far.
         acoustic: The features that wait for the network.
+        num_frames: Frames of log probabilities so far.
     """
 
     def __init__(self, context: StreamContext, utterance_decoder: UtteranceDecoder, start: int) -> None:
@@ -192,15 +185,12 @@ class _Utterance:
         self._context = context
         self._utterance_decoder = utterance_decoder
         self._features = context.recognizer.runner.extractor.stream()
-        self._text = start_text(utterance_decoder.beam)
+        beam = utterance_decoder.beam
+        self._text: PartialText = GreedyPartialText() if beam is None else BeamPartialText(beam)
         self._detector = EndpointDetector(context.endpoints, context.frame_seconds)
         self._log_probs: list[Tensor] = []
-        self._num_frames = 0
+        self.num_frames = 0
         self._preview: list[int] | None = None  # tokens after the committed ones; None without a preview
-
-    @property
-    def has_frames(self) -> bool:
-        return bool(self._log_probs)
 
     def feed(self, waveform: Tensor, *, last: bool) -> None:
         self.waveform = torch.cat([self.waveform, waveform])
@@ -222,22 +212,19 @@ class _Utterance:
         return None
 
     def preview(self, log_probs: Tensor) -> None:
+        """Show provisional text from (T, V) log probabilities that `feed_log_probs` will replace."""
         self._preview = self._text.preview(log_probs)
 
     def texts(self) -> tuple[str, str]:
         """Return the committed text, and all text including the provisional tail."""
         committed = self._text.committed
         tail = self._text.tail() if self._preview is None else self._preview
-        to_text = self._utterance_decoder.to_text
-        return to_text(self._complete_words(committed)), to_text([*committed, *tail])
-
-    def _complete_words(self, tokens: list[int]) -> list[int]:
-        """Drop the last word if its end symbol is missing: until that comes it may be any of several homophones."""
-        word_ends = self._utterance_decoder.tokenizer.word_ends
-        if not word_ends:
-            return tokens
-        length = next((index for index in range(len(tokens), 0, -1) if tokens[index - 1] in word_ends), 0)
-        return tokens[:length]
+        to_text, num_complete = self._utterance_decoder.to_text, len(committed)
+        if word_ends := self._utterance_decoder.tokenizer.word_ends:
+            # Until the end symbol of the last word comes, it may be any of several homophones.
+            while num_complete and committed[num_complete - 1] not in word_ends:
+                num_complete -= 1
+        return to_text(committed[:num_complete]), to_text([*committed, *tail])
 
     def finish(self, stream_start: float) -> tuple[Word, ...]:
         """Return the words of the whole utterance; `stream_start` seconds are added to their times."""
@@ -255,13 +242,13 @@ class _Utterance:
     def _append(self, log_probs: Tensor) -> None:
         self._text.feed(log_probs)
         self._log_probs.append(log_probs)
-        self._num_frames += len(log_probs)
+        self.num_frames += len(log_probs)
         self._preview = None
 
     def _loudness(self, count: int) -> list[float]:
         """Measure the next `count` frames, in decibels."""
         size = self._context.frame_samples
-        samples = self.waveform[self._num_frames * size : (self._num_frames + count) * size]
+        samples = self.waveform[self.num_frames * size : (self.num_frames + count) * size]
         padded = F.pad(samples, (0, count * size - len(samples))).numpy()
         # A floor of -100 dB, so that pauses lie 20 dB below speech even in a recording of -80 dB.
         loudness: list[float] = to_decibels(frame_energy(padded, size) / size, floor=1e-10).tolist()

@@ -16,8 +16,8 @@ import websockets
 from httpx2 import Client
 
 from asr.errors import AsrError
-from asr.live.limits import Limits
-from asr.live.server import ServerSettings, run
+from asr.live.server import run
+from asr.live.settings import Limits, ServerSettings
 from asr.recognize.options import DecodingOptions
 from asr.recognize.recognizer import Recognizer
 from asr.recognize.streaming.stream import StreamingOptions
@@ -141,8 +141,11 @@ def test_large_uploads_are_refused(tight: str, is_declared: bool):
     parts = [_PART, *[b"x" * 1000] * 60]
     content: Any = b"".join(parts) if is_declared else iter(parts)
     headers = {"Content-Type": "multipart/form-data; boundary=b"}
+    refusals = 'asr_refusals_total{reason="upload"}'
+    before = count_events(tight).get(refusals, 0)
     response = Client().post(f"http://{tight}/v1/audio/transcriptions", content=content, headers=headers)
     assert (response.status_code, response.json()["error"]["code"]) == (413, "upload")
+    assert count_events(tight)[refusals] - before == 1
 
 
 def test_an_upload_of_which_nothing_more_comes_is_given_up_and_takes_nobodys_place(tight: str):
