@@ -4,7 +4,7 @@ Read in this order:
 
     recognizer.py        load_model, and Recognizer: the parts below put together
     pipeline.py          many recordings at once: threads read audio, the network runs in batches, threads decode
-    network.py           waveforms to log probabilities: segments, features, network
+    runner.py            waveforms to log probabilities: segments, features, network
     utterance.py         log probabilities to text, words and n-best alternatives
     words.py             tokens to words with times and confidences,
                          by word_boundaries.py (loudness) and confidence.py (calibration)

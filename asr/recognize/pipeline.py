@@ -17,7 +17,7 @@ from typing import NamedTuple, TypeAlias, TypeVar, cast
 import numpy as np
 
 from asr.errors import AsrError, AudioError
-from asr.recognize.network import NetworkRunner
+from asr.recognize.runner import NetworkRunner
 from asr.recognize.utterance import Decoded, UtteranceDecoder
 from asr.runtime.network import Features, LogProbs, make_batches
 from asr.signal.audio import AudioSource, Waveform, name_of, stream_audio
