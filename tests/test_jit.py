@@ -51,7 +51,7 @@ def test_a_quick_load_is_not_announced_and_one_that_failed_is_tried_again(caplog
 def test_what_is_loaded_is_all_that_work_needs_and_work_starts_no_timer(monkeypatch: pytest.MonkeyPatch):
     alignment._load_compiled()
     word_boundaries._load_compiled()
-    functions = [alignment._advance, alignment._find_agreement, alignment._trace, alignment._forget]
+    functions = [alignment._search_frames, alignment._find_agreement, alignment._trace]
     functions += [word_boundaries._measure_limits, word_boundaries._find_starts, word_boundaries._find_ends]
     before = [list(function.signatures) for function in functions]
     assert all(before)
