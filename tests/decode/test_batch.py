@@ -27,8 +27,8 @@ KINDS = {
     "words": (WORDS, {"language_model": word_model(), "hotwords": {"to a": 3.0}}),
     "closed": (WORDS, {"language_model": word_model(), "vocabulary": ["to", "two", "a"]}),
     "characters": (SYMBOLS, {"language_model": character_model()}),
-    "phones": (phones.SYMBOLS, {"language_model": word_model(), "pronunciations": phones.WAYS}),
-    "unscored phones": (phones.SYMBOLS, {"pronunciations": phones.WAYS, "hotwords": {"to": 2.0}}),
+    "phones": (phones.SYMBOLS, {"language_model": word_model(), "pronunciations": phones.PRONUNCIATIONS}),
+    "unscored phones": (phones.SYMBOLS, {"pronunciations": phones.PRONUNCIATIONS, "hotwords": {"to": 2.0}}),
     "external": (WORDS, {"language_model": Opaque(word_model()), "unit": "word"}),
 }
 

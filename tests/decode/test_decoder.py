@@ -180,8 +180,8 @@ print(BeamDecoder(["", "a"]).decode(np.log([[0.4, 0.6]]))[0].tokens)
 
 
 def test_decoding_needs_numpy_and_numba_alone():
-    told = subprocess.run([sys.executable, "-c", WITHOUT_TORCH], capture_output=True, text=True, check=True)
-    assert told.stdout == "(1,)\n"
+    printed = subprocess.run([sys.executable, "-c", WITHOUT_TORCH], capture_output=True, text=True, check=True)
+    assert printed.stdout == "(1,)\n"
 
 
 FIRST_USE = """
@@ -195,14 +195,14 @@ BeamDecoder(["", "a"]).decode(np.log([[0.4, 0.6]]))
 def test_the_first_process_compiles_and_says_so_and_the_next_loads_what_it_left(tmp_path):
     # As a first use is: with a cache of its own.
     environment = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path)}
-    told, left = [], []
+    printed, left = [], []
     for _ in range(2):
         run = subprocess.run(
             [sys.executable, "-c", FIRST_USE], env=environment, capture_output=True, text=True, check=True
         )
-        told.append(run.stderr)
+        printed.append(run.stderr)
         left.append({path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.nb?")})
-    assert told == ["compiling the beam search for this machine; this happens once\n", ""]
+    assert printed == ["compiling the beam search for this machine; this happens once\n", ""]
     assert left[0]
     assert left[1] == left[0]
 

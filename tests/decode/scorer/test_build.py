@@ -111,7 +111,7 @@ def test_character_model_scores_each_token(space):
 
 @pytest.mark.parametrize(
     ("unit", "model", "num_frames", "beam_size"),
-    # Narrow beams may keep other words, since slow models get no advance.
+    # Narrow beams may keep other words, since slow models get no look-ahead.
     [("word", word_model(), 7, 3000), ("token", character_model(), 60, 3), ("token", character_model(), 60, 40)],
 )
 def test_any_object_with_start_and_score_gives_the_same_hypotheses(unit, model, num_frames, beam_size):
@@ -163,7 +163,7 @@ def test_an_utterance_that_breaks_off_within_a_word_keeps_those_that_are_whole(p
     assert len(found.frames) == len(kept)
 
 
-def test_readings_that_break_off_within_a_word_are_told_once_each_best_first():
+def test_hypotheses_that_break_off_within_a_word_are_returned_once_each_best_first():
     probs = np.full((6, 4), 1e-6)
     probs[[0, 0, 1, 2, 3, 4, 4, 5], [0, 1, 2, 1, 3, 0, 1, 2]] = [0.6, 0.4, 1, 1, 1, 0.3, 0.7, 1]  # [a]ba [a]b
     log_probs = np.log(probs / probs.sum(axis=1, keepdims=True))
@@ -173,7 +173,7 @@ def test_readings_that_break_off_within_a_word_are_told_once_each_best_first():
 
 
 class Grammar:
-    """Some words are impossible; who asks without end is told so."""
+    """Some words are impossible; asking without end is an error."""
 
     def __init__(self, impossible):
         self.impossible = impossible
