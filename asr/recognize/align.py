@@ -13,9 +13,9 @@ from asr.alignment import align_stream
 from asr.config import NormalizerSettings
 from asr.decode.word_ends import pool_word_ends
 from asr.errors import AlignmentError, TextError
-from asr.recognize.runner import NetworkRunner
 from asr.recognize.options import add_oov_words
 from asr.recognize.recognizer import Recognizer
+from asr.recognize.runner import NetworkRunner
 from asr.recognize.words import find_words, segment_words
 from asr.runtime.network import LogProbs
 from asr.signal.audio import AudioSource, Waveform, name_of, stream_audio

@@ -13,9 +13,9 @@ from asr.decode.decoder import BeamDecoder
 from asr.decode.rescoring import Rescorer
 from asr.errors import AudioError
 from asr.recognize.model_folder import Model, find_model, read_model
-from asr.recognize.runner import NetworkRunner
 from asr.recognize.options import DecodingOptions, add_oov_words, build_rescorer, choose_decoder, read_phrases
 from asr.recognize.pipeline import Pipeline
+from asr.recognize.runner import NetworkRunner
 from asr.recognize.utterance import Decoded, UtteranceDecoder
 from asr.recognize.words import FrameTiming
 from asr.runtime.torch_network import TorchNetwork
