@@ -40,11 +40,7 @@ def write_text(path: Path, text: str) -> None:
 
 
 def check_writable(path: Path) -> None:
-    """Check before the work that a file can be written; missing folders are created.
-
-    Raises:
-        AsrError: If it cannot be written.
-    """
+    """Check before the work that a file can be written, and create missing folders. Raises AsrError if it cannot."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=path.parent):

@@ -48,19 +48,15 @@ def warm_up(what: str) -> Callable[[Callable[[], None]], Callable[[], None]]:
     """
 
     def decorate(load: Callable[[], None]) -> Callable[[], None]:
-        lock, is_loaded = threading.Lock(), threading.Event()
+        lock = threading.Lock()
+        load_once = functools.cache(announce_compilation(what)(load))  # a call that fails is not remembered
 
         @functools.wraps(load)
-        def load_once() -> None:
-            if is_loaded.is_set():
-                return
+        def wait_and_load() -> None:
             with lock:
-                if not is_loaded.is_set():  # by the thread that had the lock before
-                    with announce_compilation(what):
-                        load()
-                    is_loaded.set()
+                load_once()
 
-        return load_once
+        return wait_and_load
 
     return decorate
 

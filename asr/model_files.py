@@ -46,11 +46,7 @@ def load_model_files(
     build_network: Callable[[_Settings, int], _Network],
     kind: str,
 ) -> tuple[_Network, Tokenizer, _Settings]:
-    """Read a model folder.
-
-    Args:
-        build_network: Makes the network from the settings and the number of tokens.
-        kind: What the folder should hold, for messages.
+    """Read a model folder; `build_network` takes the settings and the number of tokens, messages name the kind.
 
     Returns:
         The network in float32 on the CPU, in evaluation mode; its tokenizer and settings.

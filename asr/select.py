@@ -1,4 +1,4 @@
-"""Selection of the n-th largest number, and short sorts, in place and without allocation."""
+"""Binary search, selection of the n-th largest number, and short sorts, in place and without allocation."""
 
 # mypy: disable-error-code="no-any-return"
 # Elements of arrays have no type that mypy knows; numba checks them.
@@ -48,3 +48,15 @@ def sort_descending(keys: Array, items: Array, count: int) -> None:
             keys[target] = key
             items[target] = item
         gap //= 3
+
+
+@jit
+def find_first(values: Array, low: int, high: int, least: int) -> int:
+    """Return the first index in `low` to `high` of a value that is at least `least`, or `high`; values must rise."""
+    while low < high:
+        middle = (low + high) >> 1
+        if values[middle] < least:
+            low = middle + 1
+        else:
+            high = middle
+    return low

@@ -1,8 +1,17 @@
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from asr.config import Config, LanguageConfig, ModelSettings
+from asr.config import (
+    Config,
+    DecoderSettings,
+    LanguageConfig,
+    LanguageTrainSettings,
+    ModelSettings,
+    Settings,
+    TrainSettings,
+)
 from asr.errors import ConfigError
 
 MINIMAL = "corpus: {train: [a.jsonl.gz], dev: [b.jsonl.gz]}\noutput: out\n"
@@ -46,6 +55,19 @@ def test_a_wrong_setting_is_named_by_its_path(tmp_path: Path, overrides: list[st
 def test_a_malformed_file_is_refused(tmp_path: Path, text: str, message: str):
     with pytest.raises(ConfigError, match=message):
         Config.load(write(tmp_path, text))
+
+
+@pytest.mark.parametrize(
+    ("build", "message"),
+    [
+        (lambda: DecoderSettings(beam_size=0), r"^DecoderSettings: beam_size: .*greater than.* \(found 0\)$"),
+        (lambda: TrainSettings(loss={"weight": 1}), r"^LossSettings: weight: no such setting; there are: consistency"),
+        (lambda: LanguageTrainSettings(looks=0), r"^LanguageTrainSettings: evaluations: "),
+    ],
+)
+def test_settings_built_in_python_raise_the_same_errors(build: Callable[[], Settings], message: str):
+    with pytest.raises(ConfigError, match=message):
+        build()
 
 
 def test_a_missing_file_is_named(tmp_path: Path):

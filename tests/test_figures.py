@@ -15,8 +15,8 @@ import pytest
 
 from asr.corpus.cuts import load_cuts
 from asr.corpus.prepare import prepare
-from asr.evaluate.card import read_results
 from asr.evaluate.evaluate import evaluate
+from asr.evaluate.report import read_results
 from asr.recognize.model_folder import list_models
 from asr.recognize.recognizer import load_model
 

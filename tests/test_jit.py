@@ -1,4 +1,4 @@
-"""Compiled code is loaded once a process, and who waits for the compiler is told so once."""
+"""Compiled code is loaded once per process, and a wait for the compiler is announced once."""
 
 import logging
 import time
@@ -12,7 +12,7 @@ from asr.jit import warm_up
 from asr.recognize import word_boundaries
 
 
-def test_threads_that_ask_at_once_wait_for_one_load_which_is_told_once(caplog, monkeypatch):
+def test_threads_that_ask_at_once_wait_for_one_load_which_is_announced_once(caplog, monkeypatch):
     monkeypatch.setattr(jit, "_PATIENCE_SECONDS", 0.01)
     loads = []
 
@@ -32,7 +32,7 @@ def test_threads_that_ask_at_once_wait_for_one_load_which_is_told_once(caplog, m
     assert caplog.messages == ["compiling the search for this machine; this happens once"]
 
 
-def test_a_quick_load_is_not_told_and_one_that_failed_is_tried_again(caplog):
+def test_a_quick_load_is_not_announced_and_one_that_failed_is_tried_again(caplog):
     outcomes = iter([OSError("no room"), None])
 
     @warm_up("search")

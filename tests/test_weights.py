@@ -72,13 +72,13 @@ def test_a_weight_whose_own_name_ends_like_a_scale_is_one(tmp_path: Path):
     assert read_weights(tmp_path / "w.safetensors") == {"gain.scale": torch.tensor([2.0])}
 
 
-def test_scales_of_another_size_are_told(tmp_path: Path):
+def test_scales_of_another_size_are_refused(tmp_path: Path):
     save_file({"a": torch.ones(3, 2, dtype=torch.int8), "a.scale": torch.ones(2)}, tmp_path / "w.safetensors")
     with pytest.raises(ModelError, match="cannot be read"):
         read_weights(tmp_path / "w.safetensors")
 
 
-def test_files_that_cannot_be_rewritten_are_told_and_left(path):
+def test_files_that_cannot_be_rewritten_are_named_and_left(path):
     with pytest.raises(ModelError, match="cannot be read"):
         quantize_weights(path.with_name("none.safetensors"))
     save_file({"a": torch.full((2, 2), torch.inf)}, path)

@@ -93,7 +93,7 @@ def evaluate(
     """Measure a model's word and character error rates."""
     from asr.cli.report import print_report
     from asr.corpus.cuts import load_cuts
-    from asr.evaluate import card, report
+    from asr.evaluate import report
     from asr.evaluate.evaluate import evaluate as run
     from asr.evaluate.reliability import draw_reliability
     from asr.recognize.model_folder import find_writable_model
@@ -107,7 +107,7 @@ def evaluate(
         raise ModelError(f"{model}: its confidences are not calibrated; `asr calibrate` does that on development data")
     folder = None if add_to_card is None else find_writable_model(model)
     if folder is not None:
-        card.read_results(folder)  # fails before the work if there is no card to add to
+        report.read_results(folder)  # fails before the work if there is no card to add to
     evaluation = run(recognizer, load_cuts(manifests))
     print_report(evaluation, Console(), worst=worst)
     if json is not None:
@@ -117,7 +117,7 @@ def evaluate(
     if reliability is not None and evaluation.reliability is not None:
         draw_reliability(evaluation.reliability, reliability)
     if folder is not None and add_to_card is not None:
-        card.add_result(folder, add_to_card, evaluation.rates, evaluation.reliability)
+        report.add_result(folder, add_to_card, evaluation.rates, evaluation.reliability)
 
 
 def tune(

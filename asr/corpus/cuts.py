@@ -5,9 +5,8 @@ their true lengths, so that it can be used from any folder. Knows nothing of how
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import soundfile
 from lhotse import CutSet, MonoCut, Recording, SupervisionSegment
@@ -15,31 +14,22 @@ from lhotse.audio import AudioSource
 from lhotse.cut import MultiCut
 from lhotse.serialization import load_manifest
 
-from asr.atomic import atomic_write
+from asr.atomic import atomic_write, write_text
 from asr.errors import CorpusError, one_line
 from asr.files import read_lines
 from asr.signal.audio import Waveform, load_audio
 
 
-@dataclass(frozen=True)
-class Utterance:
-    """A segment of a recording and its transcript.
+class Utterance(NamedTuple):
+    """A segment of a recording and its transcript."""
 
-    Attributes:
-        name: Unique within the corpus.
-        recording: The recording that contains it.
-        text: What is said, as published.
-        speaker, gender: None if unknown.
-        start, end: Seconds into the recording; an `end` of None is the end of the recording.
-    """
-
-    name: str
+    name: str  # unique within the corpus
     recording: Recording
-    text: str
+    text: str  # as published
     speaker: str | None = None
     gender: str | None = None
-    start: float = 0.0
-    end: float | None = None
+    start: float = 0.0  # seconds into the recording
+    end: float | None = None  # None: the end of the recording
 
 
 def describe_recording(name: str, path: Path, origin: str) -> Recording:
@@ -79,33 +69,23 @@ def to_cuts(utterances: Iterable[Utterance]) -> CutSet:
 
 def _to_cut(utterance: Utterance) -> MonoCut | MultiCut:
     recording = utterance.recording
-    end = recording.duration if utterance.end is None else utterance.end
-    mono = recording.num_channels == 1
-    channel = 0 if mono else recording.channel_ids
+    duration = (recording.duration if utterance.end is None else utterance.end) - utterance.start
+    kind, channel = (MonoCut, 0) if recording.num_channels == 1 else (MultiCut, recording.channel_ids)
     supervision = SupervisionSegment(
         id=utterance.name,
         recording_id=recording.id,
         start=0.0,  # relative to the start of the cut
-        duration=end - utterance.start,
+        duration=duration,
         channel=channel,
         text=utterance.text,
         speaker=utterance.speaker,
         gender=utterance.gender,
     )
-    return (MonoCut if mono else MultiCut)(
-        id=utterance.name,
-        start=utterance.start,
-        duration=end - utterance.start,
-        channel=channel,
-        supervisions=[supervision],
-        recording=recording,
-    )
+    return kind(utterance.name, utterance.start, duration, channel, supervisions=[supervision], recording=recording)
 
 
 def write_manifests(output: Path, parts: Mapping[str, CutSet]) -> dict[str, CutSet]:
-    """Write the manifest `<part>.jsonl.gz` and the transcripts `<part>.txt` of each part.
-
-    Each file is written atomically, so that nobody ever reads half of one.
+    """Write the manifest `<part>.jsonl.gz` and the transcripts `<part>.txt` of each part, each file atomically.
 
     Raises:
         CorpusError: If a part is empty, or there are no parts.
@@ -116,8 +96,7 @@ def write_manifests(output: Path, parts: Mapping[str, CutSet]) -> dict[str, CutS
     for part, cuts in parts.items():
         # Language models are estimated from these: one sentence per line.
         texts = (supervision.text for cut in cuts for supervision in cut.supervisions if supervision.text)
-        with atomic_write(output / f"{part}.txt") as partial:
-            partial.write_text("".join(f"{text}\n" for text in texts), encoding="utf-8")
+        write_text(output / f"{part}.txt", "".join(f"{text}\n" for text in texts))
         # Last, because recipes take its presence to mean that the part is complete.
         with atomic_write(output / f"{part}.jsonl.gz") as partial:
             cuts.to_file(partial)
@@ -130,19 +109,18 @@ def load_cuts(paths: Sequence[Path]) -> CutSet:
     Raises:
         CorpusError: If a file is missing, is not a manifest of cuts, or contains none.
     """
-    return CutSet([cut for path in paths for cut in _load_manifest(Path(path))])
-
-
-def _load_manifest(path: Path) -> CutSet:
-    if not path.is_file():
-        raise CorpusError(f"{path}: no such manifest; `asr prepare` writes them")
-    try:
-        cuts = load_manifest(path, CutSet)
-    except Exception as error:  # not gzip, not JSON, another kind of manifest: lhotse passes on any exception
-        raise CorpusError(f"{path}: not a manifest of lhotse cuts: {one_line(error)}") from None
-    if len(cuts) == 0:
-        raise CorpusError(f"{path}: the manifest contains no cuts")
-    return cuts
+    cuts: list[Any] = []
+    for path in map(Path, paths):
+        if not path.is_file():
+            raise CorpusError(f"{path}: no such manifest; `asr prepare` writes them")
+        try:
+            manifest = load_manifest(path, CutSet)
+        except Exception as error:  # not gzip, not JSON, another kind of manifest: lhotse passes on any exception
+            raise CorpusError(f"{path}: not a manifest of lhotse cuts: {one_line(error)}") from None
+        if len(manifest) == 0:
+            raise CorpusError(f"{path}: the manifest contains no cuts")
+        cuts += manifest
+    return CutSet(cuts)
 
 
 def read_waveform(cut: Any, sample_rate: int) -> Waveform:
@@ -165,11 +143,7 @@ def first_file(candidates: Sequence[Path], *, origin: str) -> Path:
 
 
 def numbered_lines(path: Path, *, strip: str | None = None) -> Iterator[tuple[int, str]]:
-    """Yield the lines of a text file that are not blank, with their numbers from 1.
-
-    Args:
-        path: The file.
-        strip: Characters to remove from both ends of each line; white space by default.
+    """Yield the lines of a text file that are not blank, numbered from 1, without `strip` (white space) at both ends.
 
     Raises:
         CorpusError: If the file cannot be read or is not UTF-8.

@@ -13,11 +13,11 @@ Training leaves all of them out, because a single one can spoil a batch.
 
 import os
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import soundfile
@@ -46,8 +46,10 @@ FULL_SCALE = 32767 / 32768
 DURATION_TOLERANCE = 0.025  # seconds
 
 
-@dataclass(frozen=True)
-class Problem:
+_Fault = tuple[str, str]  # kind and reason
+
+
+class Problem(NamedTuple):
     """Why an utterance cannot be used; `kind` is one of those listed at the top of this module."""
 
     utterance: str
@@ -124,13 +126,16 @@ def _find_problems(
     cuts: list[Any], tokenizer: Tokenizer | None, settings: ModelSettings, speed: float = 1.0
 ) -> list[list[Problem]]:
     """List the problems of each cut, by index because names may occur twice."""
-    num_frames = _frame_counter(settings, speed)
     tokenizer = tokenizer or given_tokenizer(settings.tokenizer)
-    problems_by_cut = [[*_check_manifest(cut), *_check_text(cut, tokenizer, settings, num_frames)] for cut in cuts]
+    extractor = FeatureExtractor(settings.features)
+    rate = settings.features.sample_rate / speed
+    faults: list[list[_Fault]] = []
     names: set[str] = set()
-    for cut, problems in zip(cuts, problems_by_cut, strict=True):
+    for cut in cuts:
+        num_frames = subsampled(extractor.num_frames(round(cut.duration * rate)))
+        faults.append([*_check_manifest(cut), *_check_text(cut, tokenizer, settings, num_frames)])
         if cut.id in names:
-            problems.append(Problem(cut.id, "misdeclared", "an earlier utterance has the same name"))
+            faults[-1].append(("misdeclared", "an earlier utterance has the same name"))
         names.add(cut.id)
     # Utterances of one recording are checked together, so that it is read once.
     groups = defaultdict(list)
@@ -139,50 +144,42 @@ def _find_problems(
     # Threads suffice: audio is decoded in C, outside Python's lock.
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         results = pool.map(lambda group: _check_audio([cuts[index] for index in group]), groups.values())
-        for group, problems_of_group in zip(groups.values(), results, strict=True):
-            for index, problems in zip(group, problems_of_group, strict=True):
-                problems_by_cut[index] += problems
-    return problems_by_cut
+        for group, faults_of_group in zip(groups.values(), results, strict=True):
+            for index, audio_faults in zip(group, faults_of_group, strict=True):
+                faults[index] += audio_faults
+    return [
+        [Problem(cut.id, *fault) for fault in faults_of_cut] for cut, faults_of_cut in zip(cuts, faults, strict=True)
+    ]
 
 
-def _frame_counter(settings: ModelSettings, speed: float) -> Callable[[float], int]:
-    extractor = FeatureExtractor(settings.features)
-    rate = settings.features.sample_rate / speed
-    return lambda seconds: subsampled(extractor.num_frames(round(seconds * rate)))
-
-
-def _check_manifest(cut: Any) -> Iterator[Problem]:
+def _check_manifest(cut: Any) -> Iterator[_Fault]:
     if len(cut.supervisions) > 1:
-        reason = f"{len(cut.supervisions)} supervisions in one cut; split it with lhotse's `trim_to_supervisions`"
-        yield Problem(cut.id, "misdeclared", reason)
+        count = len(cut.supervisions)
+        yield "misdeclared", f"{count} supervisions in one cut; split it with lhotse's `trim_to_supervisions`"
     for supervision in cut.supervisions:
         if supervision.start < -DURATION_TOLERANCE or supervision.end > cut.duration + DURATION_TOLERANCE:
             span = f"{supervision.start:.2f} to {supervision.end:.2f} s"
-            reason = f"the text belongs to {span}, but the cut lasts {cut.duration:.2f} s"
-            yield Problem(cut.id, "misdeclared", reason)
+            yield "misdeclared", f"the text belongs to {span}, but the cut lasts {cut.duration:.2f} s"
     recording = getattr(cut, "recording", None)
     if recording is not None and (cut.start < 0 or cut.end > recording.duration + DURATION_TOLERANCE):
-        reason = f"{cut.start:.2f} to {cut.end:.2f} s is not within the recording of {recording.duration:.2f} s"
-        yield Problem(cut.id, "misdeclared", reason)
+        span = f"{cut.start:.2f} to {cut.end:.2f} s"
+        yield "misdeclared", f"{span} is not within the recording of {recording.duration:.2f} s"
 
 
-def _check_text(
-    cut: Any, tokenizer: Tokenizer | None, settings: ModelSettings, num_frames: Callable[[float], int]
-) -> Iterator[Problem]:
+def _check_text(cut: Any, tokenizer: Tokenizer | None, settings: ModelSettings, num_frames: int) -> Iterator[_Fault]:
     raw = " ".join(supervision.text or "" for supervision in cut.supervisions)
     text = normalize(raw, settings.normalizer)
     if not text:
-        yield Problem(cut.id, "empty", f"nothing is left of the text {raw!r}" if raw else "there is no text")
+        yield "empty", f"nothing is left of the text {raw!r}" if raw else "there is no text"
         return
     try:
         tokens = _fewest_tokens(text, settings.tokenizer.kind) if tokenizer is None else tokenizer.encode(text)
     except TextError as error:
-        yield Problem(cut.id, "out-of-alphabet", str(error))
+        yield "out-of-alphabet", str(error)
         return
-    frames = num_frames(cut.duration)
-    if not is_feasible(frames, tokens):
-        reason = f"{len(tokens)} tokens need {required_frames(tokens)} frames, {cut.duration:.2f} s give {frames}"
-        yield Problem(cut.id, "infeasible", reason)
+    if not is_feasible(num_frames, tokens):
+        need = f"{len(tokens)} tokens need {required_frames(tokens)} frames"
+        yield "infeasible", f"{need}, {cut.duration:.2f} s give {num_frames}"
 
 
 def _fewest_tokens(text: str, kind: str) -> list[int]:
@@ -202,64 +199,55 @@ def _source_file(cut: Any) -> Path | None:
     return Path(recording.sources[0].source)
 
 
-def _check_audio(cuts: Sequence[Any]) -> list[list[Problem]]:
-    """List the problems that only show in the samples, for each of the cuts of one recording."""
+def _check_audio(cuts: Sequence[Any]) -> list[list[_Fault]]:
+    """List what is wrong with the samples of each of the cuts of one recording."""
     path = _source_file(cuts[0])
     if path is None:
         return [list(_check_other_audio(cut)) for cut in cuts]
     recording = cuts[0].recording
+    rate = recording.sampling_rate
     try:
-        waveform = load_audio(path, sample_rate=recording.sampling_rate)
+        waveform = load_audio(path, sample_rate=rate)
     except AudioError as error:
-        return [[Problem(cut.id, "unreadable", str(error))] for cut in cuts]
+        return [[("unreadable", str(error))] for _ in cuts]
     reason = _describe_mismatch(recording, path, len(waveform))
     if reason is not None:
-        return [[Problem(cut.id, "misdeclared", reason)] for cut in cuts]
-    rate = recording.sampling_rate
-    return [list(_check_samples(cut.id, waveform[round(cut.start * rate) : round(cut.end * rate)])) for cut in cuts]
+        return [[("misdeclared", reason)] for _ in cuts]
+    return [list(_check_samples(waveform[round(cut.start * rate) : round(cut.end * rate)])) for cut in cuts]
 
 
-def _check_other_audio(cut: Any) -> Iterator[Problem]:
+def _check_other_audio(cut: Any) -> Iterator[_Fault]:
     try:
         waveform = cut.load_audio()
     except Exception as error:  # whatever lhotse's many backends raise
-        yield Problem(cut.id, "unreadable", one_line(error))
+        yield "unreadable", one_line(error)
         return
     if waveform is None:
-        yield Problem(cut.id, "unreadable", "the manifest gives no recording for it")
+        yield "unreadable", "the manifest gives no recording for it"
         return
-    yield from _check_samples(cut.id, waveform.mean(0))
+    yield from _check_samples(waveform.mean(0))
 
 
 def _describe_mismatch(recording: Any, path: Path, num_samples: int) -> str | None:
     """Describe how the manifest contradicts the recording; None if it does not."""
-    rate = _read_rate(path)
-    if rate is not None and rate != recording.sampling_rate:
-        return (
-            f"{path}: the manifest says {recording.sampling_rate} Hz, the recording {rate} Hz; prepare the corpus again"
-        )
-    duration = num_samples / recording.sampling_rate
-    for declared in (recording.duration, recording.num_samples / recording.sampling_rate):
+    rate = recording.sampling_rate
+    with suppress(soundfile.SoundFileError):  # ffmpeg alone reads some formats, and resamples them to the declared rate
+        actual_rate = soundfile.info(str(path)).samplerate
+        if actual_rate != rate:
+            return f"{path}: the manifest says {rate} Hz, the recording {actual_rate} Hz; prepare the corpus again"
+    duration = num_samples / rate
+    for declared in (recording.duration, recording.num_samples / rate):
         if abs(duration - declared) > DURATION_TOLERANCE:
             lengths = f"the manifest says {declared:.2f} s, the recording lasts {duration:.2f} s"
             return f"{path}: {lengths}; prepare the corpus again"
     return None
 
 
-def _read_rate(path: Path) -> int | None:
-    try:
-        return int(soundfile.info(str(path)).samplerate)
-    except soundfile.SoundFileError:
-        return None  # only ffmpeg reads this format; it resampled to the declared rate
-
-
-def _check_samples(utterance: str, waveform: NDArray[np.float32]) -> Iterable[Problem]:
+def _check_samples(waveform: NDArray[np.float32]) -> Iterator[_Fault]:
     peak = float(np.max(np.abs(waveform), initial=0.0))
     if peak < SILENT_PEAK:
         level = f"{20 * np.log10(peak):.0f} dBFS" if peak > 0 else "zero throughout"
-        yield Problem(utterance, "silent", f"peak level {level}; speech reaches at least -60 dBFS")
+        yield "silent", f"peak level {level}; speech reaches at least -60 dBFS"
     share = clipped_share(waveform)
     if share > CLIPPED_SHARE:
-        yield Problem(
-            utterance, "clipped", f"{share:.1%} of the samples are clipped; at most {CLIPPED_SHARE:.0%} are accepted"
-        )
+        yield "clipped", f"{share:.1%} of the samples are clipped; at most {CLIPPED_SHARE:.0%} are accepted"

@@ -37,8 +37,7 @@ def _is_kaldi(folder: Path) -> bool:
 def _read_folder(folder: Path) -> Iterator[Utterance]:
     paths = _read_table(folder / "wav.scp")
     segments = _read_table(folder / "segments") if (folder / "segments").exists() else None
-    speakers = _read_optional_table(folder / "utt2spk")
-    genders = _read_optional_table(folder / "spk2gender")
+    speakers, genders = _read_optional_table(folder / "utt2spk"), _read_optional_table(folder / "spk2gender")
     recordings: dict[str, Recording] = {}
     for name, (number, text) in _read_table(folder / "text").items():
         origin = f"{folder / 'text'}:{number}"

@@ -16,7 +16,6 @@ from lhotse import CutSet
 from asr.corpus.cuts import Utterance, describe_recording, first_file, numbered_lines, to_cuts
 from asr.errors import CorpusError
 
-_COLUMNS = {"path": 0, "text": 1, "speaker": 2}
 _DEV_EVERY = 10
 _MOST_PROBLEMS = 10  # listed; the rest are counted
 
@@ -34,32 +33,28 @@ def read_tables(source: Path) -> dict[str, CutSet]:
         return {part: to_cuts(utterances) for part, utterances in _split(_read_table(source)).items()}
     tables = sorted(path for path in source.glob("*") if path.suffix.lower() == ".tsv" and path.is_file())
     if not tables:
-        raise CorpusError(
-            f"{source}: expected a table with lines `path<TAB>text`, or a folder of such files named *.tsv"
-        )
+        raise CorpusError(f"{source}: expected a table with lines `path<TAB>text`, or a folder of such tables, *.tsv")
     return {path.stem: to_cuts(_read_table(path)) for path in tables}
 
 
 def _read_table(path: Path) -> list[Utterance]:
-    """Read the utterances of a table, in order.
+    """Read the utterances of a table, in order; if lines are malformed or name no recording, list them in an error.
 
     Each is named after its file without the suffix, or after its path if two files share that name.
-
-    Raises:
-        CorpusError: If the table cannot be read, or lines are malformed or name no recording; it lists those lines.
     """
     # A line may begin or end with a tab, if those columns are empty.
-    lines = numbered_lines(path, strip="\r\n ")
+    lines = numbered_lines(path, strip=" ")
     rows = [(f"{path}:{number}", [field.strip() for field in line.split("\t")]) for number, line in lines]
-    columns = _COLUMNS
+    columns = ["path", "text", "speaker"]
     if rows and {"path", "text"} <= set(rows[0][1]):
-        columns = {name: index for index, name in enumerate(rows.pop(0)[1])}
-    stems = Counter(Path(fields[columns["path"]]).stem for _, fields in rows if len(fields) > columns["path"])
+        _, columns = rows.pop(0)
+    named_rows = [(origin, dict(zip(columns, fields, strict=False))) for origin, fields in rows]
+    stems = Counter(Path(row["path"]).stem for _, row in named_rows if "path" in row)
     utterances: dict[str, Utterance] = {}
     problems = []
-    for origin, fields in rows:
+    for origin, row in named_rows:
         try:
-            utterance = _parse_row(path.parent, origin, fields, columns, stems)
+            utterance = _parse_row(path.parent, origin, row, stems)
             if utterance.name in utterances:
                 raise CorpusError(f"{origin}: {utterance.name} is listed twice")
             utterances[utterance.name] = utterance
@@ -71,22 +66,14 @@ def _read_table(path: Path) -> list[Utterance]:
     return list(utterances.values())
 
 
-def _parse_row(
-    folder: Path, origin: str, fields: Sequence[str], columns: Mapping[str, int], stems: Counter[str]
-) -> Utterance:
-    if len(fields) <= max(columns["path"], columns["text"]):
-        raise CorpusError(f"{origin}: expected path<TAB>text, with a tab between them, found {' '.join(fields)!r}")
-    file, text = fields[columns["path"]], fields[columns["text"]]
-    recording = first_file([folder / file], origin=origin)
-    stem = Path(file).stem
-    name = stem if stems[stem] == 1 else file
-    speaker = columns.get("speaker", len(fields))
-    return Utterance(
-        name,
-        describe_recording(name, recording, origin),
-        text,
-        speaker=(fields[speaker] or None) if speaker < len(fields) else None,
-    )
+def _parse_row(folder: Path, origin: str, row: Mapping[str, str], stems: Counter[str]) -> Utterance:
+    if not {"path", "text"} <= row.keys():
+        line = " ".join(row.values())
+        raise CorpusError(f"{origin}: expected path<TAB>text, with a tab between them, found {line!r}")
+    path = first_file([folder / row["path"]], origin=origin)
+    stem = Path(row["path"]).stem
+    name = stem if stems[stem] == 1 else row["path"]
+    return Utterance(name, describe_recording(name, path, origin), row["text"], speaker=row.get("speaker") or None)
 
 
 def _split(utterances: Sequence[Utterance]) -> dict[str, list[Utterance]]:

@@ -95,14 +95,14 @@ def _read_results(results: Results, ends: Array) -> Iterator[Hypothesis]:
 def search_batch(
     search: SearchBuffers, packed: PackedScorer, block: Array, ends: Array, first: int, state: int, results: Results
 ) -> tuple[int, int]:
-    """Search utterances from the `first` on, each from the empty prefix.
+    """Search utterances from the `first` on, each from the empty prefix, and write the results.
 
     Args:
         search: Buffers for one utterance at a time.
-        packed: Language model, lexicon and phrases.
-        block: (T, V) float64 probabilities of all, one after another.
+        packed: The scorer.
+        block: (T, V) float64 probabilities of all utterances, one after another.
         ends: (N,) where each ends in `block`.
-        first: The first that is not searched yet.
+        first: The first utterance not searched yet.
         state: The language model's, at the beginning.
         results: To be written to.
 
@@ -122,7 +122,7 @@ def search_batch(
         if index == NONE:
             return utterance, frame
         # 3. Write it.
-        length = count_tokens(search, index)
+        length = count_tokens(search, search.beams[search.progress[0].side, index].node)
         write_path(search, index, results.tokens[start : start + length], results.frames[start : start + length])
         results.num_tokens[utterance] = length
     return len(ends), 0

@@ -16,7 +16,7 @@ import numpy as np
 
 from asr.config import DecoderSettings
 from asr.decode.batch import Utterance, decode_group, group_utterances, name_errors
-from asr.decode.kernel.prefix_tree import clear_gains, count_open, drop_divergent
+from asr.decode.kernel.prefix_tree import clear_gains, drop_divergent
 from asr.decode.parts import DecoderParts, Hypothesis, count_cores
 from asr.decode.scorer.build import Unit, build_scorer, reweigh
 from asr.decode.scorer.external import LanguageModel
@@ -112,10 +112,7 @@ class BeamDecoder:
 
         Args:
             log_probs: (T, V) natural-log probabilities, blank first; anything that numpy takes as an array.
-            nbest: Number of hypotheses.
-
-        Returns:
-            At least one hypothesis, best first; fewer than `nbest` if the beam holds fewer.
+            nbest: Number of hypotheses, best first; fewer are returned if the beam holds fewer, but at least one.
 
         Raises:
             ValueError: If the shape is wrong, a frame's probabilities do not sum to 1, or nbest is below 1.
@@ -136,7 +133,7 @@ class BeamDecoder:
         Args:
             batch: Utterances of (T, V) log probabilities, or an array (B, T, V).
             lengths: (B,) valid frames of each; None: all.
-            nbest: Number of hypotheses for each.
+            nbest: As in `decode`.
             num_threads: None: one per core that this process may use.
 
         Raises:
@@ -148,11 +145,9 @@ class BeamDecoder:
         if num_threads < 1:
             raise ValueError(f"num_threads is {num_threads}; expected at least 1, or None for one per core")
         utterances = self._name_utterances(batch, lengths)
-        if nbest == 1 and not self.parts.scorer.lm.is_external:
-            share = -(-sum(len(utterance.log_probs) for utterance in utterances) // num_threads)
-            groups, decode = group_utterances(utterances, min(share, _MAX_GROUP_FRAMES)), self._decode_group
-        else:
-            groups, decode = [[utterance] for utterance in utterances], partial(self._decode_alone, nbest)
+        share = -(-sum(len(utterance.log_probs) for utterance in utterances) // num_threads)
+        max_frames = _MAX_GROUP_FRAMES if nbest == 1 and not self.parts.scorer.lm.is_external else -1  # no groups
+        groups, decode = group_utterances(utterances, min(share, max_frames)), partial(self._decode, max_frames, nbest)
         if num_threads == 1 or len(groups) < 2:
             return [hypotheses for group in groups for hypotheses in decode(group)]
         with ThreadPoolExecutor(num_threads) as pool:
@@ -165,23 +160,24 @@ class BeamDecoder:
         for index, log_probs in enumerate(batch):
             name = f"utterance {index}: " if len(batch) > 1 else ""
             with name_errors(name):
-                valid = log_probs if lengths is None else _cut(log_probs, int(lengths[index]))
-                utterances.append(Utterance(self.parts.check(valid), name))
+                valid = self.parts.check(log_probs)
+                length = len(valid) if lengths is None else int(lengths[index])
+                if not 0 <= length <= len(valid):
+                    raise ValueError(f"a length of {length} frames came with log_probs of {len(valid)} frames")
+                utterances.append(Utterance(valid[:length], name))
         return utterances
 
-    def _decode_alone(self, nbest: int, group: list[Utterance]) -> list[list[Hypothesis]]:
-        (utterance,) = group
+    def _decode(self, max_frames: int, nbest: int, group: list[Utterance]) -> list[list[Hypothesis]]:
+        """Decode a group of utterances of at most `max_frames`, or a longer one by itself."""
+        utterance = group[0]
+        if len(utterance.log_probs) <= max_frames:
+            return decode_group(self.parts, group)
         stream = self.start()
         with name_errors(utterance.name):
             stream.feed(utterance.log_probs)
             hypotheses = stream.finish(nbest)
         stream.release()
         return [hypotheses]
-
-    def _decode_group(self, group: list[Utterance]) -> list[list[Hypothesis]]:
-        if len(group[0].log_probs) > _MAX_GROUP_FRAMES:
-            return self._decode_alone(1, group)
-        return decode_group(self.parts, group)
 
 
 @warm_up("beam search")
@@ -197,12 +193,5 @@ def _load_compiled() -> None:
     stream.best()
     stream.release()
     search = parts.acquire_buffers()  # the stream's
-    count_open(search)
     drop_divergent(search, 0)
     clear_gains(search)
-
-
-def _cut(log_probs: Any, length: int) -> Any:
-    if not 0 <= length <= len(log_probs):
-        raise ValueError(f"a length of {length} frames came with log_probs of {len(log_probs)} frames")
-    return log_probs[:length]

@@ -1,7 +1,4 @@
-"""Greedy CTC decoding: log probabilities in, the labels of the most probable path out.
-
-Knows nothing of audio or networks: tokens are integers.
-"""
+"""Greedy CTC decoding: log probabilities in, the labels of the most probable path out."""
 
 import numpy as np
 import numpy.typing as npt

@@ -62,7 +62,7 @@ class DecoderParts:
         self.limits = np.array([(beam_ratio, token_floor, settings.blank_skip, max_tokens)], LIMITS)
         self.packed_scorer = pack(self.scorer)
         self.start_state = self.language_model.start() if isinstance(self.language_model, NgramModel) else 0
-        self._max_spare = count_cores()
+        self._max_spare, self._num_nodes = count_cores(), max(_MIN_NODES, 32 * settings.beam_size)
         self.word_ends: list[int] = np.flatnonzero(self.scorer.tokens.ends_word).tolist()
 
     def check(self, log_probs: Any) -> Array:
@@ -98,10 +98,6 @@ class DecoderParts:
         """Keep the buffers of a finished search for another, unless they have grown or there are enough."""
         if len(search.nodes) == self._num_nodes and len(self._spare) < self._max_spare:
             self._spare.append(search)
-
-    @property
-    def _num_nodes(self) -> int:
-        return max(_MIN_NODES, 32 * self.settings.beam_size)
 
 
 def count_cores() -> int:

@@ -1,8 +1,6 @@
 """The second pass: a language model that scores whole sentences reorders the n best hypotheses of the first.
 
-    score = acoustic + boost + keep * language + alpha * second language model + beta * words
-
-Scores are natural logs. Knows nothing of networks: the model is anything with `score_sentences`.
+The new score is acoustic + boost + keep * language + alpha * second language model + beta * words, natural logs.
 """
 
 import logging
@@ -62,7 +60,7 @@ class Rescorer:
     Args:
         model: Scores all hypotheses of an utterance at once.
         decode: Returns the text of tokens; raises ValueError past the last token.
-        settings: Weights, and the number of hypotheses taken from the first pass.
+        settings: Weights.
 
     Raises:
         ConfigError: If the model lacks more than half of the letters that tokens contain.

@@ -1,7 +1,6 @@
 """The search over one utterance or stream: blocks of log probabilities in, hypotheses out.
 
-The compiled search (kernel/) works on `SearchBuffers`; here their size is kept bounded, gains that it
-asks for are filled in, and hypotheses are traced back.
+The compiled search (kernel/) works on `SearchBuffers`; here their size is kept bounded, and gains are filled in.
 """
 
 import copy
@@ -13,7 +12,7 @@ import numpy as np
 
 from asr.decode.kernel.frame import DEAD, DONE, FULL, NOT_NORMALIZED, PENDING, init_search, search_frames
 from asr.decode.kernel.memory import NONE, SearchBuffers
-from asr.decode.kernel.prefix_tree import clear_gains, compact, count_open, drop_divergent, trace_back
+from asr.decode.kernel.prefix_tree import clear_gains, compact, drop_divergent, trace_back
 from asr.decode.kernel.scores import score_beam
 from asr.decode.parts import DecoderParts, Hypothesis, make_hypothesis
 from asr.decode.scorer.external import make_external_lm
@@ -40,7 +39,7 @@ class BeamStream:
         self._external = make_external_lm(parts.language_model, parts.symbols, parts.scorer)
         if search is None:
             init_search(self._search, parts.start_state, parts.scorer.phrases.start)
-        self._committed: list[tuple[Array, Array]] = []
+        self._committed: tuple[list[int], list[int]] = ([], [])  # tokens and their frames
         self._is_finished = False
 
     @property
@@ -50,15 +49,11 @@ class BeamStream:
 
     @property
     def num_bytes(self) -> int:
-        """Memory that the search takes; with `commit`, it does not grow with the stream."""
-        arrays = [*self._search, *(array for committed in self._committed for array in committed)]
-        return sum(array.nbytes for array in arrays)
+        """Memory of the search, without committed tokens; it does not grow with the stream."""
+        return sum(array.nbytes for array in self._search)
 
     def feed(self, log_probs: Any) -> None:
-        """Search the next frames; the result does not depend on how frames are cut into blocks.
-
-        Args:
-            log_probs: (T, V) natural-log probabilities, blank first.
+        """Search the next (T, V) log probabilities; the result does not depend on how frames are cut into blocks.
 
         Raises:
             ValueError, AsrError: As `BeamDecoder.decode`.
@@ -95,7 +90,7 @@ class BeamStream:
         """Return a copy, to preview frames that may not come; this stream is unchanged."""
         fork = copy.copy(self)
         fork._search = SearchBuffers(*(array.copy() for array in self._search))
-        fork._committed = list(self._committed)
+        fork._committed = (list(self._committed[0]), list(self._committed[1]))
         fork._external = self._external.fork() if self._external else None
         return fork
 
@@ -129,8 +124,8 @@ class BeamStream:
     def commit(self) -> tuple[list[int], list[int]]:
         """Return, once, the tokens and frames that no later frame can change; later results leave them out."""
         self._compact()
-        committed, self._committed = self._committed, []
-        return _join(committed)
+        committed, self._committed = self._committed, ([], [])
+        return committed
 
     def _node_ids(self) -> Array:
         """(N,) the prefixes of the beam."""
@@ -168,16 +163,15 @@ class BeamStream:
 
     def _drop_old_alternatives(self) -> None:
         self._compact()
-        if count_open(self._search) > _MAX_OPEN:
-            drop_divergent(self._search, _MAX_OPEN // 2)
+        if drop_divergent(self._search, _MAX_OPEN):
             self._compact()
 
     def _compact(self) -> None:
-        tokens, frames = compact(self._search)
-        if len(tokens):
-            self._committed.append((tokens, frames))
+        tokens, frames = (array.tolist() for array in compact(self._search))
+        self._committed[0].extend(tokens)
+        self._committed[1].extend(frames)
         if self._external:
-            self._external.commit(tokens.tolist())
+            self._external.commit(tokens)
             used = self._search.nodes[: int(self._search.progress["num_nodes"][0])]
             used["state"] = self._external.renumber(used["state"])
             clear_gains(self._search)
@@ -199,23 +193,14 @@ class BeamStream:
             raise ValueError(f"nbest is {nbest}; expected at least 1")
         totals = scores[:, 0] + scores[:, 3] + scores[:, 4]
         order = np.argsort(-totals, kind="stable").tolist() if nbest > 1 else [int(totals.argmax())]
-        committed_tokens, committed_frames = _join(self._committed)
         hypotheses: dict[tuple[int, ...], Hypothesis] = {}  # with and without a last word end: the better one counts
         for index in order:
             if len(hypotheses) == nbest:
                 break
             if scores[index, 3] == -math.inf:
                 continue
-            tokens, frames = trace_back(self._search, index)
-            tokens, frames = committed_tokens + tokens.tolist(), committed_frames + frames.tolist()
+            path = (array.tolist() for array in trace_back(self._search, index))
+            tokens, frames = (before + after for before, after in zip(self._committed, path, strict=True))
             hypothesis = make_hypothesis(scores[index].tolist(), tokens, frames, self.num_frames)
             hypotheses.setdefault(hypothesis.tokens, hypothesis)
         return list(hypotheses.values())
-
-
-def _join(committed: list[tuple[Array, Array]]) -> tuple[list[int], list[int]]:
-    """Concatenate tokens, and their frames."""
-    return (
-        [token for tokens, _ in committed for token in tokens.tolist()],
-        [frame for _, frames in committed for frame in frames.tolist()],
-    )

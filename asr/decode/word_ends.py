@@ -1,7 +1,4 @@
-"""Word-end symbols: log probabilities in, the same with those symbols made equally probable out.
-
-The tokens of phone models include several symbols that end a word, one for each of the words that sound alike.
-"""
+"""Word-end symbols of phone models: of words that sound alike, each ends with another symbol."""
 
 import math
 from collections.abc import Collection
@@ -12,13 +9,9 @@ from asr.jit import Array
 
 
 def pool_word_ends(log_probs: Array, word_ends: Collection[int]) -> Array:
-    """Spread the probability of the word-end symbols evenly over them.
+    """Spread the probability of the tokens `word_ends` in (T, V) log probabilities evenly over them.
 
     The network can hear that a word has ended, but not which of several homophones it was: the language model decides.
-
-    Args:
-        log_probs: (T, V) natural logs.
-        word_ends: The tokens that end words.
     """
     if len(word_ends) < 2:
         return log_probs

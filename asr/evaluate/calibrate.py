@@ -24,15 +24,9 @@ from asr.text.tokenizer import Tokenizer, group_tokens
 def calibrate(
     manifests: Sequence[Path], *, model: str, device: str = "auto", reporter: Reporter = SILENT
 ) -> Reliability:
-    """Fit word confidences to development data, and save them in the model's folder.
+    """Fit word confidences to development data, never a test set, and save them in the folder of a model.
 
     The model decodes as it does by default: with its language model, if the folder contains one.
-
-    Args:
-        manifests: Development data; never a test set.
-        model: A model folder or name.
-        device: Device of the network.
-        reporter: Shows the accuracy of the words.
 
     Returns:
         How far the confidences can be trusted on the data that they were fitted to.
@@ -43,7 +37,8 @@ def calibrate(
     """
     folder = find_writable_model(model)
     recognizer = load_model(folder, device=device)
-    references, features, correct = _decode_examples(recognizer, load_cuts(manifests))
+    references, log_probs, paths = _decode(recognizer, load_cuts(manifests))
+    features, correct = _collect_examples(references, log_probs, paths, recognizer.tokenizer)
     if len(features) == 0:
         raise CorpusError(f"the model recognises no word in the {len(references)} utterances, so nothing can be fitted")
     settings = fit_confidence(features, correct)
@@ -54,30 +49,20 @@ def calibrate(
 
 def calibrate_greedy(model: Model, cuts: Iterable[Any], *, device: str) -> Model:
     """Fit a model's confidences to the most probable paths of cuts; they stay None if no word is recognised."""
-    _, features, correct = _decode_examples(Recognizer(model, device=device, precision="fp32"), cuts)
-    confidence = fit_confidence(features, correct) if len(features) else None
+    recognizer = Recognizer(model, device=device, precision="fp32")
+    confidence = fit_examples(*_decode(recognizer, cuts), recognizer.tokenizer)
     return replace(model, settings=model.settings.model_copy(update={"confidence": confidence}))
 
 
-def _decode_examples(recognizer: Recognizer, cuts: Iterable[Any]) -> tuple[list[str], np.ndarray, np.ndarray]:
-    """Decode cuts; return their references and what `collect_examples` returns."""
+def _decode(recognizer: Recognizer, cuts: Iterable[Any]) -> tuple[list[str], list[LogProbs], list[Sequence[int]]]:
     references, log_probs = collect_log_probs(recognizer, cuts)
-    paths = [recognizer.decoder.decode_tokens(frames)[0][0] for frames in log_probs]
-    return references, *collect_examples(references, log_probs, paths, recognizer.tokenizer)
+    return references, log_probs, [recognizer.decoder.decode_tokens(frames)[0][0] for frames in log_probs]
 
 
 def fit_examples(
     references: Sequence[str], log_probs: Sequence[LogProbs], paths: Sequence[Sequence[int]], tokenizer: Tokenizer
 ) -> ConfidenceSettings | None:
-    """Fit confidences to decoded utterances, given as for `collect_examples`; None if they contain no word."""
-    features, correct = collect_examples(references, log_probs, paths, tokenizer)
-    return fit_confidence(features, correct) if len(features) else None
-
-
-def collect_examples(
-    references: Sequence[str], log_probs: Sequence[LogProbs], paths: Sequence[Sequence[int]], tokenizer: Tokenizer
-) -> tuple[np.ndarray, np.ndarray]:
-    """Collect the features (W, 3) of all decoded words, and whether each word is correct (W,).
+    """Fit confidences to decoded utterances; None if they contain no word.
 
     Args:
         references: Normalised texts.
@@ -85,6 +70,14 @@ def collect_examples(
         paths: Decoded tokens per utterance.
         tokenizer: Decodes the tokens.
     """
+    features, correct = _collect_examples(references, log_probs, paths, tokenizer)
+    return fit_confidence(features, correct) if len(features) else None
+
+
+def _collect_examples(
+    references: Sequence[str], log_probs: Sequence[LogProbs], paths: Sequence[Sequence[int]], tokenizer: Tokenizer
+) -> tuple[np.ndarray, np.ndarray]:
+    """Collect the features (W, 3) of all decoded words, and whether each word is correct (W,)."""
     features: list[np.ndarray] = [np.empty((0, 3))]
     correct: list[bool] = []
     for reference, frames, tokens in zip(references, log_probs, paths, strict=True):

@@ -21,24 +21,15 @@ from asr.text.normalize import normalize
 
 @dataclass(frozen=True)
 class Evaluation:
-    """The result of running a model on a set of utterances.
+    """The result of running a model on a set of utterances."""
 
-    Attributes:
-        utterances: Their names.
-        references, hypotheses: Normalised texts, in the order of the names.
-        rates: Word and character error rates.
-        real_time_factor: Seconds of computing per second of speech, including reading the audio.
-        oracle: Error rates of the best of the n hypotheses of each utterance; None if n is 1.
-        reliability: How reliable the confidences of the words are; None if the model is not calibrated.
-    """
-
-    utterances: list[str]
-    references: list[str]
+    utterances: list[str]  # names
+    references: list[str]  # normalised texts, in the order of the names, as are the hypotheses
     hypotheses: list[str]
     rates: ErrorRates
-    real_time_factor: float
-    oracle: ErrorRates | None = None
-    reliability: Reliability | None = None
+    real_time_factor: float  # seconds of computing per second of speech, including reading the audio
+    oracle: ErrorRates | None = None  # of the best of the n hypotheses of each utterance; None if n is 1
+    reliability: Reliability | None = None  # of the confidences of the words; None if the model is not calibrated
 
 
 def evaluate(recognizer: Recognizer, cuts: CutSet) -> Evaluation:
@@ -47,8 +38,7 @@ def evaluate(recognizer: Recognizer, cuts: CutSet) -> Evaluation:
     Raises:
         CorpusError: If a cut has no text, or its audio cannot be read.
     """
-    sorted_cuts = sorted(cuts, key=lambda cut: cut.duration)
-    references = [normalize(reference_text(cut), recognizer.settings.normalizer) for cut in sorted_cuts]
+    sorted_cuts, references = _sort(recognizer, cuts)
     require_words(references)
     started = time.perf_counter()
     results: list[Decoded] = []
@@ -92,25 +82,27 @@ def collect_log_probs(recognizer: Recognizer, cuts: Iterable[Any]) -> tuple[list
 
     Long cuts are not split into segments as in recognition, because their reference cannot be split.
     """
-    sorted_cuts = sorted(cuts, key=lambda cut: cut.duration)
+    sorted_cuts, references = _sort(recognizer, cuts)
     log_probs: list[LogProbs] = []
     for waveforms in _read_batches(sorted_cuts, recognizer.sample_rate):
         log_probs += recognizer.runner.compute_log_probs(waveforms)
-    return [normalize(reference_text(cut), recognizer.settings.normalizer) for cut in sorted_cuts], log_probs
+    return references, log_probs
 
 
-def _read_batches(cuts: Iterable[Any], sample_rate: int) -> Iterator[list[Waveform]]:
-    """Yield waveforms (S,) in the batches that go through the network; cuts must be sorted by length."""
-    for batch in make_batches(cuts, lambda cut: float(cut.duration), BATCH_SECONDS):
+def _sort(recognizer: Recognizer, cuts: Iterable[Any]) -> tuple[list[Any], list[str]]:
+    """Sort cuts by length; return them and their references, normalised as in training."""
+    sorted_cuts = sorted(cuts, key=lambda cut: cut.duration)
+    return sorted_cuts, [normalize(reference_text(cut), recognizer.settings.normalizer) for cut in sorted_cuts]
+
+
+def _read_batches(sorted_cuts: Sequence[Any], sample_rate: int) -> Iterator[list[Waveform]]:
+    """Yield waveforms (S,) in the batches that go through the network."""
+    for batch in make_batches(sorted_cuts, lambda cut: float(cut.duration), BATCH_SECONDS):
         yield read_waveforms(batch, sample_rate)
 
 
 def read_waveforms(cuts: Sequence[Any], sample_rate: int) -> list[Waveform]:
-    """Read the waveforms (S,) of cuts.
-
-    Raises:
-        CorpusError: If the audio of a cut cannot be read.
-    """
+    """Read the waveforms (S,) of cuts. Raises CorpusError if the audio of one cannot be read."""
     waveforms = []
     for cut in cuts:
         try:

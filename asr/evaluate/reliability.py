@@ -8,7 +8,7 @@ words; the differences are averaged, weighted by the number of words in the bin.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 
 import jiwer
 import numpy as np
@@ -18,50 +18,39 @@ from asr.atomic import atomic_write
 BINS = 15  # as in Guo et al.
 
 
-@dataclass(frozen=True)
-class Bin:
-    """Words of similar confidence.
+class Bin(NamedTuple):
+    """Words of similar confidence: their number, mean confidence, and the share of them that is correct."""
 
-    Attributes:
-        count: Number of words.
-        confidence: Their mean confidence.
-        accuracy: Share of them that is correct.
-    """
-
-    count: int
+    words: int
     confidence: float
     accuracy: float
 
 
 @dataclass(frozen=True)
 class Reliability:
-    """How far confidences can be trusted.
-
-    Attributes:
-        bins: By increasing confidence, without empty ones.
-    """
+    """How far confidences can be trusted: bins by increasing confidence, without empty ones."""
 
     bins: tuple[Bin, ...]
 
     @property
     def words(self) -> int:
         """Number of words."""
-        return sum(bin_.count for bin_ in self.bins)
+        return sum(words for words, _, _ in self.bins)
 
     @property
     def error(self) -> float:
         """Expected calibration error."""
-        return sum(bin_.count * abs(bin_.confidence - bin_.accuracy) for bin_ in self.bins) / self.words
+        return sum(words * abs(confidence - accuracy) for words, confidence, accuracy in self.bins) / self.words
 
     @property
     def confidence(self) -> float:
         """Mean confidence."""
-        return sum(bin_.count * bin_.confidence for bin_ in self.bins) / self.words
+        return sum(words * confidence for words, confidence, _ in self.bins) / self.words
 
     @property
     def accuracy(self) -> float:
         """Share of words that is correct."""
-        return sum(bin_.count * bin_.accuracy for bin_ in self.bins) / self.words
+        return sum(words * accuracy for words, _, accuracy in self.bins) / self.words
 
 
 def measure_reliability(confidences: Sequence[float], correct: Sequence[bool], *, bins: int = BINS) -> Reliability:
@@ -74,13 +63,9 @@ def measure_reliability(confidences: Sequence[float], correct: Sequence[bool], *
         raise ValueError(f"expected one mark per confidence, found {len(confidences)} and {len(correct)}")
     expected, observed = np.asarray(confidences, dtype=float), np.asarray(correct, dtype=float)
     bin_of_word = np.minimum((expected * bins).astype(int), bins - 1)
-    return Reliability(
-        tuple(
-            Bin(int(members.sum()), float(expected[members].mean()), float(observed[members].mean()))
-            for index in range(bins)
-            if (members := bin_of_word == index).any()
-        )
-    )
+    members = [np.flatnonzero(bin_of_word == index) for index in range(bins)]
+    filled = [words for words in members if len(words)]
+    return Reliability(tuple(Bin(len(w), float(expected[w].mean()), float(observed[w].mean())) for w in filled))
 
 
 def mark_correct(reference: str, hypothesis: str) -> list[bool]:
@@ -90,16 +75,6 @@ def mark_correct(reference: str, hypothesis: str) -> list[bool]:
         if chunk.type == "equal":
             marks[chunk.hyp_start_idx : chunk.hyp_end_idx] = [True] * (chunk.hyp_end_idx - chunk.hyp_start_idx)
     return marks
-
-
-def to_json(reliability: Reliability) -> dict[str, Any]:
-    """Return it as a dictionary that `json` can write."""
-    return {
-        "ece": reliability.error,
-        "mean_confidence": reliability.confidence,
-        "accuracy": reliability.accuracy,
-        "bins": [[bin_.count, bin_.confidence, bin_.accuracy] for bin_ in reliability.bins],
-    }
 
 
 def draw_reliability(reliability: Reliability, path: Path) -> None:
@@ -112,8 +87,7 @@ def draw_reliability(reliability: Reliability, path: Path) -> None:
 
     figure = Figure(figsize=(5.2, 6.2), layout="constrained")
     above, below = figure.subplots(2, 1, sharex=True, height_ratios=[3, 1])
-    confidences = [bin_.confidence for bin_ in reliability.bins]
-    accuracies = [bin_.accuracy for bin_ in reliability.bins]
+    counts, confidences, accuracies = zip(*reliability.bins, strict=True)
     above.plot([0, 1], [0, 1], color="#999999", linestyle="--", linewidth=1, label="perfect calibration")
     above.vlines(confidences, confidences, accuracies, color="#c1543c", linewidth=1.2, alpha=0.7)
     above.plot(confidences, accuracies, "o", color="#24527a", label="measured")
@@ -124,7 +98,7 @@ def draw_reliability(reliability: Reliability, path: Path) -> None:
         title=f"{reliability.words} words, expected calibration error {reliability.error:.1%}",
     )
     above.legend(loc="upper left", frameon=False)
-    below.bar(confidences, [bin_.count for bin_ in reliability.bins], width=0.9 / BINS, color="#24527a")
+    below.bar(confidences, counts, width=0.9 / BINS, color="#24527a")
     below.set(xlabel="confidence", ylabel="words", yscale="log")
     for axes in (above, below):
         axes.spines[["top", "right"]].set_visible(False)

@@ -1,21 +1,31 @@
-"""Evaluations in, files for programs out: JSON and tab-separated texts."""
+"""Evaluations in, files out: JSON and texts for programs, the model card's table of results for people."""
 
 import json
-from dataclasses import asdict
+import re
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
-from asr.atomic import atomic_write
+from asr.atomic import write_text
+from asr.errors import ModelError
 from asr.evaluate.evaluate import Evaluation
-from asr.evaluate.reliability import to_json as reliability_to_json
-from asr.evaluate.wer import Edits
+from asr.evaluate.reliability import Reliability
+from asr.evaluate.wer import Edits, ErrorRates
+
+CARD = "README.md"
+TABLE = (
+    "| speech | utterances | words | WER | 95 % interval | CER | ECE of confidences |\n"
+    "| --- | --- | --- | --- | --- | --- | --- |\n"
+)
+# By its first words: cards of before 2026-11-24 lack the last column.
+_HEAD = re.compile(r"^\| speech \| utterances .*\n\|[ |:-]+\n", re.MULTILINE)
 
 
 def to_json(evaluation: Evaluation) -> dict[str, Any]:
     """Return a result as a dictionary that `json` can write; all rates are fractions (0.05 is 5 %)."""
     rates = evaluation.rates
     oracle = {"oracle_wer": evaluation.oracle.wer} if evaluation.oracle else {}
-    confidence = {"confidence": reliability_to_json(evaluation.reliability)} if evaluation.reliability else {}
+    confidence = {"confidence": _describe_confidence(evaluation.reliability)} if evaluation.reliability else {}
     return {
         "wer": rates.wer,
         "wer_interval": list(rates.wer_interval),
@@ -26,30 +36,68 @@ def to_json(evaluation: Evaluation) -> dict[str, Any]:
         "utterance_interval": list(rates.utterance_interval),
         "words": rates.words,
         "characters": rates.character_edits.length,
-        "word_edits": _edits(rates.word_edits),
-        "character_edits": _edits(rates.character_edits),
+        "word_edits": _count_kinds(rates.word_edits),
+        "character_edits": _count_kinds(rates.character_edits),
         "real_time_factor": evaluation.real_time_factor,
         **oracle,
         **confidence,
     }
 
 
+def _describe_confidence(reliability: Reliability) -> dict[str, Any]:
+    return {
+        "ece": reliability.error,
+        "mean_confidence": reliability.confidence,
+        "accuracy": reliability.accuracy,
+        "bins": list(map(list, reliability.bins)),
+    }
+
+
+def _count_kinds(edits: Edits) -> dict[str, int]:
+    return {name: count for name, count in edits._asdict().items() if name != "length"}
+
+
 def write_json(path: Path, result: dict[str, Any]) -> None:
     """Write a result atomically. Raises AsrError if it cannot be written."""
-    with atomic_write(path) as partial:
-        partial.write_text(json.dumps(result, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    write_text(path, json.dumps(result, indent=2, ensure_ascii=False) + "\n")
 
 
 def write_texts(path: Path, evaluation: Evaluation) -> None:
-    """Write one line per utterance: its name, reference and hypothesis, separated by tabs.
+    """Write lines `name<TAB>reference<TAB>hypothesis`, one per utterance. Raises AsrError if they cannot be written."""
+    rows = zip(evaluation.utterances, evaluation.references, evaluation.hypotheses, strict=True)
+    write_text(path, "".join("\t".join(row) + "\n" for row in sorted(rows)))
+
+
+def add_result(folder: Path, name: str, rates: ErrorRates, reliability: Reliability | None = None) -> None:
+    """Add the error rates, and the reliability if there is one, to the card of a model's folder.
+
+    They become a row of its table of results, in place of one with the same name.
 
     Raises:
-        AsrError: If the file cannot be written.
+        ModelError: If the folder has no card with such a table.
     """
-    rows = zip(evaluation.utterances, evaluation.references, evaluation.hypotheses, strict=True)
-    with atomic_write(path) as partial:
-        partial.write_text("".join("\t".join(row) + "\n" for row in sorted(rows)), encoding="utf-8")
+    before, after = read_results(folder)
+    lines = after.splitlines()
+    rows = list(takewhile(lambda line: line.startswith("|"), lines))
+    low, high = rates.wer_interval
+    label = name.replace("|", "/")
+    cells = [label, rates.utterances, rates.words, f"{rates.wer:.2%}", f"{low:.2%} to {high:.2%}", f"{rates.cer:.2%}"]
+    cells.append("" if reliability is None else f"{reliability.error:.2%}")
+    width = TABLE.partition("\n")[0].count("|")
+    kept = [row + "  |" * (width - row.count("|")) for row in rows if not row.startswith(f"| {label} |")]
+    kept.append(f"| {' | '.join(map(str, cells))} |")
+    write_text(folder / CARD, before + TABLE + "\n".join([*kept, *lines[len(rows) :]]) + "\n")
 
 
-def _edits(edits: Edits) -> dict[str, int]:
-    return {name: count for name, count in asdict(edits).items() if name != "length"}
+def read_results(folder: Path) -> tuple[str, str]:
+    """Read what comes before and after the head of a card's table of results.
+
+    Raises:
+        ModelError: If the folder has no card with such a table.
+    """
+    card = folder / CARD
+    text = card.read_text(encoding="utf-8") if card.is_file() else ""
+    head = _HEAD.search(text)
+    if head is None:
+        raise ModelError(f"{card}: no model card with a table of results, as `asr train` writes it")
+    return text[: head.start()], text[head.end() :]

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from asr.config import SETTINGS_FILE, DecoderSettings, ModelSettings, RescoringSettings
+from asr.config import SETTINGS_FILE, ModelSettings, RescoringSettings
 from asr.corpus.cuts import load_cuts
 from asr.decode.decoder import BeamDecoder
 from asr.decode.parts import Hypothesis
@@ -57,9 +57,9 @@ class Tuned(NamedTuple):
             f"alpha {alpha:g}, beta {beta:g}, unknown words {unknown_score:g}, blank penalty {blank_penalty:g}, "
             f"beam size {beam_size}"
         )
-        if self.rescoring is None:
-            return first
         second = self.rescoring
+        if second is None:
+            return first
         return f"{first}; rescoring: alpha {second.alpha:g}, beta {second.beta:g}, keep {second.keep:g}"
 
 
@@ -131,7 +131,7 @@ def tune(
     speech = Speech(*collect_log_probs(recognizer, load_cuts(manifests)))
     require_words(speech.references)
     reporter.line(f"{len(speech.references)} utterances, {sum(map(len, speech.log_probs))} frames")
-    weights = _current_weights(settings.decoder)
+    weights = Weights(**{name: getattr(settings.decoder, name) for name in Weights._fields})
     if parts.language_model is not None and (lm is not None or rescore is None):
         weights = _search_beam(parts, speech, weights, reporter).weights
         parts = replace(parts, decoder=parts.decoder.reweighted(**weights._asdict()))
@@ -143,7 +143,12 @@ def tune(
     }
     if parts.rescorer is not None:
         update["rescoring"] = parts.rescorer.settings
-    _save(folder, settings.model_copy(update=update), parts.language_model, lm, rescore)
+    # All at the end, because weights suit only the language model that they were tuned with.
+    if parts.language_model is not None and lm is not None:
+        save_language_model(parts.language_model, lm, folder)
+    if rescore is not None:
+        save_rescorer(rescore, folder)
+    settings.model_copy(update=update).save(folder / SETTINGS_FILE)
     return Tuned(weights, update.get("rescoring"))
 
 
@@ -178,10 +183,6 @@ def _search_beam(parts: _Parts, speech: Speech, start: Weights, reporter: Report
     return WeightSearch(measure, show_if_better).run(start)
 
 
-def _current_weights(settings: DecoderSettings) -> Weights:
-    return Weights(settings.alpha, settings.beta, settings.beam_size, settings.unknown_score, settings.blank_penalty)
-
-
 def _search_rescoring(parts: _Parts, rescorer: Rescorer, speech: Speech, reporter: Reporter) -> Rescorer:
     """Return the rescorer with the weights that choose best among the hypotheses of the first pass."""
     utterances = list(parts.first_pass(speech))
@@ -193,24 +194,6 @@ def _search_rescoring(parts: _Parts, rescorer: Rescorer, speech: Speech, reporte
     best = search_rescoring(scores, errors, rescorer.settings)
     num_words = sum(len(reference.split()) for reference in speech.references)
     for name, settings in (("before", rescorer.settings), ("after", best)):
-        total = sum(costs[one.total(settings).argmax()] for costs, one in zip(errors, scores, strict=True))
+        total = sum(edits[nbest.total(settings).argmax()] for edits, nbest in zip(errors, scores, strict=True))
         reporter.line(f"rescoring, {name} tuning: {100 * total / num_words:.2f} % errors")
     return Rescorer(rescorer.model, rescorer.decode, best)
-
-
-def _save(
-    folder: Path,
-    settings: ModelSettings,
-    language_model: NgramModel | RnnLM | None,
-    lm: Path | None,
-    rescore: Path | None,
-) -> None:
-    """Save the settings and those language models that were given.
-
-    Called once at the end, because weights suit only the language model that they were tuned with.
-    """
-    if language_model is not None and lm is not None:
-        save_language_model(language_model, lm, folder)
-    if rescore is not None:
-        save_rescorer(rescore, folder)
-    settings.save(folder / SETTINGS_FILE)

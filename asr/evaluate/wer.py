@@ -4,9 +4,11 @@ Edits are jiwer's: the fewest substitutions, deletions and insertions that turn 
 its hypothesis. Rates are fractions, so 0.05 is 5 %, and can exceed 1. Knows nothing of audio.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import NamedTuple
 
 import jiwer
 import numpy as np
@@ -17,20 +19,13 @@ from asr.errors import CorpusError
 _CONFIDENCE = 0.95
 _RESAMPLES = 10_000
 _SEED = 0
-# Utterances drawn at once, so that memory does not grow with the test set.
-_MOST_DRAWN = 5_000_000
+_MOST_DRAWN = 5_000_000  # utterances at once, so that memory does not grow with the test set
 
 
-@dataclass(frozen=True)
-class Edits:
-    """The differences between hypotheses and references, in words or in characters.
+class Edits(NamedTuple):
+    """The differences between hypotheses and references, in words or in characters."""
 
-    Attributes:
-        length: Number of words or characters in the references.
-        substitutions, deletions, insertions: Number of edits of each kind.
-    """
-
-    length: int
+    length: int  # words or characters in the references
     substitutions: int
     deletions: int
     insertions: int
@@ -48,15 +43,10 @@ class Edits:
 
 @dataclass(frozen=True)
 class ErrorRates:
-    """The result of a test.
+    """The result of a test."""
 
-    Attributes:
-        utterance_edits: Word edits of each utterance.
-        character_edits: Character edits of all utterances together; a space counts as a character.
-    """
-
-    utterance_edits: tuple[Edits, ...]
-    character_edits: Edits
+    utterance_edits: tuple[Edits, ...]  # word edits of each utterance
+    character_edits: Edits  # of all utterances together; a space counts as a character
 
     @property
     def utterances(self) -> int:
@@ -66,12 +56,7 @@ class ErrorRates:
     @cached_property
     def word_edits(self) -> Edits:
         """Word edits of all utterances together."""
-        return Edits(
-            length=sum(edits.length for edits in self.utterance_edits),
-            substitutions=sum(edits.substitutions for edits in self.utterance_edits),
-            deletions=sum(edits.deletions for edits in self.utterance_edits),
-            insertions=sum(edits.insertions for edits in self.utterance_edits),
-        )
+        return Edits(*map(sum, zip(*self.utterance_edits, strict=True)))
 
     @property
     def words(self) -> int:
@@ -116,17 +101,11 @@ class ErrorRates:
         return exact_interval(self.wrong_utterances, self.utterances)
 
 
-@dataclass(frozen=True)
-class Comparison:
-    """Two systems on the same utterances.
+class Comparison(NamedTuple):
+    """Two systems on the same utterances."""
 
-    Attributes:
-        difference: Word error rate of the second minus that of the first; the second is better if it is negative.
-        interval: 95 % paired bootstrap interval; the difference is significant if the interval does not contain 0.
-    """
-
-    difference: float
-    interval: tuple[float, float]
+    difference: float  # word error rate of the second minus that of the first; the second is better if it is negative
+    interval: tuple[float, float]  # 95 % paired bootstrap; the difference is significant if this does not contain 0
 
 
 def score_utterances(references: Sequence[str], hypotheses: Sequence[str]) -> ErrorRates:
@@ -134,25 +113,21 @@ def score_utterances(references: Sequence[str], hypotheses: Sequence[str]) -> Er
 
     Args:
         references: What was said, normalised in the same way as the hypotheses.
-        hypotheses: What was recognised, in the same order. Against an empty reference, every
-            word is an insertion.
+        hypotheses: What was recognised, in the same order. Against an empty reference, every word is an insertion.
 
     Raises:
         ValueError: If the numbers of references and hypotheses differ, or no reference contains a word.
     """
     _check(references, hypotheses)
-    characters = jiwer.process_characters(list(references), list(hypotheses))
-    return ErrorRates(
-        utterance_edits=tuple(count_edits(references, hypotheses)),
-        character_edits=Edits(
-            sum(map(len, characters.references)), characters.substitutions, characters.deletions, characters.insertions
-        ),
-    )
+    output = jiwer.process_characters(list(references), list(hypotheses))
+    length = sum(map(len, output.references))
+    characters = Edits(length, output.substitutions, output.deletions, output.insertions)
+    return ErrorRates(tuple(count_edits(references, hypotheses)), characters)
 
 
 def require_words(references: Sequence[str]) -> None:
     """Raise CorpusError if no reference contains a word, because there is no error rate then."""
-    if not _has_words(references):
+    if not any(map(str.split, references)):
         raise CorpusError("none of the transcripts contains a word, so there is nothing to compare with")
 
 
@@ -167,10 +142,13 @@ def exact_interval(errors: int, trials: int) -> tuple[float, float]:
 def count_edits(references: Sequence[str], hypotheses: Sequence[str]) -> list[Edits]:
     """Count the word edits of each utterance."""
     output = jiwer.process_words(list(references), list(hypotheses))
-    return [
-        _sum_chunks(chunks, len(reference))
-        for chunks, reference in zip(output.alignments, output.references, strict=True)
-    ]
+    edits = []
+    for chunks, reference in zip(output.alignments, output.references, strict=True):
+        counts: Counter[str] = Counter()
+        for chunk in chunks:
+            counts[chunk.type] += max(chunk.ref_end_idx - chunk.ref_start_idx, chunk.hyp_end_idx - chunk.hyp_start_idx)
+        edits.append(Edits(len(reference), counts["substitute"], counts["delete"], counts["insert"]))
+    return edits
 
 
 def compare(references: Sequence[str], first: Sequence[str], second: Sequence[str]) -> Comparison:
@@ -192,27 +170,14 @@ def compare(references: Sequence[str], first: Sequence[str], second: Sequence[st
 def _check(references: Sequence[str], hypotheses: Sequence[str]) -> None:
     if len(references) != len(hypotheses):
         raise ValueError(f"expected as many hypotheses as references, found {len(hypotheses)} and {len(references)}")
-    if not _has_words(references):
-        raise ValueError(
-            f"none of the {len(references)} references contains a word, so there is no error rate; give transcripts"
-        )
-
-
-def _has_words(references: Sequence[str]) -> bool:
-    return any(reference.split() for reference in references)
-
-
-def _sum_chunks(chunks: Sequence[jiwer.AlignmentChunk], length: int) -> Edits:
-    counts = {"substitute": 0, "delete": 0, "insert": 0, "equal": 0}
-    for chunk in chunks:
-        counts[chunk.type] += max(chunk.ref_end_idx - chunk.ref_start_idx, chunk.hyp_end_idx - chunk.hyp_start_idx)
-    return Edits(length, counts["substitute"], counts["delete"], counts["insert"])
+    if not any(map(str.split, references)):
+        count = len(references)
+        raise ValueError(f"none of the {count} references contains a word, so there is no error rate; give transcripts")
 
 
 def _bootstrap(errors: NDArray[np.int64], lengths: NDArray[np.int64]) -> tuple[float, float]:
     """Return the middle 95 % of the error rates of resampled test sets; `errors` and `lengths` are (U,)."""
-    rng = np.random.default_rng(_SEED)
-    num_utterances = len(errors)
+    rng, num_utterances = np.random.default_rng(_SEED), len(errors)
     draws_at_once = max(1, _MOST_DRAWN // num_utterances)
     rates: list[NDArray[np.float64]] = []
     for start in range(0, _RESAMPLES, draws_at_once):

@@ -16,7 +16,7 @@ from asr.language.ngram import prune as pruning
 from asr.language.ngram.interpolate import find_weights, mix
 from asr.language.ngram.kneser_ney import estimate
 from asr.language.ngram.model import UNKNOWN, NgramModel, Perplexity
-from asr.language.text_files import SPACE, Unit, read_sentences
+from asr.language.text_files import SPACE, Unit, read_sentences, read_text
 from asr.reporter import SILENT, Reporter
 from asr.text.lexicon import VARIANT
 from asr.text.normalize import normalize
@@ -150,9 +150,7 @@ def measure_language_model(
     language_model = load_language_model(model)
     if isinstance(language_model, NgramModel):
         return language_model.perplexity(_sentences(texts, checked or _find_unit(language_model), normalizer))
-    from asr.language.rnn.model import measure_rnn
-
-    return measure_rnn(texts, language_model)
+    return language_model.measure(read_text(texts, language_model.settings))
 
 
 def _check_output(path: Path) -> None:

@@ -98,11 +98,11 @@ def align_letters(lexicon: Lexicon) -> Iterator[list[tuple[str, Phones]]]:
     for _ in range(_ROUNDS):
         counts = np.zeros_like(costs)
         num_taken = _align(letters, first_letter, phones, first_phone, costs, counts)
-        shares = (counts + _SMOOTHING) / (counts + _SMOOTHING).sum(axis=1, keepdims=True)
-        costs = -np.log(shares)
-    for number, (word, pronunciation) in enumerate(entries):
+        costs = -np.log((counts + _SMOOTHING) / (counts + _SMOOTHING).sum(axis=1, keepdims=True))
+    remaining = iter(num_taken.tolist())
+    for word, pronunciation in entries:
         pairs, start = [], 0
-        for letter, taken in zip(word, num_taken[first_letter[number] :].tolist(), strict=False):
+        for letter, taken in zip(word, remaining, strict=False):
             pairs.append((letter, pronunciation[start : start + taken]))
             start += taken
         yield pairs

@@ -36,7 +36,7 @@ class _Job:
     since: float  # time.perf_counter() when the job arrived, or its previous block was decoded
 
     def complete(self, error: Exception | None) -> None:
-        """Deliver the result or an error."""
+        """Set the future to the result or an error."""
         with contextlib.suppress(InvalidStateError):  # the client has left
             self.future.set_exception(error) if error else self.future.set_result(self.latest)
 

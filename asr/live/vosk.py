@@ -145,10 +145,8 @@ class VoskStream:
         if "config" in message:
             self._config = update_config(self._config, message["config"])
             return None
-        if message.get("eof"):
-            self.is_over = True
-            return await self.finish()
-        if message.get("reset"):
+        if message.get("eof") or message.get("reset"):
+            self.is_over = bool(message.get("eof"))
             return await self.finish()
         raise _refuse('expected {"config": {...}}, {"eof": 1} or {"reset": 1} as text, and audio as binary')
 

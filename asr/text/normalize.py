@@ -36,7 +36,8 @@ def normalize(text: str, settings: NormalizerSettings) -> str:
     Raises:
         ConfigError: If numbers are to be spelled out in a language that num2words lacks.
     """
-    text = _plain(text)
+    composed = unicodedata.normalize("NFC", text.translate(_APOSTROPHES))
+    text = unicodedata.normalize("NFC", "".join(map(_plain_form, composed))).translate(_APOSTROPHES)
     if settings.spell_out_numbers is not None:
         text = spell_out_numbers(text, settings.spell_out_numbers)
     if settings.lowercase:
@@ -44,11 +45,6 @@ def normalize(text: str, settings: NormalizerSettings) -> str:
     if settings.strip_punctuation:
         text = _strip_punctuation(text)
     return unicodedata.normalize("NFC", " ".join(text.split()))
-
-
-def _plain(text: str) -> str:
-    composed = unicodedata.normalize("NFC", text.translate(_APOSTROPHES))
-    return unicodedata.normalize("NFC", "".join(map(_plain_form, composed))).translate(_APOSTROPHES)
 
 
 @lru_cache(maxsize=4096)

@@ -57,12 +57,10 @@ class PhoneTokenizer(Tokenizer):
         extended._words, extended.pronunciations = dict(self._words), dict(self.pronunciations)
         for word, phones in words.items():
             sounds = [self._ids[phone] for phone in phones]
-            free = (word_end for word_end in sorted(self.word_ends) if (*sounds, word_end) not in extended._words)
-            word_end = next(free, None)
-            if word_end is not None and word not in extended.pronunciations:
-                tokens = (*sounds, word_end)
-                extended._words[tokens] = word
-                extended.pronunciations[word] = [tokens]
+            candidates = ((*sounds, word_end) for word_end in sorted(self.word_ends))
+            tokens = next((candidate for candidate in candidates if candidate not in extended._words), None)
+            if tokens is not None and word not in extended.pronunciations:
+                extended._words[tokens], extended.pronunciations[word] = word, [tokens]
         return extended
 
     def encode(self, text: str) -> list[int]:
@@ -77,10 +75,9 @@ class PhoneTokenizer(Tokenizer):
         return tokens
 
     def decode(self, tokens: Sequence[int]) -> str:
-        """Return the text that the tokens stand for.
+        """Return the text of the tokens; phones that form no word are written out, joined by hyphens.
 
-        Phones that form no word are written out, joined by hyphens; those after the last word end count only if they
-        form a word.
+        Those after the last word end count only if they form a word.
         """
         self._check_tokens(tokens)
         words: list[str] = []

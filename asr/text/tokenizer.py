@@ -147,24 +147,20 @@ def group_tokens(tokens: Sequence[int], tokenizer: Tokenizer) -> list[WordTokens
 
     Spaces and word ends belong to no word.
     """
-    words: list[WordTokens] = []
+    bounds: list[tuple[int, int, int]] = []  # of each word: its first token, the one after its last, or after its end
     first: int | None = None  # of the current word
     for index, token in enumerate(tokens):
         symbol = tokenizer.symbols[token]
         is_end = token in tokenizer.word_ends
-        starts = symbol.startswith((" ", WORD_START))
-        if first is not None and (is_end or starts):
-            words.append(_word(tokens, tokenizer, first, index, has_end=is_end))
+        if first is not None and (is_end or symbol.startswith((" ", WORD_START))):
+            bounds.append((first, index, index + is_end))
             first = None
         if first is None and not is_end and symbol.strip(" " + WORD_START):
             first = index
     if first is not None:
-        words.append(_word(tokens, tokenizer, first, len(tokens), has_end=False))
+        bounds.append((first, len(tokens), len(tokens)))
+    words = (WordTokens(tokenizer.decode(tokens[start:end]).strip(), start, last) for start, last, end in bounds)
     return [word for word in words if word.text]
-
-
-def _word(tokens: Sequence[int], tokenizer: Tokenizer, first: int, last: int, *, has_end: bool) -> WordTokens:
-    return WordTokens(tokenizer.decode(tokens[first : last + has_end]).strip(), first, last)
 
 
 def _unknown_symbol(symbol: str, text: str) -> TextError:

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 from asr.corpus.cuts import load_cuts
-from asr.evaluate.card import add_result
+from asr.evaluate.report import add_result
 from asr.evaluate.wer import score_utterances
 from asr.recognize.model_folder import find_writable_model
 

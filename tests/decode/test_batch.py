@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from asr.decode import decoder as beam
 from asr.decode.batch import search_batch
 from asr.decode.decoder import BeamDecoder
+from asr.decode.kernel.frame import search_frames
 from asr.errors import AsrError
 from tests.decode import test_phones as phones
 from tests.decode.decoders import make_decoder
@@ -109,8 +109,8 @@ def test_counts_are_checked_before_anything_is_decoded():
 
 def test_short_utterances_are_shared_among_threads(monkeypatch):
     groups = []
-    decode = BeamDecoder._decode_group
-    monkeypatch.setattr(BeamDecoder, "_decode_group", lambda self, group: groups.append(group) or decode(self, group))
+    decode = BeamDecoder._decode
+    monkeypatch.setattr(BeamDecoder, "_decode", lambda self, *args: groups.append(args[-1]) or decode(self, *args))
     make_decoder(SYMBOLS).decode_batch([random_log_probs(50, 4, seed) for seed in range(8)], num_threads=4)
     assert [len(group) for group in groups] == [2, 2, 2, 2]
 
@@ -119,7 +119,7 @@ def test_short_utterances_are_shared_among_threads(monkeypatch):
 def test_how_numbers_lie_in_memory_compiles_nothing_anew(lay):
     decoder = make_decoder(SYMBOLS)
     log_probs = random_log_probs(20, 4, seed=1).astype(np.float32)
-    before = len(search_batch.signatures), len(beam.search_frames.signatures)
+    before = len(search_batch.signatures), len(search_frames.signatures)
     assert decoder.decode(lay(log_probs)) == in_blocks(decoder, np.ascontiguousarray(lay(log_probs)))
     assert in_blocks(decoder, lay(log_probs)) == decoder.decode(lay(log_probs))
-    assert (len(search_batch.signatures), len(beam.search_frames.signatures)) == before
+    assert (len(search_batch.signatures), len(search_frames.signatures)) == before

@@ -9,19 +9,16 @@ import time
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from asr.errors import AsrError, ConfigError
-from tests.decode.decoders import make_decoder
+from tests.decode.decoders import EVERYTHING, make_decoder
 from tests.decode.enumeration import random_log_probs, score_all_labellings
 
 SYMBOLS = ["", "a", "b", " "]
-EVERYTHING = {"beam_threshold": math.inf, "token_threshold": math.inf, "blank_skip": 2.0}
 
 
-def exact(symbols=SYMBOLS, beam_size=3000, **settings_):
-    return make_decoder(symbols, beam_size=beam_size, **EVERYTHING, **settings_)
+def exact(symbols=SYMBOLS, **settings_):
+    return make_decoder(symbols, **{**EVERYTHING, **settings_})
 
 
 def one_hot(path, vocab_size, certainty=0.97):
@@ -42,22 +39,6 @@ def test_full_width_beam_finds_every_labelling_with_its_exact_probability(seed, 
     assert [h.score for h in hypotheses] == sorted((h.score for h in hypotheses), reverse=True)
 
 
-@pytest.mark.parametrize("penalty", [0.5, 2.0])
-def test_less_probable_blanks_are_those_of_a_network_that_says_so(penalty):
-    log_probs = random_log_probs(6, 4, seed=5)
-    penalized = log_probs - np.array([penalty, 0, 0, 0])
-    penalized -= np.logaddexp.reduce(penalized, axis=1, keepdims=True)
-    scores, _ = score_all_labellings(penalized)
-    hypotheses = exact(blank_penalty=penalty).decode(log_probs, nbest=len(scores))
-    assert {h.tokens: h.score for h in hypotheses} == pytest.approx(scores)
-    certain = np.log(np.array([[1.0, 0, 0, 0]]).clip(1e-300))
-    assert exact(blank_penalty=penalty).decode(certain)[0].tokens == ()
-    with pytest.raises(ValueError, match="sum to 2"):
-        exact(blank_penalty=penalty).decode(log_probs + np.log(2))
-    with pytest.raises(ConfigError, match=r"blank_penalty: .* \(found -1\)"):
-        exact(blank_penalty=-1)
-
-
 def test_repeated_label_needs_a_blank_between():
     hypothesis = exact().decode(one_hot([1, 1, 0, 1, 2], 4))[0]
     assert (hypothesis.tokens, hypothesis.frames) == ((1, 1, 2), (0, 3, 4))
@@ -69,38 +50,6 @@ def test_best_labelling_need_not_be_the_best_path():
     hypothesis = exact(["", "a"]).decode(log_probs)[0]
     assert hypothesis.tokens == (1,)
     assert hypothesis.score == pytest.approx(math.log(0.64))
-
-
-@given(
-    seed=st.integers(0, 10**6),
-    num_frames=st.integers(0, 60),
-    cuts=st.lists(st.integers(0, 60), max_size=6),
-    beam_size=st.integers(1, 12),
-)
-@settings(max_examples=60, deadline=None)
-def test_blocks_change_nothing(seed, num_frames, cuts, beam_size):
-    decoder = make_decoder(SYMBOLS, beam_size=beam_size, blank_skip=0.6, hotwords={"ab": 2.0})
-    log_probs = random_log_probs(num_frames, 4, seed, spread=3)
-    state = decoder.start()
-    for first, last in zip([0, *sorted(cuts)], [*sorted(cuts), num_frames], strict=True):
-        state.feed(log_probs[first:last])
-        state.best(3)
-    assert state.finish(beam_size) == decoder.decode(log_probs, beam_size)
-    assert state.num_frames == num_frames
-
-
-@given(seed=st.integers(0, 10**6), cut=st.integers(0, 40), beam_size=st.integers(1, 12))
-@settings(max_examples=40, deadline=None)
-def test_a_fork_goes_its_own_way(seed, cut, beam_size):
-    decoder = make_decoder(SYMBOLS, beam_size=beam_size, hotwords={"ab": 2.0})
-    log_probs, others = (random_log_probs(40, 4, seed + own, spread=3) for own in (0, 1))
-    state = decoder.start()
-    state.feed(log_probs[:cut])
-    fork = state.fork()
-    fork.feed(others)
-    state.feed(log_probs[cut:])
-    assert fork.finish(beam_size) == decoder.decode(np.concatenate([log_probs[:cut], others]), beam_size)
-    assert state.finish(beam_size) == decoder.decode(log_probs, beam_size)
 
 
 @pytest.mark.parametrize("beam_size", [1, 4, 16])
@@ -130,43 +79,11 @@ def test_max_tokens_lets_only_the_most_probable_extend():
     assert found == {(), (2,), (2, 2)}
 
 
-def test_compaction_and_growth_do_not_change_results():
-    log_probs = random_log_probs(3000, 4, seed=1, spread=0.5)
-    decoder = make_decoder(SYMBOLS, beam_size=40)
-    state = decoder.start()
-    committed_tokens, committed_frames = [], []
-    for first in range(0, 3000, 100):
-        state.feed(log_probs[first : first + 100])
-        tokens, frames = state.commit()
-        committed_tokens += tokens
-        committed_frames += frames
-    rest = state.finish()[0]
-    whole = decoder.decode(log_probs)[0]
-    assert (*committed_tokens, *rest.tokens) == whole.tokens
-    assert len(committed_tokens) > 500
-    assert rest.score == pytest.approx(whole.score)
-    frames = [*committed_frames, *rest.frames]
-    assert len(frames) == len(whole.tokens)
-    assert np.mean(np.array(frames) == whole.frames) > 0.99  # committed ones are those of the then best hypothesis
-    assert all(np.diff(whole.frames) > 0)
-
-
 def test_threads_change_nothing():
     batch = [random_log_probs(200 + 10 * i, 4, seed=i) for i in range(12)]
     decoder = make_decoder(SYMBOLS, beam_size=8)
     one = decoder.decode_batch(batch, num_threads=1, nbest=3)
     assert decoder.decode_batch(batch, num_threads=4, nbest=3) == one
-
-
-def test_memory_of_earlier_utterances_changes_nothing():
-    decoder = make_decoder(SYMBOLS, beam_size=8, blank_skip=0.6, hotwords={"ab": 2.0})
-    for seed, num_frames in enumerate([300, 0, 7, 4000, 1, 50]):
-        with pytest.raises(ValueError, match="NaN"):
-            decoder.decode([*random_log_probs(3, 4, seed), [math.nan] * 4])
-        log_probs = random_log_probs(num_frames, 4, seed, spread=3)
-        fresh = make_decoder(SYMBOLS, beam_size=8, blank_skip=0.6, hotwords={"ab": 2.0})
-        assert decoder.decode(log_probs, nbest=8) == fresh.decode(log_probs, nbest=8)
-        assert decoder.reweighted(alpha=0, beta=0, beam_size=3).decode(log_probs)
 
 
 def test_lengths_cut_padding_off():
@@ -206,30 +123,6 @@ def test_impossible_tokens_are_never_heard():
 
 
 @pytest.mark.parametrize(
-    ("log_probs", "message"),
-    [
-        (np.full((3, 4), np.nan), "frame 0 holds NaN"),
-        (np.vstack([random_log_probs(2, 4, 0), [[np.nan, 0, 0, 0]]]), "frame 2 holds NaN"),
-        (np.zeros((3, 4)), "sum to 4, not 1"),
-        (np.random.default_rng(0).normal(size=(3, 4)), "log_softmax"),
-        (np.zeros((3, 5)), r"shape \(frames, 4\), found \(3, 5\)"),
-        (np.zeros((2, 3, 4)), r"found \(2, 3, 4\)"),
-        (np.zeros(4), r"found \(4,\)"),
-    ],
-)
-def test_wrong_input_is_named(log_probs, message):
-    with pytest.raises(ValueError, match=message):
-        exact().decode(log_probs)
-
-
-def test_a_finished_search_takes_no_more():
-    state = exact().start()
-    state.finish()
-    with pytest.raises(ValueError, match="finished"):
-        state.feed(random_log_probs(2, 4, 0))
-
-
-@pytest.mark.parametrize(
     "settings_",
     [
         {"beam_size": 0},
@@ -264,42 +157,6 @@ def test_bonuses_may_add_up_without_end(bonus):
     assert hypothesis.tokens == (1, 2, 3) * 2000
     assert hypothesis.language + hypothesis.boost == pytest.approx(12000)
     assert hypothesis.acoustic == pytest.approx(6000 * math.log(0.999), abs=0.1)
-
-
-def speechlike_log_probs(num_frames, seed):
-    """Mostly blank, a clear or less clear label every fourth frame: 29 symbols."""
-    rng = np.random.default_rng(seed)
-    logits = rng.normal(0, 2, (num_frames, 29))
-    logits[:, 0] += 8
-    spoken = rng.choice(num_frames, num_frames // 4, replace=False)
-    logits[spoken, rng.integers(1, 29, len(spoken))] += rng.uniform(8, 16, len(spoken))
-    return (logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))).astype(np.float32)
-
-
-def test_ten_hours_take_as_much_memory_at_the_end_as_at_the_start():
-    # How long a frame takes: tools/benchmarks/decoder_stream.py.
-    blocks = [speechlike_log_probs(100, seed) for seed in range(50)]
-    state = make_decoder(["", *"abcdefghijklmnopqrstuvwxyz'", " "], beam_size=16).start()
-    num_blocks = 10 * 3600 * 25 // 100  # of 25 frames a second
-    sizes, num_committed = np.empty(num_blocks), 0
-    for index in range(num_blocks):
-        state.feed(blocks[index % len(blocks)])
-        num_committed += len(state.commit()[0])
-        sizes[index] = state.num_bytes
-    assert state.num_frames == 900_000
-    assert num_committed > 150_000
-    assert sizes[-1] == sizes[num_blocks // 10] < 2e6
-
-
-def test_alternatives_that_stay_open_are_decided_at_last():
-    # Each pair of frames leaves "a" and "b" equally probable for ever.
-    decoder = make_decoder(SYMBOLS, beam_size=300, beam_threshold=math.inf)
-    frames = np.log(np.tile([[0.02, 0.48, 0.48, 0.02], [0.94, 0.02, 0.02, 0.02]], (4096, 1)))
-    state = decoder.start()
-    state.feed(frames)
-    assert len(state._search.nodes) <= 2 * 300 * 1024
-    assert len(state.commit()[0]) > 3900
-    assert len(decoder.decode(frames)[0].tokens) == 4096
 
 
 def test_compilation_is_announced_only_when_it_takes_long(caplog, monkeypatch):

@@ -6,9 +6,9 @@ import pytest
 from asr.errors import ConfigError, TextError
 from asr.language.ngram.kneser_ney import estimate
 from asr.language.ngram.model import NgramModel
-from tests.decode.decoders import make_decoder
+from tests.decode.decoders import EVERYTHING, make_decoder
 from tests.decode.enumeration import random_log_probs, score_all_labellings
-from tests.decode.scorer.test_build import EVERYTHING, WEIGHTS, Opaque, character_model, language_score
+from tests.decode.scorer.test_build import WEIGHTS, Opaque, character_model, language_score
 
 SYMBOLS = ["", "|1", "|2", "T", "A"]
 MARKS = [1, 2]

@@ -35,9 +35,9 @@ def test_calibration_is_saved_and_evaluation_measures_it(model: Model, tone_mani
     assert reliability.words > 10
     # A logistic regression with a bias is right on average about what it was fitted to.
     assert reliability.confidence == pytest.approx(reliability.accuracy, abs=0.1)
-    found = ModelSettings.load(tmp_path / "model" / SETTINGS_FILE)
-    assert found.confidence is not None
-    assert found.acoustic == model.settings.acoustic
+    saved = ModelSettings.load(tmp_path / "model" / SETTINGS_FILE)
+    assert saved.confidence is not None
+    assert saved.acoustic == model.settings.acoustic
     files = {"json": tmp_path / "result.json", "reliability": tmp_path / "plot.png"}
     training.evaluate(dev, model=str(tmp_path / "model"), device="cpu", **files)
     confidence = json.loads((tmp_path / "result.json").read_text())["confidence"]

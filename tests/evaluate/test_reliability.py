@@ -13,11 +13,11 @@ from asr.evaluate.reliability import Bin, draw_reliability, mark_correct, measur
 
 def test_the_error_of_a_small_example_by_hand():
     # Bins of a fifth: two words at 0.1 and 0.15, one right; three at 0.9, two right; one at 1.0, right.
-    found = measure_reliability([0.1, 0.15, 0.9, 0.9, 0.9, 1.0], [True, False, True, True, False, True], bins=5)
-    assert found.bins == (Bin(2, 0.125, 0.5), Bin(4, pytest.approx(0.925), 0.75))
-    assert found.error == pytest.approx((2 * 0.375 + 4 * 0.175) / 6)
-    assert (found.words, found.accuracy) == (6, pytest.approx(4 / 6))
-    assert found.confidence == pytest.approx((0.25 + 3.7) / 6)
+    reliability = measure_reliability([0.1, 0.15, 0.9, 0.9, 0.9, 1.0], [True, False, True, True, False, True], bins=5)
+    assert reliability.bins == (Bin(2, 0.125, 0.5), Bin(4, pytest.approx(0.925), 0.75))
+    assert reliability.error == pytest.approx((2 * 0.375 + 4 * 0.175) / 6)
+    assert (reliability.words, reliability.accuracy) == (6, pytest.approx(4 / 6))
+    assert reliability.confidence == pytest.approx((0.25 + 3.7) / 6)
 
 
 def test_honest_confidences_have_little_error_and_boastful_ones_what_they_boast():
@@ -33,9 +33,9 @@ def test_honest_confidences_have_little_error_and_boastful_ones_what_they_boast(
 @given(st.lists(st.tuples(st.floats(0, 1), st.booleans()), min_size=1))
 def test_the_error_is_at_least_the_difference_of_the_means(words: list[tuple[float, bool]]):
     confidences, correct = zip(*words, strict=True)
-    found = measure_reliability(confidences, correct)
-    assert abs(np.mean(confidences) - np.mean(correct)) - 1e-9 <= found.error <= 1 + 1e-9
-    assert found.words == len(words)
+    reliability = measure_reliability(confidences, correct)
+    assert abs(np.mean(confidences) - np.mean(correct)) - 1e-9 <= reliability.error <= 1 + 1e-9
+    assert reliability.words == len(words)
 
 
 def test_words_are_right_if_aligned_with_equal_words():

@@ -63,11 +63,11 @@ def write_lm(path):
 
 def test_transcripts_without_a_word_are_refused(folder, tone_manifests, tmp_path):
     cuts = load_cuts([tone_manifests / "dev.jsonl.gz"])
-    cuts = cuts.map_supervisions(lambda one: fastcopy(one, text=" ")).to_eager()
+    cuts = cuts.map_supervisions(lambda supervision: fastcopy(supervision, text=" ")).to_eager()
     cuts.to_file(tmp_path / "silent.jsonl.gz")
-    given = {"model": str(folder), "lm": write_lm(tmp_path / "lm.arpa")}
+    options = {"model": str(folder), "lm": write_lm(tmp_path / "lm.arpa")}
     with pytest.raises(CorpusError, match="none of the transcripts contains a word"):
-        tune([tmp_path / "silent.jsonl.gz"], **given, device="cpu")
+        tune([tmp_path / "silent.jsonl.gz"], **options, device="cpu")
     assert not (folder / "lm.bin").exists()
 
 

@@ -10,7 +10,7 @@ CHARACTERS = "A small text about a small thing, and a thing about a small text.\
 
 
 def run(folder: Path, code: str, *, without: tuple[str, ...]) -> None:
-    """Run Python code in a process of its own, in which some packages cannot be imported."""
+    """Run Python code in a separate process, in which some packages cannot be imported."""
     block = "import sys; " + "; ".join(f"sys.modules[{name!r}] = None" for name in without)
     subprocess.run([sys.executable, "-c", f"{block}\n{code}"], cwd=folder, check=True, timeout=120)
 

@@ -1,6 +1,6 @@
 from pathlib import Path
 
-from asr.evaluate.card import CARD
+from asr.evaluate.report import CARD
 from asr.train.card import _describe_base
 
 

@@ -13,7 +13,8 @@ from torch.nn import functional as F
 
 from asr.config import LanguageConfig
 from asr.errors import ConfigError, TrainingError, TrainingInterrupted
-from asr.language.rnn.model import load_rnn, measure_rnn
+from asr.language.rnn.model import Likelihood, load_rnn
+from asr.language.text_files import read_text
 from asr.train import rnn_trainer
 from asr.train.checkpoint import CheckpointFolder, Fingerprint
 from asr.train.launch import launch
@@ -26,6 +27,11 @@ from tests.train.recording import RecordingReporter
 
 FAST = {"learning_rate": 0.03}
 TEXT = "".join(f"{'abc' * (n % 4)} {'cab' * (n % 3)}\n" for n in range(40))
+
+
+def measure(text: Path, folder: Path) -> Likelihood:
+    model = load_rnn(folder)
+    return model.measure(read_text([text], model.settings))
 
 
 @pytest.fixture(autouse=True)
@@ -112,7 +118,7 @@ def test_unknown_characters_of_the_development_text_are_charged(tmp_path: Path):
     fewest = min(
         float(line.split("dev ")[1].split()[0]) for line in reported.splitlines() if "bits per character" in line
     )
-    measured = measure_rnn([tmp_path / "dev"], load_rnn(tmp_path / "lm"))
+    measured = measure(tmp_path / "dev", tmp_path / "lm")
     assert measured.num_unknown == 2
     assert fewest == pytest.approx(measured.bits_per_character, abs=0.01)
 
@@ -126,9 +132,7 @@ def test_a_carried_state_predicts_what_lies_before_the_segment(tmp_path: Path):
         settings = config(segment=3, batch_size=40, epochs=12, evaluations=1, carry_state=carry, optimizer=FAST)
         settings = settings.model_copy(update={"network": settings.network.model_copy(update={"hidden_size": 24})})
         run(tmp_path / str(carry), settings, text)
-        bits[carry] = measure_rnn(
-            [tmp_path / str(carry) / "text"], load_rnn(tmp_path / str(carry) / "lm")
-        ).bits_per_character
+        bits[carry] = measure(tmp_path / str(carry) / "text", tmp_path / str(carry) / "lm").bits_per_character
     # Half a bit per character is unpredictable; as much more is predictable only from the carried state.
     assert 0.45 < bits[True] < 0.75 * bits[False]
 
@@ -162,7 +166,7 @@ def test_progress_shows_samples_and_bits(tmp_path: Path):
     assert any(
         set(line.strip()) <= set("abc ") and "abc" in line for line in reported.splitlines() if line.startswith("  ")
     )
-    measured = measure_rnn([tmp_path / "text"], load_rnn(tmp_path / "lm"))
+    measured = measure(tmp_path / "text", tmp_path / "lm")
     assert measured.bits_per_character < bits[0]
     assert "nan" not in reported  # the throughput is not known at the first evaluation
     num_weights = sum(value.numel() for value in load_rnn(tmp_path / "lm").network.parameters())
@@ -276,7 +280,7 @@ def test_a_base_is_adapted_to_other_text_and_its_letters(tmp_path: Path):
     model = load_rnn(tmp_path / "adapted" / "lm")
     assert model.tokenizer.symbols == ["<blank>", *" abcd"]
     bits = {
-        name: measure_rnn([tmp_path / "adapted" / "text"], load_rnn(tmp_path / name / "lm")).bits_per_character
+        name: measure(tmp_path / "adapted" / "text", tmp_path / name / "lm").bits_per_character
         for name in ("adapted", "alone", "base")
     }
     assert bits["adapted"] < min(bits["alone"], bits["base"])

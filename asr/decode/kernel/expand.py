@@ -63,10 +63,8 @@ def expand(search: SearchBuffers, scorer: Scorer, probs: Array) -> None:
                 break
             token = search.tokens[rank]
             p_nonblank = (hypothesis.p_blank if token == hypothesis.token else hypothesis.p_total) * probs[token]
-            if (
-                p_nonblank * reach * bounds.tokens[token] <= progress.threshold
-                or search.stamps[token] == progress.stamp
-            ):
+            is_out_of_reach = p_nonblank * reach * bounds.tokens[token] <= progress.threshold
+            if is_out_of_reach or search.stamps[token] == progress.stamp:
                 continue
             if is_plain:
                 _add_expansion(search, p_nonblank, p_nonblank, 0.0, 0.0, index, token)
@@ -110,21 +108,16 @@ def _stamp_children(search: SearchBuffers, beam: Array, child: int) -> None:
 
 @jit
 def _add_expansion(
-    search: SearchBuffers,
-    p_nonblank: float,
-    pruning_score: float,
-    language: float,
-    boost: float,
-    parent: int,
-    token: int,
+    search: SearchBuffers, p_nonblank: float, score: float, language: float, boost: float, parent: int, token: int
 ) -> None:
+    """Add an expansion with this pruning score."""
     progress, limits = search.progress[0], search.limits[0]
     if progress.num_expansions == len(search.expansions):
         _drop_expansions(search)
-        if pruning_score <= progress.threshold:
+        if score <= progress.threshold:
             return
     expansion = search.expansions[progress.num_expansions]
-    expansion.p_nonblank, expansion.pruning_score = p_nonblank, pruning_score
+    expansion.p_nonblank, expansion.pruning_score = p_nonblank, score
     expansion.language, expansion.boost = language, boost
     expansion.parent, expansion.token = parent, token
     progress.num_expansions += 1
@@ -186,7 +179,9 @@ def form_beam(search: SearchBuffers, scorer: Scorer) -> None:
             count += 1
     # 4. Free the cached gains of the pruned ones, which their expansions needed until now.
     if num_kept < progress.num_hypotheses and len(search.free_rows) > 0:
-        _release_pruned(search, old)
+        for index in range(progress.num_hypotheses):
+            if search.nodes[old[index].node].beam_index == NONE:
+                release_row(search, old[index].node)
     progress.num_hypotheses = count
     progress.side = 1 - progress.side
 
@@ -208,13 +203,21 @@ def _worst_of_next_beam(search: SearchBuffers) -> float:
 
 @jit
 def _count_above(search: SearchBuffers, threshold: float) -> int:
-    progress = search.progress[0]
+    """Count the pruning scores that `_worst_of_next_beam` has collected."""
     count = 0
-    for index in range(progress.num_hypotheses):
-        count += search.beams[progress.side, index].pruning_score > threshold
-    for index in range(progress.num_expansions):
-        count += search.expansions[index].pruning_score > threshold
+    for index in range(search.progress[0].num_hypotheses + search.progress[0].num_expansions):
+        count += search.score_scratch[index] > threshold
     return count
+
+
+@jit
+def before_label(parent: Record, token: int) -> tuple[float, float, int]:
+    """Return the summed probability, the best one and its backpointer of the alignments that a token can extend."""
+    if token == parent.token:  # a label repeats only after a blank
+        return parent.p_blank, parent.viterbi_blank, parent.backpointer_blank
+    if parent.viterbi_blank > parent.viterbi_nonblank:
+        return parent.p_total, parent.viterbi_blank, parent.backpointer_blank
+    return parent.p_total, parent.viterbi_nonblank, parent.backpointer_nonblank
 
 
 @jit
@@ -234,11 +237,7 @@ def _add_hypothesis(search: SearchBuffers, scorer: Scorer, expansion: Record, pa
     new.node = _find_or_add_node(search, scorer, parent.node, expansion)
     new.token = expansion.token
     new.pruning_boost = scorer.phrases.pruning_boost[search.nodes[new.node].phrase]
-    viterbi, backpointer, p_parent = parent.viterbi_nonblank, parent.backpointer_nonblank, parent.p_total
-    if expansion.token == parent.token:  # a label repeats only after a blank
-        viterbi, backpointer, p_parent = parent.viterbi_blank, parent.backpointer_blank, parent.p_blank
-    elif parent.viterbi_blank > viterbi:
-        viterbi, backpointer = parent.viterbi_blank, parent.backpointer_blank
+    p_parent, viterbi, backpointer = before_label(parent, expansion.token)
     new.p_blank = new.viterbi_blank = 0.0
     new.p_nonblank = expansion.p_nonblank
     new.viterbi_nonblank = viterbi * (expansion.p_nonblank / p_parent)
@@ -277,10 +276,3 @@ def _add_backpointer(search: SearchBuffers, previous: int) -> int:
     search.backpointers[backpointer].previous = previous
     search.backpointers[backpointer].frame = progress.frame
     return backpointer
-
-
-@jit
-def _release_pruned(search: SearchBuffers, old: Array) -> None:
-    for index in range(search.progress[0].num_hypotheses):
-        if search.nodes[old[index].node].beam_index == NONE:
-            release_row(search, old[index].node)

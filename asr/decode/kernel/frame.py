@@ -33,7 +33,7 @@ beam and no limits the result is the exact sum over all alignments.
 
 import math
 
-from asr.decode.kernel.expand import expand, form_beam, select_tokens
+from asr.decode.kernel.expand import before_label, expand, form_beam, select_tokens
 from asr.decode.kernel.memory import NONE, SearchBuffers
 from asr.decode.kernel.scores import PackedScorer, Scorer, unpack
 from asr.jit import Array, jit
@@ -50,13 +50,7 @@ _TOLERANCE = 0.02  # on a frame's sum; 16-bit log probabilities are this far off
 
 @jit
 def search_frames(search: SearchBuffers, packed: PackedScorer, block: Array, first: int) -> tuple[int, int]:
-    """Search the frames of a block, from `first` on.
-
-    Args:
-        search: The utterance's search.
-        packed: Language model, lexicon and phrases.
-        block: (T, V) float64 probabilities, blank first.
-        first: The first frame of the block not searched yet.
+    """Search the frames of a block (T, V) of float64 probabilities, blank first, from the frame `first` on.
 
     Returns:
         Why it stopped and at which frame: DONE after the last; FULL: the tree needs compaction
@@ -210,11 +204,7 @@ def _merge_from_parent(beam: Array, parent_index: int, index: int, factor: float
     parent, hypothesis = beam[parent_index], beam[index]
     hypothesis.next_sibling = parent.first_child
     parent.first_child = index
-    p_parent, viterbi, backpointer = parent.p_total, parent.viterbi_nonblank, parent.backpointer_nonblank
-    if parent.token == hypothesis.token:  # a label repeats only after a blank
-        p_parent, viterbi, backpointer = parent.p_blank, parent.viterbi_blank, parent.backpointer_blank
-    elif parent.viterbi_blank > viterbi:
-        viterbi, backpointer = parent.viterbi_blank, parent.backpointer_blank
+    p_parent, viterbi, backpointer = before_label(parent, hypothesis.token)
     hypothesis.next_p_nonblank += p_parent * factor
     if viterbi * factor > hypothesis.next_viterbi_nonblank:
         hypothesis.next_viterbi_nonblank = viterbi * factor

@@ -135,12 +135,8 @@ class SearchBuffers(NamedTuple):
 def new_buffers(beam_size: int, vocab_size: int, limits: Array, num_rows: int, num_nodes: int) -> SearchBuffers:
     """Allocate the buffers of a search, which `init_search` then begins.
 
-    Args:
-        beam_size: Prefixes kept.
-        vocab_size: Tokens, including the blank.
-        limits: (1,) LIMITS.
-        num_rows: 0, or beam_size if a language model scores every token.
-        num_nodes: Prefixes that fit before the tree has to be compacted.
+    `num_rows` is 0, or beam_size if a language model scores every token; `num_nodes` is the number of prefixes that
+    fit before the tree has to be compacted.
     """
     num_expansions = 4 * beam_size + 64
     return SearchBuffers(

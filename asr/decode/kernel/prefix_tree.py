@@ -16,17 +16,15 @@ from asr.jit import Array, jit, jit_allocating
 @jit_allocating
 def trace_back(search: SearchBuffers, index: int) -> tuple[Array, Array]:
     """Return the tokens of a beam member since the root, and the frame where its best alignment enters each."""
-    length = count_tokens(search, index)
-    tokens = np.empty(length, np.int32)
-    frames = np.empty(length, np.int32)
+    length = count_tokens(search, search.beams[search.progress[0].side, index].node)
+    tokens, frames = np.empty(length, np.int32), np.empty(length, np.int32)
     write_path(search, index, tokens, frames)
     return tokens, frames
 
 
 @jit
-def count_tokens(search: SearchBuffers, index: int) -> int:
-    """Count the tokens of a beam member since the root."""
-    node_id = search.beams[search.progress[0].side, index].node
+def count_tokens(search: SearchBuffers, node_id: int) -> int:
+    """Count the tokens of a prefix since the root."""
     length = 0
     while search.nodes[node_id].parent != NONE:
         length += 1
@@ -67,23 +65,19 @@ def compact(search: SearchBuffers) -> tuple[Array, Array]:
 
 
 @jit_allocating
-def count_open(search: SearchBuffers) -> int:
-    """Count the tokens of the best hypothesis since the root."""
-    return count_tokens(search, _find_best(search))
+def drop_divergent(search: SearchBuffers, max_open: int) -> bool:
+    """Drop hypotheses that differ from the best in old tokens; False: it has at most `max_open` since the root.
 
-
-@jit_allocating
-def drop_divergent(search: SearchBuffers, num_open: int) -> None:
-    """Drop hypotheses that differ from the best before its last `num_open` tokens.
-
-    Alternatives that are about equally probable would otherwise stay open for ever, long after
-    any sound or language model could still decide between them.
+    Old are those before the last half of `max_open`. Alternatives that are about equally probable would otherwise
+    stay open for ever, long after any sound or language model could still decide between them.
     """
     progress = search.progress[0]
     beam = search.beams[progress.side]  # (beam_size,)
     # 1. The best hypothesis' ancestor that the others must share.
     ancestor = beam[_find_best(search)].node
-    for _ in range(min(num_open, count_open(search))):
+    if count_tokens(search, ancestor) <= max_open:
+        return False
+    for _ in range(max_open // 2):
         ancestor = search.nodes[ancestor].parent
     # 2. The prefixes that grew from it.
     descends = np.zeros(progress.num_nodes, np.bool_)
@@ -102,6 +96,7 @@ def drop_divergent(search: SearchBuffers, num_open: int) -> None:
             search.nodes[node_id].beam_index = NONE
             release_row(search, node_id)
     progress.num_hypotheses = count
+    return True
 
 
 @jit_allocating
@@ -115,13 +110,8 @@ def clear_gains(search: SearchBuffers) -> None:
 
 @jit_allocating
 def _find_best(search: SearchBuffers) -> int:
-    progress = search.progress[0]
-    beam = search.beams[progress.side]  # (beam_size,)
-    best = 0
-    for index in range(progress.num_hypotheses):
-        if beam[index].p_blank + beam[index].p_nonblank > beam[best].p_blank + beam[best].p_nonblank:
-            best = index
-    return best
+    beam = search.beams[search.progress[0].side, : search.progress[0].num_hypotheses]  # (N,)
+    return int(np.argmax(beam["p_blank"] + beam["p_nonblank"]))
 
 
 @jit_allocating
@@ -141,10 +131,7 @@ def _count_descendants(search: SearchBuffers) -> Array:
 @jit_allocating
 def _path_to(search: SearchBuffers, root: int) -> tuple[Array, Array]:
     tokens, frames = trace_back(search, _find_best(search))
-    depth = 0
-    while search.nodes[root].parent != NONE:
-        depth += 1
-        root = search.nodes[root].parent
+    depth = count_tokens(search, root)
     return tokens[:depth].copy(), frames[:depth].copy()
 
 

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple, TypeAlias
 from asr.decode.kernel.memory import NONE, SearchBuffers
 from asr.jit import Array, jit
 from asr.language.ngram.automaton import Automaton, score_word
+from asr.select import find_first
 
 NO_MODEL, WORD_LEVEL, TOKEN_LEVEL = 0, 1, 2
 HOT = -2  # minus a word's number: it is in the lexicon only for a hot word, and counts as unknown
@@ -103,15 +104,9 @@ def pack(scorer: tuple[Any, ...]) -> PackedScorer:
 def unpack(packed: PackedScorer) -> Scorer:
     """Name the parts of a scorer again."""
     level, weights, lm, trie, tokens, phrases, bounds = packed
-    return Scorer(
-        level,
-        Weights(*weights),
-        LanguageTables(*lm[:-1], Automaton(*lm[-1])),  # type: ignore[call-arg]
-        TrieTables(*trie),
-        TokenTables(*tokens),
-        PhraseTables(*phrases),
-        Bounds(*bounds),
-    )
+    language = LanguageTables(*lm[:-1], Automaton(*lm[-1]))  # type: ignore[call-arg]
+    tables = language, TrieTables(*trie), TokenTables(*tokens), PhraseTables(*phrases)
+    return Scorer(level, Weights(*weights), *tables, Bounds(*bounds))
 
 
 @jit
@@ -228,15 +223,11 @@ def score_beam(search: SearchBuffers, packed: PackedScorer, scores: Array) -> No
 
 @jit
 def score_hypothesis(search: SearchBuffers, scorer: Scorer, index: int, scores: Array) -> None:
-    """Write the scores of one member of the beam, natural logs.
+    """Write the scores (7,) of one member of the beam, natural logs.
 
-    Args:
-        search: The search.
-        scorer: Language model and phrases.
-        index: The member.
-        scores: (7,) to write to: the score so far, its language and boost parts, the
-            gains of both should the utterance end here (0 for external models), the credit of a phrase
-            under way, which counts only until then, and the word-end symbol that a last word lacks, or NONE.
+    They are the score so far, its language and boost parts, the gains of both should the utterance end
+    here (0 for external models), the credit of a phrase under way, which counts only until then, and
+    the word-end symbol that a last word lacks, or NONE.
     """
     progress = search.progress[0]
     hypothesis = search.beams[progress.side, index]
@@ -310,12 +301,6 @@ def _token_gain(search: SearchBuffers, scorer: Scorer, node_id: int, token: int)
 
 @jit
 def _find_child(scorer: Scorer, trie_node: int, letter: int) -> int:
-    low, end = scorer.trie.first_child[trie_node], scorer.trie.first_child[trie_node + 1]
-    high = end
-    while low < high:
-        middle = (low + high) >> 1
-        if scorer.trie.letters[middle] < letter:
-            low = middle + 1
-        else:
-            high = middle
-    return low if low < end and scorer.trie.letters[low] == letter else NONE
+    first, end = scorer.trie.first_child[trie_node], scorer.trie.first_child[trie_node + 1]
+    child = find_first(scorer.trie.letters, first, end, letter)
+    return child if child < end and scorer.trie.letters[child] == letter else NONE

@@ -70,10 +70,8 @@ def build_scorer(
     """
     alphabet = build_alphabet(symbols, pronunciations)
     ngram = language_model if isinstance(language_model, NgramModel) else None
-    if pronunciations is not None:
-        _check_words_known(language_model)
-        if vocabulary is None:  # words without a pronunciation cannot be decoded
-            vocabulary = ngram.words if ngram else list(pronunciations)
+    if pronunciations is not None and vocabulary is None:  # words without a pronunciation cannot be decoded
+        vocabulary = ngram.words if ngram else list(pronunciations)
     level = _find_level(language_model, unit, symbols, alphabet, has_vocabulary=vocabulary is not None)
     words: Sequence[str] = ()
     outside: Sequence[str] = ()
@@ -112,16 +110,6 @@ def reweigh(scorer: Scorer, settings: DecoderSettings) -> Scorer:
     return _with_bounds(scorer._replace(weights=weights, trie=trie))
 
 
-def _check_words_known(language_model: LanguageModel | None) -> None:
-    """Raise ConfigError if a language model cannot tell homophones apart."""
-    if language_model is None:
-        return
-    if not isinstance(language_model, NgramModel):
-        raise ConfigError("a model of phones needs a language model of n-grams; no other object or network will do")
-    if not set(SPACES).isdisjoint(language_model.words):
-        raise ConfigError("a model of phones needs a language model of words; this one is of characters")
-
-
 def _find_level(
     language_model: LanguageModel | None,
     unit: Unit,
@@ -133,13 +121,17 @@ def _find_level(
     """Return NO_MODEL, WORD_LEVEL or TOKEN_LEVEL. Raises ConfigError if the parts do not fit one another."""
     if language_model is None and not has_vocabulary:
         return NO_MODEL
-    if alphabet.pronunciations is not None:
+    if alphabet.pronunciations is not None:  # a language model has to tell homophones apart
+        if language_model is not None and not isinstance(language_model, NgramModel):
+            raise ConfigError("a model of phones needs a language model of n-grams; no other object or network will do")
+        if language_model is not None and not set(SPACES).isdisjoint(language_model.words):
+            raise ConfigError("a model of phones needs a language model of words; this one is of characters")
         return WORD_LEVEL
     if language_model is not None and _is_token_level(language_model, unit, symbols):
         if has_vocabulary:
             raise ConfigError("a vocabulary needs a language model of words or none; this one scores tokens")
         return TOKEN_LEVEL
-    if not alphabet.has_separator:
+    if not alphabet.tokens.starts_word.any():
         raise ConfigError("no token is or begins with a space or ▁, so words have no end; use a model of tokens")
     return WORD_LEVEL
 

@@ -10,7 +10,8 @@ an external LM fills them in, each once. `ExternalLM` asks word by word or token
 import copy
 import math
 from collections.abc import Sequence
-from typing import Any, NamedTuple, Protocol, TypeGuard
+from itertools import count
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -41,6 +42,7 @@ class Context(NamedTuple):
     state: Any  # the model's own
 
 
+@runtime_checkable
 class BatchLanguageModel(Protocol):
     """A token-level language model that extends many contexts at once."""
 
@@ -51,16 +53,11 @@ class BatchLanguageModel(Protocol):
         """Return each context extended by a token."""
 
 
-def is_batch_language_model(model: Any) -> TypeGuard[BatchLanguageModel]:
-    """Whether a language model can extend many contexts at once."""
-    return hasattr(model, "begin") and hasattr(model, "extend")
-
-
 def make_external_lm(model: Any, symbols: Sequence[str], scorer: Scorer) -> "ExternalLM | BatchExternalLM | None":
     """Return what a search asks for a model's gains; None if the model is compiled or absent."""
     if not scorer.lm.is_external:
         return None
-    if is_batch_language_model(model) and scorer.level == TOKEN_LEVEL:
+    if scorer.level == TOKEN_LEVEL and isinstance(model, BatchLanguageModel):
         return BatchExternalLM(model, len(symbols))
     return ExternalLM(model, symbols)
 
@@ -82,7 +79,7 @@ class ExternalLM:
 
     def fill_pending(self, search: SearchBuffers, scorer: Scorer) -> None:
         """Fill in the gains that the search has asked for."""
-        for node_id in _pending_nodes(search).tolist():
+        for node_id in search.pending[: search.progress["num_pending"][0]].tolist():
             if scorer.level == TOKEN_LEVEL:
                 self._fill_row(search, scorer, node_id)
             else:
@@ -102,8 +99,7 @@ class ExternalLM:
         """Forget all states but these; returns their new numbers."""
         used, renumbered = np.unique(numbers, return_inverse=True)
         self._states = [self._states[number] for number in used.tolist()]
-        new_numbers: Array = renumbered.reshape(numbers.shape).astype(np.int32)
-        return new_numbers
+        return renumbered.reshape(numbers.shape).astype(np.int32)
 
     def _closing_gain(self, search: SearchBuffers, scorer: Scorer, node_id: int) -> float:
         node = search.nodes[node_id]
@@ -136,17 +132,14 @@ class ExternalLM:
 
     def _word(self, search: SearchBuffers, node_id: int) -> str:
         """Return the word that a prefix is spelling."""
-        pieces: list[str] = []
-        while node_id != NONE:
-            if search.nodes["parent"][node_id] == NONE:
-                pieces.append(self._stem)
-                break
+        word = ""
+        while (parent := int(search.nodes["parent"][node_id])) != NONE:
             symbol = self._symbols[search.nodes["token"][node_id]]
-            pieces.append(symbol.lstrip(SEPARATORS))
+            word = symbol.lstrip(SEPARATORS) + word
             if symbol[:1] in SEPARATORS:
-                break
-            node_id = int(search.nodes["parent"][node_id])
-        return "".join(reversed(pieces))
+                return word
+            node_id = parent
+        return self._stem + word
 
     def _ask(self, state: int, word: str) -> tuple[float, Any]:
         score, state_after = self._model.score(self._states[state], word)
@@ -181,7 +174,7 @@ class BatchExternalLM:
 
     def fill_pending(self, search: SearchBuffers, scorer: Scorer) -> None:
         """Fill in the gains that the search has asked for."""
-        pending = search.nodes[_pending_nodes(search)]
+        pending = search.nodes[search.pending[: search.progress["num_pending"][0]]]
         contexts = self._find(pending["state"].tolist())
         scores = self._weighted_scores(contexts, scorer)  # (N, V + 1)
         search.row_gains[pending["row"]] = scores[:, :-1] + scorer.weights.beta
@@ -203,8 +196,7 @@ class BatchExternalLM:
         used, indices = np.unique(resolved // self._vocab_size, return_inverse=True)
         self._contexts, self._extended = [self._contexts[context] for context in used.tolist()], {}
         new_contexts = indices.reshape(numbers.shape)
-        new_numbers: Array = (self._vocab_size * new_contexts + resolved % self._vocab_size).astype(np.int32)
-        return new_numbers
+        return (self._vocab_size * new_contexts + resolved % self._vocab_size).astype(np.int32)
 
     def _weighted_scores(self, contexts: Sequence[int], scorer: Scorer) -> Array:
         """(N, V + 1) weighted log probabilities; see `_weigh`."""
@@ -213,24 +205,17 @@ class BatchExternalLM:
             # To the search NaN would mean that it has to ask again, without end.
             raise ValueError("the language model gave a token the log probability NaN; it is broken")
         is_impossible = np.isneginf(scores)
-        weighted: Array = np.where(is_impossible, -np.inf, scorer.weights.alpha * np.where(is_impossible, 0.0, scores))
-        return weighted
+        return np.where(is_impossible, -np.inf, scorer.weights.alpha * np.where(is_impossible, 0.0, scores))
 
     def _find(self, numbers: Sequence[int]) -> list[int]:
         """Return the contexts of states; those not computed yet are."""
-        new = [
-            number for number in dict.fromkeys(numbers) if number % self._vocab_size and number not in self._extended
-        ]
+        pairs = {number: divmod(number, self._vocab_size) for number in numbers if number not in self._extended}
+        new = {number: (context, token) for number, (context, token) in pairs.items() if token}
         if new:
-            parents = [self._contexts[number // self._vocab_size] for number in new]
-            self._extended |= {number: len(self._contexts) + index for index, number in enumerate(new)}
-            self._contexts += self._model.extend(parents, [number % self._vocab_size for number in new])
+            self._extended |= dict(zip(new, count(len(self._contexts))))
+            contexts, tokens = zip(*new.values(), strict=True)
+            self._contexts += self._model.extend([self._contexts[context] for context in contexts], tokens)
         return [self._extended.get(number, number // self._vocab_size) for number in numbers]
-
-
-def _pending_nodes(search: SearchBuffers) -> Array:
-    """(N,) nodes whose gains the search has asked for."""
-    return search.pending[: int(search.progress["num_pending"][0])]
 
 
 def _weigh(score: float, scorer: Scorer) -> float:

@@ -38,9 +38,7 @@ def parse_hotword(text: str) -> tuple[str, float]:
     Raises:
         ConfigError: If the phrase is empty or the weight is no number within ±100.
     """
-    phrase, colon, weight = text.rpartition(":")
-    if not colon:
-        phrase, weight = text, str(DEFAULT_WEIGHT)
+    phrase, weight = text.rsplit(":", 1) if ":" in text else (text, str(DEFAULT_WEIGHT))
     try:
         value = float(weight)
     except ValueError:
@@ -74,11 +72,7 @@ def build_phrases(
 ) -> PhraseTables:
     """Build the matching automaton (Aho & Corasick 1975), and the effect of each token in it.
 
-    Args:
-        hotwords: Weights of phrases, natural log.
-        alphabet: The letters of the tokens.
-        outside: The words that cost `unknown_score`; phrases of positive weight refund it.
-        unknown_score: Natural log.
+    Phrases of positive weight refund `unknown_score` for each of their words that is `outside` the vocabulary.
 
     Raises:
         TextError: If the alphabet cannot spell a phrase.
@@ -182,10 +176,9 @@ class _Matcher:
         )
 
     def _find_or_add_child(self, state: int, letter: int) -> int:
-        if letter not in self.children[state]:
-            self.children[state][letter] = len(self.children)
+        child = self.children[state].setdefault(letter, len(self.children))
+        if child == len(self.children):
             self.children.append({})
-            self.credit.append(0.0)
-            self.pruning_credit.append(0.0)
-            self.earned.append(0.0)
-        return self.children[state][letter]
+            for values in (self.credit, self.pruning_credit, self.earned):
+                values.append(0.0)
+        return child

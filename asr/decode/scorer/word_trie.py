@@ -30,11 +30,6 @@ class Alphabet(NamedTuple):
     tokens: TokenTables
     pronunciations: Pronunciations | None = None
 
-    @property
-    def has_separator(self) -> bool:
-        """Whether any token ends a word."""
-        return bool((self.tokens.starts_word | self.tokens.ends_word).any())
-
     def find_unknown(self, phrase: str) -> list[str]:
         """Return characters that are in no token, or words without a pronunciation."""
         if self.pronunciations is not None:
@@ -52,11 +47,7 @@ class Alphabet(NamedTuple):
 
 
 def build_alphabet(symbols: Sequence[str], pronunciations: Pronunciations | None = None) -> Alphabet:
-    """Find the letters of each token.
-
-    Args:
-        symbols: (V,) the tokens as text; the first is the blank and spells nothing.
-        pronunciations: Spell words instead of their characters.
+    """Find the letters of each token (V,); the first is the blank and spells nothing.
 
     Raises:
         ConfigError: If a separator is not at a token's beginning, or a pronunciation does not end in a word end.
@@ -64,21 +55,17 @@ def build_alphabet(symbols: Sequence[str], pronunciations: Pronunciations | None
     if pronunciations is not None:
         return _alphabet_of_phones(symbols, pronunciations)
     letters = dict.fromkeys(SEPARATORS, 0)
-    starts_word = np.zeros(len(symbols), np.bool_)
-    first_letter = np.zeros(len(symbols) + 1, np.int32)
-    token_letters: list[int] = []
-    for token, symbol in enumerate(symbols):
-        if token > 0:
-            starts_word[token] = symbol[:1] in SEPARATORS and symbol != ""
-            body = symbol[1:] if starts_word[token] else symbol
-            if any(separator in body for separator in SEPARATORS):
-                raise ConfigError(
-                    f"token {token} is {symbol!r}: a word separator can only stand at a token's beginning"
-                )
-            token_letters += [letters.setdefault(character, len(letters) - 1) for character in body]
-        first_letter[token + 1] = len(token_letters)
-    spelled = np.array(token_letters, np.int32)
-    return Alphabet(letters, TokenTables(False, starts_word, np.zeros_like(starts_word), first_letter, spelled))
+    starts_word = np.array([False, *(symbol.startswith(tuple(SEPARATORS)) for symbol in symbols[1:])])
+    bodies = ["", *(symbol[int(starts_word[token]) :] for token, symbol in enumerate(symbols[1:], start=1))]
+    for token, body in enumerate(bodies):
+        if any(separator in body for separator in SEPARATORS):
+            raise ConfigError(
+                f"token {token} is {symbols[token]!r}: a word separator can only stand at a token's beginning"
+            )
+    spelled = [letters.setdefault(character, len(letters) - 1) for body in bodies for character in body]
+    first_letter = np.cumsum([0, *map(len, bodies)], dtype=np.int32)
+    tables = TokenTables(False, starts_word, np.zeros_like(starts_word), first_letter, np.array(spelled, np.int32))
+    return Alphabet(letters, tables)
 
 
 def encode_words(words: Sequence[str], alphabet: Alphabet) -> tuple[Array, Array]:

@@ -1,11 +1,7 @@
-"""n-gram language models with backoff. Read in this order:
+"""n-gram models with backoff. Read in this order:
 
-model.py        a model in use: words in, log probabilities out
-automaton.py    its arrays, and what compiled code does with them
-counting.py     text -> counted n-grams, on disk if need be
-kneser_ney.py   counted n-grams -> probabilities
-interpolate.py  several models -> one, their weighted mean
-prune.py        a model -> a smaller one
-arpa.py         the exchange format
-binary.py       a format that is mapped into memory
+model.py, automaton.py      a model in use: words in, log probabilities out; its arrays in compiled code
+counting.py, kneser_ney.py  text -> counted n-grams -> probabilities
+interpolate.py, prune.py    several models -> their weighted mean; a model -> a smaller one
+arpa.py, binary.py          the exchange format, and one that is mapped into memory
 """

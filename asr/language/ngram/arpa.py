@@ -21,7 +21,6 @@ import numpy as np
 from asr.atomic import atomic_write
 from asr.errors import ModelError
 from asr.files import open_text, read_lines
-from asr.jit import Array
 from asr.language.ngram.model import MAX_STATES, NgramTables, OrderTable
 
 _ROWS_AT_ONCE = 1 << 16
@@ -99,7 +98,12 @@ class _Parser:
             raise self._error(f"expected {section}{after}, found {line[:60]!r}")
 
     def _read_order(self, order: int, count: int, max_order: int) -> OrderTable:
-        ngrams, scores, backoffs = self._allocate(order, count)
+        try:
+            if count > MAX_STATES:
+                raise MemoryError
+            ngrams, scores, backoffs = np.empty((count, order), np.int32), *np.zeros((2, count), np.float32)
+        except MemoryError:
+            raise self._error(f"\\data\\ announces {count} {order}-grams, more than memory can hold") from None
         for row in range(count):
             fields = self._next_line().split()
             if len(fields) not in (order + 1, order + 2) or (len(fields) == order + 2 and order == max_order):
@@ -114,14 +118,6 @@ class _Parser:
                 backoffs[row] = self._number(fields[-1], is_probability=False)
             ngrams[row] = self._find_numbers(fields[1 : order + 1], order)
         return OrderTable(ngrams, scores, backoffs)
-
-    def _allocate(self, order: int, count: int) -> tuple[Array, Array, Array]:
-        try:
-            if count > MAX_STATES:
-                raise MemoryError
-            return np.empty((count, order), np.int32), np.empty(count, np.float32), np.zeros(count, np.float32)
-        except MemoryError:
-            raise self._error(f"\\data\\ announces {count} {order}-grams, more than memory can hold") from None
 
     def _number(self, text: str, *, is_probability: bool) -> float:
         try:

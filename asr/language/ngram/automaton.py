@@ -13,6 +13,7 @@ import math
 from typing import NamedTuple
 
 from asr.jit import Array, jit
+from asr.select import find_first
 
 
 class Automaton(NamedTuple):
@@ -33,16 +34,9 @@ LEAST_LEFT = 1e-7  # least probability that a context leaves for other words; 32
 @jit
 def find_arc(automaton: Automaton, state: int, word: int) -> int:
     """Return the arc that continues a state by a word, or -1."""
-    low, high = automaton.first_arc[state], automaton.first_arc[state + 1]
-    while low < high:
-        middle = (low + high) >> 1
-        if automaton.arc_words[middle] < word:
-            low = middle + 1
-        else:
-            high = middle
-    if low < automaton.first_arc[state + 1] and automaton.arc_words[low] == word:
-        return low
-    return -1
+    end = automaton.first_arc[state + 1]
+    arc = find_first(automaton.arc_words, automaton.first_arc[state], end, word)
+    return arc if arc < end and automaton.arc_words[arc] == word else -1
 
 
 @jit

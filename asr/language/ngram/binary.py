@@ -85,10 +85,10 @@ def read_binary(path: Path | str) -> NgramModel:
             content = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)
     except (OSError, ValueError) as error:
         raise ModelError(f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}") from None
-    length = int.from_bytes(content[len(_MAGIC) : len(_MAGIC) + 8], "little")
+    start = len(_MAGIC) + 8
+    length = int.from_bytes(content[len(_MAGIC) : start], "little")
     try:
-        header = json.loads(content[len(_MAGIC) + 8 : len(_MAGIC) + 8 + length])
-        body = _align(len(_MAGIC) + 8 + length)
+        header, body = json.loads(content[start : start + length]), _align(start + length)
         if header["version"] not in _READABLE:
             raise ModelError(
                 f"{path}: version {header['version']} of the format; this program reads up to {_VERSION}: "
@@ -116,8 +116,7 @@ def _array(content: mmap.mmap, body: int, name: str, layout: dict[str, Any]) -> 
     offset = layout["offset"]
     if layout["dtype"] not in readable or count < 0 or offset < 0 or offset % _ALIGNMENT:
         raise ValueError(f"{name} lies at {layout}")
-    array: Array = np.frombuffer(content, readable[layout["dtype"]], count, body + offset).astype(dtype, copy=False)
-    return array
+    return np.frombuffer(content, readable[layout["dtype"]], count, body + offset).astype(dtype, copy=False)
 
 
 def _check(path: Path | str, model: NgramModel) -> None:

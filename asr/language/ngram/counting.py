@@ -37,10 +37,7 @@ def count_ngrams(
 ) -> Counts:
     """Count n-grams in two passes over a text: its words, then their n-grams.
 
-    Args:
-        sentences: Starts a pass over the sentences.
-        folder: For the runs, which take as much space as the n-grams of the text.
-        chunk_ngrams: The number of n-grams that are sorted in memory at a time.
+    Runs of `chunk_ngrams` are sorted in memory; in the folder they take as much space as the n-grams of the text.
 
     Raises:
         TextError: If there is no sentence, or only one pass can be made.
@@ -105,9 +102,7 @@ def _number_chunks(
     padding = [START_ID] * (order - 1)
     chunk: list[int] = []
     for num_lines, words in enumerate(sentences, start=1):
-        chunk += padding
-        chunk += [numbers.get(word, UNKNOWN_ID) for word in words]
-        chunk.append(END_ID)
+        chunk += [*padding, *(numbers.get(word, UNKNOWN_ID) for word in words), END_ID]
         if len(chunk) >= chunk_ngrams:
             yield np.array(chunk, np.uint64)
             chunk = []
@@ -129,7 +124,7 @@ def _count_chunk(chunk: Array, order: int, bits: int) -> tuple[Array, Array]:
         keys.sort(axis=0)
     else:
         keys = keys[np.lexsort(keys.T[::-1])]
-    first = np.flatnonzero(np.concatenate([[True], (keys[1:] != keys[:-1]).any(axis=1)]))
+    first = np.flatnonzero(np.append(True, (keys[1:] != keys[:-1]).any(axis=1)))
     return keys[first], np.diff(np.append(first, len(keys)))
 
 

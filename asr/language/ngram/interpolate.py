@@ -23,9 +23,7 @@ def mix(models: Sequence[NgramModel], weights: Sequence[float]) -> NgramModel:
     It is exact for each n-gram that one of them holds, and backs off for others. In a context, a model takes words
     that it lacks for its unknown word; it gives them no probability.
 
-    Args:
-        models: After each context, their probabilities sum to 1.
-        weights: They are scaled to sum to 1.
+    After each context, a model's probabilities must sum to 1; weights are scaled to do so.
 
     Raises:
         ConfigError: If there are too many or too few weights, or they are negative or all 0.
@@ -62,8 +60,8 @@ def find_weights(models: Sequence[NgramModel], sentences: Iterable[Sequence[str]
     Raises:
         ModelError: If no model has a word of the text.
     """
-    rows = [np.stack([_probs(model, words) for model in models]) for words in sentences]
-    probs = np.concatenate(rows, axis=1) if rows else np.zeros((len(models), 0))
+    rows = [[_probs(model, words) for model in models] for words in sentences]
+    probs = np.concatenate([np.zeros((len(models), 0)), *rows], axis=1)
     probs = probs[:, probs.max(axis=0) > 0]
     if probs.shape[1] == 0:
         raise ModelError("no language model has a word of the text from which their weights are to be found")

@@ -16,16 +16,7 @@ import numpy as np
 from asr.config import SORT_BYTES
 from asr.errors import ConfigError
 from asr.jit import Array, jit, warm_up
-from asr.language.ngram.counting import (
-    START_ID,
-    UNKNOWN_ID,
-    Counts,
-    OnProgress,
-    copy_row,
-    count_ngrams,
-    new_array,
-    unpack,
-)
+from asr.language.ngram.counting import START_ID, Counts, OnProgress, copy_row, count_ngrams, new_array, unpack
 from asr.language.ngram.model import NgramTables, OrderTable
 
 logger = logging.getLogger(__name__)
@@ -61,7 +52,7 @@ def estimate(
     """Estimate a model; its tables exist as long as the context.
 
     Args:
-        sentences: Starts a pass over the sentences, each a list of words; there are two passes.
+        sentences: Starts a pass over the sentences; there are two.
         prune: For order 1, 2, ...: n-grams that occur at most this often are left out; the last
             number also holds for higher orders. The first must be 0.
         memory_bytes: For sorting; the words themselves need memory in addition.
@@ -134,7 +125,7 @@ def _unigrams(padded: tuple[Array, ...], num_words: int) -> _Order:
     words = np.arange(num_words, dtype=np.int32)[:, None]
     table = _Order(words, *np.zeros((3, num_words), np.int64), *np.zeros((2, num_words)))
     table.adjusted[ngrams[:, 0]], table.actual[ngrams[:, 0]] = adjusted, actual
-    table.adjusted[[UNKNOWN_ID, START_ID]] = 0
+    table.adjusted[: START_ID + 1] = 0
     return table
 
 

@@ -63,6 +63,7 @@ class NgramModel:
 
     def __init__(self, words: Sequence[str], order: int, automaton: Automaton) -> None:
         self.words = list(words)
+        self.numbers = {word: number for number, word in enumerate(self.words)}
         self.order = order
         self.automaton = automaton
         self.unknown = self.numbers[UNKNOWN]
@@ -75,9 +76,8 @@ class NgramModel:
         Raises:
             ModelError: If an n-gram is there twice, or lacks its context.
         """
-        words, unigrams = list(tables.words), tables.orders[0]
-        scores = unigrams.scores * np.float32(_LOG_10)
-        backoffs = unigrams.backoffs * np.float32(_LOG_10)
+        words = list(tables.words)
+        scores, backoffs = (array * np.float32(_LOG_10) for array in tables.orders[0][1:])
         if UNKNOWN not in words:
             words.append(UNKNOWN)
             scores = np.append(scores, np.float32(NEVER))
@@ -160,14 +160,8 @@ class NgramModel:
         if num_sentences == 0:
             raise ModelError("there is no sentence to measure the language model on")
         known = max(num_words - num_unknown, 1)
-        return Perplexity(
-            exp_capped(-total / num_words), exp_capped(-total_known / known), num_words, num_unknown, num_sentences
-        )
-
-    @cached_property
-    def numbers(self) -> dict[str, int]:
-        """The number of each word."""
-        return {word: number for number, word in enumerate(self.words)}
+        perplexities = exp_capped(-total / num_words), exp_capped(-total_known / known)
+        return Perplexity(*perplexities, num_words, num_unknown, num_sentences)
 
 
 def exp_capped(nats: float) -> float:
@@ -181,12 +175,11 @@ def _table(ngrams: Array, scores: Array, backoffs: Array) -> OrderTable:
 
 def unigram_automaton(scores: Array, backoffs: Array) -> Automaton:
     """Make a model of single words from natural-log probabilities (W,) and backoffs (W,)."""
-    num_words = len(scores)
     return Automaton(
         word_scores=scores.astype(np.float32),
-        first_arc=np.zeros(num_words + 2, np.int32),
+        first_arc=np.zeros(len(scores) + 2, np.int32),
         backoff=np.concatenate([[0], backoffs]).astype(np.float32),
-        suffix=np.zeros(num_words + 1, np.int32),
+        suffix=np.zeros(len(scores) + 1, np.int32),
         arc_words=np.zeros(0, np.int32),
         arc_scores=np.zeros(0, np.float32),
         arc_states=np.zeros(0, np.int32),
@@ -229,10 +222,11 @@ def _append_arcs(
     first_arc = np.concatenate([automaton.first_arc[: num_states - num_contexts + 1], num_arcs + ends])
     suffixes = np.empty(num_new, np.int32)
     connect(automaton, contexts, table.ngrams[:, -1], suffixes)
-    states = suffixes if is_last else (num_states + np.arange(num_new)).astype(np.int32)
+    states, new_backoff = suffixes, np.zeros(0, np.float32)
     if not is_last:
+        states = np.arange(num_states, num_states + num_new, dtype=np.int32)
+        new_backoff = table.backoffs * np.float32(_LOG_10)
         first_arc = np.concatenate([first_arc, np.full(num_new, num_arcs + num_new)])
-    new_backoff = np.zeros(0, np.float32) if is_last else table.backoffs * np.float32(_LOG_10)
     scores = table.scores * np.float32(_LOG_10)
     return automaton._replace(
         first_arc=first_arc.astype(np.int32),

@@ -25,9 +25,8 @@ _CHANGE = 1e-4  # of all visits, between two steps, that no longer counts
 def prune(model: NgramModel, keep: int) -> NgramModel:
     """Make a smaller model whose predictions differ little.
 
-    Args:
-        model: After each context, its probabilities sum to 1; smoothing without interpolation is fine.
-        keep: The largest number of n-grams in addition to the single words, all of which stay.
+    All single words stay, and at most `keep` longer n-grams. After each context, the model's probabilities must sum
+    to 1; smoothing without interpolation is fine.
 
     Raises:
         ConfigError: If keep is negative.

@@ -52,7 +52,7 @@ def complete(model: RnnModel, text: str, *, count: int = COMPLETIONS) -> list[Co
     original, text = text, prepare_prompt(model, text)
     if text and _is_letter(text[-1]) and not _is_letter(original[-1]):
         text += " "  # a mark that normalising removed ended the word
-    begun = _last_word(text)
+    begun = "".join(itertools.takewhile(_is_letter, reversed(text)))[::-1]
     context = text[: len(text) - len(begun)]
     if unknown := model.encode(begun).unknown:
         raise TextError(
@@ -159,8 +159,3 @@ def _expects_space(model: RnnModel, tokens: Sequence[int]) -> bool:
 
 def _is_letter(letter: str) -> bool:
     return unicodedata.category(letter)[0] in "LMN" or letter in _INNER_MARKS
-
-
-def _last_word(text: str) -> str:
-    """Return the letters that a text ends with."""
-    return "".join(itertools.takewhile(_is_letter, reversed(text)))[::-1]

@@ -20,7 +20,6 @@ from asr.jit import Array
 from asr.language.ngram.model import exp_capped
 from asr.language.rnn.bptt import IGNORED, LINE_BREAK, Segment, make_segments
 from asr.language.rnn.network import LanguageNetwork
-from asr.language.text_files import read_text
 from asr.model_files import load_model_files, save_model_files
 from asr.text.tokenizer import WORD_START, Tokenizer
 
@@ -63,11 +62,6 @@ class RnnModel:
         # The tokens as text: the line break, then letters or pieces with spaces for ▁.
         self.pieces = ["\n", *(symbol.replace(WORD_START, " ") for symbol in tokenizer.symbols[1:])]
         self.alphabet = frozenset("".join(self.pieces))
-
-    @property
-    def device(self) -> torch.device:
-        """The device of the network."""
-        return self.network.head_bias.device
 
     @property
     def has_subwords(self) -> bool:
@@ -142,17 +136,8 @@ class RnnModel:
         Returns:
             (B, V) log probabilities of the next tokens, in float32 on the CPU, and the states (K, B, H).
         """
-        logits, states = self.network(torch.tensor([tokens], device=self.device), states)
+        logits, states = self.network(torch.tensor([tokens], device=states.device), states)
         return F.log_softmax(logits[0].float(), dim=-1).cpu(), states
-
-
-def measure_rnn(texts: Sequence[Path], model: RnnModel) -> Likelihood:
-    """Measure a model on text files, prepared according to its settings.
-
-    Raises:
-        TextError: If a text cannot be read.
-    """
-    return model.measure(read_text(texts, model.settings))
 
 
 @torch.inference_mode()

@@ -39,11 +39,6 @@ class LanguageNetwork(nn.Module):
         matrix = self.embedding.weight if self.head_weight is None else self.head_weight
         nn.init.uniform_(matrix, -(matrix.shape[1] ** -0.5), matrix.shape[1] ** -0.5)
 
-    @property
-    def vocab_size(self) -> int:
-        """V, the number of tokens."""
-        return self.embedding.num_embeddings
-
     def initial_state(self, batch_size: int) -> Tensor:
         """Return the state (K, B, H) before any token."""
         return self.head_bias.new_zeros(len(self.layers) * self.states_per_layer, batch_size, self.width)

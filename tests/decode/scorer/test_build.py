@@ -4,21 +4,17 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from asr.decode.kernel.scores import TOKEN_LEVEL, WORD_LEVEL
 from asr.decode.scorer.external import Context
-from asr.decode.scorer.word_trie import build_alphabet, build_trie, encode_words
 from asr.errors import ConfigError
 from asr.language.ngram.kneser_ney import estimate
 from asr.language.ngram.model import NgramModel
-from tests.decode.decoders import make_decoder
+from tests.decode.decoders import EVERYTHING, make_decoder
 from tests.decode.enumeration import random_log_probs, score_all_labellings
 
 SYMBOLS = ["", "a", "b", " "]
 PIECES = ["", "▁a", "▁b", "ab"]
-EVERYTHING = {"beam_size": 3000, "beam_threshold": math.inf, "token_threshold": math.inf, "blank_skip": 2.0}
 WEIGHTS = {"alpha": 0.7, "beta": 0.9, "unknown_score": -1.5}
 
 
@@ -241,35 +237,6 @@ def test_a_stray_character_makes_no_model_of_words(caplog):
     assert "1 characters of the language model, such as é, are no tokens" in caplog.text
     with estimate(lambda: [["a", "b", "ab"]], 2) as tables:
         assert make_decoder(SYMBOLS, language_model=NgramModel.from_tables(tables)).parts.scorer.level == WORD_LEVEL
-
-
-def grow_tree(words, letters):
-    """The lexicon by the book: a tree of dictionaries, numbered unit by unit."""
-    root = {}
-    for number, word in enumerate(words):
-        if word and all(letters.get(character, 0) > 0 for character in word):
-            place = root
-            for character in word:
-                place = place.setdefault(letters[character], {})
-            place[None] = number
-    places, through, first_child = [root], [0], []
-    for place in places:
-        first_child.append(len(places))
-        for letter in sorted(filter(None, place)):
-            places.append(place[letter])
-            through.append(letter)
-    return [*first_child, len(places)], through, [place.get(None, -1) for place in places]
-
-
-@given(words=st.lists(st.text("abéя語𝄞x \0▁", max_size=6), max_size=40))
-@settings(max_examples=200, deadline=None)
-def test_the_lexicon_is_the_tree_of_its_words(words):
-    alphabet = build_alphabet(["", " ", *"b語aéя𝄞"])  # no x; letters are not numbered by their codes
-    encoded, owners = encode_words(words, alphabet)
-    lexicon = build_trie(encoded, owners.astype(np.int32))
-    for found, expected in zip(lexicon, grow_tree(words, alphabet.letters), strict=True):
-        assert found.dtype == np.int32
-        assert found.tolist() == expected
 
 
 def test_alphabets_that_cannot_spell_the_model_are_named():

@@ -12,9 +12,9 @@ from asr.decode.scorer.word_trie import build_alphabet
 from asr.errors import ConfigError, TextError
 from asr.language.ngram.kneser_ney import estimate
 from asr.language.ngram.model import NgramModel
-from tests.decode.decoders import make_decoder
+from tests.decode.decoders import EVERYTHING, make_decoder
 from tests.decode.enumeration import random_log_probs, score_all_labellings
-from tests.decode.scorer.test_build import EVERYTHING, WEIGHTS, Opaque, assert_matches, word_model
+from tests.decode.scorer.test_build import WEIGHTS, Opaque, assert_matches, word_model
 
 SYMBOLS = ["", "a", "b", " "]
 PIECES = ["", "▁a", "▁b", "ab", "a", "▁"]

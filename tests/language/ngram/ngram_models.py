@@ -36,7 +36,7 @@ def random_model(
 
 
 def histories(model: NgramModel, length: int) -> list[tuple[str, ...]]:
-    """All that may stand before a word: so many words, or fewer after the beginning of a sentence."""
+    """All histories of a word: `length` words, or fewer after the beginning of a sentence."""
     words = [word for word in model.words if word not in ("<s>", END)]
     whole = list(itertools.product(words, repeat=length))
     return whole + [

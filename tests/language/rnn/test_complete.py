@@ -37,8 +37,8 @@ def test_next_words_have_the_probability_of_all_that_is_so_spelled(seed: int, co
     found = complete(model, context + begun, count=5)
     likeliest = sorted(expected.items(), key=lambda item: -item[1])[:5]
     assert [word for word, _ in found] == [word for word, _ in likeliest]
-    for (_, probability), (_, wanted) in zip(found, likeliest, strict=True):
-        assert probability == pytest.approx(wanted, rel=1e-4)
+    for (_, probability), (_, expected_probability) in zip(found, likeliest, strict=True):
+        assert probability == pytest.approx(expected_probability, rel=1e-4)
 
 
 def set_bias(model, letter, value):
@@ -61,7 +61,9 @@ def test_an_improbable_beginning_is_completed_as_any_other(begun: str):
     likeliest = sorted(expected.items(), key=lambda item: -item[1])[:3]
     found = complete(model, begun, count=3)
     assert [word for word, _ in found] == [word for word, _ in likeliest]
-    assert [probability for _, probability in found] == pytest.approx([wanted for _, wanted in likeliest], rel=1e-4)
+    assert [probability for _, probability in found] == pytest.approx(
+        [expected_probability for _, expected_probability in likeliest], rel=1e-4
+    )
 
 
 def test_where_no_word_is_found_that_is_said(monkeypatch, caplog):
@@ -92,12 +94,12 @@ def test_a_mark_that_is_normalised_away_ends_its_word():
 
 def test_a_space_at_the_end_asks_for_a_new_word_even_where_text_is_normalised():
     model = make_model("abc ", lines="apart")
-    assert all(one.word.startswith("ab") for one in complete(model, "b ab"))
-    assert not all(one.word.startswith("ab") for one in complete(model, "b ab "))
+    assert all(found.word.startswith("ab") for found in complete(model, "b ab"))
+    assert not all(found.word.startswith("ab") for found in complete(model, "b ab "))
 
 
 def test_probabilities_of_all_words_and_of_no_word_sum_to_one():
     model = make_model("a ", spread=1.0)
     found = complete(model, " ", count=60)
     none = sum(math.exp(log_prob_by_hand(model, mark, "\n ")) for mark in " \n")
-    assert sum(one.probability for one in found) + none == pytest.approx(1, abs=1e-4)
+    assert sum(completed.probability for completed in found) + none == pytest.approx(1, abs=1e-4)

@@ -84,6 +84,6 @@ def test_numbers_out_of_range_are_refused_before_anything_is_written(wrong: dict
 
 
 def test_a_prompt_is_not_repeated_where_there_is_no_model():
-    told = CliRunner().invoke(app, ["lm", "generate", "nowhere", "--prompt", "HELLO"])
-    assert told.exit_code == 1
-    assert told.stdout == ""
+    result = CliRunner().invoke(app, ["lm", "generate", "nowhere", "--prompt", "HELLO"])
+    assert result.exit_code == 1
+    assert result.stdout == ""

@@ -13,7 +13,7 @@ from asr.errors import ModelError
 from asr.language.rnn.bptt import make_segments
 from asr.language.rnn.complete import complete
 from asr.language.rnn.generate import generate
-from asr.language.rnn.model import UNKNOWN_SCORE, RnnModel, count_nats, load_rnn, measure_rnn, save_rnn
+from asr.language.rnn.model import UNKNOWN_SCORE, RnnModel, count_nats, load_rnn, save_rnn
 from asr.language.rnn.network import LanguageNetwork
 from asr.language.text_files import read_text
 from asr.model_files import WEIGHTS_FILE
@@ -61,15 +61,15 @@ def test_states_that_step_together_are_as_if_alone():
 
 
 def make_subword_model():
-    network = {"hidden_size": 8, "embedding_size": 5, "dropout": 0.0}
-    settings = LanguageSettings(normalizer=None, tokenizer={"kind": "subword", "vocab_size": 16}, network=network)
+    sizes = {"hidden_size": 8, "embedding_size": 5, "dropout": 0.0}
+    settings = LanguageSettings(normalizer=None, tokenizer={"kind": "subword", "vocab_size": 16}, network=sizes)
     tokenizer = build_tokenizer(["the cat that sat", "that hat, the cat"] * 20, settings.tokenizer)
     torch.manual_seed(0)
-    made = LanguageNetwork(settings.network, tokenizer.vocab_size)
+    network = LanguageNetwork(settings.network, tokenizer.vocab_size)
     with torch.no_grad():
-        for parameter in made.parameters():
+        for parameter in network.parameters():
             parameter.mul_(3)
-    return RnnModel(made.eval(), tokenizer, settings)
+    return RnnModel(network.eval(), tokenizer, settings)
 
 
 def test_subword_units_are_scored_written_and_completed():
@@ -86,11 +86,14 @@ def test_subword_units_are_scored_written_and_completed():
     written = "".join(generate(model, length=600))
     assert " " in written
     assert not any(line.startswith(" ") for line in written.split("\n"))
-    assert all(one.word.startswith("th") for one in complete(model, "the th"))
-    assert all(one.word[0].isalpha() and one.probability > 0 for one in complete(model, "the hat,"))
+    assert all(completion.word.startswith("th") for completion in complete(model, "the th"))
+    assert all(
+        completion.word[0].isalpha() and completion.probability > 0 for completion in complete(model, "the hat,")
+    )
     # Letters that are given make their words likelier, each as much as the others, however they are spelled.
     before, after = (
-        {one.word: one.probability for one in complete(model, text, count=100)} for text in ("the t", "the th")
+        {completion.word: completion.probability for completion in complete(model, text, count=100)}
+        for text in ("the t", "the th")
     )
     likeliest = list(after)[:5]
     gains = [after[word] / before[word] for word in likeliest]
@@ -141,7 +144,7 @@ def test_what_is_saved_says_the_same_when_loaded(tmp_path: Path):
     np.testing.assert_allclose(loaded.score_sentences(SENTENCES), model.score_sentences(SENTENCES), rtol=1e-6)
     assert loaded.settings == model.settings
     (tmp_path / "text").write_text("ab\n\n b  a\n")
-    assert measure_rnn([tmp_path / "text"], load_rnn(tmp_path / "lm")).num_lines == 2
+    assert loaded.measure(read_text([tmp_path / "text"], loaded.settings)).num_lines == 2
 
 
 def test_a_file_is_no_model_folder(tmp_path: Path):

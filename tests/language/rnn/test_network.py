@@ -100,7 +100,8 @@ def test_the_order_of_lines_depends_on_the_seed_alone():
 
     def order(seed):
         return [
-            one.targets.tolist() for one in make_segments(lines, independent=True, batch_size=4, length=5, seed=seed)
+            segment.targets.tolist()
+            for segment in make_segments(lines, independent=True, batch_size=4, length=5, seed=seed)
         ]
 
     assert order(1) == order(1) != order(2)

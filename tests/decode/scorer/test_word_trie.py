@@ -1,0 +1,36 @@
+"""The lexicon as a trie against a tree of dictionaries."""
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from asr.decode.scorer.word_trie import build_alphabet, build_trie, encode_words
+
+
+def grow_tree(words, letters):
+    """The lexicon by the book: a tree of dictionaries, numbered unit by unit."""
+    root = {}
+    for number, word in enumerate(words):
+        if word and all(letters.get(character, 0) > 0 for character in word):
+            place = root
+            for character in word:
+                place = place.setdefault(letters[character], {})
+            place[None] = number
+    places, through, first_child = [root], [0], []
+    for place in places:
+        first_child.append(len(places))
+        for letter in sorted(filter(None, place)):
+            places.append(place[letter])
+            through.append(letter)
+    return [*first_child, len(places)], through, [place.get(None, -1) for place in places]
+
+
+@given(words=st.lists(st.text("abéя語𝄞x \0▁", max_size=6), max_size=40))
+@settings(max_examples=200, deadline=None)
+def test_the_lexicon_is_the_tree_of_its_words(words):
+    alphabet = build_alphabet(["", " ", *"b語aéя𝄞"])  # no x; letters are not numbered by their codes
+    encoded, owners = encode_words(words, alphabet)
+    lexicon = build_trie(encoded, owners.astype(np.int32))
+    for found, expected in zip(lexicon, grow_tree(words, alphabet.letters), strict=True):
+        assert found.dtype == np.int32
+        assert found.tolist() == expected
