@@ -46,7 +46,7 @@ class DecodingOptions:
     @property
     def needs_beam(self) -> bool:
         """Whether an option requires beam search."""
-        return bool(self.hotwords) or self.nbest > 1 or {self.beam_size, self.lm, self.rescore} != {None}
+        return bool(self.hotwords) or self.nbest > 1 or (self.beam_size, self.lm, self.rescore) != (None, None, None)
 
 
 def build_decoder(

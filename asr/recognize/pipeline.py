@@ -48,7 +48,7 @@ class Recording:
     """A recording on its way from source to result: a short one is held whole, a long one is read as it is decoded."""
 
     source: AudioSource
-    duration: float = 0.0  # seconds that have been read; of a long one, after all of it, those that were decoded
+    duration: float = 0.0  # seconds; of a long one, those that are read or decoded so far
     tasks: list[SegmentTask] = field(default_factory=list)  # of a short one, until the network takes them
     blocks: Iterable[Waveform] = ()  # of a long one
     num_segments: int = 0  # of a short one
