@@ -60,7 +60,7 @@ def train_language_model(
     fingerprint = Fingerprint(_decisive_settings(recipe, base))
     action = folder.plan(resume, output / WEIGHTS_FILE, fingerprint)
     if action == "nothing":
-        reporter.line(f"{output} holds the finished model already; nothing to do")
+        reporter.line(f"{output} is finished; to train again, remove it or choose another output")
         return
     # Defaults may differ from the base's; a setting that was asked for must not be dropped in silence.
     for difference in _differences(config.model_dump(exclude_unset=True), recipe.model_dump()):

@@ -77,7 +77,7 @@ def train(config: Config, *, resume: Resume = False, devices: int = 1, reporter:
     fingerprint = Fingerprint(_decisive_settings(recipe, fabric.world_size), recipe.tokenizer.lexicon)
     action = folder.plan(resume, recipe.output / WEIGHTS_FILE, fingerprint)
     if action == "nothing":
-        reporter.line(f"{recipe.output} holds the finished model already; nothing to do")
+        reporter.line(f"{recipe.output} is finished; to train again, remove it or choose another output")
         return recipe.output
     speech, tokenizer = _prepare(recipe, fabric, reporter)
     for cuts in speech:
