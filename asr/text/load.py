@@ -44,7 +44,7 @@ def build_tokenizer(texts: Iterable[str], settings: TokenizerSettings) -> Tokeni
         return SubwordTokenizer(_train_subwords(texts, settings.vocab_size))
     if settings.kind == "word":
         return WordTokenizer([BLANK_SYMBOL, *sorted({WORD_START + word for text in texts for word in text.split()})])
-    # The space is always there: without it a language model could not tell words apart.
+    # The space is always there: without it a language model could not separate words.
     return CharTokenizer([BLANK_SYMBOL, *sorted({" "}.union(*texts))])
 
 

@@ -28,7 +28,7 @@ class Automaton(NamedTuple):
     arc_states: Array  # (A,) int32, the longest context that is a state, after the arc's word
 
 
-LEAST_LEFT = 1e-7  # least probability that a context leaves for other words; 32 bits can tell it from 0
+LEAST_LEFT = 1e-7  # least probability that a context leaves for other words; 32 bits can distinguish it from 0
 
 
 @jit
