@@ -12,7 +12,7 @@ from typing import Literal, get_args
 
 import torch
 
-from asr.errors import AsrError, ConfigError, one_line
+from asr.errors import AsrError, ConfigError
 
 Precision = Literal["auto", "fp32", "bf16", "int8"]
 
@@ -28,7 +28,8 @@ def pick_device(device: str) -> torch.device:
     try:
         torch.zeros(1, device=device).cpu()
     except (RuntimeError, AssertionError, NotImplementedError) as error:
-        raise AsrError(f"device {device!r} cannot be used: {one_line(error)}; try auto or cpu") from None
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise AsrError(f"device {device!r} cannot be used: {reason}; try auto or cpu") from None
     return torch.device(device)
 
 

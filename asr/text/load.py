@@ -118,7 +118,7 @@ def _read_symbols(path: Path, kind: str) -> list[str]:
     lines_of = {BLANK_SYMBOL: 1}
     for number, symbol in enumerate(symbols[1:], start=2):
         if not symbol or symbol in lines_of:
-            problem = f"{symbol!r} stands on line {lines_of[symbol]} already" if symbol else "the line is empty"
+            problem = f"{symbol!r} is already on line {lines_of[symbol]}" if symbol else "the line is empty"
             raise ModelError(f"{path}:{number}: {problem}; expected one symbol per line, each once")
         pattern, expected = _SYMBOLS.get(kind, (".*", ""))
         if not re.fullmatch(pattern, symbol, re.DOTALL):

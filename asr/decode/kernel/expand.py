@@ -114,16 +114,19 @@ def _add_expansion(
     search: SearchBuffers, p_nonblank: float, score: float, language: float, boost: float, parent: int, token: int
 ) -> None:
     """Add an expansion with this pruning score."""
+    # 1. Make room if there is none.
     progress, limits = search.progress[0], search.limits[0]
     if progress.num_expansions == len(search.expansions):
         _drop_expansions(search)
         if score <= progress.threshold:
             return
+    # 2. Append the expansion.
     expansion = search.expansions[progress.num_expansions]
     expansion.p_nonblank, expansion.pruning_score = p_nonblank, score
     expansion.language, expansion.boost = language, boost
     expansion.parent, expansion.token = parent, token
     progress.num_expansions += 1
+    # 3. A new best probability raises the threshold.
     if p_nonblank > progress.best_p:
         progress.best_p = p_nonblank
         progress.threshold = max(progress.threshold, p_nonblank * limits.beam_ratio)

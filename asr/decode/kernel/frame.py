@@ -210,9 +210,11 @@ def _merge_from_parents(search: SearchBuffers, probs: Array) -> None:
 
 @jit
 def _merge_from_parent(beam: Array, parent_index: int, index: int, factor: float) -> None:
+    # 1. List it among the parent's children in the beam.
     parent, hypothesis = beam[parent_index], beam[index]
     hypothesis.next_sibling = parent.first_child
     parent.first_child = index
+    # 2. Add the parent's alignments; the better of both best ones stays.
     p_parent, viterbi, backpointer = before_label(parent, hypothesis.token)
     hypothesis.next_p_nonblank += p_parent * factor
     if viterbi * factor > hypothesis.next_viterbi_nonblank:

@@ -35,10 +35,12 @@ def count_tokens(search: SearchBuffers, node_id: int) -> int:
 @jit
 def write_path(search: SearchBuffers, index: int, tokens: Array, frames: Array) -> None:
     """Fill (L,) arrays with the tokens and frames of `trace_back`."""
+    # 1. The end of its best alignment.
     hypothesis = search.beams[search.progress[0].side, index]
     node_id = hypothesis.node
     is_label_best = hypothesis.viterbi_nonblank >= hypothesis.viterbi_blank
     backpointer = hypothesis.backpointer_nonblank if is_label_best else hypothesis.backpointer_blank
+    # 2. Follow parents and backpointers to the root.
     for position in range(len(tokens) - 1, -1, -1):
         tokens[position] = search.nodes[node_id].token
         frames[position] = search.backpointers[backpointer].frame

@@ -253,6 +253,7 @@ def score_hypothesis(search: SearchBuffers, scorer: Scorer, index: int, scores: 
 @jit
 def _end_last_word(search: SearchBuffers, scorer: Scorer, node_id: int, scores: Array) -> None:
     """End a word whose word-end symbol is missing by the best one that may follow."""
+    # 1. The best of the word-end symbols that continue it.
     node, phrases = search.nodes[node_id], scorer.phrases
     scores[3] = -math.inf
     if node.trie_node != NONE:
@@ -264,19 +265,22 @@ def _end_last_word(search: SearchBuffers, scorer: Scorer, node_id: int, scores: 
                 boost = phrases.gains[node.phrase, token] + phrases.end_gains[phrase]
                 if language + boost > scores[3] + scores[4]:
                     scores[3], scores[4], scores[6] = language, boost, token
+    # 2. If there is none, cache that no word can end here.
     if scores[6] == NONE:
-        word_end_gain(search, scorer, node_id, NONE)  # caches that no word can end here
+        word_end_gain(search, scorer, node_id, NONE)
 
 
 @jit
 def _closing_gain(search: SearchBuffers, scorer: Scorer, node_id: int, trie_node: int) -> float:
     """Return the gain of the last word, which ends at a trie node, and of the sentence end."""
+    # 1. The last word's.
     node = search.nodes[node_id]
     gain = 0.0
     state = node.state
     if scorer.level == WORD_LEVEL and node.trie_node != 0:
         gain = word_end_gain(search, scorer, node_id, trie_node)
         state = node.state_after
+    # 2. The sentence end's.
     if scorer.lm.is_present and scorer.lm.end_word != NONE and gain > -math.inf:
         gain += scorer.weights.alpha * score_word(scorer.lm.automaton, state, scorer.lm.end_word)[0]
     return gain
