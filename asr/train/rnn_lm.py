@@ -52,7 +52,7 @@ def train_language_model(
         TextError: If a text cannot be read or holds nothing.
         ModelError: If `base` is not a usable model.
         TrainingInterrupted: On SIGINT and SIGTERM; `resume` continues.
-        TrainingError: If training cannot go on, there is nothing to resume, or something would be overwritten.
+        TrainingError: If training cannot continue, there is nothing to resume, or something would be overwritten.
     """
     parent = load_rnn(base) if base is not None else None
     recipe = config if parent is None else _inherit_architecture(config, parent.settings)
@@ -138,7 +138,7 @@ def _differences(requested: Mapping[str, Any], actual: Mapping[str, Any], prefix
 
 
 def _extend(tokenizer: Tokenizer, lines: Iterable[str]) -> Tokenizer:
-    """Add the lines' characters to an alphabet; subword units stay as they are."""
+    """Add the lines' characters to an alphabet; subword units are unchanged."""
     if not isinstance(tokenizer, CharTokenizer):
         return tokenizer
     return CharTokenizer([BLANK_SYMBOL, *sorted(set().union(tokenizer.symbols[1:], *lines))])

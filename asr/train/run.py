@@ -66,7 +66,7 @@ def train(config: Config, *, resume: Resume = False, devices: int = 1, reporter:
         CorpusError: If there is nothing to train on, or to watch.
         ModelError: If the model to start from is missing or broken.
         TrainingInterrupted: On SIGINT and SIGTERM; `resume` continues.
-        TrainingError: If training cannot go on, there is nothing to resume, or something would be overwritten.
+        TrainingError: If training cannot continue, there is nothing to resume, or something would be overwritten.
     """
     base = read_model(config.train.init_from) if config.train.init_from is not None else None
     # Three sets of settings: the recipe trains in the base's architecture; the model may also decode with the base's.
