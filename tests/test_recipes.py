@@ -43,7 +43,7 @@ def run(monkeypatch: pytest.MonkeyPatch, script: object, *arguments: object) -> 
 
 
 @pytest.mark.parametrize("script", [str(path.relative_to(ROOT)) for path in sorted(ROOT.glob("recipes/*/*.sh"))])
-def test_recipes_are_sound_shell_and_tell_their_usage(script: str):
+def test_recipes_are_sound_shell_and_print_their_usage(script: str):
     subprocess.run(["bash", "-n", ROOT / script], check=True)
     assert os.access(ROOT / script, os.X_OK)
     assert f"#   {script}" in (ROOT / script).read_text(encoding="utf-8").partition("\nset -euo pipefail\n")[0]
@@ -121,7 +121,7 @@ def test_digits_are_split_officially_or_by_speaker(tmp_path: Path, monkeypatch, 
         assert official == set(lines["test"])
 
 
-def test_error_rates_are_told_by_age_and_sex(tmp_path: Path, monkeypatch, capsys):
+def test_error_rates_are_printed_by_age_and_sex(tmp_path: Path, monkeypatch, capsys):
     spoken = [("u1", "child", "a b"), ("u2", "child", "c d"), ("u3", "adult", "a b c d")]
     write_manifests(tmp_path, {"test": make_cuts(tmp_path, spoken, gender="f")})
     (tmp_path / "spk2age").write_text("child 9\nadult 40\n", encoding="utf-8")

@@ -17,15 +17,15 @@ def words_by_hand(model, context, begun, letters, marks, longest):
     """Probability of every word up to a length, given that the text goes on as it has begun."""
     found = {}
 
-    def spell(word, probability):
+    def extend(word, probability):
         after = {mark: math.exp(log_prob_by_hand(model, mark, f"\n{context}{word}")) for mark in letters + marks}
         if word:
             found[word] = probability * sum(after[mark] for mark in marks)
         if len(word) < longest:
             for letter in letters:
-                spell(word + letter, probability * after[letter])
+                extend(word + letter, probability * after[letter])
 
-    spell(begun, 1.0)
+    extend(begun, 1.0)
     return found
 
 
