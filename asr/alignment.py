@@ -236,10 +236,10 @@ def _search_frames(
     scores: Array,
     moves: Array,
     frames: Array,
-    progress_: Array,
+    progress_row: Array,
 ) -> int:
     """Search frames of a block from `first`; return the first without room for its moves, or T, or _LOST."""
-    progress = progress_[0]
+    progress = progress_row[0]
     for frame in range(first, len(log_probs)):
         low, high = progress.low, min(progress.high + 2, len(scores))
         if progress.num_moves + high - low > len(moves) or progress.num_frames == len(frames):
@@ -295,9 +295,9 @@ def _step_frame(log_probs: Array, tokens: Array, scores: Array, low: int, high: 
 
 
 @jit
-def _find_agreement(scores: Array, moves: Array, frames: Array, progress_: Array) -> tuple[int, int]:
+def _find_agreement(scores: Array, moves: Array, frames: Array, progress_row: Array) -> tuple[int, int]:
     """Return the last frame at which the paths of all states meet, and their state there; -1 if they do not."""
-    progress = progress_[0]
+    progress = progress_row[0]
     lowest, highest = progress.low, progress.high - 1
     while scores[lowest] == -math.inf:
         lowest += 1

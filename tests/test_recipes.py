@@ -15,13 +15,13 @@ ROOT = Path(__file__).parent.parent
 sys.path[:0] = [str(ROOT / "recipes" / recipe) for recipe in ("english", "fsdd", "yesno")]
 
 import groups  # noqa: E402
-import halve  # noqa: E402
 import leave_out  # noqa: E402
+import make_halves  # noqa: E402
 import pieces  # noqa: E402
 import split  # noqa: E402
 import tables  # noqa: E402
 
-from asr.corpus.cuts import Utterance, describe_recording, load_cuts, to_cuts, write_manifests  # noqa: E402  # noqa: E402
+from asr.corpus.cuts import Utterance, describe_recording, load_cuts, to_cuts, write_manifests  # noqa: E402
 
 RATE = 16000
 
@@ -91,7 +91,7 @@ def test_halves_are_halves_and_real_speech_stands_for_the_synthetic_one(tmp_path
         for part, count in (("train", 20), ("synthetic", 8))
     }
     write_manifests(tmp_path, {part: make_cuts(tmp_path, utterances) for part, utterances in parts.items()})
-    run(monkeypatch, halve, tmp_path, tmp_path / "halves")
+    run(monkeypatch, make_halves, tmp_path, tmp_path / "halves")
     names = {
         part: {cut.id for cut in load_cuts([tmp_path / "halves" / f"{part}.jsonl.gz"])}
         for part in ("train", "synthetic", "again")

@@ -186,7 +186,6 @@ def test_a_lexicon_is_made_of_a_dictionary_and_a_text(folder: Path, tmp_path: Pa
         (["text.txt", "-o", "new.arpa", "--prune", "1"], "unigrams cannot be pruned"),
         (["text.txt", "-o", "new.arpa", "--prune", "0 -1"], "expected numbers of 0 or more"),
         (["text.txt", "-o", "new.arpa", "--unit", "syllable"], "there are: word, char"),
-        (["text.txt", "-o", "new.arpa", "--kind", "ngram"], "asr lm estimate makes n-gram models, asr lm train trains"),
         (["missing.txt", "-o", "text.txt/lm.arpa"], "text.txt/lm.arpa: cannot be written"),  # before it is read
         (["missing.txt", "-o", "new.arpa"], "missing.txt: cannot be read: No such file"),
         (["noise.wav", "-o", "new.arpa"], "not UTF-8"),
@@ -387,7 +386,6 @@ def test_options_of_the_other_command_are_refused(folder: Path, command: str, op
     ("choices", "message"),
     [
         (["lines.txt", "-o", "rnn"], "is a trained model"),
-        (["lines.txt", "-o", "new", "--kind", "rnn"], "asr lm estimate makes n-gram models, asr lm train trains"),
         (["lines.txt", "-o", "new.bin"], "a recurrent model is a folder; for n-grams use asr lm estimate"),
         (["lines.txt", "-o", "new", "--resume=now"], "--resume=now: expected --resume or --resume auto"),
         (["lines.txt", "-o", "new", "--resume"], "no checkpoint to resume from"),

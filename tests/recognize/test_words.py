@@ -34,8 +34,8 @@ class Units(Tokenizer):
         return "".join(self.symbols[token] for token in tokens).replace("\u2581", " ").strip()
 
 
-def noise(seconds: float, level: float) -> np.ndarray:
-    return (level * np.random.default_rng(0).standard_normal(int(seconds * RATE))).astype(np.float32)
+def noise(seconds: float, amplitude: float) -> np.ndarray:
+    return (amplitude * np.random.default_rng(0).standard_normal(int(seconds * RATE))).astype(np.float32)
 
 
 def spikes(num_frames: int, places: dict[int, int]) -> np.ndarray:

@@ -233,10 +233,10 @@ def test_a_stray_character_makes_no_model_of_words(caplog):
     with estimate(lambda: [list("ab▁é"), list("ba")], 2) as tables:
         model = NgramModel.from_tables(tables)
     decoder = make_decoder(SYMBOLS, language_model=model)
-    assert decoder.parts.scorer.level == TOKEN_LEVEL
+    assert decoder.parts.scorer.lm_level == TOKEN_LEVEL
     assert "1 characters of the language model, such as é, are no tokens" in caplog.text
     with estimate(lambda: [["a", "b", "ab"]], 2) as tables:
-        assert make_decoder(SYMBOLS, language_model=NgramModel.from_tables(tables)).parts.scorer.level == WORD_LEVEL
+        assert make_decoder(SYMBOLS, language_model=NgramModel.from_tables(tables)).parts.scorer.lm_level == WORD_LEVEL
 
 
 def test_alphabets_that_cannot_write_the_models_words_are_refused():

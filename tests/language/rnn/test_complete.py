@@ -13,14 +13,14 @@ from asr.language.rnn.generate import generate
 from tests.language.rnn.rnn_models import log_prob_by_hand, make_model
 
 
-def words_by_hand(model, context, begun, letters, marks, longest):
+def words_by_hand(model, context, begun, letters, ends, longest):
     """Probability of every word up to a length, given that the text goes on as it has begun."""
     found = {}
 
     def extend(word, probability):
-        after = {mark: math.exp(log_prob_by_hand(model, mark, f"\n{context}{word}")) for mark in letters + marks}
+        after = {symbol: math.exp(log_prob_by_hand(model, symbol, f"\n{context}{word}")) for symbol in letters + ends}
         if word:
-            found[word] = probability * sum(after[mark] for mark in marks)
+            found[word] = probability * sum(after[symbol] for symbol in ends)
         if len(word) < longest:
             for letter in letters:
                 extend(word + letter, probability * after[letter])
@@ -29,8 +29,8 @@ def words_by_hand(model, context, begun, letters, marks, longest):
     return found
 
 
-@pytest.mark.parametrize("seed", range(3))
-@pytest.mark.parametrize(("context", "begun"), [("", ""), ("ab ", ""), ("b ", "a"), ("", "ba"), ("b,", "a")])
+@pytest.symbol.parametrize("seed", range(3))
+@pytest.symbol.parametrize(("context", "begun"), [("", ""), ("ab ", ""), ("b ", "a"), ("", "ba"), ("b,", "a")])
 def test_next_words_have_the_probability_of_all_that_is_so_spelled(seed: int, context: str, begun: str):
     model = make_model("ab ,", seed=seed, spread=2.0, lines="running")
     expected = words_by_hand(model, context, begun, "ab", " ,\n", longest=6)
@@ -46,14 +46,14 @@ def set_bias(model, letter, value):
         model.network.head_bias[model.pieces.index(letter)] = value
 
 
-@pytest.mark.parametrize(("bias", "space"), [(9.0, " "), (-9.0, "")])
+@pytest.symbol.parametrize(("bias", "space"), [(9.0, " "), (-9.0, "")])
 def test_after_a_mark_the_next_word_comes_behind_a_space_where_that_is_likely(bias: float, space: str):
     model = make_model("ab ,", spread=1.0, lines="running")
     set_bias(model, " ", bias)
     assert complete(model, "a,", count=3) == complete(model, f"a,{space}", count=3) != complete(model, "a", count=3)
 
 
-@pytest.mark.parametrize("begun", ["ccc", "ab" * 40])
+@pytest.symbol.parametrize("begun", ["ccc", "ab" * 40])
 def test_an_improbable_beginning_is_completed_as_any_other(begun: str):
     model = make_model("abc ", spread=2.0)
     set_bias(model, "c", -150.0)
@@ -101,5 +101,5 @@ def test_a_space_at_the_end_asks_for_a_new_word_even_where_text_is_normalised():
 def test_probabilities_of_all_words_and_of_no_word_sum_to_one():
     model = make_model("a ", spread=1.0)
     found = complete(model, " ", count=60)
-    none = sum(math.exp(log_prob_by_hand(model, mark, "\n ")) for mark in " \n")
+    none = sum(math.exp(log_prob_by_hand(model, symbol, "\n ")) for symbol in " \n")
     assert sum(completed.probability for completed in found) + none == pytest.approx(1, abs=1e-4)
