@@ -183,8 +183,9 @@ def consoles(tree: ast.AST) -> Iterator[str]:
             yield "console"
         elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "print":
             yield "print"
-        elif isinstance(node, ast.Attribute) and node.attr.strip("_") in ("stdout", "stderr"):
-            yield ast.unparse(node)
+        elif isinstance(node, ast.Attribute) and ast.unparse(node.value) == "sys":
+            if node.attr.strip("_") in ("stdout", "stderr"):
+                yield f"sys.{node.attr}"
 
 
 def test_only_the_command_line_knows_consoles():
