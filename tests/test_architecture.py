@@ -183,9 +183,8 @@ def consoles(tree: ast.AST) -> Iterator[str]:
             yield "console"
         elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "print":
             yield "print"
-        elif isinstance(node, ast.Attribute) and ast.unparse(node.value) == "sys":
-            if node.attr.strip("_") in ("stdout", "stderr"):
-                yield f"sys.{node.attr}"
+        elif isinstance(node, ast.Attribute) and re.fullmatch(r"sys\.(__)?std(out|err)(__)?", ast.unparse(node)):
+            yield ast.unparse(node)
 
 
 def test_only_the_command_line_knows_consoles():

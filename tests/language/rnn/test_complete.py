@@ -29,8 +29,8 @@ def words_by_hand(model, context, begun, letters, ends, longest):
     return found
 
 
-@pytest.symbol.parametrize("seed", range(3))
-@pytest.symbol.parametrize(("context", "begun"), [("", ""), ("ab ", ""), ("b ", "a"), ("", "ba"), ("b,", "a")])
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize(("context", "begun"), [("", ""), ("ab ", ""), ("b ", "a"), ("", "ba"), ("b,", "a")])
 def test_next_words_have_the_probability_of_all_that_is_so_spelled(seed: int, context: str, begun: str):
     model = make_model("ab ,", seed=seed, spread=2.0, lines="running")
     expected = words_by_hand(model, context, begun, "ab", " ,\n", longest=6)
@@ -46,14 +46,14 @@ def set_bias(model, letter, value):
         model.network.head_bias[model.pieces.index(letter)] = value
 
 
-@pytest.symbol.parametrize(("bias", "space"), [(9.0, " "), (-9.0, "")])
+@pytest.mark.parametrize(("bias", "space"), [(9.0, " "), (-9.0, "")])
 def test_after_a_mark_the_next_word_comes_behind_a_space_where_that_is_likely(bias: float, space: str):
     model = make_model("ab ,", spread=1.0, lines="running")
     set_bias(model, " ", bias)
     assert complete(model, "a,", count=3) == complete(model, f"a,{space}", count=3) != complete(model, "a", count=3)
 
 
-@pytest.symbol.parametrize("begun", ["ccc", "ab" * 40])
+@pytest.mark.parametrize("begun", ["ccc", "ab" * 40])
 def test_an_improbable_beginning_is_completed_as_any_other(begun: str):
     model = make_model("abc ", spread=2.0)
     set_bias(model, "c", -150.0)
