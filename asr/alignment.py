@@ -236,10 +236,10 @@ def _search_frames(
     scores: Array,
     moves: Array,
     frames: Array,
-    progress_: Array,
+    progress_row: Array,
 ) -> int:
     """Search frames of a block from `first`; return the first without room for its moves, or T, or _LOST."""
-    progress = progress_[0]
+    progress = progress_row[0]
     for frame in range(first, len(log_probs)):
         # 1. Widen the band by the states that a frame can reach; it starts and ends with a blank.
         low, high = progress.low, min(progress.high + 2, len(scores))
@@ -300,9 +300,9 @@ def _step_frame(log_probs: Array, tokens: Array, scores: Array, low: int, high: 
 
 
 @jit
-def _find_agreement(scores: Array, moves: Array, frames: Array, progress_: Array) -> tuple[int, int]:
+def _find_agreement(scores: Array, moves: Array, frames: Array, progress_row: Array) -> tuple[int, int]:
     """Return the last frame at which the paths of all states meet, and their state there; -1 if they do not."""
-    progress = progress_[0]
+    progress = progress_row[0]
     # 1. The first and the last state of the band that a path reaches.
     lowest, highest = progress.low, progress.high - 1
     while scores[lowest] == -math.inf:

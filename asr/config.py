@@ -17,6 +17,7 @@ from asr.atomic import write_text
 from asr.errors import ConfigError, one_line
 
 DEFAULT_MODEL = "english"  # comes with the package
+SAMPLE_RATE = 16000  # Hz
 BATCH_SECONDS = 60.0  # speech per batch of the network, including padding
 JOBS = 2  # threads that read audio, and the same number that decode
 CHUNK_SECONDS = 0.4  # audio of a stream that goes through the network at once
@@ -87,7 +88,7 @@ class Settings(BaseModel):
 class FeatureSettings(Settings):
     """Log-mel spectrogram (signal/features.py)."""
 
-    sample_rate: int = Field(16000, gt=0)  # Hz
+    sample_rate: int = Field(SAMPLE_RATE, gt=0)  # Hz
     num_mels: int = Field(80, gt=0)  # bands
     window_seconds: float = Field(0.025, gt=0)
     step_seconds: float = Field(0.010, gt=0)

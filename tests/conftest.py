@@ -10,7 +10,7 @@ import pytest
 import asr  # noqa: F401  before torch, so that its idle threads sleep: they slow a busy machine down tenfold
 
 ROOT = Path(__file__).parent.parent
-os.environ["ASR_MODEL"] = "an4"  # whose samples the tests hear; commands take it where they are told no other
+os.environ["ASR_MODEL"] = "an4"  # whose samples the tests transcribe; commands use it unless they name another
 os.environ["ASR_PRECISION"] = "fp32"  # so that texts and sums are the same on every processor
 
 

@@ -127,7 +127,7 @@ def test_nothing_and_no_frames():
         (random_log_probs(3, 3, 0), [3], ValueError, "token 3 cannot be aligned"),
     ],
 )
-def test_what_cannot_be_aligned_is_told(log_probs, tokens, error, message):
+def test_what_cannot_be_aligned_is_refused(log_probs, tokens, error, message):
     with pytest.raises(error, match=message):
         align_tokens(log_probs, tokens)
 

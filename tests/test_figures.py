@@ -61,7 +61,7 @@ def rate_on_card(model: str, label: str) -> float:
 
 
 @pytest.mark.parametrize("model", ["an4", "english"])
-def test_cards_tell_the_word_error_rate_on_an4(model: str, an4_manifests: Path):
+def test_cards_give_the_word_error_rate_on_an4(model: str, an4_manifests: Path):
     rates = evaluate(load_model(model, device="cpu"), load_cuts([an4_manifests / "test.jsonl.gz"])).rates
     # A few words differ between processors, which compute bf16 or fp32.
     assert rates.wer == pytest.approx(rate_on_card(model, "AN4 test"), abs=0.005)

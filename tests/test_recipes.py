@@ -15,13 +15,13 @@ ROOT = Path(__file__).parent.parent
 sys.path[:0] = [str(ROOT / "recipes" / recipe) for recipe in ("english", "fsdd", "yesno")]
 
 import groups  # noqa: E402
-import halve  # noqa: E402
 import leave_out  # noqa: E402
+import make_halves  # noqa: E402
 import pieces  # noqa: E402
 import split  # noqa: E402
 import tables  # noqa: E402
 
-from asr.corpus.cuts import Utterance, describe_recording, load_cuts, to_cuts, write_manifests  # noqa: E402  # noqa: E402
+from asr.corpus.cuts import Utterance, describe_recording, load_cuts, to_cuts, write_manifests  # noqa: E402
 
 RATE = 16000
 
@@ -43,7 +43,7 @@ def run(monkeypatch: pytest.MonkeyPatch, script: object, *arguments: object) -> 
 
 
 @pytest.mark.parametrize("script", [str(path.relative_to(ROOT)) for path in sorted(ROOT.glob("recipes/*/*.sh"))])
-def test_recipes_are_sound_shell_and_tell_their_usage(script: str):
+def test_recipes_are_sound_shell_and_print_their_usage(script: str):
     subprocess.run(["bash", "-n", ROOT / script], check=True)
     assert os.access(ROOT / script, os.X_OK)
     assert f"#   {script}" in (ROOT / script).read_text(encoding="utf-8").partition("\nset -euo pipefail\n")[0]
@@ -91,7 +91,7 @@ def test_halves_are_halves_and_real_speech_stands_for_the_synthetic_one(tmp_path
         for part, count in (("train", 20), ("synthetic", 8))
     }
     write_manifests(tmp_path, {part: make_cuts(tmp_path, utterances) for part, utterances in parts.items()})
-    run(monkeypatch, halve, tmp_path, tmp_path / "halves")
+    run(monkeypatch, make_halves, tmp_path, tmp_path / "halves")
     names = {
         part: {cut.id for cut in load_cuts([tmp_path / "halves" / f"{part}.jsonl.gz"])}
         for part in ("train", "synthetic", "again")
@@ -121,7 +121,7 @@ def test_digits_are_split_officially_or_by_speaker(tmp_path: Path, monkeypatch, 
         assert official == set(lines["test"])
 
 
-def test_error_rates_are_told_by_age_and_sex(tmp_path: Path, monkeypatch, capsys):
+def test_error_rates_are_printed_by_age_and_sex(tmp_path: Path, monkeypatch, capsys):
     spoken = [("u1", "child", "a b"), ("u2", "child", "c d"), ("u3", "adult", "a b c d")]
     write_manifests(tmp_path, {"test": make_cuts(tmp_path, spoken, gender="f")})
     (tmp_path / "spk2age").write_text("child 9\nadult 40\n", encoding="utf-8")

@@ -69,7 +69,7 @@ def test_lines_that_fit_in_a_breath_are_drawn_from_all_over_a_text(tmp_path: Pat
 
 @pytest.mark.skipif(shutil.which("flite") is None, reason="needs the program flite")
 def test_a_stretched_voice_speaks_longer():
-    short, long = (flite.speak("where is the station", "slt", stretch=stretch) for stretch in (0.8, 1.25))
+    short, long = (flite.speak("where is the station", "slt", duration=duration) for duration in (0.8, 1.25))
     assert 0.5 < len(short) / flite.RATE < 3
     assert 1.3 < len(long) / len(short) < 1.7
 
@@ -121,8 +121,8 @@ def test_the_decoders_are_compared_on_what_the_network_says(tmp_path: Path, monk
 
 def test_results_are_held_against_the_first(tmp_path: Path, monkeypatch, capsys):
     said = [f"one two {number}" for number in range(50)]
-    for name, heard in (("a", said[:40] + ["one"] * 10), ("b", said), ("c", said[::-1])):
-        rows = zip(range(50), said, heard, strict=True)
+    for name, hypotheses in (("a", said[:40] + ["one"] * 10), ("b", said), ("c", said[::-1])):
+        rows = zip(range(50), said, hypotheses, strict=True)
         (tmp_path / f"{name}.tsv").write_text("".join("\t".join(map(str, row)) + "\n" for row in rows))
     (tmp_path / "other.tsv").write_text("1\tone\tone\n")
     monkeypatch.setattr(sys, "argv", ["compare_results", *(str(tmp_path / f"{name}.tsv") for name in "abc")])
@@ -166,7 +166,7 @@ def test_a_training_is_drawn_and_of_an_epoch_done_twice_the_last_counts(tmp_path
         draw_training.read_epochs(tmp_path / "other")
 
 
-def test_runs_are_told_with_mean_and_spread(tmp_path: Path, monkeypatch, capsys):
+def test_runs_are_summarized_with_mean_and_spread(tmp_path: Path, monkeypatch, capsys):
     for seed, rate in ((1, 0.05), (2, 0.07)):
         result = {"wer": rate, "wer_interval": [rate - 0.01, rate + 0.01], "cer": rate / 2}
         (tmp_path / f"{seed}.json").write_text(json.dumps(result), encoding="utf-8")

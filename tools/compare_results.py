@@ -22,7 +22,7 @@ def read(path: Path) -> dict[str, tuple[str, str]]:
         raise SystemExit(
             f"{path}: expected name, reference and hypothesis on each line, as `asr evaluate --texts` writes them"
         )
-    return {name: (said, heard) for name, said, heard in rows}
+    return {name: (reference, hypothesis) for name, reference, hypothesis in rows}
 
 
 def main() -> None:

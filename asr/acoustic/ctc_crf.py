@@ -86,13 +86,13 @@ class _ForwardBackward(torch.autograd.Function):
             states.append((emitted, paused))
             scales.append(scale)
         ended = ((emitted + paused) * ends).sum((0, 2))
-        ctx.kept = (probs, transitions, repeats, ends, states, scales, ended)
+        ctx.for_backward = (probs, transitions, repeats, ends, states, scales, ended)
         return total + ended.log()
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
-        probs, transitions, repeats, ends, states, scales, ended = ctx.kept
+        probs, transitions, repeats, ends, states, scales, ended = ctx.for_backward
         backwards = transitions.transpose(1, 2)
         # Derivatives of the sum by each state: first by the state after the frame, then by the one before it.
         grad_emitted = grad_paused = ends / ended[:, None]

@@ -54,7 +54,6 @@ def estimate(
     ] = None,
     raw: options.Raw = False,
     numbers: options.Numbers = None,
-    kind: options.OldKind = None,
 ) -> None:
     """Estimate an n-gram language model from text, with modified Kneser-Ney smoothing."""
     from asr.jobs.language_models import build_language_model
@@ -82,7 +81,6 @@ def train(
     resume: options.Resume = "no",
     raw: options.Raw = False,
     numbers: options.Numbers = None,
-    kind: options.OldKind = None,
 ) -> None:
     """Train a recurrent language model on text."""
     from asr.config import LanguageConfig

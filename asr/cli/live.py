@@ -47,7 +47,7 @@ def mic(
         return
     if file is not None and save_audio is not None and file.resolve() == save_audio.resolve():
         raise AudioError(f"--save-audio {save_audio}: is the file that is played; choose another name")
-    streaming = StreamingOptions(chunk, right, Endpoints.after(pause, longest))
+    streaming = StreamingOptions(chunk, right, Endpoints.from_seconds(pause, longest))
     decoding = options.decoding_options(decoder=decoder, beam_size=beam_size, lm=lm, hotwords=hotwords)
     recognizer = load_model(model, decoding=decoding)
     audio = Microphone(device) if file is None else PlayedFile(file, recognizer.sample_rate)
@@ -85,7 +85,7 @@ def serve(
     run(
         model,
         ServerSettings(host, port, token, allow_origin or (), limits),
-        StreamingOptions(chunk, right, Endpoints.after(pause, longest)),
+        StreamingOptions(chunk, right, Endpoints.from_seconds(pause, longest)),
         device=device,
         decoding=options.decoding_options(decoder=decoder, beam_size=beam_size, lm=lm, hotwords=hotwords),
         reporter=reporter,

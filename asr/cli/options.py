@@ -80,14 +80,6 @@ _RESUME_HELP = "Continue an interrupted run. auto: continue it, or begin one, or
 Resume = Annotated[str, Option("--resume", metavar="[auto]", show_default=False, help=_RESUME_HELP)]
 
 
-def _refuse_kind(kind: str | None) -> None:
-    if kind is not None:
-        raise AsrError("--kind is gone: asr lm estimate makes n-gram models, asr lm train trains recurrent networks")
-
-
-OldKind = Annotated[str | None, Option("--kind", hidden=True, is_eager=True, callback=_refuse_kind)]
-
-
 _Number = TypeVar("_Number", int, float)
 
 

@@ -63,12 +63,12 @@ def _show_worst(evaluation: Evaluation, count: int) -> RenderableType:
 def _align(reference: str, hypothesis: str) -> tuple[Text, Text]:
     """Align both texts word by word, with the differences marked."""
     output = jiwer.process_words([reference], [hypothesis])
-    lines = Text("  said: "), Text(" heard: ")
+    lines = Text("  ref: "), Text("  hyp: ")
     for chunk in output.alignments[0]:
-        said = output.references[0][chunk.ref_start_idx : chunk.ref_end_idx]
-        heard = output.hypotheses[0][chunk.hyp_start_idx : chunk.hyp_end_idx]
-        for index in range(max(len(said), len(heard))):
-            words = [side[index] if index < len(side) else "" for side in (said, heard)]
+        reference_words = output.references[0][chunk.ref_start_idx : chunk.ref_end_idx]
+        hypothesis_words = output.hypotheses[0][chunk.hyp_start_idx : chunk.hyp_end_idx]
+        for index in range(max(len(reference_words), len(hypothesis_words))):
+            words = [side[index] if index < len(side) else "" for side in (reference_words, hypothesis_words)]
             width = max(map(len, words))
             for line, word in zip(lines, words, strict=True):
                 line.append((word or _GAP * width).ljust(width), style=_STYLES[chunk.type])

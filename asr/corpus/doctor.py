@@ -246,8 +246,8 @@ def _describe_mismatch(recording: Any, path: Path, num_samples: int) -> str | No
 def _check_samples(waveform: NDArray[np.float32]) -> Iterator[_Fault]:
     peak = float(np.max(np.abs(waveform), initial=0.0))
     if peak < SILENT_PEAK:
-        level = f"{20 * np.log10(peak):.0f} dBFS" if peak > 0 else "zero throughout"
-        yield "silent", f"peak level {level}; speech reaches at least -60 dBFS"
+        peak_db = f"{20 * np.log10(peak):.0f} dBFS" if peak > 0 else "zero throughout"
+        yield "silent", f"peak level {peak_db}; speech reaches at least -60 dBFS"
     share = clipped_share(waveform)
     if share > CLIPPED_SHARE:
         yield "clipped", f"{share:.1%} of the samples are clipped; at most {CLIPPED_SHARE:.0%} are accepted"

@@ -91,7 +91,7 @@ class DecoderParts:
             return self._spare.pop()
         except IndexError:
             beam_size = self.settings.beam_size
-            num_rows = beam_size if self.scorer.level == TOKEN_LEVEL else 0
+            num_rows = beam_size if self.scorer.lm_level == TOKEN_LEVEL else 0
             return new_buffers(beam_size, len(self.symbols), self.limits, num_rows, self._num_nodes)
 
     def release_buffers(self, search: SearchBuffers) -> None:

@@ -53,7 +53,7 @@ class Reliability:
         return sum(words * accuracy for words, _, accuracy in self.bins) / self.words
 
 
-def measure_reliability(confidences: Sequence[float], correct: Sequence[bool], *, bins: int = BINS) -> Reliability:
+def measure_reliability(confidences: Sequence[float], correct: Sequence[bool]) -> Reliability:
     """Compare confidences within 0..1 with the correctness of the words.
 
     Raises:
@@ -62,8 +62,8 @@ def measure_reliability(confidences: Sequence[float], correct: Sequence[bool], *
     if not confidences or len(confidences) != len(correct):
         raise ValueError(f"expected one mark per confidence, found {len(confidences)} and {len(correct)}")
     expected, observed = np.asarray(confidences, dtype=float), np.asarray(correct, dtype=float)
-    bin_of_word = np.minimum((expected * bins).astype(int), bins - 1)
-    members = [np.flatnonzero(bin_of_word == index) for index in range(bins)]
+    bin_of_word = np.minimum((expected * BINS).astype(int), BINS - 1)
+    members = [np.flatnonzero(bin_of_word == index) for index in range(BINS)]
     filled = [words for words in members if len(words)]
     return Reliability(tuple(Bin(len(w), float(expected[w].mean()), float(observed[w].mean())) for w in filled))
 

@@ -45,7 +45,7 @@ _CHARACTER_SHARE = 0.01
 _BATCH = 64  # utterances decoded together
 
 
-class Tuned(NamedTuple):
+class TuningResult(NamedTuple):
     """The weights found; `rescoring` is None without a second pass."""
 
     weights: Weights
@@ -101,7 +101,7 @@ def tune(
     rescore: Path | None = None,
     device: str = "auto",
     reporter: Reporter = SILENT,
-) -> Tuned:
+) -> TuningResult:
     """Find the weights of language models, and save both in the model's folder.
 
     The weights of the beam search are alpha, beta, the score of unknown words, the blank penalty and the beam size.
@@ -149,7 +149,7 @@ def tune(
     if rescore is not None:
         save_rescorer(rescore, folder)
     settings.model_copy(update=update).save(folder / SETTINGS_FILE)
-    return Tuned(weights, update.get("rescoring"))
+    return TuningResult(weights, update.get("rescoring"))
 
 
 def _load_parts(tokenizer: Tokenizer, settings: ModelSettings, lm: Path | None, rescorer: Path | None) -> _Parts:

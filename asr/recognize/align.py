@@ -15,7 +15,7 @@ from asr.decode.word_ends import pool_word_ends
 from asr.errors import AlignmentError, TextError
 from asr.recognize.options import add_oov_words
 from asr.recognize.recognizer import Recognizer
-from asr.recognize.runner import NetworkRunner
+from asr.recognize.runner import BLOCK_SECONDS, NetworkRunner
 from asr.recognize.words import find_words, segment_words
 from asr.runtime.network import LogProbs
 from asr.signal.audio import AudioSource, Waveform, name_of, stream_audio
@@ -23,8 +23,6 @@ from asr.signal.loudness import Loudness, measure_loudness
 from asr.text.normalize import normalize
 from asr.text.tokenizer import Tokenizer
 from asr.transcript.transcript import Transcript, Word
-
-BLOCK_SECONDS = 20.0  # of audio that are read at a time
 
 
 class WrittenWord(NamedTuple):

@@ -17,7 +17,7 @@ from typing import NamedTuple, TypeAlias, TypeVar, cast
 import numpy as np
 
 from asr.errors import AsrError, AudioError
-from asr.recognize.runner import NetworkRunner
+from asr.recognize.runner import BLOCK_SECONDS, NetworkRunner
 from asr.recognize.utterance import Decoded, UtteranceDecoder
 from asr.runtime.network import Features, LogProbs, make_batches
 from asr.signal.audio import AudioSource, Waveform, name_of, stream_audio
@@ -26,7 +26,6 @@ from asr.signal.segment import AudioSegment
 from asr.transcript.transcript import Transcript
 
 LONG_SECONDS = 60.0  # longer recordings are streamed, each by itself
-BLOCK_SECONDS = 20.0  # of a long recording that are read at a time
 MOST_BATCHES = 16  # that are read ahead, to be sorted by length
 
 Result: TypeAlias = Transcript | AudioError

@@ -13,6 +13,8 @@ from asr.signal.audio import Waveform
 from asr.signal.features import FeatureExtractor
 from asr.signal.segment import AudioSegment, split_at_quiet
 
+BLOCK_SECONDS = 20.0  # of a long recording that are read at a time
+
 
 class NetworkRunner:
     """Runs a model's network on waveforms at the model's sample rate.

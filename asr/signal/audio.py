@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 import soundfile
 
+from asr.config import SAMPLE_RATE
 from asr.errors import AudioError
 from asr.signal.containers import TOLERATED_SECONDS, missing_wav_seconds, mp3_extent, ogg_breaks_off, unread_mp3_seconds
 from asr.signal.ffmpeg import decode_with_ffmpeg, duration_with_ffprobe, has_ffmpeg
@@ -41,7 +42,7 @@ _MOST_CHANNELS = 128  # more mean a transposed array, (channels, S)
 _HIGHEST_PEAK = 100.0  # 40 dB above full scale: integers stored as floats
 
 
-def load_audio(source: AudioSource, *, sample_rate: int = 16000) -> Waveform:
+def load_audio(source: AudioSource, *, sample_rate: int = SAMPLE_RATE) -> Waveform:
     """Read a whole recording as one mono waveform.
 
     Channels are averaged; integer samples are divided by their range (unsigned ones are centred first).
@@ -63,7 +64,9 @@ def load_audio(source: AudioSource, *, sample_rate: int = 16000) -> Waveform:
     return np.concatenate([np.empty(0, dtype=np.float32), *stream_audio(source, sample_rate=sample_rate)])
 
 
-def stream_audio(source: AudioSource, *, block_seconds: float = 10.0, sample_rate: int = 16000) -> Iterator[Waveform]:
+def stream_audio(
+    source: AudioSource, *, block_seconds: float = 10.0, sample_rate: int = SAMPLE_RATE
+) -> Iterator[Waveform]:
     """Read a recording block by block, so that a long one is never wholly in memory.
 
     The concatenated blocks (S,) are exactly what `load_audio` returns. The source is opened when the first is
@@ -109,7 +112,7 @@ def audio_duration(path: str | os.PathLike[str]) -> float:
                 with sound:
                     # ffprobe would guess an MP3's length in the same way, so decode it.
                     duration = None if is_guess and sound.format == "MP3" else sound.frames / sound.samplerate
-    return sum(map(len, stream_audio(file_path))) / 16000 if duration is None else float(duration)
+    return sum(map(len, stream_audio(file_path))) / SAMPLE_RATE if duration is None else float(duration)
 
 
 def _reblock(chunks: Iterable[Waveform], size: int) -> Iterator[Waveform]:

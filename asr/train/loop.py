@@ -75,7 +75,7 @@ class TrainingLoop(ABC, Generic[BatchT]):
         setup: Everything else.
     """
 
-    max_bad_steps = 10  # in a row, before training ends
+    max_bad_steps = TrainSettings().max_bad_steps  # language models have no setting of their own
     checkpoint_keys: ClassVar[Mapping[str, str]]  # names in checkpoints of fields of the state, if they differ
     settings: TrainSettings | LanguageTrainSettings
     monitor: Monitor

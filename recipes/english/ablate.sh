@@ -25,7 +25,7 @@ if [ ! -f data/english/synthetic.jsonl.gz ]; then
     cp data/synthetic-text/all.jsonl.gz data/english/synthetic.jsonl.gz
 fi
 # Half of the utterances, and a repeated part as long as the synthetic voices, so that all epochs are equally long
-[ -f $halves/again.jsonl.gz ] || python recipes/english/halve.py data/english $halves
+[ -f $halves/again.jsonl.gz ] || python recipes/english/make_halves.py data/english $halves
 
 settings_of() { # NAME
     case $1 in

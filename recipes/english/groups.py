@@ -21,13 +21,13 @@ def main() -> None:
     # The manifest already has the sexes, from `asr prepare`.
     ages = dict(line.split() for line in (corpus / "spk2age").read_text(encoding="utf-8").splitlines())
     rows = (line.split("\t") for line in texts.read_text(encoding="utf-8").splitlines())
-    said_and_heard = {name: (said, heard) for name, said, heard in rows}
+    pairs_by_name = {name: (reference, hypothesis) for name, reference, hypothesis in rows}
     groups: dict[str, list[tuple[str, str]]] = {}
     for cut in load_cuts([manifest]):
         supervision = cut.supervisions[0]
         age = "adults" if int(ages[supervision.speaker]) >= ADULT else "children"
         sex = {"f": "female", "m": "male"}[supervision.gender]
-        groups.setdefault(f"{age}-{sex}", []).append(said_and_heard[cut.id])
+        groups.setdefault(f"{age}-{sex}", []).append(pairs_by_name[cut.id])
     for group, pairs in sorted(groups.items()):
         rates = score_utterances(*map(list, zip(*pairs, strict=True)))
         low, high = rates.wer_interval

@@ -18,6 +18,7 @@ from lhotse import CutSet
 from numpy.typing import NDArray
 
 from asr.corpus.cuts import load_cuts, write_manifests
+from asr.signal.loudness import to_decibels
 
 FRAME_SECONDS = 0.02
 SMOOTH_FRAMES = 5
@@ -32,24 +33,25 @@ def find_pauses(samples: NDArray[np.float32], rate: int, count: int) -> list[flo
     """
     size = round(FRAME_SECONDS * rate)
     power = np.square(samples[: len(samples) // size * size].reshape(-1, size)).mean(axis=1)
-    levels = 10 * np.log10(np.convolve(power, np.ones(SMOOTH_FRAMES) / SMOOTH_FRAMES, mode="same") + 1e-12)
+    smooth = np.convolve(power, np.ones(SMOOTH_FRAMES) / SMOOTH_FRAMES, mode="same")
+    loudness = to_decibels(smooth, floor=1e-12)
     # Dynamic programming: the best score of a number of words before each frame, and where the last of them began.
-    best = -levels
+    best = -loudness
     begins = []
     for _ in range(count):
-        before, best, begin = best, np.full(len(levels), -np.inf), np.zeros(len(levels), int)
-        for end in range(SHORTEST, len(levels)):
+        before, best, begin = best, np.full(len(loudness), -np.inf), np.zeros(len(loudness), int)
+        for end in range(SHORTEST, len(loudness)):
             first = max(0, end - LONGEST)
-            peaks = np.maximum.accumulate(levels[first:end][::-1])[::-1]  # of the frames from each one to the end
+            peaks = np.maximum.accumulate(loudness[first:end][::-1])[::-1]  # of the frames from each one to the end
             scores = (before[first:end] + peaks)[: end - SHORTEST - first + 1]
             begin[end] = first + int(scores.argmax())
-            best[end] = scores.max() - levels[end]
+            best[end] = scores.max() - loudness[end]
         begins.append(begin)
     bounds = [int(best.argmax())]
     for begin in reversed(begins):
         bounds.insert(0, int(begin[bounds[0]]))
-    peaks = [levels[start:end].max() for start, end in pairwise(bounds)]
-    if min(peaks) < levels.max() - SILENT_DB:
+    peaks = [loudness[start:end].max() for start, end in pairwise(bounds)]
+    if min(peaks) < loudness.max() - SILENT_DB:
         return None
     return [(bound + 0.5) * FRAME_SECONDS for bound in bounds[1:-1]]
 

@@ -83,7 +83,7 @@ def write_bad_files(folder: Path, speech: np.ndarray) -> dict[str, str]:
     }
 
 
-def test_good_files_among_bad_ones_are_transcribed_and_each_bad_one_is_told_in_a_line(
+def test_good_files_among_bad_ones_are_transcribed_and_each_bad_one_is_reported_in_a_line(
     tmp_path: Path, speech: np.ndarray
 ):
     bad = write_bad_files(tmp_path, speech)
@@ -131,8 +131,8 @@ def test_telephone_sound_is_transcribed(tmp_path: Path, speech: np.ndarray):
     import asr
 
     soundfile.write(tmp_path / "phone.wav", librosa.resample(speech, orig_sr=RATE, target_sr=8000), 8000)
-    heard = asr.load_model("an4").transcribe(tmp_path / "phone.wav")
-    assert heard.duration == pytest.approx(len(speech) / RATE, abs=0.01)
+    transcript = asr.load_model("an4").transcribe(tmp_path / "phone.wav")
+    assert transcript.duration == pytest.approx(len(speech) / RATE, abs=0.01)
 
 
 def test_digital_silence_holds_no_text(tmp_path: Path):
@@ -175,7 +175,7 @@ def test_version():
         (["prepare", "nocorpus", "a", "b"], "nocorpus"),
     ],
 )
-def test_what_is_wrong_is_told_in_a_line(arguments: list[str], reason: str):
+def test_errors_are_reported_in_a_line(arguments: list[str], reason: str):
     outcome = run(*arguments)
     assert outcome.returncode == 1
     assert outcome.stderr.startswith("error: ")

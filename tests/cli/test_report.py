@@ -49,11 +49,11 @@ def test_no_utterances_are_shown_if_none_are_asked_for(evaluation):
 
 def test_equal_words_stand_below_each_other():
     lines = report_of(evaluate_texts(["the cat sat down", "a b"], ["the dog sat", "a long b"])).splitlines()
-    assert [line.rstrip() for line in lines if line.startswith(("  said", " heard"))] == [
-        "  said: the cat sat down",
-        " heard: the dog sat ****",
-        "  said: a **** b",
-        " heard: a long b",
+    assert [line.rstrip() for line in lines if line.startswith(("  ref:", "  hyp:"))] == [
+        "  ref: the cat sat down",
+        "  hyp: the dog sat ****",
+        "  ref: a **** b",
+        "  hyp: a long b",
     ]
 
 
@@ -64,7 +64,7 @@ def test_the_best_of_several_hypotheses_is_shown_separately(evaluation):
 
 
 def test_confidences_are_shown_if_there_are_any(evaluation):
-    calibrated = replace(evaluation, reliability=measure_reliability([0.9, 0.8], [True, False], bins=10))
+    calibrated = replace(evaluation, reliability=measure_reliability([0.9, 0.8], [True, False]))
     assert "85.0% on average, 50.0% are right; expected calibration error 45.00%" in report_of(calibrated)
 
 

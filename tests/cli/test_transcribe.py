@@ -223,7 +223,7 @@ def test_a_reader_that_has_seen_enough_gets_no_complaints():
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
-def test_a_full_standard_output_is_told_in_a_line():
+def test_a_full_standard_output_is_reported_in_a_line():
     with open("/dev/full", "wb") as full:  # noqa: PTH123
         messages = subprocess.run([*COMMAND, SAMPLES], stdout=full, stderr=subprocess.PIPE, timeout=100)
     assert messages.returncode == 1
@@ -232,7 +232,7 @@ def test_a_full_standard_output_is_told_in_a_line():
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
-def test_a_recording_that_may_not_be_read_is_told(tmp_path: Path):
+def test_a_recording_that_may_not_be_read_is_reported(tmp_path: Path):
     shutil.copy(SAMPLES / "help.flac", tmp_path / "help.flac")
     (tmp_path / "help.flac").chmod(0)
     messages = transcribe(tmp_path)

@@ -28,9 +28,9 @@ def test_an4_is_split_by_speaker(tmp_path, suffix):
     write_an4(tmp_path / "an4", {"train": speakers, "test": ["fzz"]}, suffix)
     parts = prepare("an4", tmp_path / "an4", tmp_path / "out")
     assert {part: len(cuts) for part, cuts in parts.items()} == {"train": 28, "dev": 4, "test": 2}
-    heard = {part: {cut.supervisions[0].speaker for cut in cuts} for part, cuts in parts.items()}
-    assert heard["dev"] == {"fa", "mg"}  # the first and the fifteenth
-    assert not heard["dev"] & heard["train"]
+    speakers = {part: {cut.supervisions[0].speaker for cut in cuts} for part, cuts in parts.items()}
+    assert speakers["dev"] == {"fa", "mg"}  # the first and the fifteenth
+    assert not speakers["dev"] & speakers["train"]
     cut = load_cuts([tmp_path / "out" / "dev.jsonl.gz"])[0]
     assert cut.id == "an1-fa-b"
     assert cut.supervisions[0].text == "HELLO FA"

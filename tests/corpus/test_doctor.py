@@ -16,12 +16,12 @@ TOKENIZER = CharTokenizer(["<blank>", " ", *"abcdeghilnosty'"])
 SETTINGS = ModelSettings()
 
 
-def noise(seconds: float = 1.0, level: float = 0.3, seed: int = 0) -> np.ndarray:
-    return np.random.default_rng(seed).uniform(-level, level, round(seconds * RATE)).astype(np.float32)
+def noise(seconds: float = 1.0, amplitude: float = 0.3, seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).uniform(-amplitude, amplitude, round(seconds * RATE)).astype(np.float32)
 
 
-def sine(level: float, pitch: float = 100.0) -> np.ndarray:
-    return (level * np.sin(2 * np.pi * pitch * np.arange(2 * RATE) / RATE)).astype(np.float32)
+def sine(amplitude: float, pitch: float = 100.0) -> np.ndarray:
+    return (amplitude * np.sin(2 * np.pi * pitch * np.arange(2 * RATE) / RATE)).astype(np.float32)
 
 
 def make_cuts(folder: Path, utterances: dict[str, tuple[str, np.ndarray]]) -> CutSet:
@@ -54,7 +54,7 @@ def test_every_kind_is_found_and_the_good_are_kept(tmp_path):
             "none": ("", noise()),
             "strange": ("yes ñ", noise()),
             "short": ("a long sentence is said in no time at all", noise(0.3)),
-            "silent": ("yes", noise(level=0.0005)),
+            "silent": ("yes", noise(amplitude=0.0005)),
             "zero": ("yes", np.zeros(RATE)),
             "clipped": ("yes", loud),
             "damaged": ("yes", noise()),

@@ -114,7 +114,7 @@ def test_nothing_said():
     assert decoder.decode(one_hot([2], 4))[0].tokens == (2,)
 
 
-def test_impossible_tokens_are_never_heard():
+def test_impossible_tokens_are_never_decoded():
     with np.errstate(divide="ignore"):
         log_probs = np.log([[0.0, 1.0, 0.0, 0.0], [0.5, 0.5, 0.0, 0.0]])
     hypotheses = exact().decode(log_probs, nbest=9)

@@ -61,7 +61,7 @@ def test_every_hypothesis_is_scored_as_its_words_are(seed, scored):
         return language_score(words, model, PRONUNCIATIONS)
 
     acoustic, _ = score_all_labellings(share(log_probs))
-    wanted = {tokens: (score, expected(tokens)) for tokens, score in acoustic.items() if expected(tokens) is not None}
+    allowed = {tokens: (score, expected(tokens)) for tokens, score in acoustic.items() if expected(tokens) is not None}
     for (
         tokens,
         score,
@@ -72,12 +72,12 @@ def test_every_hypothesis_is_scored_as_its_words_are(seed, scored):
         ended = [(whole, language) for whole, language in ended if language is not None]
         if ended:
             whole, language = max(ended, key=lambda one: one[1])
-            wanted[whole] = max((score, language), wanted.get(whole, (-np.inf, language)), key=sum)
+            allowed[whole] = max((score, language), allowed.get(whole, (-np.inf, language)), key=sum)
     found = decoder.decode(log_probs, nbest=5000)
-    assert {hypothesis.tokens for hypothesis in found} == wanted.keys()
+    assert {hypothesis.tokens for hypothesis in found} == allowed.keys()
     for hypothesis in found:
         parts = hypothesis.acoustic, hypothesis.language
-        assert parts == pytest.approx(wanted[hypothesis.tokens], abs=1e-5), hypothesis.tokens
+        assert parts == pytest.approx(allowed[hypothesis.tokens], abs=1e-5), hypothesis.tokens
     assert found[0].score == max(hypothesis.score for hypothesis in found)
 
 

@@ -12,12 +12,12 @@ from asr.evaluate.reliability import Bin, draw_reliability, mark_correct, measur
 
 
 def test_the_error_of_a_small_example_by_hand():
-    # Bins of a fifth: two words at 0.1 and 0.15, one right; three at 0.9, two right; one at 1.0, right.
-    reliability = measure_reliability([0.1, 0.15, 0.9, 0.9, 0.9, 1.0], [True, False, True, True, False, True], bins=5)
-    assert reliability.bins == (Bin(2, 0.125, 0.5), Bin(4, pytest.approx(0.925), 0.75))
-    assert reliability.error == pytest.approx((2 * 0.375 + 4 * 0.175) / 6)
+    # Bins of a fifteenth: two words at 0.1 and 0.12, one right; three at 0.95, two right; one at 1.0, right.
+    reliability = measure_reliability([0.1, 0.12, 0.95, 0.95, 0.95, 1.0], [True, False, True, True, False, True])
+    assert reliability.bins == (Bin(2, pytest.approx(0.11), 0.5), Bin(4, pytest.approx(0.9625), 0.75))
+    assert reliability.error == pytest.approx((2 * 0.39 + 4 * 0.2125) / 6)
     assert (reliability.words, reliability.accuracy) == (6, pytest.approx(4 / 6))
-    assert reliability.confidence == pytest.approx((0.25 + 3.7) / 6)
+    assert reliability.confidence == pytest.approx((0.22 + 3.85) / 6)
 
 
 def test_honest_confidences_have_little_error_and_boastful_ones_what_they_boast():

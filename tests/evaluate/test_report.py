@@ -48,7 +48,7 @@ def test_the_best_of_several_hypotheses_is_given_if_there_are_several(evaluation
 
 def test_confidences_are_given_if_there_are_any(evaluation):
     assert "confidence" not in to_json(evaluation)
-    calibrated = replace(evaluation, reliability=measure_reliability([0.9, 0.8], [True, False], bins=10))
+    calibrated = replace(evaluation, reliability=measure_reliability([0.9, 0.8], [True, False]))
     confidence = to_json(calibrated)["confidence"]
     assert confidence["ece"] == pytest.approx(0.45)
     assert confidence["bins"] == [[1, 0.8, 0.0], [1, 0.9, 1.0]]

@@ -20,13 +20,13 @@ SAMPLES = ROOT / "recipes" / "an4" / "samples"
 NUMBER = dict(line.split("\t") for line in (SAMPLES / "transcripts.txt").read_text().splitlines())["number"]
 
 
-def test_a_text_that_was_not_said_is_told():
+def test_a_text_that_was_not_said_is_reported():
     inputs, options = Inputs([str(SAMPLES / "number.flac")]), {"model": "an4", "device": "cpu"}
-    for text, is_told in ((NUMBER, False), ("go away", True)):
+    for text, is_reported in ((NUMBER, False), ("go away", True)):
         reporter = RecordingReporter()
         align_file(inputs, text, Outputs(), reporter=reporter, **options)
         warnings = [line for line, tone in reporter.lines if tone == "warning"]
-        assert ["words are unlikely to have been said" in line for line in warnings] == [True] * is_told
+        assert ["words are unlikely to have been said" in line for line in warnings] == [True] * is_reported
 
 
 def test_the_command_writes_a_file_or_names_what_is_wrong(tmp_path: Path):
@@ -45,6 +45,6 @@ def test_the_command_writes_a_file_or_names_what_is_wrong(tmp_path: Path):
     soundfile.write(tmp_path / "b.wav", noise(1.0, 0), RATE)
     with pytest.raises(AsrError, match=r"belongs to one recording, and .* means 2"):
         align_file(Inputs([str(tmp_path)]), tmp_path / "a.txt", Outputs(), **options)
-    told = run("align", tmp_path / "a.wav", tmp_path / "a.txt", "--text", "ab")
-    assert (told.returncode, told.stdout) == (1, "")
-    assert "give the text once" in told.stderr
+    result = run("align", tmp_path / "a.wav", tmp_path / "a.txt", "--text", "ab")
+    assert (result.returncode, result.stdout) == (1, "")
+    assert "give the text once" in result.stderr

@@ -40,8 +40,8 @@ def names(*paths: object) -> list[str]:
 
 
 def test_waiting_for_standard_input_ends_when_it_is_stopped(monkeypatch: pytest.MonkeyPatch):
-    reading, writing = os.pipe()
-    with os.fdopen(reading, "rb") as pipe, os.fdopen(writing, "wb", buffering=0) as sender:
+    read_end, write_end = os.pipe()
+    with os.fdopen(read_end, "rb") as pipe, os.fdopen(write_end, "wb", buffering=0) as sender:
         monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=pipe, isatty=lambda: False))
         ((recording,), _) = find_recordings(Inputs(["-"]))
         sender.write(b"RIFF")
@@ -73,7 +73,7 @@ def test_each_recording_comes_once_however_it_is_spelled(here: Path):
     assert find("in/x.wav", here / "in" / "x.wav", "in/../in", "in/*.wav", list_file="list") == (["in/x.wav"], [])
 
 
-def test_a_folder_without_audio_is_told_once_and_what_is_missing_or_odd_is_left_to_the_reader(here: Path):
+def test_a_folder_without_audio_is_reported_once_and_missing_or_odd_paths_are_left_to_the_reader(here: Path):
     Path("empty.wav").mkdir()
     Path("broken.wav").symlink_to("nowhere")
     touch(Path("in/good.wav"))
@@ -87,7 +87,7 @@ def test_a_folder_without_audio_is_told_once_and_what_is_missing_or_odd_is_left_
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may look everywhere")
-def test_a_folder_within_that_cannot_be_looked_into_is_told():
+def test_an_inner_folder_that_cannot_be_listed_is_reported():
     touch(Path("in/good.wav"))
     touch(Path("in/closed/x.wav"))
     Path("in/closed").chmod(0)
@@ -115,7 +115,7 @@ def test_globs_are_expanded(pattern: str, expected: list[str]):
     assert (sorted(sources), errors) == (expected, [])
 
 
-def test_a_glob_that_matches_nothing_is_told():
+def test_a_glob_that_matches_nothing_is_reported():
     assert find("*.wav") == ([], ["*.wav: no recording matches; check the pattern and the current folder"])
 
 
@@ -192,7 +192,7 @@ def test_standard_input_is_a_recording_of_any_kind_or_raw_samples(monkeypatch: p
         (Inputs(["-"], channels=2), "give its sample rate"),
     ],
 )
-def test_wishes_that_make_no_sense_are_told(monkeypatch: pytest.MonkeyPatch, inputs: Inputs, reason: str):
+def test_options_that_make_no_sense_are_refused(monkeypatch: pytest.MonkeyPatch, inputs: Inputs, reason: str):
     give_stdin(monkeypatch, b"")
     with pytest.raises(AsrError, match=reason):
         find_recordings(inputs)

@@ -31,14 +31,14 @@ class MadeUp:
 
     def __init__(self, transcript: Transcript = DIALOGUE, stop: str = "", number: int = signal.SIGTERM):
         self.transcript, self.stop, self.number = transcript, stop, number
-        self.heard: list[str] = []
+        self.names: list[str] = []
 
     def transcribe_many(
         self, sources: Iterable[object], *, on_progress: Callable[[float], None]
     ) -> Iterator[Transcript | AudioError]:
         for source in sources:
             name = Path(str(source)).name
-            self.heard.append(name)
+            self.names.append(name)
             if name == self.stop:
                 os.kill(os.getpid(), self.number)
             yield AudioError(f"{source}: is bad") if "bad" in name else replace(self.transcript, source=str(source))
@@ -70,7 +70,7 @@ def written(folder: str = "out") -> set[str]:
 
 
 def test_every_format_of_every_recording_is_written_in_its_folder():
-    summary, told = work(formats=ALL, folder=Path("out"))
+    summary, reported = work(formats=ALL, folder=Path("out"))
     stems = ("a/x", "b/x", "x.flac", "x.wav")
     assert written() == {f"{stem}.{name}" for stem in stems for name in ALL}
     assert Path("out/a/x.txt").read_text() == "hello world it's late\n"
@@ -78,8 +78,8 @@ def test_every_format_of_every_recording_is_written_in_its_folder():
     assert Path("out/x.flac.ctm").read_text().startswith("x.flac 1 0.500")
     assert json.loads(Path("out/b/x.json").read_text())["file"] == "in/b/x.wav"
     assert (summary.files, len(summary.failures), summary.seconds) == (5, 1, 16.0)
-    assert [line for line in told.splitlines() if "bad" in line] == ["failed: in/b/bad.wav: is bad"]
-    assert told.splitlines()[-1].startswith("5 files, 1 failed, 16.0 s of audio in ")
+    assert [line for line in reported.splitlines() if "bad" in line] == ["failed: in/b/bad.wav: is bad"]
+    assert reported.splitlines()[-1].startswith("5 files, 1 failed, 16.0 s of audio in ")
 
 
 def test_a_job_continues_with_what_lacks_a_format():
@@ -87,9 +87,9 @@ def test_a_job_continues_with_what_lacks_a_format():
     Path("out/a/x.srt").unlink()
     Path("out/b/x.txt").write_text("kept\n")
     recognizer = MadeUp()
-    _, told = work(formats=("srt,txt",), folder=Path("out"), skip_existing=True, recognizer=recognizer)
-    assert recognizer.heard == ["x.wav", "bad.wav"]
-    assert "5 files, 3 skipped, 1 failed" in told
+    _, reported = work(formats=("srt,txt",), folder=Path("out"), skip_existing=True, recognizer=recognizer)
+    assert recognizer.names == ["x.wav", "bad.wav"]
+    assert "5 files, 3 skipped, 1 failed" in reported
     assert Path("out/a/x.srt").exists()
     assert Path("out/b/x.txt").read_text() == "kept\n"
     work(folder=Path("out"))
@@ -131,19 +131,19 @@ def test_standard_output_names_the_files_where_there_are_several(capfd: pytest.C
         ({"folder": Path("/proc/nowhere")}, "/proc/nowhere: cannot be written to"),
     ],
 )
-def test_wishes_that_cannot_come_true_are_told_before_any_work(outputs: dict[str, object], reason: str):
+def test_options_that_cannot_work_are_refused_before_any_work(outputs: dict[str, object], reason: str):
     recognizer = MadeUp()
     with pytest.raises(AsrError, match=reason):
         work(recognizer=recognizer, **outputs)
-    assert recognizer.heard == []
+    assert recognizer.names == []
 
 
 def test_a_file_that_cannot_be_written_does_not_lose_the_others():
     Path("out/a/x.txt/in the way").mkdir(parents=True)
-    summary, told = work(folder=Path("out"))
+    summary, reported = work(folder=Path("out"))
     assert written() == {"b/x.txt", "x.flac.txt", "x.wav.txt"}
     assert len(summary.failures) == 2
-    assert "failed: out/a/x.txt: cannot be written: " in told
+    assert "failed: out/a/x.txt: cannot be written: " in reported
 
 
 def test_a_disk_that_fills_up_ends_the_job(monkeypatch: pytest.MonkeyPatch):
@@ -165,9 +165,9 @@ def test_a_disk_that_fills_up_ends_the_job(monkeypatch: pytest.MonkeyPatch):
     assert written() == {"a/x.txt"}
 
 
-def test_a_text_without_times_is_told_and_nothing_of_it_written():
-    _, told = work("in/a", folder=Path("out"), formats=("txt", "srt"), recognizer=MadeUp(UNTIMED))
-    assert "in/a/x.wav: has no word times, which srt needs" in told
+def test_a_text_without_times_is_reported_and_nothing_of_it_written():
+    _, reported = work("in/a", folder=Path("out"), formats=("txt", "srt"), recognizer=MadeUp(UNTIMED))
+    assert "in/a/x.wav: has no word times, which srt needs" in reported
     assert written() == set()
 
 
@@ -206,9 +206,9 @@ def test_progress_moves_by_seconds_and_tells_what_failed(tmp_path: Path):
         load=lambda: MadeUp().transcribe_many,
         reporter=ConsoleReporter(console),
     )
-    told = console.file.getvalue()
-    assert "5/5 files  1 failed" in told
-    assert "x real time" in told
+    reported = console.file.getvalue()
+    assert "5/5 files  1 failed" in reported
+    assert "x real time" in reported
 
 
 def test_progress_moves_within_a_long_recording():

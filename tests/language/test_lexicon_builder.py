@@ -65,7 +65,7 @@ def test_a_base_is_its_own_dictionary_and_may_be_extended_in_place(tmp_path):
     assert lines_of(base) == [*before, "boxboxdash\tB AA K S B AA K S D AE SH"]
 
 
-def test_no_word_is_added_that_a_bases_model_could_not_tell_from_its_homophones(tmp_path):
+def test_no_word_is_added_that_a_bases_model_could_not_distinguish_from_its_homophones(tmp_path):
     base, dictionary, text, output = (tmp_path / name for name in ("base", "some.dict", "text.txt", "lexicon.txt"))
     base.write_text("red R EH D\nread R EH D\nbad B AE D\n", encoding="utf-8")  # two homophones at most
     dictionary.write_text("redd R EH D\nbadd B AE D\nbadde B AE D\nbed B EH D\n", encoding="utf-8")

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from asr.recognize.recognizer import Recognizer, load_model
-from tests.live.serving import running
+from tests.live.serving import run_server
 
 
 @pytest.fixture(scope="session")
@@ -15,5 +15,5 @@ def recognizer() -> Recognizer:
 
 @pytest.fixture(scope="session")
 def server(recognizer: Recognizer) -> Iterator[str]:
-    with running(recognizer) as address:
+    with run_server(recognizer) as address:
         yield address

@@ -30,7 +30,7 @@ def read_pcm(name: str, folder: Path = SAMPLES) -> bytes:
 
 
 @contextmanager
-def running(recognizer: Recognizer, **settings: Any) -> Iterator[str]:
+def run_server(recognizer: Recognizer, **settings: Any) -> Iterator[str]:
     """The address, as host:port, of a server that runs meanwhile."""
     chosen = ServerSettings(port=0, **settings)
     server = Server(MultiStreamRecognizer(recognizer), "an4", chosen)

@@ -16,7 +16,7 @@ def read(name: str) -> np.ndarray:
     return soundfile.read(SAMPLES / f"{name}.flac", dtype="float32")[0]
 
 
-async def hear(stream: LiveStream, name: str) -> str:
+async def transcribe(stream: LiveStream, name: str) -> str:
     await stream.feed(read(name))
     return " ".join(segment.text for segment in (await stream.finish()).finals)
 
@@ -28,7 +28,7 @@ def test_blocks_that_come_at_the_same_time_are_decoded_together(recognizer: Reco
         with Engine(
             MultiStreamRecognizer(recognizer), on_batch=lambda num_streams, seconds: batches.append(num_streams)
         ) as engine:
-            return await asyncio.gather(*(hear(engine.start(RATE), name) for name in ("phone", "number", "code")))
+            return await asyncio.gather(*(transcribe(engine.start(RATE), name) for name in ("phone", "number", "code")))
 
     assert asyncio.run(run()) == [TEXTS[name] for name in ("phone", "number", "code")]
     assert max(batches) >= 2
@@ -44,8 +44,8 @@ def test_a_stream_that_fails_harms_no_other(recognizer: Recognizer, monkeypatch:
 
             monkeypatch.setattr(streams[1]._stream._utterance, "feed_log_probs", fail)
             names = ("phone", "number", "code")
-            hearings = (hear(stream, name) for stream, name in zip(streams, names, strict=True))
-            return await asyncio.gather(*hearings, return_exceptions=True)
+            transcriptions = (transcribe(stream, name) for stream, name in zip(streams, names, strict=True))
+            return await asyncio.gather(*transcriptions, return_exceptions=True)
 
     first, second, third = asyncio.run(run())
     assert (first, third) == (TEXTS["phone"], TEXTS["code"])
@@ -58,6 +58,6 @@ def test_a_stream_that_is_given_up_is_forgotten(recognizer: Recognizer):
             lost = asyncio.ensure_future(engine.start(RATE).feed(read("city")))
             await asyncio.sleep(0)
             lost.cancel()
-            return await hear(engine.start(RATE), "phone")
+            return await transcribe(engine.start(RATE), "phone")
 
     assert asyncio.run(run()) == TEXTS["phone"]

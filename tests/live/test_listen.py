@@ -32,14 +32,14 @@ def test_a_file_is_played_recognised_and_kept(recognizer: Recognizer, tmp_path: 
         StreamingRecognizer(recognizer),
         PlayedFile(PHONE, RATE),
         collect,
-        save_audio=tmp_path / "heard.flac",
+        save_audio=tmp_path / "recorded.flac",
         save_text=tmp_path / "said.srt",
     )
     assert transcript.text == " ".join(finals) == TEXTS["phone"]
     assert clock.now == pytest.approx(soundfile.info(PHONE).duration)  # as long as it sounds
     played = soundfile.read(PHONE)[0]
     np.testing.assert_allclose(np.concatenate(blocks), played, atol=1e-4)
-    recorded, rate = soundfile.read(tmp_path / "heard.flac")
+    recorded, rate = soundfile.read(tmp_path / "recorded.flac")
     assert rate == RATE
     np.testing.assert_allclose(recorded, played, atol=1e-4)
     assert TEXTS["phone"] in (tmp_path / "said.srt").read_text()

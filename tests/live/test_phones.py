@@ -12,7 +12,7 @@ from asr.live.server import decoder_factory
 from asr.recognize.recognizer import Recognizer, load_model
 from asr.recognize.streaming.recognizer import StreamingRecognizer
 from asr.recognize.streaming.stream import StreamingOptions
-from tests.live.serving import ENGLISH_SAMPLES, RATE, read_pcm, running, talk, text_of
+from tests.live.serving import ENGLISH_SAMPLES, RATE, read_pcm, run_server, talk, text_of
 
 CONFIG = {"sample_rate": RATE}
 GARDEN = "there was nobody in the garden but the gate stood open"
@@ -25,7 +25,7 @@ def english() -> Recognizer:
 
 @pytest.fixture(scope="module")
 def server(english: Recognizer) -> Iterator[str]:
-    with running(english) as address:
+    with run_server(english) as address:
         yield address
 
 
@@ -67,14 +67,14 @@ def test_with_other_words_possible_the_language_model_stays(english: Recognizer,
 
 
 def test_words_of_one_client_are_none_of_another(english: Recognizer, server: str):
-    async def hear_both() -> list[str]:
+    async def transcribe_both() -> list[str]:
         pcm = read_pcm("garden", ENGLISH_SAMPLES)
         with_phrases, plain = await asyncio.gather(
             talk(server, pcm, {**CONFIG, "phrase_list": ["gaardne", "[unk]"]}), talk(server, pcm, CONFIG)
         )
         return [text_of(with_phrases), text_of(plain)]
 
-    assert asyncio.run(hear_both())[1] == GARDEN
+    assert asyncio.run(transcribe_both())[1] == GARDEN
     assert "gaardne" not in english.tokenizer.pronunciations
 
 

@@ -21,14 +21,14 @@ from asr.live.settings import Limits, ServerSettings
 from asr.recognize.options import DecodingOptions
 from asr.recognize.recognizer import Recognizer
 from asr.recognize.streaming.stream import StreamingOptions
-from tests.live.serving import RATE, TEXTS, read_pcm, running, talk
+from tests.live.serving import RATE, TEXTS, read_pcm, run_server, talk
 
 TIGHT = Limits(clients=2, message_bytes=20_000, session_seconds=3, idle_seconds=0.5, upload_bytes=50_000, uploads=1)
 
 
 @pytest.fixture(scope="module")
 def tight(recognizer: Recognizer):
-    with running(recognizer, limits=TIGHT) as address:
+    with run_server(recognizer, limits=TIGHT) as address:
         yield address
 
 
@@ -118,7 +118,7 @@ async def _open(connect: Any) -> None:
 
 
 def test_an_origin_may_be_allowed_and_a_token_asked_for(recognizer: Recognizer):
-    with running(recognizer, token="secret", origins=["https://friend.example"]) as address:
+    with run_server(recognizer, token="secret", origins=["https://friend.example"]) as address:
         client = Client(base_url=f"http://{address}")
         assert client.get("/health").status_code == client.get("/").status_code == 200
         response = client.get("/v1/models")
@@ -184,8 +184,8 @@ def test_metrics_count_what_happened(tight: str):
     after = count_events(tight)
     refusals = 'asr_refusals_total{reason="message"}'
     assert after[refusals] - before.get(refusals, 0) == 1
-    heard = 'asr_audio_seconds_total{source="live"}'
-    assert after[heard] - before.get(heard, 0) == pytest.approx(len(read_pcm("phone")) / 2 / RATE)
+    counter = 'asr_audio_seconds_total{source="live"}'
+    assert after[counter] - before.get(counter, 0) == pytest.approx(len(read_pcm("phone")) / 2 / RATE)
     assert after["asr_clients"] == after["asr_errors_total"] == 0
 
 

@@ -13,7 +13,7 @@ from asr.config import SubtitleSettings
 from asr.live.settings import Limits
 from asr.recognize.recognizer import Recognizer
 from asr.transcript.transcript import DOUBTFUL
-from tests.live.serving import SAMPLES, running
+from tests.live.serving import SAMPLES, run_server
 
 TIGHT = Limits(transcript_bytes=300)
 
@@ -83,7 +83,7 @@ def test_other_formats_are_refused(server: str):
 
 
 def test_size_and_token_are_checked(recognizer: Recognizer):
-    with running(recognizer, limits=TIGHT, token="secret") as address:
+    with run_server(recognizer, limits=TIGHT, token="secret") as address:
         url, headers = f"http://{address}/subtitles/srt", {"Authorization": "Bearer secret"}
         assert httpx2.post(url, content=json.dumps(body())).status_code == 401
         large = [b"[" * 100] * 4

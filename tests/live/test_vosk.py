@@ -123,7 +123,7 @@ def test_a_rate_may_be_a_string():
 
 
 def test_a_config_counts_from_the_next_reset_on(server: str):
-    """Sound is counted, and heard, at the rate it began with."""
+    """Sound is counted, and decoded, at the rate it began with."""
     low = soxr.resample(np.frombuffer(read_pcm("number"), "<i2").astype(np.float32), RATE, 8000).astype("<i2")
 
     async def run() -> list[dict]:
@@ -148,7 +148,7 @@ def test_a_config_counts_from_the_next_reset_on(server: str):
     assert second["result"][0]["start"] == pytest.approx(len(low) / 8000, abs=0.6)
 
 
-def test_text_in_a_binary_frame_is_told_apart_from_audio():
+def test_text_in_a_binary_frame_is_distinguished_from_audio():
     assert is_text(b'{"eof" : 1}')
     assert not is_text(b'{"eof" : ')
     assert not is_text(b"{" * 100_000)

@@ -76,12 +76,12 @@ def test_a_written_word_is_as_sure_as_the_least_sure_of_what_is_said_for_it():
         ("ab " * 50, AlignmentError, "too short for the text"),
     ],
 )
-def test_texts_that_cannot_be_aligned_are_told(text: str, error: type[Exception], message: str):
+def test_texts_that_cannot_be_aligned_are_refused(text: str, error: type[Exception], message: str):
     with pytest.raises(error, match=message):
         align_text(Recognizer(make_model()), (noise(1.0, 0), RATE), text)
 
 
-def test_the_picture_shows_the_stretch_that_was_asked_for(tmp_path: Path):
+def test_the_picture_shows_the_segment_that_was_asked_for(tmp_path: Path):
     recognizer = Recognizer(make_model())
     picture = prepare_picture(recognizer, (noise(3.0, 0), RATE), text="Ab, b!", start=1.0, seconds=1.5)
     assert len(picture.waveform) == 1.5 * RATE

@@ -43,7 +43,7 @@ def test_joined_utterances_are_read_nearly_as_well_as_single_ones(corpora: Path,
     references = [normalize(cut.supervisions[0].text, recognizer.settings.normalizer) for cut in cuts]
     joined = recognizer.transcribe((np.concatenate([part for one in waveforms for part in (one, PAUSE)]), RATE))
     single = [one.text for one in recognizer.transcribe_many((one, RATE) for one in waveforms)]
-    apart = score_utterances(references, single).wer
+    alone = score_utterances(references, single).wer
     together = score_utterances([" ".join(references)], [joined.text]).wer
-    assert apart < 0.1
-    assert together < apart + 0.02
+    assert alone < 0.1
+    assert together < alone + 0.02

@@ -59,11 +59,11 @@ def test_words_are_grouped_by_their_marks(tokenizer):
 
 
 def test_times_of_a_word_are_those_of_its_phones_whatever_its_mark(tokenizer):
-    heard, meant = tokenizer.encode("bad da"), tokenizer.encode("bad dah")
-    log_probs = say(heard, tokenizer.vocab_size)
+    spoken, meant = tokenizer.encode("bad da"), tokenizer.encode("bad dah")
+    log_probs = say(spoken, tokenizer.vocab_size)
     before, after = (
         find_words(align_decoded(log_probs, tokens, tokenizer), tokens, tokenizer, FrameTiming(0.04, 0.025))
-        for tokens in (heard, meant)
+        for tokens in (spoken, meant)
     )
     assert [word.text for word in after] == ["bad", "dah"]
     assert [(word.start, word.end) for word in before] == [(word.start, word.end) for word in after]
@@ -89,7 +89,7 @@ def test_words_are_read_by_the_lexicon_unless_the_best_path_is_asked_for(folder)
     assert greedy.decoder.decode(log_probs).text == "b-ae-b da"
 
 
-def test_a_hot_word_that_no_lexicon_holds_is_heard_and_nothing_else_changes(tokenizer, tmp_path):
+def test_a_hotword_that_no_lexicon_holds_is_recognized_and_nothing_else_changes(tokenizer, tmp_path):
     wider = add_oov_words(tokenizer, ["sabsab", "bad"])
     sabsab = wider.encode("sabsab")
     assert [wider.symbols[token] for token in sabsab] == ["S", "AE", "B", "S", "AE", "B", "|1"]
@@ -103,14 +103,14 @@ def test_a_hot_word_that_no_lexicon_holds_is_heard_and_nothing_else_changes(toke
 
 
 def test_a_hot_word_is_known_to_the_model_that_was_loaded_for_it_alone(folder):
-    told = load_model(folder, decoding=DecodingOptions(hotwords=["SABSAB!:9"]))
-    sabsab = told.tokenizer.encode("sabsab")
-    log_probs = say(sabsab, told.tokenizer.vocab_size)
-    assert told.decoder.decode(log_probs).text == "sabsab"
+    recognizer = load_model(folder, decoding=DecodingOptions(hotwords=["SABSAB!:9"]))
+    sabsab = recognizer.tokenizer.encode("sabsab")
+    log_probs = say(sabsab, recognizer.tokenizer.vocab_size)
+    assert recognizer.decoder.decode(log_probs).text == "sabsab"
     assert "sabsab" not in load_model(folder).decoder.decode(log_probs).text
 
 
-def test_a_text_that_is_said_in_several_ways_is_one_reading(tmp_path):
+def test_a_text_with_several_pronunciations_is_one_hypothesis(tmp_path):
     path = tmp_path / "ways.txt"
     path.write_text("bad B AE D\nbad B AA D\nbad B AH D\ndab D AE B\n", encoding="utf-8")
     tokenizer = build_tokenizer([], TokenizerSettings(kind="phone", lexicon=path))

@@ -55,10 +55,10 @@ def test_recordings_of_one_length_share_batches_that_are_full_and_no_fuller(
 
 def test_a_long_recording_streams_to_the_text_of_the_whole(recognizer: Recognizer, monkeypatch: pytest.MonkeyPatch):
     source = (noise(150.0, 3), RATE)
-    heard: list[float] = []
-    (streamed,) = recognizer.transcribe_many([source], on_progress=heard.append)
-    assert heard == sorted(heard)
-    assert heard[0] < 50 < heard[-1] == 150.0  # it told on the way
+    positions: list[float] = []
+    (streamed,) = recognizer.transcribe_many([source], on_progress=positions.append)
+    assert positions == sorted(positions)
+    assert positions[0] < 50 < positions[-1] == 150.0  # it reported on the way
     monkeypatch.setattr(pipeline, "LONG_SECONDS", 1000.0)
     whole = recognizer.transcribe(source)
     assert streamed.text == whole.text
@@ -111,7 +111,7 @@ def test_what_breaks_in_the_middle_of_a_long_recording_is_its_error_alone(recogn
     assert results[0].text == results[2].text
 
 
-def test_reading_stays_a_bounded_way_ahead(recognizer: Recognizer):
+def test_audio_is_loaded_a_bounded_way_in_advance(recognizer: Recognizer):
     taken = 0
 
     def sources() -> Iterator[tuple[np.ndarray, int]]:

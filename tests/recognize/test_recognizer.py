@@ -104,7 +104,7 @@ def spoil_weights(folder: Path) -> None:
         (spoil_weights, "not finite"),
     ],
 )
-def test_a_broken_model_folder_is_told(tmp_path: Path, damage, message: str):
+def test_a_broken_model_folder_is_refused(tmp_path: Path, damage, message: str):
     save_model(make_model(), tmp_path)
     damage(tmp_path)
     with pytest.raises(ModelError, match=message):

@@ -34,8 +34,8 @@ class Units(Tokenizer):
         return "".join(self.symbols[token] for token in tokens).replace("\u2581", " ").strip()
 
 
-def noise(seconds: float, level: float) -> np.ndarray:
-    return (level * np.random.default_rng(0).standard_normal(int(seconds * RATE))).astype(np.float32)
+def noise(seconds: float, amplitude: float) -> np.ndarray:
+    return (amplitude * np.random.default_rng(0).standard_normal(int(seconds * RATE))).astype(np.float32)
 
 
 def spikes(num_frames: int, places: dict[int, int]) -> np.ndarray:
@@ -91,7 +91,7 @@ def test_a_closure_within_a_word_does_not_end_it():
     assert [starts[0], ends[0]] == pytest.approx([0.5, 0.97], abs=0.021)
 
 
-def test_digital_silence_beside_a_word_is_not_taken_for_its_noise():
+def test_digital_silence_next_to_a_word_is_not_taken_for_its_noise():
     # As where clips are joined, or a telephone sends nothing in pauses.
     places = np.array([0.55]), np.array([0.65])
     silence, word = np.zeros(RATE), [noise(0.5, 0.005), noise(0.4, 0.2), noise(0.5, 0.005)]
@@ -121,9 +121,9 @@ def test_words_without_a_pause_touch():
 
 
 @given(st.lists(st.integers(0, 3), min_size=1, max_size=12), st.integers(0, 1000), st.booleans())
-def test_boundaries_rise_whatever_comes(gaps: list[int], seed: int, heard: bool):
+def test_boundaries_rise_whatever_comes(gaps: list[int], seed: int, has_loudness: bool):
     firsts = np.cumsum(np.array(gaps) * 0.04 + 0.04)
-    loudness = np.random.default_rng(seed).uniform(-60, 0, int(firsts[-1] * 100) + seed % 50) if heard else None
+    loudness = np.random.default_rng(seed).uniform(-60, 0, int(firsts[-1] * 100) + seed % 50) if has_loudness else None
     starts, ends = find_boundaries(firsts, firsts + 0.04, float(firsts[-1] + 1.0), loudness)
     assert (starts >= 0).all()
     assert (starts < ends).all()

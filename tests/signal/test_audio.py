@@ -1,4 +1,4 @@
-"""Reading sound: every container, rate and depth against the samples that went in; every damage told by name."""
+"""Reading sound: every container, rate and depth against the samples that went in; every damage reported by name."""
 
 import io
 import shutil
@@ -136,8 +136,8 @@ def test_a_long_file_is_streamed_in_little_memory(tmp_path: Path):
         "seconds = 10 + sum(len(block) for block in blocks) / 16000\n"
         "print(seconds, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)"
     )
-    told = subprocess.run([sys.executable, "-c", code, str(path)], capture_output=True, text=True, check=True)
-    seconds, kilobytes = map(float, told.stdout.split())
+    result = subprocess.run([sys.executable, "-c", code, str(path)], capture_output=True, text=True, check=True)
+    seconds, kilobytes = map(float, result.stdout.split())
     assert seconds == 3600
     assert kilobytes < 20_000
 
@@ -187,7 +187,9 @@ def damage(folder: Path) -> dict[str, bytes]:
     }
 
 
-def test_damage_is_told_in_a_line_that_begins_with_the_files_name(tmp_path: Path, capfd: pytest.CaptureFixture[str]):
+def test_damage_is_reported_in_a_line_that_begins_with_the_files_name(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+):
     for name, content in damage(tmp_path).items():
         path = tmp_path / name
         path.write_bytes(content)
@@ -199,14 +201,14 @@ def test_damage_is_told_in_a_line_that_begins_with_the_files_name(tmp_path: Path
     assert capfd.readouterr() == ("", "")  # nothing of the libraries' own complaints
 
 
-def test_what_is_no_file_is_told(tmp_path: Path):
+def test_what_is_no_file_is_refused(tmp_path: Path):
     with pytest.raises(AudioError, match=r"none\.wav: no such file"):
         load_audio(tmp_path / "none.wav")
     with pytest.raises(AudioError, match="a folder"):
         load_audio(tmp_path)
 
 
-def test_a_file_without_permission_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_a_file_without_permission_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     soundfile.write(tmp_path / "a.wav", np.zeros(RATE), RATE)
 
     def refuse(self: Path, mode: str) -> None:  # the tests may run as root, who may read all
@@ -227,7 +229,7 @@ def test_a_file_without_permission_is_told(tmp_path: Path, monkeypatch: pytest.M
         ((np.zeros(0, np.float32), RATE), "no samples"),
     ],
 )
-def test_an_array_that_is_no_sound_is_told(source: tuple[np.ndarray, int], message: str):
+def test_an_array_that_is_no_sound_is_refused(source: tuple[np.ndarray, int], message: str):
     with pytest.raises(AudioError, match=message):
         load_audio(source)
 

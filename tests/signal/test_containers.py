@@ -70,7 +70,7 @@ def test_what_follows_an_mp3_is_not_taken_for_audio_when_it_is_a_tag():
     assert unread_mp3_seconds(tagged, 5.0) == 0
 
 
-def test_a_cut_mp3_is_told_before_any_of_it_is_read(tmp_path: Path):
+def test_a_truncated_mp3_is_reported_before_any_of_it_is_read(tmp_path: Path):
     whole = encode(3.0, "MP3")
     (tmp_path / "cut.mp3").write_bytes(whole[: len(whole) // 2])
     message = rf"cut\.mp3: cut off: it has {len(whole) // 2} of the {len(whole)} bytes"

@@ -34,7 +34,7 @@ def test_the_sound_of_a_film_is_read(tmp_path: Path):
     assert spectrum.argmax() == 440  # one second, so a bin is one hertz
 
 
-def test_a_film_without_sound_is_told(tmp_path: Path):
+def test_a_film_without_sound_is_refused(tmp_path: Path):
     with pytest.raises(AudioError, match=r"silent\.mp4: .*no audio track"):
         load_audio(make(tmp_path / "silent.mp4", *PICTURE))
 
@@ -83,5 +83,5 @@ def test_a_pipe_is_read_as_a_file_is(tmp_path: Path, name: str):
     path = make(tmp_path / name, *TONE)
     code = "from asr.signal.audio import load_audio; print(len(load_audio('/dev/stdin')))"
     with subprocess.Popen(["cat", str(path)], stdout=subprocess.PIPE) as cat:
-        told = subprocess.run([sys.executable, "-c", code], stdin=cat.stdout, capture_output=True, check=True)
-    assert int(told.stdout) == len(load_audio(path))
+        result = subprocess.run([sys.executable, "-c", code], stdin=cat.stdout, capture_output=True, check=True)
+    assert int(result.stdout) == len(load_audio(path))

@@ -18,7 +18,7 @@ def make_waveform(pattern: list[tuple[float, float]], seed: int = 0) -> np.ndarr
 
 
 def lengths(waveform: np.ndarray) -> list[float]:
-    return [len(stretch.waveform) / RATE for stretch in split_at_quiet([waveform], RATE, FRAME)]
+    return [len(segment.waveform) / RATE for segment in split_at_quiet([waveform], RATE, FRAME)]
 
 
 def test_short_recordings_stay_whole_whatever_pauses_they_hold():

@@ -15,7 +15,7 @@ def phones(tmp_path):
     return TokenizerSettings(kind="phone", lexicon=lexicon)
 
 
-def test_words_are_their_phones_and_a_word_end_that_tells_homophones_apart(phones):
+def test_words_are_their_phones_and_a_word_end_that_distinguishes_homophones(phones):
     tokenizer = build_tokenizer([], phones)
     assert tokenizer.symbols == ["<blank>", "|1", "|2", "D", "EH", "IY", "R"]
     assert tokenizer.word_ends == {1, 2}

@@ -128,11 +128,13 @@ def test_a_carried_state_predicts_what_lies_before_the_segment(tmp_path: Path):
     rng = random.Random(1)
     text = "".join(f"{letter}...{letter}\n" for letter in rng.choices("abcdefgh", k=700))
     bits = {}
-    for carry in (True, False):
-        settings = config(segment=3, batch_size=40, epochs=12, evaluations=1, carry_state=carry, optimizer=FAST)
+    for carry_state in (True, False):
+        settings = config(segment=3, batch_size=40, epochs=12, evaluations=1, carry_state=carry_state, optimizer=FAST)
         settings = settings.model_copy(update={"network": settings.network.model_copy(update={"hidden_size": 24})})
-        run(tmp_path / str(carry), settings, text)
-        bits[carry] = measure(tmp_path / str(carry) / "text", tmp_path / str(carry) / "lm").bits_per_character
+        run(tmp_path / str(carry_state), settings, text)
+        bits[carry_state] = measure(
+            tmp_path / str(carry_state) / "text", tmp_path / str(carry_state) / "lm"
+        ).bits_per_character
     # Half a bit per character is unpredictable; as much more is predictable only from the carried state.
     assert 0.45 < bits[True] < 0.75 * bits[False]
 

@@ -110,10 +110,10 @@ def test_a_run_that_was_killed_and_one_that_was_stopped_reach_the_same_weights(c
 
 def test_two_processes_train_one_model_and_resume_to_the_same(conf: Path, tmp_path: Path):
     both = ["--devices", "2", "train.batch_seconds=6", *OFTEN]
-    running = [start(conf, f"output={tmp_path / name}", *both) for name in ("whole", "killed")]
-    interrupt(running[1], tmp_path / "killed", signal.SIGKILL, 3)
+    processes = [start(conf, f"output={tmp_path / name}", *both) for name in ("whole", "killed")]
+    interrupt(processes[1], tmp_path / "killed", signal.SIGKILL, 3)
     resumed = start(conf, f"output={tmp_path / 'killed'}", "--resume", *both)
-    finish(running[0])
+    finish(processes[0])
     assert "resuming" in finish(resumed)
     log = [json.loads(line) for line in (tmp_path / "whole" / "run" / "log.jsonl").read_text().splitlines()]
     assert sum("dev_wer" in entry for entry in log) == 2

@@ -67,8 +67,8 @@ def test_json_rounds_and_says_null_where_nothing_is_known():
 
 
 def test_alternatives_come_with_their_scores():
-    readings = (Alternative("yes", -0.5), Alternative("yet", -2.25))
-    transcript = Transcript("yes", 1.0, "a.wav", alternatives=readings)
+    alternatives = (Alternative("yes", -0.5), Alternative("yet", -2.25))
+    transcript = Transcript("yes", 1.0, "a.wav", alternatives=alternatives)
     assert format_transcript(transcript, "txt") == "-0.500\tyes\n-2.250\tyet\n"
     assert (
         format_transcript(transcript, "txt", FormatOptions(several=True)) == "a.wav\t-0.500\tyes\na.wav\t-2.250\tyet\n"

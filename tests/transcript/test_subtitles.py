@@ -77,7 +77,7 @@ def test_what_an_editor_would_write():
     assert write_srt(SILENCE, SubtitleSettings()) == write_vtt(SILENCE, SubtitleSettings()) == ""
 
 
-def test_hours_have_a_place_of_their_own_and_milliseconds_carry():
+def test_hours_have_a_field_of_their_own_and_milliseconds_round_up():
     late = spoken(("end", 3 * 3600 + 59 * 60 + 59.9996, 100 * 3600.0), duration=360_000.0)
     text = write_srt(late, SubtitleSettings(max_seconds=400_000))
     assert text.startswith("1\n04:00:00,000 --> 100:00:00,000\n")

@@ -255,8 +255,8 @@ def run_pyctcdecode(speech: Speech, setting: Setting, runs: list[Row]) -> list[R
         job = {"log_probs": str(stored), "labels": labels, "lm": str(setting.lm_path), "words": setting.words}
         worker = Path(__file__).parent / "pyctcdecode_worker.py"
         command = [setting.pyctcdecode, worker]
-        told = json.dumps({**job, "runs": runs})
-        done = subprocess.run(command, input=told, capture_output=True, text=True, check=False)
+        request = json.dumps({**job, "runs": runs})
+        done = subprocess.run(command, input=request, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         print(f"pyctcdecode left out: {done.stderr.strip().splitlines()[-1]}", file=sys.stderr)
         return []

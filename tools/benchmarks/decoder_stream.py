@@ -23,7 +23,7 @@ from asr.config import DecoderSettings
 from asr.decode.decoder import BeamDecoder, BeamStream
 from asr.language.load import load_ngram
 
-FRAMES_A_SECOND, BLOCK_SECONDS = 25, 4
+FRAMES_PER_SECOND, BLOCK_SECONDS = 25, 4
 SYMBOLS = ["", " ", "'", *string.ascii_lowercase]
 NUM_BLOCKS = 60  # different ones, which are repeated
 Row = dict[str, Any]
@@ -62,7 +62,7 @@ def decode_stream(stream: BeamStream, num_blocks: int) -> list[Row]:
             stream.best()
             committed += len(stream.commit()[0])
         seconds = time.process_time() - started
-        frames = max(1, last - first) * BLOCK_SECONDS * FRAMES_A_SECOND
+        frames = max(1, last - first) * BLOCK_SECONDS * FRAMES_PER_SECOND
         rows.append(
             {
                 "hours": last * BLOCK_SECONDS / 3600,
@@ -78,7 +78,7 @@ def decode_stream(stream: BeamStream, num_blocks: int) -> list[Row]:
 def make_block(seed: int) -> np.ndarray:
     """Return (T, V) log probabilities."""
     rng = np.random.default_rng(seed)
-    num_frames = BLOCK_SECONDS * FRAMES_A_SECOND
+    num_frames = BLOCK_SECONDS * FRAMES_PER_SECOND
     logits = rng.normal(0, 2, (num_frames, len(SYMBOLS)))
     logits[:, 0] += 8
     spoken = np.arange(0, num_frames, 4)

@@ -190,15 +190,14 @@ class Soak:
         ]
         await asyncio.gather(*good, *(self._keep(one) for one in bad), self._watch())
         ranked = sorted(self.latencies)
-        settled = self.memory[len(self.memory) // 3 :]
+        steady = self.memory[len(self.memory) // 3 :]
         result = {
             "good_conversations": self.rounds,
             "harmed": self.harmed,
             "p99": ranked[int(0.99 * len(ranked))],
             "bad_ends": dict(self.ends),
             "memory_mb": self.memory,
-            "growth_mb": statistics.mean(settled[-len(settled) // 4 :])
-            - statistics.mean(settled[: len(settled) // 4 + 1]),
+            "growth_mb": statistics.mean(steady[-len(steady) // 4 :]) - statistics.mean(steady[: len(steady) // 4 + 1]),
         }
         print(json.dumps({name: value for name, value in result.items() if name != "memory_mb"}, indent=1))
         print("memory, MB:", " ".join(f"{one:.0f}" for one in self.memory[:: max(1, len(self.memory) // 20)]))
@@ -228,7 +227,7 @@ class Soak:
         self.rounds += 1
         expected = self.__dict__.setdefault(f"text{which}", texts)
         if texts != expected:
-            self.harmed.append(f"expected {expected}, heard {texts}")
+            self.harmed.append(f"expected {expected}, received {texts}")
 
     def _connect(self) -> Any:
         return websockets.connect(f"ws://{self.address}", open_timeout=60, ping_timeout=None)

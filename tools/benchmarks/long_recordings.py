@@ -72,13 +72,13 @@ def word_error_rate(reference: str, hypothesis: str) -> float:
 
 def write_joined(parts: Iterable[Part], path: Path, seconds: float) -> str:
     """Write joined utterances of at least this length, block by block. Returns the reference text."""
-    wanted, texts = round(seconds * RATE), []
+    samples_left, texts = round(seconds * RATE), []
     with soundfile.SoundFile(path, "w", RATE, 1) as file:
         for text, samples in parts:
             file.write(samples)
             texts.append(text)
-            wanted -= len(samples)
-            if wanted <= 0:
+            samples_left -= len(samples)
+            if samples_left <= 0:
                 break
     return " ".join(texts)
 

@@ -78,7 +78,7 @@ def measure(num_steps: int) -> dict[str, object]:
     single = make_single_layer_steps(config)
     one_layer = median_seconds(single, num_steps)
     with busy_process():
-        beside = median_seconds(steps, num_steps)
+        busy = median_seconds(steps, num_steps)
     speech = config.train.batch_seconds
     return {
         "machine": f"{platform.machine()}, {torch.get_num_threads()} threads",
@@ -90,9 +90,9 @@ def measure(num_steps: int) -> dict[str, object]:
         "ratio_to_packed_recurrent_layers": recurrent["packed"] / recurrent["asr"],
         "ratio_to_packed_one_layer_150_frames_40_rows": one_layer["packed"] / one_layer["asr"],
         "audio_seconds_per_second": speech / alone["asr"],
-        "step_seconds_beside_busy_process": beside["asr"],
-        "packed_step_seconds_beside_busy_process": beside["packed"],
-        "audio_seconds_per_second_beside_busy_process": speech / beside["asr"],
+        "step_seconds_with_busy_process": busy["asr"],
+        "packed_step_seconds_with_busy_process": busy["packed"],
+        "audio_seconds_per_second_with_busy_process": speech / busy["asr"],
     }
 
 

@@ -30,7 +30,7 @@ from asr.text.normalize import normalize
 from asr.transcript.transcript import Word
 
 sys.path.append(str(Path(__file__).parents[1] / "voices"))
-from espeak import RATE, Voice, make_voices, speak, spell
+from espeak import RATE, Voice, make_voices, mark_letters, speak
 from make_synthetic_speech import draw_phrase
 
 Samples = NDArray[np.float32]
@@ -109,7 +109,7 @@ def make_recording(seed: int) -> Recording:
 
 def speak_trimmed(word: str, voice: Voice) -> Samples:
     """Return a spoken word without the silence around it."""
-    return librosa.effects.trim(speak(spell(word), voice), top_db=40, frame_length=160, hop_length=40)[0]
+    return librosa.effects.trim(speak(mark_letters(word), voice), top_db=40, frame_length=160, hop_length=40)[0]
 
 
 def join_utterances(manifest: Path, recognizer: asr.Recognizer, limit: int | None = None) -> Iterator[Recording]:
@@ -137,14 +137,14 @@ def speech_span(waveform: Samples) -> tuple[float, float]:
     a final "t".
     """
     power = librosa.feature.rms(y=waveform, frame_length=2 * HOP, hop_length=HOP)[0]
-    level = librosa.amplitude_to_db(power, amin=1e-5, top_db=None)
-    noise, speech = np.percentile(level, [5, 95])
-    loud = np.convolve(level > noise + 0.6 * (speech - noise), np.ones(10), "valid") == 10
+    loudness = librosa.amplitude_to_db(power, amin=1e-5, top_db=None)
+    noise, speech = np.percentile(loudness, [5, 95])
+    loud = np.convolve(loudness > noise + 0.6 * (speech - noise), np.ones(10), "valid") == 10
     first, last = np.flatnonzero(loud)[[0, -1]] + [0, 9]
-    heard = level > noise + 0.3 * (speech - noise)
-    while first > 0 and heard[first - 1]:
+    audible = loudness > noise + 0.3 * (speech - noise)
+    while first > 0 and audible[first - 1]:
         first -= 1
-    while heard[last + 1 : last + 1 + CLOSURE].any():
+    while audible[last + 1 : last + 1 + CLOSURE].any():
         last += 1
     return first * HOP / RATE, (last + 1) * HOP / RATE
 

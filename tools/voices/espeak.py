@@ -1,4 +1,4 @@
-"""Synthetic voices by the program espeak-ng, and how to make it spell."""
+"""Synthetic voices by the program espeak-ng, and how to make it say single letters."""
 
 import io
 import shutil
@@ -47,8 +47,8 @@ def speak(text: str, voice: Voice) -> NDArray[np.float32]:
     return librosa.resample(samples, orig_sr=rate, target_sr=RATE)
 
 
-def spell(text: str) -> str:
-    """Write a text so that espeak-ng spells its single letters."""
+def mark_letters(text: str) -> str:
+    """Write a text so that espeak-ng reads its single letters by their names."""
     return " ".join(pronounce(word) for word in text.split())
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import flite
 import soundfile
-from espeak import RATE, Voice, speak, spell
+from espeak import RATE, Voice, mark_letters, speak
 from numpy.typing import NDArray
 
 RECIPES = Path(__file__).parents[2] / "recipes"
@@ -42,7 +42,7 @@ READERS = ["rms", "rms", "slt", "slt", "awb"]
 
 
 def main() -> None:
-    sounds = [speak(spell(text), voice) for text, voice in zip(SAMPLES.values(), VOICES, strict=True)]
+    sounds = [speak(mark_letters(text), voice) for text, voice in zip(SAMPLES.values(), VOICES, strict=True)]
     write(RECIPES / "an4" / "samples", SAMPLES, sounds)
     sounds = [flite.speak(text, voice) for text, voice in zip(SENTENCES.values(), READERS, strict=True)]
     write(RECIPES / "english" / "samples", SENTENCES, sounds)

@@ -155,7 +155,7 @@ def say_phrases(count: int, rng: random.Random) -> Iterator[Utterance]:
     voices = make_voices()
     for _ in range(count):
         text, voice = draw_phrase(rng), rng.choice(voices)
-        yield text, voice.name, roughen(espeak.speak(espeak.spell(text), vary(voice, rng)), rng)
+        yield text, voice.name, roughen(espeak.speak(espeak.mark_letters(text), vary(voice, rng)), rng)
 
 
 def read_aloud(lines: Iterable[str], rng: random.Random) -> Iterator[Utterance]:
@@ -164,7 +164,7 @@ def read_aloud(lines: Iterable[str], rng: random.Random) -> Iterator[Utterance]:
     for line in lines:
         if rng.random() < FLITE_SHARE:
             speaker = rng.choice(flite.VOICES)
-            samples = flite.speak(line, speaker, stretch=rng.uniform(0.8, 1.25))
+            samples = flite.speak(line, speaker, duration=rng.uniform(0.8, 1.25))
         else:
             voice = rng.choice(voices)
             speaker, samples = voice.name, espeak.speak(line, vary(voice, rng))
@@ -183,13 +183,13 @@ def draw_lines(path: Path, count: int, rng: random.Random) -> list[str]:
 
 def draw_phrase(rng: random.Random) -> str:
     """Draw a random phrase; never one of the samples that come with the project."""
-    kinds = [spell, spell, digits, digits, number, date, command, command_line, letters_and_number]
+    kinds = [letters, letters, digits, digits, number, date, command, command_line, letters_and_number]
     while (phrase := rng.choice(kinds)(rng)) in SAMPLES.values():
         pass
     return phrase
 
 
-def spell(rng: random.Random) -> str:
+def letters(rng: random.Random) -> str:
     if rng.random() < 0.5:
         return " ".join(rng.choice(SPELLED))
     return " ".join(rng.choices(LETTERS, k=rng.randint(3, 9)))
@@ -241,9 +241,9 @@ def roughen(samples: NDArray[np.float32], rng: random.Random) -> NDArray[np.floa
     before, after = (np.zeros(int(rng.uniform(0, 0.5) * RATE), np.float32) for _ in range(2))
     samples = np.concatenate([before, samples, after])
     if rng.random() < 0.5:
-        level = 10 ** rng.uniform(-4.0, -2.3)
+        amplitude = 10 ** rng.uniform(-4.0, -2.3)
         noise = np.random.default_rng(rng.getrandbits(32)).standard_normal(len(samples), dtype=np.float32)
-        samples = np.clip(samples + level * noise, -1, 1)
+        samples = np.clip(samples + amplitude * noise, -1, 1)
     return samples
 
 

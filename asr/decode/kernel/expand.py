@@ -42,7 +42,7 @@ def expand(search: SearchBuffers, scorer: Scorer, probs: Array) -> None:
     """Collect expansions to prefixes that are not in the beam and exceed the threshold."""
     progress, bounds = search.progress[0], scorer.bounds
     beam = search.beams[progress.side]  # (beam_size,)
-    is_plain = scorer.level == NO_MODEL and not scorer.phrases.is_boosted
+    is_plain = scorer.lm_level == NO_MODEL and not scorer.phrases.is_boosted
     progress.num_expansions = progress.num_pending = 0
     if progress.num_tokens == 0:
         return
@@ -85,7 +85,7 @@ def _score_expansion(search: SearchBuffers, scorer: Scorer, parent: int, token: 
         boost = phrases.gains[phrase, token]
         pruning_boost = phrases.pruning_boost[phrases.next_state[phrase, token]]
     # 2. The language model's, which may have to wait for the interpreter.
-    if scorer.level != NO_MODEL:
+    if scorer.lm_level != NO_MODEL:
         language = language_gain(search, scorer, node_id, token)
         if math.isnan(language):
             search.pending[progress.num_pending] = node_id

@@ -83,7 +83,7 @@ class Bounds(NamedTuple):
 class Scorer(NamedTuple):
     """All gains besides the acoustics, for compiled code; the same for all utterances."""
 
-    level: int  # NO_MODEL, WORD_LEVEL or TOKEN_LEVEL
+    lm_level: int  # NO_MODEL, WORD_LEVEL or TOKEN_LEVEL
     weights: Weights
     lm: LanguageTables
     trie: TrieTables
@@ -103,16 +103,16 @@ def pack(scorer: tuple[Any, ...]) -> PackedScorer:
 @jit
 def unpack(packed: PackedScorer) -> Scorer:
     """Name the parts of a scorer again."""
-    level, weights, lm, trie, tokens, phrases, bounds = packed
+    lm_level, weights, lm, trie, tokens, phrases, bounds = packed
     language = LanguageTables(*lm[:-1], Automaton(*lm[-1]))  # type: ignore[call-arg]
     tables = language, TrieTables(*trie), TokenTables(*tokens), PhraseTables(*phrases)
-    return Scorer(level, Weights(*weights), *tables, Bounds(*bounds))
+    return Scorer(lm_level, Weights(*weights), *tables, Bounds(*bounds))
 
 
 @jit
 def language_gain(search: SearchBuffers, scorer: Scorer, node_id: int, token: int) -> float:
     """Return the language model's gain when a prefix grows; NaN: not known yet, -inf: not allowed."""
-    if scorer.level == TOKEN_LEVEL:
+    if scorer.lm_level == TOKEN_LEVEL:
         return _token_gain(search, scorer, node_id, token)
     node = search.nodes[node_id]
     gain = 0.0
@@ -189,9 +189,9 @@ def init_node(search: SearchBuffers, scorer: Scorer, parent_id: int, token: int,
     if scorer.phrases.is_boosted:
         node.phrase = scorer.phrases.next_state[parent.phrase, token]
     # 3. The language model's state and the trie node, as `language_gain` follows them.
-    if scorer.level == TOKEN_LEVEL:
+    if scorer.lm_level == TOKEN_LEVEL:
         node.state = search.row_states[parent.row, token]
-    elif scorer.level == WORD_LEVEL:
+    elif scorer.lm_level == WORD_LEVEL:
         trie_node = parent.trie_node
         if scorer.tokens.starts_word[token] and trie_node != 0:
             node.state = parent.state_after
@@ -277,7 +277,7 @@ def _closing_gain(search: SearchBuffers, scorer: Scorer, node_id: int, trie_node
     node = search.nodes[node_id]
     gain = 0.0
     state = node.state
-    if scorer.level == WORD_LEVEL and node.trie_node != 0:
+    if scorer.lm_level == WORD_LEVEL and node.trie_node != 0:
         gain = word_end_gain(search, scorer, node_id, trie_node)
         state = node.state_after
     # 2. The sentence end's.

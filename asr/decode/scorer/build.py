@@ -72,21 +72,21 @@ def build_scorer(
     ngram = language_model if isinstance(language_model, NgramModel) else None
     if pronunciations is not None and vocabulary is None:  # words without a pronunciation cannot be decoded
         vocabulary = ngram.words if ngram else list(pronunciations)
-    level = _find_level(language_model, unit, symbols, alphabet, has_vocabulary=vocabulary is not None)
+    lm_level = _find_level(language_model, unit, symbols, alphabet, has_vocabulary=vocabulary is not None)
     words: Sequence[str] = ()
     outside: Sequence[str] = ()
-    if level == WORD_LEVEL and (vocabulary is not None or ngram):  # else all words are known
+    if lm_level == WORD_LEVEL and (vocabulary is not None or ngram):  # else all words are known
         words = vocabulary if vocabulary is not None else ngram.words if ngram else ()
         outside = find_outside_words(hotwords, frozenset(words)) if hotwords else ()
     scorer = Scorer(
-        level=level,
+        lm_level=lm_level,
         weights=Weights(0.0, 0.0, 0.0),
         lm=LanguageTables(
             is_present=language_model is not None,
             is_external=language_model is not None and ngram is None,
             unknown_word=ngram.unknown if ngram else NONE,
             end_word=ngram.end if ngram else NONE,
-            token_words=_token_words(ngram if level == TOKEN_LEVEL else None, symbols),
+            token_words=_token_words(ngram if lm_level == TOKEN_LEVEL else None, symbols),
             automaton=ngram.automaton if ngram else unigram_automaton(np.zeros(1), np.zeros(1)),
         ),
         trie=_trie_part(ngram, words, outside, alphabet, is_closed=vocabulary is not None),
@@ -101,7 +101,7 @@ def reweigh(scorer: Scorer, settings: DecoderSettings) -> Scorer:
     """Return the scorer with the weights of the settings."""
     weights = Weights(settings.alpha, settings.beta, settings.unknown_score)
     trie = scorer.trie
-    if scorer.level == WORD_LEVEL:
+    if scorer.lm_level == WORD_LEVEL:
         look_ahead = weights.alpha * trie.best_scores + weights.beta
         look_ahead[0] = 0.0
         # An external model knows all words that can be spelled.
@@ -205,9 +205,9 @@ def _with_bounds(scorer: Scorer) -> Scorer:
     phrases, tokens, look_ahead, beta = scorer.phrases, scorer.tokens, scorer.trie.look_ahead, scorer.weights.beta
     gains = phrases.gains.max(axis=0).clip(min=0) + np.log(phrases.pruning_boost[phrases.next_state]).max(axis=0)
     word_start = in_word = 0.0
-    if scorer.level == TOKEN_LEVEL:
+    if scorer.lm_level == TOKEN_LEVEL:
         gains = gains + max(beta, 0.0)
-    elif scorer.level == WORD_LEVEL:
+    elif scorer.lm_level == WORD_LEVEL:
         # Within a word the best that is still possible only gets worse, unless unknown words are favoured.
         in_word = max(look_ahead[-1] - look_ahead.min(), 0.0)
         word_start = max(look_ahead.max(), in_word)

@@ -57,7 +57,7 @@ def make_external_lm(model: Any, symbols: Sequence[str], scorer: Scorer) -> "Ext
     """Return what a search asks for a model's gains; None if the model is compiled or absent."""
     if not scorer.lm.is_external:
         return None
-    if scorer.level == TOKEN_LEVEL and isinstance(model, BatchLanguageModel):
+    if scorer.lm_level == TOKEN_LEVEL and isinstance(model, BatchLanguageModel):
         return BatchExternalLM(model, len(symbols))
     return ExternalLM(model, symbols)
 
@@ -80,7 +80,7 @@ class ExternalLM:
     def fill_pending(self, search: SearchBuffers, scorer: Scorer) -> None:
         """Fill in the gains that the search has asked for."""
         for node_id in search.pending[: search.progress["num_pending"][0]].tolist():
-            if scorer.level == TOKEN_LEVEL:
+            if scorer.lm_level == TOKEN_LEVEL:
                 self._fill_row(search, scorer, node_id)
             else:
                 self._end_word(search, scorer, node_id)
@@ -104,7 +104,7 @@ class ExternalLM:
     def _closing_gain(self, search: SearchBuffers, scorer: Scorer, node_id: int) -> float:
         node = search.nodes[node_id]
         gain, state = 0.0, int(node["state"])
-        if scorer.level != TOKEN_LEVEL and node["trie_node"] != 0:
+        if scorer.lm_level != TOKEN_LEVEL and node["trie_node"] != 0:
             if math.isnan(node["word_gain"]):
                 self._end_word(search, scorer, node_id)
             gain, state = float(node["word_gain"]), int(node["state_after"])

@@ -46,7 +46,7 @@ def prune(model: NgramModel, keep: int) -> NgramModel:
     return pruned
 
 
-class Shorter(NamedTuple):
+class BackoffPredictions(NamedTuple):
     """The prediction of each arc's word from the next shorter context."""
 
     scores: Array  # (A,) natural-log probabilities
@@ -56,12 +56,12 @@ class Shorter(NamedTuple):
 def ngram_costs(model: NgramModel) -> Array:
     """Return (A,) the relative entropy, nats per word, between a model with and without the n-gram of each arc."""
     costs = np.empty(len(model.automaton.arc_words))
-    shorter = find_shorter(model)
-    _measure_costs(model.automaton, shorter.scores, context_frequencies(model, shorter), costs)
+    backed_off = predict_by_backoff(model)
+    _measure_costs(model.automaton, backed_off.scores, context_frequencies(model, backed_off), costs)
     return costs
 
 
-def context_frequencies(model: NgramModel, shorter: Shorter) -> Array:
+def context_frequencies(model: NgramModel, backed_off: BackoffPredictions) -> Array:
     """Return (S,) how often a history ends with each state's context while the model generates sentences."""
     automaton = model.automaton
     start, end = model.start(), model.end
@@ -69,7 +69,7 @@ def context_frequencies(model: NgramModel, shorter: Shorter) -> Array:
     visits[start] = 1.0
     for _ in range(_MOST_STEPS):
         after = np.zeros_like(visits)
-        _step(automaton, shorter, end, start, visits.copy(), after)
+        _step(automaton, backed_off, end, start, visits.copy(), after)
         np.maximum(after, 0, out=after)  # differences of equals
         # The mean of two steps: a model whose sentences all have one length would never converge.
         before, visits = visits, (after / after.sum() + visits) / 2
@@ -79,13 +79,13 @@ def context_frequencies(model: NgramModel, shorter: Shorter) -> Array:
     return visits
 
 
-def find_shorter(model: NgramModel) -> Shorter:
+def predict_by_backoff(model: NgramModel) -> BackoffPredictions:
     """Look up the words of all arcs as if the arcs did not exist."""
     _load_compiled()
     num_arcs = len(model.automaton.arc_words)
-    shorter = Shorter(np.empty(num_arcs), np.empty(num_arcs, np.int32))
-    _find_shorter(model.automaton, shorter)
-    return shorter
+    backed_off = BackoffPredictions(np.empty(num_arcs), np.empty(num_arcs, np.int32))
+    _predict_by_backoff(model.automaton, backed_off)
+    return backed_off
 
 
 def _protect_contexts(model: NgramModel, costs: Array) -> None:
@@ -115,25 +115,27 @@ def _select(model: NgramModel, kept: Array) -> NgramTables:
 def _load_compiled() -> None:
     """Run on toy data, so that the message about compilation comes before the work."""
     automaton = unigram_automaton(np.zeros(1), np.zeros(1))
-    shorter, visits = Shorter(np.zeros(0), np.zeros(0, np.int32)), np.zeros(2)
-    _find_shorter(automaton, shorter)
-    _step(automaton, shorter, 0, 0, visits, visits.copy())
+    backed_off, visits = BackoffPredictions(np.zeros(0), np.zeros(0, np.int32)), np.zeros(2)
+    _predict_by_backoff(automaton, backed_off)
+    _step(automaton, backed_off, 0, 0, visits, visits.copy())
     _add_to_suffixes(automaton.suffix, visits)
-    _measure_costs(automaton, shorter.scores, visits, np.zeros(0))
+    _measure_costs(automaton, backed_off.scores, visits, np.zeros(0))
     set_backoffs(automaton)
 
 
 @jit
-def _find_shorter(automaton: Automaton, shorter: Shorter) -> None:
+def _predict_by_backoff(automaton: Automaton, backed_off: BackoffPredictions) -> None:
     for state in range(len(automaton.backoff)):
         for arc in range(automaton.first_arc[state], automaton.first_arc[state + 1]):
-            shorter.scores[arc], shorter.states[arc] = score_word(
+            backed_off.scores[arc], backed_off.states[arc] = score_word(
                 automaton, automaton.suffix[state], automaton.arc_words[arc]
             )
 
 
 @jit
-def _step(automaton: Automaton, shorter: Shorter, end: int, start: int, visits: Array, after: Array) -> None:
+def _step(
+    automaton: Automaton, backed_off: BackoffPredictions, end: int, start: int, visits: Array, after: Array
+) -> None:
     """Generate one more word: frequencies of states before it in `visits`, which is overwritten, to those `after`."""
     # 1. Add to each suffix: a context that backs off predicts its share of words like its suffix.
     for state in range(len(visits) - 1, 0, -1):
@@ -149,7 +151,9 @@ def _step(automaton: Automaton, shorter: Shorter, end: int, start: int, visits: 
             is_end = automaton.arc_words[arc] == end
             after[start if is_end else automaton.arc_states[arc]] += visits[state] * math.exp(automaton.arc_scores[arc])
             # The suffix also predicted this word's share.
-            after[start if is_end else shorter.states[arc]] -= visits[state] * backoff * math.exp(shorter.scores[arc])
+            after[start if is_end else backed_off.states[arc]] -= (
+                visits[state] * backoff * math.exp(backed_off.scores[arc])
+            )
 
 
 @jit

@@ -34,7 +34,7 @@ class Endpoints:
     lead: float = 0.3
 
     @classmethod
-    def after(cls, pause: float, longest: float) -> "Endpoints":
+    def from_seconds(cls, pause: float, longest: float) -> "Endpoints":
         """Scale the rules to speech with longer or shorter pauses. Raises ConfigError as the class does."""
         return cls(pause=pause, long_pause=2 * pause, longest=longest)
 

@@ -46,7 +46,7 @@ class Opaque:
         return self.model.score(number, "▁" if word == " " else word)[0], (*state, "▁" if word == " " else word)
 
 
-def spell(tokens, symbols):
+def decode(tokens, symbols):
     return "".join(symbols[token] for token in tokens).replace("▁", " ").split()
 
 
@@ -88,7 +88,7 @@ def test_word_model_scores_every_labelling_as_it_would_the_text(seed, symbols, c
     assert_matches(
         decoder,
         random_log_probs(6, 4, seed),
-        lambda tokens: language_score(spell(tokens, symbols), model, known, closed),
+        lambda tokens: language_score(decode(tokens, symbols), model, known, closed),
     )
 
 
@@ -150,7 +150,7 @@ def test_a_vocabulary_needs_no_language_model():
     log_probs = random_log_probs(6, 4, seed=4)
     found = make_decoder(SYMBOLS, vocabulary=["ab", "b"], beta=0.0, **EVERYTHING).decode(log_probs, nbest=999)
     acoustic, _ = score_all_labellings(log_probs)
-    expected = {t: s for t, s in acoustic.items() if set(spell(t, SYMBOLS)) <= {"ab", "b"}}
+    expected = {t: s for t, s in acoustic.items() if set(decode(t, SYMBOLS)) <= {"ab", "b"}}
     assert {h.tokens: h.score for h in found} == pytest.approx(expected)
 
 
@@ -206,7 +206,7 @@ def test_what_a_model_says_is_impossible_is_never_found_whatever_its_weight(kind
     found = {one.tokens for one in decoder.decode(log_probs, nbest=5000)}
     everything = score_all_labellings(log_probs)[0]
     parts = {
-        tokens: spell(tokens, SYMBOLS) if unit == "word" else [SYMBOLS[t] for t in tokens] for tokens in everything
+        tokens: decode(tokens, SYMBOLS) if unit == "word" else [SYMBOLS[t] for t in tokens] for tokens in everything
     }
     assert found == {tokens for tokens in everything if "b" not in parts[tokens]}
 
@@ -233,13 +233,13 @@ def test_a_stray_character_makes_no_model_of_words(caplog):
     with estimate(lambda: [list("ab▁é"), list("ba")], 2) as tables:
         model = NgramModel.from_tables(tables)
     decoder = make_decoder(SYMBOLS, language_model=model)
-    assert decoder.parts.scorer.level == TOKEN_LEVEL
+    assert decoder.parts.scorer.lm_level == TOKEN_LEVEL
     assert "1 characters of the language model, such as é, are no tokens" in caplog.text
     with estimate(lambda: [["a", "b", "ab"]], 2) as tables:
-        assert make_decoder(SYMBOLS, language_model=NgramModel.from_tables(tables)).parts.scorer.level == WORD_LEVEL
+        assert make_decoder(SYMBOLS, language_model=NgramModel.from_tables(tables)).parts.scorer.lm_level == WORD_LEVEL
 
 
-def test_alphabets_that_cannot_spell_the_model_are_named():
+def test_alphabets_that_cannot_write_the_models_words_are_refused():
     with estimate(lambda: [["ÄRGER", "ÜBEL"]], 2) as tables:
         model = NgramModel.from_tables(tables)
     with pytest.raises(ConfigError, match=r"cannot spell any word .* such as 'ÄRGER'"):

@@ -29,8 +29,8 @@ def walk(table, tokens):
 
 
 def count_phrase(text, phrase):
-    words, wanted = text.split(" "), phrase.split(" ")
-    return sum(words[i : i + len(wanted)] == wanted for i in range(len(words)))
+    words, phrase_words = text.split(" "), phrase.split(" ")
+    return sum(words[i : i + len(phrase_words)] == phrase_words for i in range(len(words)))
 
 
 @given(
@@ -257,6 +257,6 @@ def test_single_words_of_a_phrase_are_found_no_more_often_than_before(phrase, an
         if after.tokens != before.tokens
         and not count_phrase(text := "".join(symbols[token] for token in after.tokens), phrase)
     ]
-    # A beam is no enumeration: heavy credit may crowd a reading out that was as good. (Words that cost nothing
+    # A beam is no enumeration: heavy credit may crowd a hypothesis out that was as good. (Words that cost nothing
     # because a phrase holds them change 21 utterances of "seven b".)
     assert len(changed) <= 1, changed

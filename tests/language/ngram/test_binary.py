@@ -112,14 +112,17 @@ def ask_everything(model):
 
 
 @given(
-    place=st.floats(0, 1, exclude_max=True), bit=st.integers(0, 7), more=st.binary(max_size=12), compact=st.booleans()
+    position=st.floats(0, 1, exclude_max=True),
+    bit=st.integers(0, 7),
+    more=st.binary(max_size=12),
+    compact=st.booleans(),
 )
 @settings(max_examples=400, deadline=None)
-def test_no_broken_byte_leads_out_of_bounds(tmp_path_factory, place, bit, more, compact):
+def test_no_broken_byte_leads_out_of_bounds(tmp_path_factory, position, bit, more, compact):
     path = tmp_path_factory.mktemp("lm") / "lm.bin"
     write_binary(NgramModel.from_tables(hand_made()), path, compact=compact)
     content = bytearray(path.read_bytes())
-    index = int(place * len(content))
+    index = int(position * len(content))
     content[index] ^= 1 << bit
     content[index + 1 : index + 1 + len(more)] = more[: len(content) - index - 1]
     path.write_bytes(content)

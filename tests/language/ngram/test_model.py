@@ -55,7 +55,7 @@ def test_states_are_shared_by_histories_that_predict_alike():
     assert one == two
 
 
-def test_a_model_without_unk_gives_unknown_words_next_to_nothing():
+def test_a_model_without_unk_gives_oov_words_next_to_nothing():
     tables = NgramTables(["<s>", "</s>", "a"], [table([([0], -99, 0), ([1], -0.5, 0), ([2], -0.5, 0)])])
     model = NgramModel.from_tables(tables)
     assert log10_scores(model, ["x"]) == pytest.approx([-100, -0.5])
@@ -94,7 +94,7 @@ def test_an_ngram_that_is_there_twice_is_refused():
         NgramModel.from_tables(tables)
 
 
-def test_perplexity_counts_ends_and_unknown_words():
+def test_perplexity_counts_ends_and_oov_words():
     measured = NgramModel.from_tables(hand_made()).perplexity([["a", "b"], ["x"]])
     assert measured[2:] == (5, 1, 2)
     assert measured.perplexity == pytest.approx(10 ** ((0.2 + 0.15 + 0.05 + 2.5 + 1.0) / 5), rel=1e-5)
@@ -114,7 +114,7 @@ def test_a_perplexity_beyond_all_numbers_is_a_very_large_one():
     ("words", "expected"),
     [("a b ▁", True), ("a b <space> é", True), ("a b", True), ("a ab ▁", False), ("a <sp>", False)],
 )
-def test_models_of_characters_are_told_from_those_of_words(words, expected):
+def test_models_of_characters_are_distinguished_from_those_of_words(words, expected):
     words = [*WORDS[:3], *words.split()]
     tables = NgramTables(words, [table([([number], -1.0, 0) for number in range(len(words))])])
     assert NgramModel.from_tables(tables).is_of_characters is expected

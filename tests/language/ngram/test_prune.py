@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from asr.errors import ConfigError
 from asr.language.ngram.automaton import set_backoffs
 from asr.language.ngram.model import END, NgramModel, NgramTables, OrderTable
-from asr.language.ngram.prune import context_frequencies, find_shorter, ngram_costs, prune
+from asr.language.ngram.prune import context_frequencies, ngram_costs, predict_by_backoff, prune
 from tests.language.ngram.ngram_models import distribution, histories, random_model, random_sentences
 
 SEEDS = st.integers(0, 1000)
@@ -47,7 +47,7 @@ def states_of(model: NgramModel) -> dict[tuple[str, ...], int]:
 @settings(max_examples=15, deadline=None)
 def test_contexts_come_as_often_as_the_chain_says(seed):
     model = random_model(seed, words="abc")
-    found, expected = context_frequencies(model, find_shorter(model)), visits(model)
+    found, expected = context_frequencies(model, predict_by_backoff(model)), visits(model)
     for context, state in states_of(model).items():
         if END in context:
             continue

@@ -13,19 +13,19 @@ from asr.language.rnn.generate import generate
 from tests.language.rnn.rnn_models import log_prob_by_hand, make_model
 
 
-def words_by_hand(model, context, begun, letters, marks, longest):
+def words_by_hand(model, context, begun, letters, ends, longest):
     """Probability of every word up to a length, given that the text goes on as it has begun."""
     found = {}
 
-    def spell(word, probability):
-        after = {mark: math.exp(log_prob_by_hand(model, mark, f"\n{context}{word}")) for mark in letters + marks}
+    def extend(word, probability):
+        after = {symbol: math.exp(log_prob_by_hand(model, symbol, f"\n{context}{word}")) for symbol in letters + ends}
         if word:
-            found[word] = probability * sum(after[mark] for mark in marks)
+            found[word] = probability * sum(after[symbol] for symbol in ends)
         if len(word) < longest:
             for letter in letters:
-                spell(word + letter, probability * after[letter])
+                extend(word + letter, probability * after[letter])
 
-    spell(begun, 1.0)
+    extend(begun, 1.0)
     return found
 
 
@@ -101,5 +101,5 @@ def test_a_space_at_the_end_asks_for_a_new_word_even_where_text_is_normalised():
 def test_probabilities_of_all_words_and_of_no_word_sum_to_one():
     model = make_model("a ", spread=1.0)
     found = complete(model, " ", count=60)
-    none = sum(math.exp(log_prob_by_hand(model, mark, "\n ")) for mark in " \n")
+    none = sum(math.exp(log_prob_by_hand(model, symbol, "\n ")) for symbol in " \n")
     assert sum(completed.probability for completed in found) + none == pytest.approx(1, abs=1e-4)

@@ -26,21 +26,21 @@ def test_a_seed_writes_the_same_and_another_something_else(choices: dict[str, fl
 
 
 @pytest.mark.parametrize(("temperature", "top_p"), [(1.0, 1.0), (0.5, 1.0), (2.0, 0.7), (1.0, 0.3)])
-def test_draws_follow_temperature_and_the_smallest_set_of_enough_mass(temperature: float, top_p: float):
+def test_draws_follow_temperature_and_the_smallest_set_of_enough_probability(temperature: float, top_p: float):
     probs = [0.05, 0.4, 0.1, 0.25, 0.2]
     warm = [p ** (1 / temperature) for p in probs]
     warm = [p / sum(warm) for p in warm]
-    kept, mass = [], 0.0
+    kept, probability = [], 0.0
     for token in sorted(range(5), key=lambda token: -warm[token]):
-        if mass < top_p:
+        if probability < top_p:
             kept.append(token)
-            mass += warm[token]
+            probability += warm[token]
     generator = torch.Generator().manual_seed(0)
     log_probs = torch.tensor(probs).log()
     drawn = Counter(draw(log_probs, temperature=temperature, top_p=top_p, generator=generator) for _ in range(4000))
     assert set(drawn) == set(kept)
     for token in kept:
-        assert drawn[token] / 4000 == pytest.approx(warm[token] / mass, abs=0.03)
+        assert drawn[token] / 4000 == pytest.approx(warm[token] / probability, abs=0.03)
 
 
 def test_temperature_zero_takes_the_likeliest_token_each_time():
@@ -52,13 +52,13 @@ def test_temperature_zero_takes_the_likeliest_token_each_time():
         history += letter
 
 
-def test_lines_that_stand_apart_begin_anew():
+def test_each_sentence_begins_with_a_fresh_state():
     model = make_model(spread=1.5)
     lines = "".join(generate(model, length=200, temperature=0)).split("\n")
     if len(lines) > 2:  # each begins from the same state and takes the likeliest way
         assert len(set(lines[:-1])) == 1
-    apart = make_model("a", seed=4, spread=0.1)
-    assert "\n" in "".join(generate(apart, length=50))
+    model = make_model("a", seed=4, spread=0.1)
+    assert "\n" in "".join(generate(model, length=50))
 
 
 def test_a_tiny_temperature_takes_the_likeliest():

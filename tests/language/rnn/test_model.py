@@ -101,7 +101,7 @@ def test_subword_units_are_scored_written_and_completed():
     assert gains[0] > 1
 
 
-def test_white_space_that_subword_units_cannot_tell_is_not_counted(tmp_path: Path):
+def test_white_space_that_subword_units_do_not_encode_is_not_counted(tmp_path: Path):
     model = make_subword_model()
     (tmp_path / "text").write_text("the  cat\n\t that hat \n")
     lines = read_text([tmp_path / "text"], model.settings)

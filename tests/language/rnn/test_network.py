@@ -39,7 +39,7 @@ def test_two_lstm_layers_are_the_recurrence_written_out(tied: bool):
 
 
 @pytest.mark.parametrize("cell", ["lstm", "gru", "rnn"])
-def test_reading_in_pieces_changes_nothing(cell: str):
+def test_scoring_in_pieces_changes_nothing(cell: str):
     torch.manual_seed(2)
     settings = LanguageNetworkSettings(cell=cell, hidden_size=6, embedding_size=4, dropout=0.0)
     network = LanguageNetwork(settings, vocab_size=5).double()
@@ -62,7 +62,7 @@ def test_tied_weights_are_held_once():
 
 
 @given(st.integers(1, 60), st.integers(1, 7), st.integers(1, 9))
-def test_running_text_is_read_once_in_order_by_streams_that_go_on(num_tokens: int, batch_size: int, length: int):
+def test_continuous_text_is_read_once_in_order_by_batches_that_go_on(num_tokens: int, batch_size: int, length: int):
     tokens = torch.arange(1, num_tokens + 1)
     segments = list(continuous_segments(tokens, batch_size=batch_size, length=length))
     assert [segment.starts for segment in segments] == [True] + [False] * (len(segments) - 1)
@@ -78,7 +78,7 @@ def test_running_text_is_read_once_in_order_by_streams_that_go_on(num_tokens: in
 
 
 @given(st.lists(st.integers(0, 20), min_size=1, max_size=30), st.integers(1, 7), st.integers(1, 9), st.integers(0, 3))
-def test_lines_apart_are_each_read_once_from_a_fresh_start(sizes, batch_size, length, seed):
+def test_sentences_are_each_read_once_from_a_fresh_start(sizes, batch_size, length, seed):
     lines = [torch.tensor([*range(100 * n + 1, 100 * n + size + 1), LINE_BREAK]) for n, size in enumerate(sizes)]
     found, inputs, targets = [], None, None
     for segment in [*sentence_segments(lines, batch_size=batch_size, length=length, seed=seed), None]:

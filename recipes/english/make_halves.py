@@ -1,6 +1,6 @@
 """Take half of the English recipe's training speech, for short trials.
 
-python recipes/english/halve.py DATA OUTPUT
+python recipes/english/make_halves.py DATA OUTPUT
 
 DATA has the manifests `train` and `synthetic`. OUTPUT gets half of each, and `again`: a part of the real half as long
 as the synthetic half, under other names, to replace it.
@@ -22,12 +22,12 @@ def main() -> None:
         cuts = list(load_cuts([source / f"{part}.jsonl.gz"]))
         random.Random(1).shuffle(cuts)
         halves[part] = cuts[: len(cuts) // 2]
-    wanted = sum(cut.duration for cut in halves["synthetic"])
+    seconds_left = sum(cut.duration for cut in halves["synthetic"])
     again = []
     for cut in halves["train"]:
-        if wanted <= 0:
+        if seconds_left <= 0:
             break
-        wanted -= cut.duration
+        seconds_left -= cut.duration
         again.append(cut.with_id(f"again-{cut.id}"))
     write_manifests(output, {part: CutSet(cuts) for part, cuts in {**halves, "again": again}.items()})
 
