@@ -54,7 +54,7 @@ _HOME = {
 }
 
 
-# Let libgomp's waiting threads sleep soon instead of spinning endlessly. A recurrent training step beside one busy
+# Let libgomp's waiting threads sleep soon instead of spinning endlessly. A recurrent training step next to one busy
 # process on two cores took 1 to 5.9 s by default and 0.21 s with 3000 spins, at no cost alone
 # (tools/benchmarks/training_step.py repeats it). libgomp reads the variable once, when torch loads it.
 if "torch" not in sys.modules and "OMP_WAIT_POLICY" not in os.environ:

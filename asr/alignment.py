@@ -107,7 +107,8 @@ class Aligner:
         self._progress["high"] = 1
         self._moves = np.empty(_ROOM, dtype=np.uint8)
         self._frames = np.empty(_ROOM // 16, dtype=_FRAME)
-        self._pending: Array | None = None  # (T, V) log probabilities of frames that are not committed
+        # (T, V) log probabilities of frames that are not committed; V is 0 before the first block
+        self._pending = np.empty((0, 0), np.float32)
         self._path: list[Array] = []  # committed states
         self._emissions: list[Array] = []  # and their log probabilities
 
@@ -119,8 +120,8 @@ class Aligner:
             ValueError: If a token is the blank or not in the vocabulary.
         """
         log_probs = np.ascontiguousarray(log_probs, dtype=np.float32)
-        if self._pending is None:
-            vocab_size = log_probs.shape[1]
+        vocab_size = log_probs.shape[1]
+        if self._pending.shape[1] == 0:
             invalid = self._tokens[(self._tokens == BLANK) | (self._tokens < 0) | (self._tokens >= vocab_size)]
             if len(invalid):
                 raise ValueError(f"token {invalid[0]} cannot be aligned; expected 1 to {vocab_size - 1}")
@@ -180,7 +181,6 @@ class Aligner:
 
     def _commit(self, frame: int, state: int) -> None:
         """Trace the path that ends in a state at a frame, and drop the moves up to there."""
-        assert self._pending is not None
         path = np.empty(frame + 1, dtype=np.int64)
         _trace(path, state, self._moves, self._frames)
         labels = np.append(self._tokens, BLANK)[np.where(path % 2, path // 2, -1)]
@@ -241,9 +241,11 @@ def _search_frames(
     """Search frames of a block from `first`; return the first without room for its moves, or T, or _LOST."""
     progress = progress_[0]
     for frame in range(first, len(log_probs)):
+        # 1. Widen the band by the states that a frame can reach; it starts and ends with a blank.
         low, high = progress.low, min(progress.high + 2, len(scores))
         if progress.num_moves + high - low > len(moves) or progress.num_frames == len(frames):
             return frame
+        # 2. Move its states, and store their moves.
         entry = frames[progress.num_frames]
         entry.low, entry.first_move = low, progress.num_moves
         best = _step_frame(log_probs[frame], tokens, scores, low, high, moves[progress.num_moves :])
@@ -251,6 +253,7 @@ def _search_frames(
             return _LOST
         progress.num_frames += 1
         progress.num_moves += high - low
+        # 3. Narrow it by the pairs of states at both ends that have fallen too far behind.
         floor = best - pruning
         while scores[low] <= floor and scores[low + 1] <= floor:
             scores[low] = scores[low + 1] = -math.inf
@@ -272,16 +275,17 @@ def _step_frame(log_probs: Array, tokens: Array, scores: Array, low: int, high: 
     blank_log_prob = log_probs[BLANK]
     best = -math.inf
     for blank in range(high - 1, low, -2):
+        # 1. The scores from which the blank and the token before it can be reached.
         token = tokens[blank // 2 - 1]
         from_blank, from_token, from_blank_before = scores[blank], scores[blank - 1], scores[blank - 2]
         from_token_before = -math.inf
         if blank > 2 and tokens[blank // 2 - 2] != token:
             from_token_before = scores[blank - 3]
-
+        # 2. The blank: stay, or step from the token.
         steps = from_token > from_blank
         scores[blank] = (from_token if steps else from_blank) + blank_log_prob
         moves[blank - low] = steps
-
+        # 3. The token: stay, step from the blank before it, or skip that blank.
         steps = from_blank_before > from_token
         score = from_blank_before if steps else from_token
         skips = from_token_before > score
@@ -289,6 +293,7 @@ def _step_frame(log_probs: Array, tokens: Array, scores: Array, low: int, high: 
         scores[blank - 1] = score
         moves[blank - 1 - low] = 2 if skips else steps
         best = max(best, scores[blank], score)
+    # 4. The band's first blank can only stay.
     scores[low] += blank_log_prob
     moves[0] = 0
     return max(best, scores[low])
@@ -298,11 +303,13 @@ def _step_frame(log_probs: Array, tokens: Array, scores: Array, low: int, high: 
 def _find_agreement(scores: Array, moves: Array, frames: Array, progress_: Array) -> tuple[int, int]:
     """Return the last frame at which the paths of all states meet, and their state there; -1 if they do not."""
     progress = progress_[0]
+    # 1. The first and the last state of the band that a path reaches.
     lowest, highest = progress.low, progress.high - 1
     while scores[lowest] == -math.inf:
         lowest += 1
     while scores[highest] == -math.inf:
         highest -= 1
+    # 2. Trace both back until they meet.
     for frame in range(progress.num_frames - 1, -1, -1):
         if lowest == highest:
             return frame, lowest

@@ -27,8 +27,8 @@ _PATIENCE_SECONDS = 2.0
 def jit(function: Function) -> Function:
     """Compile a function that allocates no arrays when it is first called; it runs without the interpreter's lock.
 
-    The machine code is cached beside the source, or in the user's cache folder if that is
-    read-only. If neither can be written, every process compiles anew and a warning says so.
+    The machine code is cached next to the source, or in the user's cache folder if that is
+    read-only. If neither can be written, every process compiles again and a warning says so.
     """
     # Without reference counts on its array arguments, the beam search is 5 times as fast
     # (measured). Allocating would need them; numba refuses to compile that. Inlining doubles its

@@ -13,7 +13,7 @@ class ProgressBar:
     """One task under way; this base class shows nothing."""
 
     def update(self, completed: float, figures: str = "") -> None:
-        """Set how much of the total is complete, and the figures to show beside the bar."""
+        """Set how much of the total is complete, and the figures to show next to the bar."""
 
 
 class Reporter:

@@ -11,6 +11,7 @@ def nth_largest(values: Array, count: int, n: int) -> float:
     """Return the n-th largest (1: the largest) of `values[:count]`, which is reordered (Hoare's selection)."""
     left, right, rank = 0, count - 1, n - 1
     while left < right:
+        # 1. Move larger values before the pivot, smaller ones behind it.
         pivot = values[(left + right) >> 1]
         low, high = left, right
         while low <= high:
@@ -22,6 +23,7 @@ def nth_largest(values: Array, count: int, n: int) -> float:
                 values[low], values[high] = values[high], values[low]
                 low += 1
                 high -= 1
+        # 2. Continue in the part that holds the rank.
         if rank <= high:
             right = high
         elif rank >= low:
@@ -34,9 +36,11 @@ def nth_largest(values: Array, count: int, n: int) -> float:
 @jit
 def sort_descending(keys: Array, items: Array, count: int) -> None:
     """Sort `keys[:count]`, largest first, and `items` with them (Shell's sort; equal keys in any order)."""
+    # 1. The largest gap.
     gap = 1
     while gap < count // 3:
         gap = 3 * gap + 1
+    # 2. Insertion sorts of the elements that lie a gap apart, with falling gaps.
     while gap > 0:
         for index in range(gap, count):
             key, item = keys[index], items[index]

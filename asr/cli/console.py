@@ -1,4 +1,4 @@
-"""A `Reporter` that writes to a terminal, or plain lines where there is none."""
+"""A `Reporter` that writes to a terminal, or as plain lines if there is no terminal."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

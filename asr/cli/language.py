@@ -77,7 +77,7 @@ def train(
     output: Annotated[Path, Option("--output", "-o", help="Model folder to write.")],
     config: Annotated[Path | None, Option(help="YAML file of settings; see conf/.")] = None,
     overrides: Annotated[list[str] | None, Option("--set", metavar="KEY.PATH=VALUE", help="Change a setting.")] = None,
-    dev: Annotated[list[Path] | None, Option(help="Development text; repeatable. Default: a held-out share.")] = None,
+    dev: Annotated[list[Path] | None, Option(help="Development text; repeatable. Default: part of TEXT.")] = None,
     base: Annotated[Path | None, Option("--from", help="Start from the weights of this model, to adapt it.")] = None,
     resume: options.Resume = "no",
     raw: options.Raw = False,

@@ -20,7 +20,9 @@ def transcribe(
     paths: Annotated[
         list[str] | None, Argument(help="Recordings, folders, quoted globs; - for standard input.", metavar="FILE")
     ] = None,
-    list_file: Annotated[str | None, Option("--list", help="File that lists more of them, one per line, or -.")] = None,
+    list_file: Annotated[
+        str | None, Option("--list", help="File with more, one per line; - for standard input.")
+    ] = None,
     formats: options.Formats = ["txt"],  # noqa: B006  Typer shows a list as the default, but no tuple
     output_dir: options.OutputDir = None,
     skip_existing: Annotated[bool, Option("--skip-existing", help="Skip recordings already in --output-dir.")] = False,
@@ -30,7 +32,7 @@ def transcribe(
     lm: options.LanguageModel = None,
     rescore: options.Rescore = None,
     hotwords: options.Hotwords = None,
-    nbest: Annotated[int | None, Option(min=1, help="Show this many hypotheses per recording, with scores.")] = None,
+    nbest: Annotated[int | None, Option(min=1, help="Show the N best hypotheses with their scores.")] = None,
     rate: options.RawRate = None,
     channels: options.RawChannels = 1,
     max_line_length: options.MaxLineLength = options.SUBTITLES.max_line_length,
@@ -38,7 +40,7 @@ def transcribe(
     device: options.Device = "auto",
     precision: options.PrecisionName = "auto",
     batch_seconds: Annotated[float, Option(min=1, help="Speech per batch; more takes more memory.")] = BATCH_SECONDS,
-    jobs: Annotated[int, Option(min=1, help="Number of threads that read audio, and of threads that decode.")] = JOBS,
+    jobs: Annotated[int, Option(min=1, help="Threads that read audio, and as many that decode.")] = JOBS,
 ) -> None:
     """Transcribe recordings to text, subtitles or tables."""
     from asr.jobs.inputs import Inputs

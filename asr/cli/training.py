@@ -48,6 +48,8 @@ def doctor(
 
     for problem in (problems := diagnose(manifests, model)):
         typer.echo(f"{problem.utterance}\t{problem.kind}\t{problem.reason}")
+    if not problems:
+        reporter.line("no problems")
     raise typer.Exit(1 if problems else 0)
 
 
@@ -59,7 +61,7 @@ def train(
         int, Option(min=1, help="Processes, each with a GPU or a share of the CPU. torchrun sets its own.")
     ] = 1,
     init_from: Annotated[
-        str | None, Option("--from", help="Start from the weights of this model, folder or name.")
+        str | None, Option("--from", help="Start from the weights of this model (folder or name).")
     ] = None,
 ) -> None:
     """Train a model from recordings and their transcripts."""

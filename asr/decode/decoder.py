@@ -3,8 +3,9 @@
     decoder = BeamDecoder(symbols, DecoderSettings(alpha=0.5, beta=1.0), language_model=model)
     best = decoder.decode(log_probs)[0]
 
-Knows nothing of audio or networks. Scores are natural logs. A hypothesis' score is the log of
-the summed probability of all its alignments, plus the gains of language model and boosting.
+Knows nothing of audio; in decode/, only scorer/rnn.py knows a network (a recurrent language model). Scores are natural
+logs. A hypothesis' score is the log of the summed probability of all its alignments, plus the gains of language model
+and boosting.
 """
 
 from collections.abc import Iterable, Mapping, Sequence

@@ -16,7 +16,7 @@ def greedy_decode(log_probs: Array, lengths: Array, *, blank: int = BLANK) -> li
         blank: Token of the CTC blank.
 
     Returns:
-        Token ids per utterance; an empty list where every frame is blank.
+        Token ids per utterance; an empty list if every frame is blank.
 
     Raises:
         ValueError: If shapes disagree, or a length exceeds T or is negative.

@@ -108,7 +108,7 @@ def _check_alphabet(model: SentenceModel, decode: Decode) -> None:
             f"the rescoring model lacks {len(missing)} of the recogniser's {len(letters)} letters: {listed}; "
             "train it on text that is normalised like the recogniser's transcripts"
         )
-    logger.warning("the rescoring model lacks %s: words that contain them will hardly be chosen", listed)
+    logger.warning("the rescoring model lacks %s: words that contain them will rarely be chosen", listed)
 
 
 def search_rescoring(

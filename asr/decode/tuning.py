@@ -12,7 +12,7 @@ BEAM_SIZES = (8, 16, 32, 64, 128, 256, 512, 1024)
 UNKNOWN_SCORES = (-4.0, -8.0, -12.0, -16.0, -24.0)
 BLANK_PENALTIES = (0.0, 0.5, 1.0, 1.5, 2.0)
 _WORTH_A_BEAM = 1.003  # factor in errors that justifies a wider beam: doubling it doubles the time
-_FIRST_BEAM, _WIDE_BEAM = 64, 256  # during the search; wide beams, where they help, have another optimum
+_FIRST_BEAM, _WIDE_BEAM = 64, 256  # during the search; a wide beam, if it helps, has another optimum
 _NUM_RANDOM = 30
 _SEED = 1
 _ALPHAS, _BETAS = (0.0, 2.5), (-2.0, 5.0)  # drawn from
@@ -41,7 +41,7 @@ class WeightSearch:
     """Finds weights that make few errors. The result is deterministic.
 
     Random draws, then steps from the best of them, halved whenever none helps; then other scores of unknown words and
-    other blank penalties, each followed by steps from the best; then the smallest beam that makes hardly more errors.
+    other blank penalties, each followed by steps from the best; then the smallest beam with nearly as few errors.
     If that beam or the start's is wide, a last walk with a wide beam begins at the better of the best weights and the
     start, because weights tuned for a narrow beam avoid hypotheses that only a wide beam can keep.
 
@@ -92,7 +92,7 @@ class WeightSearch:
         return best
 
     def choose_beam(self, weights: Weights) -> Trial:
-        """Find the smallest beam that makes hardly more errors than the best one."""
+        """Find the smallest beam that makes at most `_WORTH_A_BEAM` times the best one's errors."""
         trials = [self.attempt(weights._replace(beam_size=size)) for size in BEAM_SIZES]
         limit = _WORTH_A_BEAM * min(trial.errors for trial in trials)
         return next(trial for trial in trials if trial.errors <= limit)

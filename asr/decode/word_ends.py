@@ -11,7 +11,7 @@ from asr.jit import Array
 def pool_word_ends(log_probs: Array, word_ends: Collection[int]) -> Array:
     """Spread the probability of the tokens `word_ends` in (T, V) log probabilities evenly over them.
 
-    The network can hear that a word has ended, but not which of several homophones it was: the language model decides.
+    The network recognises that a word has ended, but not which of several homophones it was; the language model does.
     """
     if len(word_ends) < 2:
         return log_probs

@@ -32,7 +32,7 @@ def align_file(
     destination = open_destination(outputs, several=False)
     transcript = align_text(load_model(model, device=device), recordings[0].source, text)
     destination.write(recordings[0], transcript)
-    # Any text that is short enough can be aligned, so warn if this one was hardly said.
+    # Any text that is short enough can be aligned, so warn if little of this one was said.
     words = transcript.words
     doubtful = sum(word.confidence is not None and word.confidence < DOUBTFUL for word in words)
     if 2 * doubtful > len(words):

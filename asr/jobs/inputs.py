@@ -120,7 +120,7 @@ class StandardInput:
 def _read_list(list_file: str | None) -> list[str]:
     if list_file is None:
         return []
-    # File names are bytes to the system: what is not UTF-8 must come through as it is.
+    # File names are bytes to the system: what is not UTF-8 must pass through unchanged.
     if list_file == STANDARD_INPUT:
         lines = decode_lines(sys.stdin.buffer, "standard input", errors="surrogateescape")
     else:

@@ -51,7 +51,7 @@ def build_language_model(
 
     Raises:
         TextError: If a text cannot be read or holds nothing.
-        ConfigError: If the settings make no sense.
+        ConfigError: If the settings are invalid.
         AsrError: If the file cannot be written.
     """
     checked = _check_unit(unit)
@@ -94,7 +94,7 @@ def mix_language_models(
 
     Raises:
         ModelError, TextError: If a model or a text cannot be read.
-        ConfigError: If there are too few models, weights that make no sense, or neither weights nor text.
+        ConfigError: If there are too few models, invalid weights, or neither weights nor text.
         AsrError: If the file cannot be written.
     """
     _check_output(output)

@@ -121,7 +121,7 @@ def _stop_on_signals(sources: Sequence[object]) -> Iterator[None]:
         return
     previous = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     for number, handler in previous.items():
-        if handler is not signal.SIG_IGN:  # a script's background job, or one under nohup, must go on
+        if handler is not signal.SIG_IGN:  # a script's background job, or one under nohup, must continue
             signal.signal(number, stop)
     try:
         yield

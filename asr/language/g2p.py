@@ -129,11 +129,13 @@ def _align(
     num_phones = round(math.sqrt(costs.shape[1] - 0.75) - 0.5)  # since columns = 1 + P + P ** 2
     num_taken = np.zeros(len(letters), np.int8)
     for number in range(len(first_letter) - 1):
-        word = letters[first_letter[number] : first_letter[number + 1]]
-        sounds = phones[first_phone[number] : first_phone[number + 1]]
-        best = np.full((len(word) + 1, len(sounds) + 1), np.inf)
+        # 1. The least cost of each beginning of the word and its phones.
+        word = letters[first_letter[number] : first_letter[number + 1]]  # (I,)
+        sounds = phones[first_phone[number] : first_phone[number + 1]]  # (J,)
+        best = np.full((len(word) + 1, len(sounds) + 1), np.inf)  # (I + 1, J + 1)
         backpointers = np.zeros((len(word) + 1, len(sounds) + 1), np.int8)
         _fill_table(word, sounds, num_phones, costs, best, backpointers)
+        # 2. The cheapest alignment, from its end.
         taken = num_taken[first_letter[number] : first_letter[number + 1]]
         _trace_back(word, sounds, num_phones, backpointers, taken, counts)
     return num_taken

@@ -14,7 +14,7 @@ from asr.language.text_files import read_sentences
 from asr.text.lexicon import Lexicon, Phones, read_lexicon
 from asr.text.normalize import normalize
 
-MOST_HOMOPHONES = 8  # each needs a token of its own in the network
+MOST_HOMOPHONES = 8  # each needs a separate token in the network
 # Further guesses are kept if they are at least this probable, relative to the best.
 _MOST_GUESSES, _GUESS_SHARE = 3, 0.35
 _STRESS = re.compile(r"(?<=^[A-Z]{2})[012]$")  # of ARPAbet's vowels
@@ -50,9 +50,9 @@ def build_lexicon(
         exceptions: A lexicon that fixes pronunciations. If it is given, those of all other words are guessed, even of
             words in the dictionary: the lexicon is then as free as a model that was estimated from the dictionary,
             and contains nothing else of it.
-        base: A lexicon, such as a trained model's, whose entries all come first and stay as they are. Only words
-            that it lacks are added, and none with more homophones than the base has: its model could not tell
-            them apart.
+        base: A lexicon, such as a trained model's, whose entries all come first and are unchanged. Only words
+            that it lacks are added, and none with more homophones than the base has: its model could not
+            distinguish them.
 
     Raises:
         TextError: If a file cannot be read, or there is no word to write.

@@ -67,7 +67,7 @@ class Server(uvicorn.Server):
                 access_log=False,
                 ws="websockets-sansio",  # does not read from a client before its last message is answered
                 ws_max_size=limits.message_bytes,
-                ws_per_message_deflate=False,  # audio hardly compresses
+                ws_per_message_deflate=False,  # compression gains little on audio
                 timeout_graceful_shutdown=10,
                 server_header=False,
             )

@@ -69,7 +69,8 @@ class SessionManager:
         if len(self._clients) >= self._limits.clients:
             raise Refusal("clients", 1013, f"{self._limits.clients} clients are connected already; try again later")
         task = asyncio.current_task()
-        assert task is not None
+        if task is None:
+            raise RuntimeError("a session must run in an asyncio task")
         self._clients.add(task)
         self._metrics.sessions.inc()
         stream = VoskStream(self._engine, self._make_decoder)

@@ -3,7 +3,7 @@
 A text message {"config": {"sample_rate": 16000, "words": true, ...}} may come first, then binary messages of 16-bit
 little-endian mono PCM, at 8000 Hz unless the config says otherwise. Each is answered by {"partial": ...}, or by
 {"result": [...], "text": ...} if an utterance ended. {"eof" : 1} is answered by the last result, and the connection
-closes; {"reset" : 1} is answered likewise, and the connection stays open.
+closes; {"reset" : 1} is answered in the same way, and the connection stays open.
 """
 
 import asyncio

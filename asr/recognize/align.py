@@ -1,6 +1,6 @@
 """A recording of any length and its text in, a transcript with the times of the words out.
 
-The text is normalised for the model; the transcript keeps the words as they are written, with
+The text is normalised for the model; the transcript keeps the words as written, with
 capitals and punctuation.
 """
 
@@ -76,7 +76,7 @@ class MeasuredFrames:
         self._runner = runner
         self._blocks = blocks  # (S,) samples each, in whole 10 ms except for the last
         self.num_samples = 0  # of the blocks so far
-        self.loudness: list[Loudness] = []  # likewise
+        self.loudness: list[Loudness] = []  # of the blocks so far
 
     def __iter__(self) -> Iterator[LogProbs]:
         num_frames = 0

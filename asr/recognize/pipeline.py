@@ -57,7 +57,7 @@ class Recording:
 
     @property
     def is_done(self) -> bool:
-        """Whether its result is there without waiting."""
+        """Whether its result is available without waiting."""
         is_submitted = 0 < self.num_segments == len(self.decoded)
         return self.result is not None or (is_submitted and all(future.done() for future in self.decoded.values()))
 

@@ -38,7 +38,7 @@ class Picture:
     features: Array  # (T, F) normalised log-mel features
     step_seconds: float  # from one of them to the next
     log_probs: Array  # (T', V)
-    frame_seconds: float  # likewise
+    frame_seconds: float  # from one frame of log probabilities to the next
     symbols: Sequence[str]  # V of them, the blank first
     tokens: Sequence[int]  # (U,) of the text
     alignment: Alignment  # of the tokens

@@ -24,7 +24,7 @@ _LEAD, _TAIL = 0.037, 0.1
 # How far the true boundary may lie on the wrong side of a token, and how far away on the right one.
 _EARLY, _LATE, _FAR = 0.06, 0.04, 1.0
 _CONTEXT = 2.0  # before and after a word, in which background noise is measured
-_GAP = 0.3  # words that are further apart have a pause between them, unless sound is heard there
+_GAP = 0.3  # words that are further apart have a pause between them, unless there is sound in between
 
 # Steps of 10 ms. A stop consonant closes the mouth for up to 80 ms before it ends a word.
 _QUIET_BEFORE, _QUIET_AFTER = 4, 10
@@ -77,6 +77,7 @@ def _to_index(seconds: float, count: int) -> int:
 def _measure_limits(firsts: Array, lasts: Array, loudness: Array, nearby: Array, limits: Array) -> None:
     """Set the loudness below which it is quiet, for each word; -inf if noise and speech are about equally loud."""
     for word in range(len(firsts)):
+        # 1. The word's loudest step, and the steps around it.
         limits[word] = -math.inf
         first = _to_index(firsts[word] - _CONTEXT, len(loudness))
         last = _to_index(firsts[word] + _CONTEXT, len(loudness))
@@ -85,9 +86,11 @@ def _measure_limits(firsts: Array, lasts: Array, loudness: Array, nearby: Array,
             loudest = max(loudest, loudness[index])
         if first == last or loudest == -math.inf:
             continue
+        # 2. The noise around it.
         noise = _measure_noise(loudness[first:last], _DIGITAL, nearby)
         if loudest - noise < _FLOOR:  # apart from silence there is only soft speech, as with synthetic voices
             noise = _measure_noise(loudness[first:last], -math.inf, nearby)
+        # 3. The limit between both.
         if loudest - noise > _CONTRAST:
             limits[word] = noise + _QUIET_SHARE * (loudest - noise)
 
@@ -107,15 +110,18 @@ def _measure_noise(loudness: Array, least: float, nearby: Array) -> float:
 def _find_starts(firsts: Array, lasts: Array, loudness: Array, limits: Array, starts: Array) -> None:
     """Set the starts: after the last pause before a word's first token, or else shortly before the token."""
     for word in range(len(firsts)):
+        # 1. The steps in which the start may be, and where it is if no pause is among them.
         earliest = firsts[word] - _FAR if word == 0 else lasts[word - 1] - _LATE
         first, last = _to_index(earliest, len(loudness)), _to_index(firsts[word] + _EARLY, len(loudness))
         start = max(firsts[word] - _LEAD, 0.0 if word == 0 else lasts[word - 1])
+        # 2. Search backwards for the last pause.
         quiet = 0
         for index in range(last - 1, first - 1, -1):
             quiet = quiet + 1 if loudness[index] < limits[word] else 0
             if quiet == _QUIET_BEFORE:
                 start = (index + _QUIET_BEFORE) * STEP_SECONDS
                 break
+        # 3. Keep starts rising.
         starts[word] = start if word == 0 else max(start, starts[word - 1] + _SHORTEST * STEP_SECONDS)
 
 
@@ -123,12 +129,14 @@ def _find_starts(firsts: Array, lasts: Array, loudness: Array, limits: Array, st
 def _find_ends(lasts: Array, duration: float, loudness: Array, limits: Array, starts: Array, ends: Array) -> None:
     """Set the ends: at the first pause after a word's last token, or else where the next word starts."""
     for word in range(len(lasts)):
+        # 1. Where the end is if no pause is found.
         is_last = word + 1 == len(lasts)
         latest = min(lasts[word] + _FAR, duration) if is_last else starts[word + 1]
         end = min(lasts[word] + _TAIL, latest)
         is_audible = limits[word] > -math.inf
         if not is_last and (is_audible or latest - lasts[word] < _GAP):
             end = latest
+        # 2. Search for the first pause, or one that lasts until the next word.
         first = max(_to_index(lasts[word] - _LATE, len(loudness)), _to_index(starts[word], len(loudness)) + _SHORTEST)
         last = _to_index(latest, len(loudness))
         quiet = 0
@@ -137,4 +145,5 @@ def _find_ends(lasts: Array, duration: float, loudness: Array, limits: Array, st
             if quiet == _QUIET_AFTER or (quiet > 0 and index == last - 1):
                 end = (index + 1 - quiet) * STEP_SECONDS
                 break
+        # 3. Keep the end between both starts.
         ends[word] = max(min(end, latest), starts[word] + 0.5 * STEP_SECONDS)

@@ -28,7 +28,8 @@ def pick_device(device: str) -> torch.device:
     try:
         torch.zeros(1, device=device).cpu()
     except (RuntimeError, AssertionError, NotImplementedError) as error:
-        raise AsrError(f"device {device!r} cannot be used: {str(error).splitlines()[0]}; try auto or cpu") from None
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise AsrError(f"device {device!r} cannot be used: {reason}; try auto or cpu") from None
     return torch.device(device)
 
 

@@ -17,7 +17,7 @@ from asr.signal.loudness import frame_energy
 WHOLE_SECONDS = 20.0  # longer recordings are split
 # Range of the segments' lengths. Longer ones had more errors on development speech, shorter ones as many.
 SHORTEST_SECONDS, LONGEST_SECONDS = 3.0, 10.0
-_PAUSE_SECONDS = 0.5  # that must be quiet: stop consonants are silent, too, but shorter
+_PAUSE_SECONDS = 0.5  # that must be quiet: stop consonants are also silent, but shorter
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ A line holds a word and its phones, separated by white space, as in the lexicons
     read R EH D
     red R EH D
 
-A word may have several lines; the first is its spelling in training. Homophones are told apart by
+A word may have several lines; the first is its spelling in training. Homophones are distinguished by
 their order in the file, so the most frequent one comes first. Two habits of the CMU dictionary are
 understood: `read(2)` is another pronunciation of `read`, and a comment follows ` #` or a `;;;` that begins a line.
 """

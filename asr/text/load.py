@@ -44,7 +44,7 @@ def build_tokenizer(texts: Iterable[str], settings: TokenizerSettings) -> Tokeni
         return SubwordTokenizer(_train_subwords(texts, settings.vocab_size))
     if settings.kind == "word":
         return WordTokenizer([BLANK_SYMBOL, *sorted({WORD_START + word for text in texts for word in text.split()})])
-    # The space is always there: without it a language model could not tell words apart.
+    # The space is always there: without it a language model could not separate words.
     return CharTokenizer([BLANK_SYMBOL, *sorted({" "}.union(*texts))])
 
 
@@ -118,7 +118,7 @@ def _read_symbols(path: Path, kind: str) -> list[str]:
     lines_of = {BLANK_SYMBOL: 1}
     for number, symbol in enumerate(symbols[1:], start=2):
         if not symbol or symbol in lines_of:
-            problem = f"{symbol!r} stands on line {lines_of[symbol]} already" if symbol else "the line is empty"
+            problem = f"{symbol!r} is already on line {lines_of[symbol]}" if symbol else "the line is empty"
             raise ModelError(f"{path}:{number}: {problem}; expected one symbol per line, each once")
         pattern, expected = _SYMBOLS.get(kind, (".*", ""))
         if not re.fullmatch(pattern, symbol, re.DOTALL):

@@ -14,13 +14,13 @@ from asr.text.lexicon import Lexicon, Phones
 from asr.text.tokenizer import BLANK_SYMBOL, SPACE_NAME, WORD_START, Tokenizer
 
 LEXICON_FILE = "lexicon.txt"
-_WORD_END = "|"  # before a number, which tells homophones apart
+_WORD_END = "|"  # before a number, which distinguishes homophones
 
 
 class PhoneTokenizer(Tokenizer):
     """Phones and, after each word, a word end; a word is encoded by its first pronunciation.
 
-    `num_word_ends` homophones can be told apart; None: as many as the lexicon has.
+    `num_word_ends` homophones can be distinguished; None: as many as the lexicon has.
 
     Raises:
         TextError: If a phone has the name of another symbol, or more words sound alike than there are word ends.
@@ -29,7 +29,7 @@ class PhoneTokenizer(Tokenizer):
     def __init__(self, lexicon: Lexicon, num_word_ends: int | None = None) -> None:
         most = lexicon.most_homophones
         if num_word_ends is not None and num_word_ends < most:
-            raise TextError(f"{most} of its words sound alike; {num_word_ends} at most can be told apart")
+            raise TextError(f"{most} of its words sound alike; {num_word_ends} at most can be distinguished")
         word_ends = [f"{_WORD_END}{number}" for number in range(1, (num_word_ends or most) + 1)]
         super().__init__([BLANK_SYMBOL, *word_ends, *lexicon.phones])
         for phone in lexicon.phones:
@@ -51,7 +51,7 @@ class PhoneTokenizer(Tokenizer):
     def with_words(self, words: Mapping[str, Phones]) -> "PhoneTokenizer":
         """Return a tokenizer that also encodes words that the lexicon lacks; this one and the lexicon do not change.
 
-        A word is left out if it has so many homophones that no word end is left for it.
+        A word is left out if it has more homophones than there are word ends.
         """
         extended = copy.copy(self)
         extended._words, extended.pronunciations = dict(self._words), dict(self.pronunciations)

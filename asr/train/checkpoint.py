@@ -86,7 +86,7 @@ class CheckpointFolder:
 
     def mismatch(self) -> TrainingError:
         """Return the error of a checkpoint that another run made."""
-        remedy = "give those again, or choose another output folder and begin anew"
+        remedy = "pass the original ones, or choose another output folder for a new run"
         return TrainingError(f"{self.last}: made with other settings, data or base model; {remedy}")
 
     def save_last(self, state: dict[str, Any]) -> None:

@@ -138,8 +138,8 @@ class SpeechLoader:
         num_buckets = min(_NUM_BUCKETS, len(self.cuts))
         self._sampler = (
             DynamicBucketingSampler(self.cuts, num_buckets=num_buckets, buffer_size=_SHUFFLE_BUFFER, **options)
-            if num_buckets > 1
-            else DynamicCutSampler(self.cuts, **options)  # a single utterance cannot fill two buckets
+            if num_buckets > 2
+            else DynamicCutSampler(self.cuts, **options)  # one or two utterances cannot fill two buckets
         )
 
     def batches(self, epoch: int = 0, *, skip: int = 0) -> Iterator[Batch]:

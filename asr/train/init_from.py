@@ -12,7 +12,7 @@ from asr.config import ModelSettings
 from asr.recognize.model_folder import Model
 from asr.text.tokenizer import Tokenizer
 
-_BY_TOKEN = ("head", "embedding")  # names of parameters with a row per token begin so
+_BY_TOKEN = ("head", "embedding")  # prefixes of the names of parameters with a row per token
 
 _Recipe = TypeVar("_Recipe", bound=ModelSettings)
 
@@ -36,7 +36,7 @@ def inherit_decoder_settings(recipe: _Recipe, base: Model) -> _Recipe:
 
 
 def copy_weights(base: nn.Module, base_tokenizer: Tokenizer, network: nn.Module, tokenizer: Tokenizer) -> int:
-    """Copy the base's weights into a network of its shape; rows of symbols that it lacks stay as they are.
+    """Copy the base's weights into a network of its shape; rows of symbols that it lacks are unchanged.
 
     Returns:
         The number of the network's tokens that the base knows, including the blank.

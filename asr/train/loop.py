@@ -48,7 +48,7 @@ class TrainState:
     history: list[dict[str, Any]] = field(default_factory=list)  # the evaluations
 
     def take_loss(self) -> float | None:
-        """Return the mean loss since the last evaluation, and begin anew; None if it was never finite."""
+        """Return the mean loss since the last evaluation, and reset it; None if it was never finite."""
         loss = self.loss_sum / self.loss_size if self.loss_size else None
         self.loss_sum = self.loss_size = 0.0
         return loss

@@ -52,7 +52,7 @@ class Monitor:
         active: False in all processes but the first, which then report nothing.
     """
 
-    DEV_METRIC: ClassVar[str]  # of an evaluation, shown beside the progress bar
+    DEV_METRIC: ClassVar[str]  # of an evaluation, shown next to the progress bar
     DEV_FORMAT: ClassVar[str]
     THROUGHPUT_FORMAT: ClassVar[str]
     AVERAGED_STEPS: ClassVar[int]  # of the throughput

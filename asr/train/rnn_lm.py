@@ -52,7 +52,7 @@ def train_language_model(
         TextError: If a text cannot be read or holds nothing.
         ModelError: If `base` is not a usable model.
         TrainingInterrupted: On SIGINT and SIGTERM; `resume` continues.
-        TrainingError: If training cannot go on, there is nothing to resume, or something would be overwritten.
+        TrainingError: If training cannot continue, there is nothing to resume, or something would be overwritten.
     """
     parent = load_rnn(base) if base is not None else None
     recipe = config if parent is None else _inherit_architecture(config, parent.settings)
@@ -60,7 +60,7 @@ def train_language_model(
     fingerprint = Fingerprint(_decisive_settings(recipe, base))
     action = folder.plan(resume, output / WEIGHTS_FILE, fingerprint)
     if action == "nothing":
-        reporter.line(f"{output} holds the finished model already; nothing to do")
+        reporter.line(f"{output} is finished; to train again, remove it or choose another output")
         return
     # Defaults may differ from the base's; a setting that was asked for must not be dropped in silence.
     for difference in _differences(config.model_dump(exclude_unset=True), recipe.model_dump()):
@@ -138,7 +138,7 @@ def _differences(requested: Mapping[str, Any], actual: Mapping[str, Any], prefix
 
 
 def _extend(tokenizer: Tokenizer, lines: Iterable[str]) -> Tokenizer:
-    """Add the lines' characters to an alphabet; subword units stay as they are."""
+    """Add the lines' characters to an alphabet; subword units are unchanged."""
     if not isinstance(tokenizer, CharTokenizer):
         return tokenizer
     return CharTokenizer([BLANK_SYMBOL, *sorted(set().union(tokenizer.symbols[1:], *lines))])

@@ -74,7 +74,7 @@ class RnnTrainer(TrainingLoop[Segment]):
         logits, state = self.network(segment.inputs.to(device), self.carried)
         self.carried = state.detach().to(self.carried.dtype)
         targets = segment.targets.to(device).flatten()
-        # bfloat16 is too coarse for a sum over the alphabet; float64 stays what it is.
+        # bfloat16 is too coarse for a sum over the alphabet; float64 is unchanged.
         wide = logits.flatten(0, 1).to(torch.promote_types(logits.dtype, torch.float32))
         return F.cross_entropy(wide, targets, ignore_index=IGNORED)
 

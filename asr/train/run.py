@@ -66,7 +66,7 @@ def train(config: Config, *, resume: Resume = False, devices: int = 1, reporter:
         CorpusError: If there is nothing to train on, or to watch.
         ModelError: If the model to start from is missing or broken.
         TrainingInterrupted: On SIGINT and SIGTERM; `resume` continues.
-        TrainingError: If training cannot go on, there is nothing to resume, or something would be overwritten.
+        TrainingError: If training cannot continue, there is nothing to resume, or something would be overwritten.
     """
     base = read_model(config.train.init_from) if config.train.init_from is not None else None
     # Three sets of settings: the recipe trains in the base's architecture; the model may also decode with the base's.
@@ -77,7 +77,7 @@ def train(config: Config, *, resume: Resume = False, devices: int = 1, reporter:
     fingerprint = Fingerprint(_decisive_settings(recipe, fabric.world_size), recipe.tokenizer.lexicon)
     action = folder.plan(resume, recipe.output / WEIGHTS_FILE, fingerprint)
     if action == "nothing":
-        reporter.line(f"{recipe.output} holds the finished model already; nothing to do")
+        reporter.line(f"{recipe.output} is finished; to train again, remove it or choose another output")
         return recipe.output
     speech, tokenizer = _prepare(recipe, fabric, reporter)
     for cuts in speech:

@@ -202,7 +202,7 @@ def test_estimation_that_cannot_be_done_is_refused(folder, monkeypatch, capsys, 
 
 
 BROKEN = {
-    "broken": (ARPA.replace("-0.1 <s>", "minus <s>"), "line 12: expected a number, found 'minus'"),
+    "broken": (ARPA.replace("-0.1 <s>", "minus <s>"), "broken.arpa:12: expected a number, found 'minus'"),
     "truncated": (ARPA[:-6], "cut short"),
     "half": (ARPA.replace("-0.2 ab </s>\n", ""), "announces 2 2-grams, but after 1"),
     "mis-ordered": (

@@ -140,8 +140,8 @@ def test_segments_are_cut_at_pauses():
 
 @pytest.mark.corpora
 def test_times_of_real_speech_are_within_a_tenth_of_a_second(an4_manifests: Path):
-    sys.path.insert(0, str(ROOT / "tools"))
-    import benchmark_word_times as benchmark
+    sys.path.insert(0, str(ROOT / "tools" / "benchmarks"))
+    import word_times as benchmark
 
     from asr.recognize.recognizer import load_model
 

@@ -27,7 +27,7 @@ def test_without_text_there_is_no_tokenizer(texts, kind):
         ("", "first line must be <blank>"),
         ("a\n<blank>\n", "first line must be <blank>"),
         ("<blank>\n", "no symbol but"),
-        ("<blank>\na\nb\na\n", r"tokens\.txt:4: 'a' stands on line 2"),
+        ("<blank>\na\nb\na\n", r"tokens\.txt:4: 'a' is already on line 2"),
         ("<blank>\na\n\nb\n", r"tokens\.txt:3: the line is empty"),
         ("<blank>\na\nbc\n", r"tokens\.txt:3: expected one character"),
     ],

@@ -43,7 +43,7 @@ def test_phones_are_saved_with_their_lexicon(phones, tmp_path):
     with pytest.raises(ModelError, match=r"lexicon\.txt: its phones are not those of tokens\.txt"):
         load_tokenizer(tmp_path, stored)
     (tmp_path / "lexicon.txt").write_text("read R IY D\nreed R IY D\nreid R IY D\nred EH", encoding="utf-8")
-    with pytest.raises(ModelError, match=r"lexicon\.txt: 3 of its words sound alike; 2 at most can be told apart"):
+    with pytest.raises(ModelError, match=r"lexicon\.txt: 3 of its words sound alike; 2 at most can be distinguished"):
         load_tokenizer(tmp_path, stored)
     (tmp_path / "lexicon.txt").unlink()
     with pytest.raises(ModelError, match=r"lexicon\.txt: cannot be read"):

@@ -200,7 +200,7 @@ def test_auto_begins_a_run_continues_it_and_leaves_a_finished_model_alone(tmp_pa
     assert weights.read_bytes() == (tmp_path / "whole" / "lm" / "model.safetensors").read_bytes()
     written = weights.stat().st_mtime_ns
     reported = run(tmp_path / "auto", config(), resume="auto")
-    assert reported == f"{tmp_path / 'auto' / 'lm'} holds the finished model already; nothing to do"
+    assert reported == f"{tmp_path / 'auto' / 'lm'} is finished; to train again, remove it or choose another output"
     assert weights.stat().st_mtime_ns == written
     with pytest.raises(TrainingError, match="other settings"):
         run(tmp_path / "auto", config(epochs=3), resume="auto")

@@ -247,7 +247,7 @@ def test_auto_begins_a_run_continues_it_and_leaves_a_finished_model_alone(
     before = {path: path.stat().st_mtime_ns for path in config.output.rglob("*")}
     reporter = RecordingReporter()
     assert train(config, resume="auto", reporter=reporter) == config.output
-    assert reporter.lines == [f"{config.output} holds the finished model already; nothing to do"]
+    assert reporter.lines == [f"{config.output} is finished; to train again, remove it or choose another output"]
     assert {path: path.stat().st_mtime_ns for path in config.output.rglob("*")} == before
     with pytest.raises(TrainingError, match="other settings"):
         train(Config.load(conf, ["train.epochs=3"]), resume="auto")

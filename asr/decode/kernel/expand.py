@@ -75,6 +75,7 @@ def expand(search: SearchBuffers, scorer: Scorer, probs: Array) -> None:
 @jit
 def _score_expansion(search: SearchBuffers, scorer: Scorer, parent: int, token: int, p_nonblank: float) -> bool:
     """Add an expansion with its language and boost gains; False: these are not known yet."""
+    # 1. The gain of boosted phrases.
     progress, phrases = search.progress[0], scorer.phrases
     node_id = search.beams[progress.side, parent].node
     boost = language = 0.0
@@ -83,12 +84,14 @@ def _score_expansion(search: SearchBuffers, scorer: Scorer, parent: int, token: 
         phrase = search.nodes[node_id].phrase
         boost = phrases.gains[phrase, token]
         pruning_boost = phrases.pruning_boost[phrases.next_state[phrase, token]]
+    # 2. The language model's, which may have to wait for the interpreter.
     if scorer.level != NO_MODEL:
         language = language_gain(search, scorer, node_id, token)
         if math.isnan(language):
             search.pending[progress.num_pending] = node_id
             progress.num_pending += 1
             return False
+    # 3. Add the expansion if both leave it above the threshold.
     if language + boost != 0:
         p_nonblank *= math.exp(language + boost)
     if p_nonblank * pruning_boost > progress.threshold:
@@ -111,16 +114,19 @@ def _add_expansion(
     search: SearchBuffers, p_nonblank: float, score: float, language: float, boost: float, parent: int, token: int
 ) -> None:
     """Add an expansion with this pruning score."""
+    # 1. Make room if there is none.
     progress, limits = search.progress[0], search.limits[0]
     if progress.num_expansions == len(search.expansions):
         _drop_expansions(search)
         if score <= progress.threshold:
             return
+    # 2. Append the expansion.
     expansion = search.expansions[progress.num_expansions]
     expansion.p_nonblank, expansion.pruning_score = p_nonblank, score
     expansion.language, expansion.boost = language, boost
     expansion.parent, expansion.token = parent, token
     progress.num_expansions += 1
+    # 3. A new best probability raises the threshold.
     if p_nonblank > progress.best_p:
         progress.best_p = p_nonblank
         progress.threshold = max(progress.threshold, p_nonblank * limits.beam_ratio)
@@ -131,10 +137,12 @@ def _drop_expansions(search: SearchBuffers) -> None:
     """Make room: keep only expansions that would be in the next beam, and raise the threshold to its worst."""
     progress = search.progress[0]
     beam_size = search.beams.shape[1]
+    # 1. The pruning score of the next beam's worst member, and how many expansions that equal it fit.
     threshold = _worst_of_next_beam(search)
     ties = beam_size
     for index in range(progress.num_expansions):
         ties -= search.expansions[index].pruning_score > threshold
+    # 2. Keep the expansions above it and the first of the equal ones.
     count = 0
     for index in range(progress.num_expansions):
         pruning_score = search.expansions[index].pruning_score
@@ -143,6 +151,7 @@ def _drop_expansions(search: SearchBuffers) -> None:
         if pruning_score > threshold or (pruning_score == threshold and ties >= 0):
             search.expansions[count] = search.expansions[index]
             count += 1
+    # 3. Raise the threshold.
     progress.num_expansions = count
     progress.threshold = max(progress.threshold, threshold)
 
@@ -248,12 +257,14 @@ def _add_hypothesis(search: SearchBuffers, scorer: Scorer, expansion: Record, pa
 @jit
 def _find_or_add_node(search: SearchBuffers, scorer: Scorer, parent_id: int, expansion: Record) -> int:
     """Return the prefix in the tree; one that fell out of the beam and comes back is the same as before."""
+    # 1. Look for the token among the parent's children.
     parent = search.nodes[parent_id]
     node_id = parent.first_child
     while node_id != NONE:
         if search.nodes[node_id].token == expansion.token:
             return node_id
         node_id = search.nodes[node_id].next_sibling
+    # 2. Add it as the first of them.
     progress = search.progress[0]
     node_id = progress.num_nodes
     progress.num_nodes += 1
@@ -261,6 +272,7 @@ def _find_or_add_node(search: SearchBuffers, scorer: Scorer, parent_id: int, exp
     node.parent, node.token = parent_id, expansion.token
     node.first_child, node.next_sibling = NONE, parent.first_child
     parent.first_child = node_id
+    # 3. Set its gains and states.
     node.gain = math.exp(expansion.language + expansion.boost)
     node.language = parent.language + expansion.language
     node.boost = parent.boost + expansion.boost

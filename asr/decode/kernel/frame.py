@@ -25,7 +25,7 @@ The credit of a phrase under way (scorer/hotwords.py) is in neither probability.
 so a phrase under way never prunes other prefixes that way.
 
 A frame can be searched again: until `form_beam`, it changes only caches and what the next attempt
-computes anew. So the search may stop in it (PENDING) for gains that the interpreter has to fill in.
+computes again. So the search may stop in it (PENDING) for gains that the interpreter has to fill in.
 
 Nothing is allocated here, and pruning is decided by exact comparisons: with a full-width
 beam and no limits the result is the exact sum over all alignments.
@@ -81,6 +81,7 @@ def search_frames(search: SearchBuffers, packed: PackedScorer, block: Array, fir
 @jit
 def init_search(search: SearchBuffers, state: int, phrase: int) -> None:
     """Begin with the empty prefix, whatever was searched before."""
+    # 1. Counters and free rows.
     progress = search.progress[0]
     progress.log_scale = 0.0
     progress.frame = progress.side = progress.in_blanks = 0
@@ -89,6 +90,7 @@ def init_search(search: SearchBuffers, state: int, phrase: int) -> None:
     progress.num_free_rows = len(search.free_rows)
     for row in range(len(search.free_rows)):
         search.free_rows[row] = row
+    # 2. The tree's root: the empty prefix.
     root = search.nodes[0]
     root.parent = root.first_child = root.next_sibling = root.row = root.state_after = root.word_end = NONE
     root.token = root.beam_index = root.trie_node = 0
@@ -96,6 +98,7 @@ def init_search(search: SearchBuffers, state: int, phrase: int) -> None:
     root.gain = 1.0
     root.language = root.boost = 0.0
     root.word_gain = math.nan
+    # 3. Its hypothesis, which ends in blank.
     hypothesis = search.beams[0, 0]
     hypothesis.node = hypothesis.token = 0
     hypothesis.pruning_boost = 1.0
@@ -152,10 +155,12 @@ def _extend_by_blank_or_repeat(search: SearchBuffers, probs: Array) -> float:
     largest = 0.0
     for index in range(progress.num_hypotheses):
         hypothesis = search.beams[progress.side, index]
+        # 1. Sums of all alignments: blank extends all of them, the label those that end in it.
         hypothesis.p_total = hypothesis.p_blank + hypothesis.p_nonblank
         largest = max(largest, hypothesis.p_total)
         hypothesis.next_p_blank = _flush(hypothesis.p_total * probs[0])
         hypothesis.next_p_nonblank = _flush(hypothesis.p_nonblank * probs[hypothesis.token])
+        # 2. The best alignment of each kind, and its backpointer.
         if hypothesis.viterbi_nonblank >= hypothesis.viterbi_blank:
             hypothesis.next_viterbi_blank = _flush(hypothesis.viterbi_nonblank * probs[0])
             hypothesis.next_backpointer_blank = hypothesis.backpointer_nonblank
@@ -163,6 +168,7 @@ def _extend_by_blank_or_repeat(search: SearchBuffers, probs: Array) -> float:
             hypothesis.next_viterbi_blank = _flush(hypothesis.viterbi_blank * probs[0])
             hypothesis.next_backpointer_blank = hypothesis.backpointer_blank
         hypothesis.next_viterbi_nonblank = _flush(hypothesis.viterbi_nonblank * probs[hypothesis.token])
+        # 3. Forget the frame before: `_merge_from_parent` sets both again.
         hypothesis.enters = 0
         hypothesis.first_child = NONE
     return largest
@@ -185,14 +191,17 @@ def _merge_from_parents(search: SearchBuffers, probs: Array) -> None:
     beam = search.beams[progress.side]  # (beam_size,)
     best, worst = 0.0, math.inf
     for index in range(progress.num_hypotheses):
+        # 1. Merge what the parent extends to.
         hypothesis = beam[index]
         node = search.nodes[hypothesis.node]
         if node.parent != NONE and search.nodes[node.parent].beam_index != NONE:
             _merge_from_parent(beam, search.nodes[node.parent].beam_index, index, probs[hypothesis.token] * node.gain)
+        # 2. The pruning score.
         p_total = hypothesis.next_p_blank + hypothesis.next_p_nonblank
         hypothesis.pruning_score = p_total * hypothesis.pruning_boost
         best = max(best, p_total)
         worst = min(worst, hypothesis.pruning_score)
+    # 3. The threshold.
     progress.best_p = best
     progress.threshold = best * search.limits[0].beam_ratio
     if progress.num_hypotheses == len(beam):
@@ -201,9 +210,11 @@ def _merge_from_parents(search: SearchBuffers, probs: Array) -> None:
 
 @jit
 def _merge_from_parent(beam: Array, parent_index: int, index: int, factor: float) -> None:
+    # 1. List it among the parent's children in the beam.
     parent, hypothesis = beam[parent_index], beam[index]
     hypothesis.next_sibling = parent.first_child
     parent.first_child = index
+    # 2. Add the parent's alignments; the better of both best ones stays.
     p_parent, viterbi, backpointer = before_label(parent, hypothesis.token)
     hypothesis.next_p_nonblank += p_parent * factor
     if viterbi * factor > hypothesis.next_viterbi_nonblank:
@@ -219,6 +230,7 @@ def _rescale(search: SearchBuffers) -> None:
     Best alignments are only compared with one another, and fall ever further behind the sums, so no
     common scale would serve both.
     """
+    # 1. The powers of two that bring the largest sum and the best alignment close to 1.
     progress = search.progress[0]
     best_viterbi = 0.0
     for index in range(progress.num_hypotheses):
@@ -226,6 +238,7 @@ def _rescale(search: SearchBuffers) -> None:
         best_viterbi = max(best_viterbi, hypothesis.viterbi_blank, hypothesis.viterbi_nonblank)
     exponent = -math.frexp(progress.best_p)[1]
     viterbi_exponent = -math.frexp(best_viterbi)[1]
+    # 2. Scale.
     for index in range(progress.num_hypotheses):
         hypothesis = search.beams[progress.side, index]
         hypothesis.p_blank = math.ldexp(hypothesis.p_blank, exponent)

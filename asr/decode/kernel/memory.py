@@ -2,7 +2,7 @@
 
 Compiled code works on plain arrays of records. A search owns a tree of label prefixes
 (`NODE`), the backpointers that give each token its frame (`BACKPOINTER`) and the beam itself
-(`HYPOTHESIS`). Probabilities are kept as they are, not as logarithms: sums over alignments are
+(`HYPOTHESIS`). Probabilities are stored as probabilities, not logarithms: sums over alignments are
 then additions, and the search spends no time on exponentials. They are rescaled by powers of
 two, which is exact, long before they underflow.
 """

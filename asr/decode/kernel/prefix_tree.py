@@ -35,10 +35,12 @@ def count_tokens(search: SearchBuffers, node_id: int) -> int:
 @jit
 def write_path(search: SearchBuffers, index: int, tokens: Array, frames: Array) -> None:
     """Fill (L,) arrays with the tokens and frames of `trace_back`."""
+    # 1. The end of its best alignment.
     hypothesis = search.beams[search.progress[0].side, index]
     node_id = hypothesis.node
     is_label_best = hypothesis.viterbi_nonblank >= hypothesis.viterbi_blank
     backpointer = hypothesis.backpointer_nonblank if is_label_best else hypothesis.backpointer_blank
+    # 2. Follow parents and backpointers to the root.
     for position in range(len(tokens) - 1, -1, -1):
         tokens[position] = search.nodes[node_id].token
         frames[position] = search.backpointers[backpointer].frame
@@ -58,7 +60,7 @@ def compact(search: SearchBuffers) -> tuple[Array, Array]:
             root = node_id  # they form one path, numbered downwards
     # 2. The tokens before it are committed.
     tokens, frames = _path_to(search, root)
-    # 3. The rest is numbered anew.
+    # 3. The rest is renumbered.
     _compact_nodes(search, counts, root)
     _compact_backpointers(search, len(tokens))
     return tokens, frames
@@ -101,7 +103,7 @@ def drop_divergent(search: SearchBuffers, max_open: int) -> bool:
 
 @jit_allocating
 def clear_gains(search: SearchBuffers) -> None:
-    """Have every gain of the language model computed again, since its states are numbered anew."""
+    """Have every gain of the language model computed again, since its states are renumbered."""
     progress = search.progress[0]
     search.row_gains[:] = math.nan
     for node_id in range(progress.num_nodes):
@@ -118,9 +120,11 @@ def _find_best(search: SearchBuffers) -> int:
 def _count_descendants(search: SearchBuffers) -> Array:
     """Count the members of the beam that grew from each prefix; parents have lower numbers than children."""
     progress = search.progress[0]
-    counts = np.zeros(progress.num_nodes, np.int32)
+    # 1. The hypothesis of each prefix.
+    counts = np.zeros(progress.num_nodes, np.int32)  # (N,)
     for index in range(progress.num_hypotheses):
         counts[search.beams[progress.side, index].node] += 1
+    # 2. Those of its children, from the last to the first.
     for node_id in range(progress.num_nodes - 1, 0, -1):
         parent = search.nodes[node_id].parent
         if parent != NONE:

@@ -176,6 +176,7 @@ def follow_token(scorer: Scorer, trie_node: int, token: int) -> int:
 @jit
 def init_node(search: SearchBuffers, scorer: Scorer, parent_id: int, token: int, node_id: int) -> None:
     """Set a new prefix's language model and boosting states; its parent's gains are known by now."""
+    # 1. Empty caches, the start of the trie, the parent's state.
     parent, node = search.nodes[parent_id], search.nodes[node_id]
     node.row = NONE
     node.word_gain = math.nan
@@ -183,9 +184,11 @@ def init_node(search: SearchBuffers, scorer: Scorer, parent_id: int, token: int,
     node.trie_node = 0
     node.state = parent.state
     node.state_after = NONE
+    # 2. The boosting state.
     node.phrase = 0
     if scorer.phrases.is_boosted:
         node.phrase = scorer.phrases.next_state[parent.phrase, token]
+    # 3. The language model's state and the trie node, as `language_gain` follows them.
     if scorer.level == TOKEN_LEVEL:
         node.state = search.row_states[parent.row, token]
     elif scorer.level == WORD_LEVEL:
@@ -229,6 +232,7 @@ def score_hypothesis(search: SearchBuffers, scorer: Scorer, index: int, scores: 
     here (0 for external models), the credit of a phrase under way, which counts only until then, and
     the word-end symbol that a last word lacks, or NONE.
     """
+    # 1. The score so far and its parts.
     progress = search.progress[0]
     hypothesis = search.beams[progress.side, index]
     node = search.nodes[hypothesis.node]
@@ -237,6 +241,7 @@ def score_hypothesis(search: SearchBuffers, scorer: Scorer, index: int, scores: 
     scores[3] = scores[4] = 0.0
     scores[5] = scorer.phrases.credit[node.phrase]
     scores[6] = NONE
+    # 2. The gains of an end here, after the word-end symbol that a last word lacks.
     if scorer.tokens.has_word_ends and node.trie_node != 0:
         _end_last_word(search, scorer, hypothesis.node, scores)
         return
@@ -248,6 +253,7 @@ def score_hypothesis(search: SearchBuffers, scorer: Scorer, index: int, scores: 
 @jit
 def _end_last_word(search: SearchBuffers, scorer: Scorer, node_id: int, scores: Array) -> None:
     """End a word whose word-end symbol is missing by the best one that may follow."""
+    # 1. The best of the word-end symbols that continue it.
     node, phrases = search.nodes[node_id], scorer.phrases
     scores[3] = -math.inf
     if node.trie_node != NONE:
@@ -259,19 +265,22 @@ def _end_last_word(search: SearchBuffers, scorer: Scorer, node_id: int, scores: 
                 boost = phrases.gains[node.phrase, token] + phrases.end_gains[phrase]
                 if language + boost > scores[3] + scores[4]:
                     scores[3], scores[4], scores[6] = language, boost, token
+    # 2. If there is none, cache that no word can end here.
     if scores[6] == NONE:
-        word_end_gain(search, scorer, node_id, NONE)  # caches that no word can end here
+        word_end_gain(search, scorer, node_id, NONE)
 
 
 @jit
 def _closing_gain(search: SearchBuffers, scorer: Scorer, node_id: int, trie_node: int) -> float:
     """Return the gain of the last word, which ends at a trie node, and of the sentence end."""
+    # 1. The last word's.
     node = search.nodes[node_id]
     gain = 0.0
     state = node.state
     if scorer.level == WORD_LEVEL and node.trie_node != 0:
         gain = word_end_gain(search, scorer, node_id, trie_node)
         state = node.state_after
+    # 2. The sentence end's.
     if scorer.lm.is_present and scorer.lm.end_word != NONE and gain > -math.inf:
         gain += scorer.weights.alpha * score_word(scorer.lm.automaton, state, scorer.lm.end_word)[0]
     return gain

@@ -121,7 +121,7 @@ def _find_level(
     """Return NO_MODEL, WORD_LEVEL or TOKEN_LEVEL. Raises ConfigError if the parts do not fit one another."""
     if language_model is None and not has_vocabulary:
         return NO_MODEL
-    if alphabet.pronunciations is not None:  # a language model has to tell homophones apart
+    if alphabet.pronunciations is not None:  # a language model has to distinguish homophones
         if language_model is not None and not isinstance(language_model, NgramModel):
             raise ConfigError("a model of phones needs a language model of n-grams; no other object or network will do")
         if language_model is not None and not set(SPACES).isdisjoint(language_model.words):
@@ -195,6 +195,7 @@ def _trie_part(
         best_scores = ngram.automaton.word_scores.astype(np.float64)[ngram_words]
     best_scores[:-1][ending == NONE] = -np.inf
     smear(first_child, best_scores)
+    # No word is at or below the root of an empty lexicon: -inf there would become NaN with an alpha of 0.
     best_scores[np.isneginf(best_scores)] = 0.0
     return TrieTables(is_closed, first_child, letters, ending, best_scores, look_ahead=np.zeros_like(best_scores))
 
@@ -214,6 +215,8 @@ def _with_bounds(scorer: Scorer) -> Scorer:
         starts_next = tokens.starts_word & (np.diff(tokens.first_letter) > 0)
         gains = gains + np.where(tokens.starts_word | tokens.ends_word, word_end, 0.0)
         gains = gains + np.where(starts_next, word_start, 0.0)
+    # A probability (below 2**100, see kernel/frame.py) is multiplied by two of these bounds. With a third of the range
+    # of exponents each, the product stays finite, and 0 times infinity cannot arise.
     most = math.log(np.finfo(np.float64).max) / 3
     word_bounds = math.exp(min(word_start, most)), math.exp(min(in_word, most))
     return scorer._replace(bounds=Bounds(np.exp(np.minimum(gains, most)), *word_bounds))

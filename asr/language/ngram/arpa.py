@@ -138,7 +138,7 @@ class _Parser:
         if order == 1:
             word = "<unk>" if words[0] == "<UNK>" else words[0]
             if word in self.numbers:
-                raise self._error(f"the unigram {word!r} is there twice")
+                raise self._error(f"the unigram {word!r} appears twice")
             self.numbers[word] = len(self.numbers)
             return [self.numbers[word]]
         try:
@@ -157,4 +157,4 @@ class _Parser:
         raise self._error("the file ends before \\end\\: it is cut short")
 
     def _error(self, problem: str) -> ModelError:
-        return ModelError(f"{self.path}, line {self.line_number}: {problem}")
+        return ModelError(f"{self.path}:{self.line_number}: {problem}")

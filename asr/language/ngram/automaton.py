@@ -28,7 +28,7 @@ class Automaton(NamedTuple):
     arc_states: Array  # (A,) int32, the longest context that is a state, after the arc's word
 
 
-LEAST_LEFT = 1e-7  # least probability that a context leaves for other words; 32 bits can tell it from 0
+LEAST_LEFT = 1e-7  # least probability that a context leaves for other words; 32 bits can distinguish it from 0
 
 
 @jit
@@ -80,6 +80,7 @@ def connect(automaton: Automaton, contexts: Array, words: Array, suffixes: Array
     """Find the longest state that is a proper suffix of each context and word."""
     num_words = len(automaton.word_scores)
     for row in range(len(contexts)):
+        # 1. The longest suffix of the context that the word continues.
         state = automaton.suffix[contexts[row]]
         arc = -1
         while state != 0:
@@ -87,6 +88,7 @@ def connect(automaton: Automaton, contexts: Array, words: Array, suffixes: Array
             if arc >= 0:
                 break
             state = automaton.suffix[state]
+        # 2. Its state with the word; without one, that of the single word.
         suffixes[row] = 1 + num_words + arc if arc >= 0 else 1 + words[row]
 
 
@@ -94,9 +96,11 @@ def connect(automaton: Automaton, contexts: Array, words: Array, suffixes: Array
 def set_backoffs(automaton: Automaton) -> None:
     """Set the backoffs so that the probabilities after each context sum to 1."""
     for state in range(1, len(automaton.backoff)):
+        # 1. What the arcs leave for other words, and what the suffix leaves for them.
         left = shorter_left = 1.0
         for arc in range(automaton.first_arc[state], automaton.first_arc[state + 1]):
             left -= math.exp(automaton.arc_scores[arc])
             # Shorter contexts have lower numbers, so their weights are set already.
             shorter_left -= math.exp(score_word(automaton, automaton.suffix[state], automaton.arc_words[arc])[0])
+        # 2. The factor between both.
         automaton.backoff[state] = math.log(max(left, LEAST_LEFT) / max(shorter_left, LEAST_LEFT))

@@ -155,6 +155,7 @@ def _merge_two(first: tuple[Path, Path], second: tuple[Path, Path], stem: Path) 
 def _merge(keys: Array, counts: Array, other_keys: Array, other_counts: Array, out: Array, out_counts: Array) -> int:
     row = other_row = used = 0
     while row < len(keys) or other_row < len(other_keys):
+        # 1. Compare the next n-grams of both runs; a run that has ended comes after the other.
         order = 0
         if row == len(keys) or other_row == len(other_keys):
             order = 1 if row == len(keys) else -1
@@ -163,6 +164,7 @@ def _merge(keys: Array, counts: Array, other_keys: Array, other_counts: Array, o
                 if keys[row, column] != other_keys[other_row, column]:
                     order = -1 if keys[row, column] < other_keys[other_row, column] else 1
                     break
+        # 2. Copy the lower one; of equal ones, add the counts.
         out_counts[used] = 0
         if order <= 0:
             copy_row(keys, row, out, used)

@@ -1,6 +1,6 @@
 """Interpolates n-gram models: a weighted mean of their probabilities (Jelinek & Mercer 1980).
 
-A small in-domain text and a large general one make a better model in this way than counted together.
+A small in-domain corpus and a large general one work better as two interpolated models than as one pooled corpus.
 """
 
 import math
@@ -111,12 +111,14 @@ def _add_probs(probs: Automaton, part: Automaton, numbers: Array, unknown: int, 
 
     `states` (S,) receives the part's state for each of the mixture's.
     """
+    # 1. The empty context and its words.
     states[0] = 0
     for word in range(len(probs.word_scores)):
         number = numbers[word] if numbers[word] >= 0 else unknown
         if numbers[word] >= 0:
             probs.word_scores[word] += weight * math.exp(part.word_scores[number])
         states[1 + word] = 1 + number
+    # 2. Longer contexts: each one's state is known by then, since shorter n-grams have lower numbers.
     for state in range(1, len(states)):
         for arc in range(probs.first_arc[state], probs.first_arc[state + 1]):
             number = numbers[probs.arc_words[arc]]

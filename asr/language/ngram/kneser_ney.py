@@ -58,7 +58,7 @@ def estimate(
         memory_bytes: For sorting; the words themselves need memory in addition.
 
     Raises:
-        ConfigError: If order or prune make no sense.
+        ConfigError: If order or prune are invalid.
         TextError: If there is no sentence.
     """
     thresholds = _check_thresholds(order, prune)
@@ -198,6 +198,7 @@ def _drop_first_words(longer: tuple[Array, ...], shorter: tuple[Array, ...]) -> 
     shorter_ngrams, shorter_adjusted, shorter_actual = shorter
     used = 0
     for row in range(len(ngrams)):
+        # 1. A new row unless the shorter n-gram is that of the row before: those are neighbours in suffix order.
         same = row > 0
         for column in range(1, ngrams.shape[1]):
             if same and ngrams[row, column] != ngrams[row - 1, column]:
@@ -207,7 +208,7 @@ def _drop_first_words(longer: tuple[Array, ...], shorter: tuple[Array, ...]) -> 
                 shorter_ngrams[used, column - 1] = ngrams[row, column]
             shorter_adjusted[used] = shorter_actual[used] = 0
             used += 1
-        # Only <s> stands before <s>: n-grams that begin with it count by their occurrences.
+        # 2. Its counts. Only <s> stands before <s>: n-grams that begin with it count by their occurrences.
         starts = shorter_ngrams[used - 1, 0] == START_ID
         shorter_adjusted[used - 1] += actual[row] if starts else 1
         shorter_actual[used - 1] += actual[row]
@@ -219,11 +220,13 @@ def _leave_out_padding(padded: tuple[Array, ...], shorter: Array, table: _Order)
     ngrams, adjusted, actual = padded
     used = suffix = 0
     for row in range(len(ngrams)):
+        # 1. Skip n-grams of which more than one word is padding.
         if ngrams[row, 0] == START_ID and ngrams[row, 1] == START_ID:
             continue
-        # Both are in suffix order, so suffixes come in the order of their rows.
+        # 2. Find its suffix. Both are in suffix order, so suffixes come in the order of their rows.
         while not _ends_with(ngrams[row], shorter[suffix]):
             suffix += 1
+        # 3. Copy the n-gram and its counts.
         copy_row(ngrams, row, table.ngrams, used)
         table.adjusted[used], table.actual[used], table.suffixes[used] = adjusted[row], actual[row], suffix
         used += 1
@@ -248,15 +251,18 @@ def _count_counts(adjusted: Array, count_of_counts: Array) -> None:
 @jit
 def _share_out(table: _Order, contexts: _Order, totals: Array, by_count: Array, threshold: int) -> None:
     """Discount each n-gram's share of its context's counts, and give the rest to the shorter n-gram."""
+    # 1. The total count of each context, and what its discounts leave.
     for row in range(len(table.adjusted)):
         context = _find_context(contexts.ngrams, table.ngrams[row])
         count = table.adjusted[row]
         totals[context] += count
         # The whole count of a pruned n-gram is left for unseen words.
         contexts.backoffs[context] += count if table.actual[row] <= threshold else by_count[min(count, 3)]
+    # 2. Its backoff weight: the share of the total that is left.
     for context in range(len(totals)):
         if totals[context] > 0:
             contexts.backoffs[context] = max(contexts.backoffs[context] / totals[context], _LEAST_BACKOFF)
+    # 3. The probability of each n-gram: its discounted share, and that of its suffix times the backoff weight.
     for row in range(len(table.adjusted)):
         context = _find_context(contexts.ngrams, table.ngrams[row])
         count = table.adjusted[row]

@@ -74,7 +74,7 @@ class NgramModel:
         """Arrange n-grams as an automaton.
 
         Raises:
-            ModelError: If an n-gram is there twice, or lacks its context.
+            ModelError: If an n-gram appears twice, or its context has no entry.
         """
         words = list(tables.words)
         scores, backoffs = (array * np.float32(_LOG_10) for array in tables.orders[0][1:])
@@ -198,14 +198,14 @@ def _add_order(
     if (contexts < 0).any():
         ngram = table.ngrams[int(np.argmax(contexts < 0))]
         raise ModelError(
-            f"the n-gram {_join(words, ngram)!r} is there, but not its context {_join(words, ngram[:-1])!r}"
+            f"the n-gram {_join(words, ngram)!r} has no entry for its context {_join(words, ngram[:-1])!r}"
         )
     keys = contexts * len(words) + table.ngrams[:, -1]
     rising = np.argsort(keys, kind="stable")
     table, keys = OrderTable(*(array[rising] for array in table)), keys[rising]
     duplicates = np.flatnonzero(keys[1:] == keys[:-1])
     if len(duplicates):
-        raise ModelError(f"the n-gram {_join(words, table.ngrams[duplicates[0]])!r} is there twice")
+        raise ModelError(f"the n-gram {_join(words, table.ngrams[duplicates[0]])!r} appears twice")
     num_ngrams = len(automaton.backoff) + len(keys)
     if num_ngrams > MAX_STATES:
         raise ModelError(f"{num_ngrams} n-grams are more than the 2**31 that a model can hold; prune it")

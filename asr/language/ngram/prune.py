@@ -135,12 +135,14 @@ def _find_shorter(automaton: Automaton, shorter: Shorter) -> None:
 @jit
 def _step(automaton: Automaton, shorter: Shorter, end: int, start: int, visits: Array, after: Array) -> None:
     """Generate one more word: frequencies of states before it in `visits`, which is overwritten, to those `after`."""
-    # A context that backs off predicts its share of words like its suffix.
+    # 1. Add to each suffix: a context that backs off predicts its share of words like its suffix.
     for state in range(len(visits) - 1, 0, -1):
         visits[automaton.suffix[state]] += math.exp(automaton.backoff[state]) * visits[state]
+    # 2. Words that the empty context predicts.
     for word in range(len(automaton.word_scores)):
         if word + 1 != start:  # never predicted, whatever its probability
             after[start if word == end else word + 1] += visits[0] * math.exp(automaton.word_scores[word])
+    # 3. Words that an arc predicts.
     for state in range(1, len(visits)):
         backoff = math.exp(automaton.backoff[state])
         for arc in range(automaton.first_arc[state], automaton.first_arc[state + 1]):
@@ -161,12 +163,14 @@ def _add_to_suffixes(suffix: Array, visits: Array) -> None:
 def _measure_costs(automaton: Automaton, shorter_scores: Array, frequencies: Array, costs: Array) -> None:
     """Compute the relative entropy between the model with and without each n-gram (Stolcke 1998, section 3)."""
     for state in range(len(automaton.backoff)):
+        # 1. The probability that its arcs leave for other words, by themselves and by the suffix.
         arcs = range(automaton.first_arc[state], automaton.first_arc[state + 1])
         left = shorter_left = 1.0
         for arc in arcs:
             left -= math.exp(automaton.arc_scores[arc])
             shorter_left -= math.exp(shorter_scores[arc])
         left, shorter_left = max(left, LEAST_LEFT), max(shorter_left, LEAST_LEFT)
+        # 2. The relative entropy if one arc is removed, which changes the backoff weight.
         backoff = math.log(left / shorter_left)
         for arc in arcs:
             score, shorter_score = automaton.arc_scores[arc], shorter_scores[arc]

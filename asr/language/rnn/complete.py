@@ -20,7 +20,7 @@ from asr.language.rnn.model import RnnModel
 _INNER_MARKS = "'’·-"  # within words
 _BATCH = 32  # prefixes that are extended in a batch
 _MAX_LETTERS = 60  # of a word, in addition to those that are given
-_MAX_PREFIXES = 20_000  # if words hardly ever end, the number of prefixes grows without bound
+_MAX_PREFIXES = 20_000  # if words rarely end, the number of prefixes grows without bound
 _NEGLIGIBLE = 70.0  # cost of words that are not searched for
 
 logger = logging.getLogger(__name__)

@@ -50,8 +50,8 @@ def test_infinite_scores_become_very_small_ones(tmp_path):
     ("old", "new", "message"),
     [
         ("\\end\\", "", "cut short"),
-        ("-0.2 a </s>\n", "", r"line 16: \\data\\ announces 2 2-grams, but after 1 of them comes '\\\\end\\\\'"),
-        ("ngram 2=2", "ngram 2=1", r"line 15: expected \\end\\ after the 2-grams, found '-0.2 a </s>'"),
+        ("-0.2 a </s>\n", "", r"lm\.arpa:16: \\data\\ announces 2 2-grams, but after 1 of them comes '\\\\end\\\\'"),
+        ("ngram 2=2", "ngram 2=1", r"lm\.arpa:15: expected \\end\\ after the 2-grams, found '-0.2 a </s>'"),
         ("ngram 2=2", "ngram 3=2", "expected the number of 2-grams"),
         ("\\data\\", "\\dota\\", r"expected \\data\\"),
         ("\\2-grams:", "\\3-grams:", "expected .2-grams:"),
@@ -59,15 +59,15 @@ def test_infinite_scores_become_very_small_ones(tmp_path):
         ("ngram 1=4", "ngram 1=1000000000000000", "announces 1000000000000000 1-grams, more than memory can hold"),
         ("ngram 2=2", f"ngram 2={'9' * 5000}", r"expected \\1-grams:, found 'ngram 2=999"),
         ("-0.1 <s> a\n-0.2 a </s>", "-0.2 a </s>\n\\1-grams:\n-0.1 a", r"after 1 of them comes '\\\\1-grams:'"),
-        ("-0.1 <s> a", "-0.1 <s> b", "line 14: the word 'b' is in no unigram"),
+        ("-0.1 <s> a", "-0.1 <s> b", r"lm\.arpa:14: the word 'b' is in no unigram"),
         ("-0.1 <s> a", "0.1 <s> a", "at most 0, found '0.1'"),
         ("-0.1 <s> a", "nan <s> a", "finite number, found 'nan'"),
         ("-0.1 <s> a", "minus <s> a", "expected a number, found 'minus'"),
-        ("-0.1 <s> a", "-2000 <s> a", "line 14: expected a log10 between -1000 and 10, found '-2000'"),
-        ("-0.5 a -0.25", "-0.5 a 1e30", "line 11: expected a log10 between -1000 and 10, found '1e30'"),
+        ("-0.1 <s> a", "-2000 <s> a", r"lm\.arpa:14: expected a log10 between -1000 and 10, found '-2000'"),
+        ("-0.5 a -0.25", "-0.5 a 1e30", r"lm\.arpa:11: expected a log10 between -1000 and 10, found '1e30'"),
         ("-0.1 <s> a", "-0.1 <s>", "2 words"),
         ("-0.1 <s> a", "-0.1 <s> a -0.3", "2 words"),
-        ("-0.5 a -0.25", "-0.5 <s> -0.25", "line 11: the unigram '<s>' is there twice"),
+        ("-0.5 a -0.25", "-0.5 <s> -0.25", r"lm\.arpa:11: the unigram '<s>' appears twice"),
     ],
 )
 def test_broken_files_are_refused_by_line(tmp_path, old, new, message):
@@ -78,11 +78,11 @@ def test_broken_files_are_refused_by_line(tmp_path, old, new, message):
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ("-0.1 <s> a", "-0.1 a </s>", r"lm\.arpa: the n-gram 'a </s>' is there twice"),
+        ("-0.1 <s> a", "-0.1 a </s>", r"lm\.arpa: the n-gram 'a </s>' appears twice"),
         (
             "-0.2 a </s>\n",
             "-0.2 a </s>\n\n\\3-grams:\n-0.1 a a a\n",
-            r"lm\.arpa: the n-gram 'a a a' is there, but not its context",
+            r"lm\.arpa: the n-gram 'a a a' has no entry for its context",
         ),
     ],
 )

@@ -83,14 +83,14 @@ def test_every_form_reads_back_the_same(tmp_path, name):
 def test_an_ngram_without_its_context_is_refused():
     tables = hand_made()
     tables.orders[2] = table([([4, 4, 3], -0.5, 0)])
-    with pytest.raises(ModelError, match="'b b a' is there, but not its context 'b b'"):
+    with pytest.raises(ModelError, match="'b b a' has no entry for its context 'b b'"):
         NgramModel.from_tables(tables)
 
 
 def test_an_ngram_that_is_there_twice_is_refused():
     tables = hand_made()
     tables.orders[1] = table([([3, 4], -0.5, 0), ([1, 3], -0.5, 0), ([3, 4], -0.6, 0)])
-    with pytest.raises(ModelError, match="'a b' is there twice"):
+    with pytest.raises(ModelError, match="'a b' appears twice"):
         NgramModel.from_tables(tables)
 
 
