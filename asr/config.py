@@ -11,7 +11,16 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
 import yaml
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    model_validator,
+)
 
 from asr.atomic import write_text
 from asr.errors import ConfigError, one_line
@@ -25,8 +34,8 @@ RIGHT_SECONDS = 1.0  # look-ahead before the text of a stream is committed
 SORT_BYTES = 2 << 30  # memory in which n-grams are sorted while a model is estimated
 COMPLETIONS = 10  # most probable next words that are shown
 HOST, PORT = "127.0.0.1", 2700  # of the server: this machine only, on the default port of Vosk's clients
-# Streams that a machine can keep up with, as measured on two cores (docs/live.md). One thread serves them all, so
-# more cores do not help.
+# Streams that a machine can keep up with, as measured on two cores (docs/benchmarks.md, "Live server"). One thread
+# serves them all, so more cores do not help.
 LIVE_STREAMS = 12 * min(2, os.cpu_count() or 1)
 
 
@@ -36,9 +45,15 @@ def _check_order(bounds: tuple[float, float]) -> tuple[float, float]:
     return bounds
 
 
+def _rename_lines(value: Any) -> Any:
+    return next((word for word, earlier in EARLIER_LINES.items() if value == earlier), value)
+
+
 SETTINGS_FILE = "config.yaml"  # of a model folder
 
 _Cell = Literal["lstm", "gru", "rnn"]
+EARLIER_LINES = {"sentences": "apart", "continuous": "running"}  # earlier words, in files and fingerprints
+_Lines = Annotated[Literal["sentences", "continuous"], BeforeValidator(_rename_lines)]
 _Precision = Literal["auto", "fp32", "bf16"]
 Range = Annotated[tuple[float, float], AfterValidator(_check_order)]
 _Group = TypeVar("_Group", bound="Settings")
@@ -46,7 +61,10 @@ _FROM_FILE = "file"  # context of validation
 
 
 class Settings(BaseModel):
-    """A group of settings; unknown keys are rejected."""
+    """A group of settings; unknown keys are rejected.
+
+    A serialization alias is a setting's earlier name. Files may still use it, and fingerprints of training runs do.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
@@ -60,6 +78,13 @@ class Settings(BaseModel):
             if info.context == _FROM_FILE:  # whose errors name the dotted path from the top
                 raise
             raise _explain(error, cls, cls.__name__) from None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _rename_old_keys(cls, values: Any) -> Any:
+        """Accept the earlier names of settings: their serialization aliases. The last value given counts."""
+        names = {field.serialization_alias or name: name for name, field in cls.model_fields.items()}
+        return {names.get(key, key): value for key, value in values.items()} if isinstance(values, dict) else values
 
     @classmethod
     def load(cls: type[_Group], path: Path | str | None, overrides: Sequence[str] = ()) -> _Group:
@@ -142,8 +167,10 @@ class AugmentSettings(Settings):
     noise_snr_db: Range = (5.0, 30.0)
     reverberation_probability: float = Field(0.0, ge=0, le=1)
     telephone_probability: float = Field(0.0, ge=0, le=1)  # half the usual bandwidth, eight bits per sample
-    join_share: float = Field(0.3, ge=0, le=1)  # of batches whose utterances are joined, two to four at a time
-    join_after: float = Field(0.5, ge=0, le=1)  # share of the training without joining: CTC starts on short ones
+    # That a batch's utterances are concatenated, two to four at a time.
+    concatenation_probability: float = Field(0.3, ge=0, le=1, serialization_alias="join_share")
+    # Share of the training before it begins: CTC starts on short utterances.
+    concatenation_start: float = Field(0.5, ge=0, le=1, serialization_alias="join_after")
     spec_augment: SpecAugmentSettings | None = SpecAugmentSettings()
 
 
@@ -207,20 +234,12 @@ class LanguageTrainSettings(Settings):
     segment: int = Field(64, ge=1)  # tokens of truncated backpropagation through time
     carry_state: bool = True  # from one segment to the next
     dev_share: float = Field(0.1, gt=0, lt=1)  # of the text, held out if no development text is given
-    # On the development text, evenly spaced, in addition to a few early ones. YAML files may call it `looks`.
+    # On the development text, evenly spaced, in addition to a few early ones.
     evaluations: int = Field(10, ge=1, serialization_alias="looks")
     precision: _Precision = "auto"
     seed: int = 1
     checkpoint_minutes: float = Field(2.0, ge=0)  # 0: after every step
     optimizer: OptimizerSettings = OptimizerSettings(learning_rate=6e-3, warmup_fraction=0.05)
-
-    @model_validator(mode="before")
-    @classmethod
-    def _rename_old_keys(cls, values: Any) -> Any:
-        if isinstance(values, dict) and "looks" in values:
-            others = {name: value for name, value in values.items() if name != "looks"}
-            return {"evaluations": values["looks"], **others}
-        return values
 
 
 class CorpusSettings(Settings):
@@ -308,7 +327,7 @@ class LanguageTokenizerSettings(TokenizerSettings):
 class LanguageSettings(Settings):
     """Settings that a recurrent language model is used with: the `config.yaml` in its folder."""
 
-    lines: Literal["apart", "running"] = "apart"  # lines are separate sentences, or continuous text
+    lines: _Lines = "sentences"  # each line is a separate sentence, or all lines are continuous text
     normalizer: NormalizerSettings | None = NormalizerSettings()  # None: text is not normalised
     tokenizer: LanguageTokenizerSettings = LanguageTokenizerSettings()
     network: LanguageNetworkSettings = LanguageNetworkSettings()
@@ -349,6 +368,7 @@ def _override(values: dict[str, Any], item: str) -> None:
         if not isinstance(values.get(parent), dict):
             values[parent] = {}
         values = values[parent]
+    values.pop(last, None)  # the last of several names and values counts
     try:
         values[last] = yaml.load(text, Loader=_Loader)
     except yaml.YAMLError:

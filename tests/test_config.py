@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 
 from asr.config import (
+    AugmentSettings,
     Config,
     DecoderSettings,
     LanguageConfig,
@@ -79,6 +80,35 @@ def test_settings_survive_being_written(tmp_path: Path):
     config = Config.load(write(tmp_path, MINIMAL), ["acoustic.num_layers=5"])
     config.save(tmp_path / "again.yaml")
     assert Config.load(tmp_path / "again.yaml") == config
+
+
+@pytest.mark.parametrize(
+    ("earlier", "name"), [("join_share", "concatenation_probability"), ("join_after", "concatenation_start")]
+)
+def test_settings_may_have_their_earlier_names(tmp_path: Path, earlier: str, name: str):
+    key = "train.augment."
+
+    def load(in_file: str, *overrides: str) -> AugmentSettings:
+        path = write(tmp_path, f"{MINIMAL}train: {{augment: {{{in_file}: 0.7}}}}\n")
+        return Config.load(path, [f"{key}{override}" for override in overrides]).train.augment
+
+    assert load(earlier) == load(name) == AugmentSettings(**{name: 0.7}) == AugmentSettings(**{earlier: 0.7})
+    # The last value counts, under whichever name.
+    assert load(name, f"{earlier}=0.2") == load(earlier, f"{name}=0.2") == AugmentSettings(**{name: 0.2})
+    assert load(name, f"{earlier}=0.2", f"{name}=0.4") == AugmentSettings(**{name: 0.4})
+    with pytest.raises(ConfigError, match=rf"train\.augment\.{name}: input should be less"):
+        load(name, f"{earlier}=2")
+
+
+@pytest.mark.parametrize(("earlier", "word"), [("apart", "sentences"), ("running", "continuous")])
+def test_lines_may_have_their_earlier_words(earlier: str, word: str):
+    assert LanguageConfig.load(None, [f"lines={earlier}"]) == LanguageConfig.load(None, [f"lines={word}"])
+    assert LanguageConfig.load(None, [f"lines={earlier}"]).lines == word
+
+
+def test_lines_of_another_kind_are_refused():
+    with pytest.raises(ConfigError, match=r"lines: input should be 'sentences' or 'continuous' \(found \[1\]\)"):
+        LanguageConfig.load(None, ["lines=[1]"])
 
 
 CONFIGS = sorted((ROOT / "conf").glob("*.yaml"))

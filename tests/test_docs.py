@@ -8,11 +8,14 @@ import pytest
 import typer
 
 from asr.cli.app import app
+from asr.evaluate.report import read_results
+from tests.test_architecture import BRIDGE, LAYERS, edges, part_of
 
 ROOT = Path(__file__).parent.parent
 DOCS = sorted(ROOT.glob("docs/*.md"))
 RECIPES = sorted(ROOT.glob("recipes/*/README.md"))
-PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *DOCS, *RECIPES, *sorted(ROOT.glob("asr/models/*/README.md"))]
+CARDS = sorted(ROOT.glob("asr/models/*/README.md"))
+PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *DOCS, *RECIPES, *CARDS]
 FIGURE = re.compile(r"\b\d+\.\d\d(?= ?%)")
 LINK = re.compile(r"\]\(([^)#:]*)(?:#([^)]*))?\)")
 # Different measurements that happen to be equal.
@@ -36,13 +39,26 @@ def test_the_readme_is_short():
 
 
 def test_each_figure_stands_in_one_place():
-    counts = Counter(figure for page in (ROOT / "README.md", *DOCS, *RECIPES) for figure in FIGURE.findall(read(page)))
-    quoted = {
-        figure
-        for page in (ROOT / "README.md", ROOT / "docs" / "benchmarks.md")
-        for figure in FIGURE.findall(read(page))
-    }
+    pages = [read(page) for page in (ROOT / "README.md", *DOCS, *RECIPES)]
+    pages += [text.replace(rows, "") for text, rows in cards()]
+    counts = Counter(figure for page in pages for figure in FIGURE.findall(page))
+    main_pages = [read(ROOT / "README.md"), read(ROOT / "docs" / "benchmarks.md"), *(text for text, _ in cards())]
+    quoted = {figure for page in main_pages for figure in FIGURE.findall(page)}
     assert {figure for figure in quoted - COINCIDENCES if counts[figure] > 1} == set()
+
+
+def cards() -> list[tuple[str, str]]:
+    """The text of each model card, and the rows of its table of results."""
+    return [(read(card), read_results(card.parent)[1].partition("\n\n")[0]) for card in CARDS]
+
+
+def test_only_the_readme_quotes_the_results_on_model_cards():
+    measured = {figure for _, rows in cards() for figure in FIGURE.findall(rows)}
+    rows = re.findall(r"^\| \*\*asr\*\*.*$", read(ROOT / "README.md"), flags=re.MULTILINE)
+    assert len(rows) == len(CARDS)
+    assert {figure for row in rows for figure in FIGURE.findall(row)} <= measured
+    others = [read(ROOT / "README.md").replace("\n".join(rows), ""), *map(read, [*DOCS, *RECIPES])]
+    assert {figure for page in others for figure in FIGURE.findall(page)} & measured - COINCIDENCES == set()
 
 
 def sections() -> dict[str, str]:
@@ -115,11 +131,41 @@ def anchors(page: Path) -> set[str]:
     return {re.sub(r"[^\w\- ]", "", heading).strip().lower().replace(" ", "-") for heading in headings}
 
 
-def test_the_map_names_the_modules_of_each_room():
+def map_rows() -> list[tuple[str, list[str]]]:
+    """Each row of the map: its room, "" for asr/ itself, and its modules."""
     the_map = read(ROOT / "docs" / "architecture.md").partition("## The map")[2].partition("##")[0]
+    rows = re.findall(r"^\| `([\w/]+)/` \|[^|]*\| ([\w ]+) \|$", the_map, flags=re.MULTILINE)
+    return [(room.removeprefix("asr"), modules.split()) for room, modules in rows]
+
+
+def parts_of_rows() -> list[list[str]]:
+    """The parts that each row of the map stands for, as `tests.test_architecture` names them."""
+    return [[room.partition("/")[0]] if room else modules for room, modules in map_rows()]
+
+
+def test_the_map_is_in_the_order_of_the_layers():
+    layers = [[index for index, layer in enumerate(LAYERS) if part in layer] for row in parts_of_rows() for part in row]
+    assert all(len(places) == 1 for places in layers)
+    assert layers == sorted(layers)
+
+
+def test_rooms_import_only_upwards_in_the_map():
+    row_of: dict[str, int] = {}
+    for row, parts in enumerate(parts_of_rows()):
+        for part in parts:
+            row_of.setdefault(part, row)
+    wrong = {
+        f"{module} imports {imported}"
+        for module, imported in edges()
+        if row_of[part_of(imported)] > row_of.get(part_of(module), len(row_of)) and not module.startswith(BRIDGE)
+    }
+    assert wrong == set()
+
+
+def test_the_map_names_the_modules_of_each_room():
     rooms: dict[str, set[str]] = {}
-    for room, modules in re.findall(r"^\| `([\w/]+)/` \|[^|]*\| ([\w ]+) \|$", the_map, flags=re.MULTILINE):
-        rooms.setdefault(room.removeprefix("asr"), set()).update(modules.split())
+    for room, modules in map_rows():
+        rooms.setdefault(room, set()).update(modules)
     files: dict[str, set[str]] = {}
     for path in ROOT.glob("asr/**/*.py"):
         if not path.stem.startswith("__"):

@@ -113,7 +113,7 @@ def test_fsdd_officially_and_each_speaker_left_out(clone: Path, corpora: Path):
     rates = {path.parent.name: word_error_rate(path) for path in (clone / "exp" / "fsdd").glob("*/test.json")}
     assert rates.pop("official") <= 0.01
     assert len(rates) == 6
-    # The README's 88.6 %; processors that compute bf16 or fp32 end at other weights.
+    # The 88.6 % in recipes/fsdd/README.md; processors that compute bf16 or fp32 end at other weights.
     assert mean(rates.values()) == pytest.approx(0.114, abs=0.03)
 
 

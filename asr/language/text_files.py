@@ -68,7 +68,7 @@ def read_text(texts: Sequence[Path | str], settings: LanguageSettings) -> list[s
     lines: list[str] = []
     for path, weight in map(parse_weighted_text, texts):
         lines += [prepare_line(line, settings) for line in read_lines(path)] * weight
-    if settings.lines == "apart":
+    if settings.lines == "sentences":
         lines = [line for line in lines if line]
     if not any(lines):
         raise TextError(f"{', '.join(map(str, texts))}: there is no text")

@@ -60,7 +60,7 @@ class SpeechDataset(Dataset[Batch]):
     normalizer: NormalizerSettings
     augment: AugmentSettings | None = None
     views: int = 1  # masked copies of each utterance: 2 for consistency regularisation
-    epochs: int = 1  # of the whole training; utterances are not joined in the first ones (`join_after`)
+    epochs: int = 1  # of the whole training; utterances are not joined in the first ones (`concatenation_start`)
     seed: int = 0  # of all random draws
     epoch: int = 0  # the present one
 
@@ -93,10 +93,10 @@ class SpeechDataset(Dataset[Batch]):
 
     def _rows(self, cuts: list[Any]) -> list[list[Any]]:
         """Group cuts into rows: one cut each or, in some randomly drawn batches, several."""
-        if self.augment is None or self.epoch < self.augment.join_after * self.epochs:
+        if self.augment is None or self.epoch < self.augment.concatenation_start * self.epochs:
             return [[cut] for cut in cuts]
         rng = np.random.default_rng(draw_seed(self.seed, self.epoch, "rows", cuts[0].id))
-        size = int(rng.integers(2, _MOST_JOINED + 1)) if rng.random() < self.augment.join_share else 1
+        size = int(rng.integers(2, _MOST_JOINED + 1)) if rng.random() < self.augment.concatenation_probability else 1
         return [cuts[start : start + size] for start in range(0, len(cuts), size)]
 
     def _waveform(self, row: list[Any]) -> Tensor:

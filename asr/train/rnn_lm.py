@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from asr.config import LanguageConfig, LanguageSettings
+from asr.config import EARLIER_LINES, LanguageConfig, LanguageSettings
 from asr.errors import TrainingError
 from asr.language.rnn.model import RnnModel, load_rnn, save_rnn
 from asr.language.rnn.network import LanguageNetwork
@@ -93,7 +93,7 @@ def _split(texts: Sequence[Path], dev: Sequence[Path], config: LanguageConfig) -
     if dev:
         return lines, read_text(dev, config)
     share = config.train.dev_share
-    if config.lines == "running":  # the last characters are held out, which may begin within a line
+    if config.lines == "continuous":  # the last characters are held out, which may begin within a line
         text = "".join(f"{line}\n" for line in lines)
         size = int((1 - share) * len(text))
         return text[:size].removesuffix("\n").split("\n"), text[size:].removesuffix("\n").split("\n")
@@ -159,6 +159,8 @@ def _encode(model: RnnModel, train_lines: Sequence[str], dev_lines: Sequence[str
 
 def _decisive_settings(config: LanguageConfig, base: Path | None) -> tuple[Any, ...]:
     """Return the settings that decide which weights come out, for a fingerprint."""
+    # Runs that were begun when settings had earlier names can be resumed.
     settings = config.model_dump(mode="json", exclude={"train": {"checkpoint_minutes"}}, by_alias=True)
+    settings["lines"] = EARLIER_LINES[config.lines]
     origin = "" if base is None else hashlib.sha256((base / WEIGHTS_FILE).read_bytes()).hexdigest()
     return settings, pick_precision(config.train.precision, pick_device("auto")), origin

@@ -87,7 +87,7 @@ class RnnTrainer(TrainingLoop[Segment]):
     def _remaining(self) -> Iterable[Segment]:
         segments = make_segments(
             self.text.train,
-            independent=self.model.settings.lines == "apart",
+            independent=self.model.settings.lines == "sentences",
             batch_size=self.settings.batch_size,
             length=self.settings.segment,
             seed=draw_seed(self.settings.seed, "order", self.state.epoch),
@@ -139,7 +139,7 @@ class RnnTrainer(TrainingLoop[Segment]):
     def _measure_dev(self) -> float:
         """Measure bits per character of the development text, read as in training: with carried state or without."""
         carry_state = self.settings.carry_state
-        independent = self.model.settings.lines == "apart"
+        independent = self.model.settings.lines == "sentences"
         length = _DEV_SEGMENT if carry_state else self.settings.segment
         segments = make_segments(self.text.dev, independent=independent, batch_size=_DEV_STREAMS, length=length)
         nats = count_nats(self.model.network, segments, carry_state=carry_state)

@@ -231,6 +231,7 @@ def _decisive_settings(config: Config, world_size: int) -> tuple[Any, ...]:
     settings = config.model_dump(
         mode="json",
         exclude={"output": True, "corpus": True, "confidence": True, "train": _HARMLESS, "tokenizer": {"lexicon"}},
+        by_alias=True,  # runs that were begun when settings had earlier names can be resumed
     )
     if config.train.loss.denominator_weight == 0:  # runs that were begun before there was one can be resumed
         del settings["train"]["loss"]["denominator_weight"]

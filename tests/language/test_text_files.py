@@ -82,10 +82,10 @@ def test_a_file_whose_name_ends_like_a_weight_wins(tmp_path, monkeypatch):
 
 def test_text_as_it_is_keeps_all_but_other_white_space(tmp_path: Path):
     (tmp_path / "text").write_bytes("A\tb\r\n\n c\u00a0\n".encode())
-    assert read_text([tmp_path / "text"], make_model(lines="running").settings) == ["A b", "", " c "]
+    assert read_text([tmp_path / "text"], make_model(lines="continuous").settings) == ["A b", "", " c "]
 
 
-@pytest.mark.parametrize("lines", ["apart", "running"])
+@pytest.mark.parametrize("lines", ["sentences", "continuous"])
 def test_a_weight_repeats_the_text_for_networks(tmp_path, lines):
     text = "a b\n\nc\n"
     (tmp_path / "once.txt").write_text(text, encoding="utf-8")

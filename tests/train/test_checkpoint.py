@@ -3,7 +3,9 @@ from pathlib import Path
 import pytest
 import torch
 
+from asr.config import AugmentSettings, Config, LanguageConfig
 from asr.errors import TrainingError
+from asr.train import rnn_lm, run
 from asr.train.checkpoint import CheckpointFolder, Fingerprint
 
 
@@ -73,3 +75,16 @@ def test_fingerprints_distinguish_settings_lexicon_and_data(tmp_path: Path):
     assert first.run != same.run
     same.add(["two"])
     assert first.run == same.run
+
+
+def test_fingerprints_hold_the_earlier_names_of_settings():
+    """Runs that were begun when settings had these names can be resumed."""
+    config = Config(corpus={"train": ["a"], "dev": ["b"]}, output="out", train={"precision": "fp32"})
+    settings, *_ = run._decisive_settings(config, 1)
+    augment = AugmentSettings().model_dump(mode="json")
+    earlier = {"concatenation_probability": "join_share", "concatenation_start": "join_after"}
+    assert list(settings["train"]["augment"].items()) == [(earlier.get(key, key), augment[key]) for key in augment]
+    for word, before in (("sentences", "apart"), ("continuous", "running")):
+        settings, *_ = rnn_lm._decisive_settings(LanguageConfig(lines=word, train={"precision": "fp32"}), None)
+        assert next(iter(settings.items())) == ("lines", before)
+        assert settings["train"]["looks"] == 10

@@ -22,7 +22,7 @@ def make_loader(
     *,
     views: int = 1,
     augment: bool = True,
-    join_share: float = 0.3,
+    concatenation_probability: float = 0.3,
     epochs: int = 1,
     num_workers: int = 0,
     **process: int,
@@ -32,7 +32,7 @@ def make_loader(
         FeatureExtractor(FeatureSettings()),
         tokenizer,
         NormalizerSettings(),
-        augment=AugmentSettings(join_share=join_share) if augment else None,
+        augment=AugmentSettings(concatenation_probability=concatenation_probability) if augment else None,
         epochs=epochs,
         views=views,
         seed=3,
@@ -73,7 +73,7 @@ def test_each_process_gets_its_share(cuts):
 def test_utterances_are_joined_in_the_later_half_with_pauses_and_all_of_their_words(cuts):
     texts = {cut.id: cut.supervisions[0].text for cut in cuts}
     plain = {name: row for batch in make_loader(cuts, augment=False).batches() for name, row in rows(batch)}
-    early, late = (list(make_loader(cuts, join_share=1.0, epochs=6).batches(epoch)) for epoch in (2, 3))
+    early, late = (list(make_loader(cuts, concatenation_probability=1.0, epochs=6).batches(epoch)) for epoch in (2, 3))
     assert not any("+" in name for batch in early for name in batch.utterances)
     joined = [
         (name.split("+"), row, text)
@@ -97,7 +97,7 @@ def test_joined_speech_is_in_the_order_of_its_names(cuts):
 
     samples.settings = FeatureSettings()
     tokenizer = build_tokenizer([cut.supervisions[0].text for cut in cuts], TokenizerSettings())
-    augment = AugmentSettings(join_share=1.0, join_after=0.0, speeds=[], spec_augment=None)
+    augment = AugmentSettings(concatenation_probability=1.0, concatenation_start=0.0, speeds=[], spec_augment=None)
     dataset = SpeechDataset(samples, tokenizer, NormalizerSettings(), augment=augment, seed=3)
     spoken = {cut.id: torch.from_numpy(read_waveform(cut, 16000)) for cut in cuts}
     for batch in SpeechLoader(cuts, dataset, batch_seconds=8.0, shuffle=True).batches():

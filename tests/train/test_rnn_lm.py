@@ -46,7 +46,7 @@ def one_thread():
 def config(**train):
     chosen = {"epochs": 2, "batch_size": 4, "segment": 8, "evaluations": 2, "precision": "fp32", **train}
     network = {"hidden_size": 12, "embedding_size": 6, "dropout": 0.2}
-    return LanguageConfig(lines=chosen.pop("lines", "running"), normalizer=None, network=network, train=chosen)
+    return LanguageConfig(lines=chosen.pop("lines", "continuous"), normalizer=None, network=network, train=chosen)
 
 
 def run(folder: Path, settings: LanguageConfig, text: str = TEXT, **options) -> str:
@@ -67,7 +67,7 @@ def make_trainer(folder: Path, model, text: torch.Tensor, **train) -> RnnTrainer
 @pytest.mark.parametrize("cell", ["lstm", "gru", "rnn"])
 def test_gradients_equal_backpropagation_token_by_token(tmp_path: Path, cell: str, num_segments: int):
     """If one segment holds the whole text, that is full back-propagation; all in float64."""
-    model = make_model("abc", lines="running", spread=1.0, dtype=torch.float64, cell=cell)
+    model = make_model("abc", lines="continuous", spread=1.0, dtype=torch.float64, cell=cell)
     text, size = torch.randint(4, (30,)), 30 // num_segments
     trainer = make_trainer(tmp_path, model, text, batch_size=1, segment=size)
     for segment in trainer._remaining():
@@ -89,7 +89,7 @@ def test_gradients_equal_backpropagation_token_by_token(tmp_path: Path, cell: st
 
 
 def test_shorter_segments_cut_gradients_but_not_the_carried_state(tmp_path: Path):
-    model = make_model("abc", lines="running", spread=1.0)
+    model = make_model("abc", lines="continuous", spread=1.0)
     text = torch.randint(4, (24,))
     trainer = make_trainer(tmp_path, model, text, batch_size=1, segment=6)
     cut = torch.stack([trainer.loss(segment) for segment in trainer._remaining()])
@@ -102,7 +102,7 @@ def test_shorter_segments_cut_gradients_but_not_the_carried_state(tmp_path: Path
 @pytest.mark.parametrize("carry_state", [True, False])
 def test_development_text_is_scored_in_the_way_of_training(tmp_path: Path, monkeypatch, carry_state: bool):
     monkeypatch.setattr(rnn_trainer, "_DEV_STREAMS", 2)
-    model, text = make_model("abc", lines="running"), torch.randint(4, (24,))
+    model, text = make_model("abc", lines="continuous"), torch.randint(4, (24,))
     trainer = make_trainer(tmp_path, model, text, segment=6, carry_state=carry_state)
     pieces = ["".join(model.pieces[token] for token in [0, *text.tolist()][first : first + 13]) for first in (0, 12)]
     # Without a carried state the history is the segment and one token before it.
@@ -114,7 +114,7 @@ def test_development_text_is_scored_in_the_way_of_training(tmp_path: Path, monke
 
 def test_unknown_characters_of_the_development_text_are_charged(tmp_path: Path):
     (tmp_path / "dev").write_text("abcé abc\ncab!\n", encoding="utf-8")
-    reported = run(tmp_path, config(lines="apart", evaluations=1), dev=[tmp_path / "dev"])
+    reported = run(tmp_path, config(lines="sentences", evaluations=1), dev=[tmp_path / "dev"])
     fewest = min(
         float(line.split("dev ")[1].split()[0]) for line in reported.splitlines() if "bits per character" in line
     )
@@ -139,7 +139,7 @@ def test_a_carried_state_predicts_what_lies_before_the_segment(tmp_path: Path):
     assert 0.45 < bits[True] < 0.75 * bits[False]
 
 
-@pytest.mark.parametrize("lines", ["running", "apart"])
+@pytest.mark.parametrize("lines", ["continuous", "sentences"])
 @pytest.mark.parametrize("stop_after", [1, 13])
 def test_an_interrupted_run_ends_with_the_same_weights(tmp_path: Path, monkeypatch, lines: str, stop_after: int):
     settings = config(lines=lines, epochs=3)
@@ -211,7 +211,7 @@ def test_auto_begins_a_run_continues_it_and_leaves_a_finished_model_alone(tmp_pa
 
 
 def test_gradients_accumulate_over_the_batches_of_a_step(tmp_path: Path):
-    model, text = make_model("abc", lines="running", dtype=torch.float64), torch.randint(4, (24,))
+    model, text = make_model("abc", lines="continuous", dtype=torch.float64), torch.randint(4, (24,))
     options = {"accumulate": 2, "clip_norm": None}
     trainer = make_trainer(tmp_path, model, text, batch_size=1, segment=6, optimizer=options)
     segments = list(trainer._remaining())[:2]

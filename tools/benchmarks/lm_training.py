@@ -86,7 +86,7 @@ def measure(vocab_size: int, num_steps: int) -> tuple[float, float]:
 
 def make_our_step(text: Tensor, vocab_size: int, folder: Path) -> Callable[[], None]:
     network = LanguageNetworkSettings(num_layers=LAYERS, hidden_size=WIDTH, embedding_size=WIDTH, dropout=DROPOUT)
-    settings = LanguageSettings(lines="running", normalizer=None, network=network)
+    settings = LanguageSettings(lines="continuous", normalizer=None, network=network)
     symbols = ["<blank>", *(chr(0x4E00 + number) for number in range(vocab_size - 1))]
     model = RnnModel(LanguageNetwork(network, vocab_size), CharTokenizer(symbols), settings)
     recipe = LanguageTrainSettings(batch_size=BATCH, segment=SEGMENT, epochs=1000)

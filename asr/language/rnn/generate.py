@@ -65,14 +65,14 @@ def _continue(model: RnnModel, tokens: Sequence[int], length: int, choose: Calla
             piece = piece.removeprefix(" ")  # units include the space before a word, but a line's first word has none
         yield piece
         begins_line = token == LINE_BREAK or (begins_line and not piece)
-        starts_afresh = token == LINE_BREAK and model.settings.lines == "apart"
+        starts_afresh = token == LINE_BREAK and model.settings.lines == "sentences"
         log_probs, state = model.prefill([token], None if starts_afresh else state)
 
 
 def prepare_prompt(model: RnnModel, text: str) -> str:
     """Return a text as the model expects it; only its last line if lines are independent sentences."""
     lines = text.split("\n")
-    if model.settings.lines == "apart":
+    if model.settings.lines == "sentences":
         lines = lines[-1:]
     prepared = "\n".join(prepare_line(line, model.settings) for line in lines)
     # Normalising strips the space at the end, which says that a word is over.

@@ -98,7 +98,7 @@ class RnnModel:
     def measure(self, lines: Sequence[str]) -> Likelihood:
         """Measure the model on lines of text, which are one continuous text if the settings say so."""
         encoded = [self.encode(line) for line in lines]
-        independent = self.settings.lines == "apart"
+        independent = self.settings.lines == "sentences"
         num_unknown = sum(len(line.unknown) for line in encoded)
         tensors = [line.to_tensor() for line in encoded]
         batch_size = _BATCH_LINES if independent else 1

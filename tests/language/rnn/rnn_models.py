@@ -8,7 +8,7 @@ from asr.language.rnn.network import LanguageNetwork
 from asr.text.tokenizer import CharTokenizer
 
 
-def make_model(letters="ab ", *, seed=0, lines="apart", spread=3.0, dtype=torch.float32, **network):
+def make_model(letters="ab ", *, seed=0, lines="sentences", spread=3.0, dtype=torch.float32, **network):
     """A model with decided opinions, so that mistakes show."""
     torch.manual_seed(seed)
     chosen = {"hidden_size": 8, "embedding_size": 5, "dropout": 0.0, **network}

@@ -32,7 +32,7 @@ def words_by_hand(model, context, begun, letters, ends, longest):
 @pytest.mark.parametrize("seed", range(3))
 @pytest.mark.parametrize(("context", "begun"), [("", ""), ("ab ", ""), ("b ", "a"), ("", "ba"), ("b,", "a")])
 def test_next_words_have_the_probability_of_all_that_is_so_spelled(seed: int, context: str, begun: str):
-    model = make_model("ab ,", seed=seed, spread=2.0, lines="running")
+    model = make_model("ab ,", seed=seed, spread=2.0, lines="continuous")
     expected = words_by_hand(model, context, begun, "ab", " ,\n", longest=6)
     found = complete(model, context + begun, count=5)
     likeliest = sorted(expected.items(), key=lambda item: -item[1])[:5]
@@ -48,7 +48,7 @@ def set_bias(model, letter, value):
 
 @pytest.mark.parametrize(("bias", "space"), [(9.0, " "), (-9.0, "")])
 def test_after_a_mark_the_next_word_comes_behind_a_space_where_that_is_likely(bias: float, space: str):
-    model = make_model("ab ,", spread=1.0, lines="running")
+    model = make_model("ab ,", spread=1.0, lines="continuous")
     set_bias(model, " ", bias)
     assert complete(model, "a,", count=3) == complete(model, f"a,{space}", count=3) != complete(model, "a", count=3)
 
@@ -93,7 +93,7 @@ def test_a_mark_that_is_normalised_away_ends_its_word():
 
 
 def test_a_space_at_the_end_asks_for_a_new_word_even_where_text_is_normalised():
-    model = make_model("abc ", lines="apart")
+    model = make_model("abc ", lines="sentences")
     assert all(found.word.startswith("ab") for found in complete(model, "b ab"))
     assert not all(found.word.startswith("ab") for found in complete(model, "b ab "))
 

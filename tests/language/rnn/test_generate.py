@@ -44,7 +44,7 @@ def test_draws_follow_temperature_and_the_smallest_set_of_enough_probability(tem
 
 
 def test_temperature_zero_takes_the_likeliest_token_each_time():
-    model = make_model(lines="running")
+    model = make_model(lines="continuous")
     text, history = "".join(generate(model, length=12, temperature=0, prompt="ab")), "\nab"
     for letter in text:
         scores = {piece: log_prob_by_hand(model, piece, history) for piece in model.pieces}

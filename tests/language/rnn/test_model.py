@@ -109,23 +109,23 @@ def test_white_space_that_subword_units_do_not_encode_is_not_counted(tmp_path: P
     assert model.measure(lines).num_characters == 8 + 9
 
 
-@pytest.mark.parametrize("lines", ["apart", "running"])
+@pytest.mark.parametrize("lines", ["sentences", "continuous"])
 def test_bits_per_character_are_the_text_added_up(lines: str):
     model = make_model(lines=lines)
     text = ["ab", "b a", "aab"]
     measured = model.measure(text)
-    if lines == "running":
+    if lines == "continuous":
         total = log_prob_by_hand(model, "".join(f"{line}\n" for line in text))
     else:
         total = sum(log_prob_by_hand(model, f"{line}\n") for line in text)
     assert measured.num_characters == 11
     assert measured.nats_per_character == pytest.approx(-total / 11, rel=1e-5)
     assert measured.bits_per_character == pytest.approx(-total / 11 / math.log(2), rel=1e-5)
-    assert measured.perplexity == pytest.approx(math.exp(-total / (7 if lines == "apart" else 4)), rel=1e-5)
+    assert measured.perplexity == pytest.approx(math.exp(-total / (7 if lines == "sentences" else 4)), rel=1e-5)
 
 
 def test_a_state_that_is_not_carried_is_forgotten_at_each_segment():
-    model, text = make_model(lines="running"), "ab b aab ba"
+    model, text = make_model(lines="continuous"), "ab b aab ba"
     lines = [model.encode(text).to_tensor()]
     text += "\n"
     alone = [log_prob_by_hand(model, text[i : i + 4], before=("\n" + text)[i]) for i in range(0, 12, 4)]
