@@ -82,7 +82,7 @@ def test_defaults_are_those_of_the_library():
     transcribe = defaults(recognize.transcribe)
     assert (transcribe["max_line_length"], transcribe["max_lines"]) == (subtitles.max_line_length, subtitles.max_lines)
     for command in map(defaults, (live.mic, live.serve)):
-        endpoints = Endpoints.after(command["pause"], command["longest"])
+        endpoints = Endpoints.from_seconds(command["pause"], command["longest"])
         assert StreamingOptions(command["chunk"], command["right"], endpoints) == StreamingOptions()
     serve, limits = defaults(live.serve), Limits()
     assert (serve["clients"], serve["idle"]) == (limits.clients, limits.idle_seconds)
