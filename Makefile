@@ -50,7 +50,7 @@ $(VENV)/.installed-docs: pyproject.toml | $(BIN)/python
 
 $(VENV)-oldest/.installed: pyproject.toml
 	$(PYTHON) -m venv $(VENV)-oldest
-	$(VENV)-oldest/bin/python -m pip install --quiet "numpy==1.26.*" "numba>=0.60" pytest hypothesis
+	$(VENV)-oldest/bin/python -m pip install --quiet "numpy==1.26.*" "numba>=0.60" pydantic PyYAML pytest hypothesis
 	touch $@
 
 clean:
