@@ -17,9 +17,6 @@ committed, and its moves are dropped. Without pruning the path is exact.
 Knows nothing of words, text or seconds.
 """
 
-# mypy: disable-error-code="no-any-return"
-# Elements of arrays have no type that mypy knows; numba checks them.
-
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass

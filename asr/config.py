@@ -26,6 +26,7 @@ from asr.atomic import write_text
 from asr.errors import ConfigError, one_line
 
 DEFAULT_MODEL = "english"  # comes with the package
+SETTINGS_FILE = "config.yaml"  # of a model folder
 SAMPLE_RATE = 16000  # Hz
 BATCH_SECONDS = 60.0  # speech per batch of the network, including padding
 JOBS = 2  # threads that read audio, and the same number that decode
@@ -37,6 +38,7 @@ HOST, PORT = "127.0.0.1", 2700  # of the server: this machine only, on the defau
 # Streams that a machine can keep up with, as measured on two cores (docs/benchmarks.md, "Live server"). One thread
 # serves them all, so more cores do not help.
 LIVE_STREAMS = 12 * min(2, os.cpu_count() or 1)
+EARLIER_LINES = {"sentences": "apart", "continuous": "running"}  # of `lines`: earlier words, in files and fingerprints
 
 
 def _check_order(bounds: tuple[float, float]) -> tuple[float, float]:
@@ -49,10 +51,7 @@ def _rename_lines(value: Any) -> Any:
     return next((word for word, earlier in EARLIER_LINES.items() if value == earlier), value)
 
 
-SETTINGS_FILE = "config.yaml"  # of a model folder
-
 _Cell = Literal["lstm", "gru", "rnn"]
-EARLIER_LINES = {"sentences": "apart", "continuous": "running"}  # earlier words, in files and fingerprints
 _Lines = Annotated[Literal["sentences", "continuous"], BeforeValidator(_rename_lines)]
 _Precision = Literal["auto", "fp32", "bf16"]
 Range = Annotated[tuple[float, float], AfterValidator(_check_order)]

@@ -1,8 +1,5 @@
 """Binary search, selection of the n-th largest number, and short sorts, in place and without allocation."""
 
-# mypy: disable-error-code="no-any-return"
-# Elements of arrays have no type that mypy knows; numba checks them.
-
 from asr.jit import Array, jit
 
 

@@ -11,7 +11,7 @@ from asr.live.microphone import AudioInput
 from asr.recognize.streaming.recognizer import StreamingRecognizer
 from asr.recognize.streaming.stream import Partial
 from asr.signal.loudness import measure_block
-from asr.signal.resample import Samples
+from asr.signal.resample import Waveform
 from asr.transcript.transcript import Transcript
 
 _QUIETEST = -60.0  # decibels at the left end of the loudness meter
@@ -35,7 +35,7 @@ class LiveDisplay:
     def __exit__(self, *_: object) -> None:
         self._live.stop()
 
-    def update(self, block: Samples, partial: Partial | None) -> None:
+    def update(self, block: Waveform, partial: Partial | None) -> None:
         """Show the loudness of a block, and what is known after it; None if nothing has changed."""
         if partial is not None:
             self._partial = partial

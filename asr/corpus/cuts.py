@@ -17,7 +17,8 @@ from lhotse.serialization import load_manifest
 from asr.atomic import atomic_write, write_text
 from asr.errors import CorpusError, one_line
 from asr.files import read_lines
-from asr.signal.audio import Waveform, load_audio
+from asr.signal.audio import load_audio
+from asr.signal.resample import Waveform
 
 
 class Utterance(NamedTuple):

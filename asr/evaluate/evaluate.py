@@ -15,7 +15,7 @@ from asr.evaluate.wer import ErrorRates, count_edits, require_words, score_utter
 from asr.recognize.recognizer import Recognizer
 from asr.recognize.utterance import Decoded
 from asr.runtime.network import LogProbs, make_batches
-from asr.signal.audio import Waveform
+from asr.signal.resample import Waveform
 from asr.text.normalize import normalize
 
 

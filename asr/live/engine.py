@@ -19,7 +19,7 @@ from torch import Tensor
 from asr.recognize.streaming.recognizer import MultiStreamRecognizer, split_into_blocks
 from asr.recognize.streaming.stream import Partial, SpeechStream
 from asr.recognize.utterance import UtteranceDecoder
-from asr.signal.resample import Resampler, Samples
+from asr.signal.resample import Resampler, Waveform
 
 # If a block has waited this long, previews are left out for everyone: committed text comes first.
 _LATE_SECONDS = 0.05
@@ -77,7 +77,7 @@ class Engine:
         stream = self._recognizer.start(utterance_decoder, start_seconds=start_seconds)
         return LiveStream(self, stream, resampler, sample_rate)
 
-    async def decode(self, stream: SpeechStream, samples: Samples, latest: Partial, *, last: bool) -> Partial:
+    async def decode(self, stream: SpeechStream, samples: Waveform, latest: Partial, *, last: bool) -> Partial:
         """Decode (S,) samples at the model's rate; `latest` is what was known before."""
         blocks = split_into_blocks(samples, self._recognizer.recognizer.sample_rate, last=last)
         job = _Job(stream, blocks, latest, Future(), time.perf_counter())
@@ -140,7 +140,7 @@ class LiveStream:
         self._resampler = resampler
         self._latest = Partial()
 
-    async def feed(self, samples: Samples) -> Partial:
+    async def feed(self, samples: Waveform) -> Partial:
         """Decode (S,) float32 samples; callers must wait for each block before they send the next.
 
         Returns:
@@ -152,7 +152,7 @@ class LiveStream:
         """End the stream: everything becomes final."""
         return await self._decode(self._resampler.finish(), last=True)
 
-    async def _decode(self, resampled: Samples, *, last: bool) -> Partial:
+    async def _decode(self, resampled: Waveform, *, last: bool) -> Partial:
         partial = await self._engine.decode(self._stream, resampled, self._latest, last=last)
         self._latest = replace(partial, finals=())
         return partial

@@ -16,7 +16,7 @@ from asr.errors import AudioError
 from asr.live.microphone import AudioInput
 from asr.recognize.streaming.recognizer import StreamingRecognizer
 from asr.recognize.streaming.stream import Partial
-from asr.signal.resample import Samples
+from asr.signal.resample import Waveform
 from asr.transcript.formats import format_transcript
 from asr.transcript.transcript import Transcript
 
@@ -26,7 +26,7 @@ logger = logging.getLogger(__name__)
 def listen(
     stream: StreamingRecognizer,
     audio_input: AudioInput,
-    on_block: Callable[[Samples, Partial | None], None] = lambda block, partial: None,
+    on_block: Callable[[Waveform, Partial | None], None] = lambda block, partial: None,
     *,
     save_audio: Path | None = None,
     save_text: Path | None = None,
@@ -66,7 +66,7 @@ def listen(
 
 
 @contextlib.contextmanager
-def _open_recording(path: Path | None, sample_rate: float) -> Iterator[Callable[[Samples], None]]:
+def _open_recording(path: Path | None, sample_rate: float) -> Iterator[Callable[[Waveform], None]]:
     """Open a file for audio. It is kept even if something else fails meanwhile, unless it is empty."""
     if path is None:
         yield lambda block: None

@@ -12,7 +12,7 @@ from typing import Any
 
 from asr.errors import AudioError
 from asr.signal.audio import stream_audio
-from asr.signal.resample import Samples
+from asr.signal.resample import Waveform
 
 BLOCK_SECONDS = 0.1
 _MAX_WAITING_BLOCKS = 50  # 5 s; later blocks are dropped
@@ -38,7 +38,7 @@ class AudioInput(ABC):
         return  # nothing is held open
 
     @abstractmethod
-    def __iter__(self) -> Iterator[Samples]: ...
+    def __iter__(self) -> Iterator[Waveform]: ...
 
 
 class Microphone(AudioInput):
@@ -65,7 +65,7 @@ class Microphone(AudioInput):
         self.sample_rate = float(details["default_samplerate"])
         self.dropped = 0
         self._device = details["index"]
-        self._blocks: queue.Queue[Samples | None] = queue.Queue(_MAX_WAITING_BLOCKS)
+        self._blocks: queue.Queue[Waveform | None] = queue.Queue(_MAX_WAITING_BLOCKS)
         self._stream: Any = None
 
     def __enter__(self) -> "Microphone":
@@ -87,7 +87,7 @@ class Microphone(AudioInput):
     def __exit__(self, *_: object) -> None:
         self._stream.close()
 
-    def __iter__(self) -> Iterator[Samples]:
+    def __iter__(self) -> Iterator[Waveform]:
         while (block := self._blocks.get()) is not None:
             yield block
 
@@ -121,7 +121,7 @@ class PlayedFile(AudioInput):
         self.dropped = 0
         self._path = path
 
-    def __iter__(self) -> Iterator[Samples]:
+    def __iter__(self) -> Iterator[Waveform]:
         due = time.monotonic()
         for block in stream_audio(self._path, block_seconds=BLOCK_SECONDS, sample_rate=int(self.sample_rate)):
             due += len(block) / self.sample_rate

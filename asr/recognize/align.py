@@ -18,8 +18,9 @@ from asr.recognize.recognizer import Recognizer
 from asr.recognize.runner import BLOCK_SECONDS, NetworkRunner
 from asr.recognize.words import find_words, segment_words
 from asr.runtime.network import LogProbs
-from asr.signal.audio import AudioSource, Waveform, name_of, stream_audio
+from asr.signal.audio import AudioSource, name_of, stream_audio
 from asr.signal.loudness import Loudness, measure_loudness
+from asr.signal.resample import Waveform
 from asr.text.normalize import normalize
 from asr.text.tokenizer import Tokenizer
 from asr.transcript.transcript import Transcript, Word

@@ -20,8 +20,9 @@ from asr.errors import AsrError, AudioError
 from asr.recognize.runner import BLOCK_SECONDS, NetworkRunner
 from asr.recognize.utterance import Decoded, UtteranceDecoder
 from asr.runtime.network import Features, LogProbs, make_batches
-from asr.signal.audio import AudioSource, Waveform, name_of, stream_audio
+from asr.signal.audio import AudioSource, name_of, stream_audio
 from asr.signal.loudness import Loudness, measure_loudness
+from asr.signal.resample import Waveform
 from asr.signal.segment import AudioSegment
 from asr.transcript.transcript import Transcript
 

@@ -19,8 +19,9 @@ from asr.recognize.runner import NetworkRunner
 from asr.recognize.utterance import Decoded, UtteranceDecoder
 from asr.recognize.words import FrameTiming
 from asr.runtime.torch_network import TorchNetwork
-from asr.signal.audio import AudioSource, Waveform
+from asr.signal.audio import AudioSource
 from asr.signal.features import FeatureExtractor
+from asr.signal.resample import Waveform
 from asr.transcript.transcript import Transcript
 
 

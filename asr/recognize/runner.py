@@ -9,8 +9,8 @@ import torch
 
 from asr.config import BATCH_SECONDS
 from asr.runtime.network import SUBSAMPLING, Features, LogProbs, Network, make_batches
-from asr.signal.audio import Waveform
 from asr.signal.features import FeatureExtractor
+from asr.signal.resample import Waveform
 from asr.signal.segment import AudioSegment, split_at_quiet
 
 BLOCK_SECONDS = 20.0  # of a long recording that are read at a time

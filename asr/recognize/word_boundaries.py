@@ -8,9 +8,6 @@ Every constant was chosen on synthetic voices and AN4's development set; tools/b
 measures the result. Knows nothing of text.
 """
 
-# mypy: disable-error-code="no-any-return"
-# Elements of arrays have no type that mypy knows; numba checks them.
-
 import math
 
 import numpy as np

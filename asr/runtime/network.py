@@ -73,7 +73,7 @@ class NetworkStream(Protocol):
     def is_ready(self) -> bool:
         """Whether `StreamingNetwork.run` can compute its next chunk."""
 
-    # The end is a flag of the last block rather than a call of its own: both go through the convolutions at once, and
+    # The end is a flag of the last block, not a separate call: both go through the convolutions at once, and
     # a live stream's last block is one job among those of other streams (live/engine.py).
     def feed(self, features: Features, *, last: bool = False) -> None:
         """Append (T, F) features; T may be 0. The stream ends with the `last`.

@@ -22,9 +22,8 @@ from asr.config import SAMPLE_RATE
 from asr.errors import AudioError
 from asr.signal.containers import TOLERATED_SECONDS, missing_wav_seconds, mp3_extent, ogg_breaks_off, unread_mp3_seconds
 from asr.signal.ffmpeg import decode_with_ffmpeg, duration_with_ffprobe, has_ffmpeg
-from asr.signal.resample import Resampler
+from asr.signal.resample import Resampler, Waveform
 
-Waveform: TypeAlias = npt.NDArray[np.float32]
 AudioSource: TypeAlias = str | os.PathLike[str] | BinaryIO | tuple[npt.ArrayLike, float]
 
 # Suffixes by which recordings are found in folders; a file that is named explicitly is read whatever its suffix.

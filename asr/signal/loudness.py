@@ -8,7 +8,7 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from asr.signal.audio import Waveform
+from asr.signal.resample import Waveform
 
 Loudness: TypeAlias = npt.NDArray[np.float64]  # (N,) decibels
 

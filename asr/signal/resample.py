@@ -1,4 +1,4 @@
-"""Audio at one sample rate in, at another out, block by block; the result does not depend on the blocks."""
+"""Resampling block by block; the result does not depend on the blocks."""
 
 from typing import cast
 
@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import soxr
 
-Samples = npt.NDArray[np.float32]
+Waveform = npt.NDArray[np.float32]
 
 
 class Resampler:
@@ -17,13 +17,13 @@ class Resampler:
         if rate != sample_rate:
             self._stream = soxr.ResampleStream(rate, sample_rate, 1, dtype="float32", quality="HQ")
 
-    def feed(self, block: Samples) -> Samples:
+    def feed(self, block: Waveform) -> Waveform:
         """Return the samples (S',) that a block (S,) completes."""
         return self._resample(block, last=False)
 
-    def finish(self) -> Samples:
+    def finish(self) -> Waveform:
         """Return the samples that were held back."""
         return self._resample(np.empty(0, np.float32), last=True)
 
-    def _resample(self, block: Samples, *, last: bool) -> Samples:
-        return block if self._stream is None else cast(Samples, self._stream.resample_chunk(block, last=last))
+    def _resample(self, block: Waveform, *, last: bool) -> Waveform:
+        return block if self._stream is None else cast(Waveform, self._stream.resample_chunk(block, last=last))

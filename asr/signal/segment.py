@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from asr.signal.audio import Waveform
 from asr.signal.loudness import frame_energy
+from asr.signal.resample import Waveform
 
 WHOLE_SECONDS = 20.0  # longer recordings are split
 # Range of the segments' lengths. Longer ones had more errors on development speech, shorter ones as many.

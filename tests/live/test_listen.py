@@ -14,17 +14,17 @@ from asr.live.microphone import PlayedFile
 from asr.recognize.recognizer import Recognizer
 from asr.recognize.streaming.recognizer import StreamingRecognizer
 from asr.recognize.streaming.stream import Partial
-from asr.signal.resample import Samples
+from asr.signal.resample import Waveform
 from tests.live.clock import Clock
 from tests.live.serving import PHONE, RATE, TEXTS
 
 
 def test_a_file_is_played_recognised_and_kept(recognizer: Recognizer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     clock = Clock(monkeypatch)
-    blocks: list[Samples] = []
+    blocks: list[Waveform] = []
     finals: list[str] = []
 
-    def collect(block: Samples, partial: Partial | None) -> None:
+    def collect(block: Waveform, partial: Partial | None) -> None:
         blocks.append(block)
         finals.extend(segment.text for segment in partial.finals) if partial else None
 
@@ -69,7 +69,7 @@ class Broken(PlayedFile):
         super().__init__(PHONE, RATE)
         self._num_blocks = num_blocks
 
-    def __iter__(self) -> Iterator[Samples]:
+    def __iter__(self) -> Iterator[Waveform]:
         yield from islice(super().__iter__(), self._num_blocks)
         raise ValueError("broken")
 

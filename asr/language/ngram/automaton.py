@@ -6,9 +6,6 @@ the state's backoff is added and the word is looked up in its longest proper suf
 that nothing continues has no state, since its suffix gives the same scores.
 """
 
-# mypy: disable-error-code="no-any-return"
-# Elements of arrays have no type that mypy knows; numba checks them.
-
 import math
 from typing import NamedTuple
 

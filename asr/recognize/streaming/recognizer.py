@@ -20,7 +20,7 @@ from torch import Tensor
 from asr.recognize.recognizer import Recognizer
 from asr.recognize.streaming.stream import Partial, SpeechStream, StreamContext, StreamingOptions
 from asr.recognize.utterance import UtteranceDecoder
-from asr.signal.resample import Resampler, Samples
+from asr.signal.resample import Resampler, Waveform
 from asr.transcript.transcript import Segment, Transcript
 
 # In longer blocks, more of the work after the end of an utterance would be thrown away.
@@ -132,7 +132,7 @@ class StreamingRecognizer:
         text = " ".join(segment.text for segment in self._segments)
         return Transcript(text, self._stream.duration, segments=tuple(self._segments))
 
-    def _decode(self, samples: Samples, *, last: bool) -> Partial | None:
+    def _decode(self, samples: Waveform, *, last: bool) -> Partial | None:
         latest, num_segments = None, len(self._segments)
         for waveform, is_last in split_into_blocks(samples, self._recognizer.recognizer.sample_rate, last=last):
             self._stream.feed(waveform, last=is_last)
@@ -145,7 +145,7 @@ class StreamingRecognizer:
         return None if latest is None else replace(latest, finals=tuple(self._segments[num_segments:]))
 
 
-def to_waveform(samples: Any) -> Samples:
+def to_waveform(samples: Any) -> Waveform:
     """Convert (S,) finite floats or 16-bit integers to float32 within ±1. Raises ValueError for anything else."""
     array = np.asarray(samples)
     if array.ndim != 1 or (array.dtype.kind != "f" and array.dtype != np.int16):
@@ -155,7 +155,7 @@ def to_waveform(samples: Any) -> Samples:
     return (array / 32768 if array.dtype == np.int16 else array).astype(np.float32)
 
 
-def split_into_blocks(samples: Samples, sample_rate: int, *, last: bool) -> list[tuple[Tensor, bool]]:
+def split_into_blocks(samples: Waveform, sample_rate: int, *, last: bool) -> list[tuple[Tensor, bool]]:
     """Split samples into blocks of at most a second, each with whether the stream ends after it."""
     blocks = torch.split(torch.from_numpy(samples), int(_BLOCK_SECONDS * sample_rate))  # one, if there are none
     return [(block, last and index == len(blocks) - 1) for index, block in enumerate(blocks)]
