@@ -90,9 +90,7 @@ def to_half(weights: Mapping[str, Array], path: Path) -> dict[str, Array]:
         ModelError: If one is not finite.
     """
     with np.errstate(over="ignore"):  # the check finds it
-        half = {
-            name: value.astype(np.float16) if value.dtype.kind == "f" else value for name, value in weights.items()
-        }
+        half = {name: value.astype(np.float16) if value.dtype.kind == "f" else value for name, value in weights.items()}
     _check_finite(half, path)
     return half
 

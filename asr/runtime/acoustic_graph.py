@@ -76,8 +76,8 @@ class AcousticGraphs:
         if index == 0:
             image = builder.node("Unsqueeze", builder.input("image", ["T", bands]), builder.constant([0, 1]))
         else:
-            shape = [self._acoustic.conv_channels, "T", (bands + 1) // 2]
-            image = builder.node("Unsqueeze", builder.input("image", shape), builder.constant([0]))
+            image = builder.input("image", [self._acoustic.conv_channels, "T", (bands + 1) // 2])
+            image = builder.node("Unsqueeze", image, builder.constant([0]))
         image = self._convolve(builder, index, image, padding=0)
         if index == NUM_CONVOLUTIONS - 1:
             hidden = builder.node("Squeeze", self._project(builder, image), builder.constant([1]))
@@ -107,7 +107,9 @@ class AcousticGraphs:
             state = before[index * per_layer :][:per_layer]
             hidden, state = self._stream_block(builder, index, hidden, chunk if right_context else None, state)
             after += state
-        log_probs = builder.node("Squeeze", self._read_out(builder, self._first(builder, hidden, chunk)), builder.constant([1]))
+        log_probs = builder.node(
+            "Squeeze", self._read_out(builder, self._first(builder, hidden, chunk)), builder.constant([1])
+        )
         builder.output("log_probs", log_probs, ["C", "V"])
         builder.output("states_after", builder.node("Concat", *after, axis=0), [self.num_states, 1, width])
         return builder.build()

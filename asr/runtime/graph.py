@@ -22,6 +22,7 @@ from asr.weights import SCALE_SUFFIX, Array, QuantizedMatrix, Weights
 Cell = Literal["lstm", "gru", "rnn"]
 Value = str  # the name of a value in a graph
 
+CONSTANT = "constant."  # what the names of constants begin with, unlike those of weights
 _OPSET, _IR_VERSION = 17, 8  # of 2022, which every runtime since then reads
 _OWN_OPERATORS = "com.microsoft"  # ONNX Runtime's: the LSTM in 8 bits
 # The order of gates in ONNX, counted in torch's order: LSTM i f g o, GRU r z n.
@@ -73,7 +74,7 @@ class GraphBuilder:
     def constant(self, value: Any, dtype: Any = np.int64) -> Value:
         """Add a constant."""
         array = np.asarray(value, dtype)
-        return self._initialize(f"constant.{array.dtype}.{array.tolist()}", lambda: array)
+        return self._initialize(f"{CONSTANT}{array.dtype}.{array.tolist()}", lambda: array)
 
     def weight(self, name: str) -> Value:
         """Add a weight, in float32."""
@@ -140,10 +141,13 @@ class GraphBuilder:
         for kind in _MATRICES:
             names = [f"{layer}weight_{kind}_l0" for layer in layers]
             pairs = [self._quantized(name) for name in names]
-            arranged = [self._order_gates("lstm", values, self._weights.shape(name)) for (values, _), name in zip(pairs, names, strict=True)]
+            arranged = [
+                self._order_gates("lstm", values, self._weights.shape(name))
+                for (values, _), name in zip(pairs, names, strict=True)
+            ]
             matrices.append(self._stack([self.node("Transpose", matrix, perm=[1, 0]) for matrix in arranged]))
             rows = self._weights.shape(names[0])[0]
-            zeros = self._initialize(f"zeros.{len(layers)}.{rows}", lambda rows=rows: np.zeros((len(layers), rows), np.int8))
+            zeros = self.node("Expand", self.constant(0, np.int8), self.constant([len(layers), rows]))
             scales += [self._stack([self._order_gates("lstm", scale, (rows,)) for _, scale in pairs]), zeros]
         padding = [""] * (4 - len(initial)) + [""]  # no state, no peepholes
         return [value, *matrices, *initial, *padding, *scales]

@@ -14,7 +14,7 @@ from asr.language.rnn.network import LanguageNetwork
 from asr.language.text_files import read_text
 from asr.model_files import WEIGHTS_FILE
 from asr.reporter import SILENT, Reporter
-from asr.runtime.precision import pick_device, pick_precision
+from asr.runtime.torch_device import pick_torch_device, pick_torch_precision
 from asr.seeds import draw_seed
 from asr.text.load import build_tokenizer
 from asr.text.tokenizer import BLANK_SYMBOL, CharTokenizer, Tokenizer
@@ -163,4 +163,4 @@ def _decisive_settings(config: LanguageConfig, base: Path | None) -> tuple[Any, 
     settings = config.model_dump(mode="json", exclude={"train": {"checkpoint_minutes"}}, by_alias=True)
     settings["lines"] = EARLIER_LINES[config.lines]
     origin = "" if base is None else hashlib.sha256((base / WEIGHTS_FILE).read_bytes()).hexdigest()
-    return settings, pick_precision(config.train.precision, pick_device("auto")), origin
+    return settings, pick_torch_precision(config.train.precision, pick_torch_device("auto")), origin
