@@ -33,7 +33,7 @@ class Model:
 
     @property
     def folder_settings(self) -> ModelSettings:
-        """The settings as a model folder keeps them: it holds the lexicon itself, whose path means nothing elsewhere."""
+        """The settings as a model folder keeps them; it holds the lexicon, whose path means nothing elsewhere."""
         tokenizer = self.settings.tokenizer.model_copy(update={"lexicon": None})
         return self.settings.model_copy(update={"tokenizer": tokenizer})
 
