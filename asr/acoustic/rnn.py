@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from asr.acoustic.chunks import Windows
-from asr.cells import Cell, make_layer
+from asr.acoustic.cells import Cell, make_layer
 
 Direction = Literal["bi", "forward"]
 

@@ -7,12 +7,12 @@ from typing import Any
 
 import torch
 
+from asr.acoustic.weights import get_weights
 from asr.config import EARLIER_LINES, LanguageConfig, LanguageSettings
 from asr.errors import TrainingError
-from asr.language.rnn.model import RnnModel, load_rnn, save_rnn
-from asr.language.rnn.network import LanguageNetwork
+from asr.language.rnn.model import RnnModel, load_rnn
 from asr.language.text_files import read_text
-from asr.model_files import WEIGHTS_FILE
+from asr.model_files import WEIGHTS_FILE, save_model_files
 from asr.reporter import SILENT, Reporter
 from asr.runtime.precision import pick_device, pick_precision
 from asr.seeds import draw_seed
@@ -23,6 +23,7 @@ from asr.train.init_from import copy_weights
 from asr.train.launch import launch
 from asr.train.loop import LoopSetup
 from asr.train.monitor import RnnMonitor
+from asr.train.rnn_network import LanguageNetwork, TorchLanguageNetwork
 from asr.train.rnn_trainer import RnnTrainer, Text
 
 
@@ -75,15 +76,15 @@ def train_language_model(
     for lines in (train_lines, dev_lines):
         fingerprint.add([str(len(lines)), *lines])
     fabric = launch(recipe.train.precision)
-    model = _build(recipe, parent, train_lines, reporter)
+    network, model = _build(recipe, parent, train_lines, reporter)
     text = _encode(model, train_lines, dev_lines, reporter)
     setup = LoopSetup(recipe.train, folder, RnnMonitor(folder.path, reporter), fingerprint)
-    trainer = RnnTrainer(fabric, model, text, setup)
+    trainer = RnnTrainer(fabric, network, model, text, setup)
     if action == "resume":
         trainer.restore()
         reporter.line(f"resuming after step {trainer.state.steps}")
-    model.network.load_state_dict(trainer.fit())
-    save_rnn(RnnModel(model.network.cpu().eval(), model.tokenizer, model.settings), output)
+    network.load_state_dict(trainer.fit())
+    save_model_files(get_weights(network), model.tokenizer, model.settings, output)
     reporter.line(f"model written to {output}")
 
 
@@ -106,7 +107,9 @@ def _split(texts: Sequence[Path], dev: Sequence[Path], config: LanguageConfig) -
     return kept, [lines[index] for index in sorted(held_out)]
 
 
-def _build(config: LanguageConfig, base: RnnModel | None, lines: Iterable[str], reporter: Reporter) -> RnnModel:
+def _build(
+    config: LanguageConfig, base: RnnModel | None, lines: Iterable[str], reporter: Reporter
+) -> tuple[LanguageNetwork, RnnModel]:
     """Build the network to train: new, or from another model's weights."""
     torch.manual_seed(draw_seed(config.train.seed, "weights"))
     settings = LanguageSettings(**{name: getattr(config, name) for name in LanguageSettings.model_fields})
@@ -117,7 +120,7 @@ def _build(config: LanguageConfig, base: RnnModel | None, lines: Iterable[str], 
     if base is not None:
         copy_weights(base.network, base.tokenizer, network, tokenizer)
         reporter.line(f"starting from a model of {base.tokenizer.vocab_size} tokens")
-    return RnnModel(network, tokenizer, settings)
+    return network, RnnModel(TorchLanguageNetwork(network), tokenizer, settings)
 
 
 def _inherit_architecture(config: LanguageConfig, base: LanguageSettings) -> LanguageConfig:
@@ -152,7 +155,7 @@ def _encode(model: RnnModel, train_lines: Sequence[str], dev_lines: Sequence[str
         reporter.line(f"{unknown} characters are not in the alphabet and left out")
     characters = sum(len(line) + 1 for line in dev_lines)
     dev_unknown = sum(len(line.unknown) for line in dev)
-    text = Text([line.to_tensor() for line in train], [line.to_tensor() for line in dev], characters, dev_unknown)
+    text = Text([line.to_array() for line in train], [line.to_array() for line in dev], characters, dev_unknown)
     reporter.line(f"train: {sum(map(len, text.train)):,} tokens; dev: {characters:,} characters")
     return text
 
