@@ -79,10 +79,10 @@ class GraphBuilder:
         """Add a weight, in float32."""
         return self._initialize(name, lambda: self._weights[name])
 
-    def linear(self, value: Value, weight: str, bias: str | None) -> Value:
-        """Multiply (..., D) by a matrix (E, D), and add a bias (E,): (..., E)."""
-        product = self.node("MatMul", value, self.node("Transpose", self.weight(weight), perm=[1, 0]))
-        return product if bias is None else self.node("Add", product, self.weight(bias))
+    def linear(self, value: Value, prefix: str) -> Value:
+        """Multiply (..., D) by the matrix `prefix`.weight (E, D) and add `prefix`.bias (E,): (..., E)."""
+        product = self.node("MatMul", value, self.node("Transpose", self.weight(f"{prefix}.weight"), perm=[1, 0]))
+        return self.node("Add", product, self.weight(f"{prefix}.bias"))
 
     def layer_norm(self, value: Value, prefix: str) -> Value:
         """Normalise the last dimension; scale and shift are `prefix`.weight and .bias."""
