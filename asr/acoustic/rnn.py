@@ -8,8 +8,8 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from asr.acoustic.chunks import Windows
 from asr.acoustic.cells import Cell, make_layer
+from asr.acoustic.chunks import Windows
 
 Direction = Literal["bi", "forward"]
 

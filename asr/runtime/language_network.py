@@ -16,6 +16,7 @@ from onnx import ModelProto, TensorProto
 
 from asr.config import LanguageNetworkSettings
 from asr.runtime.graph import GraphBuilder, Value, adds_int8_exactly, open_session
+from asr.runtime.precision import check_precision
 from asr.weights import Array, Weights
 
 
@@ -27,13 +28,14 @@ class OnnxLanguageNetwork:
     Args:
         weights: Those of `language_shapes`.
         settings: The network's sizes.
-        precision: "fp32"; or "int8", in which LSTMs compute in 8 bits.
+        precision: "int8": LSTMs compute in 8 bits; "auto": likewise. Anything else is fp32, and so are other cells.
     """
 
-    def __init__(self, weights: Weights, settings: LanguageNetworkSettings, *, precision: str = "fp32") -> None:
+    def __init__(self, weights: Weights, settings: LanguageNetworkSettings, *, precision: str = "auto") -> None:
         self.weights = weights
         self.settings = settings
-        self.precision = precision
+        is_int8 = settings.cell == "lstm" and check_precision(precision) in ("auto", "int8")
+        self.precision = "int8" if is_int8 else "fp32"
 
     def initial_state(self, batch_size: int) -> Array:
         """Return the state (K, B, H) before any token."""
@@ -52,7 +54,8 @@ class OnnxLanguageNetwork:
     @cached_property
     def _session(self) -> ort.InferenceSession:
         int8 = self.precision == "int8"
-        return open_session(build_graph(self.weights, self.settings, int8=int8, narrow=not adds_int8_exactly()))
+        narrow = int8 and not adds_int8_exactly()
+        return open_session(build_graph(self.weights, self.settings, int8=int8, narrow=narrow))
 
     def __getstate__(self) -> dict[str, Any]:
         return {name: value for name, value in self.__dict__.items() if name != "_session"}  # it is built anew
@@ -82,13 +85,10 @@ def build_graph(
 def _read_out(builder: GraphBuilder, settings: LanguageNetworkSettings, hidden: Value) -> Value:
     """Return logits (T, B, V); tied weights are the embedding's."""
     if settings.tied and settings.hidden_size != settings.embedding_size:
-        hidden = _add_linear(builder, hidden, "projection.weight", "projection.bias")
-    return _add_linear(builder, hidden, "embedding.weight" if settings.tied else "head_weight", "head_bias")
-
-
-def _add_linear(builder: GraphBuilder, value: Value, weight: str, bias: str) -> Value:
-    product = builder.node("MatMul", value, builder.node("Transpose", builder.weight(weight), perm=[1, 0]))
-    return builder.node("Add", product, builder.weight(bias))
+        hidden = builder.linear(hidden, "projection")
+    matrix = builder.weight("embedding.weight" if settings.tied else "head_weight")
+    product = builder.node("MatMul", hidden, builder.node("Transpose", matrix, perm=[1, 0]))
+    return builder.node("Add", product, builder.weight("head_bias"))
 
 
 def _num_states(settings: LanguageNetworkSettings) -> int:

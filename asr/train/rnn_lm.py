@@ -3,18 +3,18 @@
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 
 from asr.acoustic.weights import get_weights
 from asr.config import EARLIER_LINES, LanguageConfig, LanguageSettings
 from asr.errors import TrainingError
-from asr.language.rnn.model import RnnModel, load_rnn
+from asr.language.rnn.model import RnnModel, read_rnn_files
 from asr.language.text_files import read_text
 from asr.model_files import WEIGHTS_FILE, save_model_files
 from asr.reporter import SILENT, Reporter
-from asr.runtime.precision import pick_device, pick_precision
+from asr.runtime.torch_device import pick_torch_device, pick_torch_precision
 from asr.seeds import draw_seed
 from asr.text.load import build_tokenizer
 from asr.text.tokenizer import BLANK_SYMBOL, CharTokenizer, Tokenizer
@@ -25,6 +25,15 @@ from asr.train.loop import LoopSetup
 from asr.train.monitor import RnnMonitor
 from asr.train.rnn_network import LanguageNetwork, TorchLanguageNetwork
 from asr.train.rnn_trainer import RnnTrainer, Text
+from asr.weights import Weights
+
+
+class BaseModel(NamedTuple):
+    """The model that a training starts from."""
+
+    weights: Weights
+    tokenizer: Tokenizer
+    settings: LanguageSettings
 
 
 def train_language_model(
@@ -55,7 +64,7 @@ def train_language_model(
         TrainingInterrupted: On SIGINT and SIGTERM; `resume` continues.
         TrainingError: If training cannot continue, there is nothing to resume, or something would be overwritten.
     """
-    parent = load_rnn(base) if base is not None else None
+    parent = BaseModel(*read_rnn_files(base)) if base is not None else None
     recipe = config if parent is None else _inherit_architecture(config, parent.settings)
     folder = CheckpointFolder(output)
     fingerprint = Fingerprint(_decisive_settings(recipe, base))
@@ -108,7 +117,7 @@ def _split(texts: Sequence[Path], dev: Sequence[Path], config: LanguageConfig) -
 
 
 def _build(
-    config: LanguageConfig, base: RnnModel | None, lines: Iterable[str], reporter: Reporter
+    config: LanguageConfig, base: BaseModel | None, lines: Iterable[str], reporter: Reporter
 ) -> tuple[LanguageNetwork, RnnModel]:
     """Build the network to train: new, or from another model's weights."""
     torch.manual_seed(draw_seed(config.train.seed, "weights"))
@@ -118,7 +127,7 @@ def _build(
     num_weights = sum(parameter.numel() for parameter in network.parameters())
     reporter.line(f"network: {num_weights:,} weights, {tokenizer.vocab_size} tokens")
     if base is not None:
-        copy_weights(base.network, base.tokenizer, network, tokenizer)
+        copy_weights(base.weights, base.tokenizer, network, tokenizer)
         reporter.line(f"starting from a model of {base.tokenizer.vocab_size} tokens")
     return network, RnnModel(TorchLanguageNetwork(network), tokenizer, settings)
 
@@ -166,4 +175,4 @@ def _decisive_settings(config: LanguageConfig, base: Path | None) -> tuple[Any, 
     settings = config.model_dump(mode="json", exclude={"train": {"checkpoint_minutes"}}, by_alias=True)
     settings["lines"] = EARLIER_LINES[config.lines]
     origin = "" if base is None else hashlib.sha256((base / WEIGHTS_FILE).read_bytes()).hexdigest()
-    return settings, pick_precision(config.train.precision, pick_device("auto")), origin
+    return settings, pick_torch_precision(config.train.precision, pick_torch_device("auto")), origin

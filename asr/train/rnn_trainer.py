@@ -54,12 +54,11 @@ class RnnTrainer(TrainingLoop[Segment]):
     """
 
     checkpoint_keys: ClassVar[Mapping[str, str]] = {"batches": "segments", "size": "tokens", "loss_size": "loss_tokens"}
+    module: LanguageNetwork
     settings: LanguageTrainSettings
     monitor: RnnMonitor
 
-    def __init__(
-        self, fabric: Fabric, network: LanguageNetwork, model: RnnModel, text: Text, setup: LoopSetup
-    ) -> None:
+    def __init__(self, fabric: Fabric, network: LanguageNetwork, model: RnnModel, text: Text, setup: LoopSetup) -> None:
         options = setup.settings.optimizer
         rate, decay = options.learning_rate, options.weight_decay
         optimizer = torch.optim.AdamW(network.parameters(), rate, _BETAS, weight_decay=decay, fused=True)

@@ -76,5 +76,5 @@ def sentence_segments(lines: Sequence[Array], *, batch_size: int, length: int, s
 def _cut(inputs: Array, targets: Array, length: int) -> Iterator[Segment]:
     for first in range(0, len(inputs), length):
         last = first + length
-        parts = (np.ascontiguousarray(stream[first:last], np.int64) for stream in (inputs, targets))
-        yield Segment(*parts, starts=first == 0)
+        own_inputs, own_targets = (np.ascontiguousarray(part[first:last], np.int64) for part in (inputs, targets))
+        yield Segment(own_inputs, own_targets, starts=first == 0)

@@ -20,7 +20,7 @@ from asr.model_files import load_model_files
 from asr.runtime.language_network import OnnxLanguageNetwork
 from asr.runtime.parameters import language_shapes
 from asr.text.tokenizer import WORD_START, Tokenizer
-from asr.weights import Array, Shapes
+from asr.weights import Array, Weights
 
 # Natural log of the probability of a character that the alphabet lacks; the network skips it.
 UNKNOWN_SCORE = -10.0
@@ -185,18 +185,22 @@ def count_nats(network: NextTokenNetwork, segments: Iterable[Segment], *, carry_
 
 
 def load_rnn(folder: Path | str, *, precision: str = "auto") -> RnnModel:
-    """Read a model folder; `precision`: see `OnnxLanguageNetwork`.
+    """Load a model folder to predict text; `precision`: see `OnnxLanguageNetwork`.
 
     Raises:
         ModelError: If it is not one, or its parts do not fit together.
     """
-    if Path(folder).is_file():
-        raise ModelError(f"{folder}: a file; a recurrent language model is a folder, which training one writes")
-
-    def list_shapes(settings: LanguageSettings, vocab_size: int) -> Shapes:
-        return language_shapes(settings.network, vocab_size)
-
-    weights, tokenizer, settings = load_model_files(
-        Path(folder), LanguageSettings.load, list_shapes, "recurrent language model"
-    )
+    weights, tokenizer, settings = read_rnn_files(Path(folder))
     return RnnModel(OnnxLanguageNetwork(weights, settings.network, precision=precision), tokenizer, settings)
+
+
+def read_rnn_files(folder: Path) -> tuple[Weights, Tokenizer, LanguageSettings]:
+    """Read the parts of a model from its folder; errors: see `load_rnn`."""
+    if folder.is_file():
+        raise ModelError(f"{folder}: a file; a recurrent language model is a folder, which training one writes")
+    return load_model_files(
+        folder,
+        LanguageSettings.load,
+        lambda settings, vocab_size: language_shapes(settings.network, vocab_size),
+        "recurrent language model",
+    )
