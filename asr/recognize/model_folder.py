@@ -31,6 +31,12 @@ class Model:
     tokenizer: Tokenizer
     settings: ModelSettings
 
+    @property
+    def folder_settings(self) -> ModelSettings:
+        """The settings as a model folder keeps them; it holds the lexicon, whose path means nothing elsewhere."""
+        tokenizer = self.settings.tokenizer.model_copy(update={"lexicon": None})
+        return self.settings.model_copy(update={"tokenizer": tokenizer})
+
 
 def save_model(model: Model, folder: Path) -> None:
     """Write a model folder without its card.
@@ -38,10 +44,7 @@ def save_model(model: Model, folder: Path) -> None:
     Raises:
         ModelError: If a weight is not finite.
     """
-    # The folder holds the lexicon itself; its original path means nothing elsewhere.
-    tokenizer = model.settings.tokenizer.model_copy(update={"lexicon": None})
-    settings = model.settings.model_copy(update={"tokenizer": tokenizer})
-    save_model_files(model.weights, model.tokenizer, settings, folder)
+    save_model_files(model.weights, model.tokenizer, model.folder_settings, folder)
 
 
 def read_model(name: str | Path) -> Model:

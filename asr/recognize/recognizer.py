@@ -13,6 +13,7 @@ from asr.decode.decoder import BeamDecoder
 from asr.decode.rescoring import Rescorer
 from asr.errors import AudioError
 from asr.recognize.model_folder import Model, find_model, read_model
+from asr.recognize.onnx_file import SUFFIX, read_onnx
 from asr.recognize.options import DecodingOptions, add_oov_words, build_rescorer, choose_decoder, read_phrases
 from asr.recognize.pipeline import Pipeline
 from asr.recognize.runner import NetworkRunner
@@ -127,7 +128,7 @@ def load_model(
     """Load a model folder, or a model that comes with the package by its name. Runs no code from it.
 
     Args:
-        name: The folder or name.
+        name: The folder, the name, or a file that `asr export` wrote; that has no language model.
         device: Where the network runs.
         precision: What it computes with; see `Recognizer`.
         decoding: How it decodes; None: with the folder's language model if there is one.
@@ -137,8 +138,12 @@ def load_model(
         ConfigError: If the decoding options contradict one another.
     """
     decoding = decoding or DecodingOptions()
-    model = read_model(name)
-    folder, settings = find_model(name), model.settings
+    path = Path(name)
+    if path.suffix == SUFFIX and path.is_file():
+        model, folder = read_onnx(path), path
+    else:
+        model, folder = read_model(name), find_model(name)
+    settings = model.settings
     expected = " ".join(read_phrases(decoding, settings.normalizer)).split()
     model = replace(model, tokenizer=add_oov_words(model.tokenizer, expected))
     beam = choose_decoder(folder, model.tokenizer, settings.decoder, decoding, settings.normalizer)

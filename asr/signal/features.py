@@ -42,6 +42,7 @@ class FeatureExtractor:
         self.settings = settings
         self.window = round(settings.window_seconds * settings.sample_rate)
         self.step = round(settings.step_seconds * settings.sample_rate)
+        self.fft_size = 1 << (self.window - 1).bit_length()
         self.prior_frames = settings.prior_seconds / settings.step_seconds
         self.mean = np.zeros(settings.num_mels, np.float32) if mean is None else mean
         self.deviation = np.ones(settings.num_mels, np.float32) if deviation is None else deviation
@@ -74,9 +75,9 @@ class FeatureExtractor:
         # In float64, so that the order in which a library sums never reaches the float32 result: streams and whole
         # recordings agree to the bit.
         frames = sliding_window_view(waveform.astype(np.float64), self.window)[:: self.step]
-        spectrum = np.fft.rfft(frames * _hann(self.window), n=_fft_size(self.window))
+        spectrum = np.fft.rfft(frames * _hann(self.window), n=self.fft_size)
         power = spectrum.real**2 + spectrum.imag**2
-        bins, weights = _filter_bank(self.window, self.settings.sample_rate, self.settings.num_mels)
+        bins, weights = _filter_bank(self.fft_size, self.settings.sample_rate, self.settings.num_mels)
         # Not a product of matrices: nine weights in ten are zero, and the threads of BLAS spin while they wait.
         energies = np.einsum("tfk,fk->tf", power[:, bins], weights)
         return np.log(np.maximum(energies, ENERGY_FLOOR)).astype(np.float32)
@@ -118,13 +119,15 @@ def mel_frequencies(num_mels: int, sample_rate: int) -> npt.NDArray[np.float64]:
 
 
 @lru_cache
-def _filter_bank(window: int, sample_rate: int, num_mels: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]:
+def _filter_bank(
+    fft_size: int, sample_rate: int, num_mels: int
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]:
     """Return the bins (F, K) of the spectrum that each band covers, and their weights (F, K).
 
     Bands are triangles between the centres of their neighbours, of the same area in Hz (Slaney 1998).
     """
     edges = mel_frequencies(num_mels + 2, sample_rate)
-    frequencies = np.linspace(0, sample_rate / 2, _fft_size(window) // 2 + 1)
+    frequencies = np.linspace(0, sample_rate / 2, fft_size // 2 + 1)
     rising = (frequencies - edges[:-2, None]) / (edges[1:-1] - edges[:-2])[:, None]
     falling = (edges[2:, None] - frequencies) / (edges[2:] - edges[1:-1])[:, None]
     triangles = np.maximum(0, np.minimum(rising, falling)) * (2 / (edges[2:] - edges[:-2]))[:, None]  # (F, bins)
@@ -137,7 +140,3 @@ def _filter_bank(window: int, sample_rate: int, num_mels: int) -> tuple[npt.NDAr
 @lru_cache
 def _hann(window: int) -> npt.NDArray[np.float64]:
     return 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(window) / window)
-
-
-def _fft_size(window: int) -> int:
-    return 1 << (window - 1).bit_length()
