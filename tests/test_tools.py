@@ -8,9 +8,9 @@ import sys
 from argparse import Namespace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import soundfile
-import numpy as np
 from rich.console import Console
 
 ROOT = Path(__file__).parent.parent

@@ -15,8 +15,9 @@ import soundfile
 from typer.testing import CliRunner
 
 from asr.cli.app import app, main
+from asr.config import ModelSettings
 from asr.corpus.prepare import prepare
-from asr.recognize.model_folder import Model, save_model
+from asr.recognize.model_folder import save_model
 from asr.recognize.recognizer import load_model
 from tests.models import make_model
 from tests.tones import write_corpus

@@ -1,11 +1,15 @@
 """The acoustic model written out in numpy, step by step: what the runtime is tested against."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from typing import TypeAlias
 
 import numpy as np
 
-from asr.config import AcousticSettings, ModelSettings
+from asr.config import ModelSettings
 from asr.weights import Weights
+
+Given: TypeAlias = dict[str, np.ndarray]  # weights in float64
+State: TypeAlias = tuple[np.ndarray, np.ndarray]  # (H,) what a cell outputs, and an LSTM's memory
 
 
 def sigmoid(values: np.ndarray) -> np.ndarray:
@@ -15,17 +19,37 @@ def sigmoid(values: np.ndarray) -> np.ndarray:
 def compute_log_probs(weights: Weights, settings: ModelSettings, features: np.ndarray) -> np.ndarray:
     """Compute (T', V) log probabilities of features (T, F), in float64."""
     given = {name: value.astype(np.float64) for name, value in weights.items()}
+    hidden = subsample(given, features)
+    for index in range(settings.acoustic.num_layers):
+        hidden = run_block(given, index, settings, hidden, len(hidden), None)[0]
+    return read_out(given, hidden)
+
+
+def compute_chunks(
+    weights: Weights, settings: ModelSettings, features: np.ndarray, chunk: int, right_context: int
+) -> np.ndarray:
+    """The same with chunks of frames that see what came before, themselves and a right context."""
+    given = {name: value.astype(np.float64) for name, value in weights.items()}
+    frames = subsample(given, features)
+    states: list[State | None] = [None] * settings.acoustic.num_layers
+    outputs = [np.empty((0, len(given["head.bias"])))]
+    for first in range(0, len(frames), chunk):
+        hidden = frames[first : first + chunk + right_context]
+        size = min(chunk, len(hidden))
+        for index in range(settings.acoustic.num_layers):
+            hidden, states[index] = run_block(given, index, settings, hidden, size, states[index])
+        outputs.append(read_out(given, hidden[:size]))
+    return np.concatenate(outputs)
+
+
+def subsample(given: Given, features: np.ndarray) -> np.ndarray:
+    """Compute frames (T', D) from features (T, F)."""
     image = features.astype(np.float64)[None]  # (C, T, F)
     for index in range(2):
         name = f"subsampling.convolutions.{index}"
         image = convolve(image, given[f"{name}.weight"], given[f"{name}.bias"])
-    flat = image.transpose(1, 0, 2).reshape(image.shape[1], -1)
-    hidden = flat @ given["subsampling.projection.weight"].T + given["subsampling.projection.bias"]
-    for index in range(settings.acoustic.num_layers):
-        inputs = normalise(given, f"blocks.{index}.norm", hidden)
-        hidden = hidden + recurrent(given, f"blocks.{index}.recurrent", settings.acoustic, inputs)
-    logits = normalise(given, "norm", hidden) @ given["head.weight"].T + given["head.bias"]
-    return logits - np.log(np.exp(logits).sum(-1, keepdims=True))
+    flat = image.transpose(1, 0, 2).reshape(image.shape[1], image.shape[0] * image.shape[2])
+    return flat @ given["subsampling.projection.weight"].T + given["subsampling.projection.bias"]
 
 
 def convolve(image: np.ndarray, weight: np.ndarray, bias: np.ndarray) -> np.ndarray:
@@ -40,23 +64,36 @@ def convolve(image: np.ndarray, weight: np.ndarray, bias: np.ndarray) -> np.ndar
     return np.maximum(outputs, 0)
 
 
-def normalise(given: dict[str, np.ndarray], name: str, values: np.ndarray) -> np.ndarray:
+def normalise(given: Given, name: str, values: np.ndarray) -> np.ndarray:
     centred = values - values.mean(-1, keepdims=True)
     deviation = np.sqrt((centred**2).mean(-1, keepdims=True) + 1e-5)
     return centred / deviation * given[f"{name}.weight"] + given[f"{name}.bias"]
 
 
-def recurrent(given: dict[str, np.ndarray], name: str, settings: AcousticSettings, inputs: np.ndarray) -> np.ndarray:
-    outputs = [np.array(list(steps(given, f"{name}.forward_rnn", settings.cell, inputs)))]
-    if settings.direction == "bi":
-        outputs.append(np.array(list(steps(given, f"{name}.backward_rnn", settings.cell, inputs[::-1])))[::-1])
-    return np.concatenate(outputs, axis=-1)
+def run_block(
+    given: Given, index: int, settings: ModelSettings, hidden: np.ndarray, chunk: int, state: State | None
+) -> tuple[np.ndarray, State | None]:
+    """Add a layer to frames (W, D); also return the forward direction's state after the first `chunk` of them."""
+    name, cell = f"blocks.{index}.recurrent", settings.acoustic.cell
+    inputs = normalise(given, f"blocks.{index}.norm", hidden)
+    states = list(run_cell(given, f"{name}.forward_rnn", cell, inputs, state))
+    outputs = [stack(states, given, name)]
+    if settings.acoustic.direction == "bi":
+        outputs.append(stack(list(run_cell(given, f"{name}.backward_rnn", cell, inputs[::-1])), given, name)[::-1])
+    return hidden + np.concatenate(outputs, axis=-1), states[chunk - 1] if chunk else state
 
 
-def steps(given: dict[str, np.ndarray], name: str, cell: str, inputs: np.ndarray) -> Iterator[np.ndarray]:
-    """Yield the hidden state (H,) after each input, by the equations in torch's documentation."""
+def stack(states: list[State], given: Given, name: str) -> np.ndarray:
+    hidden_size = given[f"{name}.forward_rnn.weight_hh_l0"].shape[1]
+    return np.array([hidden for hidden, _ in states]).reshape(-1, hidden_size)
+
+
+def run_cell(
+    given: Given, name: str, cell: str, inputs: Iterable[np.ndarray], state: State | None = None
+) -> Iterator[State]:
+    """Yield the state after each input, by the equations in torch's documentation."""
     hidden_weight = given[f"{name}.weight_hh_l0"]
-    hidden = memory = np.zeros(hidden_weight.shape[1])
+    hidden, memory = state or (np.zeros(hidden_weight.shape[1]), np.zeros(hidden_weight.shape[1]))
     for one in inputs:
         from_input = given[f"{name}.weight_ih_l0"] @ one + given[f"{name}.bias_ih_l0"]
         from_hidden = hidden_weight @ hidden + given[f"{name}.bias_hh_l0"]
@@ -71,4 +108,9 @@ def steps(given: dict[str, np.ndarray], name: str, cell: str, inputs: np.ndarray
             hidden = (1 - kept) * candidate + kept * hidden
         else:
             hidden = np.tanh(from_input + from_hidden)
-        yield hidden
+        yield hidden, memory
+
+
+def read_out(given: Given, hidden: np.ndarray) -> np.ndarray:
+    logits = normalise(given, "norm", hidden) @ given["head.weight"].T + given["head.bias"]
+    return logits - np.log(np.exp(logits).sum(-1, keepdims=True))
