@@ -3,12 +3,11 @@
 import re
 
 import pytest
+import torch
 
-torch = pytest.importorskip("torch", reason="torch is not installed")
-
-from asr.errors import AsrError, ConfigError  # noqa: E402
-from asr.runtime import torch_device  # noqa: E402
-from asr.runtime.torch_device import computing_in, pick_torch_device, pick_torch_precision  # noqa: E402
+from asr.errors import AsrError, ConfigError
+from asr.runtime import torch_device
+from asr.runtime.torch_device import computing_in, pick_torch_device, pick_torch_precision
 
 CPU = torch.device("cpu")
 

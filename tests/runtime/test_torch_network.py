@@ -2,26 +2,25 @@
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-torch = pytest.importorskip("torch", reason="torch is not installed")
-
-from asr.acoustic.weights import build_acoustic, get_weights, load_weights  # noqa: E402
-from asr.config import LanguageNetworkSettings, ModelSettings  # noqa: E402
-from asr.recognize.model_folder import read_model  # noqa: E402
-from asr.recognize.recognizer import load_model, load_network  # noqa: E402
-from asr.runtime.network import ChunkSize  # noqa: E402
-from asr.runtime.onnx_network import OnnxNetwork  # noqa: E402
-from asr.runtime.parameters import acoustic_shapes, language_shapes  # noqa: E402
-from asr.runtime.torch_device import has_bf16  # noqa: E402
-from asr.runtime.torch_network import TorchNetwork  # noqa: E402
-from asr.signal.audio import load_audio  # noqa: E402
-from asr.train.rnn_network import LanguageNetwork  # noqa: E402
-from asr.weights import Weights  # noqa: E402
-from tests.live.serving import SAMPLES  # noqa: E402
-from tests.models import draw_weights, make_model  # noqa: E402
-from tests.runtime.test_onnx_network import VOCAB_SIZE, make_features, make_settings  # noqa: E402
+from asr.acoustic.weights import build_acoustic, get_weights, load_weights
+from asr.config import LanguageNetworkSettings, ModelSettings
+from asr.recognize.model_folder import read_model
+from asr.recognize.recognizer import load_model, load_network
+from asr.runtime.network import ChunkSize
+from asr.runtime.onnx_network import OnnxNetwork
+from asr.runtime.parameters import acoustic_shapes, language_shapes
+from asr.runtime.torch_device import has_bf16
+from asr.runtime.torch_network import TorchNetwork
+from asr.signal.audio import load_audio
+from asr.train.rnn_network import LanguageNetwork
+from asr.weights import Weights
+from tests.live.serving import SAMPLES
+from tests.models import draw_weights, make_model
+from tests.runtime.test_onnx_network import VOCAB_SIZE, make_features, make_settings
 
 LENGTHS = (0, 1, 2, 3, 5, 100)
 

@@ -2,18 +2,16 @@
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
 
-torch = pytest.importorskip("torch", reason="torch is not installed")
-
-from torch import Tensor  # noqa: E402
-from torch.nn.utils.rnn import pad_sequence  # noqa: E402
-
-from asr.acoustic.model import AcousticModel  # noqa: E402
-from asr.config import AcousticSettings  # noqa: E402
-from asr.runtime.network import ChunkSize  # noqa: E402
-from asr.runtime.torch_stream import SubsamplingStream, TorchStream, TorchStreamingNetwork  # noqa: E402
+from asr.acoustic.model import AcousticModel
+from asr.config import AcousticSettings
+from asr.runtime.network import ChunkSize
+from asr.runtime.torch_stream import SubsamplingStream, TorchStream, TorchStreamingNetwork
 
 NUM_MELS = 12
 
