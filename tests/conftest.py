@@ -3,7 +3,6 @@
 import os
 import signal
 from collections.abc import Iterator
-from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -14,39 +13,17 @@ ROOT = Path(__file__).parent.parent
 os.environ["ASR_MODEL"] = "an4"  # whose samples the tests transcribe; commands use it unless they name another
 os.environ["ASR_PRECISION"] = "fp32"  # so that texts and sums are the same on every processor
 
-# What makes a model needs packages that what runs one does not: its tests are skipped where they are not installed.
-_TRAINING_PACKAGES = ("torch", "lightning_fabric", "lhotse", "jiwer", "tensorboard")
-MISSING = [name for name in _TRAINING_PACKAGES if find_spec(name) is None]
-_WITHOUT_TRAINING = f"needs asr[train]; not installed: {', '.join(MISSING)}"
-_TRAINING_FOLDERS = {"acoustic", "corpus", "evaluate", "train"}
-
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--run-slow", action="store_true", help="run the tests that take minutes")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if config.getoption("--run-slow"):
+        return
     for item in items:
-        if "slow" in item.keywords and not config.getoption("--run-slow"):
+        if "slow" in item.keywords:
             item.add_marker(pytest.mark.skip(reason="takes minutes; run with --run-slow"))
-        if "training" in item.keywords and MISSING:
-            item.add_marker(pytest.mark.skip(reason=_WITHOUT_TRAINING))
-
-
-def pytest_pycollect_makemodule(module_path: Path, parent: pytest.Collector) -> pytest.Module | None:
-    """Skip, before they are imported, modules that test what makes a model: see `_needs_training`."""
-    return _SkippedModule.from_parent(parent, path=module_path) if MISSING and _needs_training(module_path) else None
-
-
-def _needs_training(path: Path) -> bool:
-    """Whether a module lies in a folder of the training wing, or tests the network in torch."""
-    first = path.relative_to(Path(__file__).parent).parts[0]
-    return first in _TRAINING_FOLDERS or path.name.startswith("test_torch_")
-
-
-class _SkippedModule(pytest.Module):
-    def collect(self) -> list[pytest.Item | pytest.Collector]:
-        return pytest.skip(_WITHOUT_TRAINING, allow_module_level=True)
 
 
 @pytest.fixture(scope="session")
