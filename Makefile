@@ -49,12 +49,15 @@ constraints: | $(BIN)/python
 	$(BIN)/python $(INSTALL) uv
 	$(BIN)/python tools/renew_constraints.py
 
+constraints/python%.txt:
+	@echo "asr needs Python 3.10 to 3.13, and $(PYTHON) is $*; name another: make PYTHON=python3.13 ..." >&2; exit 1
+
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
 
-# Python compiles what it imports on the first start, which takes less time than to compile everything now.
 $(VENV)/.installed: pyproject.toml $(KNOWN) | $(BIN)/python
-	$(BIN)/python $(INSTALL) --no-compile --constraint $(KNOWN) --editable .
+	$(BIN)/python $(INSTALL) --constraint $(KNOWN) --editable .
+	$(BIN)/python -m compileall -q asr  # here, since some environments forbid Python to do so at the first start
 	touch $@
 
 $(VENV)/.installed-dev: pyproject.toml $(KNOWN) | $(BIN)/python

@@ -30,7 +30,9 @@ def resolve(python: str, held: tuple[str, ...] = HELD) -> list[str]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("pythons", nargs="*", default=PYTHONS, metavar="PYTHON", help="versions; default: all supported")
+    parser.add_argument(
+        "pythons", nargs="*", default=PYTHONS, metavar="PYTHON", help="versions; default: all supported"
+    )
     for python in parser.parse_args().pythons:
         lines = resolve(python)
         path = ROOT / "constraints" / f"python{python}.txt"
