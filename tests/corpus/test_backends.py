@@ -45,11 +45,11 @@ def test_a_torchaudio_that_does_not_load_matters_only_to_what_needs_it(tmp_path:
     put_torchaudio(tmp_path, BROKEN)
     soundfile.write(tmp_path / "one.wav", np.zeros(16000, np.float32), 16000)
     assert read(tmp_path, "file", str(tmp_path / "one.wav")) == "16000"
-    told = read(tmp_path, "memory", (tmp_path / "one.wav").read_bytes())
-    assert told.startswith("one: lhotse reads its audio with torchaudio: torchaudio 9.9 does not load with torch ")
-    assert "uninstall torchaudio" in told
-    assert all(f"{audio} with torch {torch}" in told for torch, audio in backends.PAIRS)
-    assert len(told.splitlines()) == 1
+    reported = read(tmp_path, "memory", (tmp_path / "one.wav").read_bytes())
+    assert reported.startswith("one: lhotse reads its audio with torchaudio: torchaudio 9.9 does not load with torch ")
+    assert "uninstall torchaudio" in reported
+    assert all(f"{audio} with torch {torch}" in reported for torch, audio in backends.PAIRS)
+    assert len(reported.splitlines()) == 1
 
 
 @pytest.mark.parametrize(("code", "is_explained"), [("", False), (BROKEN, True), ("import nowhere", False)])
