@@ -16,7 +16,6 @@ from typer.testing import CliRunner
 
 from asr.cli.app import app, main
 from asr.config import ModelSettings
-from asr.corpus.prepare import prepare
 from asr.recognize.model_folder import save_model
 from asr.recognize.recognizer import load_model
 from tests.models import make_model
@@ -278,6 +277,8 @@ def test_tuning_writes_its_result_into_the_folder_where_it_is_used(folder: Path,
         (tmp_path / "model").mkdir(exist_ok=True)
         (tmp_path / "model" / file.name).write_bytes(file.read_bytes())
     write_corpus(tmp_path / "corpus", train=1, dev=3)
+    from asr.corpus.prepare import prepare
+
     prepare("kaldi", tmp_path / "corpus", tmp_path / "cuts")
     # What is there is broken; what is given takes its place.
     (tmp_path / "model" / "lm.bin").write_bytes(b"ASRNGRAM")
@@ -446,6 +447,8 @@ def test_a_model_of_the_package_keeps_its_weights(monkeypatch, capsys):
 def test_tuning_a_second_pass_keeps_it_in_the_folder(folder: Path, rnn: Path, tmp_path: Path):
     shutil.copytree(folder / "model", tmp_path / "model")
     write_corpus(tmp_path / "corpus", train=1, dev=3)
+    from asr.corpus.prepare import prepare
+
     prepare("kaldi", tmp_path / "corpus", tmp_path / "cuts")
     manifest = tmp_path / "cuts" / "dev.jsonl.gz"
     model = ["--model", tmp_path / "model"]
