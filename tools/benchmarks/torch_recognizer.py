@@ -1,4 +1,4 @@
-"""A recogniser whose network runs in torch on the CPU: what the runtime is compared with. Needs what trains models."""
+"""A recogniser whose acoustic model runs in torch on the CPU: what the runtime is compared with. Needs torch."""
 
 import copy
 
@@ -8,9 +8,10 @@ from asr.recognize.runner import NetworkRunner
 from asr.runtime.torch_network import TorchNetwork
 
 
-def with_torch(recognizer: Recognizer, model: str) -> Recognizer:
-    """Return a recogniser that differs in its network only: that of `model` in torch, in fp32 on the CPU."""
-    network = TorchNetwork(read_model(model).acoustic, device="cpu", precision="fp32")
+def with_torch(recognizer: Recognizer, name: str) -> Recognizer:
+    """Return a recogniser that differs in its network only: that of the model `name` in torch, in fp32 on the CPU."""
+    model = read_model(name)
+    network = TorchNetwork.from_weights(model.weights, model.settings, device="cpu", precision="fp32")
     twin = copy.copy(recognizer)
     twin.runner = NetworkRunner(recognizer.runner.extractor, network)
     return twin
