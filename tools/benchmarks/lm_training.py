@@ -24,13 +24,13 @@ import asr  # noqa: F401  before torch: it tames OpenMP
 
 # isort: split
 import torch
+from asr.language.rnn.network import LanguageNetwork
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from asr.config import LanguageNetworkSettings, LanguageSettings, LanguageTrainSettings
 from asr.language.rnn.bptt import continuous_segments
 from asr.language.rnn.model import RnnModel
-from asr.language.rnn.network import LanguageNetwork
 from asr.text.tokenizer import CharTokenizer
 from asr.train.checkpoint import CheckpointFolder, Fingerprint
 from asr.train.launch import launch
