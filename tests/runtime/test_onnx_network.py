@@ -1,10 +1,7 @@
 """The network on ONNX Runtime against the equations written out, and in 8 bits against exact ones."""
 
-import os
 import pickle
-import signal
 import threading
-import time
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -21,6 +18,7 @@ from asr.runtime.onnx_network import OnnxNetwork
 from asr.runtime.parameters import acoustic_shapes
 from asr.weights import QuantizedMatrix, Weights
 from tests.models import draw_weights, make_weights
+from tests.processes import is_true_in_fork, needs_fork
 from tests.runtime.references import compute_log_probs, normalise, run_cell, sigmoid
 
 VOCAB_SIZE = 5
@@ -295,36 +293,19 @@ def test_no_thread_is_left_after_a_run(monkeypatch: pytest.MonkeyPatch):
     assert threading.active_count() == before
 
 
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs a system that forks")
+@needs_fork
 @pytest.mark.parametrize("precision", ["fp32", "int8"])
 def test_a_forked_child_runs_a_network_that_its_parent_has_run(precision: str, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("asr.runtime.threads.count_threads", lambda: 2)
     network = make_network(make_settings(), precision)
     utterances = [make_features(length) for length in (60, 40, 20)]
     expected = network.run(utterances)
-    child = os.fork()
-    if child == 0:
-        status = 1
-        try:
-            found = network.run(utterances)
-            status = 0 if all(map(np.array_equal, found, expected)) else 2
-        finally:
-            os._exit(status)
-    assert wait_for(child, seconds=20) == 0
-    assert all(map(np.array_equal, network.run(utterances), expected))
 
+    def runs() -> bool:
+        return all(map(np.array_equal, network.run(utterances), expected))
 
-def wait_for(child: int, seconds: float) -> int:
-    """The exit status of a child process, which is killed when its time is over."""
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        ended, status = os.waitpid(child, os.WNOHANG)
-        if ended:
-            return os.waitstatus_to_exitcode(status)
-        time.sleep(0.01)
-    os.kill(child, signal.SIGKILL)
-    os.waitpid(child, 0)
-    return pytest.fail(f"the child still ran after {seconds} s")
+    assert is_true_in_fork(runs)
+    assert runs()
 
 
 @settings(max_examples=25, deadline=None)
