@@ -38,7 +38,11 @@ def _add(parent: typer.Typer, commands: Sequence[Callable[..., None]], panel: st
         parent.command(cls=kind, rich_help_panel=panel)(command)
 
 
-_add(app, [recognize.transcribe, live.mic, live.serve, recognize.align, recognize.plot, recognize.models], _SPEECH)
+_add(
+    app,
+    [recognize.transcribe, live.mic, live.serve, recognize.align, recognize.plot, recognize.models, recognize.export],
+    _SPEECH,
+)
 _add(app, training.COMMANDS, "Train a model")
 _add(app, [language.lexicon], _WORDS)
 _add(language_app, language.COMMANDS)

@@ -4,15 +4,17 @@
                                        ▲          │
                              state (K, B, H) ──► state after the last token
 
-Time comes first, as the recurrent layers expect. Knows nothing of text.
+Time comes first, as the recurrent layers expect. Knows nothing of text. runtime/language_network.py computes the same
+without torch.
 """
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from asr.cells import make_layer
+from asr.acoustic.cells import make_layer
 from asr.config import LanguageNetworkSettings
+from asr.weights import Array
 
 
 class LanguageNetwork(nn.Module):
@@ -58,3 +60,25 @@ class LanguageNetwork(nn.Module):
             hidden = outputs if index == 0 else hidden + outputs
         weight = self.embedding.weight if self.head_weight is None else self.head_weight
         return F.linear(self.projection(hidden), weight, self.head_bias), torch.cat(after)
+
+
+class TorchLanguageNetwork:
+    """The network that is being trained behind `NextTokenNetwork`.
+
+    Args:
+        network: In evaluation mode while it is run, if dropout is not desired.
+    """
+
+    def __init__(self, network: LanguageNetwork) -> None:
+        self._network = network
+
+    def initial_state(self, batch_size: int) -> Array:
+        """Return the state (K, B, H) before any token."""
+        return self._network.initial_state(batch_size).cpu().numpy()
+
+    @torch.inference_mode()
+    def run(self, tokens: Array, state: Array) -> tuple[Array, Array]:
+        """See `NextTokenNetwork`."""
+        device = self._network.head_bias.device
+        logits, after = self._network(torch.from_numpy(tokens).to(device), torch.from_numpy(state).to(device))
+        return F.log_softmax(logits.float(), dim=-1).cpu().numpy(), after.cpu().numpy()

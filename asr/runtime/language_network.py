@@ -1,0 +1,95 @@
+"""The network of a recurrent language model on ONNX Runtime: token ids in, log probabilities of the next tokens out.
+
+    tokens (T, B) ──► embedding ──► recurrent layers, with residuals ──► log_probs (T, B, V)
+                                       ▲          │
+                             state (K, B, H) ──► state after the last token
+
+It computes what train/rnn_network.py, which trains the network, computes. Knows nothing of text.
+"""
+
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import onnxruntime as ort
+from onnx import ModelProto, TensorProto
+
+from asr.config import LanguageNetworkSettings
+from asr.runtime.graph import GraphBuilder, Value, adds_int8_exactly, open_session
+from asr.runtime.precision import check_precision
+from asr.weights import Array, Weights
+
+
+class OnnxLanguageNetwork:
+    """Runs the network; threads may share it, and it can be pickled.
+
+    A state (K, B, H) holds, for each layer, its hidden state and, of an LSTM, its cell.
+
+    Args:
+        weights: Those of `language_shapes`.
+        settings: The network's sizes.
+        precision: "int8": LSTMs compute in 8 bits; "auto": likewise. Anything else is fp32, and so are other cells.
+    """
+
+    def __init__(self, weights: Weights, settings: LanguageNetworkSettings, *, precision: str = "auto") -> None:
+        self.weights = weights
+        self.settings = settings
+        is_int8 = settings.cell == "lstm" and check_precision(precision) in ("auto", "int8")
+        self.precision = "int8" if is_int8 else "fp32"
+
+    def initial_state(self, batch_size: int) -> Array:
+        """Return the state (K, B, H) before any token."""
+        return np.zeros((_num_states(self.settings), batch_size, self.settings.hidden_size), np.float32)
+
+    def run(self, tokens: Array, state: Array) -> tuple[Array, Array]:
+        """Process tokens (T, B), T and B at least 1, from a state (K, B, H).
+
+        Returns:
+            (T, B, V) float32 log probabilities of the token after each, and the state (K, B, H) after the last.
+        """
+        feed = {"tokens": tokens.astype(np.int64, copy=False), "state": state}
+        log_probs, after = self._session.run(None, feed)
+        return log_probs, after
+
+    @cached_property
+    def _session(self) -> ort.InferenceSession:
+        int8 = self.precision == "int8"
+        narrow = int8 and not adds_int8_exactly()
+        return open_session(build_graph(self.weights, self.settings, int8=int8, narrow=narrow))
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in self.__dict__.items() if name != "_session"}  # it is built anew
+
+
+def build_graph(
+    weights: Weights, settings: LanguageNetworkSettings, *, int8: bool = False, narrow: bool = False
+) -> ModelProto:
+    """Build the graph: tokens and state in, log_probs and state_after out; `int8`, `narrow`: see `GraphBuilder`."""
+    builder, num_states = GraphBuilder(weights, int8=int8, narrow=narrow), _num_states(settings)
+    tokens = builder.input("tokens", ["T", "B"], TensorProto.INT64)
+    state = builder.input("state", [num_states, "B", settings.hidden_size])
+    before = builder.nodes("Split", [state], num_states, axis=0)
+    hidden, after = builder.node("Gather", builder.weight("embedding.weight"), tokens), list[Value]()  # (T, B, E)
+    per_layer = num_states // settings.num_layers
+    for index in range(settings.num_layers):
+        own = before[index * per_layer :][:per_layer]
+        outputs, last = builder.recurrent(settings.cell, hidden, [f"layers.{index}."], state=own)
+        after += last
+        hidden = outputs if index == 0 else builder.node("Add", hidden, outputs)
+    log_probs = builder.node("LogSoftmax", _read_out(builder, settings, hidden), axis=-1)
+    builder.output("log_probs", log_probs, ["T", "B", "V"])
+    builder.output("state_after", builder.node("Concat", *after, axis=0), [num_states, "B", settings.hidden_size])
+    return builder.build()
+
+
+def _read_out(builder: GraphBuilder, settings: LanguageNetworkSettings, hidden: Value) -> Value:
+    """Return logits (T, B, V); tied weights are the embedding's."""
+    if settings.tied and settings.hidden_size != settings.embedding_size:
+        hidden = builder.linear(hidden, "projection")
+    matrix = builder.weight("embedding.weight" if settings.tied else "head_weight")
+    product = builder.node("MatMul", hidden, builder.node("Transpose", matrix, perm=[1, 0]))
+    return builder.node("Add", product, builder.weight("head_bias"))
+
+
+def _num_states(settings: LanguageNetworkSettings) -> int:
+    return settings.num_layers * (2 if settings.cell == "lstm" else 1)
