@@ -12,7 +12,7 @@ from asr.decode.kernel.memory import LIMITS, NONE, SearchBuffers, new_buffers
 from asr.decode.kernel.scores import TOKEN_LEVEL, Scorer
 from asr.decode.scorer.external import LanguageModel
 from asr.decode.word_ends import pool_word_ends
-from asr.jit import Array, Packed
+from asr.jit import Array, pack
 from asr.language.ngram.model import NgramModel
 
 _MIN_NODES = 1 << 12  # 0.4 MB
@@ -60,7 +60,7 @@ class DecoderParts:
         beam_ratio, token_floor = math.exp(-settings.beam_threshold), math.exp(-settings.token_threshold)
         max_tokens = settings.max_tokens or len(self.symbols)
         self.limits = np.array([(beam_ratio, token_floor, settings.blank_skip, max_tokens)], LIMITS)
-        self.packed_scorer = Packed(self.scorer)
+        self.packed_scorer = pack(self.scorer)
         self.start_state = self.language_model.start() if isinstance(self.language_model, NgramModel) else 0
         self._max_spare, self._num_nodes = count_cores(), max(_MIN_NODES, 32 * settings.beam_size)
         self.word_ends: list[int] = np.flatnonzero(self.scorer.tokens.ends_word).tolist()

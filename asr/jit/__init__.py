@@ -9,7 +9,7 @@ or from numba (compiler.py), and machine.py loads it. numba itself takes half a 
 compiles imports it.
 """
 
-from asr.jit.arguments import Array, Packed, Record
+from asr.jit.arguments import Array, Record, pack
 from asr.jit.function import jit, warm_up
 
-__all__ = ["Array", "Packed", "Record", "jit", "warm_up"]
+__all__ = ["Array", "Record", "jit", "pack", "warm_up"]

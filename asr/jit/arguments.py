@@ -1,13 +1,13 @@
 """Arguments of a compiled function in, their types and a word of 64 bits for each out.
 
-A type is what machine code depends on: Python's `int`, `float` or `bool`, an `ArrayType`, or a `TupleType` of these. An
+A type is what machine code depends on: Python's `int`, `float` or `bool`, an `ArrayType`, or a `TupleType` of them. An
 array's word is the address of its numpy object, from which compiled code reads the rest; that takes a tenth of the
 time of asking numpy. Whoever calls has to keep the arrays.
 """
 
 import struct
 from collections.abc import Sequence
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, TypeAlias, TypeVar, cast
 
 import numpy as np
 
@@ -15,28 +15,38 @@ Array: TypeAlias = np.ndarray[Any, Any]
 Record: TypeAlias = Any  # an element of a structured array; only compiled code sees its fields as attributes
 
 
-class ArrayType(NamedTuple):
-    """A numpy array."""
+class TupleType:
+    """A tuple, or a named one. Equal types are one object, so that a call compares them at once."""
 
-    dtype: np.dtype[Any]
-    num_dims: int
-    is_plain: bool  # contiguous, aligned and writable
+    def __init__(self, tuple_class: type[Any], parts: tuple[Any, ...]) -> None:
+        self.tuple_class, self.parts = tuple_class, parts
 
-
-class TupleType(NamedTuple):
-    """A tuple, or a named one."""
-
-    tuple_class: type[Any]
-    parts: tuple[Any, ...]
+    @classmethod
+    def of(cls, tuple_class: type[Any], parts: tuple[Any, ...]) -> "TupleType":
+        """Return the type of tuples of a class with parts of these types."""
+        key = (tuple_class, parts)
+        return _tuple_types.get(key) or _tuple_types.setdefault(key, cls(tuple_class, parts))
 
 
-Type: TypeAlias = "type[int] | type[float] | type[bool] | ArrayType | TupleType"
-Word: TypeAlias = "int | float"
+_tuple_types: dict[tuple[Any, ...], TupleType] = {}
 
 
-class Packed:
-    """A tuple of arguments that many calls share, described once; faster than to describe it again for each."""
+ArrayType: TypeAlias = tuple[np.dtype[Any], int, bool]
+"""Dtype and number of dimensions of an array; whether it is contiguous, aligned and writable."""
 
+Type: TypeAlias = type[Any] | ArrayType | TupleType
+Word: TypeAlias = int | float
+
+
+Packable = TypeVar("Packable", bound=tuple[Any, ...])
+
+
+def pack(value: Packable) -> Packable:
+    """Describe an argument that many calls share, once; only compiled functions can use what this returns."""
+    return cast(Packable, _Packed(value))
+
+
+class _Packed:
     def __init__(self, value: tuple[Any, ...]) -> None:
         self.value = value  # keeps the arrays
         self.words: list[Word] = []
@@ -52,12 +62,12 @@ def describe(value: Any, words: list[Word]) -> Type:
     kind = type(value)
     if kind is np.ndarray:
         words.append(id(value))
-        return ArrayType(value.dtype, value.ndim, value.flags.carray)
-    if kind is Packed:
+        return value.dtype, value.ndim, value.flags.carray
+    if kind is _Packed:
         words += value.words
-        return value.type  # type: ignore[no-any-return]
+        return cast(Type, value.type)
     if isinstance(value, tuple):
-        return TupleType(kind, tuple([describe(part, words) for part in value]))
+        return TupleType.of(kind, tuple([describe(part, words) for part in value]))
     return _describe_number(value, words)
 
 
@@ -91,7 +101,7 @@ def type_name(described: Type) -> str:
         fields = getattr(described.tuple_class, "_fields", ())
         parts = ", ".join(map(type_name, described.parts))
         return f"{described.tuple_class.__qualname__}{list(fields)}({parts})"
-    if isinstance(described, ArrayType):
+    if isinstance(described, tuple):
         dtype, num_dims, is_plain = described
         return f"array({dtype.descr if dtype.fields else dtype.str}, {num_dims}, {is_plain})"
     return described.__name__

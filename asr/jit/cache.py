@@ -11,6 +11,7 @@ import json
 import logging
 import os
 import sys
+import tempfile
 import time
 import types
 from contextlib import suppress
@@ -21,8 +22,6 @@ from typing import Any
 
 import numpy as np
 
-from asr.atomic import atomic_write
-from asr.errors import AsrError
 from asr.jit.machine import ObjectCode, describe_machine
 
 logger = logging.getLogger(__name__)
@@ -30,6 +29,7 @@ logger = logging.getLogger(__name__)
 _MAGIC = b"asr machine code\n"
 _SUFFIX = ".code"
 _MOST_DAYS = 60
+NUM_DIGITS = 32  # of a fingerprint, at the end of a name
 _DAY = 86400.0
 
 
@@ -48,32 +48,53 @@ def read(name: str) -> ObjectCode | None:
         with suppress(OSError):
             os.utime(path)  # the code is in use
     header, _, code = checked.partition(b"\n")
-    return ObjectCode(*json.loads(header), code)
+    symbol, results = json.loads(header)
+    return ObjectCode(symbol, results, code)
 
 
 def write(name: str, found: ObjectCode) -> None:
     """Keep code in the cache under a name; if that fails, a warning says so once."""
     checked = json.dumps([found.symbol, found.results]).encode() + b"\n" + found.code
+    path = folder() / f"{name}{_SUFFIX}"
+    partial = path.with_name(f"{name}.{os.getpid()}")  # others may write the same code at this moment
     try:
-        with atomic_write(folder() / f"{name}{_SUFFIX}") as partial:
-            partial.write_bytes(_MAGIC + hashlib.sha256(checked).digest() + checked)
-    except AsrError as error:
-        _warn(str(error))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial.write_bytes(_MAGIC + hashlib.sha256(checked).digest() + checked)
+        partial.replace(path)
+    except OSError as error:
+        with suppress(OSError):
+            partial.unlink()
+        if read(name) is None:
+            _warn(error.strerror)
     else:
         _remove_old()
 
 
+def is_writable() -> bool:
+    """Return whether code can be kept; a warning says once if it cannot."""
+    try:
+        folder().mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder()):
+            return True
+    except OSError as error:
+        _warn(error.strerror)
+        return False
+
+
 @cache
-def _warn(reason: str) -> None:
+def _warn(reason: str | None) -> None:
     logger.warning(
-        "%s; so each process compiles its code again. Set NUMBA_CACHE_DIR to a folder that can be written", reason
+        "each process compiles its code again, since %s cannot be written (%s); "
+        "set NUMBA_CACHE_DIR to a folder that can be written",
+        folder(),
+        reason,
     )
 
 
 @cache
 def _remove_old() -> None:
     """Remove what no version has used for long, once per process that compiles."""
-    for path in folder().glob(f"*{_SUFFIX}"):
+    for path in folder().glob(f"*-{'[0-9a-f]' * NUM_DIGITS}.*"):
         with suppress(OSError):
             if time.time() - path.stat().st_mtime > _MOST_DAYS * _DAY:
                 path.unlink()
@@ -89,12 +110,16 @@ def folder() -> Path:
         base = "~/Library/Caches"
     else:
         base = os.environ.get("XDG_CACHE_HOME", "~/.cache")
-    return Path(os.path.expanduser(base)) / "asr" / "compiled"
+    try:
+        return Path(base).expanduser() / "asr" / "compiled"
+    except RuntimeError:  # there is no home
+        return Path(os.devnull) / "compiled"
 
 
 def fingerprint(function: types.FunctionType, type_names: str) -> str:
     """Return a text that differs for functions and types that need different machine code."""
-    return hashlib.sha256(f"{_describe_function(function)}\n{type_names}\n{_describe_versions()}".encode()).hexdigest()
+    described = f"{_describe_function(function)}\n{type_names}\n{_describe_versions()}"
+    return hashlib.sha256(described.encode()).hexdigest()[:NUM_DIGITS]
 
 
 @cache

@@ -2,7 +2,8 @@
 
 numba would optimise each function with everything it calls, and again within each caller, then wrap it for the
 interpreter and link it. Here all functions are lowered without any of that, joined in one module with one entry, and
-optimised once: a third of the time. The entry reads arguments from words (arguments.py), so loading it needs no numba.
+optimised once, which takes a third of the time. The entry reads arguments from words (arguments.py), so that loading
+the code needs no numba.
 """
 
 from collections.abc import Iterator
@@ -14,10 +15,12 @@ from llvmlite import ir
 from numba.core import cgutils, codegen, compiler, types
 from numba.core.compiler_lock import global_compiler_lock
 from numba.core.registry import cpu_target
+from numba.core.types.containers import BaseTuple
+from numba.core.types.misc import NoneType
 from numba.extending import typeof_impl
 from numba.np.arrayobj import populate_array
 
-from asr.jit.arguments import ArrayType, TupleType, Type
+from asr.jit.arguments import TupleType, Type
 from asr.jit.function import CompiledFunction
 from asr.jit.machine import ObjectCode, address_of
 
@@ -28,12 +31,9 @@ _LENGTHS, _STRIDES = _ELEMENTS + 16, _ELEMENTS + 24
 
 
 class _Library(codegen.JITCodeLibrary):  # type: ignore[misc]
-    """The code of a function, and what it calls; only that of an entry is optimised."""
+    """The code of a function, and what it calls; only that of an entry is optimised as a whole."""
 
     entry: str | None = None
-
-    def _optimize_functions(self, ll_module: Any) -> None:
-        ll_module.data_layout = self._codegen._data_layout
 
     def _optimize_final_module(self) -> None:
         if self.entry is None:
@@ -95,10 +95,11 @@ def compile_function(function: CompiledFunction, argument_types: tuple[Type, ...
 
 def _dispatcher(function: CompiledFunction) -> Any:
     """Return numba's form of a function, by which others that call it find its types and code."""
-    if not hasattr(function, "dispatcher"):
+    if function.dispatcher is None:
+        # Inlining makes the beam search faster: a call copies every field of every array, some three hundred words.
         options = {"error_model": "numpy", "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
-        function.dispatcher = numba.njit(_nrt=False, **options)(function.function)  # type: ignore[attr-defined]
-    return function.dispatcher  # type: ignore[attr-defined]
+        function.dispatcher = numba.njit(_nrt=False, forceinline=True, **options)(function.function)
+    return function.dispatcher
 
 
 @typeof_impl.register(CompiledFunction)  # type: ignore[untyped-decorator]
@@ -109,8 +110,8 @@ def _type_of_function(function: CompiledFunction, _: Any) -> Any:
 def _numba_type(described: Type) -> Any:
     if isinstance(described, TupleType):
         parts = tuple(map(_numba_type, described.parts))
-        return types.BaseTuple.from_types(parts, described.tuple_class)
-    if isinstance(described, ArrayType):
+        return BaseTuple.from_types(parts, described.tuple_class)
+    if isinstance(described, tuple):
         dtype, num_dims, is_plain = described
         return types.Array(numba.from_dtype(dtype), num_dims, "C" if is_plain else "A", aligned=is_plain)
     return {int: types.int64, float: types.float64, bool: types.boolean}[described]
@@ -138,7 +139,7 @@ def _make_entry(context: Any, library: Any, callee: Any) -> Any:
 
 def _read_argument(context: Any, builder: Any, addresses: Iterator[Any], numba_type: Any) -> Any:
     """Read an argument from as many words as it takes."""
-    if isinstance(numba_type, types.BaseTuple):
+    if isinstance(numba_type, BaseTuple):
         parts = [_read_argument(context, builder, addresses, part) for part in numba_type]
         return context.make_tuple(builder, numba_type, parts)
     word = builder.load(next(addresses))
@@ -169,17 +170,17 @@ def _read_array(context: Any, builder: Any, address: Any, numba_type: Any) -> An
 
 
 def _parts(builder: Any, result: Any, numba_type: Any) -> list[tuple[Any, Any]]:
-    if isinstance(numba_type, types.NoneType):
+    if isinstance(numba_type, NoneType):
         return []
-    if isinstance(numba_type, types.BaseTuple):
+    if isinstance(numba_type, BaseTuple):
         return list(zip(cgutils.unpack_tuple(builder, result), numba_type, strict=True))
     return [(result, numba_type)]
 
 
 def _result_letters(numba_type: Any) -> str:
-    if isinstance(numba_type, types.NoneType):
+    if isinstance(numba_type, NoneType):
         return ""
-    if isinstance(numba_type, types.BaseTuple):
+    if isinstance(numba_type, BaseTuple):
         return f"({''.join(map(_result_letters, numba_type))})"
     if isinstance(numba_type, types.Boolean):
         return "?"

@@ -16,15 +16,13 @@ logger = logging.getLogger(__name__)
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
-_FINGERPRINT_LENGTH = 32  # hexadecimal digits in a file's name
-
 
 class _State:
     """What a child process must not inherit from a thread of its parent."""
 
     def __init__(self) -> None:
         self.lock = threading.RLock()  # one thread compiles, others wait
-        self.purpose = "compiled functions"  # in messages
+        self.purpose = "numeric functions"  # in messages
         self.announced: set[str] = set()
 
 
@@ -39,6 +37,7 @@ class CompiledFunction:
     def __init__(self, function: FunctionType) -> None:
         functools.update_wrapper(self, function)
         self.function = function
+        self.dispatcher: Any = None  # numba's form of it, once the compiler needs it
         self._loaded: dict[tuple[Type, ...], Callable[[list[Word]], Any]] = {}
 
     def __call__(self, *arguments: Any) -> Any:
@@ -56,7 +55,7 @@ class CompiledFunction:
         """Load machine code from the cache, or compile it."""
         with _state.lock:
             if types not in self._loaded:
-                digest = cache.fingerprint(self.function, ", ".join(map(type_name, types)))[:_FINGERPRINT_LENGTH]
+                digest = cache.fingerprint(self.function, ", ".join(map(type_name, types)))
                 symbol = f"{self.function.__name__.strip('_')}-{digest}"
                 found = cache.read(symbol)
                 if found is None:
@@ -108,6 +107,6 @@ def warm_up(purpose: str) -> Callable[[Callable[[], None]], Callable[[], None]]:
 
 
 def _announce() -> None:
-    if _state.purpose not in _state.announced:
+    if cache.is_writable() and _state.purpose not in _state.announced:
         _state.announced.add(_state.purpose)
         logger.warning("compiling the %s for this machine; this happens once", _state.purpose)

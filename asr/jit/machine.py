@@ -5,7 +5,7 @@ import struct
 import threading
 from collections.abc import Callable, Sequence
 from functools import cache
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import llvmlite.binding as llvm
 
@@ -49,7 +49,7 @@ def load(found: ObjectCode, types: Sequence[Type]) -> Callable[[Sequence[Word]],
 def address_of(symbol: str) -> int | None:
     """Return the address of a function of the C library or its mathematics, None if the process lacks it."""
     _start_engine()
-    return llvm.address_of_symbol(symbol)  # type: ignore[no-any-return]
+    return cast("int | None", llvm.address_of_symbol(symbol))
 
 
 @cache
