@@ -14,7 +14,7 @@ from tests.packages import ROOT, project, requirements
 
 sys.path.insert(0, str(ROOT / "tools"))
 
-import try_newest  # noqa: E402
+import try_newest
 
 PYTHONS = ("3.10", "3.11", "3.12", "3.13")
 
