@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from argparse import Namespace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -51,13 +52,24 @@ def test_a_set_is_every_so_manieth_utterance_by_name(samples: Path):
 
 def test_recognizers_take_turns_and_batches_change_no_text(samples: Path, recognizer: Recognizer):
     test = transcribe.read_set(f"all={samples}", None, str)
-    results = transcribe.time_recognizers({"asr": recognizer}, test, passes=2, batched=True)
+    runs = transcribe.make_runs({"asr": recognizer}, batched=True)
+    results = transcribe.time_runs(runs, test.waveforms, passes=2)
     assert list(results) == ["asr", "asr, batched"]
     texts, seconds = results["asr"]
     assert texts == results["asr, batched"][0]
     assert 0 < seconds < 60
     row = transcribe.make_row(test, "asr", test.references, seconds=test.seconds / 4)
     assert (row["wer"], row["utterances"], row["real_time_factor"]) == (0.0, 6, pytest.approx(0.25))
+
+
+def test_another_version_of_asr_transcribes_the_same_waveforms(samples: Path, recognizer: Recognizer):
+    test = transcribe.read_set(f"some={samples}::3", None, str)
+    options = Namespace(checkout=ROOT, model="an4")
+    with transcribe.saved(test.waveforms) as path, transcribe.running_checkout(options, path) as checkout:
+        ((name, run),) = checkout.items()
+        assert run(test.waveforms[:1]) == [recognizer.transcribe((test.waveforms[0], 16000)).text]
+        assert run(test.waveforms) == [recognizer.transcribe((waveform, 16000)).text for waveform in test.waveforms]
+    assert name == transcribe.CHECKOUT
 
 
 def test_the_table_has_speeds_over_the_network_in_torch(capsys: pytest.CaptureFixture[str]):
