@@ -30,7 +30,7 @@ class AcousticGraphs:
         self._directions = ["forward_rnn"] + ["backward_rnn"] * (self._acoustic.direction == "bi")
         self.num_states = self._acoustic.num_layers * (2 if self._acoustic.cell == "lstm" else 1)
 
-    def whole(self) -> ModelProto:
+    def utterance(self) -> ModelProto:
         """Return the graph of an utterance: features (T, F) to log_probs (T', V)."""
         builder = self._start()
         features = builder.input("features", ["T", self._num_mels])
@@ -76,8 +76,8 @@ class AcousticGraphs:
         if index == 0:
             image = builder.node("Unsqueeze", builder.input("image", ["T", bands]), builder.constant([0, 1]))
         else:
-            shape = [self._acoustic.conv_channels, "T", (bands + 1) // 2]
-            image = builder.node("Unsqueeze", builder.input("image", shape), builder.constant([0]))
+            image = builder.input("image", [self._acoustic.conv_channels, "T", (bands + 1) // 2])
+            image = builder.node("Unsqueeze", image, builder.constant([0]))
         image = self._convolve(builder, index, image, padding=0)
         if index == NUM_CONVOLUTIONS - 1:
             hidden = builder.node("Squeeze", self._project(builder, image), builder.constant([1]))
@@ -107,7 +107,9 @@ class AcousticGraphs:
             state = before[index * per_layer :][:per_layer]
             hidden, state = self._stream_block(builder, index, hidden, chunk if right_context else None, state)
             after += state
-        log_probs = builder.node("Squeeze", self._read_out(builder, self._first(builder, hidden, chunk)), builder.constant([1]))
+        log_probs = builder.node(
+            "Squeeze", self._read_out(builder, self._first(builder, hidden, chunk)), builder.constant([1])
+        )
         builder.output("log_probs", log_probs, ["C", "V"])
         builder.output("states_after", builder.node("Concat", *after, axis=0), [self.num_states, 1, width])
         return builder.build()
@@ -140,7 +142,7 @@ class AcousticGraphs:
     def _block(self, builder: GraphBuilder, index: int, hidden: Value, lengths: Value = "") -> Value:
         """Add layer norm, recurrence and residual over whole utterances (T', B, D)."""
         normalised = builder.layer_norm(hidden, f"blocks.{index}.norm")
-        outputs = builder.recurrent(self._acoustic.cell, normalised, self._layers(index), lengths=lengths)[0]
+        outputs = builder.recurrent(self._acoustic.cell, normalised, self._prefixes(index), lengths=lengths)[0]
         return builder.node("Add", hidden, outputs)
 
     def _stream_block(
@@ -150,7 +152,7 @@ class AcousticGraphs:
 
         The forward direction continues from a state; the state after the chunk is also returned.
         """
-        cell, (forward, *backward) = self._acoustic.cell, self._layers(index)
+        cell, (forward, *backward) = self._acoustic.cell, self._prefixes(index)
         normalised = builder.layer_norm(hidden, f"blocks.{index}.norm")
         own = normalised if chunk is None else self._first(builder, normalised, chunk)
         outputs, after = builder.recurrent(cell, own, [forward], state=state)
@@ -168,7 +170,7 @@ class AcousticGraphs:
         """Return the first `chunk` frames."""
         return builder.node("Slice", hidden, builder.constant([0]), chunk, builder.constant([0]))
 
-    def _layers(self, index: int) -> list[str]:
+    def _prefixes(self, index: int) -> list[str]:
         return [f"blocks.{index}.recurrent.{direction}." for direction in self._directions]
 
     @staticmethod

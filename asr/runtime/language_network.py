@@ -5,7 +5,8 @@
                              state (K, B, H) ──► state after the last token
 
 The last step, which multiplies by a matrix as wide as the alphabet, is a graph of its own: not every output needs it,
-and those of many tokens take it much faster together. The two compute what train/rnn_network.py, which trains the network, computes. Knows nothing of text.
+and those of many tokens take it much faster together. The two compute what train/rnn_network.py, which trains the
+network, computes. Knows nothing of text.
 """
 
 from functools import cached_property
@@ -25,6 +26,10 @@ class OnnxLanguageNetwork:
     """Runs the network; threads may share it, and it can be pickled.
 
     A state (K, B, H) holds, for each layer, its hidden state and, of an LSTM, its cell.
+
+    In int8 the activations of a batch share a scale, so results depend a little on the neighbours. They are sentences
+    of one utterance, in the second pass, or contexts of one search: what is recognised depends on the utterance alone.
+    One by one they would give no better scores, and take twice as long.
 
     Args:
         weights: Those of `language_shapes`.

@@ -1,4 +1,4 @@
-"""The acoustic model on ONNX Runtime behind `StreamingNetwork`: the weights for whole utterances, on features in blocks.
+"""The acoustic model on ONNX Runtime behind `StreamingNetwork`: a network's weights, on features in blocks.
 
 A backward LSTM needs the future. Here it sees one chunk and a bounded right context at a time,
 while the forward LSTM's state is carried from chunk to chunk (latency-controlled BLSTM, Zhang et
@@ -152,7 +152,9 @@ class OnnxStream:
         return (window, chunk) if waiting >= window else None
 
     def _convolve(self, index: int, session: ort.InferenceSession, image: Array) -> tuple[Array, Array]:
-        """Convolve what is complete of an image (..., T, F): output i needs inputs 2i - 1 to 2i + 1, zero beyond both ends.
+        """Convolve the frames of an image (..., T, F) that are complete.
+
+        Output i needs inputs 2i - 1 to 2i + 1, zero beyond both ends.
 
         Returns:
             The output, and the frames that the next one needs.

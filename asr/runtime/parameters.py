@@ -40,11 +40,11 @@ def language_shapes(settings: LanguageNetworkSettings, vocab_size: int) -> Shape
     return shapes
 
 
-def _with_bias(name: str, shape: tuple[int, ...]) -> Shapes:
+def _with_bias(name: str, shape: tuple[int, ...]) -> dict[str, tuple[int, ...]]:
     return {f"{name}.weight": shape, f"{name}.bias": shape[:1]}
 
 
-def _recurrent(name: str, cell: str, input_size: int, hidden_size: int) -> Shapes:
+def _recurrent(name: str, cell: str, input_size: int, hidden_size: int) -> dict[str, tuple[int, ...]]:
     rows = _NUM_GATES[cell] * hidden_size
     return {
         f"{name}.weight_ih_l0": (rows, input_size),

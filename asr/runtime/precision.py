@@ -1,8 +1,8 @@
 """Devices and number formats: which engine runs a network, and what it computes with.
 
-ONNX Runtime runs it on the CPU, in int8 or fp32; torch runs it on a GPU, in bf16 or fp32. int8 holds for the LSTMs, which
-take nearly all of the time: their weights are bytes, their activations are scaled at run time (dynamic quantisation).
-Imports no torch.
+ONNX Runtime runs it on the CPU, in int8 or fp32; torch runs it on a GPU, in bf16 or fp32. int8 is for the LSTMs, which
+take nearly all of the time: their weights are bytes, and their activations are scaled at run time (dynamic
+quantisation). Imports no torch.
 """
 
 import ctypes
@@ -48,7 +48,9 @@ def pick_cpu_precision(precision: str, cell: str) -> str:
     if precision == "bf16":
         raise ConfigError("precision bf16 runs on a GPU only; take int8, fp32 or auto, or the device cuda")
     if precision == "int8" and cell != "lstm":
-        raise ConfigError(f"precision int8 runs LSTM cells only, and this network has the cell {cell}; take fp32 or auto")
+        raise ConfigError(
+            f"precision int8 runs LSTM cells only, and this network has the cell {cell}; take fp32 or auto"
+        )
     if precision == "auto":
         return "int8" if cell == "lstm" else "fp32"
     return precision

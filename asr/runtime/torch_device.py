@@ -1,7 +1,7 @@
 """Devices and number formats in torch: what the hardware computes well, and how to select it.
 
-bf16 pays off where the processor multiplies it (AMX, AVX512-BF16) and on GPUs; elsewhere it is emulated, six times slower
-than fp32. Training also uses it on the CPU. Knows nothing of the network.
+bf16 pays off where the processor multiplies it (AMX, AVX512-BF16) and on GPUs; elsewhere it is emulated, six times
+slower than fp32. Training also uses it on the CPU. Knows nothing of the network.
 """
 
 from contextlib import AbstractContextManager, nullcontext

@@ -1,10 +1,15 @@
 """The network in torch against recurrences written out."""
 
+import numpy as np
 import pytest
 import torch
 
+from asr.acoustic.weights import get_weights
 from asr.config import LanguageNetworkSettings
-from asr.train.rnn_network import LanguageNetwork
+from asr.runtime.language_network import OnnxLanguageNetwork
+from asr.runtime.parameters import language_shapes
+from asr.train.rnn_network import LanguageNetwork, TorchLanguageNetwork
+from asr.weights import Weights
 
 
 def lstm_by_hand(layer, inputs, hidden, cell):
@@ -56,3 +61,21 @@ def test_tied_weights_are_held_once():
         settings = LanguageNetworkSettings(hidden_size=6, embedding_size=6, tied=tied)
         sizes[tied] = sum(value.numel() for value in LanguageNetwork(settings, vocab_size=50).state_dict().values())
     assert sizes[False] - sizes[True] == 50 * 6
+
+
+@pytest.mark.parametrize("tied", [False, True])
+@pytest.mark.parametrize("cell", ["lstm", "gru", "rnn"])
+def test_the_runtime_computes_what_was_trained(cell: str, tied: bool):
+    torch.manual_seed(3)
+    settings = LanguageNetworkSettings(cell=cell, hidden_size=12, embedding_size=7, dropout=0.5, tied=tied)
+    network = LanguageNetwork(settings, vocab_size=9).eval()
+    weights = Weights(get_weights(network))
+    assert {name: value.shape for name, value in weights.items()} == language_shapes(settings, 9)
+    tokens = torch.randint(9, (8, 4)).numpy()
+    trained, runtime = TorchLanguageNetwork(network), OnnxLanguageNetwork(weights, settings, precision="fp32")
+    (outputs, state), (runtime_outputs, runtime_state) = (
+        either.run(tokens, either.initial_state(4)) for either in (trained, runtime)
+    )
+    np.testing.assert_allclose(runtime_state, state, atol=1e-6)
+    flat, runtime_flat = outputs.reshape(-1, 12), runtime_outputs.reshape(-1, 12)
+    np.testing.assert_allclose(runtime.predict(runtime_flat), trained.predict(flat), atol=1e-5)
