@@ -8,6 +8,8 @@ the code needs no numba.
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
+from types import FunctionType
 from typing import Any
 
 import numba
@@ -17,11 +19,9 @@ from numba.core.compiler_lock import global_compiler_lock
 from numba.core.registry import cpu_target
 from numba.core.types.containers import BaseTuple
 from numba.core.types.misc import NoneType
-from numba.extending import typeof_impl
 from numba.np.arrayobj import populate_array
 
 from asr.jit.arguments import TupleType, Type
-from asr.jit.function import CompiledFunction
 from asr.jit.machine import ObjectCode, address_of
 
 _WORD, _BYTE = ir.IntType(64), ir.IntType(8)
@@ -71,7 +71,7 @@ def _our_codegen() -> Iterator[Any]:
         context._internal_codegen = before
 
 
-def compile_function(function: CompiledFunction, argument_types: tuple[Type, ...], symbol: str) -> ObjectCode:
+def compile_function(function: FunctionType, argument_types: tuple[Type, ...], symbol: str) -> ObjectCode:
     """Compile a function for arguments of these types, with an entry of this name."""
     with global_compiler_lock, _our_codegen() as context:
         dispatcher = _dispatcher(function)
@@ -79,9 +79,7 @@ def compile_function(function: CompiledFunction, argument_types: tuple[Type, ...
         dispatcher.targetdescr.options.parse_as_flags(flags, dispatcher.targetoptions)
         flags.no_compile = True
         numba_types = tuple(map(_numba_type, argument_types))
-        compiled = compiler.compile_extra(
-            cpu_target.typing_context, context, function.function, numba_types, None, flags, {}
-        )
+        compiled = compiler.compile_extra(cpu_target.typing_context, context, function, numba_types, None, flags, {})
         library = context.codegen().create_library(symbol)
         library.entry = symbol
         library.add_linking_library(compiled.library)
@@ -93,17 +91,16 @@ def compile_function(function: CompiledFunction, argument_types: tuple[Type, ...
     return ObjectCode(symbol, _result_letters(compiled.fndesc.restype), code)
 
 
-def _dispatcher(function: CompiledFunction) -> Any:
-    """Return numba's form of a function, by which others that call it find its types and code."""
-    if function.dispatcher is None:
-        # Inlining makes the beam search faster: a call copies every field of every array, some three hundred words.
-        options = {"error_model": "numpy", "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
-        function.dispatcher = numba.njit(_nrt=False, forceinline=True, **options)(function.function)
-    return function.dispatcher
+@cache
+def _dispatcher(function: FunctionType) -> Any:
+    """Return numba's form of a function."""
+    # Inlining makes the beam search faster: a call copies every field of every array, some three hundred words.
+    options = {"error_model": "numpy", "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+    return numba.njit(_nrt=False, forceinline=True, **options)(function)
 
 
-@typeof_impl.register(CompiledFunction)  # type: ignore[untyped-decorator]
-def _type_of_function(function: CompiledFunction, _: Any) -> Any:
+def function_type(function: FunctionType) -> Any:
+    """Return the type by which numba knows a function that others call."""
     return types.Dispatcher(_dispatcher(function))
 
 
