@@ -215,7 +215,7 @@ class TrainSettings(Settings):
 
 
 class LanguageNetworkSettings(Settings):
-    """The network of a recurrent language model (language/rnn/network.py)."""
+    """The network of a recurrent language model (runtime/language_network.py)."""
 
     cell: _Cell = "lstm"
     num_layers: int = Field(2, ge=1)

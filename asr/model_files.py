@@ -6,27 +6,24 @@ tokens.txt, ...     the tokenizer (text/)
 """
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TypeVar
-
-from torch import nn
 
 from asr.atomic import atomic_write
 from asr.config import SETTINGS_FILE, LanguageSettings, ModelSettings
 from asr.errors import AsrError, ModelError
 from asr.text.load import load_tokenizer
 from asr.text.tokenizer import Tokenizer
-from asr.weights import load_weights, save_weights, to_half
+from asr.weights import Array, Shapes, Weights, read_weights, save_weights, to_half
 
 WEIGHTS_FILE = "model.safetensors"
 
-_Network = TypeVar("_Network", bound=nn.Module)
 _Settings = TypeVar("_Settings", ModelSettings, LanguageSettings)
 
 
 def save_model_files(
-    network: nn.Module, tokenizer: Tokenizer, settings: ModelSettings | LanguageSettings, folder: Path
+    weights: Mapping[str, Array], tokenizer: Tokenizer, settings: ModelSettings | LanguageSettings, folder: Path
 ) -> None:
     """Write a model folder, with weights in float16: error rates do not notice, and the file is half as large.
 
@@ -34,22 +31,25 @@ def save_model_files(
         ModelError: If a weight is not finite.
         AsrError: If the folder cannot be written to.
     """
-    weights = to_half(network, folder / WEIGHTS_FILE)
+    half = to_half(weights, folder / WEIGHTS_FILE)
     settings.save(folder / SETTINGS_FILE)
     tokenizer.save(folder)
-    save_weights(weights, folder / WEIGHTS_FILE)  # last: if they are there, the rest is too
+    save_weights(half, folder / WEIGHTS_FILE)  # last: if they are there, the rest is too
 
 
 def load_model_files(
     folder: Path,
     load_settings: Callable[[Path], _Settings],
-    build_network: Callable[[_Settings, int], _Network],
+    list_shapes: Callable[[_Settings, int], Shapes],
     kind: str,
-) -> tuple[_Network, Tokenizer, _Settings]:
-    """Read a model folder; `build_network` takes the settings and the number of tokens, messages name the kind.
+) -> tuple[Weights, Tokenizer, _Settings]:
+    """Read a model folder.
 
-    Returns:
-        The network in float32 on the CPU, in evaluation mode; its tokenizer and settings.
+    Args:
+        folder: The folder.
+        load_settings: Reads its settings.
+        list_shapes: Returns the shapes of the network's weights, given the settings and the number of tokens.
+        kind: What messages call the model.
 
     Raises:
         ModelError: If a file is missing or broken, or the files do not fit together.
@@ -59,9 +59,9 @@ def load_model_files(
         tokenizer = load_tokenizer(folder, settings.tokenizer)
     except AsrError as error:
         raise ModelError(f"{folder}: not a usable {kind}: {error}") from None
-    network = build_network(settings, tokenizer.vocab_size)
-    load_weights(network, folder / WEIGHTS_FILE)
-    return network.eval(), tokenizer, settings
+    weights = read_weights(folder / WEIGHTS_FILE)
+    weights.check(list_shapes(settings, tokenizer.vocab_size), folder / WEIGHTS_FILE)
+    return weights, tokenizer, settings
 
 
 def copy_model_files(source: Path, folder: Path) -> None:

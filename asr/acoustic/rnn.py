@@ -8,8 +8,8 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
+from asr.acoustic.cells import Cell, make_layer
 from asr.acoustic.chunks import Windows
-from asr.cells import Cell, make_layer
 
 Direction = Literal["bi", "forward"]
 

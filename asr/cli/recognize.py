@@ -1,4 +1,4 @@
-"""Commands that recognise recordings: transcribe, align, plot, models."""
+"""Commands that recognise recordings: transcribe, align, plot; and that list and export models."""
 
 from functools import partial
 from pathlib import Path
@@ -109,3 +109,21 @@ def models() -> None:
 
     for name, folder in list_models().items():
         typer.echo(f"{name}\t{folder}")
+
+
+def export(
+    model: Annotated[str, Argument(metavar="MODEL", help="Model folder, or a name from `asr models`.")],
+    output: Annotated[Path, Argument(metavar="FILE", help="File to write.")],
+    format_name: Annotated[str, Option("--format", help="Only onnx.")] = "onnx",
+    precision: Annotated[
+        str, Option("--precision", help="fp32, for every runtime, or int8, for ONNX Runtime.")
+    ] = "fp32",
+) -> None:
+    """Write a model as one file, which other programs can run."""
+    from asr.recognize.model_folder import read_model
+    from asr.recognize.onnx_file import write_onnx
+
+    if format_name != "onnx":
+        raise AsrError(f"--format {format_name}: no such format; there is: onnx")
+    write_onnx(read_model(model), output, precision=precision)
+    typer.echo(f"{output}\t{output.stat().st_size / 1e6:.1f} MB")

@@ -1,6 +1,6 @@
 """Language models on disk: n-grams in either format (ngram/arpa.py, ngram/binary.py), or a recurrent model's folder.
 
-Torch is loaded for recurrent models alone.
+ONNX Runtime is loaded for recurrent models alone.
 """
 
 from pathlib import Path

@@ -13,9 +13,6 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future, InvalidStateError
 from dataclasses import dataclass, replace
 
-import torch
-from torch import Tensor
-
 from asr.recognize.streaming.recognizer import MultiStreamRecognizer, split_into_blocks
 from asr.recognize.streaming.stream import Partial, SpeechStream
 from asr.recognize.utterance import UtteranceDecoder
@@ -30,7 +27,7 @@ class _Job:
     """Audio that waits to be decoded."""
 
     stream: SpeechStream
-    blocks: list[tuple[Tensor, bool]]  # those that remain, each with whether the stream ends after it
+    blocks: list[tuple[Waveform, bool]]  # those that remain, each with whether the stream ends after it
     latest: Partial  # what is known of the stream so far
     future: "Future[Partial]"  # receives it once all blocks are decoded
     since: float  # time.perf_counter() when the job arrived, or its previous block was decoded
@@ -87,7 +84,6 @@ class Engine:
         return await asyncio.wrap_future(job.future)
 
     def _run(self) -> None:
-        torch.set_num_threads(1)
         while True:
             with self._changed:
                 self._changed.wait_for(lambda: self._jobs or self._stopped)

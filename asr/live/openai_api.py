@@ -11,7 +11,6 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeAlias
 
-import torch
 from starlette.datastructures import FormData, UploadFile
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
@@ -45,7 +44,7 @@ class Transcriber:
         self._recognizer = recognizer
         self._limits = limits
         self._metrics = metrics
-        self._pool = ThreadPoolExecutor(1, "files", initializer=torch.set_num_threads, initargs=(1,))
+        self._pool = ThreadPoolExecutor(1, "files")
         self._under_way = 0
         self._is_closing = False
         self._is_stopped = False

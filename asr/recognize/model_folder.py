@@ -16,9 +16,9 @@ from asr.atomic import check_writable
 from asr.config import SETTINGS_FILE, ModelSettings
 from asr.errors import AsrError, ModelError
 from asr.model_files import WEIGHTS_FILE, load_model_files, save_model_files
-from asr.runtime.torch_network import AcousticModel, build_acoustic
+from asr.runtime.parameters import acoustic_shapes
 from asr.text.tokenizer import Tokenizer
-from asr.weights import quantize_weights
+from asr.weights import Weights, quantize_weights
 
 BUILT_IN = Path(__file__).parent.parent / "models"
 
@@ -27,9 +27,15 @@ BUILT_IN = Path(__file__).parent.parent / "models"
 class Model:
     """The parts of a trained model."""
 
-    acoustic: AcousticModel
+    weights: Weights
     tokenizer: Tokenizer
     settings: ModelSettings
+
+    @property
+    def folder_settings(self) -> ModelSettings:
+        """The settings as a model folder keeps them; it holds the lexicon, whose path means nothing elsewhere."""
+        tokenizer = self.settings.tokenizer.model_copy(update={"lexicon": None})
+        return self.settings.model_copy(update={"tokenizer": tokenizer})
 
 
 def save_model(model: Model, folder: Path) -> None:
@@ -38,19 +44,16 @@ def save_model(model: Model, folder: Path) -> None:
     Raises:
         ModelError: If a weight is not finite.
     """
-    # The folder holds the lexicon itself; its original path means nothing elsewhere.
-    tokenizer = model.settings.tokenizer.model_copy(update={"lexicon": None})
-    settings = model.settings.model_copy(update={"tokenizer": tokenizer})
-    save_model_files(model.acoustic, model.tokenizer, settings, folder)
+    save_model_files(model.weights, model.tokenizer, model.folder_settings, folder)
 
 
 def read_model(name: str | Path) -> Model:
-    """Read a model folder, or by its name a model that comes with the package: in float32, on the CPU, to recognise.
+    """Read a model folder, or by its name a model that comes with the package.
 
     Raises:
         ModelError: If there is no such model, or its parts do not fit together.
     """
-    return Model(*load_model_files(find_model(name), ModelSettings.load, build_acoustic, "model"))
+    return Model(*load_model_files(find_model(name), ModelSettings.load, acoustic_shapes, "model"))
 
 
 def find_model(name: str | Path) -> Path:

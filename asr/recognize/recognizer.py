@@ -13,12 +13,15 @@ from asr.decode.decoder import BeamDecoder
 from asr.decode.rescoring import Rescorer
 from asr.errors import AudioError
 from asr.recognize.model_folder import Model, find_model, read_model
+from asr.recognize.onnx_file import SUFFIX, read_onnx
 from asr.recognize.options import DecodingOptions, add_oov_words, build_rescorer, choose_decoder, read_phrases
 from asr.recognize.pipeline import Pipeline
 from asr.recognize.runner import NetworkRunner
 from asr.recognize.utterance import Decoded, UtteranceDecoder
 from asr.recognize.words import FrameTiming
-from asr.runtime.torch_network import TorchNetwork
+from asr.runtime.network import Network
+from asr.runtime.onnx_network import OnnxNetwork
+from asr.runtime.precision import pick_device
 from asr.signal.audio import AudioSource
 from asr.signal.features import FeatureExtractor
 from asr.signal.resample import Waveform
@@ -30,8 +33,9 @@ class Recognizer:
 
     Args:
         model: The parts, as `read_model` returns them.
-        device: Where the network runs; "auto" takes a GPU if there is one.
-        precision: What it computes with: "fp32", "bf16" or "int8"; "auto" depends on the hardware.
+        device: Where the network runs: "cpu", by ONNX Runtime, or a GPU such as "cuda", by torch; "auto" takes a GPU if
+            there is one and torch is installed.
+        precision: What it computes with: "int8" or "fp32", on a GPU "bf16" or "fp32"; "auto" is the fastest.
         beam: Beam search; None takes the most probable path.
         nbest: Hypotheses to return for each recording, by beam search.
         rescorer: Reorders the hypotheses of beam search.
@@ -56,8 +60,8 @@ class Recognizer:
         self.settings = model.settings
         self.sample_rate = model.settings.features.sample_rate
         features, confidence = model.settings.features, model.settings.confidence
-        extractor = FeatureExtractor(features, model.acoustic.feature_mean, model.acoustic.feature_deviation)
-        self.runner = NetworkRunner(extractor, TorchNetwork(model.acoustic, device=device, precision=precision))
+        extractor = FeatureExtractor(features, model.weights["feature_mean"], model.weights["feature_deviation"])
+        self.runner = NetworkRunner(extractor, load_network(model, device=device, precision=precision))
         timing = FrameTiming(self.runner.frame_seconds, features.window_seconds)
         self.decoder = UtteranceDecoder(
             self.tokenizer, timing, beam=beam, nbest=nbest, confidence=confidence, rescorer=rescorer
@@ -100,6 +104,20 @@ class Recognizer:
         return [self.decoder.join([next(decoded) for _ in segments]) for segments in split]
 
 
+def load_network(model: Model, *, device: str, precision: str) -> Network:
+    """Load a model's network, to run on a device.
+
+    Raises:
+        ConfigError: If the device or the network cannot compute with the precision.
+        AsrError: If the device cannot be used.
+    """
+    if (device := pick_device(device)) == "cpu":
+        return OnnxNetwork(model.weights, model.settings, precision=precision)
+    from asr.runtime.torch_network import TorchNetwork  # heavy, and not needed on the CPU
+
+    return TorchNetwork.from_weights(model.weights, model.settings, device=device, precision=precision)
+
+
 def load_model(
     name: str | Path = DEFAULT_MODEL,
     *,
@@ -110,9 +128,9 @@ def load_model(
     """Load a model folder, or a model that comes with the package by its name. Runs no code from it.
 
     Args:
-        name: The folder or name.
+        name: The folder, the name, or a file that `asr export` wrote; that has no language model.
         device: Where the network runs.
-        precision: What it computes with: auto, fp32, bf16 or int8.
+        precision: What it computes with; see `Recognizer`.
         decoding: How it decodes; None: with the folder's language model if there is one.
 
     Raises:
@@ -120,8 +138,12 @@ def load_model(
         ConfigError: If the decoding options contradict one another.
     """
     decoding = decoding or DecodingOptions()
-    model = read_model(name)
-    folder, settings = find_model(name), model.settings
+    path = Path(name)
+    if path.suffix == SUFFIX and path.is_file():
+        model, folder = read_onnx(path), path
+    else:
+        model, folder = read_model(name), find_model(name)
+    settings = model.settings
     expected = " ".join(read_phrases(decoding, settings.normalizer)).split()
     model = replace(model, tokenizer=add_oov_words(model.tokenizer, expected))
     beam = choose_decoder(folder, model.tokenizer, settings.decoder, decoding, settings.normalizer)

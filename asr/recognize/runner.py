@@ -5,8 +5,6 @@ Knows nothing of text: `UtteranceDecoder` continues from here.
 
 from collections.abc import Iterable, Iterator, Sequence
 
-import torch
-
 from asr.config import BATCH_SECONDS
 from asr.runtime.network import SUBSAMPLING, Features, LogProbs, Network, make_batches
 from asr.signal.features import FeatureExtractor
@@ -34,7 +32,7 @@ class NetworkRunner:
 
     def extract(self, waveform: Waveform) -> Features:
         """Compute the features (T, F) of a waveform (S,)."""
-        return self.extractor(torch.from_numpy(waveform)).numpy()
+        return self.extractor(waveform)
 
     def compute_log_probs(self, waveforms: Sequence[Waveform]) -> list[LogProbs]:
         """Compute the log probabilities (T', V) of waveforms (S,), as one batch."""

@@ -1,68 +1,66 @@
-"""Devices and number formats: what the hardware computes well, and how to select it.
+"""Devices and number formats: which engine runs a network, and what it computes with.
 
-fp32 is the format of training and of model folders. bf16 pays off where the processor multiplies it
-(AMX, AVX512-BF16) and on GPUs; elsewhere it is emulated, six times slower than fp32. int8 stores
-the weights of recurrent and linear layers as bytes, scales activations at run time (dynamic
-quantisation), and runs on the CPU only. Knows nothing of the network.
+ONNX Runtime runs it on the CPU, in int8 or fp32; torch runs it on a GPU, in bf16 or fp32. int8 is for the LSTMs, which
+take nearly all of the time: their weights are bytes, and their activations are scaled at run time (dynamic
+quantisation). Imports no torch.
 """
 
+import ctypes
 import os
-from contextlib import AbstractContextManager, nullcontext
+import sys
+from importlib.util import find_spec
 from typing import Literal, get_args
 
-import torch
-
-from asr.errors import AsrError, ConfigError
+from asr.errors import ConfigError
 
 Precision = Literal["auto", "fp32", "bf16", "int8"]
 
 
-def pick_device(device: str) -> torch.device:
-    """Return a torch device for "auto", "cpu", "cuda", "cuda:1", ...; "auto" takes a GPU if there is one.
+def pick_device(device: str) -> str:
+    """Return "cpu" or the name of a device in torch; "auto" takes a GPU if there is one and torch is installed."""
+    if device != "auto":
+        return device
+    return "cuda" if find_spec("torch") is not None and _has_gpu() else "cpu"
+
+
+def check_precision(precision: str) -> str:
+    """Return a precision; for "auto" the value of ASR_PRECISION, if that is set.
 
     Raises:
-        AsrError: If the device cannot be used.
-    """
-    if device == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        torch.zeros(1, device=device).cpu()
-    except (RuntimeError, AssertionError, NotImplementedError) as error:
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise AsrError(f"device {device!r} cannot be used: {reason}; try auto or cpu") from None
-    return torch.device(device)
-
-
-def has_bf16(device: torch.device) -> bool:
-    """Return whether the hardware multiplies bfloat16 numbers."""
-    if device.type == "cuda":
-        return torch.cuda.is_bf16_supported(including_emulation=False)
-    return bool(torch.cpu._is_amx_tile_supported() or torch.cpu._is_avx512_bf16_supported())
-
-
-def pick_precision(precision: str, device: torch.device) -> str:
-    """Return "fp32", "bf16" or "int8".
-
-    "auto" takes the value of ASR_PRECISION, or else the fastest format that costs no accuracy. It never selects
-    int8: on cores with AVX2 that was no faster than fp32 on long recordings, and a sixth to a quarter
-    faster on short ones (tools/benchmarks/transcribe.py).
-
-    Raises:
-        ConfigError: If there is no such precision, or the device cannot compute with it.
+        ConfigError: If there is no such precision.
     """
     if precision == "auto":
         precision = os.environ.get("ASR_PRECISION", "auto")
     if precision not in get_args(Precision):
         raise ConfigError(f"precision {precision}: no such precision; there are: {', '.join(get_args(Precision))}")
-    if precision == "int8" and device.type != "cpu":
-        raise ConfigError(f"precision int8 runs on the CPU only, not on {device}; take bf16, or the device cpu")
-    if precision == "bf16" and not has_bf16(device):
-        raise ConfigError(f"precision bf16: {device} does not multiply bfloat16 numbers; take fp32 or auto")
-    if precision != "auto":
-        return precision
-    return "bf16" if has_bf16(device) else "fp32"
+    return precision
 
 
-def computing_in(precision: str, device: torch.device) -> AbstractContextManager[object]:
-    """Return a context in which networks compute with a precision."""
-    return torch.autocast(device.type, dtype=torch.bfloat16) if precision == "bf16" else nullcontext()
+def pick_cpu_precision(precision: str, cell: str) -> str:
+    """Return "fp32" or "int8", for recurrent layers of a kind of cell on the CPU.
+
+    "auto" takes int8, which costs no accuracy (docs/benchmarks.md), if the cell has it.
+
+    Raises:
+        ConfigError: If there is no such precision, or the CPU or the cell lacks it.
+    """
+    precision = check_precision(precision)
+    if precision == "bf16":
+        raise ConfigError("precision bf16 runs on a GPU only; take int8, fp32 or auto, or the device cuda")
+    if precision == "int8" and cell != "lstm":
+        raise ConfigError(
+            f"precision int8 runs LSTM cells only, and this network has the cell {cell}; take fp32 or auto"
+        )
+    if precision == "auto":
+        return "int8" if cell == "lstm" else "fp32"
+    return precision
+
+
+def _has_gpu() -> bool:
+    """Ask the driver, which takes a fraction of the time of importing torch."""
+    try:
+        driver = ctypes.CDLL("nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1")
+        count = ctypes.c_int()
+        return driver.cuInit(0) == 0 and driver.cuDeviceGetCount(ctypes.byref(count)) == 0 and count.value > 0
+    except (OSError, AttributeError):
+        return False

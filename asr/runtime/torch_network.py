@@ -1,41 +1,39 @@
-"""The acoustic model in torch behind `Network`: on a GPU, or on the CPU in fp32, bf16 or int8."""
+"""The acoustic model in torch behind `Network`: on a GPU, in bf16 or fp32; on the CPU for comparison."""
 
-import copy
-import warnings
 from collections.abc import Sequence
 
 import torch
-from torch import nn
 from torch.nn.utils.rnn import pad_sequence
 
 from asr.acoustic.model import AcousticModel
+from asr.acoustic.weights import build_acoustic, load_weights
 from asr.config import ModelSettings
 from asr.runtime.network import ChunkSize, Features, LogProbs
-from asr.runtime.precision import computing_in, pick_device, pick_precision
+from asr.runtime.torch_device import computing_in, pick_torch_device, pick_torch_precision
 from asr.runtime.torch_stream import TorchStreamingNetwork
-
-__all__ = ["AcousticModel", "TorchNetwork", "build_acoustic"]
-
-
-def build_acoustic(settings: ModelSettings, vocab_size: int) -> AcousticModel:
-    """Build the acoustic model that the settings describe, with random weights."""
-    return AcousticModel(settings.acoustic, num_mels=settings.features.num_mels, vocab_size=vocab_size)
+from asr.weights import Weights
 
 
 class TorchNetwork:
     """An acoustic model that is ready to recognise.
 
     Args:
-        model: Moved to the device and put into evaluation mode; in int8 a copy is.
+        model: Moved to the device and put into evaluation mode.
         device: "auto" takes a GPU if there is one.
-        precision: "fp32", "bf16" or "int8"; "auto" depends on the hardware.
+        precision: "fp32" or "bf16"; "auto" depends on the hardware.
     """
 
     def __init__(self, model: AcousticModel, *, device: str = "auto", precision: str = "auto") -> None:
-        self.device = pick_device(device)
-        self.precision = pick_precision(precision, self.device)
-        model = model.to(self.device).eval()
-        self.model = _quantize(model) if self.precision == "int8" else model
+        self.device = pick_torch_device(device)
+        self.precision = pick_torch_precision(precision, self.device)
+        self.model = model.to(self.device).eval()
+
+    @classmethod
+    def from_weights(cls, weights: Weights, settings: ModelSettings, *, device: str, precision: str) -> "TorchNetwork":
+        """Build the network that the settings describe, and load its weights."""
+        model = build_acoustic(settings, weights.shape("head.bias")[0])
+        load_weights(model, weights)
+        return cls(model, device=device, precision=precision)
 
     @torch.inference_mode()
     def run(self, features: Sequence[Features]) -> list[LogProbs]:
@@ -52,12 +50,3 @@ class TorchNetwork:
     def streaming(self, chunk_size: ChunkSize) -> TorchStreamingNetwork:
         """The same network for streams."""
         return TorchStreamingNetwork(self.model, chunk_size, precision=self.precision)
-
-
-def _quantize(model: AcousticModel) -> AcousticModel:
-    with warnings.catch_warnings():
-        # torch moves quantisation to another package, which has no recurrent layers yet.
-        warnings.simplefilter("ignore")
-        layers = {nn.LSTM, nn.GRU, nn.Linear}
-        quantize = torch.ao.quantization.quantize_dynamic
-        return quantize(copy.deepcopy(model), layers, dtype=torch.qint8)  # type: ignore[no-untyped-call]

@@ -21,7 +21,7 @@ from torch.nn.utils.rnn import pad_sequence
 from asr.acoustic.chunks import Windows
 from asr.acoustic.model import AcousticModel, Subsampling
 from asr.runtime.network import ChunkSize, Features, LogProbs
-from asr.runtime.precision import computing_in
+from asr.runtime.torch_device import computing_in
 
 State = Any  # of one layer, as its nn.RNNBase takes and returns it; None at the start
 
@@ -30,7 +30,7 @@ class TorchStreamingNetwork:
     """Runs an acoustic model over streams.
 
     Args:
-        model: In evaluation mode; on any device, and quantised if it should be.
+        model: In evaluation mode; on any device.
         chunk_size: How streams are divided.
         precision: As `pick_precision` returns it.
     """

@@ -6,19 +6,22 @@ block by block gives the same frames as the whole recording at once, and one mod
 
 import math
 from functools import lru_cache
+from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
-import torch
-from torch import Tensor
-from torchaudio.functional import melscale_fbanks
+from numpy.lib.stride_tricks import sliding_window_view
 
 from asr.config import FeatureSettings
+from asr.signal.resample import Waveform
 
 # Mel energy below which nothing is audible (about -77 dBFS of white noise). It keeps
 # digital silence and the empty top bands of compressed audio close to a quiet room.
 ENERGY_FLOOR = 1e-7
-BLOCK_SECONDS = 30
+BLOCK_SECONDS = 10
+
+Features: TypeAlias = npt.NDArray[np.float32]  # (T, F)
+Statistic: TypeAlias = npt.NDArray[np.float32]  # (F,)
 
 
 class FeatureExtractor:
@@ -33,20 +36,24 @@ class FeatureExtractor:
         deviation: (F,) the training set's standard deviation; None for one.
     """
 
-    def __init__(self, settings: FeatureSettings, mean: Tensor | None = None, deviation: Tensor | None = None) -> None:
+    def __init__(
+        self, settings: FeatureSettings, mean: Statistic | None = None, deviation: Statistic | None = None
+    ) -> None:
         self.settings = settings
         self.window = round(settings.window_seconds * settings.sample_rate)
         self.step = round(settings.step_seconds * settings.sample_rate)
+        self.fft_size = 1 << (self.window - 1).bit_length()
         self.prior_frames = settings.prior_seconds / settings.step_seconds
-        self.mean = torch.zeros(settings.num_mels) if mean is None else mean.cpu()
-        self.deviation = torch.ones(settings.num_mels) if deviation is None else deviation.cpu()
+        self.mean = np.zeros(settings.num_mels, np.float32) if mean is None else mean
+        self.deviation = np.ones(settings.num_mels, np.float32) if deviation is None else deviation
 
-    def __call__(self, waveform: Tensor) -> Tensor:
+    def __call__(self, waveform: Waveform) -> Features:
         """Compute the features of a whole recording: (S,) to (T, F), T = `num_frames(S)`."""
         stream = self.stream()
         # In blocks, since intermediate results take many times the memory of the waveform.
-        blocks = torch.split(waveform, BLOCK_SECONDS * self.settings.sample_rate)
-        return torch.cat([stream.feed(block) for block in blocks])
+        size = BLOCK_SECONDS * self.settings.sample_rate
+        blocks = [waveform[first : first + size] for first in range(0, max(1, len(waveform)), size)]
+        return np.concatenate([stream.feed(block) for block in blocks])
 
     def stream(self) -> "FeatureStream":
         """Start a stream, which computes the same frames block by block."""
@@ -56,22 +63,24 @@ class FeatureExtractor:
         """Count the frames in `num_samples` samples; each needs a whole window."""
         return max(0, 1 + (num_samples - self.window) // self.step)
 
-    def log_mel(self, waveform: Tensor) -> Tensor:
+    def log_mel(self, waveform: Waveform) -> Features:
         """Compute the log-mel spectrogram without normalisation: (S,) to (T, F) float32, natural log.
 
         Frame t covers samples [t * step, t * step + window), a periodic Hann window; power
         spectrum; Slaney's mel scale and area normalisation (librosa's default).
         """
-        num_frames = self.num_frames(waveform.numel())
+        num_frames = self.num_frames(len(waveform))
         if num_frames == 0:
-            return torch.empty(0, self.settings.num_mels)
-        # In float64, so that the order in which a library sums (it differs with the number of
-        # frames) never reaches the float32 result: streams and batches agree to the bit.
-        frames = waveform.double().unfold(0, self.window, self.step)
-        spectrum = torch.fft.rfft(frames * _hann(self.window), n=_fft_size(self.window))
-        power = spectrum.real.square() + spectrum.imag.square()
-        energies = power @ _filter_bank(self.window, self.settings.sample_rate, self.settings.num_mels)
-        return energies.clamp(min=ENERGY_FLOOR).log().float()
+            return np.empty((0, self.settings.num_mels), np.float32)
+        # In float64, so that the order in which a library sums never reaches the float32 result: streams and whole
+        # recordings agree to the bit.
+        frames = sliding_window_view(waveform.astype(np.float64), self.window)[:: self.step]
+        spectrum = np.fft.rfft(frames * _hann(self.window), n=self.fft_size)
+        power = spectrum.real**2 + spectrum.imag**2
+        bins, weights = _filter_bank(self.fft_size, self.settings.sample_rate, self.settings.num_mels)
+        # Not a product of matrices: nine weights in ten are zero, and the threads of BLAS spin while they wait.
+        energies = np.einsum("tfk,fk->tf", power[:, bins], weights)
+        return np.log(np.maximum(energies, ENERGY_FLOOR)).astype(np.float32)
 
 
 class FeatureStream:
@@ -79,23 +88,24 @@ class FeatureStream:
 
     def __init__(self, extractor: FeatureExtractor) -> None:
         self._extractor = extractor
-        self._samples = torch.empty(0)
-        self._sum = extractor.mean.double() * extractor.prior_frames
+        self._samples = np.empty(0, np.float32)
+        self._sum = extractor.mean.astype(np.float64) * extractor.prior_frames
         self._count = extractor.prior_frames
 
-    def feed(self, waveform: Tensor) -> Tensor:
+    def feed(self, waveform: Waveform) -> Features:
         """Compute the frames that a block of samples completes: (S,) to (T, F), T may be 0."""
-        samples = torch.cat([self._samples, waveform])
+        samples = np.concatenate([self._samples, waveform])
         features = self._extractor.log_mel(samples)
-        self._samples = samples[len(features) * self._extractor.step :]
+        self._samples = samples[len(features) * self._extractor.step :].copy()
         if len(features) == 0:
             return features
         # The carried sum is the first row, so that there is one running sum, added in one order.
-        sums = torch.cat([self._sum[None], features.double()]).cumsum(0)
-        counts = self._count + torch.arange(1, len(features) + 1, dtype=torch.float64)
+        sums = np.cumsum(np.concatenate([self._sum[None], features]), axis=0)  # (T + 1, F) float64
+        counts = self._count + np.arange(1, len(features) + 1)
         self._sum, self._count = sums[-1], float(counts[-1])
-        means = (sums[1:] / counts[:, None]).float()
-        return (features - means) / self._extractor.deviation
+        means = (sums[1:] / counts[:, None]).astype(np.float32)
+        normalised: Features = (features - means) / self._extractor.deviation
+        return normalised
 
 
 def mel_frequencies(num_mels: int, sample_rate: int) -> npt.NDArray[np.float64]:
@@ -109,23 +119,24 @@ def mel_frequencies(num_mels: int, sample_rate: int) -> npt.NDArray[np.float64]:
 
 
 @lru_cache
-def _filter_bank(window: int, sample_rate: int, num_mels: int) -> Tensor:
-    bank = melscale_fbanks(
-        n_freqs=_fft_size(window) // 2 + 1,
-        f_min=0.0,
-        f_max=sample_rate / 2,
-        n_mels=num_mels,
-        sample_rate=sample_rate,
-        norm="slaney",
-        mel_scale="slaney",
-    )
-    return bank.double()
+def _filter_bank(
+    fft_size: int, sample_rate: int, num_mels: int
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]:
+    """Return the bins (F, K) of the spectrum that each band covers, and their weights (F, K).
+
+    Bands are triangles between the centres of their neighbours, of the same area in Hz (Slaney 1998).
+    """
+    edges = mel_frequencies(num_mels + 2, sample_rate)
+    frequencies = np.linspace(0, sample_rate / 2, fft_size // 2 + 1)
+    rising = (frequencies - edges[:-2, None]) / (edges[1:-1] - edges[:-2])[:, None]
+    falling = (edges[2:, None] - frequencies) / (edges[2:] - edges[1:-1])[:, None]
+    triangles = np.maximum(0, np.minimum(rising, falling)) * (2 / (edges[2:] - edges[:-2]))[:, None]  # (F, bins)
+    width = max(1, int((triangles > 0).sum(axis=1).max()))
+    firsts = np.minimum((triangles > 0).argmax(axis=1), triangles.shape[1] - width)
+    bins = firsts[:, None] + np.arange(width)
+    return bins, np.take_along_axis(triangles, bins, axis=1)
 
 
 @lru_cache
-def _hann(window: int) -> Tensor:
-    return torch.hann_window(window, dtype=torch.float64)
-
-
-def _fft_size(window: int) -> int:
-    return 1 << (window - 1).bit_length()
+def _hann(window: int) -> npt.NDArray[np.float64]:
+    return 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(window) / window)

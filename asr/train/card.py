@@ -65,7 +65,7 @@ def _describe_base(name: str | None) -> dict[str, str]:
 
 def _describe_model(config: Config, model: Model) -> dict[str, str]:
     acoustic = config.acoustic
-    num_weights = sum(parameter.numel() for parameter in model.acoustic.parameters())
+    num_weights = sum(value.size for name, value in model.weights.items() if not name.startswith("feature_"))
     loss = "CTC-CRF" if config.train.loss.denominator_weight else "CTC"
     return {
         "task": f"speech to text, {model.tokenizer.vocab_size - 1} symbols ({config.tokenizer.kind})",

@@ -23,7 +23,7 @@ from torch.utils.data import DataLoader, Dataset
 from asr.config import AugmentSettings, NormalizerSettings
 from asr.corpus.cuts import read_waveform
 from asr.seeds import draw_seed
-from asr.signal.features import FeatureExtractor
+from asr.signal.features import FeatureExtractor, Statistic
 from asr.text.normalize import normalize
 from asr.text.tokenizer import Tokenizer
 from asr.train.augment import augment_waveform, join_waveforms, prepare_augmentation, spec_augment
@@ -75,7 +75,7 @@ class SpeechDataset(Dataset[Batch]):
         texts = [" ".join(normalize(cut.supervisions[0].text, self.normalizer) for cut in row) for row in rows]
         tokens = [torch.tensor(self.tokenizer.encode(text)) for text in texts] * self.views
         with _one_thread():
-            plain = [self.extractor(self._waveform(row)) for row in rows]
+            plain = [torch.from_numpy(self.extractor(self._waveform(row).numpy())) for row in rows]
         features = [
             self._mask(frames, name, view)
             for view in range(self.views)
@@ -171,16 +171,16 @@ def _ignore_signals(_: int) -> None:
         signal.signal(number, signal.SIG_IGN)
 
 
-def measure_features(cuts: CutSet, extractor: FeatureExtractor) -> tuple[Tensor, Tensor]:
+def measure_features(cuts: CutSet, extractor: FeatureExtractor) -> tuple[Statistic, Statistic]:
     """Measure mean and standard deviation (F,) of the cuts' log-mel features, on a sample of large sets."""
     count = 0
-    sums = squares = torch.zeros(extractor.settings.num_mels, dtype=torch.float64)
+    sums = squares = np.zeros(extractor.settings.num_mels)
     # From the whole manifest, which may be sorted by speaker or corpus.
     for cut in islice(cuts, 0, None, max(1, len(cuts) // _STATISTICS_CUTS)):
-        waveform = torch.from_numpy(read_waveform(cut, extractor.settings.sample_rate))
-        features = extractor.log_mel(waveform).double()
+        features = extractor.log_mel(read_waveform(cut, extractor.settings.sample_rate)).astype(np.float64)
         count += len(features)
         sums = sums + features.sum(0)
-        squares = squares + features.square().sum(0)
+        squares = squares + np.square(features).sum(0)
     mean = sums / count
-    return mean.float(), (squares / count - mean.square()).clamp(min=1e-6).sqrt().float()
+    deviation = np.sqrt(np.maximum(squares / count - np.square(mean), 1e-6))
+    return mean.astype(np.float32), deviation.astype(np.float32)

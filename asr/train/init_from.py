@@ -6,11 +6,13 @@ alphabet: rows of symbols that both alphabets hold are copied, the others start 
 
 from typing import TypeVar
 
+import torch
 from torch import nn
 
 from asr.config import ModelSettings
 from asr.recognize.model_folder import Model
 from asr.text.tokenizer import Tokenizer
+from asr.weights import Weights
 
 _BY_TOKEN = ("head", "embedding")  # prefixes of the names of parameters with a row per token
 
@@ -35,13 +37,13 @@ def inherit_decoder_settings(recipe: _Recipe, base: Model) -> _Recipe:
     return recipe.model_copy(update=merged)
 
 
-def copy_weights(base: nn.Module, base_tokenizer: Tokenizer, network: nn.Module, tokenizer: Tokenizer) -> int:
+def copy_weights(base: Weights, base_tokenizer: Tokenizer, network: nn.Module, tokenizer: Tokenizer) -> int:
     """Copy the base's weights into a network of its shape; rows of symbols that it lacks are unchanged.
 
     Returns:
         The number of the network's tokens that the base knows, including the blank.
     """
-    weights = base.state_dict()
+    weights = {name: torch.from_numpy(value) for name, value in base.items()}
     shared = set(base_tokenizer.symbols) & set(tokenizer.symbols)
     for name, value in network.state_dict().items():
         if not name.startswith(_BY_TOKEN):

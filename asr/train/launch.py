@@ -7,7 +7,7 @@ import warnings
 import torch
 from lightning_fabric import Fabric
 
-from asr.runtime.precision import pick_device, pick_precision
+from asr.runtime.torch_device import pick_torch_device, pick_torch_precision
 
 _FABRIC_PRECISIONS = {"fp32": "32-true", "bf16": "bf16-mixed"}
 
@@ -25,7 +25,7 @@ def launch(precision: str, devices: int = 1) -> Fabric:
     logging.getLogger("lightning_fabric").setLevel(logging.ERROR)
     for module in ("lightning", "lhotse"):
         warnings.filterwarnings("ignore", module=module)
-    device = pick_device("auto")
+    device = pick_torch_device("auto")
     nodes = 1
     if torch.distributed.is_available() and torch.distributed.is_torchelastic_launched():
         devices = int(os.environ["LOCAL_WORLD_SIZE"])
@@ -35,7 +35,7 @@ def launch(precision: str, devices: int = 1) -> Fabric:
         devices=devices,
         num_nodes=nodes,
         strategy="ddp" if nodes * devices > 1 else "auto",
-        precision=_FABRIC_PRECISIONS[pick_precision(precision, device)],
+        precision=_FABRIC_PRECISIONS[pick_torch_precision(precision, device)],
     )
     if devices > 1 and fabric.device.type == "cpu":
         torch.set_num_threads(max(1, (os.cpu_count() or 1) // devices))

@@ -3,18 +3,18 @@
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 
+from asr.acoustic.weights import get_weights
 from asr.config import EARLIER_LINES, LanguageConfig, LanguageSettings
 from asr.errors import TrainingError
-from asr.language.rnn.model import RnnModel, load_rnn, save_rnn
-from asr.language.rnn.network import LanguageNetwork
+from asr.language.rnn.model import RnnModel, read_rnn_files
 from asr.language.text_files import read_text
-from asr.model_files import WEIGHTS_FILE
+from asr.model_files import WEIGHTS_FILE, save_model_files
 from asr.reporter import SILENT, Reporter
-from asr.runtime.precision import pick_device, pick_precision
+from asr.runtime.torch_device import pick_torch_device, pick_torch_precision
 from asr.seeds import draw_seed
 from asr.text.load import build_tokenizer
 from asr.text.tokenizer import BLANK_SYMBOL, CharTokenizer, Tokenizer
@@ -23,7 +23,17 @@ from asr.train.init_from import copy_weights
 from asr.train.launch import launch
 from asr.train.loop import LoopSetup
 from asr.train.monitor import RnnMonitor
+from asr.train.rnn_network import LanguageNetwork, TorchLanguageNetwork
 from asr.train.rnn_trainer import RnnTrainer, Text
+from asr.weights import Weights
+
+
+class BaseModel(NamedTuple):
+    """The model that a training starts from."""
+
+    weights: Weights
+    tokenizer: Tokenizer
+    settings: LanguageSettings
 
 
 def train_language_model(
@@ -54,7 +64,7 @@ def train_language_model(
         TrainingInterrupted: On SIGINT and SIGTERM; `resume` continues.
         TrainingError: If training cannot continue, there is nothing to resume, or something would be overwritten.
     """
-    parent = load_rnn(base) if base is not None else None
+    parent = BaseModel(*read_rnn_files(base)) if base is not None else None
     recipe = config if parent is None else _inherit_architecture(config, parent.settings)
     folder = CheckpointFolder(output)
     fingerprint = Fingerprint(_decisive_settings(recipe, base))
@@ -75,15 +85,15 @@ def train_language_model(
     for lines in (train_lines, dev_lines):
         fingerprint.add([str(len(lines)), *lines])
     fabric = launch(recipe.train.precision)
-    model = _build(recipe, parent, train_lines, reporter)
+    network, model = _build(recipe, parent, train_lines, reporter)
     text = _encode(model, train_lines, dev_lines, reporter)
     setup = LoopSetup(recipe.train, folder, RnnMonitor(folder.path, reporter), fingerprint)
-    trainer = RnnTrainer(fabric, model, text, setup)
+    trainer = RnnTrainer(fabric, network, model, text, setup)
     if action == "resume":
         trainer.restore()
         reporter.line(f"resuming after step {trainer.state.steps}")
-    model.network.load_state_dict(trainer.fit())
-    save_rnn(RnnModel(model.network.cpu().eval(), model.tokenizer, model.settings), output)
+    network.load_state_dict(trainer.fit())
+    save_model_files(get_weights(network), model.tokenizer, model.settings, output)
     reporter.line(f"model written to {output}")
 
 
@@ -106,7 +116,9 @@ def _split(texts: Sequence[Path], dev: Sequence[Path], config: LanguageConfig) -
     return kept, [lines[index] for index in sorted(held_out)]
 
 
-def _build(config: LanguageConfig, base: RnnModel | None, lines: Iterable[str], reporter: Reporter) -> RnnModel:
+def _build(
+    config: LanguageConfig, base: BaseModel | None, lines: Iterable[str], reporter: Reporter
+) -> tuple[LanguageNetwork, RnnModel]:
     """Build the network to train: new, or from another model's weights."""
     torch.manual_seed(draw_seed(config.train.seed, "weights"))
     settings = LanguageSettings(**{name: getattr(config, name) for name in LanguageSettings.model_fields})
@@ -115,9 +127,9 @@ def _build(config: LanguageConfig, base: RnnModel | None, lines: Iterable[str], 
     num_weights = sum(parameter.numel() for parameter in network.parameters())
     reporter.line(f"network: {num_weights:,} weights, {tokenizer.vocab_size} tokens")
     if base is not None:
-        copy_weights(base.network, base.tokenizer, network, tokenizer)
+        copy_weights(base.weights, base.tokenizer, network, tokenizer)
         reporter.line(f"starting from a model of {base.tokenizer.vocab_size} tokens")
-    return RnnModel(network, tokenizer, settings)
+    return network, RnnModel(TorchLanguageNetwork(network), tokenizer, settings)
 
 
 def _inherit_architecture(config: LanguageConfig, base: LanguageSettings) -> LanguageConfig:
@@ -152,7 +164,7 @@ def _encode(model: RnnModel, train_lines: Sequence[str], dev_lines: Sequence[str
         reporter.line(f"{unknown} characters are not in the alphabet and left out")
     characters = sum(len(line) + 1 for line in dev_lines)
     dev_unknown = sum(len(line.unknown) for line in dev)
-    text = Text([line.to_tensor() for line in train], [line.to_tensor() for line in dev], characters, dev_unknown)
+    text = Text([line.to_array() for line in train], [line.to_array() for line in dev], characters, dev_unknown)
     reporter.line(f"train: {sum(map(len, text.train)):,} tokens; dev: {characters:,} characters")
     return text
 
@@ -163,4 +175,4 @@ def _decisive_settings(config: LanguageConfig, base: Path | None) -> tuple[Any, 
     settings = config.model_dump(mode="json", exclude={"train": {"checkpoint_minutes"}}, by_alias=True)
     settings["lines"] = EARLIER_LINES[config.lines]
     origin = "" if base is None else hashlib.sha256((base / WEIGHTS_FILE).read_bytes()).hexdigest()
-    return settings, pick_precision(config.train.precision, pick_device("auto")), origin
+    return settings, pick_torch_precision(config.train.precision, pick_torch_device("auto")), origin

@@ -23,6 +23,8 @@ from asr.language.rnn.model import UNKNOWN_SCORE, RnnModel, count_nats
 from asr.seeds import draw_seed
 from asr.train.loop import LoopSetup, TrainingLoop
 from asr.train.monitor import RnnMonitor, TextMetrics
+from asr.train.rnn_network import LanguageNetwork
+from asr.weights import Array
 
 _BETAS = (0.9, 0.99)  # of AdamW: steps hold few tokens and may be few, so squares are forgotten sooner than by default
 _EARLY_EVALUATIONS = (1 / 64, 1 / 32, 1 / 16)  # shares of the training: most is learnt at its beginning
@@ -34,8 +36,8 @@ _DEV_STREAMS, _DEV_SEGMENT = 32, 256
 class Text:
     """Training and development text: lines of (U,) tokens with their line breaks."""
 
-    train: Sequence[Tensor]
-    dev: Sequence[Tensor]
+    train: Sequence[Array]
+    dev: Sequence[Array]
     dev_characters: int  # of the development lines, including line breaks and unknown characters
     dev_unknown: int = 0  # characters of the development lines that the alphabet lacks
 
@@ -45,20 +47,22 @@ class RnnTrainer(TrainingLoop[Segment]):
 
     Args:
         fabric: Launched; knows device and precision.
-        model: Network and alphabet.
+        network: Is trained.
+        model: The same network behind `NextTokenNetwork`, with its alphabet.
         text: Encoded with that alphabet.
         setup: Everything else.
     """
 
     checkpoint_keys: ClassVar[Mapping[str, str]] = {"batches": "segments", "size": "tokens", "loss_size": "loss_tokens"}
+    module: LanguageNetwork
     settings: LanguageTrainSettings
     monitor: RnnMonitor
 
-    def __init__(self, fabric: Fabric, model: RnnModel, text: Text, setup: LoopSetup) -> None:
+    def __init__(self, fabric: Fabric, network: LanguageNetwork, model: RnnModel, text: Text, setup: LoopSetup) -> None:
         options = setup.settings.optimizer
         rate, decay = options.learning_rate, options.weight_decay
-        optimizer = torch.optim.AdamW(model.network.parameters(), rate, _BETAS, weight_decay=decay, fused=True)
-        super().__init__(fabric, model.network, optimizer, sum(map(len, text.train)), setup)
+        optimizer = torch.optim.AdamW(network.parameters(), rate, _BETAS, weight_decay=decay, fused=True)
+        super().__init__(fabric, network, optimizer, sum(map(len, text.train)), setup)
         self.model = model
         self.text = text
         self.carried: Tensor | None = None  # state of the network, for the next segment
@@ -69,11 +73,11 @@ class RnnTrainer(TrainingLoop[Segment]):
     def loss(self, segment: Segment) -> Tensor:
         """Compute the mean loss of a segment in nats per token; the state is carried on, gradients are not."""
         if segment.starts or self.carried is None or not self.settings.carry_state:
-            self.carried = self.model.network.initial_state(segment.inputs.shape[1])
+            self.carried = self.module.initial_state(segment.inputs.shape[1])
         device = self.fabric.device
-        logits, state = self.network(segment.inputs.to(device), self.carried)
+        logits, state = self.network(torch.from_numpy(segment.inputs).to(device), self.carried)
         self.carried = state.detach().to(self.carried.dtype)
-        targets = segment.targets.to(device).flatten()
+        targets = torch.from_numpy(segment.targets).to(device).flatten()
         # bfloat16 is too coarse for a sum over the alphabet; float64 is unchanged.
         wide = logits.flatten(0, 1).to(torch.promote_types(logits.dtype, torch.float32))
         return F.cross_entropy(wide, targets, ignore_index=IGNORED)

@@ -14,6 +14,8 @@ from lhotse import CutSet
 from lightning_fabric import Fabric
 
 from asr.acoustic.ctc_crf import Denominator, estimate_trigrams
+from asr.acoustic.model import AcousticModel
+from asr.acoustic.weights import build_acoustic, get_weights
 from asr.atomic import write_text
 from asr.config import Config, ModelSettings
 from asr.corpus.cuts import load_cuts
@@ -24,8 +26,7 @@ from asr.model_files import WEIGHTS_FILE
 from asr.recognize.model_folder import Model, read_model, save_model
 from asr.reporter import SILENT, Reporter
 from asr.runtime.network import SUBSAMPLING
-from asr.runtime.precision import pick_device, pick_precision
-from asr.runtime.torch_network import build_acoustic
+from asr.runtime.torch_device import pick_torch_device, pick_torch_precision
 from asr.seeds import draw_seed
 from asr.signal.features import FeatureExtractor
 from asr.text.load import build_tokenizer
@@ -38,6 +39,7 @@ from asr.train.init_from import copy_weights, inherit_architecture, inherit_deco
 from asr.train.launch import launch
 from asr.train.monitor import SpeechMonitor
 from asr.train.trainer import DevResult, Trainer, TrainingSetup
+from asr.weights import Weights as ModelWeights
 
 _MOST_PROBLEMS = 10  # named before training; the rest are counted
 _HARMLESS = {"num_workers", "checkpoint_minutes"}  # settings that do not change what comes out
@@ -48,6 +50,18 @@ class Speech(NamedTuple):
 
     train: CutSet
     dev: CutSet
+
+
+class NetworkToTrain(NamedTuple):
+    """A network with what its model folder will say of it."""
+
+    acoustic: AcousticModel
+    tokenizer: Tokenizer
+    settings: ModelSettings
+
+    def to_model(self) -> Model:
+        """Return it as a model that recognises."""
+        return Model(ModelWeights(get_weights(self.acoustic)), self.tokenizer, self.settings)
 
 
 def train(config: Config, *, resume: Resume = False, devices: int = 1, reporter: Reporter = SILENT) -> Path:
@@ -85,17 +99,17 @@ def train(config: Config, *, resume: Resume = False, devices: int = 1, reporter:
     # A base that knows all tokens can be decoded and compared as the new model is.
     comparable = base if base is not None and set(base.tokenizer.symbols) >= set(tokenizer.symbols) else None
     model_settings = recipe if comparable is None else inherit_decoder_settings(recipe, comparable)
-    model = _build(model_settings, base, tokenizer, speech.train, reporter)
-    trainer = Trainer(fabric, model.acoustic, _set_up(recipe, fabric, model, speech, folder, fingerprint, reporter))
+    network = _build(model_settings, base, tokenizer, speech.train, reporter)
+    trainer = Trainer(fabric, network.acoustic, _set_up(recipe, fabric, network, speech, folder, fingerprint, reporter))
     before = None if comparable is None else _evaluate(trainer, "before training", reporter)
     if action == "resume":
         trainer.restore()
         reporter.line(f"resuming in epoch {trainer.state.epoch + 1} after step {trainer.state.steps}")
     average = trainer.fit()
-    dev = _choose(trainer, model, average, reporter)
+    dev = _choose(trainer, network.acoustic, average, reporter)
     _compare_with_base(trainer, before, dev, reporter)
     if fabric.is_global_zero:
-        model = calibrate_greedy(model, speech.dev, device=str(fabric.device))
+        model = calibrate_greedy(network.to_model(), speech.dev, device=str(fabric.device))
         save_model(model, recipe.output)
         write_card(recipe, model, trainer.state, dev, f"{len(speech.train)} utterances, {_hours(speech.train)}")
         reporter.line(f"model written to {recipe.output}")
@@ -133,29 +147,30 @@ def _usable(
     return kept
 
 
-def _build(config: Config, base: Model | None, tokenizer: Tokenizer, train_cuts: CutSet, reporter: Reporter) -> Model:
+def _build(
+    config: Config, base: Model | None, tokenizer: Tokenizer, train_cuts: CutSet, reporter: Reporter
+) -> NetworkToTrain:
     """Build the network to train: new, with the statistics of the training speech, or from another model's weights."""
     torch.manual_seed(draw_seed(config.train.seed, "weights"))
     settings = ModelSettings(**{name: getattr(config, name) for name in ModelSettings.model_fields})
     acoustic = build_acoustic(settings, tokenizer.vocab_size)
-    model = Model(acoustic, tokenizer, settings)
     num_weights = sum(parameter.numel() for parameter in acoustic.parameters())
     reporter.line(f"network: {num_weights / 1e6:.1f} million weights, {tokenizer.vocab_size} tokens")
     if base is not None:
-        num_shared = copy_weights(base.acoustic, base.tokenizer, acoustic, tokenizer)
+        num_shared = copy_weights(base.weights, base.tokenizer, acoustic, tokenizer)
         origin = f"{config.train.init_from}, which knows {num_shared} of the tokens"
         reporter.line(f"starting from {origin}; features and sizes are those of that model")
-        return model
+        return NetworkToTrain(acoustic, tokenizer, settings)
     mean, deviation = measure_features(train_cuts, FeatureExtractor(config.features))
-    acoustic.feature_mean.copy_(mean)
-    acoustic.feature_deviation.copy_(deviation)
-    return model
+    acoustic.feature_mean.copy_(torch.from_numpy(mean))
+    acoustic.feature_deviation.copy_(torch.from_numpy(deviation))
+    return NetworkToTrain(acoustic, tokenizer, settings)
 
 
 def _set_up(
     config: Config,
     fabric: Fabric,
-    model: Model,
+    network: NetworkToTrain,
     speech: Speech,
     folder: CheckpointFolder,
     fingerprint: Fingerprint,
@@ -163,8 +178,9 @@ def _set_up(
 ) -> TrainingSetup:
     """Put together what the trainer needs."""
     recipe = config.train
-    extractor = FeatureExtractor(config.features, model.acoustic.feature_mean, model.acoustic.feature_deviation)
-    plain = SpeechDataset(extractor, model.tokenizer, config.normalizer, seed=recipe.seed)
+    statistics = (network.acoustic.feature_mean, network.acoustic.feature_deviation)
+    extractor = FeatureExtractor(config.features, *(values.cpu().numpy() for values in statistics))
+    plain = SpeechDataset(extractor, network.tokenizer, config.normalizer, seed=recipe.seed)
     views = 2 if recipe.loss.consistency_weight > 0 else 1
     train_loader = SpeechLoader(
         speech.train,
@@ -181,8 +197,8 @@ def _set_up(
         dev_loader=SpeechLoader(speech.dev, plain, batch_seconds=recipe.batch_seconds),
         train_seconds=_seconds(speech.train),
         frame_seconds=config.features.step_seconds * SUBSAMPLING,
-        tokenizer=model.tokenizer,
-        denominator=_denominator(config, model.tokenizer, speech.train, fabric.device),
+        tokenizer=network.tokenizer,
+        denominator=_denominator(config, network.tokenizer, speech.train, fabric.device),
         folder=folder,
         monitor=SpeechMonitor(folder.path, reporter, active=fabric.is_global_zero, num_epochs=recipe.epochs),
         fingerprint=fingerprint,
@@ -196,18 +212,18 @@ def _denominator(config: Config, tokenizer: Tokenizer, train_cuts: CutSet, devic
     return Denominator(estimate_trigrams(texts, tokenizer.vocab_size).to(device))
 
 
-def _choose(trainer: Trainer, model: Model, average: Weights, reporter: Reporter) -> DevResult:
-    """Put the averaged weights into the model, or the best epoch's if averaging does harm on the dev set."""
+def _choose(trainer: Trainer, acoustic: AcousticModel, average: Weights, reporter: Reporter) -> DevResult:
+    """Put the averaged weights into the network, or the best epoch's if averaging does harm on the dev set."""
     best = trainer.best_epochs()
     candidates = {f"average of {len(best)} epochs": average, "best epoch": trainer.folder.average_epochs(best[:1])}
     results = []
     for name, weights in candidates.items():
-        model.acoustic.load_state_dict(weights)
+        acoustic.load_state_dict(weights)
         results.append((_evaluate(trainer, name, reporter), weights))
     dev, weights = min(results, key=lambda result: trainer.rank(result[0].loss, result[0].wer))
     if not math.isfinite(dev.loss):
         raise TrainingError("the loss on dev is not finite: training diverged; lower train.optimizer.learning_rate")
-    model.acoustic.load_state_dict(weights)
+    acoustic.load_state_dict(weights)
     return dev
 
 
@@ -235,7 +251,7 @@ def _decisive_settings(config: Config, world_size: int) -> tuple[Any, ...]:
     )
     if config.train.loss.denominator_weight == 0:  # runs that were begun before there was one can be resumed
         del settings["train"]["loss"]["denominator_weight"]
-    return settings, world_size, pick_precision(config.train.precision, pick_device("auto"))
+    return settings, world_size, pick_torch_precision(config.train.precision, pick_torch_device("auto"))
 
 
 def _seconds(cuts: CutSet) -> float:

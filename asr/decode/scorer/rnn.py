@@ -6,8 +6,6 @@ Both need the same alphabet: each token of the recogniser is one of the language
 from collections.abc import Sequence
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from asr.decode.scorer.external import Context
 from asr.errors import ConfigError
@@ -58,7 +56,7 @@ class RnnLM:
         extended = list(contexts)
         known = [index for index, token in enumerate(tokens) if self._ids[token] != _UNKNOWN]
         if known:
-            states = torch.cat([contexts[index].state for index in known], dim=1)  # (layers, N, hidden)
+            states = np.concatenate([contexts[index].state for index in known], axis=1)  # (K, N, H)
             log_probs, states = self.model.step([self._ids[tokens[index]] for index in known], states)
             for column, (index, row) in enumerate(zip(known, self._rows(log_probs), strict=True)):
                 extended[index] = Context(row, states[:, column : column + 1])
@@ -71,6 +69,6 @@ class RnnLM:
         token = self.symbols.index(word)
         return float(state.scores[token]), self.extend([state], [token])[0]
 
-    def _rows(self, log_probs: Tensor) -> Array:
+    def _rows(self, log_probs: Array) -> Array:
         """(N, V + 1) scores of the recogniser's tokens and the end, from (N, V') of the model's."""
-        return np.where(self._columns == _UNKNOWN, UNKNOWN_SCORE, log_probs.double().numpy()[:, self._columns])
+        return np.where(self._columns == _UNKNOWN, UNKNOWN_SCORE, log_probs[:, self._columns].astype(np.float64))

@@ -1,8 +1,9 @@
 """Recurrent language models. Read in this order:
 
-network.py      token ids -> logits of the next tokens
 bptt.py         text -> batches for truncated back-propagation through time
 model.py        a network with its alphabet: text -> log probabilities; its folder on disk
 generate.py     a prompt -> text in the model's style
 complete.py     a text -> the most probable next words
+
+The network itself is computed by runtime/language_network.py, and trained by train/rnn_network.py.
 """

@@ -9,13 +9,13 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-import torch
-from torch import Tensor
+import numpy as np
 
 from asr.config import COMPLETIONS
 from asr.errors import TextError
 from asr.language.rnn.generate import encode_prompt, prepare_prompt, quote_characters
 from asr.language.rnn.model import RnnModel
+from asr.weights import Array
 
 _INNER_MARKS = "'’·-"  # within words
 _BATCH = 32  # prefixes that are extended in a batch
@@ -76,7 +76,7 @@ class _Node(NamedTuple):
     number: int  # decides between equal costs
     prefix: str
     token: int
-    state: Tensor
+    state: Array
 
 
 class _WordSearch:
@@ -115,7 +115,7 @@ class _WordSearch:
             for node in self._extend(cheapest) if cheapest else ():
                 by_length[min(len(node.prefix), len(self.begun))].append(node)
         reached = by_length[len(self.begun)]
-        total = torch.tensor([-node.cost for node in reached], dtype=torch.float64).logsumexp(0).item()
+        total = float(np.logaddexp.reduce([-node.cost for node in reached]))
         return [node._replace(cost=node.cost + total) for node in reached]
 
     def _cost_limit(self) -> float:
@@ -127,7 +127,7 @@ class _WordSearch:
     def _extend(self, nodes: list[_Node]) -> Iterator[_Node]:
         """Yield the prefixes that are a token longer and agree with the letters that are given."""
         self._num_prefixes += len(nodes)
-        states = torch.cat([node.state for node in nodes], dim=1)  # (K, B, H)
+        states = np.concatenate([node.state for node in nodes], axis=1)  # (K, B, H)
         rows, states = self.model.step([node.token for node in nodes], states)
         for index, (node, row) in enumerate(zip(nodes, rows.tolist(), strict=True)):
             state = states[:, index : index + 1]

@@ -5,13 +5,13 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 
-import torch
-from torch import Tensor
+import numpy as np
 
 from asr.errors import ConfigError
 from asr.language.rnn.bptt import LINE_BREAK
 from asr.language.rnn.model import RnnModel
 from asr.language.text_files import prepare_line
+from asr.weights import Array
 
 logger = logging.getLogger(__name__)
 
@@ -37,24 +37,27 @@ def generate(
         )
     if not 0 <= seed < 2**64:
         raise ConfigError(f"seed {seed}: expected a whole number from 0 to 2**64 - 1")
-    generator = torch.Generator().manual_seed(seed)
-    choose = partial(draw, temperature=temperature, top_p=top_p, generator=generator)
+    choose = partial(draw, temperature=temperature, top_p=top_p, generator=np.random.default_rng(seed))
     return _continue(model, encode_prompt(model, prepare_prompt(model, prompt)), length, choose)
 
 
-def draw(log_probs: Tensor, *, temperature: float, top_p: float, generator: torch.Generator) -> int:
+def draw(log_probs: Array, *, temperature: float, top_p: float, generator: np.random.Generator) -> int:
     """Draw a token from (V,) log probabilities; see `generate`."""
     if temperature == 0:
         return int(log_probs.argmax())
     # The largest score becomes 0, whatever it is divided by: tiny temperatures make the others -inf.
-    scores = (log_probs.double() - log_probs.max()) / temperature
-    probs, tokens = torch.softmax(scores, dim=-1).sort(descending=True, stable=True)
-    before = probs.cumsum(dim=-1) - probs
-    index = torch.multinomial(probs * (before < top_p), 1, generator=generator)
-    return int(tokens[index])
+    with np.errstate(over="ignore"):
+        scores = (log_probs.astype(np.float64) - log_probs.max()) / temperature
+    probs = np.exp(scores)
+    tokens = np.argsort(-probs, kind="stable")
+    probs = probs[tokens] / probs.sum()
+    kept = np.cumsum(probs) - probs < top_p  # the probability before each token
+    # The token at which the running sum passes a random share of the total.
+    sums = np.cumsum(probs * kept)
+    return int(tokens[np.searchsorted(sums, generator.random() * sums[-1], side="right")])
 
 
-def _continue(model: RnnModel, tokens: Sequence[int], length: int, choose: Callable[[Tensor], int]) -> Iterator[str]:
+def _continue(model: RnnModel, tokens: Sequence[int], length: int, choose: Callable[[Array], int]) -> Iterator[str]:
     """Yield the text that follows the tokens."""
     log_probs, state = model.prefill(tokens)
     begins_line = tokens[-1] == LINE_BREAK

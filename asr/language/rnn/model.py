@@ -1,32 +1,46 @@
 """A network with its alphabet: text in, log probabilities out; and its folder on disk.
 
 Scores are natural logs. A model folder (model_files.py) holds the alphabet in tokens.txt; token 0 stands for the
-line break, which both starts and ends a sentence.
+line break, which both starts and ends a sentence. Knows nothing of what computes the network: the runtime does in
+recognition, torch in training.
 """
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
-import torch
-from torch import Tensor
-from torch.nn import functional as F
 
 from asr.config import LanguageSettings
 from asr.errors import ModelError, TextError
-from asr.jit import Array
 from asr.language.ngram.model import exp_capped
 from asr.language.rnn.bptt import IGNORED, LINE_BREAK, Segment, make_segments
-from asr.language.rnn.network import LanguageNetwork
-from asr.model_files import load_model_files, save_model_files
+from asr.language.rnn.prefixes import build_prefix_tree
+from asr.model_files import load_model_files
+from asr.runtime.language_network import OnnxLanguageNetwork
+from asr.runtime.parameters import language_shapes
 from asr.text.tokenizer import WORD_START, Tokenizer
+from asr.weights import Array, Weights
 
 # Natural log of the probability of a character that the alphabet lacks; the network skips it.
 UNKNOWN_SCORE = -10.0
 _BATCH_LINES = 64  # that are scored in a batch
-_SEGMENT = 256  # tokens at a time, since no gradients are kept
+_SEGMENT = 256  # tokens at a time
+_BATCH_OUTPUTS = 1024  # at a time, each with a log probability for every token
+
+
+class NextTokenNetwork(Protocol):
+    """A network that predicts the next token; its states are (K, B, H) float32."""
+
+    def initial_state(self, batch_size: int) -> Array:
+        """Return the state before any token."""
+
+    def run(self, tokens: Array, state: Array) -> tuple[Array, Array]:
+        """Process (T, B) int64 tokens; return (T, B, H) outputs for `predict`, and the state after the last."""
+
+    def predict(self, outputs: Array) -> Array:
+        """Return (N, V) float32 log probabilities of the tokens that follow, from outputs (N, H)."""
 
 
 class EncodedLine(NamedTuple):
@@ -35,9 +49,9 @@ class EncodedLine(NamedTuple):
     tokens: list[int]  # without the line break
     unknown: str = ""  # the characters left out because the alphabet lacks them
 
-    def to_tensor(self) -> Tensor:
+    def to_array(self) -> Array:
         """Return (U + 1,) int32 tokens, including the line break."""
-        return torch.tensor([*self.tokens, LINE_BREAK], dtype=torch.int32)
+        return np.array([*self.tokens, LINE_BREAK], np.int32)
 
 
 class Likelihood(NamedTuple):
@@ -55,7 +69,7 @@ class Likelihood(NamedTuple):
 class RnnModel:
     """A recurrent language model, which scores sentences, single tokens and batches of states."""
 
-    def __init__(self, network: LanguageNetwork, tokenizer: Tokenizer, settings: LanguageSettings) -> None:
+    def __init__(self, network: NextTokenNetwork, tokenizer: Tokenizer, settings: LanguageSettings) -> None:
         self.network = network
         self.tokenizer = tokenizer
         self.settings = settings
@@ -77,7 +91,6 @@ class RnnModel:
             unknown = "".join(letter for letter in line if letter not in self.alphabet)
             return EncodedLine(self.tokenizer.encode(kept), unknown)
 
-    @torch.inference_mode()
     def score_sentences(self, sentences: Sequence[str]) -> Array:
         """Return the (N,) log probabilities of sentences, each with its end, computed in batches.
 
@@ -85,24 +98,31 @@ class RnnModel:
         """
         encoded = [self.encode(sentence) for sentence in sentences]
         scores = np.array([UNKNOWN_SCORE * len(line.unknown) for line in encoded], np.float64)
-        lines = [line.to_tensor() for line in encoded]
-        order = sorted(range(len(lines)), key=lambda index: len(lines[index]))
+        # In this order sentences with the same beginning come together.
+        order = sorted(range(len(encoded)), key=lambda index: encoded[index].tokens)
         for first in range(0, len(order), _BATCH_LINES):
             batch = order[first : first + _BATCH_LINES]
-            batch_lines = [lines[index] for index in batch]
-            segments = make_segments(batch_lines, independent=True, batch_size=len(batch), length=_SEGMENT)
-            for part in score_segments(self.network, segments):
-                scores[batch] += part.sum(dim=0).numpy()
+            scores[batch] += self._score_lines([encoded[index].tokens for index in batch])
         return scores
+
+    def _score_lines(self, lines: Sequence[Sequence[int]]) -> Array:
+        """Return the (N,) log probabilities of lines of tokens, with their line breaks."""
+        tree, state = build_prefix_tree(lines), self.network.initial_state(1)
+        parts = []
+        for parents, tokens in tree.runs:
+            outputs, state = self.network.run(tokens, state[:, parents])  # (T, B, H)
+            parts.append(outputs.reshape(-1, outputs.shape[-1]))
+        scores = _pick_log_probs(self.network, np.concatenate(parts), tree.nodes, tree.targets)
+        return np.bincount(tree.lines, weights=scores, minlength=len(lines))
 
     def measure(self, lines: Sequence[str]) -> Likelihood:
         """Measure the model on lines of text, which are one continuous text if the settings say so."""
         encoded = [self.encode(line) for line in lines]
         independent = self.settings.lines == "sentences"
         num_unknown = sum(len(line.unknown) for line in encoded)
-        tensors = [line.to_tensor() for line in encoded]
+        arrays = [line.to_array() for line in encoded]
         batch_size = _BATCH_LINES if independent else 1
-        segments = make_segments(tensors, independent=independent, batch_size=batch_size, length=_SEGMENT)
+        segments = make_segments(arrays, independent=independent, batch_size=batch_size, length=_SEGMENT)
         nats = count_nats(self.network, segments) - UNKNOWN_SCORE * num_unknown
         num_characters = sum(len(line) + 1 for line in lines)
         num_words = sum(len(line.split()) for line in lines) + (len(lines) if independent else 0)
@@ -116,73 +136,73 @@ class RnnModel:
             num_lines=len(lines),
         )
 
-    @torch.inference_mode()
-    def prefill(self, tokens: Sequence[int], state: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    def prefill(self, tokens: Sequence[int], state: Array | None = None) -> tuple[Array, Array]:
         """Process tokens, at least one, after a state (K, 1, H); None: they begin a text.
 
         Returns:
             (V,) log probabilities of the next token, and the state (K, 1, H).
         """
         state = self.network.initial_state(1) if state is None else state
-        rows, state = self.step([tokens[0]], state)
-        for token in tokens[1:]:
-            rows, state = self.step([token], state)
-        return rows[0], state
+        outputs, state = self.network.run(np.array(tokens)[:, None], state)  # (T, 1, H)
+        return self.network.predict(outputs[-1])[0], state
 
-    @torch.inference_mode()
-    def step(self, tokens: Sequence[int], states: Tensor) -> tuple[Tensor, Tensor]:
+    def step(self, tokens: Sequence[int], states: Array) -> tuple[Array, Array]:
         """Process one token from each of B states.
 
         Returns:
-            (B, V) log probabilities of the next tokens, in float32 on the CPU, and the states (K, B, H).
+            (B, V) float32 log probabilities of the next tokens, and the states (K, B, H).
         """
-        logits, states = self.network(torch.tensor([tokens], device=states.device), states)
-        return F.log_softmax(logits[0].float(), dim=-1).cpu(), states
+        outputs, states = self.network.run(np.array([tokens]), states)  # (1, B, H)
+        return self.network.predict(outputs[0]), states
 
 
-@torch.inference_mode()
-def count_nats(network: LanguageNetwork, segments: Iterable[Segment], *, carry_state: bool = True) -> float:
-    """Return minus the log probability of a text in segments; see `score_segments`."""
-    return -sum(float(part.sum()) for part in score_segments(network, segments, carry_state=carry_state))
-
-
-def score_segments(
-    network: LanguageNetwork, segments: Iterable[Segment], *, carry_state: bool = True
-) -> Iterator[Tensor]:
-    """Yield (T, B) float64 log probabilities of the targets of successive segments; 0 for padding.
+def count_nats(network: NextTokenNetwork, segments: Iterable[Segment], *, carry_state: bool = True) -> float:
+    """Return minus the log probability of a text in successive segments.
 
     Args:
-        network: In evaluation mode if dropout is not desired.
+        network: Predicts the text.
         segments: As `make_segments` yields them.
         carry_state: Whether a segment starts from the state after the one before it. Otherwise each
             starts as if it began a text, which is all that a model trained in that way has seen.
     """
-    state = network.initial_state(1)
+    total, state = 0.0, network.initial_state(1)
     for segment in segments:
         if segment.starts or not carry_state:
             state = network.initial_state(segment.inputs.shape[1])
-        logits, state = network(segment.inputs.to(state.device), state)
-        log_probs = F.log_softmax(logits.float(), dim=-1).cpu()  # (T, B, V)
-        targets = segment.targets.clamp(min=0)
-        scores = log_probs.gather(-1, targets[..., None])[..., 0].double()  # (T, B)
-        yield scores.masked_fill(segment.targets == IGNORED, 0.0)
+        outputs, state = network.run(segment.inputs, state)  # (T, B, H)
+        is_target = segment.targets != IGNORED
+        targets = segment.targets[is_target]  # (N,)
+        total -= float(_pick_log_probs(network, outputs[is_target], np.arange(len(targets)), targets).sum())
+    return total
 
 
-def save_rnn(model: RnnModel, folder: Path) -> None:
-    """Write a model folder; see `save_model_files`."""
-    save_model_files(model.network, model.tokenizer, model.settings, folder)
+def _pick_log_probs(network: NextTokenNetwork, outputs: Array, rows: Array, targets: Array) -> Array:
+    """Return (M,) float64 log probabilities of targets (M,), each after one of the rows (M,) of outputs (N, H)."""
+    scores = np.empty(len(targets))
+    for first in range(0, len(outputs), _BATCH_OUTPUTS):
+        log_probs = network.predict(outputs[first : first + _BATCH_OUTPUTS])  # (at most _BATCH_OUTPUTS, V)
+        (picked,) = np.nonzero((rows >= first) & (rows < first + _BATCH_OUTPUTS))
+        scores[picked] = log_probs[rows[picked] - first, targets[picked]]
+    return scores
 
 
-def load_rnn(folder: Path | str) -> RnnModel:
-    """Read a model folder; the network is on the CPU.
+def load_rnn(folder: Path | str, *, precision: str = "auto") -> RnnModel:
+    """Load a model folder to predict text; `precision`: see `OnnxLanguageNetwork`.
 
     Raises:
         ModelError: If it is not one, or its parts do not fit together.
     """
-    if Path(folder).is_file():
+    weights, tokenizer, settings = read_rnn_files(Path(folder))
+    return RnnModel(OnnxLanguageNetwork(weights, settings.network, precision=precision), tokenizer, settings)
+
+
+def read_rnn_files(folder: Path) -> tuple[Weights, Tokenizer, LanguageSettings]:
+    """Read the parts of a model from its folder; errors: see `load_rnn`."""
+    if folder.is_file():
         raise ModelError(f"{folder}: a file; a recurrent language model is a folder, which training one writes")
-
-    def build(settings: LanguageSettings, vocab_size: int) -> LanguageNetwork:
-        return LanguageNetwork(settings.network, vocab_size)
-
-    return RnnModel(*load_model_files(Path(folder), LanguageSettings.load, build, "recurrent language model"))
+    return load_model_files(
+        folder,
+        LanguageSettings.load,
+        lambda settings, vocab_size: language_shapes(settings.network, vocab_size),
+        "recurrent language model",
+    )

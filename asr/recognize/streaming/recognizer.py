@@ -14,8 +14,6 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from asr.recognize.recognizer import Recognizer
 from asr.recognize.streaming.stream import Partial, SpeechStream, StreamContext, StreamingOptions
@@ -52,7 +50,7 @@ class MultiStreamRecognizer:
     def warm_up(self) -> None:
         """Load and compile what the first utterance would otherwise wait for."""
         stream = self.start()
-        stream.feed(torch.zeros(self.recognizer.sample_rate), last=True)
+        stream.feed(np.zeros(self.recognizer.sample_rate, np.float32), last=True)
         self.decode([stream])
         log_probs = np.full((25, len(self.recognizer.tokenizer.symbols)), -1.0, np.float32)
         self.recognizer.decoder.find_words(log_probs, [1], np.zeros(100))
@@ -73,11 +71,11 @@ class MultiStreamRecognizer:
         while ready := [stream for stream in batch if stream.error is None and stream.acoustic.is_ready]:
             outputs = network.run([stream.acoustic for stream in ready])
             for stream, log_probs in zip(ready, outputs, strict=True):
-                stream.feed_log_probs(torch.from_numpy(log_probs))
+                stream.feed_log_probs(log_probs)
         if preview and self._options.preview:
             live = [stream for stream in batch if not stream.ended and stream.error is None]
             for stream, log_probs in zip(live, network.preview([stream.acoustic for stream in live]), strict=True):
-                stream.preview(torch.from_numpy(log_probs))
+                stream.preview(log_probs)
         for stream in batch:
             stream.finish_if_ended()
         return [stream.take_partial() for stream in batch]
@@ -155,7 +153,8 @@ def to_waveform(samples: Any) -> Waveform:
     return (array / 32768 if array.dtype == np.int16 else array).astype(np.float32)
 
 
-def split_into_blocks(samples: Waveform, sample_rate: int, *, last: bool) -> list[tuple[Tensor, bool]]:
+def split_into_blocks(samples: Waveform, sample_rate: int, *, last: bool) -> list[tuple[Waveform, bool]]:
     """Split samples into blocks of at most a second, each with whether the stream ends after it."""
-    blocks = torch.split(torch.from_numpy(samples), int(_BLOCK_SECONDS * sample_rate))  # one, if there are none
-    return [(block, last and index == len(blocks) - 1) for index, block in enumerate(blocks)]
+    size = int(_BLOCK_SECONDS * sample_rate)
+    starts = range(0, max(1, len(samples)), size)  # one block, if there are no samples
+    return [(samples[start : start + size], last and start == starts[-1]) for start in starts]

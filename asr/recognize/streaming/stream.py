@@ -8,9 +8,7 @@ import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
-import torch
-from torch import Tensor
-from torch.nn import functional as F
+import numpy as np
 
 from asr.alignment import BLANK
 from asr.config import CHUNK_SECONDS, RIGHT_SECONDS
@@ -18,8 +16,9 @@ from asr.recognize.recognizer import Recognizer
 from asr.recognize.streaming.endpoints import EndpointDetector, Endpoints
 from asr.recognize.streaming.partial_text import BeamPartialText, GreedyPartialText, PartialText
 from asr.recognize.utterance import UtteranceDecoder
-from asr.runtime.network import ChunkSize, NetworkStream
+from asr.runtime.network import ChunkSize, LogProbs, NetworkStream
 from asr.signal.loudness import frame_energy, measure_loudness, to_decibels
+from asr.signal.resample import Waveform
 from asr.transcript.transcript import Segment, Word
 
 
@@ -106,7 +105,7 @@ class SpeechStream:
         """Seconds of audio so far."""
         return self._num_samples / self._context.recognizer.sample_rate
 
-    def feed(self, waveform: Tensor, *, last: bool = False) -> None:
+    def feed(self, waveform: Waveform, *, last: bool = False) -> None:
         """Append (S,) samples at the model's rate, S may be 0; `MultiStreamRecognizer.decode` decodes them.
 
         Raises:
@@ -118,7 +117,7 @@ class SpeechStream:
         self._num_samples += len(waveform)
         self._utterance.feed(waveform, last=last)
 
-    def feed_log_probs(self, log_probs: Tensor) -> None:
+    def feed_log_probs(self, log_probs: LogProbs) -> None:
         """Decode (T, V) log probabilities up to the end of the utterance.
 
         Samples after that end belong to the next utterance and go through the network again.
@@ -134,7 +133,7 @@ class SpeechStream:
             if self.ended and self.error is None and self._utterance.num_frames:
                 self._close_utterance(len(self._utterance.waveform))
 
-    def preview(self, log_probs: Tensor) -> None:
+    def preview(self, log_probs: LogProbs) -> None:
         """Show provisional text from (T, V) log probabilities that `feed_log_probs` will replace."""
         self._utterance.preview(log_probs)
 
@@ -179,7 +178,7 @@ class _Utterance:
 
     def __init__(self, context: StreamContext, utterance_decoder: UtteranceDecoder, start: int) -> None:
         self.start = start
-        self.waveform = torch.empty(0)
+        self.waveform = np.empty(0, np.float32)
         self.acoustic: NetworkStream = context.network.start()
         self._context = context
         self._utterance_decoder = utterance_decoder
@@ -187,15 +186,15 @@ class _Utterance:
         beam = utterance_decoder.beam
         self._text: PartialText = GreedyPartialText() if beam is None else BeamPartialText(beam)
         self._detector = EndpointDetector(context.endpoints, context.frame_seconds)
-        self._log_probs: list[Tensor] = []
+        self._log_probs: list[LogProbs] = []
         self.num_frames = 0
         self._preview: list[int] | None = None  # tokens after the committed ones; None without a preview
 
-    def feed(self, waveform: Tensor, *, last: bool) -> None:
-        self.waveform = torch.cat([self.waveform, waveform])
-        self.acoustic.feed(self._features.feed(waveform).numpy(), last=last)
+    def feed(self, waveform: Waveform, *, last: bool) -> None:
+        self.waveform = np.concatenate([self.waveform, waveform])
+        self.acoustic.feed(self._features.feed(waveform), last=last)
 
-    def feed_log_probs(self, log_probs: Tensor) -> int | None:
+    def feed_log_probs(self, log_probs: LogProbs) -> int | None:
         """Decode (T, V) log probabilities.
 
         Returns:
@@ -210,7 +209,7 @@ class _Utterance:
         self._append(log_probs)
         return None
 
-    def preview(self, log_probs: Tensor) -> None:
+    def preview(self, log_probs: LogProbs) -> None:
         """Show provisional text from (T, V) log probabilities that `feed_log_probs` will replace."""
         self._preview = self._text.preview(log_probs)
 
@@ -229,13 +228,13 @@ class _Utterance:
         """Return the words of the whole utterance; `stream_start` seconds are added to their times."""
         recognizer = self._context.recognizer
         return self._utterance_decoder.find_words(
-            torch.cat(self._log_probs).numpy(),
+            np.concatenate(self._log_probs),
             self._text.finish(),
-            measure_loudness(self.waveform.numpy(), recognizer.sample_rate),
+            measure_loudness(self.waveform, recognizer.sample_rate),
             stream_start + self.start / recognizer.sample_rate,
         )
 
-    def _append(self, log_probs: Tensor) -> None:
+    def _append(self, log_probs: LogProbs) -> None:
         self._text.feed(log_probs)
         self._log_probs.append(log_probs)
         self.num_frames += len(log_probs)
@@ -245,7 +244,7 @@ class _Utterance:
         """Measure the next `count` frames, in decibels."""
         size = self._context.frame_samples
         samples = self.waveform[self.num_frames * size : (self.num_frames + count) * size]
-        padded = F.pad(samples, (0, count * size - len(samples))).numpy()
+        padded = np.pad(samples, (0, count * size - len(samples)))
         # A floor of -100 dB, so that pauses lie 20 dB below speech even in a recording of -80 dB.
         loudness: list[float] = to_decibels(frame_energy(padded, size) / size, floor=1e-10).tolist()
         return loudness

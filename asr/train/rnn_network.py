@@ -4,15 +4,17 @@
                                        ▲          │
                              state (K, B, H) ──► state after the last token
 
-Time comes first, as the recurrent layers expect. Knows nothing of text.
+Time comes first, as the recurrent layers expect. Knows nothing of text. runtime/language_network.py computes the same
+without torch.
 """
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from asr.cells import make_layer
+from asr.acoustic.cells import make_layer
 from asr.config import LanguageNetworkSettings
+from asr.weights import Array
 
 
 class LanguageNetwork(nn.Module):
@@ -49,6 +51,11 @@ class LanguageNetwork(nn.Module):
         Returns:
             (T, B, V) logits of the token after each, and the state (K, B, H) after the last.
         """
+        outputs, after = self.run_layers(tokens, state)
+        return self.read_out(outputs), after
+
+    def run_layers(self, tokens: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
+        """Return outputs (T, B, H) for `read_out`, and the state (K, B, H) after the last token."""
         hidden = self.embedding(tokens)  # (T, B, E)
         after: list[Tensor] = []
         for index, (layer, before) in enumerate(zip(self.layers, state.chunk(len(self.layers)), strict=True)):
@@ -56,5 +63,39 @@ class LanguageNetwork(nn.Module):
             after += last if isinstance(last, tuple) else [last]
             outputs = self.dropout(outputs)
             hidden = outputs if index == 0 else hidden + outputs
+        return hidden, torch.cat(after)
+
+    def read_out(self, outputs: Tensor) -> Tensor:
+        """Return logits (..., V) of outputs (..., H)."""
         weight = self.embedding.weight if self.head_weight is None else self.head_weight
-        return F.linear(self.projection(hidden), weight, self.head_bias), torch.cat(after)
+        return F.linear(self.projection(outputs), weight, self.head_bias)
+
+
+class TorchLanguageNetwork:
+    """The network that is being trained behind `NextTokenNetwork`.
+
+    Args:
+        network: In evaluation mode while it is run, if dropout is not desired.
+    """
+
+    def __init__(self, network: LanguageNetwork) -> None:
+        self._network = network
+
+    def initial_state(self, batch_size: int) -> Array:
+        """Return the state (K, B, H) before any token."""
+        return self._network.initial_state(batch_size).cpu().numpy()
+
+    @torch.inference_mode()
+    def run(self, tokens: Array, state: Array) -> tuple[Array, Array]:
+        """See `NextTokenNetwork`."""
+        outputs, after = self._network.run_layers(self._to_device(tokens), self._to_device(state))
+        return outputs.cpu().numpy(), after.cpu().numpy()
+
+    @torch.inference_mode()
+    def predict(self, outputs: Array) -> Array:
+        """See `NextTokenNetwork`."""
+        logits = self._network.read_out(self._to_device(outputs))
+        return F.log_softmax(logits.float(), dim=-1).cpu().numpy()
+
+    def _to_device(self, array: Array) -> Tensor:
+        return torch.from_numpy(array).to(self._network.head_bias.device)
