@@ -33,13 +33,13 @@ _LENGTHS, _STRIDES = _ELEMENTS + 16, _ELEMENTS + 24
 class _Library(codegen.JITCodeLibrary):  # type: ignore[misc]
     """The code of a function, and what it calls; only that of an entry is optimised as a whole."""
 
-    entry: str | None = None
+    main: str | None = None
 
     def _optimize_final_module(self) -> None:
-        if self.entry is None:
+        if self.main is None:
             return
         for value in (*self._final_module.functions, *self._final_module.global_variables):
-            if not value.is_declaration and value.name != self.entry:
+            if not value.is_declaration and value.name != self.main:
                 value.linkage = "internal"  # so that LLVM may inline or drop it
         super()._optimize_final_module()
 
@@ -81,10 +81,10 @@ def compile_function(function: FunctionType, argument_types: tuple[Type, ...], s
         numba_types = tuple(map(_numba_type, argument_types))
         compiled = compiler.compile_extra(cpu_target.typing_context, context, function, numba_types, None, flags, {})
         library = context.codegen().create_library(symbol)
-        library.entry = symbol
+        library.main = symbol
         library.add_linking_library(compiled.library)
         with context.push_code_library(library):
-            library.add_ir_module(_make_entry(context, library, compiled.fndesc))
+            library.add_ir_module(_make_main(context, library, compiled.fndesc))
         library.finalize()
         _check_symbols(library._final_module)
         code = library._codegen._tm.emit_object(library._final_module)
@@ -114,13 +114,13 @@ def _numba_type(described: Type) -> Any:
     return {int: types.int64, float: types.float64, bool: types.boolean}[described]
 
 
-def _make_entry(context: Any, library: Any, callee: Any) -> Any:
+def _make_main(context: Any, library: Any, callee: Any) -> Any:
     """Make the function that reads arguments, calls and writes results."""
-    module = library.create_ir_module(library.entry)
+    module = library.create_ir_module(library.main)
     pointer = _WORD.as_pointer()
-    entry = ir.Function(module, ir.FunctionType(ir.IntType(32), [pointer, pointer]), library.entry)
-    builder = ir.IRBuilder(entry.append_basic_block("entry"))
-    words, results = entry.args
+    main = ir.Function(module, ir.FunctionType(ir.IntType(32), [pointer, pointer]), library.main)
+    builder = ir.IRBuilder(main.append_basic_block("entry"))
+    words, results = main.args
     addresses = (builder.gep(words, [ir.Constant(_WORD, index)]) for index in range(2**31))
     values = [_read_argument(context, builder, addresses, numba_type) for numba_type in callee.argtypes]
     function = context.declare_function(module, callee)
