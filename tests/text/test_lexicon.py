@@ -47,7 +47,7 @@ def test_files_that_are_read_at_once_give_what_they_give_line_by_line(tmp_path_f
     assert results[0] == results[1]
 
 
-def test_thousands_of_phones_are_told_apart(tmp_path: Path):
+def test_thousands_of_phones_stay_distinct(tmp_path: Path):
     path = tmp_path / "lexicon.txt"
     entries = tuple((f"word{number}", (f"P{number}", "X")) for number in range(3000))
     Lexicon(entries).save(path)
