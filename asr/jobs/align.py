@@ -32,6 +32,8 @@ def align_file(
     destination = open_destination(outputs, several=False)
     transcript = align_text(load_model(model, device=device), recordings[0].source, text)
     destination.write(recordings[0], transcript)
+    for warning in transcript.warnings:
+        reporter.line(f"{transcript.source or recordings[0].name}: {warning}", "warning")
     # Any text that is short enough can be aligned, so warn if little of this one was said.
     words = transcript.words
     doubtful = sum(word.confidence is not None and word.confidence < DOUBTFUL for word in words)

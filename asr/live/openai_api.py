@@ -151,6 +151,8 @@ def _write_verbose(transcript: Transcript, granularities: set[str], language: st
         body["words"] = [_describe_word(word) for word in transcript.words]
     if "segment" in granularities:
         body["segments"] = [_describe_segment(index, segment) for index, segment in enumerate(transcript.segments)]
+    if transcript.warnings:  # an extension as well
+        body["warnings"] = list(transcript.warnings)
     return JSONResponse(body)
 
 

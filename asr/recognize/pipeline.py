@@ -21,6 +21,7 @@ from asr.recognize.runner import BLOCK_SECONDS, NetworkRunner
 from asr.recognize.utterance import Decoded, UtteranceDecoder
 from asr.runtime.network import Features, LogProbs, make_batches
 from asr.signal.audio import AudioSource, name_of, stream_audio
+from asr.signal.levels import Channel
 from asr.signal.loudness import Loudness, measure_loudness
 from asr.signal.resample import Waveform
 from asr.signal.segment import AudioSegment
@@ -53,6 +54,7 @@ class Recording:
     blocks: Iterable[Waveform] = ()  # of a long one
     num_segments: int = 0  # of a short one
     decoded: dict[float, "Future[Decoded]"] = field(default_factory=dict)  # segments of a short one, by their start
+    warnings: list[str] = field(default_factory=list)  # of how it was read
     result: Result | None = None  # of a long one, or the error of one that cannot be read
 
     @property
@@ -70,6 +72,7 @@ class Pipeline:
     decoder: UtteranceDecoder  # shared by the threads that decode
     batch_seconds: float  # of speech, padding included, that go through the network together
     jobs: int  # threads that read audio, and as many that decode
+    channel: Channel = "mix"
     on_progress: Callable[[float], None] | None = None  # see `Recognizer.transcribe_many`
 
     def run(self, sources: Iterable[AudioSource]) -> Iterator[Result]:
@@ -127,12 +130,19 @@ class Pipeline:
 
     def _open(self, source: AudioSource) -> Recording:
         rate, extractor = self.runner.sample_rate, self.runner.extractor
-        blocks = stream_audio(source, block_seconds=BLOCK_SECONDS, sample_rate=rate)
+        warnings: list[str] = []
+        blocks = stream_audio(
+            source,
+            block_seconds=BLOCK_SECONDS,
+            sample_rate=rate,
+            channel=self.channel,
+            on_warning=warnings.append,
+        )
         head = [np.empty(0, dtype=np.float32)]
         for block in blocks:
             head.append(block)
             if sum(map(len, head)) > LONG_SECONDS * rate:
-                return Recording(source, sum(map(len, head)) / rate, blocks=chain(head, blocks))
+                return Recording(source, sum(map(len, head)) / rate, blocks=chain(head, blocks), warnings=warnings)
         waveform = np.concatenate(head)
         if extractor.num_frames(len(waveform)) == 0:
             raise AudioError(
@@ -143,7 +153,7 @@ class Pipeline:
             SegmentTask(segment.start, segment.duration, self.runner.extract(segment.waveform), _loudness(segment))
             for segment in self.runner.split([waveform])
         ]
-        return Recording(source, len(waveform) / rate, tasks, num_segments=len(tasks))
+        return Recording(source, len(waveform) / rate, tasks, num_segments=len(tasks), warnings=warnings)
 
     def _stream(
         self, recording: Recording, loaders: ThreadPoolExecutor, decoders: ThreadPoolExecutor
@@ -177,7 +187,7 @@ class Pipeline:
         name = name_of(recording.source)
         try:
             decoded = list(segments)  # before the duration, which a long recording has only then
-            return self.decoder.make_transcript(decoded, recording.duration, name)
+            return self.decoder.make_transcript(decoded, recording.duration, name, recording.warnings)
         except AsrError as error:
             return error if isinstance(error, AudioError) else AudioError(f"{name or 'audio'}: {error}")
 

@@ -16,6 +16,11 @@ from asr.errors import AudioError
 MOST_CHANNELS = 128  # more mean a transposed array, (channels, S)
 _HIGHEST_PEAK = 100.0  # 40 dB above full scale: integers stored as floats
 
+
+class ArrayError(AudioError, ValueError):
+    """An array holds no sound, or nobody knows how to scale it."""
+
+
 Samples = npt.NDArray[np.float32]
 
 
@@ -27,7 +32,7 @@ def to_samples(values: Any, *, name: str = "array") -> Samples:
         name: What it is, for errors.
 
     Raises:
-        AudioError: If it is no array of numbers, or it is not known how to scale them. The shape is not checked.
+        ArrayError: If it is no array of numbers, or it is not known how to scale them. The shape is not checked.
     """
     array = _to_array(values, name)
     kind, size = array.dtype.kind, array.dtype.itemsize
@@ -36,24 +41,24 @@ def to_samples(values: Any, *, name: str = "array") -> Samples:
         centre = half_range if kind == "u" else 0.0
         return ((array.astype(np.float64) - centre) / half_range).astype(np.float32)
     if kind in "iu" and array.size and array.any():
-        raise AudioError(
+        raise ArrayError(
             f"{name}: integers of 64 bits, whose range says nothing of their scale; convert them to the type that "
             "they had, such as array.astype(numpy.int16), or divide them by their full scale, such as 32768"
         )
     if kind not in "fiu":
-        raise AudioError(f"{name}: its type is {array.dtype}; give integers, or floats within ±1")
+        raise ArrayError(f"{name}: its type is {array.dtype}; give integers, or floats within ±1")
     with np.errstate(over="ignore"):  # overflowing values become infinite, which is an error later
         return array.astype(np.float32)
 
 
 def check_peak(samples: Samples, name: str) -> None:
-    """Raise AudioError if samples are not finite, or so large that they cannot lie within ±1."""
+    """Raise ArrayError if samples are not finite, or so large that they cannot lie within ±1."""
     peak = np.max(np.abs(samples), initial=0.0)  # NaN if any sample is
     if not np.isfinite(peak):
-        raise AudioError(f"{name}: holds samples that are NaN or infinite; export it again as 16-bit integers")
+        raise ArrayError(f"{name}: holds samples that are NaN or infinite; export it again as 16-bit integers")
     # Integers that were not divided reach 100 soon; quiet ones are known by having no fractions.
     if peak > _HIGHEST_PEAK or (peak >= 2 and bool((samples == np.round(samples)).all())):
-        raise AudioError(
+        raise ArrayError(
             f"{name}: its samples reach {peak:.0f}, but floats must lie within ±1; "
             "if they were 16-bit integers, divide them by 32768"
         )
@@ -63,13 +68,13 @@ def check_source(source: tuple[Any, Any]) -> tuple[Samples, float]:
     """Return the samples (S, channels) and the rate of an `(array, rate)` source.
 
     Raises:
-        AudioError: If they are not plausible.
+        ArrayError: If they are not plausible.
     """
     if len(source) != 2:
-        raise AudioError(f"array: expected (array, rate), found a tuple of {len(source)}; give the rate in Hz")
+        raise ArrayError(f"array: expected (array, rate), found a tuple of {len(source)}; give the rate in Hz")
     samples, rate = to_samples(source[0]), source[1]
     if samples.ndim not in (1, 2) or (samples.ndim == 2 and not 1 <= samples.shape[1] <= MOST_CHANNELS):
-        raise AudioError(
+        raise ArrayError(
             f"array: its shape is {samples.shape}; give (samples,) or (samples, channels), perhaps array.T"
         )
     try:
@@ -77,8 +82,8 @@ def check_source(source: tuple[Any, Any]) -> tuple[Samples, float]:
     except (TypeError, ValueError):
         hertz = math.nan
     if not 0 < hertz < math.inf:
-        raise AudioError(f"array: its rate is {rate}; give the samples per second, such as 16000")
-    return samples.reshape(len(samples), -1), hertz
+        raise ArrayError(f"array: its rate is {rate}; give the samples per second, such as 16000")
+    return samples if samples.ndim == 2 else samples[:, None], hertz
 
 
 def _to_array(values: Any, name: str) -> npt.NDArray[Any]:
@@ -91,4 +96,4 @@ def _to_array(values: Any, name: str) -> npt.NDArray[Any]:
             return np.asarray(values.numpy())
         return np.ma.filled(np.asarray(values), 0) if np.ma.isMaskedArray(values) else np.asarray(values)
     except (TypeError, ValueError, RuntimeError) as error:  # such as rows of different lengths
-        raise AudioError(f"{name}: not an array of numbers ({' '.join(str(error).split())[:100]})") from None
+        raise ArrayError(f"{name}: not an array of numbers ({' '.join(str(error).split())[:100]})") from None

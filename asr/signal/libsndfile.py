@@ -17,6 +17,8 @@ from asr.signal.containers.layout import TOLERATED_SECONDS, Part, SpanFile
 _CHUNK_FRAMES = 65536
 _LENGTH_UNKNOWN = 2**62  # libsndfile declares 2**63 - 1 frames for a FLAC stream of unknown length
 _ERROR_OUTPUT = 2  # the descriptor
+# What lines of libmpg123 contain or begin with.
+_MPG123, _MPG123_STARTS = b"mpg123", (b"Warning: ", b"Note: ", b"Illegal ", b"Error: ")
 
 
 def open_part(file: BinaryIO, part: Part, *, is_mpeg: bool) -> soundfile.SoundFile | None:
@@ -30,7 +32,7 @@ def open_part(file: BinaryIO, part: Part, *, is_mpeg: bool) -> soundfile.SoundFi
                 raw = part.raw
                 rate, layout = round(raw.rate), {"format": "RAW", "subtype": raw.subtype, "endian": raw.endian}
                 sound = _ForwardSound(view, samplerate=rate, channels=raw.channels, **layout)
-    except (soundfile.LibsndfileError, ValueError, TypeError):
+    except (soundfile.LibsndfileError, ValueError, TypeError, OverflowError):  # numbers beyond C's
         return None
     if sound.frames > _LENGTH_UNKNOWN:  # reading its last samples fails, and soundfile drops them
         sound.close()
@@ -45,10 +47,12 @@ def read_chunks(sound: soundfile.SoundFile, name: str) -> Iterator[npt.NDArray[n
         AudioError: If there are fewer samples than declared.
     """
     num_frames, is_mpeg = 0, sound.format == "MP3"
+    size = _CHUNK_FRAMES if sound.format != "FLAC" else _CHUNK_FRAMES // 8  # damage loses all of a chunk
     try:
-        while True:
+        # Never ask for more than there is: libsndfile would take other bytes after a FLAC stream for damage.
+        while (count := min(size, sound.frames - num_frames)) > 0:
             with quiet_stderr(is_needed=is_mpeg):
-                chunk = sound.read(_CHUNK_FRAMES, dtype="float32", always_2d=True)
+                chunk = sound.read(count, dtype="float32", always_2d=True)
             if not len(chunk):
                 break
             num_frames += len(chunk)
@@ -59,7 +63,8 @@ def read_chunks(sound: soundfile.SoundFile, name: str) -> Iterator[npt.NDArray[n
     if not is_whole:
         declared, present = sound.frames / sound.samplerate, num_frames / sound.samplerate
         raise AudioError(
-            f"{name}: damaged or cut off: {declared - present:.1f} s of {declared:.1f} s cannot be read; copy it again"
+            f"{name}: damaged or cut off: it lasts {declared:.1f} s and cannot be read beyond {present:.1f} s; "
+            "copy it again"
         )
 
 
@@ -116,7 +121,7 @@ class _StandardError:
             lines = self._kept.read().splitlines(keepends=True)
             self._kept.seek(0)
             self._kept.truncate()
-            ours = b"".join(line for line in lines if line.strip() and b"mpg123" not in line)
+            ours = b"".join(line for line in lines if line.strip() and not _is_of_mpg123(line))
             with contextlib.suppress(OSError):
                 os.write(_ERROR_OUTPUT, ours)
 
@@ -124,6 +129,10 @@ class _StandardError:
         """Forget, in a process that was forked, what other threads were doing."""
         self._lock, self._users = threading.Lock(), 0
         self._restore()
+
+
+def _is_of_mpg123(line: bytes) -> bool:
+    return _MPG123 in line or line.startswith(_MPG123_STARTS)
 
 
 def _open_scratch() -> Any:

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
 
 SCHEMA_VERSION = 1
 DOUBTFUL = 0.5  # a word with a lower confidence is more likely wrong than right
+_LONG_ENOUGH = 1.0  # seconds, to expect words
 _CONFIDENT = 0.8  # words with a lower confidence stand out in a terminal, doubtful ones more
 
 
@@ -74,6 +75,8 @@ class Transcript:
         source: Name of the recording, if it has one.
         segments: The words with their times, split at pauses; empty if nothing was said.
         alternatives: The n best hypotheses, the text itself first, if they were requested.
+        warnings: What makes the text doubtful, a sentence each: a recording that is nearly silent, clipped or unlike
+            speech, or a file that is damaged.
     """
 
     text: str
@@ -81,6 +84,7 @@ class Transcript:
     source: str | None = None
     segments: tuple[Segment, ...] = ()
     alternatives: tuple[Alternative, ...] = ()
+    warnings: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         return self.text
@@ -129,7 +133,19 @@ class Transcript:
             fields["alternatives"] = [
                 {"text": alternative.text, "score": round(alternative.score, 4)} for alternative in self.alternatives
             ]
+        if self.warnings:
+            fields["warnings"] = list(self.warnings)
         return fields
+
+
+def judge_speech(words: Sequence[Word], seconds: float) -> tuple[str, ...]:
+    """Say whether what was recognised in so many seconds looks like speech: one sentence, or none."""
+    if not words:
+        return ("unlike speech: no word was recognised in it",) if seconds >= _LONG_ENOUGH else ()
+    doubtful = sum(word.confidence is not None and word.confidence < DOUBTFUL for word in words)
+    if 2 * doubtful <= len(words):
+        return ()
+    return (f"unlike speech that the model knows: {doubtful} of {len(words)} words are doubtful",)
 
 
 def mean_confidence(words: Sequence[Word]) -> float | None:

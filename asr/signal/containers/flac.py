@@ -14,6 +14,8 @@ _TAIL_BYTES = 1 << 20  # in which the last frame begins: the longest frames of 8
 _SCANNED_BYTES = 1 << 26  # of larger files only decoding searches all for further streams
 _BLOCK_SIZES = [0, 192, 576, 1152, 2304, 4608, 0, 0, 256, 512, 1024, 2048, 4096, 8192, 16384, 32768]
 
+_RATES = dict(enumerate([88200, 176400, 192000, 8000, 16000, 22050, 24000, 32000, 44100, 48000, 96000], start=1))
+
 
 def _table(polynomial: int, bits: int) -> list[int]:
     """Return the remainders of all bytes, for a CRC of 8 or 16 bits."""
@@ -45,6 +47,7 @@ class _Frame:
     number: int  # of the frame, or of its first sample
     is_variable: bool  # the number is of a sample
     block_size: int
+    rate: int  # 0: that of the stream
 
     def end_sample(self, block_size: int) -> int:
         """Return the number of the sample after it; all frames before have `block_size` samples, unless variable."""
@@ -110,22 +113,22 @@ def _measure(view: FileView, info: _StreamInfo, end: int) -> tuple[Part, float, 
     if frame is None or info.rate == 0:
         return whole, 0.0, []
     present = frame.end_sample(info.block_size)
-    if not _ends_frame(tail[frame.start :]):  # the last frame is cut off
+    if not _is_complete(tail[frame.start :]):  # the last frame is cut off
         present -= frame.block_size
         if info.declared == 0:
             return whole, max(frame.block_size / info.rate, 2 * TOLERATED_SECONDS), []
-    difference = (info.declared - present) / info.rate
-    if info.declared and abs(difference) <= TOLERATED_SECONDS:
-        return whole, 0.0, []
-    if info.declared and difference > 0:
+    difference, rate = (info.declared - present) / info.rate, frame.rate or info.rate
+    if info.declared and difference > TOLERATED_SECONDS:
         return whole, difference, []
+    if difference == 0 and rate == info.rate:
+        return whole, 0.0, []
     notes = []
-    if info.declared:
+    if info.declared and -difference > TOLERATED_SECONDS:
         lengths = f"{info.declared / info.rate:.1f} s of audio, but {present / info.rate:.1f} s are there"
         notes = [f"its header declares {lengths}; all are read"]
-    at = info.start + 8 + 13
-    field = (int.from_bytes(view.at(at, 5), "big") >> 36 << 36 | present).to_bytes(5, "big")
-    return Part(((info.start, at), field, (at + 5, end))), 0.0, notes
+    at = info.start + 18  # of the rate in 20 bits, the channels and bits in 8, the length in 36
+    field = rate << 44 | (int.from_bytes(view.at(at, 8), "big") >> 36 & 0xFF) << 36 | present
+    return Part(((info.start, at), field.to_bytes(8, "big"), (at + 8, end))), 0.0, notes
 
 
 def _last_frame(tail: bytes, is_all: bool, info: _StreamInfo) -> _Frame | None:
@@ -167,21 +170,21 @@ def _read_frame(data: bytes, start: int, info: _StreamInfo) -> _Frame | None:
     position += {12: 1, 13: 2, 14: 2}.get(header[2] & 15, 0)
     if position >= len(header) or _crc(header[:position], _CRC8, 8) != header[position]:
         return None
-    return _Frame(start, number, bool(header[1] & 1), block_size)
+    return _Frame(start, number, bool(header[1] & 1), block_size, _RATES.get(header[2] & 15, 0))
 
 
-def _ends_frame(data: bytes) -> bool:
-    """Return whether bytes that begin with a frame hold all of it, perhaps with a tag or padding after it."""
+def _is_complete(data: bytes) -> bool:
+    """Return whether bytes that begin with a frame hold all of it, perhaps with other bytes after it.
+
+    It is true by chance for some that do not. Decoding them fails.
+    """
     for tail in (0, 128):  # an ID3v1 tag
-        if tail == 0 or data[-tail:].startswith(b"TAG"):
-            frame = data[: len(data) - tail]
-            if len(frame) > 2 and _crc(frame, _CRC16, 16) == 0:
-                return True
+        if (tail == 0 or data[-tail:].startswith(b"TAG")) and _crc(data[: len(data) - tail], _CRC16, 16) == 0:
+            return True
     value = 0
-    mask = 0xFFFF
-    for index, byte in enumerate(data):  # other bytes follow: the frame ends where its checksum is met
-        value = (value << 8 & mask) ^ _CRC16[value >> 8 ^ byte]
-        if value == 0 and index > 16:
+    for byte in data:  # the checksum of a frame with its checksum is zero
+        value = (value << 8 & 0xFFFF) ^ _CRC16[value >> 8 ^ byte]
+        if value == 0:
             return True
     return False
 

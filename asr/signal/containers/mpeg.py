@@ -109,7 +109,7 @@ def find_mpeg(
     if scan.declared is not None:
         declared_frames, declared_bytes = scan.declared
         present = scan.declared_end or frames
-        of_bytes = sum(stream.num_bytes for stream in scan.streams)
+        of_bytes = sum(stream.num_bytes + 2 * stream.kind.size for stream in scan.streams)  # Info frames count, too
         if declared_frames > present and (not declared_bytes or declared_bytes > of_bytes):
             missing = (declared_frames - present) * seconds / frames
         elif not declared_frames and declared_bytes > of_bytes:
@@ -162,15 +162,15 @@ def _key(header: bytes) -> int:
 
 
 def _continues(view: FileView, position: int, end: int) -> bool:
-    """Return whether three frames alike follow each other from a position, or the last ones of a file."""
+    """Return whether three frames alike follow each other from a position, or two before a tag or the end."""
     key = None
     for count in range(3):
-        header = view.at(position, 4)
-        if count and position >= end:
+        if count == 2 and skip_tags(view, position, end) > position:
             return True
+        header = view.at(position, 4)
         kind = _KINDS.get(header[1] << 8 | header[2]) if len(header) == 4 and header[0] == 0xFF else None
         if kind is None or (key is not None and _key(header) != key):
-            return count > 0 and skip_tags(view, position, end) > position
+            return count == 2 and position >= end
         key = _key(header)
         position += kind.size
     return True
@@ -259,4 +259,5 @@ def _info_frame(stream: _Stream) -> bytes:
         header = bytes([0xFF, second, third, stream.header[3]])
         frame = (header + bytes(at - 4) + b"Info\0\0\0\3").ljust(_KINDS[second << 8 | third].size, b"\0")
     counts = struct.pack(">II", stream.num_frames, len(frame) + stream.num_bytes)
-    return frame[: at + 8] + counts + frame[at + 16 :]
+    # Decoders believe it only if the side information is zero.
+    return frame[:4] + bytes(at - 4) + frame[at : at + 8] + counts + frame[at + 16 :]

@@ -120,7 +120,7 @@ def _pages(view: FileView, *, verify: bool) -> Iterator[_Page]:
         lacing = view.at(position + _HEADER_BYTES, count)
         end = position + _HEADER_BYTES + count + sum(lacing)
         is_whole = len(lacing) == count and end <= view.size
-        if is_whole and verify:
+        if is_whole and (verify or view.at(end, 4) != b"OggS"):
             is_whole = page_checksum(view.at(position, end - position)) == checksum
         yield _Page(position, end, flags, granule, serial, number, is_whole)
         if is_whole:

@@ -11,7 +11,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from asr.signal.containers.layout import TOLERATED_SECONDS, FileView, Layout, Part, RawFormat
+import numpy as np
+
+from asr.signal.containers.layout import SAMPLE_BYTES, TOLERATED_SECONDS, FileView, Layout, Part, RawFormat
 
 _W64_TAIL = bytes.fromhex("f3acd3118cd100c04f8edb8a")  # of the identifiers of most chunks
 _W64_RIFF = b"riff" + bytes.fromhex("2e91cf11a5d628db04c10000")
@@ -22,6 +24,7 @@ _KNOWN_CHUNKS = frozenset(
     b" MIDI APPL AESD COMT FVER SSND basc trns cate CHAN CSET r64m ".split(b" ")
 )
 _KNOWN_CHUNKS |= {b"cue ", b"id3 ", b"ID3 ", b"PAD ", b"(c) "}
+_RECORDINGS = (b"RIFF", b"RF64", b"FORM")
 _TAGS = (b"ID3", b"TAG", b"APETAGEX", b"LYRICSBEGIN")
 
 
@@ -80,7 +83,6 @@ def _locate(view: FileView, samples: Samples) -> Layout:
     available = view.size - samples.start
     declared = [size for size in samples.declared if not _is_open(size)]
     present = [size for size in declared if size <= available]
-    seconds = available / samples.byte_rate
     notes: tuple[str, ...] = ()
     end, missing = view.size, 0.0
     if 0 in samples.declared and not declared and _are_chunks(view, samples.start, _order(samples)):
@@ -89,11 +91,9 @@ def _locate(view: FileView, samples: Samples) -> Layout:
         missing = (min(declared) - available) / samples.byte_rate
     elif present:
         size = next((size for size in present if _ends_well(view, samples, size)), None)
-        if size is not None:
-            end = samples.start + size
-        elif (available - max(present)) / samples.byte_rate > TOLERATED_SECONDS:
-            shortest = max(present) / samples.byte_rate
-            notes = (f"its header declares {shortest:.1f} s of audio, but {seconds:.1f} s are there; all are read",)
+        end, notes = _read_on(view, samples, max(present)) if size is None else (samples.start + size, ())
+        if size is not None and view.at(end, 4) in _RECORDINGS:
+            notes = ("another recording that follows it in the file was left out; split the file",)
     raw = None
     if samples.raw is not None:
         whole = (end - samples.start) // samples.raw.frame_bytes * samples.raw.frame_bytes
@@ -102,11 +102,37 @@ def _locate(view: FileView, samples: Samples) -> Layout:
     return Layout(samples.kind, (_whole(view, samples, end),), missing, notes, seconds, raw)
 
 
+def _read_on(view: FileView, samples: Samples, size: int) -> tuple[int, tuple[str, ...]]:
+    """Return where the sound ends that continues after the declared end, and what to note of it."""
+    end = samples.start + size
+    declared, present = size / samples.byte_rate, (view.size - samples.start) / samples.byte_rate
+    if samples.raw is None or not _is_noise(view, end, samples.raw):
+        return view.size, (
+            f"its header declares {declared:.1f} s of audio, but {present:.1f} s are there; all are read",
+        )
+    return end, (f"{view.size - end} bytes that follow the {declared:.1f} s of its sound were left out as no sound",)
+
+
+def _is_noise(view: FileView, start: int, raw: RawFormat) -> bool:
+    """Return whether bytes are no samples but random or compressed: the first byte of each sample says nothing.
+
+    The highest byte of samples has few values in most of them; its entropy is then far below 8 bits.
+    """
+    size = SAMPLE_BYTES[raw.subtype]
+    highest = size - 1 if raw.endian == "LITTLE" else 0
+    counts = np.bincount(np.frombuffer(view.at(start, 1 << 18), np.uint8)[highest::size], minlength=256)
+    shares = counts[counts > 0] / max(1, counts.sum())
+    bias = 255 / (2 * max(1, counts.sum()) * math.log(2))  # of the estimate from so few
+    return float(-(shares * np.log2(shares)).sum()) > 7.9 - bias
+
+
 def _whole(view: FileView, samples: Samples, end: int) -> Part:
     """Return the whole file; compressed samples in a WAV file get a header with their true size."""
     if samples.raw is None and view.at(0, 4) == b"RIFF" and end - samples.start not in samples.declared:
         size = struct.pack("<I", min(end - samples.start, 0x7FFFFFFF))
         return Part(((0, samples.start - 4), size, (samples.start, view.size)))
+    if samples.raw is None and view.at(end, 4) in _RECORDINGS:  # libsndfile would refuse both
+        return Part(((0, end),))
     return Part(((0, view.size),))
 
 
@@ -130,7 +156,7 @@ def _ends_well(view: FileView, samples: Samples, size: int) -> bool:
         return True
     if samples.kind == "CAF" and re.fullmatch(rb"[a-z]{4}", view.at(end, 4)):
         return True
-    return view.is_zero(end, view.size)
+    return samples.kind not in ("AU", "SPHERE") and view.is_zero(end, view.size)
 
 
 def _order(samples: Samples) -> str:
