@@ -69,13 +69,14 @@ def align_text(recognizer: Recognizer, source: AudioSource, text: str, *, channe
     decoder, loudness = recognizer.decoder, np.concatenate([np.empty(0), *frames.loudness])
     spoken = find_words(alignment, tokens, tokenizer, decoder.timing, loudness=loudness, confidence=decoder.confidence)
     words = join_spoken(written, spoken)
-    return Transcript(
+    transcript = Transcript(
         text=" ".join(word.text for word in words),
         duration=frames.num_samples / recognizer.sample_rate,
         source=name_of(source),
         segments=segment_words(words),
         warnings=tuple(warnings),
     )
+    return transcript if channel == "mix" else transcript.of_channel(channel)
 
 
 class MeasuredFrames:

@@ -13,6 +13,7 @@ from asr.errors import AudioError
 from asr.signal.resample import Waveform
 
 Channel: TypeAlias = int | Literal["mix"]  # counted from 0, or all of them averaged
+ChannelChoice: TypeAlias = Channel | Literal["each"]  # or each by itself
 
 # Of the power that the mean of channels without relation would have.
 _CANCELLED_SHARE = 0.1

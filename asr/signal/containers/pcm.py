@@ -19,11 +19,12 @@ _W64_TAIL = bytes.fromhex("f3acd3118cd100c04f8edb8a")  # of the identifiers of m
 _W64_RIFF = b"riff" + bytes.fromhex("2e91cf11a5d628db04c10000")
 # Chunks that follow the samples. Others count only if they fit into the file.
 _KNOWN_CHUNKS = frozenset(
-    b"LIST INFO JUNK junk PAD  FLLR fact PEAK cue  smpl inst plst labl note ltxt bext iXML axml chna id3  ID3  _PMX aXML"
-    b" umid SAUR minf elm1 regn ovwf afsp DISP acid strc cart levl link wavl slnt MARK INST COMM NAME AUTH (c)  ANNO"
-    b" MIDI APPL AESD COMT FVER SSND basc trns cate CHAN CSET r64m ".split(b" ")
+    [b"LIST", b"INFO", b"JUNK", b"junk", b"PAD ", b"FLLR", b"fact", b"PEAK", b"cue ", b"smpl", b"inst", b"plst"]
+    + [b"labl", b"note", b"ltxt", b"bext", b"iXML", b"axml", b"chna", b"id3 ", b"ID3 ", b"_PMX", b"aXML", b"umid"]
+    + [b"SAUR", b"minf", b"elm1", b"regn", b"ovwf", b"afsp", b"DISP", b"acid", b"strc", b"cart", b"levl", b"link"]
+    + [b"MARK", b"INST", b"COMM", b"NAME", b"AUTH", b"(c) ", b"ANNO", b"MIDI", b"APPL", b"AESD", b"COMT", b"FVER"]
+    + [b"SSND", b"basc", b"trns", b"cate", b"CHAN", b"CSET", b"r64m"]
 )
-_KNOWN_CHUNKS |= {b"cue ", b"id3 ", b"ID3 ", b"PAD ", b"(c) "}
 _RECORDINGS = (b"RIFF", b"RF64", b"FORM")
 _TAGS = (b"ID3", b"TAG", b"APETAGEX", b"LYRICSBEGIN")
 
