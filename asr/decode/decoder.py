@@ -22,7 +22,6 @@ from asr.decode.parts import DecoderParts, Hypothesis, count_cores
 from asr.decode.scorer.build import Unit, build_scorer, reweigh
 from asr.decode.scorer.external import LanguageModel
 from asr.decode.scorer.hotwords import parse_hotwords
-from asr.decode.scorer.word_trie import Pronunciations
 from asr.decode.stream import UPKEEP_FRAMES, BeamStream
 from asr.errors import ConfigError
 from asr.jit import Array, warm_up
@@ -47,7 +46,7 @@ class BeamDecoder:
         unit: Unit = "auto",
         vocabulary: Sequence[str] | None = None,
         hotwords: Mapping[str, float] | Iterable[str] = (),
-        pronunciations: Pronunciations | None = None,
+        pronunciations: Mapping[str, Sequence[tuple[int, ...]]] | None = None,
     ) -> None:
         """Prepare for decoding.
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from asr.decode.kernel.frame import DEAD, DONE, FULL, NOT_NORMALIZED, PENDING, init_search, search_frames
-from asr.decode.kernel.memory import NONE, SearchBuffers
+from asr.decode.kernel.memory import NONE, SearchBuffers, copy_search
 from asr.decode.kernel.prefix_tree import clear_gains, compact, drop_divergent, trace_back
 from asr.decode.kernel.scores import score_beam
 from asr.decode.parts import DecoderParts, Hypothesis, make_hypothesis
@@ -86,10 +86,16 @@ class BeamStream:
                     f"frame {self.num_frames}: nothing that vocabulary and language model allow has any probability"
                 )
 
-    def fork(self) -> "BeamStream":
-        """Return a copy, to preview frames that may not come; this stream is unchanged."""
+    def fork(self, *, beam_threshold: float = math.inf) -> "BeamStream":
+        """Return a copy, to preview frames that may not come; this stream is unchanged.
+
+        Args:
+            beam_threshold: If it is lower than that of the settings, the copy prunes by it.
+        """
         fork = copy.copy(self)
-        fork._search = SearchBuffers(*(array.copy() for array in self._search))
+        fork._search = copy_search(self._search)
+        ratio = fork._search.limits["beam_ratio"]
+        ratio[:] = np.maximum(ratio, math.exp(-beam_threshold))
         fork._committed = (list(self._committed[0]), list(self._committed[1]))
         fork._external = self._external.fork() if self._external else None
         return fork

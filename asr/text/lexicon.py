@@ -12,52 +12,111 @@ understood: `read(2)` is another pronunciation of `read`, and a comment follows 
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import TypeAlias
 
+import numpy as np
+
 from asr.errors import TextError
 from asr.files import read_lines
+from asr.text.pronunciations import Array, as_texts, number_words, to_rows
 
 Phones: TypeAlias = tuple[str, ...]
 
 VARIANT = re.compile(r"(?<=.)\(\d+\)$")  # how the CMU dictionary numbers the pronunciations of a word
 _COMMENT = ";;;"
 _LINE = "a word and its phones, such as `red R EH D`"
+_LONGEST_PHONE = 8  # bytes, in files that are read at once
 
 
 class Lexicon:
     """Words and their phones, in their order; duplicate entries count once.
+
+    Attributes:
+        phones: All phones, sorted.
+        numbers: The words and their numbers, from 0.
+        owners: (E,) the number of each entry's word.
+        sounds: (E, longest) int32, each entry's phones, numbered from 1 and padded with 0.
+        homophones: (E,) how many entries before each one have the same phones.
 
     Raises:
         TextError: If there is no entry, or one without phones.
     """
 
     def __init__(self, entries: Iterable[tuple[str, Phones]]) -> None:
-        self.entries = tuple(dict.fromkeys(entries))
-        self.pronunciations: dict[str, list[Phones]] = {}  # of each word
-        self.words: dict[Phones, list[str]] = {}  # of each pronunciation
-        for word, phones in self.entries:
+        entries = list(entries)
+        for word, phones in entries:
             if not word or not phones:
                 raise TextError(f"the word {word!r} has no phones; expected a word and its pronunciation")
-            self.pronunciations.setdefault(word, []).append(phones)
-            self.words.setdefault(phones, []).append(word)
-        if not self.entries:
+        if not entries:
             raise TextError("the lexicon holds no word")
+        names = sorted({phone for _, phones in entries for phone in phones})
+        numbers = {phone: number for number, phone in enumerate(names, start=1)}
+        lengths = np.array([len(phones) for _, phones in entries])
+        sounds = to_rows([numbers[phone] for _, phones in entries for phone in phones], lengths)
+        self._set_entries([word for word, _ in entries], names, sounds)
 
-    @property
-    def phones(self) -> list[str]:
-        """All phones, sorted."""
-        return sorted({phone for phones in self.words for phone in phones})
+    @classmethod
+    def from_rows(cls, words: Sequence[str], phones: list[str], sounds: Array) -> "Lexicon":
+        """Make a lexicon of the word (E,) and the phones (E, longest) of each entry; see `phones` and `sounds`."""
+        lexicon = cls.__new__(cls)
+        lexicon._set_entries(words, phones, sounds)
+        return lexicon
+
+    @cached_property
+    def entries(self) -> tuple[tuple[str, Phones], ...]:
+        """The words and their phones."""
+        words, names = list(self.numbers), ["", *self.phones]
+        return tuple(
+            (words[owner], tuple(names[sound] for sound in sounds if sound))
+            for owner, sounds in zip(self.owners.tolist(), self.sounds.tolist(), strict=True)
+        )
+
+    @cached_property
+    def pronunciations(self) -> dict[str, list[Phones]]:
+        """Those of each word."""
+        pronunciations: dict[str, list[Phones]] = {}
+        for word, phones in self.entries:
+            pronunciations.setdefault(word, []).append(phones)
+        return pronunciations
+
+    @cached_property
+    def words(self) -> dict[Phones, list[str]]:
+        """Those of each pronunciation."""
+        words: dict[Phones, list[str]] = {}
+        for word, phones in self.entries:
+            words.setdefault(phones, []).append(word)
+        return words
 
     @property
     def most_homophones(self) -> int:
         """The largest number of words that share a pronunciation."""
-        return max(map(len, self.words.values()))
+        return int(self.homophones.max()) + 1
 
     def save(self, path: Path) -> None:
         """Write a file that `read_lexicon` reads."""
         path.write_bytes("".join(f"{word}\t{' '.join(phones)}\n" for word, phones in self.entries).encode())
+
+    def _set_entries(self, words: Sequence[str], phones: list[str], sounds: Array) -> None:
+        self.phones, self.numbers = phones, number_words(words)
+        owners = np.fromiter(map(self.numbers.__getitem__, words), np.int64, len(words))
+        # 1. Entries in the order of their phones, and where other phones begin.
+        texts = as_texts(sounds)
+        order = texts.argsort(kind="stable")
+        is_first = np.append(True, texts[order[1:]] != texts[order[:-1]])
+        # 2. Without duplicates: the same phones of the same word.
+        keys = np.cumsum(is_first) * len(self.numbers) + owners[order]
+        if len(np.unique(keys)) < len(keys):
+            kept = np.sort(order[np.unique(keys, return_index=True)[1]])
+            self._set_entries([words[entry] for entry in kept], phones, sounds[kept])
+            return
+        # 3. How far each entry is from the first with its phones.
+        places = np.arange(len(order))
+        self.homophones = np.empty_like(places)
+        self.homophones[order] = places - np.maximum.accumulate(np.where(is_first, places, 0))
+        self.owners, self.sounds = owners, sounds
 
 
 def read_lexicon(path: Path) -> Lexicon:
@@ -66,6 +125,8 @@ def read_lexicon(path: Path) -> Lexicon:
     Raises:
         TextError: If the file cannot be read, or a line is not a word and its phones.
     """
+    if (lexicon := _read_plain(path)) is not None:
+        return lexicon
     entries = []
     for number, line in enumerate(read_lines(path, hint=f"; expected lines of {_LINE}"), start=1):
         fields = (line.partition(" #")[0] if "#" in line else line).split()
@@ -79,3 +140,41 @@ def read_lexicon(path: Path) -> Lexicon:
         return Lexicon(entries)
     except TextError as error:
         raise TextError(f"{path}: {error}") from None
+
+
+def _read_plain(path: Path) -> Lexicon | None:
+    """Read a lexicon at once if its lines are as `Lexicon.save` writes them; else return None.
+
+    Lines are a word, a tab and phones with single spaces between. No comment, no number of a variant.
+    """
+    try:
+        content = path.read_bytes()
+        text = content.decode()
+    except (OSError, UnicodeDecodeError):
+        return None
+    codes = np.frombuffer(content, np.uint8)
+    # 1. Fields end at white space, which is a tab after each line's first field.
+    ends = np.flatnonzero(codes <= ord(" "))
+    lengths = np.diff(ends, prepend=-1) - 1
+    after = codes[ends]
+    is_word, ends_line = after == ord("\t"), after == ord("\n")
+    is_plain = (
+        content.endswith(b"\n")
+        and lengths.all()
+        and (is_word | ends_line | (after == ord(" "))).all()
+        and np.array_equal(is_word, np.append(True, ends_line[:-1]))
+        and not any(mark in content for mark in (b"#", b";", b")"))
+        and (text.isascii() or (not text.startswith("\ufeff") and len(text.split()) == len(ends)))  # no other spaces
+        and lengths[~is_word].max() <= _LONGEST_PHONE
+    )
+    if not is_plain:
+        return None
+    # 2. The eight bytes from each phone's first on, as numbers of which the bytes after the phone are cleared.
+    eights = np.ndarray(len(content), ">u8", content + bytes(8), strides=(1,))[(ends - lengths)[~is_word]]
+    spare_bits = 8 * (8 - lengths[~is_word]).astype(np.uint64)
+    names = np.unique(packed := eights >> spare_bits << spare_bits)
+    # 3. They sort as the phones do.
+    sounds = to_rows(np.searchsorted(names, packed) + 1, np.diff(np.flatnonzero(ends_line), prepend=-1) - 1)
+    phones = [name.to_bytes(8, "big").rstrip(b"\0").decode() for name in names.tolist()]
+    words = codes[np.repeat(is_word, lengths + 1)].tobytes().decode().split("\t")
+    return Lexicon.from_rows(words[:-1], phones, sounds)

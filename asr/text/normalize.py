@@ -8,7 +8,6 @@ import unicodedata
 from functools import lru_cache
 
 from asr.config import NormalizerSettings
-from asr.text.numbers import spell_out_numbers
 
 # Typed and typographic relatives of the apostrophe, the Hebrew geresh among them.
 _APOSTROPHES = dict.fromkeys(map(ord, "\u2018\u2019\u201b\u02bc\u02b9\u00b4`\uff07\u05f3"), "'")
@@ -39,6 +38,8 @@ def normalize(text: str, settings: NormalizerSettings) -> str:
     composed = unicodedata.normalize("NFC", text.translate(_APOSTROPHES))
     text = unicodedata.normalize("NFC", "".join(map(_plain_form, composed))).translate(_APOSTROPHES)
     if settings.spell_out_numbers is not None:
+        from asr.text.numbers import spell_out_numbers  # num2words loads all its languages
+
         text = spell_out_numbers(text, settings.spell_out_numbers)
     if settings.lowercase:
         text = text.lower()

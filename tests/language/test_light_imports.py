@@ -43,6 +43,7 @@ def test_a_lexicon_is_made_without_torch(tmp_path: Path):
     assert "small\tS M AO L\n" in (tmp_path / "lexicon.txt").read_text(encoding="utf-8")
 
 
+@pytest.mark.training
 def test_networks_of_text_are_trained_without_audio_libraries(tmp_path: Path):
     (tmp_path / "text.txt").write_text(CHARACTERS * 40, encoding="utf-8")
     settings = ["network.hidden_size=8", "network.embedding_size=4", "train.epochs=1", "train.precision=fp32"]

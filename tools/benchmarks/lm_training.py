@@ -30,12 +30,12 @@ from torch.nn import functional as F
 from asr.config import LanguageNetworkSettings, LanguageSettings, LanguageTrainSettings
 from asr.language.rnn.bptt import continuous_segments
 from asr.language.rnn.model import RnnModel
-from asr.language.rnn.network import LanguageNetwork
 from asr.text.tokenizer import CharTokenizer
 from asr.train.checkpoint import CheckpointFolder, Fingerprint
 from asr.train.launch import launch
 from asr.train.loop import LoopSetup
 from asr.train.monitor import RnnMonitor
+from asr.train.rnn_network import LanguageNetwork, TorchLanguageNetwork
 from asr.train.rnn_trainer import RnnTrainer, Text
 
 WIDTH, LAYERS, DROPOUT = 200, 2, 0.2
@@ -85,14 +85,16 @@ def measure(vocab_size: int, num_steps: int) -> tuple[float, float]:
 
 
 def make_our_step(text: Tensor, vocab_size: int, folder: Path) -> Callable[[], None]:
-    network = LanguageNetworkSettings(num_layers=LAYERS, hidden_size=WIDTH, embedding_size=WIDTH, dropout=DROPOUT)
-    settings = LanguageSettings(lines="continuous", normalizer=None, network=network)
+    sizes = LanguageNetworkSettings(num_layers=LAYERS, hidden_size=WIDTH, embedding_size=WIDTH, dropout=DROPOUT)
+    settings = LanguageSettings(lines="continuous", normalizer=None, network=sizes)
     symbols = ["<blank>", *(chr(0x4E00 + number) for number in range(vocab_size - 1))]
-    model = RnnModel(LanguageNetwork(network, vocab_size), CharTokenizer(symbols), settings)
+    network = LanguageNetwork(sizes, vocab_size)
+    model = RnnModel(TorchLanguageNetwork(network), CharTokenizer(symbols), settings)
     recipe = LanguageTrainSettings(batch_size=BATCH, segment=SEGMENT, epochs=1000)
     setup = LoopSetup(recipe, CheckpointFolder(folder), RnnMonitor(folder), Fingerprint())
-    trainer = RnnTrainer(launch("fp32"), model, Text([text], [text], len(text)), setup)
-    segments = cycle(continuous_segments(text, batch_size=BATCH, length=SEGMENT))
+    tokens = text.numpy()
+    trainer = RnnTrainer(launch("fp32"), network, model, Text([tokens], [tokens], len(tokens)), setup)
+    segments = cycle(continuous_segments(tokens, batch_size=BATCH, length=SEGMENT))
     return lambda: trainer.step([next(segments)])
 
 

@@ -7,20 +7,17 @@ is one letter: a phone or a word-end symbol; homophones differ in their word-end
 
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice, product
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
 from asr.decode.kernel.scores import TokenTables
 from asr.errors import ConfigError
 from asr.jit import Array, jit
+from asr.text.pronunciations import Pronunciations, as_texts, to_rows
 
 SEPARATORS = " ▁"
 _MAX_SPELLINGS = 32  # of a phrase
-
-Pronunciations: TypeAlias = Mapping[str, Sequence[tuple[int, ...]]]
-"""Words and the pronunciations of each: tokens, of which the last, and no other, is a word-end symbol."""
 
 
 class Alphabet(NamedTuple):
@@ -46,14 +43,16 @@ class Alphabet(NamedTuple):
             yield [letter for word in spelling for letter in (0, *word)][1:]
 
 
-def build_alphabet(symbols: Sequence[str], pronunciations: Pronunciations | None = None) -> Alphabet:
+def build_alphabet(
+    symbols: Sequence[str], pronunciations: Mapping[str, Sequence[tuple[int, ...]]] | None = None
+) -> Alphabet:
     """Find the letters of each token (V,); the first is the blank and spells nothing.
 
     Raises:
         ConfigError: If a separator is not at a token's beginning, or a pronunciation does not end in a word end.
     """
     if pronunciations is not None:
-        return _alphabet_of_phones(symbols, pronunciations)
+        return _alphabet_of_phones(symbols, Pronunciations.of(pronunciations))
     letters = dict.fromkeys(SEPARATORS, 0)
     starts_word = np.array([False, *(symbol.startswith(tuple(SEPARATORS)) for symbol in symbols[1:])])
     bodies = ["", *(symbol[int(starts_word[token]) :] for token, symbol in enumerate(symbols[1:], start=1))]
@@ -76,7 +75,8 @@ def encode_words(words: Sequence[str], alphabet: Alphabet) -> tuple[Array, Array
         these words, rising. A word that cannot be spelled has no row.
     """
     if alphabet.pronunciations is not None:
-        return _encode_pronunciations(words, alphabet.pronunciations)
+        rows, owners = alphabet.pronunciations.find_rows(words)
+        return alphabet.pronunciations.tokens[rows], owners
     lengths = np.fromiter(map(len, words), np.int64, len(words))
     codes = np.frombuffer("".join(words).encode("utf-32-le", "surrogatepass"), "<u4")
     by_code = np.full(max(map(ord, alphabet.letters)) + 2, -1, np.int32)  # the last one for all codes beyond
@@ -84,7 +84,7 @@ def encode_words(words: Sequence[str], alphabet: Alphabet) -> tuple[Array, Array
     letters = by_code[np.minimum(codes, len(by_code) - 1)]
     owners = np.repeat(np.arange(len(words)), lengths)
     has_spelling = (np.bincount(owners, letters <= 0, minlength=len(words)) == 0) & (lengths > 0)
-    return _to_rows(letters[has_spelling[owners]], lengths[has_spelling]), np.flatnonzero(has_spelling)
+    return to_rows(letters[has_spelling[owners]], lengths[has_spelling]), np.flatnonzero(has_spelling)
 
 
 def build_trie(encoded: Array, numbers: Array) -> tuple[Array, Array, Array]:
@@ -131,12 +131,12 @@ def smear(first_child: Array, scores: Array) -> None:
 
 
 def _alphabet_of_phones(symbols: Sequence[str], pronunciations: Pronunciations) -> Alphabet:
-    all_pronunciations = [phones for variants in pronunciations.values() for phones in variants]
-    word_ends = {phones[-1] for phones in all_pronunciations}
-    if not all(word_ends.isdisjoint(phones[:-1]) for phones in all_pronunciations):
-        raise ConfigError("a pronunciation has a word-end symbol within it, or ends without one")
+    rows = pronunciations.tokens
+    word_ends = np.unique(rows[np.arange(len(rows)), (rows > 0).sum(axis=1) - 1])
     ends_word = np.zeros(len(symbols), np.bool_)
-    ends_word[list(word_ends)] = True
+    ends_word[word_ends] = True
+    if (ends_word[rows].sum(axis=1) > 1).any():
+        raise ConfigError("a pronunciation has a word-end symbol within it, or ends without one")
     tokens = np.arange(len(symbols), dtype=np.int32)
     letters = dict.fromkeys(SEPARATORS, 0) | {symbol: token for token, symbol in enumerate(symbols) if token > 0}
     first_letter = np.append(np.int32(0), tokens)  # the blank, token 0, has none
@@ -144,26 +144,11 @@ def _alphabet_of_phones(symbols: Sequence[str], pronunciations: Pronunciations) 
     return Alphabet(letters, tables, pronunciations)
 
 
-def _encode_pronunciations(words: Sequence[str], pronunciations: Pronunciations) -> tuple[Array, Array]:
-    rows = [(index, phones) for index, word in enumerate(words) for phones in pronunciations.get(word, ())]
-    lengths = np.fromiter((len(phones) for _, phones in rows), np.int64, len(rows))
-    letters = [letter for _, phones in rows for letter in phones]
-    return _to_rows(letters, lengths), np.fromiter((index for index, _ in rows), np.int64, len(rows))
-
-
-def _to_rows(letters: npt.ArrayLike, lengths: Array) -> Array:
-    """Arrange the letters of all words as one row per word, padded with 0."""
-    rows = np.zeros((len(lengths), int(lengths.max(initial=0))), np.int32)
-    rows[np.arange(rows.shape[1]) < lengths[:, None]] = letters
-    return rows
-
-
 def _sort_words(encoded: Array, numbers: Array) -> tuple[Array, Array]:
     """Sort words by their letters, and drop duplicates."""
     if encoded.size == 0:
         return encoded, numbers
-    # To numpy, rows of letters are texts, which it compares many times faster than Python compares tuples.
-    order = np.ascontiguousarray(encoded).view(f"U{encoded.shape[1]}")[:, 0].argsort(kind="stable")
-    encoded = encoded[order]
-    is_last = np.append((encoded[1:] != encoded[:-1]).any(axis=1), True)
-    return encoded[is_last], numbers[order][is_last]
+    texts = as_texts(encoded)
+    order = texts.argsort(kind="stable")
+    last = order[np.append(texts[order[1:]] != texts[order[:-1]], True)]
+    return encoded[last], numbers[last]
