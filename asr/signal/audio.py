@@ -165,8 +165,12 @@ def describe_audio(path: str | os.PathLike[str], *, verify: bool = False) -> Aud
                 return None
             with sound:
                 lengths.append((sound.samplerate, sound.channels, sound.frames / sound.samplerate))
-        is_plain = len(parts) == 1 and parts[0] == _whole_file(file)
-        return AudioInfo(*lengths[0][:2], sum(seconds for _, _, seconds in lengths), is_plain)
+        whole, is_plain = open_part(file, _whole_file(file), is_mpeg=_is_mpeg(layout)), False
+        if whole is not None:
+            with whole:
+                is_plain = lengths == [(whole.samplerate, whole.channels, whole.frames / whole.samplerate)]
+        lost = 0.0 if layout is None else layout.lost
+        return AudioInfo(*lengths[0][:2], sum(seconds for _, _, seconds in lengths) - lost, is_plain)
 
 
 def audio_duration(path: str | os.PathLike[str]) -> float:
@@ -330,7 +334,7 @@ def _decode_parts(
         if sound is None:
             raise AudioError(f"{name}: stream {index + 1} of {len(parts)} cannot be read; convert it first")
         with sound:
-            yield sound.samplerate, read_chunks(sound, name)
+            yield sound.samplerate, read_chunks(sound, name, lost=0.0 if layout is None else layout.lost)
 
 
 def _open_sounds(file: BinaryIO, name: str, *, verify: bool) -> tuple[Layout | None, tuple[Part, ...]] | None:

@@ -105,6 +105,6 @@ def _last_reason(errors: IO[bytes], path: Path) -> str:
     reasons = [line.replace(f"file:{path}: ", "") for line in reasons if line and not line.startswith("To ignore this")]
     if not reasons:
         return "it gave no reason"
-    if "matches no streams" in reasons[-1]:
+    if any("matches no streams" in reason for reason in reasons):
         return "no audio track"
     return "nothing in it looks like audio" if reasons[-1] in _VAGUE_REASONS else reasons[-1].rstrip(".")

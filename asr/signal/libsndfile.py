@@ -40,8 +40,13 @@ def open_part(file: BinaryIO, part: Part, *, is_mpeg: bool) -> soundfile.SoundFi
     return sound
 
 
-def read_chunks(sound: soundfile.SoundFile, name: str) -> Iterator[npt.NDArray[np.float32]]:
+def read_chunks(sound: soundfile.SoundFile, name: str, *, lost: float = 0.0) -> Iterator[npt.NDArray[np.float32]]:
     """Yield chunks (S, channels) at the file's own rate.
+
+    Args:
+        sound: The open file.
+        name: Its name in errors.
+        lost: Seconds that may lack, because they are known to be damaged.
 
     Raises:
         AudioError: If there are fewer samples than declared.
@@ -57,7 +62,7 @@ def read_chunks(sound: soundfile.SoundFile, name: str) -> Iterator[npt.NDArray[n
                 break
             num_frames += len(chunk)
             yield chunk
-        is_whole = sound.frames - num_frames <= TOLERATED_SECONDS * sound.samplerate
+        is_whole = sound.frames - num_frames <= (lost + TOLERATED_SECONDS) * sound.samplerate
     except soundfile.LibsndfileError:
         is_whole = False
     if not is_whole:

@@ -78,7 +78,7 @@ def find_flac(view: FileView, *, verify: bool) -> Layout | None:
         parts.append(part)
         missing += lost
         notes += note
-    return Layout("FLAC", tuple(parts), missing, tuple(notes))
+    return Layout("FLAC", tuple(parts), missing, notes=tuple(notes))
 
 
 def _find_stream(view: FileView, position: int) -> int:
@@ -151,7 +151,7 @@ def _last_frame(tail: bytes, is_all: bool, info: _StreamInfo) -> _Frame | None:
 def _read_frame(data: bytes, start: int, info: _StreamInfo) -> _Frame | None:
     """Read a frame's header; None if it is none or its checksum is wrong."""
     header = data[start : start + 16]
-    if len(header) < 16 or header[3] & 1 or header[2] >> 4 == 0 or header[2] & 15 == 15 or header[3] >> 4 > 10:
+    if len(header) < 6 or header[3] & 1 or header[2] >> 4 == 0 or header[2] & 15 == 15 or header[3] >> 4 > 10:
         return None
     length = next((count for count in range(8) if not header[4] << count & 0x80), 8)  # of the number, as in UTF-8
     if length in (1, 8):

@@ -58,6 +58,7 @@ class Layout:
         kind: Name of the container.
         parts: To decode one after the other.
         missing: Seconds of sound that the header declares and the file ends before.
+        lost: Seconds of sound within it that are damaged; decoding leaves them out.
         notes: What a user should know of how the file was read, each a sentence without the file's name.
         seconds: Seconds of sound in raw parts, to be compared with libsndfile's; None if they are not known.
         raw: The part to decode if libsndfile finds another length, or does not know the container.
@@ -66,6 +67,7 @@ class Layout:
     kind: str
     parts: tuple[Part, ...]
     missing: float = 0.0
+    lost: float = 0.0
     notes: tuple[str, ...] = ()
     seconds: float | None = None
     raw: Part | None = None

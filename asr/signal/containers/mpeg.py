@@ -114,7 +114,7 @@ def find_mpeg(
             missing = (declared_frames - present) * seconds / frames
         elif not declared_frames and declared_bytes > of_bytes:
             missing = seconds * (declared_bytes - of_bytes) / of_bytes
-    return Layout("MP3", parts, missing, notes)
+    return Layout("MP3", parts, missing, notes=notes)
 
 
 def _scan(view: FileView, position: int, end: int) -> _Scan:

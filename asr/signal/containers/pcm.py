@@ -19,11 +19,12 @@ _W64_TAIL = bytes.fromhex("f3acd3118cd100c04f8edb8a")  # of the identifiers of m
 _W64_RIFF = b"riff" + bytes.fromhex("2e91cf11a5d628db04c10000")
 # Chunks that follow the samples. Others count only if they fit into the file.
 _KNOWN_CHUNKS = frozenset(
-    [b"LIST", b"INFO", b"JUNK", b"junk", b"PAD ", b"FLLR", b"fact", b"PEAK", b"cue ", b"smpl", b"inst", b"plst"]
-    + [b"labl", b"note", b"ltxt", b"bext", b"iXML", b"axml", b"chna", b"id3 ", b"ID3 ", b"_PMX", b"aXML", b"umid"]
-    + [b"SAUR", b"minf", b"elm1", b"regn", b"ovwf", b"afsp", b"DISP", b"acid", b"strc", b"cart", b"levl", b"link"]
-    + [b"MARK", b"INST", b"COMM", b"NAME", b"AUTH", b"(c) ", b"ANNO", b"MIDI", b"APPL", b"AESD", b"COMT", b"FVER"]
-    + [b"SSND", b"basc", b"trns", b"cate", b"CHAN", b"CSET", b"r64m"]
+    re.findall(
+        b"....",
+        b"LISTINFOJUNKjunkPAD FLLRfactPEAKcue smplinstplstlablnoteltxtbextiXMLaxmlchnaid3 ID3 _PMXaXMLumidSAURminf"
+        b"elm1regnovwfafspDISPacidstrccartlevllinkMARKINSTCOMMNAMEAUTH(c) ANNOMIDI"
+        b"APPLAESDCOMTFVERSSNDbasctrnscateCHANCSETr64m",
+    )
 )
 _RECORDINGS = (b"RIFF", b"RF64", b"FORM")
 _TAGS = (b"ID3", b"TAG", b"APETAGEX", b"LYRICSBEGIN")
@@ -100,7 +101,8 @@ def _locate(view: FileView, samples: Samples) -> Layout:
         whole = (end - samples.start) // samples.raw.frame_bytes * samples.raw.frame_bytes
         raw = Part(((samples.start, samples.start + whole),), samples.raw)
     seconds = (end - samples.start) / samples.byte_rate
-    return Layout(samples.kind, (_whole(view, samples, end),), missing, notes, seconds, raw)
+    whole = _whole(view, samples, end)
+    return Layout(samples.kind, (whole,), missing, notes=notes, seconds=seconds, raw=raw)
 
 
 def _read_on(view: FileView, samples: Samples, size: int) -> tuple[int, tuple[str, ...]]:
