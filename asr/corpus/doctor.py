@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 from asr.alignment import is_feasible, required_frames
 from asr.config import SETTINGS_FILE, ModelSettings
 from asr.corpus.backends import read_samples
-from asr.corpus.cuts import load_cuts
+from asr.corpus.cuts import is_misdeclared, load_cuts, read_waveform
 from asr.errors import AudioError, TextError, one_line
 from asr.recognize.model_folder import find_model
 from asr.runtime.network import subsampled
@@ -191,7 +191,7 @@ def _check_audio(cuts: Sequence[Any]) -> list[list[_Fault]]:
     recording = cuts[0].recording
     rate = recording.sampling_rate
     try:
-        waveform = load_audio(path, sample_rate=rate)
+        waveform = load_audio(path, sample_rate=rate, on_warning=lambda warning: None)
     except AudioError as error:
         return [[("unreadable", str(error))] for _ in cuts]
     reason = _describe_mismatch(recording, path, len(waveform))
@@ -202,7 +202,7 @@ def _check_audio(cuts: Sequence[Any]) -> list[list[_Fault]]:
 
 def _check_other_audio(cut: Any) -> Iterator[_Fault]:
     try:
-        waveform = read_samples(cut)
+        waveform = read_waveform(cut, cut.sampling_rate)[None] if is_misdeclared(cut) else read_samples(cut)
     except Exception as error:  # whatever lhotse's many backends raise
         yield "unreadable", one_line(error)
         return

@@ -221,15 +221,16 @@ def _reblock(chunks: Iterable[Waveform], size: int) -> Iterator[Waveform]:
 
 def _read(source: AudioSource, sample_rate: int, channel: Channel, on_warning: OnWarning | None) -> Iterator[Waveform]:
     """Yield chunks of any length at `sample_rate`, from any source."""
-    warn = on_warning or _warn
     with ExitStack() as stack:
         if isinstance(source, tuple):
             name = "array"
             samples, rate = check_source(source)
             starts = range(0, len(samples), _CHUNK_FRAMES)
+            warn = on_warning or _warn_of(name)
             streams: Iterator[_Stream] = iter([(rate, (samples[start : start + _CHUNK_FRAMES] for start in starts))])
         else:
             path, name = stack.enter_context(open_as_file(source))
+            warn = on_warning or _warn_of(name)
             streams = stack.enter_context(_open_streams(path, name, warn))
         mixer = Mixer(channel, name)
         is_empty = True
@@ -246,8 +247,8 @@ def _read(source: AudioSource, sample_rate: int, channel: Channel, on_warning: O
         warn(note)
 
 
-def _warn(text: str) -> None:
-    warnings.warn(text, AudioWarning, stacklevel=5)
+def _warn_of(name: str) -> OnWarning:
+    return lambda text: warnings.warn(f"{name}: {text}", AudioWarning, stacklevel=2)
 
 
 @contextmanager

@@ -101,8 +101,8 @@ def _locate(view: FileView, samples: Samples) -> Layout:
         whole = (end - samples.start) // samples.raw.frame_bytes * samples.raw.frame_bytes
         raw = Part(((samples.start, samples.start + whole),), samples.raw)
     seconds = (end - samples.start) / samples.byte_rate
-    whole = _whole(view, samples, end)
-    return Layout(samples.kind, (whole,), missing, notes=notes, seconds=seconds, raw=raw)
+    parts = (_whole(view, samples, end),)
+    return Layout(samples.kind, parts, missing, notes=notes, seconds=seconds, raw=raw)
 
 
 def _read_on(view: FileView, samples: Samples, size: int) -> tuple[int, tuple[str, ...]]:
