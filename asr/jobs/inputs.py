@@ -18,7 +18,7 @@ from typing import BinaryIO, cast
 from asr.errors import AsrError, AudioError
 from asr.files import decode_lines, read_lines
 from asr.signal.audio import AUDIO_SUFFIXES, AudioSource
-from asr.signal.containers import au_header
+from asr.signal.containers.find import au_header
 
 STANDARD_INPUT = "-"
 _MAGIC = (b"RIFF", b"fLaC", b"OggS", b"FORM")  # first bytes of WAV, FLAC, Ogg and AIFF; raw audio rarely has them

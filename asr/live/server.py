@@ -56,7 +56,7 @@ class Server(uvicorn.Server):
         metrics, limits = Metrics(), settings.limits
         self._engine = Engine(streaming, on_batch=metrics.count_batch)
         self._sessions = SessionManager(self._engine, decoder_factory(streaming.recognizer), limits, metrics)
-        self._transcriber = Transcriber(streaming.recognizer, name, limits, metrics)
+        self._transcriber = Transcriber(streaming.recognizer, name, limits, metrics, settings.channel)
         app = _build_app(self._sessions, self._transcriber, settings, metrics)
         super().__init__(
             uvicorn.Config(

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from asr.config import HOST, LIVE_STREAMS, PORT
+from asr.signal.levels import ChannelChoice
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,7 @@ class ServerSettings:
         token: Bearer token that clients must send; None if they need none.
         origins: Web pages that may use the server besides its own, such as "https://example.org"; "*" allows all.
         limits: How much it accepts.
+        channel: The channel of files that is transcribed: their mean, one, or each by itself.
     """
 
     host: str = HOST
@@ -48,3 +50,4 @@ class ServerSettings:
     token: str | None = None
     origins: Sequence[str] = ()
     limits: Limits = field(default_factory=Limits)
+    channel: ChannelChoice = "mix"
