@@ -2,9 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from asr.config import HOST, LIVE_STREAMS, PORT
-from asr.signal.levels import ChannelChoice
+
+if TYPE_CHECKING:
+    from asr.signal.levels import ChannelChoice
 
 
 @dataclass(frozen=True)
@@ -50,4 +53,4 @@ class ServerSettings:
     token: str | None = None
     origins: Sequence[str] = ()
     limits: Limits = field(default_factory=Limits)
-    channel: ChannelChoice = "mix"
+    channel: "ChannelChoice" = "mix"
