@@ -20,7 +20,7 @@ from asr.corpus.backends import read_samples
 from asr.errors import AudioError, CorpusError, one_line
 from asr.files import read_lines
 from asr.signal.audio import describe_audio, load_audio
-from asr.signal.levels import Channel, ChannelChoice
+from asr.signal.channels import Channel, ChannelChoice
 from asr.signal.resample import Waveform
 
 

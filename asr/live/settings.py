@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from asr.config import HOST, LIVE_STREAMS, PORT
-from asr.signal.levels import ChannelChoice
+from asr.signal.channels import ChannelChoice
 
 
 @dataclass(frozen=True)

@@ -23,10 +23,10 @@ import soundfile
 from asr.config import SAMPLE_RATE
 from asr.errors import AudioError
 from asr.signal.arrays import check_peak, check_source
+from asr.signal.channels import Channel, Mixer
 from asr.signal.containers.find import find_layout
 from asr.signal.containers.layout import TOLERATED_SECONDS, Layout, Part
 from asr.signal.ffmpeg import duration_with_ffprobe, has_ffmpeg, open_with_ffmpeg
-from asr.signal.levels import Channel, Mixer
 from asr.signal.libsndfile import open_part, read_chunks
 from asr.signal.resample import Resampler, Waveform
 

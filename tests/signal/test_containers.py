@@ -234,7 +234,7 @@ def test_junk_before_a_header_is_skipped(tmp_path: Path, format_: str):
     np.testing.assert_allclose(load_audio(path), load_audio(save(tmp_path / "b", content)), atol=1e-6)
 
 
-def test_bytes_that_happen_to_look_like_mp3_are_not_taken_for_it():
+def test_random_bytes_are_not_taken_for_mp3():
     for seed in range(20):
         content = np.random.default_rng(seed).bytes(200_000)
         assert find_layout(io.BytesIO(content)) is None

@@ -143,15 +143,12 @@ class SpanFile:
         sizes = (len(span) if isinstance(span, bytes) else span[1] - span[0] for span in spans)
         self._starts = [0, *accumulate(sizes)]
         self._position = 0
+        self.tell = lambda: self._position
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
         """Move as a file does; positions before the start are not reached."""
         base = (0, self._position, self._starts[-1])[whence]
         self._position = max(0, base + offset)
-        return self._position
-
-    def tell(self) -> int:
-        """Return the position."""
         return self._position
 
     def read(self, count: int) -> bytes:

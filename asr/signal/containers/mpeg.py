@@ -75,7 +75,7 @@ class _Stream:
 class _Scan:
     """What was found in a file."""
 
-    streams: list[_Stream] = field(default_factory=list)
+    runs: list[_Stream] = field(default_factory=list)
     skipped: int = 0  # bytes between frames that are neither tags nor zeros
     declared: tuple[int, int] | None = None  # frames and bytes, by the first frame; 0: not declared
     declared_end: int = 0  # frames at the next declaration, which belongs to another file joined to the first
@@ -98,18 +98,18 @@ def find_mpeg(
     if first < 0:
         return None
     scan = _scan(view, first, end)
-    parts = tuple(_to_part(stream) for stream in scan.streams if stream.num_frames)
+    parts = tuple(_to_part(stream) for stream in scan.runs if stream.num_frames)
     if not parts:
         return None
-    frames = sum(stream.num_frames for stream in scan.streams)
-    seconds = sum(stream.num_frames * stream.kind.samples / stream.kind.rate for stream in scan.streams)
-    lost = seconds * scan.skipped / max(1, sum(stream.num_bytes for stream in scan.streams))
+    frames = sum(stream.num_frames for stream in scan.runs)
+    seconds = sum(stream.num_frames * stream.kind.samples / stream.kind.rate for stream in scan.runs)
+    lost = seconds * scan.skipped / max(1, sum(stream.num_bytes for stream in scan.runs))
     notes = (f"about {lost:.1f} s of it are no MP3 frames and were left out",) if lost > TOLERATED_SECONDS else ()
     missing = 0.0
     if scan.declared is not None:
         declared_frames, declared_bytes = scan.declared
         present = scan.declared_end or frames
-        of_bytes = sum(stream.num_bytes + 2 * stream.kind.size for stream in scan.streams)  # Info frames count, too
+        of_bytes = sum(stream.num_bytes + 2 * stream.kind.size for stream in scan.runs)  # Info frames count, too
         if declared_frames > present and (not declared_bytes or declared_bytes > of_bytes):
             missing = (declared_frames - present) * seconds / frames
         elif not declared_frames and declared_bytes > of_bytes:
@@ -132,7 +132,7 @@ def _scan(view: FileView, position: int, end: int) -> _Scan:
             continue
         if stream is None or _key(header) != key:
             stream, key = _Stream(kind, header), _key(header)
-            scan.streams.append(stream)
+            scan.runs.append(stream)
         if position + kind.size > end:  # cut off
             break
         declared = _declared(view.at(position, min(kind.size, 200)), kind)
@@ -148,7 +148,7 @@ def _scan(view: FileView, position: int, end: int) -> _Scan:
 
 def _note_declared(scan: _Scan, stream: _Stream, declared: tuple[int, int], frame: bytes) -> None:
     """Keep an Info frame; it is no sound."""
-    frames = sum(stream.num_frames for stream in scan.streams)
+    frames = sum(stream.num_frames for stream in scan.runs)
     if frames == 0 and scan.declared is None:
         scan.declared = declared
         stream.info = frame

@@ -101,7 +101,7 @@ def _locate(view: FileView, samples: Samples) -> Layout:
         whole = (end - samples.start) // samples.raw.frame_bytes * samples.raw.frame_bytes
         raw = Part(((samples.start, samples.start + whole),), samples.raw)
     seconds = (end - samples.start) / samples.byte_rate
-    parts = (_whole(view, samples, end),)
+    parts = (_file_part(view, samples, end),)
     return Layout(samples.kind, parts, missing, notes=notes, seconds=seconds, raw=raw)
 
 
@@ -129,7 +129,7 @@ def _is_noise(view: FileView, start: int, raw: RawFormat) -> bool:
     return float(-(shares * np.log2(shares)).sum()) > 7.9 - bias
 
 
-def _whole(view: FileView, samples: Samples, end: int) -> Part:
+def _file_part(view: FileView, samples: Samples, end: int) -> Part:
     """Return the whole file; compressed samples in a WAV file get a header with their true size."""
     if samples.raw is None and view.at(0, 4) == b"RIFF" and end - samples.start not in samples.declared:
         size = struct.pack("<I", min(end - samples.start, 0x7FFFFFFF))
