@@ -17,7 +17,7 @@ import numpy as np
 
 from asr.config import DecoderSettings
 from asr.decode.batch import Utterance, decode_group, group_utterances, name_errors
-from asr.decode.kernel.prefix_tree import clear_gains, drop_divergent
+from asr.decode.kernel.prefix_tree import drop_divergent
 from asr.decode.parts import DecoderParts, Hypothesis, count_cores
 from asr.decode.scorer.build import Unit, build_scorer, reweigh
 from asr.decode.scorer.external import LanguageModel
@@ -28,6 +28,7 @@ from asr.jit import Array, warm_up
 
 __all__ = ["BeamDecoder", "BeamStream", "Hypothesis"]
 
+_TOY = np.full((1, 2), np.log(0.5))  # log probabilities of one frame
 _MAX_GROUP_FRAMES = UPKEEP_FRAMES - 1  # streams would drop old alternatives in longer utterances
 
 
@@ -80,7 +81,6 @@ class BeamDecoder:
             pronunciations=pronunciations,
         )
         self.parts = DecoderParts(tuple(symbols), settings, language_model, scorer)
-        _load_compiled()
 
     @property
     def beam_size(self) -> int:
@@ -105,6 +105,7 @@ class BeamDecoder:
 
     def start(self) -> BeamStream:
         """Start a stream: a search that takes log probabilities block by block."""
+        _load_compiled_streams()
         return BeamStream(self.parts)
 
     def decode(self, log_probs: Any, nbest: int = 1) -> list[Hypothesis]:
@@ -171,6 +172,7 @@ class BeamDecoder:
         """Decode a group of utterances of at most `max_frames`, or a longer one by itself."""
         utterance = group[0]
         if len(utterance.log_probs) <= max_frames:
+            _load_compiled()
             return decode_group(self.parts, group)
         stream = self.start()
         with name_errors(utterance.name):
@@ -182,16 +184,22 @@ class BeamDecoder:
 
 @warm_up("beam search")
 def _load_compiled() -> None:
-    """Load the compiled search, or compile it if this machine has not yet."""
-    settings = DecoderSettings(beam_size=1)
-    scorer = build_scorer(("", "a"), settings, language_model=None, unit="auto", vocabulary=None, hotwords={})
-    parts, log_probs = DecoderParts(("", "a"), settings, None, scorer), np.full((1, 2), np.log(0.5))
-    decode_group(parts, [Utterance(log_probs, "")])
+    """Load the compiled search of whole utterances, or compile it if this machine has not yet."""
+    decode_group(_toy_parts(), [Utterance(_TOY, "")])
+
+
+@warm_up("beam search of streams")
+def _load_compiled_streams() -> None:
+    parts = _toy_parts()
     stream = BeamStream(parts)
-    stream.feed(log_probs)
+    stream.feed(_TOY)
     stream.commit()
     stream.best()
     stream.release()
-    search = parts.acquire_buffers()  # the stream's
-    drop_divergent(search, 0)
-    clear_gains(search)
+    drop_divergent(parts.acquire_buffers(), 0)  # the stream's
+
+
+def _toy_parts() -> DecoderParts:
+    settings = DecoderSettings(beam_size=1)
+    scorer = build_scorer(("", "a"), settings, language_model=None, unit="auto", vocabulary=None, hotwords={})
+    return DecoderParts(("", "a"), settings, None, scorer)

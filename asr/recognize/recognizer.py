@@ -153,6 +153,7 @@ def load_model(
     settings = model.settings
     expected = " ".join(read_phrases(decoding, settings.normalizer)).split()
     model = replace(model, tokenizer=add_oov_words(model.tokenizer, expected))
-    beam = choose_decoder(folder, model.tokenizer, settings.decoder, decoding, settings.normalizer)
-    rescorer = build_rescorer(folder, model.tokenizer, settings.rescoring, decoding)
+    tokenizer, normalizer = model.tokenizer, settings.normalizer
+    beam = choose_decoder(folder, tokenizer, settings.decoder, decoding, normalizer, precision=precision)
+    rescorer = build_rescorer(folder, tokenizer, settings.rescoring, decoding, precision=precision)
     return Recognizer(model, device=device, precision=precision, beam=beam, nbest=decoding.nbest, rescorer=rescorer)

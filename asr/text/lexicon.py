@@ -28,6 +28,7 @@ Phones: TypeAlias = tuple[str, ...]
 VARIANT = re.compile(r"(?<=.)\(\d+\)$")  # how the CMU dictionary numbers the pronunciations of a word
 _COMMENT = ";;;"
 _LINE = "a word and its phones, such as `red R EH D`"
+_UNUSUAL_SPACE = re.compile(r"[^\S\t\n ]|\ufeff")
 _LONGEST_PHONE = 8  # bytes, in files that are read at once
 
 
@@ -38,7 +39,7 @@ class Lexicon:
         phones: All phones, sorted.
         numbers: The words and their numbers, from 0.
         owners: (E,) the number of each entry's word.
-        sounds: (E, longest) int32, each entry's phones, numbered from 1 and padded with 0.
+        sounds: (E, longest) unsigned, each entry's phones, numbered from 1 and padded with 0.
         homophones: (E,) how many entries before each one have the same phones.
 
     Raises:
@@ -100,23 +101,24 @@ class Lexicon:
         path.write_bytes("".join(f"{word}\t{' '.join(phones)}\n" for word, phones in self.entries).encode())
 
     def _set_entries(self, words: Sequence[str], phones: list[str], sounds: Array) -> None:
-        self.phones, self.numbers = phones, number_words(words)
-        owners = np.fromiter(map(self.numbers.__getitem__, words), np.int64, len(words))
         # 1. Entries in the order of their phones, and where other phones begin.
-        texts = as_texts(sounds)
-        order = texts.argsort(kind="stable")
-        is_first = np.append(True, texts[order[1:]] != texts[order[:-1]])
+        order = as_texts(sounds).argsort(kind="stable")
+        texts = as_texts(sounds[order])
+        is_first = np.append(True, texts[1:] != texts[:-1])
         # 2. Without duplicates: the same phones of the same word.
-        keys = np.cumsum(is_first) * len(self.numbers) + owners[order]
-        if len(np.unique(keys)) < len(keys):
-            kept = np.sort(order[np.unique(keys, return_index=True)[1]])
+        numbers, owners = number_words(words)
+        keys = np.cumsum(is_first) * len(numbers) + owners[order]
+        rising = keys.argsort(kind="stable")
+        is_duplicate = keys[rising[1:]] == keys[rising[:-1]]
+        if is_duplicate.any():
+            kept = np.sort(np.delete(order[rising], 1 + np.flatnonzero(is_duplicate)))
             self._set_entries([words[entry] for entry in kept], phones, sounds[kept])
             return
         # 3. How far each entry is from the first with its phones.
         places = np.arange(len(order))
         self.homophones = np.empty_like(places)
         self.homophones[order] = places - np.maximum.accumulate(np.where(is_first, places, 0))
-        self.owners, self.sounds = owners, sounds
+        self.phones, self.numbers, self.owners, self.sounds = phones, numbers, owners, sounds
 
 
 def read_lexicon(path: Path) -> Lexicon:
@@ -158,23 +160,36 @@ def _read_plain(path: Path) -> Lexicon | None:
     lengths = np.diff(ends, prepend=-1) - 1
     after = codes[ends]
     is_word, ends_line = after == ord("\t"), after == ord("\n")
+    phone_fields = np.flatnonzero(~is_word)
     is_plain = (
         content.endswith(b"\n")
         and lengths.all()
         and (is_word | ends_line | (after == ord(" "))).all()
         and np.array_equal(is_word, np.append(True, ends_line[:-1]))
         and not any(mark in content for mark in (b"#", b";", b")"))
-        and (text.isascii() or (not text.startswith("\ufeff") and len(text.split()) == len(ends)))  # no other spaces
-        and lengths[~is_word].max() <= _LONGEST_PHONE
+        and (text.isascii() or not _UNUSUAL_SPACE.search(text))
+        and lengths[phone_fields].max() <= _LONGEST_PHONE
     )
     if not is_plain:
         return None
-    # 2. The eight bytes from each phone's first on, as numbers of which the bytes after the phone are cleared.
-    eights = np.ndarray(len(content), ">u8", content + bytes(8), strides=(1,))[(ends - lengths)[~is_word]]
-    spare_bits = 8 * (8 - lengths[~is_word]).astype(np.uint64)
-    names = np.unique(packed := eights >> spare_bits << spare_bits)
-    # 3. They sort as the phones do.
-    sounds = to_rows(np.searchsorted(names, packed) + 1, np.diff(np.flatnonzero(ends_line), prepend=-1) - 1)
-    phones = [name.to_bytes(8, "big").rstrip(b"\0").decode() for name in names.tolist()]
-    words = codes[np.repeat(is_word, lengths + 1)].tobytes().decode().split("\t")
-    return Lexicon.from_rows(words[:-1], phones, sounds)
+    # 2. The eight bytes from each phone's first on, as a number of which the bytes after the phone are cleared.
+    ends, lengths = ends[phone_fields], lengths[phone_fields]
+    spare_bits = np.arange(64, -1, -8, dtype=np.uint64)[lengths]
+    eights = np.ndarray(len(content), ">u8", content + bytes(8), strides=(1,))
+    names = eights[ends - lengths] >> spare_bits << spare_bits
+    phones, numbers = _number_names(names)
+    sounds = to_rows(numbers, np.diff(np.flatnonzero(ends_line), prepend=-1) - 1)
+    return Lexicon.from_rows(text.replace("\n", "\t").split("\t")[:-1:2], phones, sounds)
+
+
+def _number_names(names: Array) -> tuple[list[str], Array]:
+    """Return the different names, sorted, and the number of each name (N,), from 1; a name is eight bytes, a uint64."""
+    # Most lexicons have some fifty phones, which seldom share one of these slots. This saves sorting all names.
+    slots = names * np.uint64(0x9E3779B97F4A7C15) >> np.uint64(48)
+    owners = np.zeros(1 << 16, np.uint64)
+    owners[slots] = names
+    if not np.array_equal(owners[slots], names):
+        owners, slots = names, np.arange(len(names))
+    different = sorted(set(owners[owners > 0].tolist()))
+    numbers = (np.searchsorted(np.array(different, np.uint64), owners) + 1).astype(np.int32)[slots]
+    return [name.to_bytes(8, "big").rstrip(b"\0").decode() for name in different], numbers

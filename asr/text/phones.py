@@ -40,9 +40,10 @@ class PhoneTokenizer(Tokenizer):
                 raise TextError(f"{phone!r} cannot name a phone: it has another meaning; give the phone another name")
         self.lexicon = lexicon
         self.word_ends = frozenset(range(1, len(word_ends) + 1))
-        tokens = np.pad(lexicon.sounds, ((0, 0), (0, 1)))
-        tokens[tokens > 0] += len(word_ends)
-        tokens[np.arange(len(tokens)), (tokens > 0).sum(axis=1)] = 1 + lexicon.homophones
+        tokens = np.zeros((len(lexicon.sounds), 1 + lexicon.sounds.shape[1]), np.min_scalar_type(self.vocab_size))
+        tokens[:, :-1] = lexicon.sounds
+        tokens += (tokens > 0) * tokens.dtype.type(len(word_ends))
+        tokens[np.arange(len(tokens)), np.count_nonzero(tokens, axis=1)] = 1 + lexicon.homophones
         self.pronunciations: Pronunciations = Pronunciations(lexicon.numbers, lexicon.owners, tokens)
 
     def with_words(self, words: Mapping[str, Phones]) -> "PhoneTokenizer":

@@ -4,7 +4,7 @@ A lexicon of sixty thousand words is loaded in a tenth of the time that a dictio
 command of a second would notice.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from itertools import chain, repeat
 from typing import Any, TypeAlias
@@ -21,7 +21,7 @@ class Pronunciations(Mapping[str, list[tuple[int, ...]]]):
     Attributes:
         numbers: The words and their numbers, from 0.
         first_rows: (W + 1,) the first row of each word.
-        tokens: (R, longest) int32, one pronunciation per row, padded with 0.
+        tokens: (R, longest) unsigned, one pronunciation per row, padded with 0.
     """
 
     def __init__(self, numbers: Mapping[str, int], owners: Array, tokens: Array) -> None:
@@ -39,7 +39,7 @@ class Pronunciations(Mapping[str, list[tuple[int, ...]]]):
         ways = list(chain.from_iterable(pronunciations.values()))
         owners = np.repeat(np.arange(len(pronunciations)), [len(several) for several in pronunciations.values()])
         tokens = to_rows(list(chain.from_iterable(ways)), np.array([*map(len, ways)], np.int64))
-        return cls(number_words(pronunciations), owners, tokens)
+        return cls(number_words(pronunciations)[0], owners, tokens)
 
     def __getitem__(self, word: str) -> list[tuple[int, ...]]:
         number = self.numbers[word]
@@ -57,8 +57,8 @@ class Pronunciations(Mapping[str, list[tuple[int, ...]]]):
 
     def find_word(self, tokens: Sequence[int]) -> str | None:
         """Return the word with a pronunciation; of several the last."""
-        row = self._rows.get("".join(map(chr, tokens)))
-        return None if row is None else self._words[self.first_rows.searchsorted(row, side="right") - 1]
+        number = self._numbers_of_rows.get("".join(map(chr, tokens)))
+        return None if number is None else self._words[number]
 
     def find_rows(self, words: Sequence[str]) -> tuple[Array, Array]:
         """Return the rows (M,) of words, and the indices (M,) of their words, rising; unknown words have none."""
@@ -72,34 +72,37 @@ class Pronunciations(Mapping[str, list[tuple[int, ...]]]):
     def with_words(self, words: Mapping[str, Sequence[int]]) -> "Pronunciations":
         """Return a copy with more words, of one pronunciation each, which are not among those here."""
         more = to_rows(list(chain.from_iterable(words.values())), np.array([*map(len, words.values())], np.int64))
-        tokens = np.zeros((len(self.tokens) + len(more), max(self.tokens.shape[1], more.shape[1])), np.int32)
+        tokens = np.zeros((len(self.tokens) + len(more), max(self.tokens.shape[1], more.shape[1])), self.tokens.dtype)
         tokens[: len(self.tokens), : self.tokens.shape[1]] = self.tokens
         tokens[len(self.tokens) :, : more.shape[1]] = more
         owners = np.repeat(np.arange(len(self)), np.diff(self.first_rows))
         owners = np.append(owners, len(self) + np.arange(len(words)))
-        return Pronunciations(number_words([*self, *words]), owners, tokens)
+        return Pronunciations(number_words([*self, *words])[0], owners, tokens)
 
     @cached_property
     def _words(self) -> list[str]:
         return list(self.numbers)
 
     @cached_property
-    def _rows(self) -> dict[str, int]:
-        return dict(zip(as_texts(self.tokens).tolist(), range(len(self.tokens)), strict=True))
+    def _numbers_of_rows(self) -> dict[str, int]:
+        owners = np.repeat(np.arange(len(self)), np.diff(self.first_rows))
+        return dict(zip(as_texts(self.tokens).tolist(), owners.tolist(), strict=True))
 
 
-def number_words(words: Sequence[str] | Mapping[str, object]) -> dict[str, int]:
-    """Number the different words in their order, from 0."""
-    return {word: number for number, word in enumerate(dict.fromkeys(words))}
+def number_words(words: Iterable[str]) -> tuple[dict[str, int], Array]:
+    """Number the different words in their order, from 0; return these numbers and that of each word (M,)."""
+    numbers: dict[str, int] = {}
+    return numbers, np.array([numbers.setdefault(word, len(numbers)) for word in words], np.int64)
 
 
 def to_rows(tokens: npt.ArrayLike, lengths: Array) -> Array:
-    """Arrange the tokens of all words as one row per word (M, longest), padded with 0."""
-    rows = np.zeros((len(lengths), int(lengths.max(initial=0))), np.int32)
+    """Arrange the tokens of all words as one row per word (M, longest), padded with 0; in as few bits as they need."""
+    tokens = np.asarray(tokens)
+    rows = np.zeros((len(lengths), int(lengths.max(initial=0))), np.min_scalar_type(int(tokens.max(initial=0))))
     rows[np.arange(rows.shape[1]) < lengths[:, None]] = tokens
     return rows
 
 
 def as_texts(rows: Array) -> Array:
-    """View rows (M, longest >= 1) int32 as texts (M,), which numpy compares and sorts many times faster than rows."""
-    return np.ascontiguousarray(rows).view(f"U{rows.shape[1]}")[:, 0]
+    """Turn rows (M, longest >= 1) into texts (M,), which numpy compares and sorts many times faster than rows."""
+    return np.ascontiguousarray(rows, np.int32).view(f"U{rows.shape[1]}")[:, 0]

@@ -11,11 +11,11 @@ from asr.language.load import load_ngram, save_ngram
 from asr.language.ngram.binary import write_binary
 from asr.language.ngram.kneser_ney import estimate
 from asr.language.ngram.model import NgramModel
-from asr.language.rnn.model import save_rnn
 from asr.recognize.language_models import save_language_model
 from asr.recognize.options import DecodingOptions, build_rescorer, choose_decoder
+from asr.recognize.recognizer import load_model
 from asr.text.tokenizer import CharTokenizer
-from tests.language.rnn.rnn_models import make_model
+from tests.language.rnn.rnn_models import make_model, save_rnn
 
 SYMBOLS = ["<blank>", " ", "a", "b"]
 
@@ -91,3 +91,10 @@ def test_a_chosen_language_model_comes_before_the_folders(tmp_path):
 def test_choices_that_make_no_sense_are_named(tmp_path, choices, error, message):
     with pytest.raises(error, match=message):
         build(tmp_path, **choices)
+
+
+@pytest.mark.parametrize("precision", ["fp32", "int8"])
+def test_all_networks_of_a_model_compute_with_its_precision(precision):
+    recognizer = load_model("english", device="cpu", precision=precision)
+    assert recognizer.runner.network.precision == precision
+    assert recognizer.decoder.rescorer.model.network.precision == precision

@@ -22,7 +22,7 @@ def test_threads_are_the_cores_of_the_process_and_no_more_than_the_user_allows(
     assert count_threads() == expected
 
 
-def test_where_a_system_cannot_tell_its_cores_all_count(monkeypatch: pytest.MonkeyPatch):
+def test_where_the_cores_of_a_process_are_unknown_all_count(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     monkeypatch.delattr(os, "sched_getaffinity", raising=False)
     for cores, expected in ((6, 6), (None, 1)):

@@ -174,7 +174,8 @@ def _trie_part(
 ) -> TrieTables:
     """Return the lexicon: words that are allowed (closed) or that the model knows (open), and those of hot words."""
     special = frozenset(SPECIAL)
-    listed = [word for word in words if word not in special]
+    kept = [index for index, word in enumerate(words) if word not in special]
+    listed = [words[index] for index in kept]
     encoded, owners = encode_words([*listed, *outside], alphabet)
     unspelled = np.flatnonzero(np.bincount(owners, minlength=len(listed))[: len(listed)] == 0)
     if len(unspelled):
@@ -186,9 +187,10 @@ def _trie_part(
             )
         logger.warning("%d words, such as %r, cannot be spelled and will not be recognised", len(unspelled), example)
     # Without a model of n-grams the number only says that the word is there.
-    number = ngram.number if ngram else lambda word: 0
-    numbers = np.array([*map(number, listed), *(HOT - number(word) for word in outside)], np.int32)
-    first_child, letters, ending = build_trie(encoded, numbers[owners])
+    numbers = np.zeros(len(listed), np.int32), np.zeros(len(outside), np.int32)
+    if ngram:
+        numbers = ngram.find_numbers(words)[kept], ngram.find_numbers(outside)
+    first_child, letters, ending = build_trie(encoded, np.append(numbers[0], HOT - numbers[1])[owners])
     # Unigram scores of the words that end at each node; last, the unknown word's.
     best_scores = np.zeros(len(ending) + 1)
     if ngram:
