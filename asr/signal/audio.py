@@ -165,11 +165,11 @@ def describe_audio(path: str | os.PathLike[str], *, verify: bool = False) -> Aud
                 return None
             with sound:
                 lengths.append((sound.samplerate, sound.channels, sound.frames / sound.samplerate))
+        lost = 0.0 if layout is None else layout.lost
         whole, is_plain = open_part(file, _whole_file(file), is_mpeg=_is_mpeg(layout)), False
         if whole is not None:
             with whole:
-                is_plain = lengths == [(whole.samplerate, whole.channels, whole.frames / whole.samplerate)]
-        lost = 0.0 if layout is None else layout.lost
+                is_plain = not lost and lengths == [(whole.samplerate, whole.channels, whole.frames / whole.samplerate)]
         return AudioInfo(*lengths[0][:2], sum(seconds for _, _, seconds in lengths) - lost, is_plain)
 
 
@@ -354,8 +354,9 @@ def _open_sounds(file: BinaryIO, name: str, *, verify: bool) -> tuple[Layout | N
             # libsndfile guesses the length of an MP3 file whose frames have no common bit rate.
             return None if sound.format == "MP3" and has_ffmpeg() else (layout, (whole,))
     if layout.missing > TOLERATED_SECONDS:
+        least = "at least " if layout.is_least else ""
         raise AudioError(
-            f"{name}: cut off: {layout.missing:.1f} s of audio are missing at its end (format {layout.kind}); "
+            f"{name}: cut off: {least}{layout.missing:.1f} s of audio are missing at its end (format {layout.kind}); "
             "copy it again"
         )
     if layout.raw is not None and layout.seconds is not None:

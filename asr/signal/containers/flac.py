@@ -69,7 +69,7 @@ def find_flac(view: FileView, *, verify: bool) -> Layout | None:
         if following < 0:
             break
         starts.append(following)
-    parts, missing, notes = [], 0.0, []
+    parts, missing, notes, is_least = [], 0.0, [], False
     for first, end in zip(starts, [*starts[1:], view.size], strict=True):
         info = _read_info(view, first)
         if info is None:
@@ -78,7 +78,8 @@ def find_flac(view: FileView, *, verify: bool) -> Layout | None:
         parts.append(part)
         missing += lost
         notes += note
-    return Layout("FLAC", tuple(parts), missing, notes=tuple(notes))
+        is_least = is_least or info.declared == 0
+    return Layout("FLAC", tuple(parts), missing, notes=tuple(notes), is_least=is_least)
 
 
 def _find_stream(view: FileView, position: int) -> int:

@@ -109,7 +109,8 @@ def find_mpeg(
     if scan.declared is not None:
         declared_frames, declared_bytes = scan.declared
         present = scan.declared_end or frames
-        of_bytes = sum(stream.num_bytes + 2 * stream.kind.size for stream in scan.runs)  # Info frames count, too
+        # Info frames count, too. What is damaged is still there: it is not missing at the end.
+        of_bytes = scan.skipped + sum(stream.num_bytes + 2 * stream.kind.size for stream in scan.runs)
         if declared_frames > present and (not declared_bytes or declared_bytes > of_bytes):
             missing = (declared_frames - present) * seconds / frames
         elif not declared_frames and declared_bytes > of_bytes:

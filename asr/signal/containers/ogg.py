@@ -66,7 +66,7 @@ def find_ogg(view: FileView, *, verify: bool) -> Layout | None:
     # A missing flag for the end of a stream does not count: recorders that are stopped leave none.
     missing = max(last.page_granules / last.rate, 2 * TOLERATED_SECONDS) if breaks_off and last.rate else 0.0
     parts = tuple(Part(tuple(link.spans.spans)) for link in links)
-    return Layout("Ogg", parts, missing, lost, notes) if parts else None
+    return Layout("Ogg", parts, missing, lost, notes, is_least=True) if parts else None
 
 
 def _append(link: _Link, view: FileView, page: _Page) -> None:
@@ -83,8 +83,8 @@ def _append(link: _Link, view: FileView, page: _Page) -> None:
     if page.granule == _NO_GRANULE or page.granule < link.granules:
         return
     granules = page.granule - link.granules
-    if skipped > 0 and link.granules:
-        link.lost += max(0, granules - link.page_granules) / link.rate
+    if skipped > 0 and link.granules:  # pages are about as long as each other
+        link.lost += granules * skipped / (skipped + 1) / link.rate
     elif link.granules:
         link.page_granules = granules
     link.granules = page.granule
