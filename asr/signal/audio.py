@@ -173,15 +173,19 @@ def describe_audio(path: str | os.PathLike[str], *, verify: bool = False) -> Aud
         return AudioInfo(*lengths[0][:2], sum(seconds for _, _, seconds in lengths) - lost, is_plain)
 
 
-def audio_duration(path: str | os.PathLike[str]) -> float:
-    """Return the seconds of audio in a file, from its header if possible, else by decoding it.
+def audio_duration(path: str | os.PathLike[str], *, verify: bool = True) -> float:
+    """Return the seconds of audio in a file, from its headers if possible, else by decoding it.
+
+    Args:
+        path: The file.
+        verify: As for `describe_audio`.
 
     Raises:
         AudioError: As for `load_audio`, except for damage that only decoding reveals.
     """
     file_path, duration = Path(path), None
     if not _is_pipe(file_path):
-        info = describe_audio(path)
+        info = describe_audio(path, verify=verify)
         duration = duration_with_ffprobe(file_path) if info is None else info.seconds
     return sum(map(len, stream_audio(file_path))) / SAMPLE_RATE if duration is None else float(duration)
 

@@ -94,6 +94,8 @@ def find_mpeg(
     """
     end = view.size if end is None else end
     position = skip_tags(view, start, end)
+    if view.at(start, 3) == b"ID3":  # nothing but MPEG audio follows, even if the tag is longer than it says
+        searched = end
     first = _find_frames(view, position, min(end, position + searched), end)
     if first < 0:
         return None
@@ -202,7 +204,8 @@ def skip_tags(view: FileView, position: int, end: int) -> int:
         if start[:3] == b"ID3" and len(start) >= 10 and max(start[6:10]) < 0x80:
             # Four bytes of seven bits (ID3v2.4, section 3.1), and a footer if a flag says so.
             size = sum(byte << shift for byte, shift in zip(start[6:10], (21, 14, 7, 0), strict=True))
-            position += 10 + size + (10 if start[5] & 0x10 else 0)
+            following = position + 10 + size + (10 if start[5] & 0x10 else 0)
+            position = following if following <= end else position + 10  # its size is wrong
         elif start[:3] == b"TAG" and end - position >= 128:
             position += 128
         elif start[:8] == b"APETAGEX":
