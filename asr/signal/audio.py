@@ -160,17 +160,22 @@ def describe_audio(path: str | os.PathLike[str], *, verify: bool = False) -> Aud
         layout, parts = opened
         lengths = []
         for part in parts:
-            sound = open_part(file, part, is_mpeg=_is_mpeg(layout))
+            sound = open_part(file, part)
             if sound is None:
                 return None
             with sound:
                 lengths.append((sound.samplerate, sound.channels, sound.frames / sound.samplerate))
         lost = 0.0 if layout is None else layout.lost
-        whole, is_plain = open_part(file, _whole_file(file), is_mpeg=_is_mpeg(layout)), False
+        whole, is_plain = open_part(file, _whole_file(file)), False
         if whole is not None:
             with whole:
                 is_plain = not lost and lengths == [(whole.samplerate, whole.channels, whole.frames / whole.samplerate)]
-        return AudioInfo(*lengths[0][:2], sum(seconds for _, _, seconds in lengths) - lost, is_plain)
+        sample_rate, channels, _ = lengths[0]
+        seconds = sum(length for _, _, length in lengths)
+        if lost:  # decoding tells what is left
+            blocks = stream_audio(path, sample_rate=sample_rate, on_warning=lambda warning: None)
+            seconds = sum(map(len, blocks)) / sample_rate
+        return AudioInfo(sample_rate, channels, seconds, is_plain)
 
 
 def audio_duration(path: str | os.PathLike[str], *, verify: bool = True) -> float:
@@ -320,7 +325,7 @@ def _open_streams(path: Path, name: str, warn: OnWarning) -> Iterator[Iterator[_
     with ExitStack() as stack:
         file = stack.enter_context(_open_file(path, name))
         opened = _open_sounds(file, name, verify=True)
-        first = None if opened is None else open_part(file, opened[1][0], is_mpeg=_is_mpeg(opened[0]))
+        first = None if opened is None else open_part(file, opened[1][0])
         if opened is not None and first is not None:
             stack.enter_context(first)
             layout, parts = opened
@@ -335,7 +340,7 @@ def _decode_parts(
     file: BinaryIO, name: str, first: soundfile.SoundFile, parts: tuple[Part, ...], layout: Layout | None
 ) -> Iterator[_Stream]:
     for index, part in enumerate(parts):
-        sound = first if index == 0 else open_part(file, part, is_mpeg=_is_mpeg(layout))
+        sound = first if index == 0 else open_part(file, part)
         if sound is None:
             raise AudioError(f"{name}: stream {index + 1} of {len(parts)} cannot be read; convert it first")
         with sound:
@@ -351,7 +356,7 @@ def _open_sounds(file: BinaryIO, name: str, *, verify: bool) -> tuple[Layout | N
     layout = find_layout(file, verify=verify)
     whole = _whole_file(file)
     if layout is None:
-        sound = open_part(file, whole, is_mpeg=True)
+        sound = open_part(file, whole)
         if sound is None:
             return None
         with sound:
@@ -364,17 +369,13 @@ def _open_sounds(file: BinaryIO, name: str, *, verify: bool) -> tuple[Layout | N
             "copy it again"
         )
     if layout.raw is not None and layout.seconds is not None:
-        sound = open_part(file, whole, is_mpeg=False)
+        sound = open_part(file, whole)
         if sound is None:
             return layout, (layout.raw,)
         with sound:
             if abs(sound.frames / sound.samplerate - layout.seconds) > TOLERATED_SECONDS:
                 return layout, (layout.raw,)
     return layout, layout.parts
-
-
-def _is_mpeg(layout: Layout | None) -> bool:
-    return layout is None or layout.kind == "MP3"
 
 
 def _whole_file(file: BinaryIO) -> Part:

@@ -130,7 +130,8 @@ def _scan(view: FileView, position: int, end: int) -> _Scan:
             following = _resume(view, position, end)
             tag_end = skip_tags(view, position, end)
             if tag_end == position or tag_end > following:
-                scan.skipped += 0 if view.is_zero(position, following) else following - position
+                is_padding = following == end and view.is_zero(position, following)
+                scan.skipped += 0 if is_padding else following - position
             position = following
             continue
         if stream is None or _key(header) != key:
