@@ -32,8 +32,8 @@ from asr.errors import AudioError, TextError, one_line
 from asr.recognize.model_folder import find_model
 from asr.runtime.network import subsampled
 from asr.signal.audio import load_audio
+from asr.signal.channels import CLIPPED_SHARE, count_clipped
 from asr.signal.features import FeatureExtractor
-from asr.signal.levels import CLIPPED_SHARE, count_clipped
 from asr.text.load import given_tokenizer, load_tokenizer
 from asr.text.normalize import normalize
 from asr.text.tokenizer import Tokenizer

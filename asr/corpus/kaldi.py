@@ -11,7 +11,7 @@ from lhotse import CutSet, Recording
 
 from asr.corpus.cuts import Utterance, describe_recording, first_file, numbered_lines, parse_channel, to_cuts
 from asr.errors import CorpusError
-from asr.signal.levels import ChannelChoice
+from asr.signal.channels import ChannelChoice
 
 
 def read_kaldi(source: Path, channel: ChannelChoice = "mix") -> dict[str, CutSet]:

@@ -20,7 +20,7 @@ from asr.live.access import RequestError
 from asr.live.metrics import Metrics
 from asr.live.settings import Limits
 from asr.recognize.recognizer import Recognizer
-from asr.signal.levels import ChannelChoice
+from asr.signal.channels import ChannelChoice
 from asr.transcript.formats import format_transcript
 from asr.transcript.transcript import Segment, Transcript, Word
 
@@ -129,7 +129,7 @@ class Transcriber:
             reason = f"model {name[:50]}: not found; this server has {self._name}"
             raise RequestError(reason, 404, param="model", code="model_not_found")
 
-    async def _transcribe(self, file: UploadFile, channel: ChannelChoice) -> Transcript:
+    async def _transcribe(self, file: UploadFile, channel: ChannelChoice = "mix") -> Transcript:
         loop = asyncio.get_running_loop()
         try:
             transcript = await loop.run_in_executor(self._pool, self._transcribe_now, file, channel)

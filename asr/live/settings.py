@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from asr.config import HOST, LIVE_STREAMS, PORT
 
 if TYPE_CHECKING:
-    from asr.signal.levels import ChannelChoice
+    from asr.signal.channels import ChannelChoice
 
 
 @dataclass(frozen=True)

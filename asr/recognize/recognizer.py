@@ -23,8 +23,8 @@ from asr.runtime.network import Network
 from asr.runtime.onnx_network import OnnxNetwork
 from asr.runtime.precision import pick_device
 from asr.signal.audio import AudioSource
+from asr.signal.channels import ChannelChoice
 from asr.signal.features import FeatureExtractor
-from asr.signal.levels import ChannelChoice
 from asr.signal.resample import Waveform
 from asr.transcript.transcript import Transcript
 

@@ -55,7 +55,7 @@ def test_stereo_keeps_both_channels(tmp_path):
         ({"wav.scp": "a gone.wav\n"}, r"wav\.scp:1: no such recording; looked for .*gone\.wav"),
         ({"wav.scp": "a text\n"}, r"wav\.scp:1: .*text cannot be read"),
         ({"wav.scp": "a empty.wav\n"}, r"wav\.scp:1: .*empty\.wav contains no audio"),
-        ({"wav.scp": "a a.sph\n"}, r"wav\.scp:1: .*a\.sph is a SPHERE file"),
+        ({"wav.scp": "a a.sph\n"}, r"wav\.scp:1: .*a\.sph: an empty file"),
         ({"wav.scp": "a\n"}, r"wav\.scp:1: no such recording"),
         ({"text": "a yes\n\na no\n"}, r"text:3: a is already on line 1"),
         ({"text": ""}, r"no utterances were found for all; nothing was written"),

@@ -102,3 +102,25 @@ def test_a_long_file_is_given_up_at_shutdown_or_past_the_limit(recognizer: Recog
     with pytest.raises(RequestError) as caught:
         asyncio.run(run())
     assert caught.value.status == status
+
+
+def test_the_channels_of_a_call_are_apart_if_the_client_asks(client: openai.OpenAI):
+    sides = [soundfile.read(SAMPLES / f"{name}.flac")[0] for name in ("code", "date")]
+    call = np.zeros((max(map(len, sides)), 2))
+    for channel, side in enumerate(sides):
+        call[: len(side), channel] = side
+    file = io.BytesIO()
+    soundfile.write(file, call, 16000, format="WAV")
+
+    def transcribe_call(channel: str):
+        audio = ("call.wav", file.getvalue())
+        options = {"model": "an4", "response_format": "verbose_json", "extra_body": {"channel": channel}}
+        return client.audio.transcriptions.create(file=audio, **options)
+
+    segments = transcribe_call("each").segments
+    for channel, name in enumerate(("code", "date")):
+        assert " ".join(segment.text for segment in segments if segment.channel == channel) == TEXTS[name]
+        assert transcribe_call(str(channel)).text == TEXTS[name]
+    for channel, message in (("left", "expected mix, each"), ("2", "has no channel 2")):
+        with pytest.raises(openai.BadRequestError, match=message):
+            transcribe_call(channel)

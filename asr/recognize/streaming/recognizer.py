@@ -19,7 +19,7 @@ from asr.recognize.recognizer import Recognizer
 from asr.recognize.streaming.stream import Partial, SpeechStream, StreamContext, StreamingOptions
 from asr.recognize.utterance import UtteranceDecoder
 from asr.signal.arrays import check_peak, to_samples
-from asr.signal.levels import Mixer
+from asr.signal.channels import Mixer
 from asr.signal.resample import Resampler, Waveform
 from asr.transcript.transcript import Segment, Transcript
 
