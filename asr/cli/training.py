@@ -46,7 +46,7 @@ def doctor(
     """List utterances that training cannot use, with the reasons."""
     from asr.corpus.doctor import diagnose
 
-    for problem in (problems := diagnose(manifests, model)):
+    for problem in (problems := diagnose(manifests, model, reporter=reporter)):
         typer.echo(f"{problem.utterance}\t{problem.kind}\t{problem.reason}")
     if not problems:
         reporter.line("no problems")
@@ -111,7 +111,7 @@ def evaluate(
     if folder is not None:
         report.read_results(folder)  # fails before the work if there is no card to add to
     evaluation = run(recognizer, load_cuts(manifests))
-    print_report(evaluation, Console(), worst=worst)
+    # Files first: standard output may be closed or full.
     if json is not None:
         report.write_json(json, report.to_json(evaluation))
     if texts is not None:
@@ -120,6 +120,10 @@ def evaluate(
         draw_reliability(evaluation.reliability, reliability)
     if folder is not None and add_to_card is not None:
         report.add_result(folder, add_to_card, evaluation.rates, evaluation.reliability)
+    print_report(evaluation, Console(), worst=worst)
+    for error in evaluation.failures:
+        reporter.line(str(error), "failure")
+    raise typer.Exit(1 if evaluation.failures else 0)
 
 
 def tune(
