@@ -3,8 +3,11 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 FILES ?= recipes/english/samples
+# The versions that are known to work together with this Python
+KNOWN := constraints/python$(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])').txt
+INSTALL := -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test test-oldest figures check bench docs clean
+.PHONY: demo test test-base test-oldest test-newest figures check bench docs constraints clean
 
 # Transcribes the recordings that come with the project, or yours: make demo FILES=talk.wav
 demo: $(VENV)/.installed
@@ -13,9 +16,17 @@ demo: $(VENV)/.installed
 test: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest -n 2
 
+# Without torch: the tests of what runs a model; the others are skipped
+test-base: $(VENV)-base/.installed
+	$(VENV)-base/bin/python -m pytest -n 2
+
 # The decoder alone, with the oldest supported numpy
 test-oldest: $(VENV)-oldest/.installed
 	$(VENV)-oldest/bin/python -m pytest -q tests/decode/test_decoder.py tests/decode/test_batch.py
+
+# The newest version of everything; tells what broke and never fails, for nothing here has changed then
+test-newest:
+	$(PYTHON) tools/try_newest.py $(VENV)-newest
 
 # The figures of README and model cards that can be repeated in minutes; corpora: ASR_CORPORA, else ../shared/corpora
 figures: $(VENV)/.installed-dev
@@ -33,25 +44,39 @@ bench: $(VENV)/.installed-dev
 docs: $(VENV)/.installed-docs
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
 
+# Renews the record of known versions; tools/renew_constraints.py says how
+constraints: | $(BIN)/python
+	$(BIN)/python $(INSTALL) uv
+	$(BIN)/python tools/renew_constraints.py
+
+constraints/python%.txt:
+	@echo "asr needs Python 3.10 to 3.13, and $(PYTHON) is $*; name another: make PYTHON=python3.13 ..." >&2; exit 1
+
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
 
-$(VENV)/.installed: pyproject.toml | $(BIN)/python
-	$(BIN)/python -m pip install --quiet --editable .
+$(VENV)/.installed: pyproject.toml $(KNOWN) | $(BIN)/python
+	$(BIN)/python $(INSTALL) --constraint $(KNOWN) --editable .
+	$(BIN)/python -m compileall -q asr  # here, since some environments forbid Python to do so at the first start
 	touch $@
 
-$(VENV)/.installed-dev: pyproject.toml | $(BIN)/python
-	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+$(VENV)/.installed-dev: pyproject.toml $(KNOWN) | $(BIN)/python
+	$(BIN)/python $(INSTALL) --constraint $(KNOWN) --editable '.[dev]'
 	touch $@ $(VENV)/.installed
 
-$(VENV)/.installed-docs: pyproject.toml | $(BIN)/python
-	$(BIN)/python -m pip install --quiet --editable '.[docs]'
+$(VENV)/.installed-docs: pyproject.toml $(KNOWN) | $(BIN)/python
+	$(BIN)/python $(INSTALL) --constraint $(KNOWN) --editable '.[docs]'
 	touch $@ $(VENV)/.installed
+
+$(VENV)-base/.installed: pyproject.toml $(KNOWN)
+	$(PYTHON) -m venv $(VENV)-base
+	$(VENV)-base/bin/python $(INSTALL) --constraint $(KNOWN) --editable '.[test]'
+	touch $@
 
 $(VENV)-oldest/.installed: pyproject.toml
 	$(PYTHON) -m venv $(VENV)-oldest
-	$(VENV)-oldest/bin/python -m pip install --quiet "numpy==1.26.*" "numba>=0.60" pydantic PyYAML pytest hypothesis
+	$(VENV)-oldest/bin/python $(INSTALL) "numpy==1.26.*" "numba>=0.60" pydantic PyYAML pytest hypothesis
 	touch $@
 
 clean:
-	rm -rf $(VENV) $(VENV)-oldest build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(VENV)-base $(VENV)-oldest $(VENV)-newest build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -60,6 +60,10 @@ _HOME = {
 if "torch" not in sys.modules and "OMP_WAIT_POLICY" not in os.environ:
     os.environ.setdefault("GOMP_SPINCOUNT", "3000")
 
+# ONNX Runtime's builds of 2026 send events to their maker and leave an identifier in the user's cache unless this is
+# set before they are loaded.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+
 
 def __getattr__(name: str) -> Any:
     if name not in _HOME:

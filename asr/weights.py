@@ -136,9 +136,13 @@ def read_weights(path: Path) -> Weights:
 
 def _read(path: Path) -> dict[str, Array]:
     try:
-        return load_file(path)
+        stored: dict[str, Array] = load_file(path)
     except (OSError, SafetensorError, TypeError, KeyError) as error:  # the last two: types that numpy lacks
         raise ModelError(f"{path}: cannot be read: {one_line(error)}") from None
+    for name, value in stored.items():
+        if value.dtype.kind not in "fiub":  # numpy knows more types where another library has added them
+            raise ModelError(f"{path}: cannot be read: {name} has the type {value.dtype}, which numpy lacks")
+    return stored
 
 
 def _pair(name: str, value: Array, stored: Mapping[str, Array]) -> "Array | QuantizedMatrix":

@@ -2,7 +2,9 @@
 
 import os
 import signal
+import sys
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -12,6 +14,14 @@ import asr  # noqa: F401  before torch, so that its idle threads sleep: they slo
 ROOT = Path(__file__).parent.parent
 os.environ["ASR_MODEL"] = "an4"  # whose samples the tests transcribe; commands use it unless they name another
 os.environ["ASR_PRECISION"] = "fp32"  # so that texts and sums are the same on every processor
+HAS_TRAINING = find_spec("torch") is not None
+
+
+def pytest_configure() -> None:
+    if not HAS_TRAINING:
+        from tests.without_training import SkipTests  # which parses all modules
+
+        sys.meta_path.append(SkipTests())
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -19,11 +29,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    if config.getoption("--run-slow"):
-        return
     for item in items:
-        if "slow" in item.keywords:
+        if "slow" in item.keywords and not config.getoption("--run-slow"):
             item.add_marker(pytest.mark.skip(reason="takes minutes; run with --run-slow"))
+        if "training" in item.keywords and not HAS_TRAINING:
+            item.add_marker(pytest.mark.skip(reason="needs torch: python -m pip install --editable '.[dev]'"))
 
 
 @pytest.fixture(scope="session")

@@ -8,7 +8,6 @@ import pytest
 import typer
 
 from asr.cli.app import app
-from asr.evaluate.report import read_results
 from tests.test_architecture import BRIDGE, LAYERS, edges, part_of
 
 ROOT = Path(__file__).parent.parent
@@ -49,6 +48,8 @@ def test_each_figure_stands_in_one_place():
 
 def cards() -> list[tuple[str, str]]:
     """The text of each model card, and the rows of its table of results."""
+    from asr.evaluate.report import read_results
+
     return [(read(card), read_results(card.parent)[1].partition("\n\n")[0]) for card in CARDS]
 
 

@@ -10,7 +10,7 @@ import argparse
 import shutil
 from pathlib import Path
 
-import torch
+import numpy as np
 
 from asr.model_files import WEIGHTS_FILE
 from asr.recognize.model_folder import find_model
@@ -25,7 +25,7 @@ def main() -> None:
     folders = [find_model(model) for model in options.models]
     weights = [read_weights(folder / WEIGHTS_FILE) for folder in folders]
     shutil.copytree(folders[-1], options.output, ignore=shutil.ignore_patterns("run", WEIGHTS_FILE))
-    average = {name: torch.stack([one[name] for one in weights]).mean(0).half() for name in weights[-1]}
+    average = {name: np.mean([one[name] for one in weights], axis=0).astype(np.float16) for name in weights[-1]}
     save_weights(average, options.output / WEIGHTS_FILE)
 
 

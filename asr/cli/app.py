@@ -7,7 +7,7 @@ Each command is one short function. Heavy libraries are imported where they are 
 import sys
 from collections.abc import Callable, Sequence
 from inspect import signature
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 from rich.markup import escape
@@ -69,10 +69,21 @@ def main() -> None:
     try:
         app()
     except AsrError as error:
-        label = "[yellow]stopped:[/]" if error.exit_status == STOPPED else "[bold red]error:[/]"
-        console.print(f"{label} {escape(str(error))}", soft_wrap=True, highlight=False)
-        sys.exit(error.exit_status)
+        _end_with(error)
+    except ModuleNotFoundError as error:
+        from asr.cli.extras import explain_missing
+
+        explained = explain_missing(error, sys.argv[1:])
+        if explained is None:
+            raise
+        _end_with(explained)
     except KeyboardInterrupt:
         sys.exit(STOPPED)
     except BrokenPipeError:
         sys.exit(1)
+
+
+def _end_with(error: AsrError) -> NoReturn:
+    label = "[yellow]stopped:[/]" if error.exit_status == STOPPED else "[bold red]error:[/]"
+    console.print(f"{label} {escape(str(error))}", soft_wrap=True, highlight=False)
+    sys.exit(error.exit_status)

@@ -15,6 +15,7 @@ from lhotse.cut import MultiCut
 from lhotse.serialization import load_manifest
 
 from asr.atomic import atomic_write, write_text
+from asr.corpus.backends import read_samples
 from asr.errors import CorpusError, one_line
 from asr.files import read_lines
 from asr.signal.audio import load_audio
@@ -129,8 +130,9 @@ def read_waveform(cut: Any, sample_rate: int) -> Waveform:
 
     Raises:
         AudioError: If there are no samples, or some are not finite.
+        CorpusError: If reading needs torchaudio, and it does not load.
     """
-    samples = cut.load_audio()  # (channels, S) at the cut's own rate
+    samples = read_samples(cut)  # (channels, S) at the cut's own rate
     # Mixed down and resampled by the code that transcription uses, so that both get the same waveform.
     return load_audio((samples.T, cut.sampling_rate), sample_rate=sample_rate)
 

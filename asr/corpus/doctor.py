@@ -27,6 +27,7 @@ from numpy.typing import NDArray
 
 from asr.alignment import is_feasible, required_frames
 from asr.config import SETTINGS_FILE, ModelSettings, NormalizerSettings
+from asr.corpus.backends import read_samples
 from asr.corpus.cuts import load_cuts
 from asr.errors import AudioError, TextError, one_line
 from asr.recognize.model_folder import find_model
@@ -251,7 +252,7 @@ def _check_audio(cuts: Sequence[Any]) -> list[list[_Fault]]:
 
 def _check_other_audio(cut: Any) -> Iterator[_Fault]:
     try:
-        waveform = cut.load_audio()
+        waveform = read_samples(cut)
     except Exception as error:  # whatever lhotse's many backends raise
         yield "unreadable", one_line(error)
         return

@@ -9,7 +9,6 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import expit
 
 from asr.config import ConfidenceSettings
 from asr.text.tokenizer import WordTokens
@@ -41,7 +40,7 @@ def word_features(log_probs: Values, spans: Sequence[WordTokens]) -> Values:
 def estimate_confidence(features: Values, settings: ConfidenceSettings) -> Values:
     """Estimate the probability that each word is correct: (W, 3) to (W,)."""
     weights = np.array([getattr(settings, name) for name in FEATURES])
-    return expit(features @ weights + settings.bias)
+    return _sigmoid(features @ weights + settings.bias)
 
 
 def fit_confidence(features: Values, correct: NDArray[np.bool_]) -> ConfidenceSettings:
@@ -67,7 +66,7 @@ def fit_confidence(features: Values, correct: NDArray[np.bool_]) -> ConfidenceSe
     weights = np.zeros(inputs.shape[1])
     weights[0] = np.log((right + 1) / (len(correct) - right + 1))
     for _ in range(_ITERATIONS):
-        estimates = expit(inputs @ weights)
+        estimates = _sigmoid(inputs @ weights)
         gradient = inputs.T @ (estimates - targets) + penalty @ weights
         curvature = inputs.T @ (inputs * (estimates * (1 - estimates))[:, None]) + penalty
         step = np.linalg.solve(curvature, gradient)
@@ -77,3 +76,8 @@ def fit_confidence(features: Values, correct: NDArray[np.bool_]) -> ConfidenceSe
     plain = weights[1:] / deviation
     bias, *rounded = (round(float(weight), 4) for weight in (weights[0] - plain @ mean, *plain))
     return ConfidenceSettings(bias=bias, **dict(zip(FEATURES, rounded, strict=True)))
+
+
+def _sigmoid(values: Values) -> Values:
+    """Compute 1 / (1 + e^-x), which underflows to 0 and does not overflow."""
+    return np.exp(-np.logaddexp(0.0, -values))

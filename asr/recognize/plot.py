@@ -55,6 +55,8 @@ def plot_file(
     Raises:
         AsrError: If recording, text or model cannot be used, or the file cannot be written.
     """
+    import matplotlib.figure  # noqa: F401  at once, since it may be missing
+
     output = output or Path(f"{audio.stem}.png")
     recognizer = load_model(model, device=device)
     picture = prepare_picture(recognizer, audio, text=text, start=start, seconds=seconds)

@@ -30,6 +30,7 @@ _GATES = {"lstm": (0, 3, 1, 2), "gru": (1, 0, 2), "rnn": (0,)}
 _MATRICES = ("ih", "hh")  # in the names of weights: input to hidden, hidden to hidden
 _OPERATORS = {"lstm": "LSTM", "gru": "GRU", "rnn": "RNN"}
 _EPSILON = 1e-5  # torch's, in layer normalisation
+_LARGEST_NARROW = 64  # the largest 8-bit weight, halved and rounded
 _ERRORS = 3  # the level of messages that are logged
 
 
@@ -169,7 +170,7 @@ class GraphBuilder:
     def _quantized(self, name: str) -> tuple[Value, Value]:
         """Add a matrix in 8 bits: its integers, and the scales of its rows."""
         matrix = self._weights.quantized(name)
-        if self._narrow:
+        if self._narrow and np.abs(matrix.values).max() > _LARGEST_NARROW:  # a file may hold no more
             matrix = QuantizedMatrix(np.rint(matrix.values / 2).astype(np.int8), 2 * matrix.scales)
         return (
             self._initialize(name, lambda: matrix.values),

@@ -10,15 +10,14 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from lhotse.augmentation.rir import FastRandomRIRGenerator
+from lhotse.augmentation.resample import resample
 from torch import Tensor
-from torchaudio import functional as F
 
 from asr.config import AugmentSettings, SpecAugmentSettings
 from asr.errors import ConfigError
 from asr.signal.audio import NATIVE_SUFFIXES, load_audio
+from asr.train.rooms import simulate_rooms
 
-_NUM_ROOMS = 100
 _WHITE = "white"  # the setting that asks for Gaussian noise instead of a folder's
 _SILENCE = 1e-12  # mean power, -120 dB
 _PAUSE_SECONDS = (0.0, 1.5)  # between joined utterances
@@ -40,7 +39,7 @@ def augment_waveform(
         noise = draw_noise(settings.noise, waveform.numel(), rng, sample_rate=sample_rate)
         waveform = add_noise(waveform, noise, snr_db=rng.uniform(*settings.noise_snr_db))
     if settings.gain_db is not None:
-        waveform = F.gain(waveform, rng.uniform(*settings.gain_db))
+        waveform = waveform * 10 ** (rng.uniform(*settings.gain_db) / 20)
     if rng.random() < settings.telephone_probability:
         waveform = simulate_telephone(waveform, sample_rate=sample_rate)
     return waveform
@@ -60,38 +59,39 @@ def prepare_augmentation(settings: AugmentSettings, *, sample_rate: int) -> None
 
 def change_speed(waveform: Tensor, factor: float, *, sample_rate: int) -> Tensor:
     """Play faster (factor above 1) or slower, which changes the pitch as well (Ko et al. 2015)."""
-    return waveform if factor == 1.0 else F.speed(waveform, sample_rate, factor)[0]
+    return waveform if factor == 1.0 else resample(waveform, int(factor * sample_rate), sample_rate)
 
 
 def add_noise(waveform: Tensor, noise: Tensor, *, snr_db: float) -> Tensor:
     """Mix noise (S,) into a waveform (S,) at a signal-to-noise ratio; silence on either side adds nothing."""
     if min(waveform.square().mean(), noise.square().mean()) < _SILENCE:
         return waveform  # otherwise the residue that lossy codecs leave in silence would be amplified without bound
-    return F.add_noise(waveform, noise, torch.tensor(snr_db))
+    energies = torch.stack([torch.linalg.vector_norm(waveform), torch.linalg.vector_norm(noise)]) ** 2
+    found_db = 10 * (torch.log10(energies[0]) - torch.log10(energies[1]))
+    return waveform + 10 ** ((found_db - torch.tensor(snr_db)) / 20.0) * noise
 
 
 def reverberate(waveform: Tensor, room: Tensor) -> Tensor:
     """Apply a room's impulse response to a waveform (S,); energy and length stay, and no delay is added."""
     delay = int(room.abs().argmax())
-    wet = F.fftconvolve(waveform, room)[delay : delay + waveform.numel()]
+    length = waveform.numel() + room.numel() - 1
+    spectrum = torch.fft.rfft(waveform, n=length) * torch.fft.rfft(room, n=length)
+    wet = torch.fft.irfft(spectrum, n=length)[delay : delay + waveform.numel()]
     return wet * (waveform.norm() / wet.norm().clamp(min=1e-8))
 
 
 def simulate_telephone(waveform: Tensor, *, sample_rate: int) -> Tensor:
     """Pass a waveform (S,) through a telephone: 8000 Hz, 8 bits per sample by the mu-law of G.711."""
-    narrow = F.resample(waveform, sample_rate, _TELEPHONE_RATE).clamp(-1, 1)
-    decoded = F.mu_law_decoding(F.mu_law_encoding(narrow, _MU_LAW_LEVELS), _MU_LAW_LEVELS)
-    return F.resample(decoded, _TELEPHONE_RATE, sample_rate)[: waveform.numel()]
+    narrow = resample(waveform, sample_rate, _TELEPHONE_RATE).clamp(-1, 1)
+    return resample(_code_mu_law(narrow), _TELEPHONE_RATE, sample_rate)[: waveform.numel()]
 
 
-@lru_cache
-def simulate_rooms(sample_rate: int) -> list[Tensor]:
-    """Simulate impulse responses (S,) of random rooms (Luo & Yu 2022), the same on every call."""
-    # Kept between calls, because simulating a response takes longer than reading an utterance.
-    with torch.random.fork_rng(devices=[]):  # the generator also draws from torch's global state
-        torch.manual_seed(0)
-        generator = FastRandomRIRGenerator(sr=sample_rate, room_seed=0, source_seed=0)
-        return [torch.from_numpy(generator(nsource=1)[0]).float() for _ in range(_NUM_ROOMS)]
+def _code_mu_law(waveform: Tensor) -> Tensor:
+    """Round samples to the levels of the mu-law, which lie closer together where it is quiet."""
+    mu = torch.tensor(_MU_LAW_LEVELS - 1.0)
+    levels = waveform.sign() * torch.log1p(mu * waveform.abs()) / torch.log1p(mu)
+    levels = ((levels + 1) / 2 * mu + 0.5).floor() / mu * 2 - 1
+    return levels.sign() * (torch.exp(levels.abs() * torch.log1p(mu)) - 1) / mu
 
 
 def draw_noise(source: Path, num_samples: int, rng: np.random.Generator, *, sample_rate: int) -> Tensor:
@@ -121,14 +121,23 @@ def spec_augment(features: Tensor, settings: SpecAugmentSettings, *, step_second
     `step_seconds` is the time between frames.
     """
     num_time_masks = round(len(features) * step_seconds / settings.seconds_per_time_mask)
-    masked = features[None]  # (1, T, F)
-    with torch.random.fork_rng(devices=[]):  # torchaudio draws from torch's global state
-        torch.manual_seed(seed)
-        for _ in range(settings.num_band_masks):
-            masked = F.mask_along_axis(masked, settings.max_bands, 0.0, axis=2)  # zero is the mean
-        for _ in range(num_time_masks):
-            masked = F.mask_along_axis(masked, settings.max_frames, 0.0, axis=1)
-    return masked[0].clone()
+    masked = features.clone()
+    num_frames, num_bands = masked.shape
+    generator = torch.Generator().manual_seed(seed)
+    for _ in range(settings.num_band_masks):
+        masked[:, _draw_mask(num_bands, settings.max_bands, generator)] = 0.0  # the mean
+    for _ in range(num_time_masks):
+        masked[_draw_mask(num_frames, settings.max_frames, generator)] = 0.0
+    return masked
+
+
+def _draw_mask(size: int, longest: int, generator: torch.Generator) -> slice:
+    """Draw a part of an axis, shorter than `longest`."""
+    if longest == 0:
+        return slice(0)
+    length = torch.rand(1, generator=generator) * longest
+    start = int(torch.rand(1, generator=generator) * (size - length))
+    return slice(start, start + int(length))
 
 
 @lru_cache

@@ -12,16 +12,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-import torch
 from typer.testing import CliRunner
 
 from asr.cli.app import app, main
-from asr.config import AcousticSettings, ModelSettings
-from asr.corpus.prepare import prepare
-from asr.recognize.model_folder import Model, save_model
+from asr.config import ModelSettings
+from asr.recognize.model_folder import save_model
 from asr.recognize.recognizer import load_model
-from asr.runtime.torch_network import build_acoustic
-from asr.text.tokenizer import CharTokenizer
+from tests.models import make_model
 from tests.tones import write_corpus
 
 RATE = 16000
@@ -49,13 +46,7 @@ ngram 2=2
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A model folder without a language model, a recording, a text and an ARPA file."""
     folder = tmp_path_factory.mktemp("cli")
-    torch.manual_seed(0)
-    settings = ModelSettings(acoustic=AcousticSettings(num_layers=1, hidden_size=16, conv_channels=4))
-    tokenizer = CharTokenizer(["<blank>", *" abc"])
-    acoustic = build_acoustic(settings, tokenizer.vocab_size)
-    with torch.no_grad():
-        acoustic.head.weight *= 30  # so that it says something
-    save_model(Model(acoustic.eval(), tokenizer, settings), folder / "model")
+    save_model(make_model(symbols=["<blank>", *" abc"]), folder / "model")
     noise = 0.1 * np.random.default_rng(0).standard_normal(2 * RATE)
     soundfile.write(folder / "noise.wav", noise.astype(np.float32), RATE)
     (folder / "text.txt").write_text(TEXT, encoding="utf-8")
@@ -286,6 +277,8 @@ def test_tuning_writes_its_result_into_the_folder_where_it_is_used(folder: Path,
         (tmp_path / "model").mkdir(exist_ok=True)
         (tmp_path / "model" / file.name).write_bytes(file.read_bytes())
     write_corpus(tmp_path / "corpus", train=1, dev=3)
+    from asr.corpus.prepare import prepare
+
     prepare("kaldi", tmp_path / "corpus", tmp_path / "cuts")
     # What is there is broken; what is given takes its place.
     (tmp_path / "model" / "lm.bin").write_bytes(b"ASRNGRAM")
@@ -454,6 +447,8 @@ def test_a_model_of_the_package_keeps_its_weights(monkeypatch, capsys):
 def test_tuning_a_second_pass_keeps_it_in_the_folder(folder: Path, rnn: Path, tmp_path: Path):
     shutil.copytree(folder / "model", tmp_path / "model")
     write_corpus(tmp_path / "corpus", train=1, dev=3)
+    from asr.corpus.prepare import prepare
+
     prepare("kaldi", tmp_path / "corpus", tmp_path / "cuts")
     manifest = tmp_path / "cuts" / "dev.jsonl.gz"
     model = ["--model", tmp_path / "model"]

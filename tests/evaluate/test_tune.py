@@ -19,10 +19,9 @@ from asr.evaluate.calibrate import calibrate
 from asr.evaluate.tune import tune
 from asr.language.load import save_ngram
 from asr.language.ngram.kneser_ney import estimate
-from asr.recognize.model_folder import Model, save_model
+from asr.recognize.model_folder import save_model
 from asr.recognize.recognizer import load_model
-from asr.runtime.torch_network import build_acoustic
-from asr.text.tokenizer import CharTokenizer
+from tests.models import make_model
 
 
 @pytest.fixture
@@ -31,8 +30,7 @@ def folder(tmp_path):
     settings = ModelSettings(
         features=FeatureSettings(num_mels=20), acoustic=AcousticSettings(num_layers=1, hidden_size=8, conv_channels=4)
     )
-    tokenizer = CharTokenizer(["<blank>", *" abc"])
-    save_model(Model(build_acoustic(settings, tokenizer.vocab_size), tokenizer, settings), tmp_path / "model")
+    save_model(make_model(settings, symbols=["<blank>", *" abc"], head_scale=1), tmp_path / "model")
     return tmp_path / "model"
 
 

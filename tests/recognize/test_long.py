@@ -7,8 +7,6 @@ import pytest
 import soundfile
 
 import asr
-from asr.corpus.cuts import load_cuts, read_waveform
-from asr.evaluate.wer import score_utterances
 from asr.recognize import pipeline
 from asr.text.normalize import normalize
 
@@ -37,6 +35,9 @@ def test_the_words_of_a_long_recording_are_those_of_its_utterances_each_in_its_p
 
 @pytest.mark.corpora
 def test_joined_utterances_are_read_nearly_as_well_as_single_ones(corpora: Path, an4_manifests: Path):
+    from asr.corpus.cuts import load_cuts, read_waveform
+    from asr.evaluate.wer import score_utterances
+
     cuts = list(load_cuts([an4_manifests / "test.jsonl.gz"]))[:60]
     recognizer = asr.load_model("an4")
     waveforms = [read_waveform(cut, RATE) for cut in cuts]

@@ -2,12 +2,11 @@
 
 import numpy as np
 import pytest
-import torch
 
 from asr.config import DecoderSettings, ModelSettings, TokenizerSettings
 from asr.errors import TextError
 from asr.recognize.align import align_text
-from asr.recognize.model_folder import Model, find_model, read_model, save_model
+from asr.recognize.model_folder import find_model, read_model, save_model
 from asr.recognize.options import DecodingOptions, add_oov_words, choose_decoder
 from asr.recognize.recognizer import load_model
 from asr.recognize.streaming.endpoints import Endpoints
@@ -15,9 +14,9 @@ from asr.recognize.streaming.recognizer import MultiStreamRecognizer
 from asr.recognize.streaming.stream import StreamingOptions
 from asr.recognize.utterance import decode_distinct
 from asr.recognize.words import FrameTiming, align_decoded, find_words
-from asr.runtime.torch_network import build_acoustic
 from asr.text.load import build_tokenizer
 from asr.text.tokenizer import group_tokens
+from tests.models import make_model
 from tests.recognize.test_recognizer import RATE, noise
 
 LEXICON = "bad B AE D\ndab D AE B\nsad S AE D\nda D AE\ndah D AE\nbass B AE S\n"
@@ -38,7 +37,7 @@ def tokenizer(settings):
 
 @pytest.fixture
 def folder(settings, tokenizer, tmp_path):
-    save_model(Model(build_acoustic(settings, tokenizer.vocab_size), tokenizer, settings), tmp_path / "model")
+    save_model(make_model(settings, tokenizer, head_scale=1), tmp_path / "model")
     return tmp_path / "model"
 
 
@@ -149,10 +148,10 @@ def test_letters_are_not_learned():
 def test_what_a_stream_commits_to_never_changes(folder):
     recognizer = load_model(folder)
     tokens = [token for _ in range(40) for token in recognizer.tokenizer.encode("bad dah sad da")]
-    log_probs = torch.from_numpy(say(tokens, recognizer.tokenizer.vocab_size))
+    log_probs = say(tokens, recognizer.tokenizer.vocab_size)
     stream = MultiStreamRecognizer(recognizer, StreamingOptions(endpoints=Endpoints(pause=99, longest=999))).start()
     before = ""
-    stream.feed(torch.zeros(10 * RATE))
+    stream.feed(np.zeros(10 * RATE, np.float32))
     for first in range(0, len(log_probs), 20):
         stream._utterance._text.feed(log_probs[first : first + 20])
         committed, text = stream._utterance.texts()

@@ -1,7 +1,11 @@
+"""Features against librosa's, against a transform written out, and streams against whole recordings."""
+
+import cmath
+import math
+
 import librosa
 import numpy as np
 import pytest
-import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -11,27 +15,60 @@ from asr.signal.features import ENERGY_FLOOR, FeatureExtractor, mel_frequencies
 RATE = 16000
 
 
-def chirp(seconds: float) -> torch.Tensor:
+def chirp(seconds: float) -> np.ndarray:
     time = np.arange(int(seconds * RATE)) / RATE
-    return torch.from_numpy((0.3 * np.sin(2 * np.pi * (200 + 900 * time) * time)).astype(np.float32))
+    return (0.3 * np.sin(2 * np.pi * (200 + 900 * time) * time)).astype(np.float32)
 
 
 def make_extractor() -> FeatureExtractor:
-    generator = torch.Generator().manual_seed(0)
-    mean = torch.randn(80, generator=generator) - 5
-    return FeatureExtractor(FeatureSettings(), mean, torch.rand(80, generator=generator) + 0.5)
+    rng = np.random.default_rng(0)
+    mean = (rng.standard_normal(80) - 5).astype(np.float32)
+    return FeatureExtractor(FeatureSettings(), mean, rng.uniform(0.5, 1.5, 80).astype(np.float32))
 
 
 def test_log_mel_is_librosas():
     waveform = chirp(1.3)
     ours = FeatureExtractor(FeatureSettings()).log_mel(waveform)
     # librosa centres its 400-sample window in a 512-sample frame: shift by half the difference.
-    shifted = np.concatenate([np.zeros(56, np.float32), waveform.numpy(), np.zeros(56, np.float32)])
+    shifted = np.concatenate([np.zeros(56, np.float32), waveform, np.zeros(56, np.float32)])
     energies = librosa.feature.melspectrogram(
         y=shifted, sr=RATE, n_fft=512, win_length=400, hop_length=160, n_mels=80, center=False, power=2.0
     )
     expected = np.log(np.maximum(energies.T, ENERGY_FLOOR))
-    np.testing.assert_allclose(ours.numpy(), expected, atol=2e-3)
+    np.testing.assert_allclose(ours, expected, atol=2e-3)
+
+
+def hertz(mel: float) -> float:
+    return mel * 200 / 3 if mel < 15 else 1000 * 6.4 ** ((mel - 15) / 27)
+
+
+def test_a_frame_is_a_discrete_fourier_transform_and_triangles_written_out():
+    """Sums in loops, at a small size: 20 samples at 1 kHz in a transform of 32, four bands."""
+    rate, window, size, num_mels = 1000, 20, 32, 4
+    sizes = FeatureSettings(sample_rate=rate, window_seconds=0.02, step_seconds=0.01, num_mels=num_mels)
+    waveform = np.random.default_rng(0).uniform(-0.5, 0.5, 35).astype(np.float32)
+    frame = waveform[10:30].tolist()  # the second of two
+    power = []
+    for k in range(size // 2 + 1):
+        weighted = (
+            value * (0.5 - 0.5 * math.cos(2 * math.pi * n / window)) * cmath.exp(-2j * math.pi * k * n / size)
+            for n, value in enumerate(frame)
+        )
+        power.append(abs(sum(weighted)) ** 2)
+    highest = 3 * (rate / 2) / 200  # mel: half the sample rate is below 1 kHz
+    edges = [hertz(highest * index / (num_mels + 1)) for index in range(num_mels + 2)]
+    expected = []
+    for low, centre, high in zip(edges, edges[1:], edges[2:], strict=False):
+        energy = 0.0
+        for k, value in enumerate(power):
+            frequency = k * rate / size
+            triangle = min((frequency - low) / (centre - low), (high - frequency) / (high - centre))
+            energy += max(0.0, triangle) * 2 / (high - low) * value
+        expected.append(math.log(max(energy, ENERGY_FLOOR)))
+    ours = FeatureExtractor(sizes).log_mel(waveform)
+    assert ours.shape == (2, num_mels)
+    assert ours.dtype == np.float32
+    np.testing.assert_allclose(ours[1], expected, rtol=1e-6)
 
 
 @pytest.mark.parametrize("rate", [1600, 8000, 16000])
@@ -42,13 +79,20 @@ def test_mel_frequencies_are_librosas(rate: int):
 @settings(max_examples=40, deadline=None)
 @given(blocks=st.lists(st.integers(0, 3000), min_size=1, max_size=30), seed=st.integers(0, 100))
 def test_a_stream_gives_exactly_the_offline_frames(blocks: list[int], seed: int):
-    waveform = torch.randn(sum(blocks), generator=torch.Generator().manual_seed(seed)) * 0.1
+    waveform = (0.1 * np.random.default_rng(seed).standard_normal(sum(blocks))).astype(np.float32)
     extractor = make_extractor()
     stream = extractor.stream()
-    streamed = torch.cat([stream.feed(block) for block in waveform.split(blocks)])
+    streamed = np.concatenate([stream.feed(block) for block in np.split(waveform, np.cumsum(blocks)[:-1])])
     offline = extractor(waveform)
-    assert torch.equal(streamed, offline)
+    assert np.array_equal(streamed, offline)
+    assert streamed.dtype == offline.dtype == np.float32
     assert len(offline) == extractor.num_frames(len(waveform))
+
+
+def test_recordings_longer_than_a_block_are_computed_as_one():
+    extractor = make_extractor()
+    waveform = (0.1 * np.random.default_rng(0).standard_normal(25 * RATE)).astype(np.float32)
+    assert np.array_equal(extractor(waveform), extractor.stream().feed(waveform))
 
 
 def test_the_running_mean_is_what_the_definition_says():
@@ -57,23 +101,23 @@ def test_the_running_mean_is_what_the_definition_says():
     raw, normalised = extractor.log_mel(waveform), extractor(waveform)
     for t in (0, 7, len(raw) - 1):
         mean = (100 * extractor.mean + raw[: t + 1].sum(0)) / (100 + t + 1)  # as if 1 s had been heard
-        torch.testing.assert_close(normalised[t], (raw[t] - mean) / extractor.deviation, atol=1e-5, rtol=1e-5)
+        np.testing.assert_allclose(normalised[t], (raw[t] - mean) / extractor.deviation, atol=1e-5, rtol=1e-5)
 
 
 def test_frames_do_not_depend_on_what_comes_later():
     extractor = make_extractor()
     waveform = chirp(1.0)
-    other = torch.cat([waveform[:8000], torch.zeros(8000)])
+    other = np.concatenate([waveform[:8000], np.zeros(8000, np.float32)])
     frames = extractor.num_frames(8000)
-    assert torch.equal(extractor(waveform)[:frames], extractor(other)[:frames])
+    assert np.array_equal(extractor(waveform)[:frames], extractor(other)[:frames])
 
 
 @pytest.mark.parametrize(("samples", "frames"), [(0, 0), (1, 0), (399, 0), (400, 1), (559, 1), (560, 2)])
 def test_a_frame_needs_a_whole_window(samples: int, frames: int):
     extractor = FeatureExtractor(FeatureSettings())
-    assert extractor(torch.zeros(samples)).shape == (frames, 80)
+    assert extractor(np.zeros(samples, np.float32)).shape == (frames, 80)
     assert extractor.num_frames(samples) == frames
 
 
 def test_silence_is_finite():
-    assert torch.isfinite(FeatureExtractor(FeatureSettings())(torch.zeros(RATE))).all()
+    assert np.isfinite(FeatureExtractor(FeatureSettings())(np.zeros(RATE, np.float32))).all()

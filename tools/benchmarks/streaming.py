@@ -6,7 +6,7 @@
 Every utterance is its own stream, with endpoints, and its text is compared with the same model's on the whole
 utterance. Then, on one core with one stream: computing time per second of audio, in blocks of a tenth of a second,
 without and with provisional text; and the time from an utterance's last sample to its final text. Medians over
-utterances.
+utterances; with --torch each utterance is also timed with the same network in torch.
 """
 
 import argparse
@@ -18,18 +18,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import asr  # noqa: F401  before torch: it tames OpenMP
-
-# isort: split
-import torch
-from torch import Tensor
-
 from asr.corpus.cuts import load_cuts, read_waveform
 from asr.evaluate.evaluate import reference_text
 from asr.evaluate.wer import score_utterances
 from asr.recognize.recognizer import Recognizer, load_model
 from asr.recognize.streaming.recognizer import MultiStreamRecognizer
 from asr.recognize.streaming.stream import StreamingOptions
+from asr.signal.resample import Waveform
 from asr.text.normalize import normalize
 
 GRID = [(chunk, right) for chunk in (0.1, 0.2, 0.4, 1.0) for right in (0.1, 0.2, 0.4, 0.6, 1.0, 2.0)]
@@ -40,24 +35,27 @@ BLOCK_SECONDS = 0.1
 class Speech(NamedTuple):
     """Utterances: waveforms (S,) and references."""
 
-    waveforms: list[Tensor]
+    waveforms: list[Waveform]
     texts: list[str]
 
 
 def main() -> None:
     options = parse_options()
-    torch.set_num_threads(1)
-    recognizer = load_model(options.model, device="cpu")
+    recognizer = load_model(options.model, device="cpu", precision=options.precision)
     speech = read_speech(options.manifest, recognizer)
     result: dict[str, Any] = {"model": options.model, "utterances": len(speech.texts)}
     if options.grid:
-        offline = recognizer.decode_waveforms([waveform.numpy() for waveform in speech.waveforms])
+        offline = recognizer.decode_waveforms(speech.waveforms)
         result["offline_wer"] = score(speech, [decoded.text for decoded in offline])
         print(f"offline: {result['offline_wer']:.2%}", flush=True)
         result["wer"] = [measure_wer(recognizer, speech, *cell, result["offline_wer"]) for cell in options.grid]
     if options.speed:
         os.sched_setaffinity(0, [min(os.sched_getaffinity(0))])
-        result["speed"] = [measure_speed(recognizer, speech.waveforms[: options.speed], *cell) for cell in SPEEDS]
+        recognizers = {recognizer.runner.network.precision: recognizer}
+        if options.torch:
+            recognizers["torch"] = add_torch(recognizer, options.model)
+        waveforms = speech.waveforms[: options.speed]
+        result["speed"] = [row for cell in SPEEDS for row in measure_speed(recognizers, waveforms, *cell)]
     if options.json:
         options.json.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
     if options.plot:
@@ -69,10 +67,21 @@ def parse_options() -> argparse.Namespace:
     parser.add_argument("manifest", type=Path)
     parser.add_argument("--model", default="an4", help="a model folder or name")
     parser.add_argument("--grid", nargs="*", type=_cell, default=GRID, help="CHUNK:RIGHT in seconds; nothing: no WER")
+    parser.add_argument("--precision", default="auto", help="auto, fp32, int8")
+    parser.add_argument("--torch", action="store_true", help="also time streams with the network in torch, in fp32")
     parser.add_argument("--speed", type=int, default=40, help="utterances to time; 0: none")
     parser.add_argument("--json", type=Path, help="also write the result to this file")
     parser.add_argument("--plot", type=Path, help="draw WER against latency to this file")
     return parser.parse_args()
+
+
+def add_torch(recognizer: Recognizer, model: str) -> Recognizer:
+    """Return a recogniser with the same network in torch, in one thread."""
+    import torch
+    from torch_recognizer import with_torch
+
+    torch.set_num_threads(1)
+    return with_torch(recognizer, model)
 
 
 def _cell(text: str) -> tuple[float, float]:
@@ -82,7 +91,7 @@ def _cell(text: str) -> tuple[float, float]:
 
 def read_speech(manifest: Path, recognizer: Recognizer) -> Speech:
     cuts = sorted(load_cuts([manifest]), key=lambda cut: cut.id)
-    waveforms = [torch.from_numpy(read_waveform(cut, recognizer.sample_rate)) for cut in cuts]
+    waveforms = [read_waveform(cut, recognizer.sample_rate) for cut in cuts]
     return Speech(waveforms, [normalize(reference_text(cut), recognizer.settings.normalizer) for cut in cuts])
 
 
@@ -108,23 +117,33 @@ def measure_wer(recognizer: Recognizer, speech: Speech, chunk: float, right: flo
     return {"chunk": chunk, "right": right, "wer": wer, "relative": wer / offline - 1}
 
 
-def measure_speed(recognizer: Recognizer, waveforms: Sequence[Tensor], chunk: float, right: float) -> dict[str, float]:
-    """Return seconds of computing per second of audio, and to the final text."""
-    row: dict[str, float] = {"chunk": chunk, "right": right}
+def measure_speed(
+    recognizers: dict[str, Recognizer], waveforms: Sequence[Waveform], chunk: float, right: float
+) -> list[dict[str, Any]]:
+    """Return for each network the seconds of computing per second of audio, and to the final text; they take turns."""
+    rows = [{"network": network, "chunk": chunk, "right": right} for network in recognizers]
     for name, preview in (("plain", False), ("preview", True)):
-        streaming = MultiStreamRecognizer(recognizer, StreamingOptions(chunk, right, preview=preview))
-        streaming.warm_up()
-        times = [time_stream(streaming, waveform) for waveform in waveforms]
-        row[f"{name}_per_second"] = statistics.median(one[0] for one in times)
-        row[f"{name}_to_final"] = statistics.median(one[1] for one in times)
-        row[f"{name}_to_final_95"] = sorted(one[1] for one in times)[int(0.95 * len(times))]
-    print({name: round(value, 4) for name, value in row.items()}, flush=True)
-    return row
+        options = StreamingOptions(chunk, right, preview=preview)
+        streamings = [MultiStreamRecognizer(recognizer, options) for recognizer in recognizers.values()]
+        for streaming in streamings:
+            streaming.warm_up()
+        times: list[list[tuple[float, float]]] = [[] for _ in rows]
+        for number, waveform in enumerate(waveforms):
+            for index in range(len(rows))[:: -1 if number % 2 else 1]:
+                times[index].append(time_stream(streamings[index], waveform))
+        for row, seconds in zip(rows, times, strict=True):
+            row[f"{name}_per_second"] = statistics.median(one[0] for one in seconds)
+            row[f"{name}_to_final"] = statistics.median(one[1] for one in seconds)
+            row[f"{name}_to_final_95"] = sorted(one[1] for one in seconds)[int(0.95 * len(seconds))]
+    for row in rows:
+        print({name: round(value, 4) if isinstance(value, float) else value for name, value in row.items()}, flush=True)
+    return rows
 
 
-def time_stream(streaming: MultiStreamRecognizer, waveform: Tensor) -> tuple[float, float]:
+def time_stream(streaming: MultiStreamRecognizer, waveform: Waveform) -> tuple[float, float]:
     """Return seconds per second of audio, and from the last sample to the final text."""
-    blocks = waveform.split(round(BLOCK_SECONDS * streaming.recognizer.sample_rate))
+    size = round(BLOCK_SECONDS * streaming.recognizer.sample_rate)
+    blocks = [waveform[start : start + size] for start in range(0, len(waveform), size)]
     stream = streaming.start()
     started = time.perf_counter()
     for block in blocks:

@@ -25,7 +25,7 @@ from asr.acoustic.ctc import consistency_loss, ctc_loss
 from asr.acoustic.model import AcousticModel
 from asr.acoustic.rnn import RecurrentLayer
 from asr.config import Config
-from asr.runtime.precision import pick_precision
+from asr.runtime.torch_device import pick_torch_precision
 
 CONF = Path(__file__).parents[2] / "conf" / "an4.yaml"
 VOCAB_SIZE = 29
@@ -83,7 +83,7 @@ def measure(num_steps: int) -> dict[str, object]:
     return {
         "machine": f"{platform.machine()}, {torch.get_num_threads()} threads",
         "torch": torch.__version__,
-        "precision": pick_precision(config.train.precision, CPU),
+        "precision": pick_torch_precision(config.train.precision, CPU),
         "step_seconds": alone["asr"],
         "packed_step_seconds": alone["packed"],
         "ratio_to_packed": alone["packed"] / alone["asr"],
@@ -168,7 +168,7 @@ def make_single_layer_steps(config: Config) -> dict[str, Callable[[], None]]:
 
 
 def autocast(config: Config) -> torch.autocast:
-    return torch.autocast("cpu", torch.bfloat16, enabled=pick_precision(config.train.precision, CPU) == "bf16")
+    return torch.autocast("cpu", torch.bfloat16, enabled=pick_torch_precision(config.train.precision, CPU) == "bf16")
 
 
 def median_seconds(steps: dict[str, Callable[[], None]], count: int) -> dict[str, float]:

@@ -1,111 +1,169 @@
-"""Measure speed and accuracy of transcription, next to PocketSphinx 5 and Whisper.
+"""Measure accuracy and speed of transcription, next to the same network in torch, Whisper and PocketSphinx 5.
 
-    python tools/benchmarks/transcribe.py --model an4 --set "AN4 test=data/an4/test.jsonl.gz" \
-        --precision fp32 int8 --utterances 200 --json out.json
+    python tools/benchmarks/transcribe.py --model english --precision int8 fp32 --torch --whisper FOLDER \
+        --whisper-python PYTHON --set "AN4 test=data/an4/test.jsonl.gz" --json out.json
 
-All get the same samples in memory, in one process on one core, one after another: asr in batches, as
-`asr transcribe` takes many files; PocketSphinx, with the US English model that comes with it, and Whisper, in
-faster-whisper with the weights in the folder given by --whisper, one utterance at a time. The figure is wall-clock time
-over audio time, for asr the median of several passes. Peers that are not installed are left out. Then the cold
-start: `asr transcribe` of a recording of three seconds, the whole process, against `python -c "import torch"`,
-medians of several turns each.
+All get the same samples in memory, one recording at a time, on one core. The figures are word error rates with 95 %
+intervals, and seconds of computing over seconds of audio. asr makes several passes over each set, in which its
+precisions and the network in torch take turns (with --batched also batches of recordings, as `asr transcribe` takes
+many files); of these the figures are medians. The peers make one pass: Whisper in faster-whisper, with the weights in
+FOLDER and by the Python of the environment that has it; PocketSphinx, if it is installed, with its US English model.
+All texts are normalised in the same way. NAME=MANIFEST::4 takes every fourth utterance by name. --texts writes what
+`tools/compare_results.py` reads.
 """
 
 import argparse
 import json
 import os
+import re
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import asr  # noqa: F401  before torch: it tames OpenMP
-
-# isort: split
 import numpy as np
-import soundfile
-import torch
 
 from asr.corpus.cuts import load_cuts, read_waveform
 from asr.evaluate.evaluate import reference_text
-from asr.evaluate.wer import ErrorRates, score_utterances
+from asr.evaluate.wer import score_utterances
 from asr.recognize.recognizer import Recognizer, load_model
 from asr.text.normalize import normalize
 
 RATE = 16000  # Hz, of all models
+WORKER = Path(__file__).parent / "whisper_worker.py"
+TORCH, WHISPER = "asr, torch", "Whisper"
 Row = dict[str, Any]
+Texts = list[str]
+
+
+@dataclass(frozen=True)
+class TestSet:
+    """Utterances: names, waveforms (S,) and normalised references."""
+
+    name: str
+    utterances: list[str]
+    waveforms: list[np.ndarray]
+    references: list[str]
+
+    @property
+    def seconds(self) -> float:
+        """Seconds of audio."""
+        return sum(map(len, self.waveforms)) / RATE
 
 
 def main() -> None:
     options = parse_options()
     os.sched_setaffinity(0, [min(os.sched_getaffinity(0))])
-    torch.set_num_threads(1)
-    recognizers = {precision: load_model(options.model, precision=precision) for precision in options.precision}
+    recognizers = load_recognizers(options)
+    normalizer = next(iter(recognizers.values())).settings.normalizer
     rows: list[Row] = []
     for item in options.sets:
-        name, _, manifest = item.partition("=")
-        rows += measure_set(name, Path(manifest), recognizers, options)
+        test = read_set(item, options.utterances, lambda text: normalize(text, normalizer))
+        results = time_recognizers(recognizers, test, options.passes, batched=options.batched)
+        for peer, result in (
+            (WHISPER, run_whisper(test.waveforms, options.whisper, options.whisper_python)),
+            ("PocketSphinx", run_pocketsphinx(test.waveforms)),
+        ):
+            if result is not None:
+                results[peer] = [normalize(text, normalizer) for text in result[0]], result[1]
+        rows += [make_row(test, name, *result) for name, result in results.items()]
+        if options.texts:
+            write_texts(options.texts, test, {name: texts for name, (texts, _) in results.items()})
     print_rows(rows)
-    cold = measure_cold_start(options.model, options.turns) if options.turns else {}
-    for name, seconds in cold.items():
-        print(f"cold start, {name}: {seconds:.2f} s")
     if options.json:
-        options.json.write_text(json.dumps({"rows": rows, "cold_start": cold}, indent=1) + "\n", encoding="utf-8")
+        options.json.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
 
 
 def parse_options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", default="an4", help="a model folder or name")
-    parser.add_argument("--set", dest="sets", action="append", default=[], help="NAME=MANIFEST; repeatable")
-    parser.add_argument("--precision", nargs="+", default=["fp32"], help="fp32, bf16, int8")
+    parser.add_argument("--set", dest="sets", action="append", default=[], help="NAME=MANIFEST[::STEP]; repeatable")
+    parser.add_argument("--precision", nargs="+", default=["auto"], help="auto, fp32, bf16, int8")
+    parser.add_argument("--torch", action="store_true", help="also run the network in torch, in fp32")
+    parser.add_argument("--batched", action="store_true", help="also measure asr in batches of recordings")
     parser.add_argument("--utterances", type=int, help="about how many of each set; default: all")
     parser.add_argument("--passes", type=int, default=3, help="how often asr transcribes each set")
-    parser.add_argument("--turns", type=int, default=5, help="repetitions of the cold start; 0 skips it")
     parser.add_argument("--whisper", help="a folder of Whisper's weights for faster-whisper")
+    parser.add_argument("--whisper-python", default=sys.executable, help="Python of an environment with faster-whisper")
+    parser.add_argument("--texts", type=Path, help="also write references and hypotheses to files in this folder")
     parser.add_argument("--json", type=Path, help="also write the result to this file")
     return parser.parse_args()
 
 
-def measure_set(
-    name: str, manifest: Path, recognizers: dict[str, Recognizer], options: argparse.Namespace
-) -> list[Row]:
-    cuts = sorted(load_cuts([manifest]), key=lambda cut: cut.id)
-    if options.utterances:
-        cuts = cuts[:: max(1, len(cuts) // options.utterances)]
-    waveforms = [read_waveform(cut, RATE) for cut in cuts]
-    seconds = sum(map(len, waveforms)) / RATE
-    normalizer = next(iter(recognizers.values())).settings.normalizer
-    references = [normalize(reference_text(cut), normalizer) for cut in cuts]
-    rows = []
-    for precision, recognizer in recognizers.items():
-        texts, elapsed = run_asr(recognizer, waveforms, options.passes)
-        rows.append(make_row(name, f"asr, {precision}", score_utterances(references, texts), elapsed / seconds))
-    peers = {"PocketSphinx": run_pocketsphinx(waveforms), "Whisper": run_whisper(waveforms, options.whisper)}
-    for peer, result in peers.items():
-        if result is not None:
-            texts, elapsed = result
-            rates = score_utterances(references, [normalize(text, normalizer) for text in texts])
-            rows.append(make_row(name, peer, rates, elapsed / seconds))
-    return rows
+def load_recognizers(options: argparse.Namespace) -> dict[str, Recognizer]:
+    """Load asr with each precision and, if that is asked for, with its network in torch."""
+    recognizers = {
+        f"asr, {precision}": load_model(options.model, device="cpu", precision=precision)
+        for precision in options.precision
+    }
+    if options.torch:
+        import torch
+        from torch_recognizer import with_torch
+
+        torch.set_num_threads(1)
+        recognizers[TORCH] = with_torch(next(iter(recognizers.values())), options.model)
+    return recognizers
 
 
-def run_asr(recognizer: Recognizer, waveforms: Sequence[np.ndarray], passes: int) -> tuple[list[str], float]:
-    """Return the texts, and the median time of a pass in seconds."""
-    sources = [(waveform, RATE) for waveform in waveforms]
-    list(recognizer.transcribe_many(sources[:2], jobs=1))  # compiles and allocates
-    times = []
-    for _ in range(passes):
-        started = time.perf_counter()
-        results = list(recognizer.transcribe_many(sources, jobs=1))
-        times.append(time.perf_counter() - started)
-    return [result.text for result in results], statistics.median(times)
+def read_set(item: str, most: int | None, clean: Callable[[str], str]) -> TestSet:
+    """Read NAME=MANIFEST[::STEP], of whose utterances about as many as `most` are taken."""
+    name, _, rest = item.partition("=")
+    manifest, _, step = rest.partition("::")
+    cuts = sorted(load_cuts([Path(manifest)]), key=lambda cut: cut.id)[:: int(step or 1)]
+    cuts = cuts[:: max(1, len(cuts) // most)] if most else cuts
+    references = [clean(reference_text(cut)) for cut in cuts]
+    return TestSet(name, [cut.id for cut in cuts], [read_waveform(cut, RATE) for cut in cuts], references)
 
 
-def run_pocketsphinx(waveforms: Sequence[np.ndarray]) -> tuple[list[str], float] | None:
+def time_recognizers(
+    recognizers: dict[str, Recognizer], test: TestSet, passes: int, *, batched: bool
+) -> dict[str, tuple[Texts, float]]:
+    """Return each one's texts, and the median seconds of a pass; they take turns, in alternating order."""
+    runs = {name: (recognizer, _one_by_one) for name, recognizer in recognizers.items()}
+    if batched:
+        runs |= {f"{name}, batched": (recognizer, _in_batches) for name, recognizer in recognizers.items()}
+    for recognizer, run in runs.values():
+        run(recognizer, test.waveforms[:2])  # compiles and allocates
+    texts: dict[str, Texts] = {}
+    seconds: dict[str, list[float]] = {name: [] for name in runs}
+    for number in range(passes):
+        for name in list(runs)[:: -1 if number % 2 else 1]:
+            recognizer, run = runs[name]
+            started = time.perf_counter()
+            texts[name] = run(recognizer, test.waveforms)
+            seconds[name].append(time.perf_counter() - started)
+    return {name: (texts[name], statistics.median(seconds[name])) for name in runs}
+
+
+def _one_by_one(recognizer: Recognizer, waveforms: Sequence[np.ndarray]) -> Texts:
+    return [recognizer.transcribe((waveform, RATE)).text for waveform in waveforms]
+
+
+def _in_batches(recognizer: Recognizer, waveforms: Sequence[np.ndarray]) -> Texts:
+    results = recognizer.transcribe_many([(waveform, RATE) for waveform in waveforms], jobs=1)
+    return [result.text for result in results]
+
+
+def run_whisper(waveforms: Sequence[np.ndarray], weights: str | None, python: str) -> tuple[Texts, float] | None:
+    """Return texts and seconds; None if no weights are given."""
+    if weights is None:
+        return None
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "waveforms.npz"
+        np.savez(path, **{f"{index:06d}": waveform for index, waveform in enumerate(waveforms)})
+        worker = subprocess.run(
+            [python, str(WORKER), weights], input=f"{path}\n", stdout=subprocess.PIPE, text=True, check=True
+        )
+    result = json.loads(worker.stdout)
+    return result["texts"], sum(result["seconds"])
+
+
+def run_pocketsphinx(waveforms: Sequence[np.ndarray]) -> tuple[Texts, float] | None:
     """Return texts and seconds; None if it is not installed."""
     try:
         from pocketsphinx import Decoder
@@ -124,74 +182,41 @@ def run_pocketsphinx(waveforms: Sequence[np.ndarray]) -> tuple[list[str], float]
     return texts, time.perf_counter() - started
 
 
-def run_whisper(waveforms: Sequence[np.ndarray], folder: str | None) -> tuple[list[str], float] | None:
-    """Return texts and seconds; None if no weights are given or faster-whisper is not installed."""
-    if folder is None:
-        return None
-    try:
-        from faster_whisper import WhisperModel
-    except ImportError:
-        print("Whisper is left out: pip install faster-whisper", file=sys.stderr)
-        return None
-    model = WhisperModel(folder, device="cpu", compute_type="int8", cpu_threads=1)
-    texts = []
-    started = time.perf_counter()
-    for waveform in waveforms:
-        segments, _ = model.transcribe(waveform, beam_size=5, language="en")
-        texts.append(" ".join(segment.text for segment in segments))
-    return texts, time.perf_counter() - started
-
-
-def make_row(name: str, recognizer: str, rates: ErrorRates, real_time_factor: float) -> Row:
+def make_row(test: TestSet, recognizer: str, texts: Texts, seconds: float) -> Row:
+    rates = score_utterances(test.references, texts)
     return {
-        "set": name,
+        "set": test.name,
         "recognizer": recognizer,
         "utterances": rates.utterances,
         "words": rates.words,
         "wer": rates.wer,
         "wer_interval": list(rates.wer_interval),
-        "real_time_factor": real_time_factor,
+        "real_time_factor": seconds / test.seconds,
     }
 
 
+def write_texts(folder: Path, test: TestSet, results: dict[str, Texts]) -> None:
+    """Write one file for each recogniser, as `asr evaluate --texts` does."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, texts in results.items():
+        rows = zip(test.utterances, test.references, texts, strict=True)
+        path = folder / (re.sub(r"\W+", "-", f"{test.name} {name}") + ".tsv")
+        path.write_text("".join("\t".join(row) + "\n" for row in rows), encoding="utf-8")
+
+
 def print_rows(rows: Sequence[Row]) -> None:
-    print("| set | recogniser | utterances | WER | 95 % interval | real-time factor |")
-    print("|---|---|--:|--:|--:|--:|")
+    """Print a table with the speed of each recogniser over that of others on the same set."""
+    factors = {(row["set"], row["recognizer"]): row["real_time_factor"] for row in rows}
+    others = [name for name in (TORCH, WHISPER) if any(name == recognizer for _, recognizer in factors)]
+    titles = ["set", "recogniser", "utterances", "WER", "95 % interval", "real-time factor"]
+    print("|", " | ".join([*titles, *(f"speed over {name}" for name in others)]), "|")
+    print("|---" * (len(titles) + len(others)) + "|")
     for row in rows:
         low, high = row["wer_interval"]
-        print(
-            f"| {row['set']} | {row['recognizer']} | {row['utterances']} | {row['wer']:.2%} | "
-            f"{low:.2%} to {high:.2%} | {row['real_time_factor']:.4f} |"
-        )
-
-
-def measure_cold_start(model: str, turns: int) -> dict[str, float]:
-    """Return the median seconds of whole processes, run in turns; the first turn, which fills caches, is ignored."""
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "three.wav"
-        soundfile.write(path, np.random.default_rng(0).standard_normal(3 * RATE) * 0.01, RATE)
-        commands = {
-            "import torch": [sys.executable, "-c", "import torch"],
-            "asr transcribe, three seconds": [
-                sys.executable,
-                "-m",
-                "asr",
-                "transcribe",
-                "-m",
-                model,
-                str(path),
-            ],
-        }
-        times: dict[str, list[float]] = {name: [] for name in commands}
-        for turn in range(turns + 1):
-            for name, command in commands.items():
-                started = time.perf_counter()
-                subprocess.run(command, check=True, capture_output=True)
-                if turn:
-                    times[name].append(time.perf_counter() - started)
-    medians = {name: statistics.median(values) for name, values in times.items()}
-    first, second = medians.values()
-    return medians | {"ratio": second / first}
+        ratios = [f"{factors[row['set'], name] / row['real_time_factor']:.2f}" for name in others]
+        line = [row["set"], row["recognizer"], str(row["utterances"]), f"{row['wer']:.2%}"]
+        line += [f"{low:.2%} to {high:.2%}", f"{row['real_time_factor']:.4f}", *ratios]
+        print("|", " | ".join(line), "|")
 
 
 if __name__ == "__main__":

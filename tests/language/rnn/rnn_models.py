@@ -1,10 +1,10 @@
 """Small recurrent language models with random weights, and what they say, added up by hand."""
 
 import torch
+from asr.language.rnn.network import LanguageNetwork
 
 from asr.config import LanguageNetworkSettings, LanguageSettings
 from asr.language.rnn.model import RnnModel
-from asr.language.rnn.network import LanguageNetwork
 from asr.text.tokenizer import CharTokenizer
 
 

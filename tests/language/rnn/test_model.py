@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from asr.language.rnn.network import LanguageNetwork
 
 from asr.config import LanguageSettings
 from asr.errors import ModelError
@@ -14,7 +15,6 @@ from asr.language.rnn.bptt import make_segments
 from asr.language.rnn.complete import complete
 from asr.language.rnn.generate import generate
 from asr.language.rnn.model import UNKNOWN_SCORE, RnnModel, count_nats, load_rnn, save_rnn
-from asr.language.rnn.network import LanguageNetwork
 from asr.language.text_files import read_text
 from asr.model_files import WEIGHTS_FILE
 from asr.text.load import build_tokenizer

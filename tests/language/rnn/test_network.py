@@ -2,12 +2,12 @@
 
 import pytest
 import torch
+from asr.language.rnn.network import LanguageNetwork
 from hypothesis import given
 from hypothesis import strategies as st
 
 from asr.config import LanguageNetworkSettings
 from asr.language.rnn.bptt import IGNORED, LINE_BREAK, continuous_segments, make_segments, sentence_segments
-from asr.language.rnn.network import LanguageNetwork
 
 
 def lstm_by_hand(layer, inputs, hidden, cell):

@@ -6,18 +6,16 @@ import numpy as np
 import pytest
 import soundfile
 import soxr
-import torch
 
 from asr.config import AcousticSettings, DecoderSettings, FeatureSettings, ModelSettings
 from asr.decode.decoder import BeamDecoder
-from asr.recognize.model_folder import Model
+from asr.recognize.model_folder import read_model
 from asr.recognize.recognizer import Recognizer, load_model
 from asr.recognize.streaming.endpoints import Endpoints
 from asr.recognize.streaming.recognizer import MultiStreamRecognizer, StreamingRecognizer
 from asr.recognize.streaming.stream import Partial, StreamingOptions
-from asr.runtime.torch_network import build_acoustic
-from asr.text.tokenizer import CharTokenizer
 from asr.transcript.transcript import Transcript
+from tests.models import make_model
 
 RATE = 16000
 SAMPLES = Path(__file__).parents[3] / "recipes" / "an4" / "samples"
@@ -83,8 +81,7 @@ def test_how_a_stream_is_cut_into_blocks_changes_no_utterance(recognizer: Recogn
 @pytest.mark.parametrize("decoder", ["greedy", "beam"])
 def test_what_is_committed_never_changes(recognizer: Recognizer, talk: np.ndarray, decoder: str):
     beam = BeamDecoder(recognizer.tokenizer.symbols, DecoderSettings(beam_size=8)) if decoder == "beam" else None
-    parts = Model(recognizer.runner.network.model, recognizer.tokenizer, recognizer.settings)
-    model = Recognizer(parts, device="cpu", beam=beam)
+    model = Recognizer(read_model("an4"), device="cpu", beam=beam)
     committed, finals = "", []
     streaming = StreamingRecognizer(model)
     for at in range(0, len(talk), 2400):
@@ -125,7 +122,7 @@ def test_streams_that_are_read_together_give_what_each_gives_alone(recognizer: R
         open_streams = [index for index, stream in enumerate(streams) if not stream.ended]
         for index in open_streams:
             waveform = read(names[index])
-            streams[index].feed(torch.from_numpy(waveform[at : at + 4000]), last=at + 4000 >= len(waveform))
+            streams[index].feed(waveform[at : at + 4000], last=at + 4000 >= len(waveform))
         partials = streaming.decode([streams[index] for index in open_streams])
         for index, partial in zip(open_streams, partials, strict=True):
             finals[index] += [segment.text for segment in partial.finals] if partial else []
@@ -160,14 +157,9 @@ def test_nothing_is_said_in_silence_however_long(recognizer: Recognizer):
 
 @pytest.mark.parametrize("num_frames", [400, 401, 407])  # whole chunks, and not
 def test_a_model_that_only_reads_forward_streams_as_it_reads_files(num_frames: int):
-    torch.manual_seed(0)
     shape = AcousticSettings(direction="forward", num_layers=1, hidden_size=16, conv_channels=4)
     settings = ModelSettings(acoustic=shape)
-    tokenizer = CharTokenizer(["<blank>", " ", "a", "b"])
-    acoustic = build_acoustic(settings, tokenizer.vocab_size)
-    with torch.no_grad():
-        acoustic.head.weight *= 30  # so that it says something
-    model = Recognizer(Model(acoustic.eval(), tokenizer, settings), device="cpu", precision="fp32")
+    model = Recognizer(make_model(settings), device="cpu", precision="fp32")
     waveform = (0.1 * np.random.default_rng(0).standard_normal(160 * num_frames + 240)).astype(np.float32)
     offline = model.transcribe((waveform, RATE)).text
     options = StreamingOptions(endpoints=Endpoints(long_pause=60, pause=60))
@@ -177,14 +169,9 @@ def test_a_model_that_only_reads_forward_streams_as_it_reads_files(num_frames: i
 
 
 def test_words_of_a_stream_are_where_those_of_a_file_are_whatever_the_window():
-    torch.manual_seed(0)
     shape = AcousticSettings(direction="forward", num_layers=1, hidden_size=16, conv_channels=4)
     settings = ModelSettings(acoustic=shape, features=FeatureSettings(window_seconds=0.1))
-    tokenizer = CharTokenizer(["<blank>", " ", "a", "b"])
-    acoustic = build_acoustic(settings, tokenizer.vocab_size)
-    with torch.no_grad():
-        acoustic.head.weight *= 30  # so that it says something
-    model = Recognizer(Model(acoustic.eval(), tokenizer, settings), device="cpu", precision="fp32")
+    model = Recognizer(make_model(settings), device="cpu", precision="fp32")
     waveform = (0.1 * np.random.default_rng(0).standard_normal(4 * RATE)).astype(np.float32)
     offline = model.transcribe((waveform, RATE)).words
     options = StreamingOptions(endpoints=Endpoints(long_pause=60, pause=60))

@@ -1,0 +1,58 @@
+"""A package that is missing in, one line that says how to install it out.
+
+The base install runs models; plots and training need packages of the extras (pyproject.toml, docs/install.md).
+"""
+
+import json
+from collections.abc import Sequence
+from importlib.metadata import PackageNotFoundError, distribution
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+import asr
+from asr.errors import AsrError
+
+# Modules of the packages that each extra adds; the first extra that brings a module is named.
+EXTRAS = {
+    "plot": ("matplotlib",),
+    "train": ("torch", "lightning_fabric", "lhotse", "urllib3", "tensorboard", "jiwer", "scipy"),
+}
+_GROUP = "lm"  # the command that has commands of its own
+
+
+def explain_missing(error: ModuleNotFoundError, arguments: Sequence[str]) -> AsrError | None:
+    """Return what to install for the command that needed a module; None if no extra brings it.
+
+    Args:
+        error: What the import raised.
+        arguments: The command line without the program's name.
+    """
+    module = (error.name or "").split(".")[0]
+    for extra, modules in EXTRAS.items():
+        if module in modules:
+            words = [word for word in arguments if not word.startswith("-")]
+            command = " ".join(["asr", *words[: 2 if words[:1] == [_GROUP] else 1]])
+            remedy = f"python -m pip install {install_target(extra)}"
+            return AsrError(f"{command} needs {module}, which is not installed: {remedy}")
+    return None
+
+
+def install_target(extra: str) -> str:
+    """Return pip's argument that adds an extra to this installation: to the checkout, if it runs from one."""
+    root = Path(asr.__file__).parent.parent
+    if (root / "pyproject.toml").is_file():
+        return f"--editable '{_short(root)}[{extra}]'"
+    try:
+        source = json.loads(distribution("asr").read_text("direct_url.json") or "{}")
+    except PackageNotFoundError:
+        source = {}
+    url = urlsplit(source.get("url", ""))
+    if url.scheme == "file" and Path(unquote(url.path)).is_dir():
+        return f"'{_short(Path(unquote(url.path)))}[{extra}]'"
+    if "vcs_info" in source:
+        return f"'asr[{extra}] @ {source['vcs_info']['vcs']}+{source['url']}'"
+    return f"'asr[{extra}]'"
+
+
+def _short(folder: Path) -> str:
+    return "." if folder == Path.cwd() else str(folder)

@@ -1,0 +1,50 @@
+"""Selection of devices and number formats in torch."""
+
+import re
+
+import pytest
+import torch
+
+from asr.errors import AsrError, ConfigError
+from asr.runtime import torch_device
+from asr.runtime.torch_device import computing_in, pick_torch_device, pick_torch_precision
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture(autouse=True)
+def _no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("ASR_PRECISION", raising=False)
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (AssertionError(), "AssertionError"),
+        (RuntimeError("CUDA error: out of memory\nCompile with TORCH_USE_CUDA_DSA"), "CUDA error: out of memory"),
+    ],
+)
+def test_a_device_that_cannot_be_used_is_refused_with_the_first_line_of_the_reason(monkeypatch, error, reason):
+    def fail(*args, **kwargs):
+        raise error
+
+    monkeypatch.setattr(torch, "zeros", fail)
+    with pytest.raises(AsrError, match=f"'cuda:7' cannot be used: {re.escape(reason)}; try auto or cpu"):
+        pick_torch_device("cuda:7")
+
+
+def test_bf16_is_taken_where_the_hardware_multiplies_it(monkeypatch: pytest.MonkeyPatch):
+    for has, expected in ((True, "bf16"), (False, "fp32")):
+        monkeypatch.setattr(torch_device, "has_bf16", lambda _, has=has: has)
+        assert pick_torch_precision("auto", CPU) == expected
+        assert pick_torch_precision("fp32", CPU) == "fp32"
+    with pytest.raises(ConfigError, match="cpu does not multiply bfloat16 numbers; take fp32"):
+        pick_torch_precision("bf16", CPU)
+    with pytest.raises(ConfigError, match="int8 is for recognition on the CPU"):
+        pick_torch_precision("int8", CPU)
+
+
+def test_the_context_computes_in_the_precision():
+    for precision, dtype in (("bf16", torch.bfloat16), ("fp32", torch.float32)):
+        with computing_in(precision, CPU):
+            assert (torch.ones(2, 2) @ torch.ones(2, 2)).dtype == dtype
