@@ -1,5 +1,6 @@
 """The command line: the only part that names options or writes to a console.
 
-app (all commands, main) -> recognize, live, training, language (the commands) -> options (what they share),
-console (progress and messages), report (evaluations), terminal (live text). extras: what to install for a command.
+app (signals, streams, errors) -> commands (the list) -> recognize, live, training, language (the commands) -> options
+(what they share), console (progress and messages), report (evaluations), terminal (live text). extras: what to install
+for a command.
 """

@@ -62,6 +62,7 @@ def find_recordings(inputs: Inputs) -> tuple[list[Recording], list[AudioError]]:
     Raises:
         AsrError: If there is no argument, the list cannot be read, or standard input is used twice or wrongly.
     """
+    _check_input_is_open(inputs)
     arguments = [*inputs.paths, *_read_list(inputs.list_file)]
     _check(inputs, arguments)
     sources: dict[str, AudioSource] = {}  # by absolute path
@@ -126,6 +127,11 @@ def _read_list(list_file: str | None) -> list[str]:
     else:
         lines = read_lines(list_file, AsrError, errors="surrogateescape")
     return [line for line in map(str.strip, lines) if line and not line.startswith("#")]
+
+
+def _check_input_is_open(inputs: Inputs) -> None:
+    if STANDARD_INPUT in (*inputs.paths, inputs.list_file) and (sys.stdin is None or sys.stdin.closed):
+        raise AsrError("standard input is closed; send it a recording or a list, or name files")
 
 
 def _check(inputs: Inputs, arguments: Sequence[str]) -> None:

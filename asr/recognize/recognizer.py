@@ -14,7 +14,7 @@ from asr.decode.rescoring import Rescorer
 from asr.errors import AudioError
 from asr.recognize.model_folder import Model, find_model, read_model
 from asr.recognize.onnx_file import SUFFIX, read_onnx
-from asr.recognize.options import DecodingOptions, add_oov_words, build_rescorer, choose_decoder, read_phrases
+from asr.recognize.options import DecodingOptions, build_rescorer, choose_decoder, prepare_phrases
 from asr.recognize.pipeline import Pipeline
 from asr.recognize.runner import NetworkRunner
 from asr.recognize.utterance import Decoded, UtteranceDecoder
@@ -133,6 +133,8 @@ def load_model(
         precision: What it computes with; see `Recognizer`.
         decoding: How it decodes; None: with the folder's language model if there is one.
 
+    Warns about hot words that cannot be spelled, are changed or are given twice (`AsrWarning`).
+
     Raises:
         ModelError: If there is no such model or it is broken.
         ConfigError: If the decoding options contradict one another.
@@ -144,8 +146,8 @@ def load_model(
     else:
         model, folder = read_model(name), find_model(name)
     settings = model.settings
-    expected = " ".join(read_phrases(decoding, settings.normalizer)).split()
-    model = replace(model, tokenizer=add_oov_words(model.tokenizer, expected))
+    decoding, tokenizer = prepare_phrases(decoding, settings.normalizer, model.tokenizer)
+    model = replace(model, tokenizer=tokenizer)
     beam = choose_decoder(folder, model.tokenizer, settings.decoder, decoding, settings.normalizer)
     rescorer = build_rescorer(folder, model.tokenizer, settings.rescoring, decoding)
     return Recognizer(model, device=device, precision=precision, beam=beam, nbest=decoding.nbest, rescorer=rescorer)
