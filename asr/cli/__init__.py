@@ -4,3 +4,5 @@ app (signals, streams, errors) -> commands (the list) -> recognize, live, traini
 (what they share), console (progress and messages), report (evaluations), terminal (live text). extras: what to install
 for a command.
 """
+
+from asr.cli.app import main as main

@@ -149,6 +149,16 @@ def _read(source: AudioSource, sample_rate: int) -> Iterator[Waveform]:
         raise TypeError(f"audio must be a path, a binary file or an (array, rate) tuple, not {type(source)}")
 
 
+@contextlib.contextmanager
+def _explain_full_disk(name: str, folder: str) -> Iterator[None]:
+    """Raise an AudioError if no copy can be written, even if closing it is what fails."""
+    try:
+        yield
+    except OSError as error:
+        reason = f"cannot be copied to {folder}: {error.strerror or error}"
+        raise AudioError(f"{name}: {reason}; set TMPDIR to a folder with more room") from None
+
+
 def _is_pipe(path: Path) -> bool:
     """Return whether a path can only be read once, without seeking, like /dev/stdin and a shell's <(...)."""
     try:
@@ -162,7 +172,7 @@ def _read_stream(stream: BinaryIO, name: str, sample_rate: int) -> Iterator[Wave
     # Copy to disk first: reading containers needs seeking, and memory must not grow with the length.
     with tempfile.TemporaryDirectory(prefix="asr-") as folder:
         path = Path(folder) / "stream"
-        with path.open("wb") as copy:
+        with _explain_full_disk(name, folder), path.open("wb") as copy:
             try:
                 shutil.copyfileobj(stream, copy)
             except TypeError:
