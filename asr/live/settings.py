@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 
 from asr.config import HOST, LIVE_STREAMS, PORT
 
+_FALSE = {"", "0", "false", "no", "none", "null", "off"}  # of a client's values that are texts
+
 
 @dataclass(frozen=True)
 class Limits:
@@ -41,6 +43,7 @@ class ServerSettings:
         token: Bearer token that clients must send; None if they need none.
         origins: Web pages that may use the server besides its own, such as "https://example.org"; "*" allows all.
         limits: How much it accepts.
+        model_names: What clients may call the model besides its name, such as "large-v3"; "*" stands for anything.
     """
 
     host: str = HOST
@@ -48,3 +51,9 @@ class ServerSettings:
     token: str | None = None
     origins: Sequence[str] = ()
     limits: Limits = field(default_factory=Limits)
+    model_names: Sequence[str] = ()
+
+
+def is_true(value: object) -> bool:
+    """Return whether a value of a client means yes; "false" and its like do not."""
+    return str(value).strip().lower() not in _FALSE if isinstance(value, str) else bool(value)
