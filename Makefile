@@ -7,11 +7,14 @@ FILES ?= recipes/english/samples
 KNOWN := constraints/python$(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])').txt
 INSTALL := -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test test-base test-oldest test-newest figures check bench docs constraints clean
+.PHONY: demo training test test-base test-oldest test-newest figures check bench docs constraints clean
 
 # Transcribes the recordings that come with the project, or yours: make demo FILES=talk.wav
 demo: $(VENV)/.installed
 	$(BIN)/asr transcribe $(FILES)
+
+# Adds what training and evaluation need, PyTorch for one
+training: $(VENV)/.installed-train
 
 test: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest -n 2
@@ -24,9 +27,10 @@ test-base: $(VENV)-base/.installed
 test-oldest: $(VENV)-oldest/.installed
 	$(VENV)-oldest/bin/python -m pytest -q tests/decode/test_decoder.py tests/decode/test_batch.py
 
-# The newest version of everything; tells what broke and never fails, for nothing here has changed then
+# The newest version of everything, for MINUTES; reports what broke and never fails: nothing here has changed then
+MINUTES ?= 3
 test-newest:
-	$(PYTHON) tools/try_newest.py $(VENV)-newest
+	$(PYTHON) tools/try_newest.py $(VENV)-newest --minutes $(MINUTES)
 
 # The figures of README and model cards that can be repeated in minutes; corpora: ASR_CORPORA, else ../shared/corpora
 figures: $(VENV)/.installed-dev
@@ -59,6 +63,10 @@ $(VENV)/.installed: pyproject.toml $(KNOWN) | $(BIN)/python
 	$(BIN)/python $(INSTALL) --constraint $(KNOWN) --editable .
 	$(BIN)/python -m compileall -q asr  # here, since some environments forbid Python to do so at the first start
 	touch $@
+
+$(VENV)/.installed-train: pyproject.toml $(KNOWN) | $(BIN)/python
+	$(BIN)/python $(INSTALL) --constraint $(KNOWN) --editable '.[train]'
+	touch $@ $(VENV)/.installed
 
 $(VENV)/.installed-dev: pyproject.toml $(KNOWN) | $(BIN)/python
 	$(BIN)/python $(INSTALL) --constraint $(KNOWN) --editable '.[dev]'

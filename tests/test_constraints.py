@@ -1,6 +1,7 @@
 """The recorded versions: each package that we name stands there for each Python, in a version that we admit."""
 
 import re
+import sys
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,10 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 from tests.packages import ROOT, project, requirements
+
+sys.path.insert(0, str(ROOT / "tools"))
+
+import try_newest
 
 PYTHONS = ("3.10", "3.11", "3.12", "3.13")
 
@@ -52,3 +57,11 @@ def test_what_runs_a_model_needs_none_of_what_makes_one():
     makes = {"torch", "torchaudio", "lightning-fabric", "lhotse", "librosa", "scipy", "matplotlib", "jiwer"}
     assert base & makes == set()
     assert all(not re.search(r"torchaudio", str(requirement)) for requirement in requirements("train"))
+
+
+def test_the_trial_of_the_newest_names_what_differs_from_the_record():
+    recorded = pins(f"3.{sys.version_info.minor}")
+    listed = [{"name": name, "version": str(version)} for name, version in recorded.items()]
+    assert try_newest.differences(listed) == ["the recorded versions are the newest"]
+    listed += [{"name": "NumPy", "version": "99.1"}, {"name": "no-dependency", "version": "1"}]
+    assert try_newest.differences(listed) == [f"numpy 99.1 (recorded: {recorded['numpy']})"]

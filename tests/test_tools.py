@@ -1,11 +1,14 @@
 """What recipes and documents call: makers of speech, comparisons, pictures, the check of a downloaded corpus."""
 
+import ast
+import importlib
 import json
 import lzma
 import random
 import shutil
 import sys
 from argparse import Namespace
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -33,6 +36,26 @@ from asr.corpus.prepare import prepare  # noqa: E402
 from asr.language.load import save_ngram  # noqa: E402
 from asr.language.ngram.kneser_ney import estimate  # noqa: E402
 from asr.weights import read_weights, save_weights  # noqa: E402
+
+
+def imported_names() -> Iterator[tuple[str, str, str]]:
+    """Each file that is not part of the package, with a module of the package that it imports from, and a name."""
+    for path in sorted(path for folder in ("tools", "recipes") for path in (ROOT / folder).rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "asr":
+                yield from ((str(path.relative_to(ROOT)), node.module, name.name) for name in node.names)
+
+
+def test_tools_import_what_the_package_has():
+    missing = []
+    for path, module, name in imported_names():
+        try:
+            found = hasattr(importlib.import_module(module), name)
+        except ModuleNotFoundError:
+            found = False
+        if not found:
+            missing.append(f"{path}: {module}.{name}")
+    assert missing == []
 
 
 def test_phrases_are_drawn_by_seed_and_never_those_of_the_samples():

@@ -157,7 +157,7 @@ def test_files_that_cannot_be_rewritten_are_named_and_left(path):
 
 
 def test_torchs_files_are_read_and_torch_reads_ours(network, tmp_path: Path):
-    torch = pytest.importorskip("torch", reason="torch is not installed")
+    import torch
     from safetensors import torch as in_torch
 
     half = {name: torch.from_numpy(value).half() for name, value in network.items()}

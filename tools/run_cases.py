@@ -3,9 +3,9 @@
     python tools/run_cases.py FOLDER [NAME ...]
 
 Each folder in FOLDER is a case: its inputs, and `expect.txt` with a line `COMMAND (remark) => WHAT IS RIGHT; not
-WRONG`. The command runs in a copy of the folder. A case that is known here is judged by its own rule. Others are right if a
-quoted text of what is right is in the output, wrong if they end in a stack trace or not at all, and else to be read.
-Cases with mounts need root, those with `asr serve` port 2700.
+WRONG`. The command runs in a copy of the folder. A case that is known here is judged by its own rule. Others are right
+if a quoted text of what is right is in the output, wrong if they end in a stack trace or not at all, and else to be
+read. Cases with mounts need root, those with `asr serve` port 2700.
 """
 
 import argparse

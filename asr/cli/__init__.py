@@ -5,4 +5,9 @@ app (signals, streams, errors) -> commands (the list) -> recognize, live, traini
 for a command.
 """
 
-from asr.cli.app import main as main
+import os
+
+# Otherwise pydantic searches all installed packages for plugins at every start, which takes as long as its own import.
+os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
+
+from asr.cli.app import main as main  # noqa: E402

@@ -3,14 +3,16 @@
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, ProgressColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.text import Text
 
 from asr.errors import AsrWarning
 from asr.reporter import ProgressBar, Reporter, Tone
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
 
 _STYLES: dict[Tone, str] = {"plain": "", "quiet": "dim", "warning": "yellow", "failure": ""}
 
@@ -36,17 +38,29 @@ class ConsoleReporter(Reporter):
     @contextmanager
     def progress(self, label: str, total: float | None = None, *, transient: bool = False) -> Iterator[ProgressBar]:
         """Show a bar with the share done, figures and times while the block runs."""
+        if not self.shows_progress:
+            yield ProgressBar()
+            return
+        from rich.progress import (
+            BarColumn,
+            Progress,
+            ProgressColumn,
+            TextColumn,
+            TimeElapsedColumn,
+            TimeRemainingColumn,
+        )
+
         columns: list[ProgressColumn] = [TextColumn("{task.description}"), BarColumn()]
         columns += [TextColumn("{task.fields[figures]}"), TimeElapsedColumn()]
         if total is not None:
             columns.insert(2, TextColumn("{task.percentage:>3.0f}%"))
             columns.append(TimeRemainingColumn())
-        with Progress(*columns, console=self._console, transient=transient, disable=not self.shows_progress) as bars:
+        with Progress(*columns, console=self._console, transient=transient) as bars:
             yield _Bar(bars, label, total)
 
 
 class _Bar(ProgressBar):
-    def __init__(self, bars: Progress, label: str, total: float | None) -> None:
+    def __init__(self, bars: "Progress", label: str, total: float | None) -> None:
         self._bars = bars
         self._task = bars.add_task(label, total=total, figures="")
 

@@ -15,7 +15,7 @@ import numpy as np
 from asr.decode.kernel.frame import DONE, init_search, search_frames
 from asr.decode.kernel.memory import NONE, SearchBuffers
 from asr.decode.kernel.prefix_tree import count_tokens, write_path
-from asr.decode.kernel.scores import PackedScorer, Scorer, score_hypothesis, unpack
+from asr.decode.kernel.scores import Scorer, score_hypothesis
 from asr.decode.parts import DecoderParts, Hypothesis, make_hypothesis
 from asr.decode.stream import BeamStream
 from asr.errors import AsrError
@@ -93,13 +93,13 @@ def _read_results(results: Results, ends: Array) -> Iterator[Hypothesis]:
 
 @jit
 def search_batch(
-    search: SearchBuffers, packed: PackedScorer, block: Array, ends: Array, first: int, state: int, results: Results
+    search: SearchBuffers, scorer: Scorer, block: Array, ends: Array, first: int, state: int, results: Results
 ) -> tuple[int, int]:
     """Search utterances from the `first` on, each from the empty prefix, and write the results.
 
     Args:
         search: Buffers for one utterance at a time.
-        packed: The scorer.
+        scorer: What language model, lexicon and phrases add.
         block: (T, V) float64 probabilities of all utterances, one after another.
         ends: (N,) where each ends in `block`.
         first: The first utterance not searched yet.
@@ -109,12 +109,11 @@ def search_batch(
     Returns:
         The utterance that the interpreter has to continue, and at which of its frames; N and 0 after the last.
     """
-    scorer = unpack(packed)
     for utterance in range(first, len(ends)):
         # 1. Search the utterance.
         start = ends[utterance - 1] if utterance > 0 else 0
         init_search(search, state, scorer.phrases.start)
-        status, frame = search_frames(search, packed, block[start : ends[utterance]], 0)
+        status, frame = search_frames(search, scorer, block[start : ends[utterance]], 0)
         if status != DONE:
             return utterance, frame
         # 2. Find its best hypothesis.

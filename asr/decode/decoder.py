@@ -17,18 +17,18 @@ import numpy as np
 
 from asr.config import DecoderSettings
 from asr.decode.batch import Utterance, decode_group, group_utterances, name_errors
-from asr.decode.kernel.prefix_tree import clear_gains, drop_divergent
+from asr.decode.kernel.prefix_tree import drop_divergent
 from asr.decode.parts import DecoderParts, Hypothesis, count_cores
 from asr.decode.scorer.build import Unit, build_scorer, reweigh
 from asr.decode.scorer.external import LanguageModel
 from asr.decode.scorer.hotwords import parse_hotwords
-from asr.decode.scorer.word_trie import Pronunciations
 from asr.decode.stream import UPKEEP_FRAMES, BeamStream
 from asr.errors import ConfigError
 from asr.jit import Array, warm_up
 
 __all__ = ["BeamDecoder", "BeamStream", "Hypothesis"]
 
+_TOY = np.full((1, 2), np.log(0.5))  # log probabilities of one frame
 _MAX_GROUP_FRAMES = UPKEEP_FRAMES - 1  # streams would drop old alternatives in longer utterances
 
 
@@ -47,7 +47,7 @@ class BeamDecoder:
         unit: Unit = "auto",
         vocabulary: Sequence[str] | None = None,
         hotwords: Mapping[str, float] | Iterable[str] = (),
-        pronunciations: Pronunciations | None = None,
+        pronunciations: Mapping[str, Sequence[tuple[int, ...]]] | None = None,
     ) -> None:
         """Prepare for decoding.
 
@@ -106,6 +106,7 @@ class BeamDecoder:
 
     def start(self) -> BeamStream:
         """Start a stream: a search that takes log probabilities block by block."""
+        _load_compiled_streams()
         return BeamStream(self.parts)
 
     def decode(self, log_probs: Any, nbest: int = 1) -> list[Hypothesis]:
@@ -183,16 +184,22 @@ class BeamDecoder:
 
 @warm_up("beam search")
 def _load_compiled() -> None:
-    """Load the compiled search, or compile it if this machine has not yet."""
-    settings = DecoderSettings(beam_size=1)
-    scorer = build_scorer(("", "a"), settings, language_model=None, unit="auto", vocabulary=None, hotwords={})
-    parts, log_probs = DecoderParts(("", "a"), settings, None, scorer), np.full((1, 2), np.log(0.5))
-    decode_group(parts, [Utterance(log_probs, "")])
+    """Load the compiled search of whole utterances, or compile it if this machine has not yet."""
+    decode_group(_toy_parts(), [Utterance(_TOY, "")])
+
+
+@warm_up("beam search of streams")
+def _load_compiled_streams() -> None:
+    parts = _toy_parts()
     stream = BeamStream(parts)
-    stream.feed(log_probs)
+    stream.feed(_TOY)
     stream.commit()
     stream.best()
     stream.release()
-    search = parts.acquire_buffers()  # the stream's
-    drop_divergent(search, 0)
-    clear_gains(search)
+    drop_divergent(parts.acquire_buffers(), 0)  # the stream's
+
+
+def _toy_parts() -> DecoderParts:
+    settings = DecoderSettings(beam_size=1)
+    scorer = build_scorer(("", "a"), settings, language_model=None, unit="auto", vocabulary=None, hotwords={})
+    return DecoderParts(("", "a"), settings, None, scorer)

@@ -9,10 +9,10 @@ import numpy as np
 
 from asr.config import DecoderSettings
 from asr.decode.kernel.memory import LIMITS, NONE, SearchBuffers, new_buffers
-from asr.decode.kernel.scores import TOKEN_LEVEL, Scorer, pack
+from asr.decode.kernel.scores import TOKEN_LEVEL, Scorer
 from asr.decode.scorer.external import LanguageModel
 from asr.decode.word_ends import pool_word_ends
-from asr.jit import Array
+from asr.jit import Array, pack
 from asr.language.ngram.model import NgramModel
 
 _MIN_NODES = 1 << 12  # 0.4 MB

@@ -11,13 +11,13 @@ from typing import Any
 import numpy as np
 
 from asr.decode.kernel.frame import DEAD, DONE, FULL, NOT_NORMALIZED, PENDING, init_search, search_frames
-from asr.decode.kernel.memory import NONE, SearchBuffers
+from asr.decode.kernel.memory import NONE, SearchBuffers, copy_search
 from asr.decode.kernel.prefix_tree import clear_gains, compact, drop_divergent, trace_back
 from asr.decode.kernel.scores import score_beam
 from asr.decode.parts import DecoderParts, Hypothesis, make_hypothesis
 from asr.decode.scorer.external import make_external_lm
 from asr.errors import AsrError
-from asr.jit import Array
+from asr.jit import Array, pack
 
 # Every UPKEEP_FRAMES frames of a stream, however it is cut into blocks, alternatives that differ
 # more than _MAX_OPEN tokens back are dropped; so memory stays bounded.
@@ -35,7 +35,7 @@ class BeamStream:
     def __init__(self, parts: DecoderParts, search: SearchBuffers | None = None) -> None:
         """Continue a search that has begun, or begin a new one."""
         self._parts = parts
-        self._search = parts.acquire_buffers() if search is None else search
+        self._use(parts.acquire_buffers() if search is None else search)
         self._external = make_external_lm(parts.language_model, parts.symbols, parts.scorer)
         if search is None:
             init_search(self._search, parts.start_state, parts.scorer.phrases.start)
@@ -72,7 +72,7 @@ class BeamStream:
     def search_block(self, block: Array, frame: int = 0) -> None:
         """Search a block (T, V) of float64 probabilities, from a frame on."""
         while True:
-            status, frame = search_frames(self._search, self._parts.packed_scorer, block, frame)
+            status, frame = search_frames(self._packed_search, self._parts.packed_scorer, block, frame)
             if status == DONE:
                 return
             if status == FULL:
@@ -86,10 +86,16 @@ class BeamStream:
                     f"frame {self.num_frames}: nothing that vocabulary and language model allow has any probability"
                 )
 
-    def fork(self) -> "BeamStream":
-        """Return a copy, to preview frames that may not come; this stream is unchanged."""
+    def fork(self, *, beam_threshold: float = math.inf) -> "BeamStream":
+        """Return a copy, to preview frames that may not come; this stream is unchanged.
+
+        Args:
+            beam_threshold: If it is lower than that of the settings, the copy prunes by it.
+        """
         fork = copy.copy(self)
-        fork._search = SearchBuffers(*(array.copy() for array in self._search))
+        fork._use(copy_search(self._search))
+        ratio = fork._search.limits["beam_ratio"]
+        ratio[:] = np.maximum(ratio, math.exp(-beam_threshold))
         fork._committed = (list(self._committed[0]), list(self._committed[1]))
         fork._external = self._external.fork() if self._external else None
         return fork
@@ -143,6 +149,9 @@ class BeamStream:
         end = ends[-1] if ends else 0
         return replace(hypothesis, tokens=hypothesis.tokens[:end], frames=hypothesis.frames[:end])
 
+    def _use(self, search: SearchBuffers) -> None:
+        self._search, self._packed_search = search, pack(search)
+
     def _describe_sum(self, probs: Array) -> str:
         total = float(probs.sum())
         if math.isnan(total):
@@ -156,10 +165,9 @@ class BeamStream:
         self._compact()
         search, progress = self._search, self._search.progress[0]
         if max(int(progress["num_nodes"]), int(progress["num_backpointers"])) > len(search.nodes) // 2:
-            self._search = search._replace(
-                nodes=np.concatenate([search.nodes, np.empty_like(search.nodes)]),
-                backpointers=np.concatenate([search.backpointers, np.empty_like(search.backpointers)]),
-            )
+            nodes = np.concatenate([search.nodes, np.empty_like(search.nodes)])
+            backpointers = np.concatenate([search.backpointers, np.empty_like(search.backpointers)])
+            self._use(search._replace(nodes=nodes, backpointers=backpointers))
 
     def _drop_old_alternatives(self) -> None:
         self._compact()
@@ -180,7 +188,7 @@ class BeamStream:
         """(N, 7) scores as of `score_hypothesis`; unless `is_final`, the gain at the end is the credit of phrases."""
         search, scorer = self._search, self._parts.scorer
         scores = np.empty((int(search.progress["num_hypotheses"][0]), 7))
-        score_beam(search, self._parts.packed_scorer, scores)
+        score_beam(self._packed_search, self._parts.packed_scorer, scores)
         if not is_final:
             scores[:, 3], scores[:, 4], scores[:, 6] = 0.0, scores[:, 5], NONE
         elif self._external:

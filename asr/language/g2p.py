@@ -13,7 +13,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from asr.jit import Array, jit, jit_allocating, warm_up
+from asr.jit import Array, jit, warm_up
 from asr.language.ngram.kneser_ney import estimate
 from asr.language.ngram.model import END, NgramModel
 from asr.text.lexicon import Lexicon, Phones
@@ -121,24 +121,40 @@ def _first_costs(entries: list[tuple[str, Phones]], letter_ids: dict[str, int], 
     return np.hstack([np.full((len(letter_ids), 1), none), single + one, double + two])
 
 
-@jit_allocating
 def _align(
     letters: Array, first_letter: Array, phones: Array, first_phone: Array, costs: Array, counts: Array
 ) -> Array:
     """Find the cheapest alignment of each word: the number of phones of each letter; `counts` counts the pairs."""
-    num_phones = round(math.sqrt(costs.shape[1] - 0.75) - 0.5)  # since columns = 1 + P + P ** 2
     num_taken = np.zeros(len(letters), np.int8)
+    shape = tuple(int(np.diff(first).max(initial=0)) + 1 for first in (first_letter, first_phone))
+    scratch = np.empty(shape), np.empty(shape, np.int8)
+    _align_words((letters, first_letter), (phones, first_phone), costs, counts, num_taken, scratch)
+    return num_taken
+
+
+@jit
+def _align_words(
+    all_letters: tuple[Array, ...],
+    all_phones: tuple[Array, ...],
+    costs: Array,
+    counts: Array,
+    num_taken: Array,
+    scratch: tuple[Array, ...],
+) -> None:
+    (letters, first_letter), (phones, first_phone), (all_best, all_backpointers) = all_letters, all_phones, scratch
+    num_phones = round(math.sqrt(costs.shape[1] - 0.75) - 0.5)  # since columns = 1 + P + P ** 2
     for number in range(len(first_letter) - 1):
         # 1. The least cost of each beginning of the word and its phones.
         word = letters[first_letter[number] : first_letter[number + 1]]  # (I,)
         sounds = phones[first_phone[number] : first_phone[number + 1]]  # (J,)
-        best = np.full((len(word) + 1, len(sounds) + 1), np.inf)  # (I + 1, J + 1)
-        backpointers = np.zeros((len(word) + 1, len(sounds) + 1), np.int8)
+        best = all_best[: len(word) + 1, : len(sounds) + 1]  # (I + 1, J + 1)
+        backpointers = all_backpointers[: len(word) + 1, : len(sounds) + 1]
+        best[:] = np.inf
+        backpointers[:] = 0
         _fill_table(word, sounds, num_phones, costs, best, backpointers)
         # 2. The cheapest alignment, from its end.
         taken = num_taken[first_letter[number] : first_letter[number + 1]]
         _trace_back(word, sounds, num_phones, backpointers, taken, counts)
-    return num_taken
 
 
 @jit

@@ -28,10 +28,13 @@ from asr.runtime.parameters import acoustic_shapes
 from asr.runtime.precision import pick_cpu_precision
 from asr.signal.features import ENERGY_FLOOR, FeatureExtractor
 from asr.text.load import load_tokenizer
+from asr.text.phones import LEXICON_FILE
+from asr.text.tokenizer import SUBWORD_FILE, TOKENS_FILE, Tokenizer
 from asr.weights import Weights
 
 SUFFIX = ".onnx"
 _FEATURES = "features"  # the key of the metadata
+_FILES = {SETTINGS_FILE, TOKENS_FILE, LEXICON_FILE, SUBWORD_FILE}  # the other keys
 _STATISTICS = ("feature_mean", "feature_deviation")
 _BINARY = "base64:"  # what the text of a file that is not UTF-8 begins with
 
@@ -68,22 +71,29 @@ def read_onnx(path: Path) -> Model:
     metadata = {entry.key: entry.value for entry in graph.metadata_props}
     if not metadata.keys() >= {_FEATURES, SETTINGS_FILE}:
         raise ModelError(f"{path}: not a model that `asr export` wrote")
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        for file, text in metadata.items():
-            if file != _FEATURES:
-                (folder / Path(file).name).write_bytes(_to_bytes(text))
-        try:
-            settings = ModelSettings.load(folder / SETTINGS_FILE)
-            tokenizer = load_tokenizer(folder, settings.tokenizer)
-        except AsrError as error:
-            raise ModelError(f"{path}: not a usable model: {str(error).replace(name, path.name)}") from None
-    statistics = json.loads(metadata[_FEATURES])
-    stored = {array.name: numpy_helper.to_array(array) for array in graph.graph.initializer}
-    stored = {name: array for name, array in stored.items() if not name.startswith(CONSTANT)}
-    weights = Weights(stored | {name: np.array(statistics[name], np.float32) for name in _STATISTICS})
+    try:
+        settings, tokenizer = _read_files(metadata, path)
+        statistics = json.loads(metadata[_FEATURES])
+        stored = {array.name: numpy_helper.to_array(array) for array in graph.graph.initializer}
+        stored = {name: array for name, array in stored.items() if not name.startswith(CONSTANT)}
+        weights = Weights(stored | {name: np.array(statistics[name], np.float32) for name in _STATISTICS})
+    except (AsrError, KeyError, TypeError, ValueError) as error:
+        raise ModelError(f"{path}: not a usable model: {one_line(error)}") from None
     weights.check(acoustic_shapes(settings, tokenizer.vocab_size), path)
     return Model(weights, tokenizer, settings)
+
+
+def _read_files(metadata: dict[str, str], path: Path) -> tuple[ModelSettings, Tokenizer]:
+    """Read what would stand in a model folder; errors name `path` in place of the folder."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        for file in _FILES & metadata.keys():
+            (folder / file).write_bytes(_to_bytes(metadata[file]))
+        try:
+            settings = ModelSettings.load(folder / SETTINGS_FILE)
+            return settings, load_tokenizer(folder, settings.tokenizer)
+        except AsrError as error:
+            raise ModelError(str(error).replace(name, path.name)) from None
 
 
 def _describe_features(model: Model) -> dict[str, Any]:
@@ -117,4 +127,4 @@ def _to_text(content: bytes) -> str:
 
 
 def _to_bytes(text: str) -> bytes:
-    return base64.b64decode(text.removeprefix(_BINARY)) if text.startswith(_BINARY) else text.encode()
+    return base64.b64decode(text.removeprefix(_BINARY), validate=True) if text.startswith(_BINARY) else text.encode()

@@ -30,7 +30,7 @@ class AcousticGraphs:
         self._directions = ["forward_rnn"] + ["backward_rnn"] * (self._acoustic.direction == "bi")
         self.num_states = self._acoustic.num_layers * (2 if self._acoustic.cell == "lstm" else 1)
 
-    def whole(self) -> ModelProto:
+    def utterance(self) -> ModelProto:
         """Return the graph of an utterance: features (T, F) to log_probs (T', V)."""
         builder = self._start()
         features = builder.input("features", ["T", self._num_mels])
@@ -142,7 +142,7 @@ class AcousticGraphs:
     def _block(self, builder: GraphBuilder, index: int, hidden: Value, lengths: Value = "") -> Value:
         """Add layer norm, recurrence and residual over whole utterances (T', B, D)."""
         normalised = builder.layer_norm(hidden, f"blocks.{index}.norm")
-        outputs = builder.recurrent(self._acoustic.cell, normalised, self._layers(index), lengths=lengths)[0]
+        outputs = builder.recurrent(self._acoustic.cell, normalised, self._prefixes(index), lengths=lengths)[0]
         return builder.node("Add", hidden, outputs)
 
     def _stream_block(
@@ -152,7 +152,7 @@ class AcousticGraphs:
 
         The forward direction continues from a state; the state after the chunk is also returned.
         """
-        cell, (forward, *backward) = self._acoustic.cell, self._layers(index)
+        cell, (forward, *backward) = self._acoustic.cell, self._prefixes(index)
         normalised = builder.layer_norm(hidden, f"blocks.{index}.norm")
         own = normalised if chunk is None else self._first(builder, normalised, chunk)
         outputs, after = builder.recurrent(cell, own, [forward], state=state)
@@ -170,7 +170,7 @@ class AcousticGraphs:
         """Return the first `chunk` frames."""
         return builder.node("Slice", hidden, builder.constant([0]), chunk, builder.constant([0]))
 
-    def _layers(self, index: int) -> list[str]:
+    def _prefixes(self, index: int) -> list[str]:
         return [f"blocks.{index}.recurrent.{direction}." for direction in self._directions]
 
     @staticmethod

@@ -95,7 +95,7 @@ class GraphBuilder:
         self,
         cell: Cell,
         value: Value,
-        layers: Sequence[str],
+        prefixes: Sequence[str],
         *,
         reverse: bool = False,
         lengths: Value = "",
@@ -106,7 +106,7 @@ class GraphBuilder:
         Args:
             cell: Kind of recurrence.
             value: The inputs.
-            layers: What the names of the layer's weights begin with: forward and backward, or one of them.
+            prefixes: What the names of the layer's weights begin with: forward and backward, or one of them.
             reverse: Whether a single one runs backward.
             lengths: (B,) int32 valid steps; none: all.
             state: Initial hidden state (1, B, H) and, of an LSTM, its cell; none: zeros.
@@ -114,33 +114,34 @@ class GraphBuilder:
         Returns:
             (T, B, N H) for N directions, and the states after the last step, each (N, B, H).
         """
-        hidden_size = self._weights.shape(f"{layers[0]}weight_hh_l0")[1]
-        direction = "bidirectional" if len(layers) == 2 else "reverse" if reverse else "forward"
+        hidden_size = self._weights.shape(f"{prefixes[0]}weight_hh_l0")[1]
+        direction = "bidirectional" if len(prefixes) == 2 else "reverse" if reverse else "forward"
         attributes: dict[str, Any] = {"hidden_size": hidden_size, "direction": direction}
         both = [
-            self.node("Concat", *(self._gates(cell, f"{layer}bias_{kind}_l0") for kind in _MATRICES), axis=0)
-            for layer in layers
+            self.node("Concat", *(self._gates(cell, f"{prefix}bias_{kind}_l0") for kind in _MATRICES), axis=0)
+            for prefix in prefixes
         ]
         initial = [self._stack(both), lengths, *state]
         num_results = 3 if cell == "lstm" else 2
         if cell == "lstm" and self._int8:
-            inputs = self._int8_inputs(value, layers, initial)
+            inputs = self._int8_inputs(value, prefixes, initial)
             results = self.nodes("DynamicQuantizeLSTM", inputs, num_results, domain=_OWN_OPERATORS, **attributes)
         else:
             if cell == "gru":
                 attributes["linear_before_reset"] = 1  # as in torch
             matrices = [
-                self._stack([self._gates(cell, f"{layer}weight_{kind}_l0") for layer in layers]) for kind in _MATRICES
+                self._stack([self._gates(cell, f"{prefix}weight_{kind}_l0") for prefix in prefixes])
+                for kind in _MATRICES
             ]
             results = self.nodes(_OPERATORS[cell], [value, *matrices, *initial], num_results, **attributes)
         outputs = self.node("Transpose", results[0], perm=[0, 2, 1, 3])  # (T, B, N, H)
-        return self.node("Reshape", outputs, self.constant([0, 0, len(layers) * hidden_size])), results[1:]
+        return self.node("Reshape", outputs, self.constant([0, 0, len(prefixes) * hidden_size])), results[1:]
 
-    def _int8_inputs(self, value: Value, layers: Sequence[str], initial: Sequence[Value]) -> list[Value]:
+    def _int8_inputs(self, value: Value, prefixes: Sequence[str], initial: Sequence[Value]) -> list[Value]:
         """Return the inputs of an LSTM in 8 bits: matrices (N, D, 4H), and for each scales and zero points (N, 4H)."""
         matrices, scales = [], []
         for kind in _MATRICES:
-            names = [f"{layer}weight_{kind}_l0" for layer in layers]
+            names = [f"{prefix}weight_{kind}_l0" for prefix in prefixes]
             pairs = [self._quantized(name) for name in names]
             arranged = [
                 self._order_gates("lstm", values, self._weights.shape(name))
@@ -148,7 +149,7 @@ class GraphBuilder:
             ]
             matrices.append(self._stack([self.node("Transpose", matrix, perm=[1, 0]) for matrix in arranged]))
             rows = self._weights.shape(names[0])[0]
-            zeros = self.node("Expand", self.constant(0, np.int8), self.constant([len(layers), rows]))
+            zeros = self.node("Expand", self.constant(0, np.int8), self.constant([len(prefixes), rows]))
             scales += [self._stack([self._order_gates("lstm", scale, (rows,)) for _, scale in pairs]), zeros]
         padding = [""] * (4 - len(initial)) + [""]  # no state, no peepholes
         return [value, *matrices, *initial, *padding, *scales]

@@ -1,10 +1,12 @@
 """The network of a recurrent language model on ONNX Runtime: token ids in, log probabilities of the next tokens out.
 
-    tokens (T, B) ──► embedding ──► recurrent layers, with residuals ──► log_probs (T, B, V)
+    tokens (T, B) ──► embedding ──► recurrent layers, with residuals ──► outputs (T, B, H) ──► log_probs (T, B, V)
                                        ▲          │
                              state (K, B, H) ──► state after the last token
 
-It computes what train/rnn_network.py, which trains the network, computes. Knows nothing of text.
+The last step, which multiplies by a matrix as wide as the alphabet, is a graph of its own: not every output needs it,
+and those of many tokens take it much faster together. The two compute what train/rnn_network.py, which trains the
+network, computes. Knows nothing of text.
 """
 
 from functools import cached_property
@@ -24,6 +26,10 @@ class OnnxLanguageNetwork:
     """Runs the network; threads may share it, and it can be pickled.
 
     A state (K, B, H) holds, for each layer, its hidden state and, of an LSTM, its cell.
+
+    In int8 the activations of a batch share a scale, so results depend a little on the neighbours. They are sentences
+    of one utterance, in the second pass, or contexts of one search: what is recognised depends on the utterance alone.
+    One by one they would give no better scores, and take twice as long.
 
     Args:
         weights: Those of `language_shapes`.
@@ -45,26 +51,30 @@ class OnnxLanguageNetwork:
         """Process tokens (T, B), T and B at least 1, from a state (K, B, H).
 
         Returns:
-            (T, B, V) float32 log probabilities of the token after each, and the state (K, B, H) after the last.
+            (T, B, H) outputs, for `predict`, and the state (K, B, H) after the last token.
         """
-        feed = {"tokens": tokens.astype(np.int64, copy=False), "state": state}
-        log_probs, after = self._session.run(None, feed)
-        return log_probs, after
+        outputs, after = self._sessions[0].run(None, {"tokens": tokens, "state": state})
+        return outputs, after
+
+    def predict(self, outputs: Array) -> Array:
+        """Return (N, V) float32 log probabilities of the tokens that follow, from outputs (N, H)."""
+        log_probs: Array = self._sessions[1].run(None, {"outputs": outputs})[0]
+        return log_probs
 
     @cached_property
-    def _session(self) -> ort.InferenceSession:
+    def _sessions(self) -> tuple[ort.InferenceSession, ort.InferenceSession]:
         int8 = self.precision == "int8"
-        narrow = int8 and not adds_int8_exactly()
-        return open_session(build_graph(self.weights, self.settings, int8=int8, narrow=narrow))
+        recurrence = build_recurrence(self.weights, self.settings, int8=int8, narrow=int8 and not adds_int8_exactly())
+        return open_session(recurrence), open_session(build_read_out(self.weights, self.settings))
 
     def __getstate__(self) -> dict[str, Any]:
-        return {name: value for name, value in self.__dict__.items() if name != "_session"}  # it is built anew
+        return {name: value for name, value in self.__dict__.items() if name != "_sessions"}  # they are built anew
 
 
-def build_graph(
+def build_recurrence(
     weights: Weights, settings: LanguageNetworkSettings, *, int8: bool = False, narrow: bool = False
 ) -> ModelProto:
-    """Build the graph: tokens and state in, log_probs and state_after out; `int8`, `narrow`: see `GraphBuilder`."""
+    """Build the graph of all but the last step: tokens, state to outputs, state_after; options as `GraphBuilder`'s."""
     builder, num_states = GraphBuilder(weights, int8=int8, narrow=narrow), _num_states(settings)
     tokens = builder.input("tokens", ["T", "B"], TensorProto.INT64)
     state = builder.input("state", [num_states, "B", settings.hidden_size])
@@ -76,19 +86,22 @@ def build_graph(
         outputs, last = builder.recurrent(settings.cell, hidden, [f"layers.{index}."], state=own)
         after += last
         hidden = outputs if index == 0 else builder.node("Add", hidden, outputs)
-    log_probs = builder.node("LogSoftmax", _read_out(builder, settings, hidden), axis=-1)
-    builder.output("log_probs", log_probs, ["T", "B", "V"])
+    builder.output("outputs", hidden, ["T", "B", settings.hidden_size])
     builder.output("state_after", builder.node("Concat", *after, axis=0), [num_states, "B", settings.hidden_size])
     return builder.build()
 
 
-def _read_out(builder: GraphBuilder, settings: LanguageNetworkSettings, hidden: Value) -> Value:
-    """Return logits (T, B, V); tied weights are the embedding's."""
+def build_read_out(weights: Weights, settings: LanguageNetworkSettings) -> ModelProto:
+    """Build the graph of the last step: outputs to log_probs."""
+    builder = GraphBuilder(weights)
+    outputs = builder.input("outputs", ["N", settings.hidden_size])
     if settings.tied and settings.hidden_size != settings.embedding_size:
-        hidden = builder.linear(hidden, "projection")
+        outputs = builder.linear(outputs, "projection")
     matrix = builder.weight("embedding.weight" if settings.tied else "head_weight")
-    product = builder.node("MatMul", hidden, builder.node("Transpose", matrix, perm=[1, 0]))
-    return builder.node("Add", product, builder.weight("head_bias"))
+    product = builder.node("MatMul", outputs, builder.node("Transpose", matrix, perm=[1, 0]))
+    logits = builder.node("Add", product, builder.weight("head_bias"))
+    builder.output("log_probs", builder.node("LogSoftmax", logits, axis=-1), ["N", "V"])
+    return builder.build()
 
 
 def _num_states(settings: LanguageNetworkSettings) -> int:

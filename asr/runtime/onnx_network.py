@@ -35,7 +35,7 @@ class OnnxNetwork:
         int8 = self.precision == "int8"
         graphs = AcousticGraphs(weights, settings, int8=int8, narrow=int8 and not adds_int8_exactly())
         self._vocab_size = weights.shape("head.bias")[0]
-        self._session = open_session(graphs.whole())
+        self._session = open_session(graphs.utterance())
         self._stream_sessions = StreamSessions(graphs)
 
     def __reduce__(self) -> tuple[object, ...]:

@@ -4,7 +4,6 @@ from typing import cast
 
 import numpy as np
 import numpy.typing as npt
-import soxr
 
 Waveform = npt.NDArray[np.float32]
 
@@ -15,6 +14,8 @@ class Resampler:
     def __init__(self, rate: float, sample_rate: float) -> None:
         self._stream = None
         if rate != sample_rate:
+            import soxr
+
             self._stream = soxr.ResampleStream(rate, sample_rate, 1, dtype="float32", quality="HQ")
 
     def feed(self, block: Waveform) -> Waveform:

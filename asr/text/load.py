@@ -5,8 +5,6 @@ from collections.abc import Iterable
 from io import BytesIO
 from pathlib import Path
 
-from sentencepiece import SentencePieceTrainer
-
 from asr.config import TokenizerSettings
 from asr.errors import ConfigError, ModelError, TextError, one_line
 from asr.files import read_lines
@@ -128,6 +126,8 @@ def _read_symbols(path: Path, kind: str) -> list[str]:
 
 
 def _train_subwords(texts: list[str], vocab_size: int) -> bytes:
+    from sentencepiece import SentencePieceTrainer
+
     model = BytesIO()
     try:
         SentencePieceTrainer.train(

@@ -10,8 +10,7 @@ from functools import lru_cache
 from asr.config import NormalizerSettings
 from asr.errors import TextError
 from asr.text.annotations import drop_annotations, find_annotations
-from asr.text.numbers import join_thousands, spell_out_numbers
-from asr.text.spelling import JOINERS, lowercase, place_sigmas, remove_invisible, unify_letters
+from asr.text.spelling import JOINERS, join_thousands, lowercase, place_sigmas, remove_invisible, unify_letters
 
 # Typed and typographic relatives of the apostrophe, the Hebrew geresh among them.
 _APOSTROPHES = dict.fromkeys(map(ord, "\u2018\u2019\u201b\u02bc\u02b9\u00b4`\uff07\u05f3"), "'")
@@ -46,6 +45,8 @@ def normalize(text: str, settings: NormalizerSettings) -> str:
     text = unicodedata.normalize("NFC", "".join(map(_plain_form, text))).translate(_APOSTROPHES)
     text = _handle_annotations(unify_letters(remove_invisible(text), language), settings)
     if settings.spell_out_numbers is not None:
+        from asr.text.numbers import spell_out_numbers  # num2words loads all its languages
+
         text = spell_out_numbers(text, settings.spell_out_numbers)
     if settings.lowercase:
         text = lowercase(text, language)

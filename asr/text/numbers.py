@@ -30,15 +30,9 @@ _YEARS = ("en", "de")  # languages in which years are said in hundreds
 _DECIMAL_POINT = ("bn", "en", "he", "ja", "kn", "ko", "te", "th", "zh")  # elsewhere 1.000 is a thousand and 0,5 a half
 # Languages that write 1 000 000, with a plain space as well as with the typographic ones that all languages use.
 _SPACED = ("be", "cs", "fi", "fr", "hu", "lt", "lv", "no", "pl", "ru", "sk", "sv", "uk")
-_TYPOGRAPHIC_SPACE = re.compile(r"(?<=\d)[\u00a0\u2009\u202f](?=\d{3}(?!\d))")
 
 _Parts = Mapping[str, str | None]
 _Say = Callable[[re.Match[str], str], str]
-
-
-def join_thousands(text: str) -> str:
-    """Remove spaces that do not break lines from within numbers, before they become plain spaces."""
-    return _TYPOGRAPHIC_SPACE.sub("", text)
 
 
 def spell_out_numbers(text: str, language: str) -> str:

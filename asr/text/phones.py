@@ -9,8 +9,11 @@ import copy
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import numpy as np
+
 from asr.errors import TextError
 from asr.text.lexicon import Lexicon, Phones
+from asr.text.pronunciations import Pronunciations
 from asr.text.tokenizer import BLANK_SYMBOL, SPACE_NAME, WORD_START, Tokenizer
 
 LEXICON_FILE = "lexicon.txt"
@@ -37,30 +40,26 @@ class PhoneTokenizer(Tokenizer):
                 raise TextError(f"{phone!r} cannot name a phone: it has another meaning; give the phone another name")
         self.lexicon = lexicon
         self.word_ends = frozenset(range(1, len(word_ends) + 1))
-        sounds = {phones: tuple(map(self._ids.__getitem__, phones)) for phones in lexicon.words}
-        self._words: dict[tuple[int, ...], str] = {
-            (*sounds[phones], word_end): word
-            for phones, words in lexicon.words.items()
-            for word_end, word in enumerate(words, start=1)
-        }
-        self.pronunciations: dict[str, list[tuple[int, ...]]] = {
-            word: [(*sounds[phones], 1 + lexicon.words[phones].index(word)) for phones in pronunciations]
-            for word, pronunciations in lexicon.pronunciations.items()
-        }
+        tokens = np.zeros((len(lexicon.sounds), 1 + lexicon.sounds.shape[1]), np.min_scalar_type(self.vocab_size))
+        tokens[:, :-1] = lexicon.sounds
+        tokens += (tokens > 0) * tokens.dtype.type(len(word_ends))
+        tokens[np.arange(len(tokens)), np.count_nonzero(tokens, axis=1)] = 1 + lexicon.homophones
+        self.pronunciations: Pronunciations = Pronunciations(lexicon.numbers, lexicon.owners, tokens)
 
     def with_words(self, words: Mapping[str, Phones]) -> "PhoneTokenizer":
         """Return a tokenizer that also encodes words that the lexicon lacks; this one and the lexicon do not change.
 
         A word is left out if it has more homophones than there are word ends.
         """
-        extended = copy.copy(self)
-        extended._words, extended.pronunciations = dict(self._words), dict(self.pronunciations)
+        added: dict[tuple[int, ...], str] = {}
         for word, phones in words.items():
             sounds = [self._ids[phone] for phone in phones]
             candidates = ((*sounds, word_end) for word_end in sorted(self.word_ends))
-            tokens = next((candidate for candidate in candidates if candidate not in extended._words), None)
-            if tokens is not None and word not in extended.pronunciations:
-                extended._words[tokens], extended.pronunciations[word] = word, [tokens]
+            is_free = (way for way in candidates if way not in added and self.pronunciations.find_word(way) is None)
+            if word not in self.pronunciations and (tokens := next(is_free, None)) is not None:
+                added[tokens] = word
+        extended = copy.copy(self)
+        extended.pronunciations = self.pronunciations.with_words({word: tokens for tokens, word in added.items()})
         return extended
 
     def encode(self, text: str) -> list[int]:
@@ -88,7 +87,7 @@ class PhoneTokenizer(Tokenizer):
                 sounds = []
             elif token != 0:
                 sounds.append(token)
-        words.append(self._words.get((*sounds, 1), ""))
+        words.append(self.pronunciations.find_word((*sounds, 1)) or "")
         return " ".join(word for word in words if word)
 
     def save(self, folder: Path) -> None:
@@ -97,7 +96,7 @@ class PhoneTokenizer(Tokenizer):
         self.lexicon.save(folder / LEXICON_FILE)
 
     def _word(self, sounds: Sequence[int], word_end: int) -> str:
-        word = self._words.get((*sounds, word_end)) or self._words.get((*sounds, 1))
+        word = self.pronunciations.find_word((*sounds, word_end)) or self.pronunciations.find_word((*sounds, 1))
         return word or "-".join(self.symbols[sound].lower() for sound in sounds)
 
 

@@ -27,7 +27,13 @@ _SOFT_DOTTED = re.compile("([ij\u012f\u0456\u0458\u1e2d\u1ecb])\u0307")  # has a
 _DOTTED_I = ("az", "tr")  # languages in which I is the capital of ı, and İ that of i
 # What keyboards of other languages write instead of a language's own letters.
 _OWN_LETTERS = {"fa": str.maketrans("يىك", "ییک"), "ro": str.maketrans("şţŞŢ", "șțȘȚ")}
+_TYPOGRAPHIC_SPACE = re.compile(r"(?<=\d)[\u00a0\u2009\u202f](?=\d{3}(?!\d))")
 _FINAL_SIGMA, _INNER_SIGMA = re.compile(r"(?<=\w)σ(?![\w'])"), re.compile(r"ς(?=\w)")
+
+
+def join_thousands(text: str) -> str:
+    """Remove spaces that do not break lines from within numbers, before they become plain spaces."""
+    return _TYPOGRAPHIC_SPACE.sub("", text)
 
 
 def remove_invisible(text: str) -> str:

@@ -10,8 +10,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from sentencepiece import SentencePieceProcessor
-
 from asr.errors import TextError
 
 BLANK_SYMBOL = "<blank>"
@@ -118,6 +116,8 @@ class SubwordTokenizer(Tokenizer):
     """Units of a serialised SentencePiece model (Kudo & Richardson 2018); 0, its unknown unit, is `<blank>`."""
 
     def __init__(self, model: bytes) -> None:
+        from sentencepiece import SentencePieceProcessor  # which most models do without
+
         self._model = model
         self._processor = SentencePieceProcessor(model_proto=model)
         super().__init__([self._processor.id_to_piece(token) for token in range(self._processor.get_piece_size())])

@@ -51,6 +51,11 @@ class LanguageNetwork(nn.Module):
         Returns:
             (T, B, V) logits of the token after each, and the state (K, B, H) after the last.
         """
+        outputs, after = self.run_layers(tokens, state)
+        return self.read_out(outputs), after
+
+    def run_layers(self, tokens: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
+        """Return outputs (T, B, H) for `read_out`, and the state (K, B, H) after the last token."""
         hidden = self.embedding(tokens)  # (T, B, E)
         after: list[Tensor] = []
         for index, (layer, before) in enumerate(zip(self.layers, state.chunk(len(self.layers)), strict=True)):
@@ -58,8 +63,12 @@ class LanguageNetwork(nn.Module):
             after += last if isinstance(last, tuple) else [last]
             outputs = self.dropout(outputs)
             hidden = outputs if index == 0 else hidden + outputs
+        return hidden, torch.cat(after)
+
+    def read_out(self, outputs: Tensor) -> Tensor:
+        """Return logits (..., V) of outputs (..., H)."""
         weight = self.embedding.weight if self.head_weight is None else self.head_weight
-        return F.linear(self.projection(hidden), weight, self.head_bias), torch.cat(after)
+        return F.linear(self.projection(outputs), weight, self.head_bias)
 
 
 class TorchLanguageNetwork:
@@ -79,6 +88,14 @@ class TorchLanguageNetwork:
     @torch.inference_mode()
     def run(self, tokens: Array, state: Array) -> tuple[Array, Array]:
         """See `NextTokenNetwork`."""
-        device = self._network.head_bias.device
-        logits, after = self._network(torch.from_numpy(tokens).to(device), torch.from_numpy(state).to(device))
-        return F.log_softmax(logits.float(), dim=-1).cpu().numpy(), after.cpu().numpy()
+        outputs, after = self._network.run_layers(self._to_device(tokens), self._to_device(state))
+        return outputs.cpu().numpy(), after.cpu().numpy()
+
+    @torch.inference_mode()
+    def predict(self, outputs: Array) -> Array:
+        """See `NextTokenNetwork`."""
+        logits = self._network.read_out(self._to_device(outputs))
+        return F.log_softmax(logits.float(), dim=-1).cpu().numpy()
+
+    def _to_device(self, array: Array) -> Tensor:
+        return torch.from_numpy(array).to(self._network.head_bias.device)

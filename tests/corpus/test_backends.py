@@ -41,6 +41,7 @@ def read(folder: Path, kind: str, source: object) -> str:
     return ended.stdout.strip()
 
 
+@pytest.mark.training
 def test_a_torchaudio_that_does_not_load_matters_only_to_what_needs_it(tmp_path: Path):
     put_torchaudio(tmp_path, BROKEN)
     soundfile.write(tmp_path / "one.wav", np.zeros(16000, np.float32), 16000)

@@ -1,11 +1,9 @@
 """Beam search against the enumeration of all alignments, and against itself in blocks and threads."""
 
-import logging
 import math
 import os
 import subprocess
 import sys
-import time
 
 import numpy as np
 import pytest
@@ -157,17 +155,6 @@ def test_bonuses_may_add_up_without_end(bonus):
     assert hypothesis.tokens == (1, 2, 3) * 2000
     assert hypothesis.language + hypothesis.boost == pytest.approx(12000)
     assert hypothesis.acoustic == pytest.approx(6000 * math.log(0.999), abs=0.1)
-
-
-def test_compilation_is_announced_only_when_it_takes_long(caplog, monkeypatch):
-    from asr import jit
-
-    monkeypatch.setattr(jit, "_PATIENCE_SECONDS", 0.01)
-    with caplog.at_level(logging.WARNING), jit.announce_compilation("beam search"):
-        deadline = time.monotonic() + 10  # on a busy machine
-        while not caplog.text and time.monotonic() < deadline:
-            time.sleep(0.01)
-    assert "compiling the beam search for this machine; this happens once" in caplog.text
 
 
 WITHOUT_TORCH = """

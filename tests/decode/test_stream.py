@@ -45,6 +45,19 @@ def test_a_fork_goes_its_own_way(seed, cut, beam_size):
     assert state.finish(beam_size) == decoder.decode(log_probs, beam_size)
 
 
+@pytest.mark.parametrize("seed", range(5))
+def test_a_fork_may_prune_more(seed):
+    log_probs = random_log_probs(40, 4, seed, spread=3)
+    wide, narrow = (make_decoder(SYMBOLS, beam_size=12, beam_threshold=threshold) for threshold in (20.0, 2.0))
+    state = wide.start()
+    fork = state.fork(beam_threshold=2.0)
+    fork.feed(log_probs)
+    state.feed(log_probs)
+    assert fork.finish(12) == narrow.decode(log_probs, 12)
+    assert state.finish(12) == wide.decode(log_probs, 12)
+    assert narrow.decode(log_probs, 12) != wide.decode(log_probs, 12)
+
+
 def test_compaction_and_growth_do_not_change_results():
     log_probs = random_log_probs(3000, 4, seed=1, spread=0.5)
     decoder = make_decoder(SYMBOLS, beam_size=40)

@@ -1,10 +1,12 @@
-"""Commands load no more than they need: n-grams no torch, networks of text no audio library."""
+"""Commands load no more than they need: language models run without torch, and are trained without audio libraries."""
 
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from tests.language.rnn.rnn_models import make_model, save_rnn
 
 CHARACTERS = "A small text about a small thing, and a thing about a small text.\n"
 
@@ -36,6 +38,13 @@ def test_n_grams_are_estimated_mixed_and_pruned_without_torch(tmp_path: Path, un
     assert (tmp_path / "pruned.bin").stat().st_size > 0
 
 
+def test_recurrent_models_score_generate_and_complete_without_torch(tmp_path: Path):
+    save_rnn(make_model("ab "), tmp_path / "rnn")
+    (tmp_path / "text.txt").write_text("ab ba\na b\n", encoding="utf-8")
+    for arguments in (("score", "rnn", "text.txt"), ("generate", "rnn", "--length", 9), ("complete", "rnn", "a")):
+        run(tmp_path, ask("lm", *arguments), without=("torch", "torchaudio", "lhotse", "lightning_fabric"))
+
+
 def test_a_lexicon_is_made_without_torch(tmp_path: Path):
     (tmp_path / "some.dict").write_text("a AH\nsmall S M AO L\nthing TH IH NG\n", encoding="utf-8")
     (tmp_path / "text.txt").write_text("a small thing\na tall thing\n", encoding="utf-8")
@@ -43,6 +52,7 @@ def test_a_lexicon_is_made_without_torch(tmp_path: Path):
     assert "small\tS M AO L\n" in (tmp_path / "lexicon.txt").read_text(encoding="utf-8")
 
 
+@pytest.mark.training
 def test_networks_of_text_are_trained_without_audio_libraries(tmp_path: Path):
     (tmp_path / "text.txt").write_text(CHARACTERS * 40, encoding="utf-8")
     settings = ["network.hidden_size=8", "network.embedding_size=4", "train.epochs=1", "train.precision=fp32"]

@@ -35,7 +35,7 @@ def test_the_program_of_the_page_writes_what_greedy_decoding_writes(file, tmp_pa
     page = (ROOT / "docs" / "onnx.md").read_text(encoding="utf-8")
     program = re.search(r"```python\n(.*?)```", page, re.DOTALL)[1]
     assert set(re.findall(r"^(?:import|from) (.*)$", program, re.MULTILINE)) == {
-        "json, sys, wave",
+        "json, os, sys, wave",
         "numpy as np",
         "onnxruntime",
     }
@@ -119,13 +119,24 @@ def test_other_files_are_refused_in_one_line(content, file, tmp_path):
         load_model(path)
 
 
-def test_a_file_whose_tokens_are_missing_is_refused(file, tmp_path):
+@pytest.mark.parametrize(
+    ("key", "value", "reason"),
+    [
+        ("tokens.txt", None, r"tokens\.txt"),
+        ("features", "{", "Expecting property name"),
+        ("features", "{}", "feature_mean"),
+        ("features", "[]", "list indices"),
+        ("config.yaml", "acoustic: 3", r"m\.onnx.config\.yaml: acoustic"),
+        ("tokens.txt", "base64:~", "base64|padding|padded|[Nn]on-base64"),
+    ],
+)
+def test_a_file_whose_metadata_are_broken_is_refused_with_the_reason(file, tmp_path, key, value, reason):
     model = onnx.load(file)
-    kept = [entry for entry in model.metadata_props if entry.key != "tokens.txt"]
+    metadata = {entry.key: entry.value for entry in model.metadata_props} | {key: value}
     del model.metadata_props[:]
-    model.metadata_props.extend(kept)
+    onnx.helper.set_model_props(model, {name: text for name, text in metadata.items() if text is not None})
     onnx.save(model, tmp_path / "m.onnx")
-    with pytest.raises(ModelError, match=r"m\.onnx: not a usable model: .*tokens\.txt"):
+    with pytest.raises(ModelError, match=rf"m\.onnx: not a usable model: .*({reason})"):
         load_model(tmp_path / "m.onnx")
 
 

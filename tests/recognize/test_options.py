@@ -11,11 +11,10 @@ from asr.language.load import load_ngram, save_ngram
 from asr.language.ngram.binary import write_binary
 from asr.language.ngram.kneser_ney import estimate
 from asr.language.ngram.model import NgramModel
-from asr.language.rnn.model import save_rnn
 from asr.recognize.language_models import save_language_model
 from asr.recognize.options import DecodingOptions, build_rescorer, choose_decoder
 from asr.text.tokenizer import CharTokenizer
-from tests.language.rnn.rnn_models import make_model
+from tests.language.rnn.rnn_models import make_model, save_rnn
 
 SYMBOLS = ["<blank>", " ", "a", "b"]
 

@@ -4,9 +4,11 @@ import numpy as np
 import pytest
 import soundfile
 import torch
+from scipy import signal
 
 from asr.config import AugmentSettings, SpecAugmentSettings
 from asr.errors import ConfigError
+from asr.train import augment
 from asr.train.augment import (
     add_noise,
     augment_waveform,
@@ -101,6 +103,39 @@ def test_a_room_keeps_length_and_energy_and_adds_no_delay():
     assert float(wet.norm()) == pytest.approx(float(click.norm()), rel=1e-4)
     assert int(wet.abs().argmax()) == 4000
     assert (wet[4001:8000].abs() > 1e-6).any()
+
+
+ROOMS = [
+    # Of lhotse 1.33's FastRandomRIRGenerator with torchaudio 2.11.0, on one thread: samples, peak and where, energy
+    (8734, 366, 0.004146710969507694, 0.0005996553227305412),
+    (2059, 476, 0.006946122739464045, 0.0010582032846286893),
+    (10709, 363, 0.004948161076754332, 0.0005585153121501207),
+]
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_rooms_are_the_same_on_any_number_of_threads(monkeypatch: pytest.MonkeyPatch, threads: int):
+    monkeypatch.setattr(augment, "_NUM_ROOMS", len(ROOMS))
+    simulate_rooms.cache_clear()
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        rooms = simulate_rooms(RATE)
+    finally:
+        torch.set_num_threads(before)
+        simulate_rooms.cache_clear()
+    for room, (length, place, peak, energy) in zip(rooms, ROOMS, strict=True):
+        assert (len(room), int(room.abs().argmax())) == (length, place)
+        assert float(room.abs().max()) == pytest.approx(peak, rel=1e-5)
+        assert float(room.square().sum()) == pytest.approx(energy, rel=1e-5)
+
+
+def test_the_highpass_filter_is_a_butterworth():
+    noise = np.random.default_rng(0).standard_normal(4000).astype(np.float32) * 0.1
+    coefficients = signal.butter(2, 80, "highpass", fs=RATE)  # whose quality is 1 / sqrt(2), 0.7071
+    filtered = augment._highpass(torch.from_numpy(noise), RATE)
+    assert np.allclose(filtered, signal.lfilter(*coefficients, noise), atol=1e-4)
+    assert float(augment._highpass(torch.full((400,), 3.0), RATE).max()) == 1.0
 
 
 def test_noise_comes_from_a_folder_at_any_length(tmp_path: Path):

@@ -4,7 +4,8 @@
     python tools/benchmarks/live_server.py soak recipes/an4/samples --minutes 30 --json soak.json
 
 `load` starts `asr serve` and a number of clients that each speak in real time, in blocks of 0.2 s, and measures the
-time from each block to its reply. It continues with the next number as long as 99 % of replies arrive within 500 ms.
+time from each block to its reply. It continues with the next number as long as 99 % of replies arrive within 500 ms;
+then, with --checkout FOLDER, it does the same with the version of asr in that folder.
 `soak` keeps a few such clients talking and checks that they always receive the same texts, while others disconnect,
 stall, or send garbage, text as binary, frames that are too large or broken uploads. It watches the server's memory
 (Linux) and its log. Everything is on loopback.
@@ -45,10 +46,15 @@ def main() -> None:
     options = parse_options()
     recordings = [read_pcm(path) for path in sorted(options.folder.glob("*.flac"))]
     clients = 64 if options.what == "soak" else max(options.streams) + 1
-    with serving(options.model, clients) as (address, process, log):
-        if options.what == "load":
-            result: Any = measure_load(address, recordings, options.streams, options.seconds)
-        else:
+    result: Any = {}
+    if options.what == "load":
+        for checkout in [None, options.checkout] if options.checkout else [None]:
+            print(f"{checkout or 'this version'}:", flush=True)
+            with serving(options.model, clients, checkout) as (address, _, _):
+                rows = measure_load(address, recordings, options.streams, options.seconds)
+            result["checkout" if checkout else "asr"] = rows
+    else:
+        with serving(options.model, clients) as (address, process, log):
             result = asyncio.run(Soak(address, process.pid, recordings, options.minutes).run())
             result["log"] = [
                 line for line in log.read_text().splitlines() if "listening" not in line and "compiling" not in line
@@ -69,6 +75,7 @@ def parse_options() -> argparse.Namespace:
         "--streams", type=int, nargs="+", default=[4, 8, 12, 16, 24, 32, 48], help="numbers of clients, step by step"
     )
     parser.add_argument("--seconds", type=float, default=20, help="duration of each step of the load")
+    parser.add_argument("--checkout", type=Path, help="also load the version of asr in this folder")
     parser.add_argument("--minutes", type=float, default=30, help="duration of the soak")
     parser.add_argument("--json", type=Path, help="also write the result to this file")
     return parser.parse_args()
@@ -82,14 +89,17 @@ def read_pcm(path: Path) -> bytes:
 
 
 @contextlib.contextmanager
-def serving(model: str, clients: int) -> Iterator[tuple[str, "subprocess.Popen[bytes]", Path]]:
-    """Run a server in its own process; yields its address, the process and its log."""
+def serving(
+    model: str, clients: int, checkout: Path | None = None
+) -> Iterator[tuple[str, "subprocess.Popen[bytes]", Path]]:
+    """Run a server in its own process, of another version of asr if one is given; yields address, process and log."""
+    environment = {**os.environ, "COLUMNS": "200"} | ({"PYTHONPATH": str(checkout.resolve())} if checkout else {})
     with tempfile.TemporaryDirectory() as folder:
         log = Path(folder) / "log"
         command = [sys.executable, "-m", "asr", "serve", "--model", model, "--port", "0"]
         command += ["--clients", str(clients), "--idle", "5", "--device", "cpu"]
         with log.open("wb") as file:
-            process = subprocess.Popen(command, stderr=file, env={**os.environ, "COLUMNS": "200"})
+            process = subprocess.Popen(command, stderr=file, env=environment, cwd=checkout)
             try:
                 while not (found := re.search(r"http://(\S+)", log.read_text())):
                     if process.poll() is not None:

@@ -30,13 +30,14 @@ from torch.nn import functional as F
 from asr.config import LanguageNetworkSettings, LanguageSettings, LanguageTrainSettings
 from asr.language.rnn.bptt import continuous_segments
 from asr.language.rnn.model import RnnModel
-from asr.language.rnn.network import LanguageNetwork
 from asr.text.tokenizer import CharTokenizer
 from asr.train.checkpoint import CheckpointFolder, Fingerprint
 from asr.train.launch import launch
 from asr.train.loop import LoopSetup
 from asr.train.monitor import RnnMonitor
+from asr.train.rnn_network import LanguageNetwork, TorchLanguageNetwork
 from asr.train.rnn_trainer import RnnTrainer, Text
+from asr.weights import Array
 
 WIDTH, LAYERS, DROPOUT = 200, 2, 0.2
 BATCH, SEGMENT = 20, 35
@@ -73,7 +74,10 @@ def measure(vocab_size: int, num_steps: int) -> tuple[float, float]:
     """Return median seconds per step, ours and plain. Both run in turns, so other work slows both."""
     text = torch.randint(vocab_size, (BATCH * SEGMENT * 8,), generator=torch.Generator().manual_seed(0))
     with tempfile.TemporaryDirectory() as folder:
-        steps = {"ours": make_our_step(text, vocab_size, Path(folder)), "plain": make_plain_step(text, vocab_size)}
+        steps = {
+            "ours": make_our_step(text.numpy(), vocab_size, Path(folder)),
+            "plain": make_plain_step(text, vocab_size),
+        }
         times: dict[str, list[float]] = {name: [] for name in steps}
         for turn in range(num_steps + 2):
             for name, step in steps.items():
@@ -84,15 +88,16 @@ def measure(vocab_size: int, num_steps: int) -> tuple[float, float]:
     return statistics.median(times["ours"]), statistics.median(times["plain"])
 
 
-def make_our_step(text: Tensor, vocab_size: int, folder: Path) -> Callable[[], None]:
-    network = LanguageNetworkSettings(num_layers=LAYERS, hidden_size=WIDTH, embedding_size=WIDTH, dropout=DROPOUT)
-    settings = LanguageSettings(lines="continuous", normalizer=None, network=network)
+def make_our_step(tokens: Array, vocab_size: int, folder: Path) -> Callable[[], None]:
+    sizes = LanguageNetworkSettings(num_layers=LAYERS, hidden_size=WIDTH, embedding_size=WIDTH, dropout=DROPOUT)
+    settings = LanguageSettings(lines="continuous", normalizer=None, network=sizes)
     symbols = ["<blank>", *(chr(0x4E00 + number) for number in range(vocab_size - 1))]
-    model = RnnModel(LanguageNetwork(network, vocab_size), CharTokenizer(symbols), settings)
+    network = LanguageNetwork(sizes, vocab_size)
+    model = RnnModel(TorchLanguageNetwork(network), CharTokenizer(symbols), settings)
     recipe = LanguageTrainSettings(batch_size=BATCH, segment=SEGMENT, epochs=1000)
     setup = LoopSetup(recipe, CheckpointFolder(folder), RnnMonitor(folder), Fingerprint())
-    trainer = RnnTrainer(launch("fp32"), model, Text([text], [text], len(text)), setup)
-    segments = cycle(continuous_segments(text, batch_size=BATCH, length=SEGMENT))
+    trainer = RnnTrainer(launch("fp32"), network, model, Text([tokens], [tokens], len(tokens)), setup)
+    segments = cycle(continuous_segments(tokens, batch_size=BATCH, length=SEGMENT))
     return lambda: trainer.step([next(segments)])
 
 

@@ -46,7 +46,7 @@ class PackedLayer(nn.Module):
         weights |= {f"{name}_reverse": value for name, value in layer.backward_rnn.state_dict().items()}
         self.lstm.load_state_dict(weights)
 
-    def forward(self, inputs: Tensor, lengths: Tensor) -> Tensor:
+    def forward(self, inputs: Tensor, lengths: Tensor, state: None = None) -> Tensor:
         packed = pack_padded_sequence(inputs, lengths, batch_first=True, enforce_sorted=False)
         return pad_packed_sequence(self.lstm(packed)[0], batch_first=True, total_length=inputs.shape[1])[0]
 

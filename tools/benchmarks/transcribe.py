@@ -5,9 +5,10 @@
 
 All get the same samples in memory, one recording at a time, on one core. The figures are word error rates with 95 %
 intervals, and seconds of computing over seconds of audio. asr makes several passes over each set, in which its
-precisions and the network in torch take turns (with --batched also batches of recordings, as `asr transcribe` takes
-many files); of these the figures are medians. The peers make one pass: Whisper in faster-whisper, with the weights in
-FOLDER and by the Python of the environment that has it; PocketSphinx, if it is installed, with its US English model.
+precisions, the network in torch and another version of asr (--checkout) take turns, and with --batched also batches of
+recordings, as `asr transcribe` takes many files; of these the figures are medians. The peers make one pass: Whisper in
+faster-whisper, with the weights in FOLDER and by the Python of the environment that has it; PocketSphinx, if it is
+installed, with its US English model.
 All texts are normalised in the same way. NAME=MANIFEST::4 takes every fourth utterance by name. --texts writes what
 `tools/compare_results.py` reads.
 """
@@ -21,9 +22,12 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from subprocess import PIPE
 from typing import Any
 
 import numpy as np
@@ -35,10 +39,11 @@ from asr.recognize.recognizer import Recognizer, load_model
 from asr.text.normalize import normalize
 
 RATE = 16000  # Hz, of all models
-WORKER = Path(__file__).parent / "whisper_worker.py"
-TORCH, WHISPER = "asr, torch", "Whisper"
+BENCHMARKS = Path(__file__).parent
+TORCH, CHECKOUT, WHISPER = "asr, torch", "asr, checkout", "Whisper"
 Row = dict[str, Any]
 Texts = list[str]
+Run = Callable[[Sequence[np.ndarray]], Texts]
 
 
 @dataclass(frozen=True)
@@ -64,11 +69,11 @@ def main() -> None:
     rows: list[Row] = []
     for item in options.sets:
         test = read_set(item, options.utterances, lambda text: normalize(text, normalizer))
-        results = time_recognizers(recognizers, test, options.passes, batched=options.batched)
-        for peer, result in (
-            (WHISPER, run_whisper(test.waveforms, options.whisper, options.whisper_python)),
-            ("PocketSphinx", run_pocketsphinx(test.waveforms)),
-        ):
+        with saved(test.waveforms) as path, running_checkout(options, path) as checkout:
+            runs = make_runs(recognizers, batched=options.batched) | checkout
+            results = time_runs(runs, test.waveforms, options.passes)
+            peers = {WHISPER: run_whisper(path, options), "PocketSphinx": run_pocketsphinx(test.waveforms)}
+        for peer, result in peers.items():
             if result is not None:
                 results[peer] = [normalize(text, normalizer) for text in result[0]], result[1]
         rows += [make_row(test, name, *result) for name, result in results.items()]
@@ -85,6 +90,7 @@ def parse_options() -> argparse.Namespace:
     parser.add_argument("--set", dest="sets", action="append", default=[], help="NAME=MANIFEST[::STEP]; repeatable")
     parser.add_argument("--precision", nargs="+", default=["auto"], help="auto, fp32, bf16, int8")
     parser.add_argument("--torch", action="store_true", help="also run the network in torch, in fp32")
+    parser.add_argument("--checkout", type=Path, help="also run the version of asr in this folder, in fp32")
     parser.add_argument("--batched", action="store_true", help="also measure asr in batches of recordings")
     parser.add_argument("--utterances", type=int, help="about how many of each set; default: all")
     parser.add_argument("--passes", type=int, default=3, help="how often asr transcribes each set")
@@ -120,24 +126,11 @@ def read_set(item: str, most: int | None, clean: Callable[[str], str]) -> TestSe
     return TestSet(name, [cut.id for cut in cuts], [read_waveform(cut, RATE) for cut in cuts], references)
 
 
-def time_recognizers(
-    recognizers: dict[str, Recognizer], test: TestSet, passes: int, *, batched: bool
-) -> dict[str, tuple[Texts, float]]:
-    """Return each one's texts, and the median seconds of a pass; they take turns, in alternating order."""
-    runs = {name: (recognizer, _one_by_one) for name, recognizer in recognizers.items()}
+def make_runs(recognizers: dict[str, Recognizer], *, batched: bool) -> dict[str, Run]:
+    runs: dict[str, Run] = {name: partial(_one_by_one, recognizer) for name, recognizer in recognizers.items()}
     if batched:
-        runs |= {f"{name}, batched": (recognizer, _in_batches) for name, recognizer in recognizers.items()}
-    for recognizer, run in runs.values():
-        run(recognizer, test.waveforms[:2])  # compiles and allocates
-    texts: dict[str, Texts] = {}
-    seconds: dict[str, list[float]] = {name: [] for name in runs}
-    for number in range(passes):
-        for name in list(runs)[:: -1 if number % 2 else 1]:
-            recognizer, run = runs[name]
-            started = time.perf_counter()
-            texts[name] = run(recognizer, test.waveforms)
-            seconds[name].append(time.perf_counter() - started)
-    return {name: (texts[name], statistics.median(seconds[name])) for name in runs}
+        runs |= {f"{name}, batched": partial(_in_batches, recognizer) for name, recognizer in recognizers.items()}
+    return runs
 
 
 def _one_by_one(recognizer: Recognizer, waveforms: Sequence[np.ndarray]) -> Texts:
@@ -149,17 +142,53 @@ def _in_batches(recognizer: Recognizer, waveforms: Sequence[np.ndarray]) -> Text
     return [result.text for result in results]
 
 
-def run_whisper(waveforms: Sequence[np.ndarray], weights: str | None, python: str) -> tuple[Texts, float] | None:
-    """Return texts and seconds; None if no weights are given."""
-    if weights is None:
-        return None
+def time_runs(runs: dict[str, Run], waveforms: Sequence[np.ndarray], passes: int) -> dict[str, tuple[Texts, float]]:
+    """Return the texts of each, and the median seconds of a pass; they take turns, in alternating order."""
+    for run in runs.values():
+        run(waveforms[:2])  # compiles and allocates
+    texts: dict[str, Texts] = {}
+    seconds: dict[str, list[float]] = {name: [] for name in runs}
+    for number in range(passes):
+        for name in list(runs)[:: -1 if number % 2 else 1]:
+            started = time.perf_counter()
+            texts[name] = runs[name](waveforms)
+            seconds[name].append(time.perf_counter() - started)
+    return {name: (texts[name], statistics.median(seconds[name])) for name in runs}
+
+
+@contextmanager
+def saved(waveforms: Sequence[np.ndarray]) -> Iterator[Path]:
+    """Save waveforms to a file for the time of the context."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "waveforms.npz"
         np.savez(path, **{f"{index:06d}": waveform for index, waveform in enumerate(waveforms)})
-        worker = subprocess.run(
-            [python, str(WORKER), weights], input=f"{path}\n", stdout=subprocess.PIPE, text=True, check=True
-        )
-    result = json.loads(worker.stdout)
+        yield path
+
+
+@contextmanager
+def running_checkout(options: argparse.Namespace, path: Path) -> Iterator[dict[str, Run]]:
+    """Start the version of asr in the folder of --checkout, if there is one, on saved waveforms."""
+    if options.checkout is None:
+        yield {}
+        return
+    command = [sys.executable, str(BENCHMARKS / "checkout_worker.py"), options.model, str(path)]
+    environment = {**os.environ, "PYTHONPATH": str(options.checkout)}
+    with subprocess.Popen(command, env=environment, stdin=PIPE, stdout=PIPE, text=True) as worker:
+
+        def run(waveforms: Sequence[np.ndarray]) -> Texts:
+            print(len(waveforms), file=worker.stdin, flush=True)
+            texts: Texts = json.loads(worker.stdout.readline())
+            return texts
+
+        yield {CHECKOUT: run}
+
+
+def run_whisper(path: Path, options: argparse.Namespace) -> tuple[Texts, float] | None:
+    """Return texts and seconds for saved waveforms; None if no weights are given."""
+    if options.whisper is None:
+        return None
+    command = [options.whisper_python, str(BENCHMARKS / "whisper_worker.py"), options.whisper]
+    result = json.loads(subprocess.run(command, input=f"{path}\n", stdout=PIPE, text=True, check=True).stdout)
     return result["texts"], sum(result["seconds"])
 
 
@@ -207,7 +236,7 @@ def write_texts(folder: Path, test: TestSet, results: dict[str, Texts]) -> None:
 def print_rows(rows: Sequence[Row]) -> None:
     """Print a table with the speed of each recogniser over that of others on the same set."""
     factors = {(row["set"], row["recognizer"]): row["real_time_factor"] for row in rows}
-    others = [name for name in (TORCH, WHISPER) if any(name == recognizer for _, recognizer in factors)]
+    others = [name for name in (TORCH, CHECKOUT, WHISPER) if any(name == recognizer for _, recognizer in factors)]
     titles = ["set", "recogniser", "utterances", "WER", "95 % interval", "real-time factor"]
     print("|", " | ".join([*titles, *(f"speed over {name}" for name in others)]), "|")
     print("|---" * (len(titles) + len(others)) + "|")

@@ -35,7 +35,7 @@ import math
 
 from asr.decode.kernel.expand import before_label, expand, form_beam, select_tokens
 from asr.decode.kernel.memory import NONE, SearchBuffers
-from asr.decode.kernel.scores import PackedScorer, Scorer, unpack
+from asr.decode.kernel.scores import Scorer
 from asr.jit import Array, jit
 
 DONE, FULL, PENDING, DEAD, NOT_NORMALIZED = 0, 1, 2, 3, 4
@@ -49,7 +49,7 @@ _TOLERANCE = 0.02  # on a frame's sum; 16-bit log probabilities are this far off
 
 
 @jit
-def search_frames(search: SearchBuffers, packed: PackedScorer, block: Array, first: int) -> tuple[int, int]:
+def search_frames(search: SearchBuffers, scorer: Scorer, block: Array, first: int) -> tuple[int, int]:
     """Search the frames of a block (T, V) of float64 probabilities, blank first, from the frame `first` on.
 
     Returns:
@@ -59,7 +59,6 @@ def search_frames(search: SearchBuffers, packed: PackedScorer, block: Array, fir
         probabilities do not sum to 1.
     """
     progress, limits = search.progress[0], search.limits[0]
-    scorer = unpack(packed)
     beam_size = search.beams.shape[1]
     for frame in range(first, len(block)):
         num_nodes, num_backpointers = progress.num_nodes + beam_size, progress.num_backpointers + beam_size
@@ -236,13 +235,26 @@ def _rescale(search: SearchBuffers) -> None:
     for index in range(progress.num_hypotheses):
         hypothesis = search.beams[progress.side, index]
         best_viterbi = max(best_viterbi, hypothesis.viterbi_blank, hypothesis.viterbi_nonblank)
-    exponent = -math.frexp(progress.best_p)[1]
-    viterbi_exponent = -math.frexp(best_viterbi)[1]
+    factor, exponent = _scale_to_one(progress.best_p)
+    viterbi_factor, _ = _scale_to_one(best_viterbi)
     # 2. Scale.
     for index in range(progress.num_hypotheses):
         hypothesis = search.beams[progress.side, index]
-        hypothesis.p_blank = math.ldexp(hypothesis.p_blank, exponent)
-        hypothesis.p_nonblank = math.ldexp(hypothesis.p_nonblank, exponent)
-        hypothesis.viterbi_blank = math.ldexp(hypothesis.viterbi_blank, viterbi_exponent)
-        hypothesis.viterbi_nonblank = math.ldexp(hypothesis.viterbi_nonblank, viterbi_exponent)
+        hypothesis.p_blank *= factor
+        hypothesis.p_nonblank *= factor
+        hypothesis.viterbi_blank *= viterbi_factor
+        hypothesis.viterbi_nonblank *= viterbi_factor
     progress.log_scale -= exponent * math.log(2.0)
+
+
+@jit
+def _scale_to_one(value: float) -> tuple[float, int]:
+    """Return the power of two that brings a positive value to 1/2 or more and below 1, and its exponent."""
+    factor, exponent = 1.0, 0
+    while 0 < value * factor < 0.5:
+        factor *= 2.0
+        exponent += 1
+    while value * factor >= 1:
+        factor *= 0.5
+        exponent -= 1
+    return factor, exponent

@@ -156,3 +156,14 @@ def new_buffers(beam_size: int, vocab_size: int, limits: Array, num_rows: int, n
         free_rows=np.empty(num_rows, np.int32),
         pending=np.empty(beam_size, np.int32),
     )
+
+
+def copy_search(search: SearchBuffers) -> SearchBuffers:
+    """Copy a search: of the tree and the backpointers only what is in use, which saves most of the time."""
+    progress, copied = search.progress[0], {}
+    for name, used in (("nodes", progress["num_nodes"]), ("backpointers", progress["num_backpointers"])):
+        array = getattr(search, name)
+        copied[name] = np.empty_like(array)
+        copied[name][:used] = array[:used]
+    others = {name: array.copy() for name, array in search._asdict().items() if name not in copied}
+    return SearchBuffers(**others, **copied)

@@ -10,16 +10,45 @@ import numpy as np
 
 from asr.decode.kernel.memory import NONE, SearchBuffers
 from asr.decode.kernel.scores import release_row
-from asr.jit import Array, jit, jit_allocating
+from asr.jit import Array, jit
 
 
-@jit_allocating
 def trace_back(search: SearchBuffers, index: int) -> tuple[Array, Array]:
     """Return the tokens of a beam member since the root, and the frame where its best alignment enters each."""
+    paths = np.empty((2, int(search.progress["num_nodes"][0])), np.int32)
+    length = _trace_back(search, index, paths)
+    return paths[0, :length], paths[1, :length]
+
+
+def compact(search: SearchBuffers) -> tuple[Array, Array]:
+    """Drop what no hypothesis needs; returns the tokens that all agree on, and their frames."""
+    num_nodes, num_backpointers = (int(search.progress[field][0]) for field in ("num_nodes", "num_backpointers"))
+    paths, scratch = np.empty((2, num_nodes), np.int32), np.empty((3, max(num_nodes, num_backpointers) + 1), np.int32)
+    length = _compact(search, paths, scratch)
+    return paths[0, :length], paths[1, :length]
+
+
+def drop_divergent(search: SearchBuffers, max_open: int) -> bool:
+    """Drop hypotheses that differ from the best in old tokens; False: it has at most `max_open` since the root.
+
+    Old are those before the last half of `max_open`. Alternatives that are about equally probable would otherwise
+    stay open for ever, long after any sound or language model could still decide between them.
+    """
+    return _drop_divergent(search, max_open, np.empty(int(search.progress["num_nodes"][0]), np.bool_))
+
+
+def clear_gains(search: SearchBuffers) -> None:
+    """Have every gain of the language model computed again, since its states are renumbered."""
+    search.row_gains[:] = math.nan
+    search.nodes["word_gain"][: int(search.progress["num_nodes"][0])] = math.nan
+
+
+@jit
+def _trace_back(search: SearchBuffers, index: int, paths: Array) -> int:
+    """Write the path of a beam member to the beginning of `paths` (2, N); return its length."""
     length = count_tokens(search, search.beams[search.progress[0].side, index].node)
-    tokens, frames = np.empty(length, np.int32), np.empty(length, np.int32)
-    write_path(search, index, tokens, frames)
-    return tokens, frames
+    write_path(search, index, paths[0, :length], paths[1, :length])
+    return length
 
 
 @jit
@@ -48,31 +77,28 @@ def write_path(search: SearchBuffers, index: int, tokens: Array, frames: Array) 
         backpointer = search.backpointers[backpointer].previous
 
 
-@jit_allocating
-def compact(search: SearchBuffers) -> tuple[Array, Array]:
-    """Drop what no hypothesis needs; returns the tokens that all agree on, and their frames."""
+@jit
+def _compact(search: SearchBuffers, paths: Array, scratch: Array) -> int:
+    """Compact; write committed tokens and their frames to `paths` (2, N), and return their number."""
     progress = search.progress[0]
     # 1. The last prefix that all hypotheses share becomes the root.
-    counts = _count_descendants(search)  # (N,)
+    counts = scratch[0]
+    _count_descendants(search, counts)
     root = 0
     for node_id in range(progress.num_nodes):
         if counts[node_id] == progress.num_hypotheses:
             root = node_id  # they form one path, numbered downwards
     # 2. The tokens before it are committed.
-    tokens, frames = _path_to(search, root)
+    _trace_back(search, _find_best(search), paths)
+    length = count_tokens(search, root)
     # 3. The rest is renumbered.
-    _compact_nodes(search, counts, root)
-    _compact_backpointers(search, len(tokens))
-    return tokens, frames
+    _compact_nodes(search, counts, scratch[1], root)
+    _compact_backpointers(search, length, scratch)
+    return length
 
 
-@jit_allocating
-def drop_divergent(search: SearchBuffers, max_open: int) -> bool:
-    """Drop hypotheses that differ from the best in old tokens; False: it has at most `max_open` since the root.
-
-    Old are those before the last half of `max_open`. Alternatives that are about equally probable would otherwise
-    stay open for ever, long after any sound or language model could still decide between them.
-    """
+@jit
+def _drop_divergent(search: SearchBuffers, max_open: int, descends: Array) -> bool:
     progress = search.progress[0]
     beam = search.beams[progress.side]  # (beam_size,)
     # 1. The best hypothesis' ancestor that the others must share.
@@ -82,7 +108,6 @@ def drop_divergent(search: SearchBuffers, max_open: int) -> bool:
     for _ in range(max_open // 2):
         ancestor = search.nodes[ancestor].parent
     # 2. The prefixes that grew from it.
-    descends = np.zeros(progress.num_nodes, np.bool_)
     for node_id in range(progress.num_nodes):
         parent = search.nodes[node_id].parent
         descends[node_id] = node_id == ancestor or (parent != NONE and descends[parent])
@@ -101,27 +126,23 @@ def drop_divergent(search: SearchBuffers, max_open: int) -> bool:
     return True
 
 
-@jit_allocating
-def clear_gains(search: SearchBuffers) -> None:
-    """Have every gain of the language model computed again, since its states are renumbered."""
-    progress = search.progress[0]
-    search.row_gains[:] = math.nan
-    for node_id in range(progress.num_nodes):
-        search.nodes[node_id].word_gain = math.nan
-
-
-@jit_allocating
+@jit
 def _find_best(search: SearchBuffers) -> int:
-    beam = search.beams[search.progress[0].side, : search.progress[0].num_hypotheses]  # (N,)
-    return int(np.argmax(beam["p_blank"] + beam["p_nonblank"]))
+    progress = search.progress[0]
+    beam, best = search.beams[progress.side], 0
+    for index in range(1, progress.num_hypotheses):
+        if beam[index].p_blank + beam[index].p_nonblank > beam[best].p_blank + beam[best].p_nonblank:
+            best = index
+    return best
 
 
-@jit_allocating
-def _count_descendants(search: SearchBuffers) -> Array:
+@jit
+def _count_descendants(search: SearchBuffers, counts: Array) -> None:
     """Count the members of the beam that grew from each prefix; parents have lower numbers than children."""
     progress = search.progress[0]
     # 1. The hypothesis of each prefix.
-    counts = np.zeros(progress.num_nodes, np.int32)  # (N,)
+    for node_id in range(progress.num_nodes):
+        counts[node_id] = 0
     for index in range(progress.num_hypotheses):
         counts[search.beams[progress.side, index].node] += 1
     # 2. Those of its children, from the last to the first.
@@ -129,21 +150,12 @@ def _count_descendants(search: SearchBuffers) -> Array:
         parent = search.nodes[node_id].parent
         if parent != NONE:
             counts[parent] += counts[node_id]
-    return counts
 
 
-@jit_allocating
-def _path_to(search: SearchBuffers, root: int) -> tuple[Array, Array]:
-    tokens, frames = trace_back(search, _find_best(search))
-    depth = count_tokens(search, root)
-    return tokens[:depth].copy(), frames[:depth].copy()
-
-
-@jit_allocating
-def _compact_nodes(search: SearchBuffers, counts: Array, root: int) -> None:
+@jit
+def _compact_nodes(search: SearchBuffers, counts: Array, renumbered: Array, root: int) -> None:
     progress = search.progress[0]
     # 1. Move the prefixes that are needed to the front, and link them again.
-    renumbered = np.full(progress.num_nodes, NONE, np.int32)
     count = 0
     for node_id in range(root, progress.num_nodes):
         if counts[node_id] == 0:
@@ -167,32 +179,33 @@ def _compact_nodes(search: SearchBuffers, counts: Array, root: int) -> None:
         hypothesis.node = renumbered[hypothesis.node]
 
 
-@jit_allocating
-def _compact_backpointers(search: SearchBuffers, num_committed: int) -> None:
+@jit
+def _compact_backpointers(search: SearchBuffers, num_committed: int, scratch: Array) -> None:
     """Keep the backpointers of the beam's best alignments, except those of the committed tokens."""
     progress, backpointers = search.progress[0], search.backpointers
+    is_used, depth, renumbered = scratch[0], scratch[1], scratch[2]
     # 1. Those that the beam refers to.
-    is_used = np.zeros(progress.num_backpointers, np.bool_)
+    for backpointer in range(progress.num_backpointers):
+        is_used[backpointer] = 0
     for index in range(progress.num_hypotheses):
         hypothesis = search.beams[progress.side, index]
         for backpointer in (hypothesis.backpointer_nonblank, hypothesis.backpointer_blank):
             if backpointer != NONE:
-                is_used[backpointer] = True
+                is_used[backpointer] = 1
     # 2. The number of each one's token.
-    depth = np.ones(progress.num_backpointers, np.int32)
     for backpointer in range(progress.num_backpointers):
         previous = backpointers[backpointer].previous
-        if previous != NONE:
-            depth[backpointer] = depth[previous] + 1
+        depth[backpointer] = depth[previous] + 1 if previous != NONE else 1
     # 3. Those that used ones lead back to.
     for backpointer in range(progress.num_backpointers - 1, -1, -1):
         previous = backpointers[backpointer].previous
         if is_used[backpointer] and previous != NONE:
-            is_used[previous] = True
+            is_used[previous] = 1
     # 4. Move them to the front, and renumber them in the beam.
-    renumbered = np.full(progress.num_backpointers + 1, NONE, np.int32)  # the last element is for NONE
+    renumbered[NONE] = NONE  # the last element, which no backpointer has
     count = 0
     for backpointer in range(progress.num_backpointers):
+        renumbered[backpointer] = NONE
         if is_used[backpointer] and depth[backpointer] > num_committed:
             renumbered[backpointer] = count
             backpointers[count].previous = renumbered[backpointers[backpointer].previous]

@@ -42,7 +42,7 @@ from asr.decode.kernel.scores import (
 )
 from asr.decode.scorer.external import LanguageModel
 from asr.decode.scorer.hotwords import build_phrases, find_outside_words
-from asr.decode.scorer.word_trie import Alphabet, Pronunciations, build_alphabet, build_trie, encode_words, smear
+from asr.decode.scorer.word_trie import Alphabet, build_alphabet, build_trie, encode_words, smear
 from asr.errors import ConfigError
 from asr.jit import Array
 from asr.language.ngram.model import SPACES, SPECIAL, NgramModel, unigram_automaton
@@ -60,7 +60,7 @@ def build_scorer(
     unit: Unit,
     vocabulary: Sequence[str] | None,
     hotwords: Mapping[str, float],
-    pronunciations: Pronunciations | None = None,
+    pronunciations: Mapping[str, Sequence[tuple[int, ...]]] | None = None,
 ) -> Scorer:
     """Build everything that compiled code needs besides the acoustics.
 
@@ -173,9 +173,11 @@ def _trie_part(
     ngram: NgramModel | None, words: Sequence[str], outside: Sequence[str], alphabet: Alphabet, *, is_closed: bool
 ) -> TrieTables:
     """Return the lexicon: words that are allowed (closed) or that the model knows (open), and those of hot words."""
-    listed = [word for word in words if word not in SPECIAL]
+    special = frozenset(SPECIAL)
+    kept = [index for index, word in enumerate(words) if word not in special]
+    listed = [words[index] for index in kept]
     encoded, owners = encode_words([*listed, *outside], alphabet)
-    unspelled = np.setdiff1d(np.arange(len(listed)), owners)
+    unspelled = np.flatnonzero(np.bincount(owners, minlength=len(listed))[: len(listed)] == 0)
     if len(unspelled):
         example = listed[unspelled[0]]
         if len(unspelled) == len(listed):
@@ -185,9 +187,10 @@ def _trie_part(
             )
         logger.warning("%d words, such as %r, cannot be spelled and will not be recognised", len(unspelled), example)
     # Without a model of n-grams the number only says that the word is there.
-    number = ngram.number if ngram else lambda word: 0
-    numbers = np.array([*map(number, listed), *(HOT - number(word) for word in outside)], np.int32)
-    first_child, letters, ending = build_trie(encoded, numbers[owners])
+    numbers = np.zeros(len(listed), np.int32), np.zeros(len(outside), np.int32)
+    if ngram:
+        numbers = ngram.find_numbers(words)[kept], ngram.find_numbers(outside)
+    first_child, letters, ending = build_trie(encoded, np.append(numbers[0], HOT - numbers[1])[owners])
     # Unigram scores of the words that end at each node; last, the unknown word's.
     best_scores = np.zeros(len(ending) + 1)
     if ngram:

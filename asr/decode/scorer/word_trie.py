@@ -6,21 +6,18 @@ is one letter: a phone or a word-end symbol; homophones differ in their word-end
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import islice, product
-from typing import NamedTuple, TypeAlias
+from itertools import islice, pairwise, product
+from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
 from asr.decode.kernel.scores import TokenTables
 from asr.errors import ConfigError
-from asr.jit import Array, jit
+from asr.jit import Array
+from asr.text.pronunciations import Pronunciations, as_texts, to_rows
 
 SEPARATORS = " ▁"
 _MAX_SPELLINGS = 32  # of a phrase
-
-Pronunciations: TypeAlias = Mapping[str, Sequence[tuple[int, ...]]]
-"""Words and the pronunciations of each: tokens, of which the last, and no other, is a word-end symbol."""
 
 
 class Alphabet(NamedTuple):
@@ -46,14 +43,16 @@ class Alphabet(NamedTuple):
             yield [letter for word in spelling for letter in (0, *word)][1:]
 
 
-def build_alphabet(symbols: Sequence[str], pronunciations: Pronunciations | None = None) -> Alphabet:
+def build_alphabet(
+    symbols: Sequence[str], pronunciations: Mapping[str, Sequence[tuple[int, ...]]] | None = None
+) -> Alphabet:
     """Find the letters of each token (V,); the first is the blank and spells nothing.
 
     Raises:
         ConfigError: If a separator is not at a token's beginning, or a pronunciation does not end in a word end.
     """
     if pronunciations is not None:
-        return _alphabet_of_phones(symbols, pronunciations)
+        return _alphabet_of_phones(symbols, Pronunciations.of(pronunciations))
     letters = dict.fromkeys(SEPARATORS, 0)
     starts_word = np.array([False, *(symbol.startswith(tuple(SEPARATORS)) for symbol in symbols[1:])])
     bodies = ["", *(symbol[int(starts_word[token]) :] for token, symbol in enumerate(symbols[1:], start=1))]
@@ -72,11 +71,12 @@ def encode_words(words: Sequence[str], alphabet: Alphabet) -> tuple[Array, Array
     """Encode many words at once.
 
     Returns:
-        (M, longest) int32 letters, one row per spelling of a word, padded with 0; and (M,) the indices of
+        (M, longest) letters, one row per spelling of a word, padded with 0; and (M,) the indices of
         these words, rising. A word that cannot be spelled has no row.
     """
     if alphabet.pronunciations is not None:
-        return _encode_pronunciations(words, alphabet.pronunciations)
+        rows, owners = alphabet.pronunciations.find_rows(words)
+        return alphabet.pronunciations.tokens[rows], owners
     lengths = np.fromiter(map(len, words), np.int64, len(words))
     codes = np.frombuffer("".join(words).encode("utf-32-le", "surrogatepass"), "<u4")
     by_code = np.full(max(map(ord, alphabet.letters)) + 2, -1, np.int32)  # the last one for all codes beyond
@@ -84,86 +84,56 @@ def encode_words(words: Sequence[str], alphabet: Alphabet) -> tuple[Array, Array
     letters = by_code[np.minimum(codes, len(by_code) - 1)]
     owners = np.repeat(np.arange(len(words)), lengths)
     has_spelling = (np.bincount(owners, letters <= 0, minlength=len(words)) == 0) & (lengths > 0)
-    return _to_rows(letters[has_spelling[owners]], lengths[has_spelling]), np.flatnonzero(has_spelling)
+    return to_rows(letters[has_spelling[owners]], lengths[has_spelling]), np.flatnonzero(has_spelling)
 
 
 def build_trie(encoded: Array, numbers: Array) -> tuple[Array, Array, Array]:
     """Arrange words as a trie of letters, numbered level by level.
 
     Args:
-        encoded: (M, longest) int32, as `encode_words` returns them.
+        encoded: (M, longest), as `encode_words` returns them.
         numbers: (M,) int32 numbers of the words; of equal spellings the last counts.
 
     Returns:
         `first_child`, `letters` and `words` of `TrieTables`.
     """
-    encoded, numbers = _sort_words(encoded, numbers)
-    lengths = (encoded > 0).sum(axis=1)
-    trie_nodes = np.zeros(len(encoded), np.int64)  # of each word's prefix, so far
-    all_letters, parents, words = [np.zeros(1, np.int32)], [], [np.full(1, -1, np.int32)]
-    num_nodes = 1
-    for depth in range(encoded.shape[1]):
-        # 1. Words that are long enough; those that begin a node of this level.
-        rows = np.flatnonzero(lengths > depth)
-        is_new = np.ones(len(rows), np.bool_)
-        is_new[1:] = (np.diff(trie_nodes[rows]) != 0) | (np.diff(encoded[rows, depth]) != 0)
-        # 2. The nodes, numbered in the words' order.
-        parents.append(trie_nodes[rows[is_new]])
-        all_letters.append(encoded[rows[is_new], depth])
-        trie_nodes[rows] = num_nodes + np.cumsum(is_new) - 1
-        # 3. The words that end there.
-        level_words = np.full(int(is_new.sum()), -1, np.int32)
-        ending = np.flatnonzero(lengths == depth + 1)
-        level_words[trie_nodes[ending] - num_nodes] = numbers[ending]
-        words.append(level_words)
-        num_nodes += len(level_words)
-    num_children = np.bincount(np.concatenate(parents), minlength=num_nodes) if parents else np.zeros(1, np.int64)
-    first_child = np.concatenate([[1], 1 + np.cumsum(num_children)]).astype(np.int32)
-    return first_child, np.concatenate(all_letters), np.concatenate(words)
+    if encoded.size == 0:
+        return np.array([1, 1], np.int32), np.zeros(1, np.int32), np.full(1, -1, np.int32)
+    order = as_texts(encoded).argsort(kind="stable")
+    letters = np.ascontiguousarray(encoded[order].T)  # (longest, M)
+    # 1. Where a prefix differs from that of the word before, a node begins.
+    begins = letters > 0
+    begins[:, 1:] &= np.logical_or.accumulate(letters[:, 1:] != letters[:, :-1])
+    new = np.flatnonzero(begins)
+    # 2. The node of each prefix, after those of the empty ones; nodes are numbered level by level.
+    nodes = np.append(np.zeros(len(order), np.int32), np.cumsum(begins, dtype=np.int32))  # ((1 + longest) * M,)
+    first_child = np.append(1, 1 + np.cumsum(np.bincount(nodes[new], minlength=1 + len(new)))).astype(np.int32)
+    # 3. The words that end there.
+    words = np.full(1 + len(new), -1, np.int32)
+    words[nodes[np.count_nonzero(letters, axis=0) * len(order) + np.arange(len(order))]] = numbers[order]
+    return first_child, np.append(0, letters.ravel()[new]).astype(np.int32), words
 
 
-@jit
 def smear(first_child: Array, scores: Array) -> None:
     """Raise the score of each node (L + 1,) to the best of those below, which is the LM look-ahead."""
-    for trie_node in range(len(first_child) - 2, -1, -1):  # children have higher numbers
-        for child in range(first_child[trie_node], first_child[trie_node + 1]):
-            scores[trie_node] = max(scores[trie_node], scores[child])
+    levels = [slice(0, 1)]  # of nodes
+    while (below := slice(*first_child[[levels[-1].start, levels[-1].stop]])).stop > below.start:
+        levels.append(below)
+    for level, below in reversed(list(pairwise(levels))):
+        parents = level.start + np.flatnonzero(np.diff(first_child[level.start : level.stop + 1]))
+        best = np.maximum.reduceat(scores[below], first_child[parents] - below.start)
+        scores[parents] = np.maximum(scores[parents], best)
 
 
 def _alphabet_of_phones(symbols: Sequence[str], pronunciations: Pronunciations) -> Alphabet:
-    all_pronunciations = [phones for variants in pronunciations.values() for phones in variants]
-    word_ends = {phones[-1] for phones in all_pronunciations}
-    if not all(word_ends.isdisjoint(phones[:-1]) for phones in all_pronunciations):
-        raise ConfigError("a pronunciation has a word-end symbol within it, or ends without one")
+    rows = pronunciations.tokens
+    last = rows[np.arange(len(rows)), np.count_nonzero(rows, axis=1) - 1]
     ends_word = np.zeros(len(symbols), np.bool_)
-    ends_word[list(word_ends)] = True
+    ends_word[last] = True
+    if np.count_nonzero(ends_word[rows]) > len(rows):
+        raise ConfigError("a pronunciation has a word-end symbol within it, or ends without one")
     tokens = np.arange(len(symbols), dtype=np.int32)
     letters = dict.fromkeys(SEPARATORS, 0) | {symbol: token for token, symbol in enumerate(symbols) if token > 0}
     first_letter = np.append(np.int32(0), tokens)  # the blank, token 0, has none
     tables = TokenTables(True, np.zeros_like(ends_word), ends_word, first_letter, tokens[1:])
     return Alphabet(letters, tables, pronunciations)
-
-
-def _encode_pronunciations(words: Sequence[str], pronunciations: Pronunciations) -> tuple[Array, Array]:
-    rows = [(index, phones) for index, word in enumerate(words) for phones in pronunciations.get(word, ())]
-    lengths = np.fromiter((len(phones) for _, phones in rows), np.int64, len(rows))
-    letters = [letter for _, phones in rows for letter in phones]
-    return _to_rows(letters, lengths), np.fromiter((index for index, _ in rows), np.int64, len(rows))
-
-
-def _to_rows(letters: npt.ArrayLike, lengths: Array) -> Array:
-    """Arrange the letters of all words as one row per word, padded with 0."""
-    rows = np.zeros((len(lengths), int(lengths.max(initial=0))), np.int32)
-    rows[np.arange(rows.shape[1]) < lengths[:, None]] = letters
-    return rows
-
-
-def _sort_words(encoded: Array, numbers: Array) -> tuple[Array, Array]:
-    """Sort words by their letters, and drop duplicates."""
-    if encoded.size == 0:
-        return encoded, numbers
-    # To numpy, rows of letters are texts, which it compares many times faster than Python compares tuples.
-    order = np.ascontiguousarray(encoded).view(f"U{encoded.shape[1]}")[:, 0].argsort(kind="stable")
-    encoded = encoded[order]
-    is_last = np.append((encoded[1:] != encoded[:-1]).any(axis=1), True)
-    return encoded[is_last], numbers[order][is_last]

@@ -63,11 +63,10 @@ class NgramModel:
 
     def __init__(self, words: Sequence[str], order: int, automaton: Automaton) -> None:
         self.words = list(words)
-        self.numbers = {word: number for number, word in enumerate(self.words)}
         self.order = order
         self.automaton = automaton
-        self.unknown = self.numbers[UNKNOWN]
-        self.end = self.numbers.get(END, -1)
+        self.unknown = self.words.index(UNKNOWN)
+        self.end = self.words.index(END) if END in self.words else -1
 
     @classmethod
     def from_tables(cls, tables: NgramTables) -> "NgramModel":
@@ -115,6 +114,17 @@ class NgramModel:
             followed = arcs.start + np.flatnonzero(automaton.arc_states[arcs] >= states.stop)
             yield Layer(states, arcs, followed)
             states = slice(states.stop, states.stop + len(followed))
+
+    @cached_property
+    def numbers(self) -> dict[str, int]:
+        """The words and their numbers."""
+        return {word: number for number, word in enumerate(self.words)}
+
+    def find_numbers(self, words: Sequence[str]) -> Array:
+        """Return the numbers (M,) int32 of words; words that the model lacks have that of the unknown word."""
+        if words is self.words:  # needs no dictionary, which takes a while for many words
+            return np.arange(len(words), dtype=np.int32)
+        return np.array([self.number(word) for word in words], np.int32)
 
     def number(self, word: str) -> int:
         """Return the number of a word, or that of the unknown word if the model lacks it."""

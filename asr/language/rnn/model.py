@@ -16,6 +16,7 @@ from asr.config import LanguageSettings
 from asr.errors import ModelError, TextError
 from asr.language.ngram.model import exp_capped
 from asr.language.rnn.bptt import IGNORED, LINE_BREAK, Segment, make_segments
+from asr.language.rnn.prefixes import build_prefix_tree
 from asr.model_files import load_model_files
 from asr.runtime.language_network import OnnxLanguageNetwork
 from asr.runtime.parameters import language_shapes
@@ -25,7 +26,8 @@ from asr.weights import Array, Weights
 # Natural log of the probability of a character that the alphabet lacks; the network skips it.
 UNKNOWN_SCORE = -10.0
 _BATCH_LINES = 64  # that are scored in a batch
-_SEGMENT = 256  # tokens of continuous text at a time
+_SEGMENT = 256  # tokens at a time
+_BATCH_OUTPUTS = 1024  # at a time, each with a log probability for every token
 
 
 class NextTokenNetwork(Protocol):
@@ -35,7 +37,10 @@ class NextTokenNetwork(Protocol):
         """Return the state before any token."""
 
     def run(self, tokens: Array, state: Array) -> tuple[Array, Array]:
-        """Process (T, B) tokens; return (T, B, V) float32 log probabilities, and the state after the last."""
+        """Process (T, B) int64 tokens; return (T, B, H) outputs for `predict`, and the state after the last."""
+
+    def predict(self, outputs: Array) -> Array:
+        """Return (N, V) float32 log probabilities of the tokens that follow, from outputs (N, H)."""
 
 
 class EncodedLine(NamedTuple):
@@ -97,30 +102,18 @@ class RnnModel:
         order = sorted(range(len(encoded)), key=lambda index: encoded[index].tokens)
         for first in range(0, len(order), _BATCH_LINES):
             batch = order[first : first + _BATCH_LINES]
-            scores[batch] += self._score_lines([encoded[index].to_array() for index in batch])
+            scores[batch] += self._score_lines([encoded[index].tokens for index in batch])
         return scores
 
-    def _score_lines(self, lines: Sequence[Array]) -> Array:
-        """Return the (N,) log probabilities of lines (U,), token by token.
-
-        What lines begin with is computed once: the hypotheses of an utterance differ in a few words.
-        """
-        targets = np.full((len(lines), max(map(len, lines))), IGNORED)  # (N, U)
-        for row, line in zip(targets, lines, strict=True):
-            row[: len(line)] = line
-        scores = np.zeros(len(lines))
-        columns = np.zeros(len(lines), np.int64)  # in the network's batch, of each line's beginning
-        inputs, state = np.array([LINE_BREAK]), self.network.initial_state(1)
-        for step in range(targets.shape[1]):
-            log_probs, state = self.network.run(inputs[None], state)  # (1, B, V)
-            (rows,) = np.nonzero(targets[:, step] != IGNORED)
-            scores[rows] += log_probs[0, columns[rows], targets[rows, step]]
-            rows = rows[targets[rows, step] != LINE_BREAK]
-            beginnings = columns[rows] * log_probs.shape[-1] + targets[rows, step]
-            distinct, columns[rows] = np.unique(beginnings, return_inverse=True)
-            before, inputs = np.divmod(distinct, log_probs.shape[-1])
-            state = state[:, before]
-        return scores
+    def _score_lines(self, lines: Sequence[Sequence[int]]) -> Array:
+        """Return the (N,) log probabilities of lines of tokens, with their line breaks."""
+        tree, state = build_prefix_tree(lines), self.network.initial_state(1)
+        parts = []
+        for parents, tokens in tree.runs:
+            outputs, state = self.network.run(tokens, state[:, parents])  # (T, B, H)
+            parts.append(outputs.reshape(-1, outputs.shape[-1]))
+        scores = _pick_log_probs(self.network, np.concatenate(parts), tree.nodes, tree.targets)
+        return np.bincount(tree.lines, weights=scores, minlength=len(lines))
 
     def measure(self, lines: Sequence[str]) -> Likelihood:
         """Measure the model on lines of text, which are one continuous text if the settings say so."""
@@ -150,9 +143,8 @@ class RnnModel:
             (V,) log probabilities of the next token, and the state (K, 1, H).
         """
         state = self.network.initial_state(1) if state is None else state
-        for first in range(0, len(tokens), _SEGMENT):
-            log_probs, state = self.network.run(np.array(tokens[first : first + _SEGMENT])[:, None], state)
-        return log_probs[-1, 0], state
+        outputs, state = self.network.run(np.array(tokens)[:, None], state)  # (T, 1, H)
+        return self.network.predict(outputs[-1])[0], state
 
     def step(self, tokens: Sequence[int], states: Array) -> tuple[Array, Array]:
         """Process one token from each of B states.
@@ -160,8 +152,8 @@ class RnnModel:
         Returns:
             (B, V) float32 log probabilities of the next tokens, and the states (K, B, H).
         """
-        log_probs, states = self.network.run(np.array([tokens]), states)
-        return log_probs[0], states
+        outputs, states = self.network.run(np.array([tokens]), states)  # (1, B, H)
+        return self.network.predict(outputs[0]), states
 
 
 def count_nats(network: NextTokenNetwork, segments: Iterable[Segment], *, carry_state: bool = True) -> float:
@@ -177,11 +169,21 @@ def count_nats(network: NextTokenNetwork, segments: Iterable[Segment], *, carry_
     for segment in segments:
         if segment.starts or not carry_state:
             state = network.initial_state(segment.inputs.shape[1])
-        log_probs, state = network.run(segment.inputs, state)  # (T, B, V)
-        targets = np.maximum(segment.targets, 0)
-        scores = np.take_along_axis(log_probs, targets[..., None], axis=-1)[..., 0]  # (T, B)
-        total -= float(scores[segment.targets != IGNORED].sum(dtype=np.float64))
+        outputs, state = network.run(segment.inputs, state)  # (T, B, H)
+        is_target = segment.targets != IGNORED
+        targets = segment.targets[is_target]  # (N,)
+        total -= float(_pick_log_probs(network, outputs[is_target], np.arange(len(targets)), targets).sum())
     return total
+
+
+def _pick_log_probs(network: NextTokenNetwork, outputs: Array, rows: Array, targets: Array) -> Array:
+    """Return (M,) float64 log probabilities of targets (M,), each after one of the rows (M,) of outputs (N, H)."""
+    scores = np.empty(len(targets))
+    for first in range(0, len(outputs), _BATCH_OUTPUTS):
+        log_probs = network.predict(outputs[first : first + _BATCH_OUTPUTS])  # (at most _BATCH_OUTPUTS, V)
+        (picked,) = np.nonzero((rows >= first) & (rows < first + _BATCH_OUTPUTS))
+        scores[picked] = log_probs[rows[picked] - first, targets[picked]]
+    return scores
 
 
 def load_rnn(folder: Path | str, *, precision: str = "auto") -> RnnModel:

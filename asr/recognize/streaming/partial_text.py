@@ -11,6 +11,10 @@ from asr.decode.greedy import collapse_path
 from asr.errors import AsrError
 from asr.runtime.network import LogProbs
 
+# Natural log. Previews search each frame again with every block. With this threshold that takes half the time it
+# takes with the one of `english`, 15; one preview in forty differs (measured on LibriSpeech dev).
+_PREVIEW_THRESHOLD = 10.0
+
 
 class GreedyPartialText:
     """Follows the most probable path and commits every token at once.
@@ -57,7 +61,7 @@ class BeamPartialText:
         return list(self._state.best()[0].tokens)
 
     def preview(self, log_probs: LogProbs) -> list[int]:
-        state = self._state.fork()
+        state = self._state.fork(beam_threshold=_PREVIEW_THRESHOLD)
         try:
             state.feed(log_probs)
         except AsrError:  # a vocabulary may allow no completion of a word that is cut off

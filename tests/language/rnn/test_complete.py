@@ -3,14 +3,13 @@
 import math
 
 import pytest
-import torch
 
 from asr.config import NormalizerSettings
 from asr.errors import TextError
 from asr.language.rnn import complete as completion
 from asr.language.rnn.complete import complete
 from asr.language.rnn.generate import generate
-from tests.language.rnn.rnn_models import log_prob_by_hand, make_model
+from tests.language.rnn.rnn_models import log_prob_by_hand, make_model, set_bias
 
 
 def words_by_hand(model, context, begun, letters, ends, longest):
@@ -39,11 +38,6 @@ def test_next_words_have_the_probability_of_all_that_is_so_spelled(seed: int, co
     assert [word for word, _ in found] == [word for word, _ in likeliest]
     for (_, probability), (_, expected_probability) in zip(found, likeliest, strict=True):
         assert probability == pytest.approx(expected_probability, rel=1e-4)
-
-
-def set_bias(model, letter, value):
-    with torch.no_grad():
-        model.network.head_bias[model.pieces.index(letter)] = value
 
 
 @pytest.mark.parametrize(("bias", "space"), [(9.0, " "), (-9.0, "")])

@@ -6,19 +6,19 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
-from asr.language.rnn.network import LanguageNetwork
 
 from asr.config import LanguageSettings
 from asr.errors import ModelError
 from asr.language.rnn.bptt import make_segments
 from asr.language.rnn.complete import complete
 from asr.language.rnn.generate import generate
-from asr.language.rnn.model import UNKNOWN_SCORE, RnnModel, count_nats, load_rnn, save_rnn
+from asr.language.rnn.model import UNKNOWN_SCORE, RnnModel, count_nats, load_rnn
 from asr.language.text_files import read_text
 from asr.model_files import WEIGHTS_FILE
+from asr.runtime.language_network import OnnxLanguageNetwork
 from asr.text.load import build_tokenizer
-from tests.language.rnn.rnn_models import log_prob_by_hand, make_model
+from asr.weights import Weights
+from tests.language.rnn.rnn_models import log_prob_by_hand, make_model, make_weights, save_rnn, set_bias
 
 SENTENCES = ["ab", "", "b a b", "aaaabbbb ab", "a"]
 
@@ -53,23 +53,19 @@ def test_unknown_characters_cost_a_fixed_score_and_are_skipped():
 def test_states_that_step_together_are_as_if_alone():
     model = make_model()
     states = [model.prefill([0, token])[1] for token in (1, 2, 3)]
-    rows, after = model.step([3, 1, 2], torch.cat(states, dim=1))
+    rows, after = model.step([3, 1, 2], np.concatenate(states, axis=1))
     for index, token in enumerate((3, 1, 2)):
         row, state = model.prefill([token], states[index])
-        torch.testing.assert_close(rows[index], row)
-        torch.testing.assert_close(after[:, index : index + 1], state)
+        np.testing.assert_allclose(rows[index], row, atol=1e-5)
+        np.testing.assert_allclose(after[:, index : index + 1], state, atol=1e-6)
 
 
 def make_subword_model():
     sizes = {"hidden_size": 8, "embedding_size": 5, "dropout": 0.0}
     settings = LanguageSettings(normalizer=None, tokenizer={"kind": "subword", "vocab_size": 16}, network=sizes)
     tokenizer = build_tokenizer(["the cat that sat", "that hat, the cat"] * 20, settings.tokenizer)
-    torch.manual_seed(0)
-    network = LanguageNetwork(settings.network, tokenizer.vocab_size)
-    with torch.no_grad():
-        for parameter in network.parameters():
-            parameter.mul_(3)
-    return RnnModel(network.eval(), tokenizer, settings)
+    network = OnnxLanguageNetwork(make_weights(settings.network, tokenizer.vocab_size), settings.network)
+    return RnnModel(network, tokenizer, settings)
 
 
 def test_subword_units_are_scored_written_and_completed():
@@ -126,7 +122,7 @@ def test_bits_per_character_are_the_text_added_up(lines: str):
 
 def test_a_state_that_is_not_carried_is_forgotten_at_each_segment():
     model, text = make_model(lines="continuous"), "ab b aab ba"
-    lines = [model.encode(text).to_tensor()]
+    lines = [model.encode(text).to_array()]
     text += "\n"
     alone = [log_prob_by_hand(model, text[i : i + 4], before=("\n" + text)[i]) for i in range(0, 12, 4)]
     segments = list(make_segments(lines, independent=False, batch_size=1, length=4))
@@ -138,7 +134,8 @@ def test_a_state_that_is_not_carried_is_forgotten_at_each_segment():
 
 def test_what_is_saved_says_the_same_when_loaded(tmp_path: Path):
     model = make_model(tied=True)
-    model.network.half().float()
+    halves = {name: value.astype(np.float16) for name, value in model.network.weights.items()}
+    model.network = OnnxLanguageNetwork(Weights(halves), model.settings.network)
     save_rnn(model, tmp_path / "lm")
     loaded = load_rnn(tmp_path / "lm")
     np.testing.assert_allclose(loaded.score_sentences(SENTENCES), model.score_sentences(SENTENCES), rtol=1e-6)
@@ -172,8 +169,7 @@ def test_a_broken_folder_is_named(tmp_path: Path, damage, message: str):
 
 def test_weights_that_are_not_finite_are_not_saved(tmp_path: Path):
     model = make_model()
-    with torch.no_grad():
-        model.network.head_bias[0] = math.nan
+    set_bias(model, "\n", math.nan)
     with pytest.raises(ModelError, match="head_bias"):
         save_rnn(model, tmp_path / "lm")
     assert not (tmp_path / "lm").exists()
