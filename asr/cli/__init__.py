@@ -10,4 +10,4 @@ import os
 # Otherwise pydantic searches all installed packages for plugins at every start, which takes as long as its own import.
 os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
 
-from asr.cli.app import main as main  # noqa: E402
+from asr.cli.app import main as main

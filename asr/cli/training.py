@@ -123,7 +123,8 @@ def evaluate(
     print_report(evaluation, Console(), worst=worst)
     for error in evaluation.failures:
         reporter.line(str(error), "failure")
-    raise typer.Exit(1 if evaluation.failures else 0)
+    if evaluation.failures:
+        raise typer.Exit(1)
 
 
 def tune(
