@@ -4,9 +4,10 @@ Each command is one short function. Heavy libraries are imported where they are 
 `asr --help` answers at once. Results go to standard output, everything else to standard error.
 """
 
+import shutil
 from collections.abc import Callable, Sequence
 from inspect import signature
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from typer import Option
@@ -15,14 +16,29 @@ from asr import __version__
 from asr.cli import language, live, recognize, training
 from asr.cli.options import ResumableCommand
 
+_WIDE = 80  # columns; in fewer the tables of the help would cut off the names of options
+
+
+def _layout() -> dict[str, Any]:
+    """Return how the help is laid out: on narrow terminals as plain paragraphs."""
+    columns = shutil.get_terminal_size().columns
+    if columns >= _WIDE:
+        return {}
+    return {"rich_markup_mode": None, "context_settings": {"terminal_width": max(columns, _WIDE // 4)}}
+
+
 app = typer.Typer(
     help="Recognise speech, and train models on your own recordings.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
+    **_layout(),
 )
 language_app = typer.Typer(
-    help="Estimate, train, measure and query language models.", no_args_is_help=True, pretty_exceptions_enable=False
+    help="Estimate, train, measure and query language models.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    **_layout(),
 )
 
 _SPEECH, _WORDS = "Recognise speech", "Language models and lexicons"

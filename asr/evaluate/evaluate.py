@@ -109,6 +109,9 @@ def collect_log_probs(recognizer: Recognizer, cuts: Iterable[Any]) -> tuple[list
     Long cuts are not split into segments as in recognition, because their reference cannot be split.
     """
     sorted_cuts, references = _sort(recognizer, cuts)
+    for cut in sorted_cuts:  # before the work
+        if missing := [path for path in _files(cut) if not path.exists()]:
+            raise CorpusError(f"{cut.id}: its audio cannot be read: {missing[0]}: no such file")
     log_probs: list[LogProbs] = []
     for waveforms in _read_batches(sorted_cuts, recognizer.sample_rate):
         log_probs += recognizer.runner.compute_log_probs(waveforms)

@@ -22,7 +22,13 @@ def shell(command: str, **environment: str) -> "subprocess.CompletedProcess[str]
     """Run a line of shell in which `asr` is this checkout's."""
     line = command.replace("asr ", f"'{sys.executable}' -m asr ", 1)
     return subprocess.run(
-        ["sh", "-c", line], capture_output=True, text=True, timeout=120, cwd=SAMPLES, env={**os.environ, **environment}
+        ["sh", "-c", line],
+        capture_output=True,
+        text=True,
+        errors="replace",
+        timeout=120,
+        cwd=SAMPLES,
+        env={**os.environ, **environment},
     )
 
 
@@ -58,7 +64,7 @@ def test_messages_that_nobody_can_read_stop_nothing(redirection: str):
     assert (ended.returncode, ended.stdout) == (0, "help\n")
 
 
-@pytest.mark.parametrize("encoding", ["cp1252", "ascii", "latin-1"])
+@pytest.mark.parametrize("encoding", ["cp1252", "latin-1", "koi8-r"])
 def test_what_a_terminal_cannot_show_is_escaped(tmp_path: Path, encoding: str):
     write_sound(tmp_path / "日本.wav")
     (tmp_path / "train.tsv").write_text("日本.wav\t日 ü\n", encoding="utf-8")
@@ -75,8 +81,8 @@ def test_names_stay_whole_on_narrow_terminals(command: str):
     wide, narrow = (shell(command, COLUMNS=columns, TERM="dumb").stdout for columns in ("160", "40"))
     assert max(map(len, narrow.splitlines())) <= 40
     words = re.findall(r"^│ +\*? *(--[a-z-]+|[a-z]{3,})\b", wide, re.MULTILINE)
-    assert len(words) > 5
-    assert [word for word in words if word not in narrow] == []
+    assert len(words) > 2
+    assert [word for word in words if not re.search(rf"(?<![\w-]){word}(?![\w-])", narrow)] == []
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
