@@ -20,6 +20,7 @@ from asr.errors import STOPPED, AsrError
 if TYPE_CHECKING:
     from asr.cli.commands import app as app
 
+_EXHAUSTED = (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC))
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
@@ -51,10 +52,13 @@ def main() -> None:
             _discard(sys.stdout)
             sys.exit(1)
         except OSError as error:
-            if not getattr(sys.stdout, "is_broken", False):
+            if getattr(sys.stdout, "is_broken", False):
+                _discard(sys.stdout)
+                _end_with(AsrError(f"standard output cannot be written to: {error.strerror or error}"))
+            if error.errno not in _EXHAUSTED and "requested and" not in str(error):  # numpy's words for a full disk
                 raise
-            _discard(sys.stdout)
-            _end_with(AsrError(f"standard output cannot be written to: {error.strerror or error}"))
+            reason = f"{error.filename or 'a temporary file'}: {os.strerror(errno.ENOSPC)}"
+            _end_with(AsrError(f"{reason}; make room, or set TMPDIR to a folder that has some"))
 
 
 class _Stopped(AsrError):

@@ -177,6 +177,8 @@ async def _parse_form(request: Request) -> FormData:
         return await _FormParser(request.headers, request.stream(), **limits).parse()
     except MultiPartException as error:
         raise RequestError(f"the form cannot be read: {error.message}") from None
+    except OSError as error:  # it is kept in a temporary file
+        raise RequestError(f"the file cannot be stored: {error.strerror}; try again later", 507) from None
 
 
 def _shutting_down() -> RequestError:
