@@ -4,6 +4,8 @@ The base install runs models; plots and training need packages of the extras (py
 """
 
 import json
+import shlex
+import sys
 from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
@@ -38,10 +40,11 @@ def explain_missing(error: ModuleNotFoundError, arguments: Sequence[str]) -> Asr
 
 
 def install_target(extra: str) -> str:
-    """Return pip's argument that adds an extra to this installation: to the checkout, if it runs from one."""
+    """Return pip's arguments that add an extra to this installation; in a checkout, in the recorded versions."""
     root = Path(asr.__file__).parent.parent
     if (root / "pyproject.toml").is_file():
-        return f"--editable '{_short(root)}[{extra}]'"
+        known = _short(root / "constraints" / f"python3.{sys.version_info.minor}.txt")
+        return f"-c {shlex.quote(known)} --editable '{_short(root)}[{extra}]'"
     try:
         source = json.loads(distribution("asr").read_text("direct_url.json") or "{}")
     except PackageNotFoundError:
@@ -54,5 +57,5 @@ def install_target(extra: str) -> str:
     return f"'asr[{extra}]'"
 
 
-def _short(folder: Path) -> str:
-    return "." if folder == Path.cwd() else str(folder)
+def _short(path: Path) -> str:
+    return str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)

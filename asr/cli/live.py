@@ -78,6 +78,7 @@ def serve(
     right: options.RightSeconds = RIGHT_SECONDS,
     pause: options.PauseSeconds = options.ENDPOINTS.pause,
     longest: options.LongestSeconds = options.ENDPOINTS.longest,
+    channel: options.ChannelName = "mix",
     device: options.Device = "auto",
 ) -> None:
     """Run a server with a web page, a websocket (Vosk's protocol) and HTTP (OpenAI's)."""
@@ -87,7 +88,7 @@ def serve(
     limits = Limits(clients=clients, session_seconds=60 * minutes, idle_seconds=idle, upload_bytes=upload * _MEGABYTE)
     run(
         model,
-        ServerSettings(host, port, token, allow_origin or (), limits, model_name or ()),
+        ServerSettings(host, port, token, allow_origin or (), limits, options.parse_channel(channel), model_name or ()),
         StreamingOptions(chunk, right, Endpoints.from_seconds(pause, longest)),
         device=device,
         decoding=options.decoding_options(decoder=decoder, beam_size=beam_size, lm=lm, hotwords=hotwords),

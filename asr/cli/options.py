@@ -5,7 +5,7 @@ Defaults come from the settings classes. Options whose default is None leave the
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar, cast
 
 from typer import Argument, Option
 from typer.core import TyperCommand
@@ -16,6 +16,7 @@ from asr.recognize.streaming.endpoints import Endpoints
 
 if TYPE_CHECKING:
     from asr.recognize.options import DecodingOptions
+    from asr.signal.levels import ChannelChoice
 
 SUBTITLES = SubtitleSettings()
 ENDPOINTS = Endpoints()
@@ -49,6 +50,9 @@ RawRate = Annotated[
     Option(min=100, max=1_000_000, help="Sample rate in Hz, if standard input is raw signed 16-bit samples."),
 ]
 RawChannels = Annotated[int, Option(min=1, max=128, help="Number of channels of raw standard input.")]
+ChannelName = Annotated[
+    str, Option("--channel", metavar="mix|N|each", help="All mixed, one, from 0, or each by itself, as in calls.")
+]
 OutputDir = Annotated[
     Path | None, Option("--output-dir", "-o", help="Folder for files, instead of standard output; keeps subfolders.")
 ]
@@ -129,6 +133,15 @@ def parse_numbers(text: str, name: str, number: type[_Number]) -> list[_Number]:
     except ValueError:
         expected = "whole numbers, such as '0 1 1'" if number is int else "numbers, such as '0.6 0.4'"
         raise AsrError(f"{name} {text}: expected {expected}") from None
+
+
+def parse_channel(text: str) -> "ChannelChoice":
+    """Return what `--channel` asks for. Raises AsrError if it is neither a number nor mix or each."""
+    if text in ("mix", "each"):
+        return cast(Literal["mix", "each"], text)
+    if not (text.isascii() and text.isdigit()):
+        raise AsrError(f"--channel {text}: expected mix, each, or the number of a channel, from 0")
+    return int(text)
 
 
 def decoding_options(**choices: Any) -> "DecodingOptions":

@@ -35,6 +35,7 @@ def transcribe(
     nbest: Annotated[int | None, Option(min=1, help="Show the N best hypotheses with their scores.")] = None,
     rate: options.RawRate = None,
     channels: options.RawChannels = 1,
+    channel: options.ChannelName = "mix",
     max_line_length: options.MaxLineLength = options.SUBTITLES.max_line_length,
     max_lines: options.MaxLines = options.SUBTITLES.max_lines,
     device: options.Device = "auto",
@@ -50,7 +51,13 @@ def transcribe(
 
     def load() -> "Transcribe":
         recognizer = load_model(model, device=device, precision=precision, decoding=decoding)
-        return partial(recognizer.transcribe_many, batch_seconds=batch_seconds, jobs=jobs)
+        return partial(recognizer.transcribe_many, channel=choice, batch_seconds=batch_seconds, jobs=jobs)
+
+    choice = options.parse_channel(channel)
+    if choice == "each" and nbest is not None:
+        raise AsrError(
+            "--nbest lists texts of a whole recording; with --channel each there are several, so leave it out"
+        )
 
     decoding = options.decoding_options(
         decoder=decoder, beam_size=beam_size, lm=lm, hotwords=hotwords, nbest=nbest, rescore=rescore
@@ -75,6 +82,7 @@ def align(
     model: options.ModelName = DEFAULT_MODEL,
     rate: options.RawRate = None,
     channels: options.RawChannels = 1,
+    channel: options.ChannelName = "mix",
     device: options.Device = "auto",
 ) -> None:
     """Find when each word of a given text is said in a recording."""
@@ -85,7 +93,13 @@ def align(
     if (text_file is None) == (text is None):
         raise AsrError("give the text once: a file after the recording, or --text 'the words'")
     inputs, outputs = Inputs([audio], None, rate, channels), Outputs(formats, output_dir)
-    align_file(inputs, text_file or text or "", outputs, model=model, device=device, reporter=reporter)
+    choice = options.parse_channel(channel)
+    if choice == "each":
+        raise AsrError(
+            "--channel each: a text belongs to one channel; align each with its own: --channel 0, --channel 1"
+        )
+    words = text_file or text or ""
+    align_file(inputs, words, outputs, model=model, channel=choice, device=device, reporter=reporter)
 
 
 def plot(

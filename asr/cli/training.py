@@ -19,6 +19,7 @@ def prepare(
     ] = None,
     source: Annotated[Path | None, Argument(help="The corpus as published, or your own table.", metavar="SRC")] = None,
     output: Annotated[Path | None, Argument(help="Folder for the manifests.", metavar="OUT")] = None,
+    channel: options.ChannelName = "mix",
     list_all: Annotated[bool, Option("--list", help="List the corpora.")] = False,
 ) -> None:
     """Turn a corpus into manifests for training and evaluation."""
@@ -34,7 +35,7 @@ def prepare(
             "prepare needs a corpus, its folder and an output folder: asr prepare an4 SRC OUT; "
             "for your own recordings: asr prepare tsv TABLE OUT"
         )
-    for name, cuts in run(corpus, source, output).items():
+    for name, cuts in run(corpus, source, output, channel=options.parse_channel(channel)).items():
         hours = sum(cut.duration for cut in cuts) / 3600
         typer.echo(f"{output / name}.jsonl.gz\t{len(cuts)} utterances\t{hours:.2f} h")
 

@@ -10,13 +10,14 @@ from lhotse import CutSet
 
 from asr.corpus.cuts import Utterance, describe_recording, first_file, numbered_lines, to_cuts
 from asr.errors import CorpusError
+from asr.signal.levels import ChannelChoice
 
 # AN4 has no development set. Every 14th training speaker by name makes one: six of 74, of both
 # sexes in the proportion of the whole, since names begin with f or m.
 DEV_EVERY = 14
 
 
-def read_an4(source: Path) -> dict[str, CutSet]:
+def read_an4(source: Path, channel: ChannelChoice = "mix") -> dict[str, CutSet]:
     """Read the parts `train`, `dev` and `test`; `dev` is every 14th training speaker by name.
 
     Raises:
@@ -25,9 +26,9 @@ def read_an4(source: Path) -> dict[str, CutSet]:
     train, test = (list(_read_part(source, part)) for part in ("train", "test"))
     dev_speakers = set(sorted({str(utterance.speaker) for utterance in train})[::DEV_EVERY])
     return {
-        "train": to_cuts(utterance for utterance in train if utterance.speaker not in dev_speakers),
-        "dev": to_cuts(utterance for utterance in train if utterance.speaker in dev_speakers),
-        "test": to_cuts(test),
+        "train": to_cuts((utterance for utterance in train if utterance.speaker not in dev_speakers), channel),
+        "dev": to_cuts((utterance for utterance in train if utterance.speaker in dev_speakers), channel),
+        "test": to_cuts(test, channel),
     }
 
 

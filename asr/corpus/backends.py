@@ -10,7 +10,7 @@ from asr.errors import CorpusError
 
 # Releases of torch and torchaudio that load together (docs/install.md has what was measured). torchaudio's own
 # requirements do not tell: 2.11.1 asks for torch 2.11 or later, and does not load with 2.11.0.
-PAIRS = (("2.9.1", "2.9.1"), ("2.11.0", "2.11.0"))
+PAIRS = (("2.9.1", "2.9.1"), ("2.11.0", "2.11.0"), ("2.14.1", "2.11.1"), ("2.15.0", "2.11.1"))
 
 
 def read_samples(cut: Any) -> Any:
@@ -21,7 +21,7 @@ def read_samples(cut: Any) -> Any:
     """
     try:
         return cut.load_audio()
-    except (ImportError, OSError) as error:
+    except (ImportError, OSError, RuntimeError) as error:
         reason = explain_torchaudio()
         if reason is None:
             raise
@@ -34,7 +34,7 @@ def explain_torchaudio() -> str | None:
         import torchaudio  # noqa: F401
     except ModuleNotFoundError:
         return None
-    except (ImportError, OSError):
+    except Exception:  # an undefined symbol is an OSError, another release of CUDA a RuntimeError
         pairs = ", ".join(f"{audio} with torch {torch}" for torch, audio in PAIRS)
         return (
             f"torchaudio {_release('torchaudio')} does not load with torch {_release('torch')}; remove it (python -m "

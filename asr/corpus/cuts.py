@@ -5,6 +5,7 @@ their true lengths, so that it can be used from any folder. Knows nothing of how
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,9 +17,10 @@ from lhotse.serialization import load_manifest
 
 from asr.atomic import atomic_write, write_text
 from asr.corpus.backends import read_samples
-from asr.errors import CorpusError, one_line
+from asr.errors import AudioError, CorpusError, one_line
 from asr.files import read_lines
-from asr.signal.audio import load_audio
+from asr.signal.audio import describe_audio, load_audio
+from asr.signal.levels import Channel, ChannelChoice
 from asr.signal.resample import Waveform
 
 
@@ -32,10 +34,15 @@ class Utterance(NamedTuple):
     gender: str | None = None
     start: float = 0.0  # seconds into the recording
     end: float | None = None  # None: the end of the recording
+    channel: int | None = None  # in which it is said, from 0; None: not known
+
+
+# Marks cuts of recordings whose headers are wrong: lhotse would read less of them, or nothing.
+_MISDECLARED = "misdeclared"
 
 
 def describe_recording(name: str, path: Path, origin: str) -> Recording:
-    """Read a recording's header, and create its manifest entry.
+    """Find how much sound a recording has, whatever its header declares, and create its manifest entry.
 
     Args:
         name: The recording's name in the manifest.
@@ -48,31 +55,52 @@ def describe_recording(name: str, path: Path, origin: str) -> Recording:
     if path.suffix == ".sph":  # libsndfile reads it, but lhotse calls the program sph2pipe, which nobody has
         raise CorpusError(f"{origin}: {path} is a SPHERE file; convert it to FLAC or WAV")
     try:
-        info = soundfile.info(str(path))
-    except soundfile.SoundFileError as error:
-        raise CorpusError(
-            f"{origin}: {path} cannot be read ({one_line(error)}); convert it to FLAC or WAV, for example with ffmpeg"
-        ) from None
-    if info.frames <= 0:
+        info = describe_audio(path)
+    except AudioError as error:
+        raise CorpusError(f"{origin}: {one_line(error)}") from None
+    if info is None:
+        raise CorpusError(f"{origin}: {path} cannot be read; convert it to FLAC or WAV, for example with ffmpeg")
+    num_samples = round(info.seconds * info.sample_rate)
+    if num_samples <= 0:
         raise CorpusError(f"{origin}: {path} contains no audio")
+    source = AudioSource(type="file", channels=list(range(info.channels)), source=str(path.absolute()))
     return Recording(
         id=name,
-        sources=[AudioSource(type="file", channels=list(range(info.channels)), source=str(path.absolute()))],
-        sampling_rate=info.samplerate,
-        num_samples=info.frames,
-        duration=info.frames / info.samplerate,
+        sources=[source],
+        sampling_rate=info.sample_rate,
+        num_samples=num_samples,
+        duration=num_samples / info.sample_rate,
     )
 
 
-def to_cuts(utterances: Iterable[Utterance]) -> CutSet:
-    """Make one cut per utterance, in the same order."""
-    return CutSet([_to_cut(utterance) for utterance in utterances])
+def to_cuts(utterances: Iterable[Utterance], channel: ChannelChoice = "mix") -> CutSet:
+    """Make one cut per utterance, in the same order.
+
+    Args:
+        utterances: The utterances.
+        channel: Of those that do not say theirs: all mixed, or one, from 0. "each" requires that all say theirs.
+
+    Raises:
+        CorpusError: If an utterance does not say its channel and must, or its recording has none such.
+    """
+    return CutSet([_to_cut(utterance, channel) for utterance in utterances])
 
 
-def _to_cut(utterance: Utterance) -> MonoCut | MultiCut:
-    recording = utterance.recording
+def _to_cut(utterance: Utterance, default: ChannelChoice) -> MonoCut | MultiCut:
+    recording, name = utterance.recording, utterance.name
+    chosen = default if utterance.channel is None else utterance.channel
+    if chosen == "each" and recording.num_channels > 1:
+        raise CorpusError(
+            f"{name}: its recording has {recording.num_channels} channels, and nothing says in which it is said; "
+            "add a column `channel` to the table, or a fifth to Kaldi's segments"
+        )
+    if not isinstance(chosen, str) and not 0 <= chosen < recording.num_channels:
+        raise CorpusError(f"{name}: its recording has {recording.num_channels} channels, from 0, but no {chosen}")
     duration = (recording.duration if utterance.end is None else utterance.end) - utterance.start
-    kind, channel = (MonoCut, 0) if recording.num_channels == 1 else (MultiCut, recording.channel_ids)
+    if isinstance(chosen, str) and recording.num_channels > 1:
+        kind, channel = MultiCut, recording.channel_ids
+    else:
+        kind, channel = MonoCut, 0 if isinstance(chosen, str) else chosen
     supervision = SupervisionSegment(
         id=utterance.name,
         recording_id=recording.id,
@@ -83,7 +111,19 @@ def _to_cut(utterance: Utterance) -> MonoCut | MultiCut:
         speaker=utterance.speaker,
         gender=utterance.gender,
     )
-    return kind(utterance.name, utterance.start, duration, channel, supervisions=[supervision], recording=recording)
+    cut = kind(name, utterance.start, duration, channel, supervisions=[supervision], recording=recording)
+    if not _is_plain(recording.sources[0].source, recording.num_samples):
+        cut.custom = {_MISDECLARED: True}
+    return cut
+
+
+@lru_cache(maxsize=4096)
+def _is_plain(path: str, num_samples: int) -> bool:
+    """Return whether libsndfile, with which lhotse reads, finds all of a recording."""
+    try:
+        return bool(soundfile.info(path).frames == num_samples)
+    except soundfile.SoundFileError:
+        return False
 
 
 def write_manifests(output: Path, parts: Mapping[str, CutSet]) -> dict[str, CutSet]:
@@ -132,9 +172,19 @@ def read_waveform(cut: Any, sample_rate: int) -> Waveform:
         AudioError: If there are no samples, or some are not finite.
         CorpusError: If reading needs torchaudio, and it does not load.
     """
+    if is_misdeclared(cut):
+        channel: Channel = int(cut.channel) if isinstance(cut, MonoCut) else "mix"
+        path = cut.recording.sources[0].source
+        waveform = load_audio(path, sample_rate=sample_rate, channel=channel, on_warning=lambda warning: None)
+        return waveform[round(cut.start * sample_rate) : round(cut.end * sample_rate)]
     samples = read_samples(cut)  # (channels, S) at the cut's own rate
     # Mixed down and resampled by the code that transcription uses, so that both get the same waveform.
     return load_audio((samples.T, cut.sampling_rate), sample_rate=sample_rate)
+
+
+def is_misdeclared(cut: Any) -> bool:
+    """Return whether lhotse would not find all of a cut's recording, so that `read_waveform` must read it."""
+    return bool((getattr(cut, "custom", None) or {}).get(_MISDECLARED))
 
 
 def first_file(candidates: Sequence[Path], *, origin: str) -> Path:
@@ -143,6 +193,15 @@ def first_file(candidates: Sequence[Path], *, origin: str) -> Path:
         if path.is_file():
             return path
     raise CorpusError(f"{origin}: no such recording; looked for {', '.join(dict.fromkeys(map(str, candidates)))}")
+
+
+def parse_channel(text: str) -> int:
+    """Parse the number of a channel, from 0, or a letter, from A, as in NIST's calls. Raises ValueError."""
+    if text in ("A", "B"):
+        return ord(text) - ord("A")
+    if not (text.isascii() and text.isdigit()):
+        raise ValueError(text)
+    return int(text)
 
 
 def numbered_lines(path: Path, *, strip: str | None = None) -> Iterator[tuple[int, str]]:

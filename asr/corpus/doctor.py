@@ -28,24 +28,20 @@ from numpy.typing import NDArray
 from asr.alignment import is_feasible, required_frames
 from asr.config import SETTINGS_FILE, ModelSettings, NormalizerSettings
 from asr.corpus.backends import read_samples
-from asr.corpus.cuts import load_cuts
+from asr.corpus.cuts import is_misdeclared, load_cuts, read_waveform
 from asr.errors import AudioError, TextError, one_line
 from asr.recognize.model_folder import find_model
 from asr.reporter import SILENT, Reporter
 from asr.runtime.network import subsampled
 from asr.signal.audio import load_audio
 from asr.signal.features import FeatureExtractor
+from asr.signal.levels import CLIPPED_SHARE, count_clipped
 from asr.text.annotations import find_annotations, find_marked
 from asr.text.load import given_tokenizer, load_tokenizer
 from asr.text.normalize import normalize
 from asr.text.tokenizer import Tokenizer
 
 SILENT_PEAK = 1e-3  # -60 dBFS
-CLIPPED_SHARE = 0.01
-# Equal neighbours this loud are a flat top, even if the recording was attenuated after it was clipped.
-# At lower levels equal neighbours only show coarse quantisation.
-FLAT_TOP = 0.9
-FULL_SCALE = 32767 / 32768
 # lhotse tolerates as much when it reads audio, so training does too.
 DURATION_TOLERANCE = 0.025  # seconds
 _MOST_MARKS = 10  # kinds of annotations that are listed
@@ -135,21 +131,8 @@ def keep_usable(
 
 
 def clipped_share(waveform: NDArray[np.float32]) -> float:
-    """Return the share of samples that are clipped: at full scale, or on a flat top near it.
-
-    A flat top is three or more equal samples in a row at 0.9 or more. Equality distinguishes clipping from loudness:
-    a loud sine has few equal neighbours. Lossy formats bend flat tops, but overshoot full scale there.
-
-    Args:
-        waveform: (S,) within ±1, at the rate of the recording, because resampling bends flat tops.
-    """
-    magnitude = np.abs(waveform)
-    clipped = magnitude >= FULL_SCALE
-    equal = (waveform[1:] == waveform[:-1]) & (magnitude[1:] >= FLAT_TOP)
-    starts = equal[1:] & equal[:-1]
-    for offset in range(3):
-        clipped[offset : offset + len(starts)] |= starts
-    return float(clipped.mean()) if len(waveform) else 0.0
+    """Return the share of the samples (S,) that are clipped, at the rate of the recording."""
+    return count_clipped(waveform) / max(1, len(waveform))
 
 
 def _find_problems(
@@ -241,7 +224,7 @@ def _check_audio(cuts: Sequence[Any]) -> list[list[_Fault]]:
     recording = cuts[0].recording
     rate = recording.sampling_rate
     try:
-        waveform = load_audio(path, sample_rate=rate)
+        waveform = load_audio(path, sample_rate=rate, on_warning=lambda warning: None)
     except AudioError as error:
         return [[("unreadable", str(error))] for _ in cuts]
     reason = _describe_mismatch(recording, path, len(waveform))
@@ -252,7 +235,7 @@ def _check_audio(cuts: Sequence[Any]) -> list[list[_Fault]]:
 
 def _check_other_audio(cut: Any) -> Iterator[_Fault]:
     try:
-        waveform = read_samples(cut)
+        waveform = read_waveform(cut, cut.sampling_rate)[None] if is_misdeclared(cut) else read_samples(cut)
     except Exception as error:  # whatever lhotse's many backends raise
         yield "unreadable", one_line(error)
         return

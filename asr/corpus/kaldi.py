@@ -1,7 +1,7 @@
 """Kaldi data folders in, cuts out.
 
-A folder holds `text` and `wav.scp`, and optionally `segments`, `utt2spk` and `spk2gender`. Commands in `wav.scp`
-are not run.
+A folder holds `text` and `wav.scp`, and optionally `segments`, `utt2spk` and `spk2gender`. A fifth column of `segments`
+is the channel of the recording, from 0. Commands in `wav.scp` are not run.
 
 A segment may begin a little before its recording or end a little beyond it, because times were rounded or measured in
 another format: it is cut there, as Kaldi's extract-segments does. What ends far beyond it is left to `asr doctor`.
@@ -12,13 +12,14 @@ from pathlib import Path
 
 from lhotse import CutSet, Recording
 
-from asr.corpus.cuts import Utterance, describe_recording, first_file, numbered_lines, to_cuts
+from asr.corpus.cuts import Utterance, describe_recording, first_file, numbered_lines, parse_channel, to_cuts
 from asr.errors import CorpusError
+from asr.signal.levels import ChannelChoice
 
 _MOST_OVERSHOOT = 0.5  # seconds, as in Kaldi
 
 
-def read_kaldi(source: Path) -> dict[str, CutSet]:
+def read_kaldi(source: Path, channel: ChannelChoice = "mix") -> dict[str, CutSet]:
     """Read one Kaldi data folder, or all those directly within a folder.
 
     If `source` is itself a data folder, its only part is `all`; otherwise each data folder in it is a part.
@@ -33,7 +34,7 @@ def read_kaldi(source: Path) -> dict[str, CutSet]:
     folders = {"all": source} if _is_kaldi(source) else {f.name: f for f in sorted(source.iterdir()) if _is_kaldi(f)}
     if not folders:
         raise CorpusError(f"{source}: expected `text` and `wav.scp` here or in a folder within; found neither")
-    return {part: to_cuts(_read_folder(folder)) for part, folder in folders.items()}
+    return {part: to_cuts(_read_folder(folder), channel) for part, folder in folders.items()}
 
 
 def _is_kaldi(folder: Path) -> bool:
@@ -47,11 +48,11 @@ def _read_folder(folder: Path) -> Iterator[Utterance]:
     recordings: dict[str, Recording] = {}
     for name, (number, text) in _read_table(folder / "text").items():
         origin = f"{folder / 'text'}:{number}"
-        recording_name, start, end = name, 0.0, None
+        recording_name, start, end, channel = name, 0.0, None, None
         if segments is not None:
             if name not in segments:
                 raise CorpusError(f"{origin}: {name} is not in {folder / 'segments'}")
-            recording_name, start, end = _parse_segment(folder / "segments", *segments[name])
+            recording_name, start, end, channel = _parse_segment(folder / "segments", *segments[name])
         if recording_name not in paths:
             raise CorpusError(f"{origin}: {recording_name} is not in {folder / 'wav.scp'}")
         if recording_name not in recordings:
@@ -63,23 +64,25 @@ def _read_folder(folder: Path) -> Iterator[Utterance]:
         if end is not None and duration < end <= duration + _MOST_OVERSHOOT:
             end = None
         speaker = speakers.get(name)
-        yield Utterance(name, recordings[recording_name], text, speaker, genders.get(speaker or ""), start, end)
+        gender = genders.get(speaker or "")
+        yield Utterance(name, recordings[recording_name], text, speaker, gender, start, end, channel)
 
 
-def _parse_segment(path: Path, number: int, value: str) -> tuple[str, float, float | None]:
-    """Parse the recording's name, start and end; an end of None is the end of the recording."""
+def _parse_segment(path: Path, number: int, value: str) -> tuple[str, float, float | None, int | None]:
+    """Parse the recording's name, start, end (None: that of the recording) and channel (None: not given)."""
     fields = value.split()
     try:
         name, start, end = fields[0], float(fields[1]), float(fields[2])
+        channel = parse_channel(fields[3]) if len(fields) > 3 else None
     except (IndexError, ValueError):
         raise CorpusError(f"{path}:{number}: expected `utterance recording start end`, found {value!r}") from None
     if -_MOST_OVERSHOOT <= start < 0:
         start = 0.0
     if end == -1:  # by Kaldi's convention, the end of the recording
-        return name, start, None
+        return name, start, None, channel
     if not 0 <= start < end:
         raise CorpusError(f"{path}:{number}: expected 0 <= start < end in seconds, found {start} and {end}")
-    return name, start, end
+    return name, start, end, channel
 
 
 def _read_recording(folder: Path, name: str, number: int, value: str) -> Recording:

@@ -17,6 +17,7 @@ from asr.corpus.cuts import write_manifests
 from asr.corpus.kaldi import read_kaldi
 from asr.corpus.table import read_tables
 from asr.errors import CorpusError, one_line
+from asr.signal.levels import ChannelChoice
 
 _READERS = {
     "an4": (read_an4, "CMU AN4: spelled words, digits and commands; train, test, and a dev part of held-out speakers"),
@@ -28,13 +29,15 @@ _READERS = {
 }
 
 
-def prepare(name: str, source: Path, output: Path) -> dict[str, CutSet]:
+def prepare(name: str, source: Path, output: Path, *, channel: ChannelChoice = "mix") -> dict[str, CutSet]:
     """Write a corpus's manifests, `output/<part>.jsonl.gz`, and its transcripts, `output/<part>.txt`.
 
     Args:
         name: One of `list_corpora`.
         source: The corpus as published.
         output: A folder, created if needed.
+        channel: Of utterances that do not say in which channel of their recording they are said: all mixed, or one,
+            from 0. "each" requires that all say theirs. Corpora that lhotse reads say theirs.
 
     Returns:
         The cuts of each part.
@@ -43,10 +46,12 @@ def prepare(name: str, source: Path, output: Path) -> dict[str, CutSet]:
         CorpusError: If the name is unknown, or the corpus is incomplete or malformed.
     """
     if name in _READERS:
-        return write_manifests(output, _READERS[name][0](source))
+        return write_manifests(output, _READERS[name][0](source, channel))
     recipe = _find_recipes().get(name)
     if recipe is None:
         raise CorpusError(f"no corpus {name!r}; there are: {', '.join(list_corpora())}")
+    if isinstance(channel, int):
+        raise CorpusError(f"{name}: lhotse's recipe says which channel each utterance is in, so none can be chosen")
     return write_manifests(output, _read_by_recipe(name, recipe, source))
 
 

@@ -3,7 +3,8 @@
     audio/monday.wav<TAB>what is said in it<TAB>anna
 
 Paths are relative to the table's folder. The speaker may be left out. If the first line names the columns, `path` and
-`text` among them, they may come in any order; other columns are ignored.
+`text` among them, they may come in any order; `channel` says in which channel of the recording an utterance is said,
+counted from 0; other columns are ignored.
 """
 
 import re
@@ -13,14 +14,15 @@ from pathlib import Path
 
 from lhotse import CutSet
 
-from asr.corpus.cuts import Utterance, describe_recording, first_file, numbered_lines, to_cuts
+from asr.corpus.cuts import Utterance, describe_recording, first_file, numbered_lines, parse_channel, to_cuts
 from asr.errors import CorpusError
+from asr.signal.levels import ChannelChoice
 
 _DEV_EVERY = 10
 _MOST_PROBLEMS = 10  # listed; the rest are counted
 
 
-def read_tables(source: Path) -> dict[str, CutSet]:
+def read_tables(source: Path, channel: ChannelChoice = "mix") -> dict[str, CutSet]:
     """Read a table, or a folder of tables.
 
     Of a single table one tenth becomes the part `dev` and the rest `train`; see `_split`.
@@ -30,11 +32,11 @@ def read_tables(source: Path) -> dict[str, CutSet]:
         CorpusError: If there is no table, a recording is missing, or a line is malformed.
     """
     if source.is_file():
-        return {part: to_cuts(utterances) for part, utterances in _split(_read_table(source)).items()}
+        return {part: to_cuts(utterances, channel) for part, utterances in _split(_read_table(source)).items()}
     tables = sorted(path for path in source.glob("*") if path.suffix.lower() == ".tsv" and path.is_file())
     if not tables:
         raise CorpusError(f"{source}: expected a table with lines `path<TAB>text`, or a folder of such tables, *.tsv")
-    return {path.stem: to_cuts(_read_table(path)) for path in tables}
+    return {path.stem: to_cuts(_read_table(path), channel) for path in tables}
 
 
 def _read_table(path: Path) -> list[Utterance]:
@@ -73,7 +75,12 @@ def _parse_row(folder: Path, origin: str, row: Mapping[str, str], stems: Counter
     path = first_file([folder / row["path"]], origin=origin)
     stem = Path(row["path"]).stem
     name = stem if stems[stem] == 1 else row["path"]
-    return Utterance(name, describe_recording(name, path, origin), row["text"], speaker=row.get("speaker") or None)
+    try:
+        channel = parse_channel(row["channel"]) if row.get("channel") else None
+    except ValueError:
+        raise CorpusError(f"{origin}: expected the number of a channel, from 0, found {row['channel']!r}") from None
+    recording, speaker = describe_recording(name, path, origin), row.get("speaker") or None
+    return Utterance(name, recording, row["text"], speaker, channel=channel)
 
 
 def _split(utterances: Sequence[Utterance]) -> dict[str, list[Utterance]]:

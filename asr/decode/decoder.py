@@ -81,7 +81,6 @@ class BeamDecoder:
             pronunciations=pronunciations,
         )
         self.parts = DecoderParts(tuple(symbols), settings, language_model, scorer)
-        _load_compiled()
 
     @property
     def beam_size(self) -> int:
@@ -173,6 +172,7 @@ class BeamDecoder:
         """Decode a group of utterances of at most `max_frames`, or a longer one by itself."""
         utterance = group[0]
         if len(utterance.log_probs) <= max_frames:
+            _load_compiled()
             return decode_group(self.parts, group)
         stream = self.start()
         with name_errors(utterance.name):

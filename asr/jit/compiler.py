@@ -8,6 +8,8 @@ the code needs no numba.
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
+from types import FunctionType
 from typing import Any
 
 import numba
@@ -17,11 +19,9 @@ from numba.core.compiler_lock import global_compiler_lock
 from numba.core.registry import cpu_target
 from numba.core.types.containers import BaseTuple
 from numba.core.types.misc import NoneType
-from numba.extending import typeof_impl
 from numba.np.arrayobj import populate_array
 
 from asr.jit.arguments import TupleType, Type
-from asr.jit.function import CompiledFunction
 from asr.jit.machine import ObjectCode, address_of
 
 _WORD, _BYTE = ir.IntType(64), ir.IntType(8)
@@ -33,13 +33,13 @@ _LENGTHS, _STRIDES = _ELEMENTS + 16, _ELEMENTS + 24
 class _Library(codegen.JITCodeLibrary):  # type: ignore[misc]
     """The code of a function, and what it calls; only that of an entry is optimised as a whole."""
 
-    entry: str | None = None
+    main: str | None = None
 
     def _optimize_final_module(self) -> None:
-        if self.entry is None:
+        if self.main is None:
             return
         for value in (*self._final_module.functions, *self._final_module.global_variables):
-            if not value.is_declaration and value.name != self.entry:
+            if not value.is_declaration and value.name != self.main:
                 value.linkage = "internal"  # so that LLVM may inline or drop it
         super()._optimize_final_module()
 
@@ -71,7 +71,7 @@ def _our_codegen() -> Iterator[Any]:
         context._internal_codegen = before
 
 
-def compile_function(function: CompiledFunction, argument_types: tuple[Type, ...], symbol: str) -> ObjectCode:
+def compile_function(function: FunctionType, argument_types: tuple[Type, ...], symbol: str) -> ObjectCode:
     """Compile a function for arguments of these types, with an entry of this name."""
     with global_compiler_lock, _our_codegen() as context:
         dispatcher = _dispatcher(function)
@@ -79,31 +79,28 @@ def compile_function(function: CompiledFunction, argument_types: tuple[Type, ...
         dispatcher.targetdescr.options.parse_as_flags(flags, dispatcher.targetoptions)
         flags.no_compile = True
         numba_types = tuple(map(_numba_type, argument_types))
-        compiled = compiler.compile_extra(
-            cpu_target.typing_context, context, function.function, numba_types, None, flags, {}
-        )
+        compiled = compiler.compile_extra(cpu_target.typing_context, context, function, numba_types, None, flags, {})
         library = context.codegen().create_library(symbol)
-        library.entry = symbol
+        library.main = symbol
         library.add_linking_library(compiled.library)
         with context.push_code_library(library):
-            library.add_ir_module(_make_entry(context, library, compiled.fndesc))
+            library.add_ir_module(_make_main(context, library, compiled.fndesc))
         library.finalize()
         _check_symbols(library._final_module)
         code = library._codegen._tm.emit_object(library._final_module)
     return ObjectCode(symbol, _result_letters(compiled.fndesc.restype), code)
 
 
-def _dispatcher(function: CompiledFunction) -> Any:
-    """Return numba's form of a function, by which others that call it find its types and code."""
-    if function.dispatcher is None:
-        # Inlining makes the beam search faster: a call copies every field of every array, some three hundred words.
-        options = {"error_model": "numpy", "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
-        function.dispatcher = numba.njit(_nrt=False, forceinline=True, **options)(function.function)
-    return function.dispatcher
+@cache
+def _dispatcher(function: FunctionType) -> Any:
+    """Return numba's form of a function."""
+    # Inlining makes the beam search faster: a call copies every field of every array, some three hundred words.
+    options = {"error_model": "numpy", "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+    return numba.njit(_nrt=False, forceinline=True, **options)(function)
 
 
-@typeof_impl.register(CompiledFunction)  # type: ignore[untyped-decorator]
-def _type_of_function(function: CompiledFunction, _: Any) -> Any:
+def function_type(function: FunctionType) -> Any:
+    """Return the type by which numba knows a function that others call."""
     return types.Dispatcher(_dispatcher(function))
 
 
@@ -117,13 +114,13 @@ def _numba_type(described: Type) -> Any:
     return {int: types.int64, float: types.float64, bool: types.boolean}[described]
 
 
-def _make_entry(context: Any, library: Any, callee: Any) -> Any:
+def _make_main(context: Any, library: Any, callee: Any) -> Any:
     """Make the function that reads arguments, calls and writes results."""
-    module = library.create_ir_module(library.entry)
+    module = library.create_ir_module(library.main)
     pointer = _WORD.as_pointer()
-    entry = ir.Function(module, ir.FunctionType(ir.IntType(32), [pointer, pointer]), library.entry)
-    builder = ir.IRBuilder(entry.append_basic_block("entry"))
-    words, results = entry.args
+    main = ir.Function(module, ir.FunctionType(ir.IntType(32), [pointer, pointer]), library.main)
+    builder = ir.IRBuilder(main.append_basic_block("entry"))
+    words, results = main.args
     addresses = (builder.gep(words, [ir.Constant(_WORD, index)]) for index in range(2**31))
     values = [_read_argument(context, builder, addresses, numba_type) for numba_type in callee.argtypes]
     function = context.declare_function(module, callee)

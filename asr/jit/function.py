@@ -37,7 +37,6 @@ class CompiledFunction:
     def __init__(self, function: FunctionType) -> None:
         functools.update_wrapper(self, function)
         self.function = function
-        self.dispatcher: Any = None  # numba's form of it, once the compiler needs it
         self._loaded: dict[tuple[Type, ...], Callable[[list[Word]], Any]] = {}
 
     def __call__(self, *arguments: Any) -> Any:
@@ -45,6 +44,13 @@ class CompiledFunction:
         types = tuple([describe(argument, words) for argument in arguments])
         call = self._loaded.get(types) or self._load(types)
         return call(words)
+
+    @property
+    def _numba_type_(self) -> Any:
+        """What numba takes this for in functions that call it."""
+        from asr.jit.compiler import function_type
+
+        return function_type(self.function)
 
     @property
     def signatures(self) -> list[tuple[Type, ...]]:
@@ -62,7 +68,7 @@ class CompiledFunction:
                     _announce()
                     from asr.jit.compiler import compile_function  # half a second
 
-                    found = compile_function(self, types, symbol)
+                    found = compile_function(self.function, types, symbol)
                     cache.write(symbol, found)
                 self._loaded[types] = load(found, types)
             return self._loaded[types]

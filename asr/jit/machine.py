@@ -30,14 +30,14 @@ def load(found: ObjectCode, types: Sequence[Type]) -> Callable[[Sequence[Word]],
         engine.add_object_file(llvm.ObjectFileRef.from_data(found.code))
         engine.finalize_object()
         address = engine.get_function_address(found.symbol)
-    entry = ctypes.CFUNCTYPE(ctypes.c_int32, ctypes.c_char_p, ctypes.c_void_p)(address)
+    function = ctypes.CFUNCTYPE(ctypes.c_int32, ctypes.c_char_p, ctypes.c_void_p)(address)
     pack, new_results = pack_format(types).pack, ctypes.c_int64 * _MOST_RESULTS
     unpack = struct.Struct("=" + found.results.strip("()").replace("?", "?7x")).unpack_from
     is_tuple, is_none = found.results.startswith("("), found.results == ""
 
     def call(words: Sequence[Word]) -> Any:
         results = new_results()
-        if status := entry(pack(*words), results):
+        if status := function(pack(*words), results):
             raise RuntimeError(f"{found.symbol} ended with status {status}")
         if is_none:
             return None

@@ -9,11 +9,19 @@ from asr.jobs.outputs import Outputs, open_destination
 from asr.recognize.align import align_text
 from asr.recognize.recognizer import load_model
 from asr.reporter import SILENT, Reporter
+from asr.signal.levels import Channel
 from asr.transcript.transcript import DOUBTFUL
 
 
 def align_file(
-    inputs: Inputs, text: Path | str, outputs: Outputs, *, model: str, device: str = "auto", reporter: Reporter = SILENT
+    inputs: Inputs,
+    text: Path | str,
+    outputs: Outputs,
+    *,
+    model: str,
+    channel: Channel = "mix",
+    device: str = "auto",
+    reporter: Reporter = SILENT,
 ) -> None:
     """Align one recording with its text, or the file that holds the text, and write the result.
 
@@ -30,8 +38,10 @@ def align_file(
     if len(recordings) != 1:
         raise AsrError(f"a text belongs to one recording, and {inputs.paths[0]} means {len(recordings)}; name one")
     destination = open_destination(outputs, several=False)
-    transcript = align_text(load_model(model, device=device), recordings[0].source, text)
+    transcript = align_text(load_model(model, device=device), recordings[0].source, text, channel=channel)
     destination.write(recordings[0], transcript)
+    for warning in transcript.warnings:
+        reporter.line(f"{transcript.source or recordings[0].name}: {warning}", "warning")
     # Any text that is short enough can be aligned, so warn if little of this one was said.
     words = transcript.words
     doubtful = sum(word.confidence is not None and word.confidence < DOUBTFUL for word in words)

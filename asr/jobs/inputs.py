@@ -19,7 +19,7 @@ from typing import BinaryIO, cast
 from asr.errors import AsrError, AudioError
 from asr.files import decode_lines, read_lines
 from asr.signal.audio import AUDIO_SUFFIXES, AudioSource
-from asr.signal.containers import au_header
+from asr.signal.containers.find import au_header
 
 STANDARD_INPUT = "-"
 _DEVICES = {"con", "prn", "aux", "nul", *(f"{port}{number}" for port in ("com", "lpt") for number in range(10))}

@@ -86,6 +86,8 @@ def _transcribe(
                 summary.failures.append(result)
             else:
                 _write(recording, result, destination, summary)
+                for warning in result.warnings:
+                    reporter.line(f"{result.source or recording.name}: {warning}", "warning")
             progress.finish_recording()
 
 

@@ -21,7 +21,7 @@ def is_rnn_folder(path: Path) -> bool:
     return (path / SETTINGS_FILE).is_file()
 
 
-def load_language_model(path: Path) -> "NgramModel | RnnModel":
+def load_language_model(path: Path, *, precision: str = "auto") -> "NgramModel | RnnModel":
     """Load a language model of either kind.
 
     Raises:
@@ -30,7 +30,7 @@ def load_language_model(path: Path) -> "NgramModel | RnnModel":
     if is_rnn_folder(path):
         from asr.language.rnn.model import load_rnn
 
-        return load_rnn(path)
+        return load_rnn(path, precision=precision)
     return load_ngram(path)
 
 

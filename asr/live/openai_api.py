@@ -10,7 +10,7 @@ import json
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias, cast
 
 from python_multipart.multipart import parse_options_header
 from starlette.datastructures import FormData, UploadFile
@@ -23,6 +23,7 @@ from asr.live.access import RequestError
 from asr.live.metrics import Metrics
 from asr.live.settings import Limits, is_true
 from asr.recognize.recognizer import Recognizer
+from asr.signal.levels import ChannelChoice
 from asr.transcript.formats import format_transcript
 from asr.transcript.transcript import Segment, Transcript, Word
 
@@ -39,11 +40,18 @@ class Transcriber:
         name: The model's name for clients.
         limits: How many files may wait, and how long they may be.
         metrics: Counts what happens.
+        channel: The channel of a file that is transcribed, unless the client asks for another.
         other_names: What clients may call the model as well; "*" stands for anything.
     """
 
     def __init__(
-        self, recognizer: Recognizer, name: str, limits: Limits, metrics: Metrics, other_names: Sequence[str] = ()
+        self,
+        recognizer: Recognizer,
+        name: str,
+        limits: Limits,
+        metrics: Metrics,
+        channel: ChannelChoice = "mix",
+        other_names: Sequence[str] = (),
     ) -> None:
         # As `GET /v1/models` lists it.
         self.model = {"id": name, "object": "model", "created": 0, "owned_by": "asr"}
@@ -55,6 +63,7 @@ class Transcriber:
         self._recognizer = recognizer
         self._limits = limits
         self._metrics = metrics
+        self._channel = channel
         self._pool = ThreadPoolExecutor(1, "files")
         self._under_way = 0
         self._is_closing = False
@@ -79,10 +88,11 @@ class Transcriber:
         form = await _parse_form(request)
         try:
             file, write = self._read_form(form)
+            channel = self._read_channel(form)
             self._check_room()  # other files may have arrived meanwhile
             self._under_way += 1
             try:
-                return write(await self._transcribe(file))
+                return write(await self._transcribe(file, channel))
             finally:
                 self._under_way -= 1
         finally:
@@ -116,6 +126,15 @@ class Transcriber:
             return file, _write_events
         return file, lambda transcript: _WRITERS[style](transcript, granularities or {"segment"}, self._language)
 
+    def _read_channel(self, form: FormData) -> ChannelChoice:
+        """Return the channel that a client asks for, which is an extension."""
+        choice = str(form.get("channel", self._channel))
+        if choice in ("mix", "each"):
+            return cast(Literal["mix", "each"], choice)
+        if not (choice.isascii() and choice.isdigit()):
+            raise RequestError("channel: expected mix, each, or the number of a channel, from 0", param="channel")
+        return int(choice)
+
     def check_model(self, name: str) -> None:
         """Raise RequestError if a client asks for another model."""
         if not name:
@@ -125,10 +144,10 @@ class Transcriber:
             reason = f"model {name[:50]}: not found; this server has {self._name}"
             raise RequestError(reason, 404, param="model", code="model_not_found")
 
-    async def _transcribe(self, file: UploadFile) -> Transcript:
+    async def _transcribe(self, file: UploadFile, channel: ChannelChoice) -> Transcript:
         loop = asyncio.get_running_loop()
         try:
-            transcript = await loop.run_in_executor(self._pool, self._transcribe_now, file)
+            transcript = await loop.run_in_executor(self._pool, self._transcribe_now, file, channel)
         except AudioError as error:
             reason = str(error).replace("audio stream: ", "file: ", 1)  # the recogniser's name for an upload
             raise RequestError(reason, param="file", code="invalid_audio") from None
@@ -141,8 +160,10 @@ class Transcriber:
         self._metrics.audio.labels("file").inc(transcript.duration)
         return transcript
 
-    def _transcribe_now(self, file: UploadFile) -> Transcript:
-        (result,) = self._recognizer.transcribe_many([file.file], jobs=1, on_progress=self._check_progress)
+    def _transcribe_now(self, file: UploadFile, channel: ChannelChoice) -> Transcript:
+        (result,) = self._recognizer.transcribe_many(
+            [file.file], channel=channel, jobs=1, on_progress=self._check_progress
+        )
         if isinstance(result, AudioError):
             raise result
         return result
@@ -202,6 +223,8 @@ def _write_verbose(transcript: Transcript, granularities: set[str], language: st
         body["words"] = [_describe_word(word) for word in transcript.words]
     if "segment" in granularities:
         body["segments"] = [_describe_segment(index, segment) for index, segment in enumerate(transcript.segments)]
+    if transcript.warnings:  # an extension as well
+        body["warnings"] = list(transcript.warnings)
     return JSONResponse(body)
 
 
@@ -215,7 +238,8 @@ def _describe_segment(index: int, segment: Segment) -> dict[str, Any]:
     """Describe a segment with all keys that clients check for; those without a meaning here are zero."""
     zeros = dict.fromkeys(("temperature", "avg_logprob", "compression_ratio", "no_speech_prob"), 0.0)
     times = {"start": round(segment.start, 3), "end": round(segment.end, 3)}
-    return {"id": index, "seek": 0, **times, "text": segment.text, "tokens": [], **zeros}
+    channel = {} if segment.channel is None else {"channel": segment.channel}  # an extension
+    return {"id": index, "seek": 0, **times, **channel, "text": segment.text, "tokens": [], **zeros}
 
 
 _Writer: TypeAlias = Callable[[Transcript, set[str], str], Response]

@@ -60,7 +60,8 @@ class Server(uvicorn.Server):
         metrics, limits = Metrics(), settings.limits
         self._engine = Engine(streaming, on_batch=metrics.count_batch)
         self._sessions = SessionManager(self._engine, decoder_factory(streaming.recognizer), limits, metrics)
-        self._transcriber = Transcriber(streaming.recognizer, name, limits, metrics, settings.model_names)
+        names = settings.model_names
+        self._transcriber = Transcriber(streaming.recognizer, name, limits, metrics, settings.channel, names)
         app = _Cors(_build_app(self._sessions, self._transcriber, settings, metrics), settings.origins)
         super().__init__(
             uvicorn.Config(

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from asr.config import HOST, LIVE_STREAMS, PORT
+from asr.signal.levels import ChannelChoice
 
 _FALSE = {"", "0", "false", "no", "none", "null", "off"}  # of a client's values that are texts
 
@@ -43,6 +44,7 @@ class ServerSettings:
         token: Bearer token that clients must send; None if they need none.
         origins: Web pages that may use the server besides its own, such as "https://example.org"; "*" allows all.
         limits: How much it accepts.
+        channel: The channel of files that is transcribed: their mean, one, or each by itself.
         model_names: What clients may call the model besides its name, such as "large-v3"; "*" stands for anything.
     """
 
@@ -51,6 +53,7 @@ class ServerSettings:
     token: str | None = None
     origins: Sequence[str] = ()
     limits: Limits = field(default_factory=Limits)
+    channel: ChannelChoice = "mix"
     model_names: Sequence[str] = ()
 
 

@@ -19,6 +19,7 @@ from asr.recognize.runner import BLOCK_SECONDS, NetworkRunner
 from asr.recognize.words import find_words, segment_words
 from asr.runtime.network import LogProbs
 from asr.signal.audio import AudioSource, name_of, stream_audio
+from asr.signal.levels import Channel
 from asr.signal.loudness import Loudness, measure_loudness
 from asr.signal.resample import Waveform
 from asr.text.normalize import normalize
@@ -33,7 +34,7 @@ class WrittenWord(NamedTuple):
     spoken: tuple[str, ...]
 
 
-def align_text(recognizer: Recognizer, source: AudioSource, text: str) -> Transcript:
+def align_text(recognizer: Recognizer, source: AudioSource, text: str, *, channel: Channel = "mix") -> Transcript:
     """Find when each word of a given text was said.
 
     If the model is calibrated, words have confidences; a low one means that something else may have been said.
@@ -43,6 +44,7 @@ def align_text(recognizer: Recognizer, source: AudioSource, text: str) -> Transc
         recognizer: A model; how it decodes does not matter.
         source: The recording: a path, a file object, or (array, sample_rate).
         text: Everything that is said in it.
+        channel: The channel in which it is said, from 0, instead of the mean of all.
 
     Raises:
         AudioError: If the recording cannot be read.
@@ -51,7 +53,14 @@ def align_text(recognizer: Recognizer, source: AudioSource, text: str) -> Transc
     """
     written = pair_words(text, recognizer.settings.normalizer)
     tokenizer, tokens = encode_spoken(written, recognizer.tokenizer)
-    blocks = stream_audio(source, block_seconds=BLOCK_SECONDS, sample_rate=recognizer.sample_rate)
+    warnings: list[str] = []
+    blocks = stream_audio(
+        source,
+        block_seconds=BLOCK_SECONDS,
+        sample_rate=recognizer.sample_rate,
+        channel=channel,
+        on_warning=warnings.append,
+    )
     frames = MeasuredFrames(recognizer.runner, blocks)
     try:
         alignment = align_stream((pool_word_ends(log_probs, tokenizer.word_ends) for log_probs in frames), tokens)
@@ -60,12 +69,14 @@ def align_text(recognizer: Recognizer, source: AudioSource, text: str) -> Transc
     decoder, loudness = recognizer.decoder, np.concatenate([np.empty(0), *frames.loudness])
     spoken = find_words(alignment, tokens, tokenizer, decoder.timing, loudness=loudness, confidence=decoder.confidence)
     words = join_spoken(written, spoken)
-    return Transcript(
+    transcript = Transcript(
         text=" ".join(word.text for word in words),
         duration=frames.num_samples / recognizer.sample_rate,
         source=name_of(source),
         segments=segment_words(words),
+        warnings=tuple(warnings),
     )
+    return transcript if channel == "mix" else transcript.of_channel(channel)
 
 
 class MeasuredFrames:

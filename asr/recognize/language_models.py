@@ -31,14 +31,14 @@ def find_rescorer(folder: Path) -> Path | None:
     return folder / RESCORER if is_rnn_folder(folder / RESCORER) else None
 
 
-def load_language_model(path: Path, symbols: Sequence[str]) -> NgramModel | RnnLM:
-    """Load a language model for beam search: n-grams from a file, or a recurrent one from a folder.
+def load_language_model(path: Path, symbols: Sequence[str], *, precision: str = "auto") -> NgramModel | RnnLM:
+    """Load a language model for beam search: n-grams from a file, or from a folder a recurrent one, with its precision.
 
     Raises:
         ModelError: If it is broken, or a folder of something else.
         ConfigError: If a recurrent one has another alphabet than the symbols.
     """
-    model = load.load_language_model(path)
+    model = load.load_language_model(path, precision=precision)
     return model if isinstance(model, NgramModel) else RnnLM(model, symbols)
 
 

@@ -83,6 +83,8 @@ def choose_decoder(
     settings: DecoderSettings,
     options: DecodingOptions,
     normalizer: NormalizerSettings | None = None,
+    *,
+    precision: str = "auto",
 ) -> BeamDecoder | None:
     """Build the beam search that options and model folder call for; None if greedy decoding is enough.
 
@@ -94,6 +96,7 @@ def choose_decoder(
         settings: Of the search, unless the options say otherwise.
         options: The user's.
         normalizer: As for `read_phrases`.
+        precision: Of a recurrent language model; see `Recognizer`.
 
     Raises:
         ConfigError: If the options contradict one another.
@@ -117,7 +120,7 @@ def choose_decoder(
     return build_decoder(
         tokenizer,
         settings,
-        language_model=load_language_model(lm, tokenizer.symbols) if lm else None,
+        language_model=load_language_model(lm, tokenizer.symbols, precision=precision) if lm else None,
         hotwords=read_phrases(options, normalizer),
     )
 
@@ -188,9 +191,14 @@ def _warn(message: str) -> None:
 
 
 def build_rescorer(
-    folder: Path, tokenizer: Tokenizer, settings: RescoringSettings, options: DecodingOptions
+    folder: Path,
+    tokenizer: Tokenizer,
+    settings: RescoringSettings,
+    options: DecodingOptions,
+    *,
+    precision: str = "auto",
 ) -> Rescorer | None:
-    """Build the rescorer that options or model folder call for; None if there is none.
+    """Build the rescorer that options or model folder call for, to compute with a precision; None if there is none.
 
     The folder's is not used with another language model in the beam, since its weights do not fit that one.
 
@@ -199,7 +207,7 @@ def build_rescorer(
     """
     uses_folder = options.lm is None and options.decoder != "greedy"
     path = options.rescore or (find_rescorer(folder) if uses_folder else None)
-    return Rescorer(load_rnn(path), tokenizer.decode, settings) if path else None
+    return Rescorer(load_rnn(path, precision=precision), tokenizer.decode, settings) if path else None
 
 
 def add_oov_words(tokenizer: Tokenizer, words: Iterable[str]) -> Tokenizer:

@@ -9,7 +9,7 @@ are decoded, so that memory does not grow with its length.
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from itertools import chain
 from typing import NamedTuple, TypeAlias, TypeVar, cast
@@ -20,11 +20,12 @@ from asr.errors import AsrError, AudioError
 from asr.recognize.runner import BLOCK_SECONDS, NetworkRunner
 from asr.recognize.utterance import Decoded, UtteranceDecoder
 from asr.runtime.network import Features, LogProbs, make_batches
-from asr.signal.audio import AudioSource, name_of, stream_audio
+from asr.signal.audio import AudioSource, count_channels, name_of, open_as_file, stream_audio
+from asr.signal.levels import Channel, ChannelChoice
 from asr.signal.loudness import Loudness, measure_loudness
 from asr.signal.resample import Waveform
 from asr.signal.segment import AudioSegment
-from asr.transcript.transcript import Transcript
+from asr.transcript.transcript import Transcript, join_channels
 
 LONG_SECONDS = 60.0  # longer recordings are streamed, each by itself
 MOST_BATCHES = 16  # that are read ahead, to be sorted by length
@@ -32,6 +33,14 @@ MOST_BATCHES = 16  # that are read ahead, to be sorted by length
 Result: TypeAlias = Transcript | AudioError
 _In = TypeVar("_In")
 _Out = TypeVar("_Out")
+
+
+class ChannelSource(NamedTuple):
+    """One channel of a recording."""
+
+    source: AudioSource
+    channel: Channel
+    name: str | None  # of the recording
 
 
 class SegmentTask(NamedTuple):
@@ -47,12 +56,13 @@ class SegmentTask(NamedTuple):
 class Recording:
     """A recording on its way from source to result: a short one is held whole, a long one is read as it is decoded."""
 
-    source: AudioSource
+    source: ChannelSource
     duration: float = 0.0  # seconds; of a long one, those that are read or decoded so far
     tasks: list[SegmentTask] = field(default_factory=list)  # of a short one, until the network takes them
     blocks: Iterable[Waveform] = ()  # of a long one
     num_segments: int = 0  # of a short one
     decoded: dict[float, "Future[Decoded]"] = field(default_factory=dict)  # segments of a short one, by their start
+    warnings: list[str] = field(default_factory=list)  # of how it was read
     result: Result | None = None  # of a long one, or the error of one that cannot be read
 
     @property
@@ -72,8 +82,44 @@ class Pipeline:
     jobs: int  # threads that read audio, and as many that decode
     on_progress: Callable[[float], None] | None = None  # see `Recognizer.transcribe_many`
 
-    def run(self, sources: Iterable[AudioSource]) -> Iterator[Result]:
+    def run(self, sources: Iterable[AudioSource], channel: ChannelChoice = "mix") -> Iterator[Result]:
         """Yield transcripts in the order of their sources; the error for a recording that cannot be read."""
+        if channel == "each":
+            yield from self._run_each(sources)
+        else:
+            yield from self._run(ChannelSource(source, channel, name_of(source)) for source in sources)
+
+    def _run_each(self, sources: Iterable[AudioSource]) -> Iterator[Result]:
+        """Transcribe the channels of each recording as recordings of their own, and join their transcripts."""
+        groups: deque[tuple[int, AudioError | None, ExitStack]] = deque()  # channels, of a recording that can be read
+
+        def expand() -> Iterator[ChannelSource]:
+            for source in sources:
+                stack = ExitStack()
+                try:
+                    # A file object can be read once only.
+                    held = source if isinstance(source, tuple) else stack.enter_context(open_as_file(source))[0]
+                    count = count_channels(held)
+                except AudioError as error:
+                    renamed = AudioError(str(error).replace(str(held), name_of(source) or "audio stream"))
+                    groups.append((0, renamed, stack))
+                    continue
+                groups.append((count, None, stack))
+                yield from (ChannelSource(held, channel, name_of(source)) for channel in range(count))
+
+        collected: list[Result] = []
+        for result in chain(self._run(expand()), [None]):
+            while groups and (error := groups[0][1]) is not None:
+                groups.popleft()
+                yield error
+            if result is not None:
+                collected.append(result)
+            if groups and len(collected) == groups[0][0]:
+                groups.popleft()[2].close()
+                yield _join_results(collected)
+                collected = []
+
+    def _run(self, sources: Iterable[ChannelSource]) -> Iterator[Result]:
         with _pool(self.jobs) as loaders, _pool(self.jobs) as decoders:
             waiting: deque[Recording] = deque()
             for group in self._group(_map_ahead(loaders, self._load, sources, count=2 * self.jobs)):
@@ -119,31 +165,38 @@ class Pipeline:
                 limit = min(2 * limit, MOST_BATCHES * self.batch_seconds)
         yield group
 
-    def _load(self, source: AudioSource) -> Recording:
+    def _load(self, source: ChannelSource) -> Recording:
         try:
             return self._open(source)
         except AudioError as error:
             return Recording(source, result=error)
 
-    def _open(self, source: AudioSource) -> Recording:
+    def _open(self, source: ChannelSource) -> Recording:
         rate, extractor = self.runner.sample_rate, self.runner.extractor
-        blocks = stream_audio(source, block_seconds=BLOCK_SECONDS, sample_rate=rate)
+        warnings: list[str] = []
+        blocks = stream_audio(
+            source.source,
+            block_seconds=BLOCK_SECONDS,
+            sample_rate=rate,
+            channel=source.channel,
+            on_warning=warnings.append,
+        )
         head = [np.empty(0, dtype=np.float32)]
         for block in blocks:
             head.append(block)
             if sum(map(len, head)) > LONG_SECONDS * rate:
-                return Recording(source, sum(map(len, head)) / rate, blocks=chain(head, blocks))
+                return Recording(source, sum(map(len, head)) / rate, blocks=chain(head, blocks), warnings=warnings)
         waveform = np.concatenate(head)
         if extractor.num_frames(len(waveform)) == 0:
             raise AudioError(
-                f"{name_of(source) or 'audio'}: {len(waveform)} samples are too short to hold speech; "
+                f"{source.name or 'audio'}: {len(waveform)} samples are too short to hold speech; "
                 f"at least {extractor.window} at {rate} Hz are needed"
             )
         tasks = [
             SegmentTask(segment.start, segment.duration, self.runner.extract(segment.waveform), _loudness(segment))
             for segment in self.runner.split([waveform])
         ]
-        return Recording(source, len(waveform) / rate, tasks, num_segments=len(tasks))
+        return Recording(source, len(waveform) / rate, tasks, num_segments=len(tasks), warnings=warnings)
 
     def _stream(
         self, recording: Recording, loaders: ThreadPoolExecutor, decoders: ThreadPoolExecutor
@@ -174,12 +227,23 @@ class Pipeline:
         return self._join(recording, (future.result() for _, future in sorted(recording.decoded.items())))
 
     def _join(self, recording: Recording, segments: Iterable[Decoded]) -> Result:
-        name = name_of(recording.source)
+        name, channel = recording.source.name, recording.source.channel
         try:
             decoded = list(segments)  # before the duration, which a long recording has only then
-            return self.decoder.make_transcript(decoded, recording.duration, name)
+            transcript = self.decoder.make_transcript(decoded, recording.duration, name, recording.warnings)
+            if channel == "mix":
+                return transcript
+            return transcript.of_channel(channel)
         except AsrError as error:
             return error if isinstance(error, AudioError) else AudioError(f"{name or 'audio'}: {error}")
+
+
+def _join_results(results: Sequence[Result]) -> Result:
+    """Join the transcripts of a recording's channels; if one failed, all did."""
+    transcripts = [result for result in results if isinstance(result, Transcript)]
+    if len(transcripts) < len(results):
+        return next(result for result in results if isinstance(result, AudioError))
+    return join_channels(transcripts)
 
 
 def _loudness(segment: AudioSegment) -> Loudness:

@@ -24,6 +24,7 @@ from asr.runtime.onnx_network import OnnxNetwork
 from asr.runtime.precision import pick_device
 from asr.signal.audio import AudioSource
 from asr.signal.features import FeatureExtractor
+from asr.signal.levels import ChannelChoice
 from asr.signal.resample import Waveform
 from asr.transcript.transcript import Transcript
 
@@ -67,13 +68,18 @@ class Recognizer:
             self.tokenizer, timing, beam=beam, nbest=nbest, confidence=confidence, rescorer=rescorer
         )
 
-    def transcribe(self, source: AudioSource) -> Transcript:
+    def transcribe(self, source: AudioSource, *, channel: ChannelChoice = "mix") -> Transcript:
         """Transcribe one recording of any length: a path, a file object, or (array, sample_rate).
+
+        Args:
+            source: The recording.
+            channel: One of its channels, from 0, or "each" of them by itself, as in telephone calls: the segments then
+                say in which channel they were said. "mix" takes the mean of all.
 
         Raises:
             AudioError: If it cannot be read or is shorter than one window of features.
         """
-        (result,) = self.transcribe_many([source], jobs=1)
+        (result,) = self.transcribe_many([source], jobs=1, channel=channel)
         if isinstance(result, AudioError):
             raise result
         return result
@@ -82,6 +88,7 @@ class Recognizer:
         self,
         sources: Iterable[AudioSource],
         *,
+        channel: ChannelChoice = "mix",
         batch_seconds: float = BATCH_SECONDS,
         jobs: int = JOBS,
         on_progress: Callable[[float], None] | None = None,
@@ -89,12 +96,12 @@ class Recognizer:
         """Yield the transcripts of recordings in their order, or the error of one that cannot be read.
 
         Args:
-            sources: As for `transcribe`.
+            sources, channel: As for `transcribe`.
             batch_seconds: Speech that goes through the network at once: more is faster and takes more memory.
             jobs: Threads that read audio, and as many that decode.
             on_progress: Called with the seconds that are done of a long recording whose transcript comes next.
         """
-        return Pipeline(self.runner, self.decoder, batch_seconds, jobs, on_progress).run(sources)
+        return Pipeline(self.runner, self.decoder, batch_seconds, jobs, on_progress).run(sources, channel)
 
     def decode_waveforms(self, waveforms: Sequence[Waveform]) -> list[Decoded]:
         """Decode waveforms (S,), best of about one length; word times do not make use of their loudness."""
@@ -146,8 +153,9 @@ def load_model(
     else:
         model, folder = read_model(name), find_model(name)
     settings = model.settings
-    decoding, tokenizer = prepare_phrases(decoding, settings.normalizer, model.tokenizer)
+    normalizer = settings.normalizer
+    decoding, tokenizer = prepare_phrases(decoding, normalizer, model.tokenizer)
     model = replace(model, tokenizer=tokenizer)
-    beam = choose_decoder(folder, model.tokenizer, settings.decoder, decoding, settings.normalizer)
-    rescorer = build_rescorer(folder, model.tokenizer, settings.rescoring, decoding)
+    beam = choose_decoder(folder, tokenizer, settings.decoder, decoding, normalizer, precision=precision)
+    rescorer = build_rescorer(folder, tokenizer, settings.rescoring, decoding, precision=precision)
     return Recognizer(model, device=device, precision=precision, beam=beam, nbest=decoding.nbest, rescorer=rescorer)

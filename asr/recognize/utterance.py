@@ -20,7 +20,7 @@ from asr.recognize.words import FrameTiming, align_decoded, find_words, segment_
 from asr.runtime.network import LogProbs
 from asr.signal.loudness import Loudness
 from asr.text.tokenizer import Tokenizer
-from asr.transcript.transcript import Alternative, Transcript, Word
+from asr.transcript.transcript import Alternative, Transcript, Word, judge_speech
 
 
 @dataclass(frozen=True)
@@ -101,8 +101,13 @@ class UtteranceDecoder:
         alternatives = tuple(Alternative(text, score) for text, score in scores.items())
         return Decoded(alternatives, tuple(word for segment in segments for word in segment.words))
 
-    def make_transcript(self, segments: Sequence[Decoded], duration: float, source: str | None) -> Transcript:
-        """Make the transcript of a recording of `duration` seconds from the results of its segments."""
+    def make_transcript(
+        self, segments: Sequence[Decoded], duration: float, source: str | None, warnings: Sequence[str] = ()
+    ) -> Transcript:
+        """Make the transcript of a recording of `duration` seconds from the results of its segments.
+
+        The warnings are of how it was read; if there are none, words that are unlike speech are a reason for one.
+        """
         decoded = self.join(segments)
         return Transcript(
             text=decoded.text,
@@ -110,6 +115,7 @@ class UtteranceDecoder:
             source=source,
             segments=segment_words(decoded.words),
             alternatives=decoded.alternatives if self.nbest > 1 else (),
+            warnings=tuple(warnings) or judge_speech(decoded.words, duration),
         )
 
     def to_text(self, tokens: Sequence[int]) -> str:

@@ -1,30 +1,38 @@
 """Files, streams and arrays of audio in, mono float32 waveforms out, at 16 kHz by default.
 
-WAV, FLAC, MP3, Ogg Vorbis and Opus are read by libsndfile, everything else by the `ffmpeg` program. Knows nothing
-of features: the recogniser decides which recordings are too short.
+WAV, FLAC, MP3, Ogg Vorbis and Opus and others are decoded by libsndfile, everything else by the `ffmpeg` program. One
+rule holds for all: what is there is read, whatever the header declares; sound that is declared and missing is an error.
+Knows nothing of features: the recogniser decides which recordings are too short.
 """
 
-import contextlib
 import math
 import os
 import shutil
 import stat
 import tempfile
-from collections.abc import Iterable, Iterator
+import warnings
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any, BinaryIO, TypeAlias, cast
+from typing import Any, BinaryIO, NamedTuple, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 import soundfile
 
 from asr.config import SAMPLE_RATE
-from asr.errors import AudioError
-from asr.signal.containers import TOLERATED_SECONDS, missing_wav_seconds, mp3_extent, ogg_breaks_off, unread_mp3_seconds
-from asr.signal.ffmpeg import decode_with_ffmpeg, duration_with_ffprobe, has_ffmpeg
+from asr.errors import AsrWarning, AudioError
+from asr.signal.arrays import check_peak, check_source
+from asr.signal.containers.find import find_layout
+from asr.signal.containers.layout import TOLERATED_SECONDS, Layout, Part
+from asr.signal.ffmpeg import duration_with_ffprobe, has_ffmpeg, open_with_ffmpeg
+from asr.signal.levels import Channel, Mixer
+from asr.signal.libsndfile import open_part, read_chunks
 from asr.signal.resample import Resampler, Waveform
 
 AudioSource: TypeAlias = str | os.PathLike[str] | BinaryIO | tuple[npt.ArrayLike, float]
+# Called with what a user should know of a recording: a sentence without its name.
+OnWarning: TypeAlias = Callable[[str], None]
 
 # Suffixes by which recordings are found in folders; a file that is named explicitly is read whatever its suffix.
 NATIVE_SUFFIXES = frozenset(
@@ -36,12 +44,22 @@ AUDIO_SUFFIXES = NATIVE_SUFFIXES.union(  # these others need ffmpeg
 )
 
 _CHUNK_FRAMES = 65536
-_LENGTH_UNKNOWN = 2**62  # libsndfile declares 2**63 - 1 frames for a FLAC stream of unknown length
-_MOST_CHANNELS = 128  # more mean a transposed array, (channels, S)
-_HIGHEST_PEAK = 100.0  # 40 dB above full scale: integers stored as floats
+
+# Samples (S, channels) at one rate: all of most recordings; some files hold several streams.
+_Stream: TypeAlias = tuple[float, Iterator[npt.NDArray[np.float32]]]
 
 
-def load_audio(source: AudioSource, *, sample_rate: int = SAMPLE_RATE) -> Waveform:
+class AudioWarning(AsrWarning):
+    """Sound that was read otherwise than its file declares."""
+
+
+def load_audio(
+    source: AudioSource,
+    *,
+    sample_rate: int = SAMPLE_RATE,
+    channel: Channel = "mix",
+    on_warning: OnWarning | None = None,
+) -> Waveform:
     """Read a whole recording as one mono waveform.
 
     Channels are averaged; integer samples are divided by their range (unsigned ones are centred first).
@@ -49,8 +67,13 @@ def load_audio(source: AudioSource, *, sample_rate: int = SAMPLE_RATE) -> Wavefo
 
     Args:
         source: The path of a recording or video; a binary file object, read from its current position;
-            or `(array, rate)` with an array (S,) or (S, channels), as from soundfile, and its rate in Hz.
+            or `(array, rate)` with an array (S,) or (S, channels), as from soundfile, and its rate in Hz. Lists and
+            torch tensors count as arrays; integers of 64 bits are refused, because their scale is not known.
         sample_rate: Hz of the result.
+        channel: The channel to read, from 0, instead of the mean of all.
+        on_warning: Called with each thing that a user should know: sound beyond what the header declares, damage that
+            was left out, channels that cancel each other, levels that are too low or clipped. None: those that
+            changed the sound are issued as `AudioWarning`.
 
     Returns:
         (S,) float32. Never empty, unless the recording is shorter than one sample at `sample_rate`.
@@ -60,11 +83,17 @@ def load_audio(source: AudioSource, *, sample_rate: int = SAMPLE_RATE) -> Wavefo
             The message begins with the file's name.
         ValueError: If sample_rate is not positive.
     """
-    return np.concatenate([np.empty(0, dtype=np.float32), *stream_audio(source, sample_rate=sample_rate)])
+    blocks = stream_audio(source, sample_rate=sample_rate, channel=channel, on_warning=on_warning)
+    return np.concatenate([np.empty(0, dtype=np.float32), *blocks])
 
 
 def stream_audio(
-    source: AudioSource, *, block_seconds: float = 10.0, sample_rate: int = SAMPLE_RATE
+    source: AudioSource,
+    *,
+    block_seconds: float = 10.0,
+    sample_rate: int = SAMPLE_RATE,
+    channel: Channel = "mix",
+    on_warning: OnWarning | None = None,
 ) -> Iterator[Waveform]:
     """Read a recording block by block, so that a long one is never wholly in memory.
 
@@ -75,6 +104,8 @@ def stream_audio(
         source: As for `load_audio`.
         block_seconds: Length of each block; the last may be shorter.
         sample_rate: Hz of the result.
+        channel: As for `load_audio`.
+        on_warning: As for `load_audio`; it is called at the latest after the last block.
 
     Raises:
         AudioError: As for `load_audio`; damage within a recording is found after the blocks before it.
@@ -82,7 +113,8 @@ def stream_audio(
     """
     if not (0 < block_seconds < math.inf and sample_rate > 0):
         raise ValueError(f"block_seconds and sample_rate must be positive, they are {block_seconds} and {sample_rate}")
-    return _reblock(_read(source, sample_rate), max(1, round(block_seconds * sample_rate)))
+    chunks = _read(source, sample_rate, channel, on_warning)
+    return _reblock(chunks, max(1, round(block_seconds * sample_rate)))
 
 
 def name_of(source: AudioSource) -> str | None:
@@ -93,25 +125,82 @@ def name_of(source: AudioSource) -> str | None:
     return name if isinstance(name, str) else None
 
 
+class AudioInfo(NamedTuple):
+    """What a file holds, as it would be read.
+
+    Attributes:
+        sample_rate: Hz of the first stream; of nearly all files the only one.
+        channels: Of the first stream.
+        seconds: Of all streams.
+        is_plain: Whether libsndfile alone would read the same.
+    """
+
+    sample_rate: int
+    channels: int
+    seconds: float
+    is_plain: bool
+
+
+def describe_audio(path: str | os.PathLike[str], *, verify: bool = False) -> AudioInfo | None:
+    """Describe a file that libsndfile can decode, from its headers; None if only ffmpeg could read it.
+
+    Args:
+        path: The file.
+        verify: Whether to read all of it if that finds further streams.
+
+    Raises:
+        AudioError: As for `load_audio`, except for damage that only decoding reveals.
+    """
+    name = str(path)
+    with ExitStack() as stack:
+        file = stack.enter_context(_open_file(Path(path), name))
+        opened = _open_sounds(file, name, verify=verify)
+        if opened is None:
+            return None
+        layout, parts = opened
+        lengths = []
+        for part in parts:
+            sound = open_part(file, part, is_mpeg=_is_mpeg(layout))
+            if sound is None:
+                return None
+            with sound:
+                lengths.append((sound.samplerate, sound.channels, sound.frames / sound.samplerate))
+        whole, is_plain = open_part(file, _whole_file(file), is_mpeg=_is_mpeg(layout)), False
+        if whole is not None:
+            with whole:
+                is_plain = lengths == [(whole.samplerate, whole.channels, whole.frames / whole.samplerate)]
+        lost = 0.0 if layout is None else layout.lost
+        return AudioInfo(*lengths[0][:2], sum(seconds for _, _, seconds in lengths) - lost, is_plain)
+
+
 def audio_duration(path: str | os.PathLike[str]) -> float:
     """Return the seconds of audio in a file, from its header if possible, else by decoding it.
 
     Raises:
         AudioError: As for `load_audio`, except for damage that only decoding reveals.
     """
-    file_path, name = Path(path), str(path)
-    duration: float | None = None
+    file_path, duration = Path(path), None
     if not _is_pipe(file_path):
-        with _open_file(file_path, name) as file:
-            is_guess = _mp3_length_is_guess(file, name)
-            sound = _open_sound(file, name)
-            if sound is None:
-                duration = duration_with_ffprobe(file_path)
-            else:
-                with sound:
-                    # ffprobe would guess an MP3's length in the same way, so decode it.
-                    duration = None if is_guess and sound.format == "MP3" else sound.frames / sound.samplerate
+        info = describe_audio(path)
+        duration = duration_with_ffprobe(file_path) if info is None else info.seconds
     return sum(map(len, stream_audio(file_path))) / SAMPLE_RATE if duration is None else float(duration)
+
+
+def count_channels(source: AudioSource) -> int:
+    """Return the number of channels of a source, of which nothing is used up: a path or an `(array, rate)`.
+
+    Raises:
+        AudioError: As for `load_audio`.
+    """
+    if isinstance(source, tuple):
+        return check_source(source)[0].shape[1]
+    if not isinstance(source, str | os.PathLike):
+        raise TypeError(f"audio must be a path or an (array, rate) tuple, not {type(source)}")
+    with _open_streams(Path(source), str(source), lambda warning: None) as streams:
+        for _, chunks in streams:
+            for chunk in chunks:
+                return chunk.shape[1]
+    return 1
 
 
 def _reblock(chunks: Iterable[Waveform], size: int) -> Iterator[Waveform]:
@@ -130,26 +219,62 @@ def _reblock(chunks: Iterable[Waveform], size: int) -> Iterator[Waveform]:
         yield block[:filled]
 
 
-def _read(source: AudioSource, sample_rate: int) -> Iterator[Waveform]:
+def _read(source: AudioSource, sample_rate: int, channel: Channel, on_warning: OnWarning | None) -> Iterator[Waveform]:
     """Yield chunks of any length at `sample_rate`, from any source."""
-    if isinstance(source, tuple):
-        samples, rate = _check_array(source)
-        chunks = (_to_mono(samples[start : start + _CHUNK_FRAMES]) for start in range(0, len(samples), _CHUNK_FRAMES))
-        yield from _resample(_check_samples(chunks, "array"), rate, sample_rate)
-    elif isinstance(source, str | os.PathLike):
-        path, name = Path(source), str(source)
-        if _is_pipe(path):
-            with path.open("rb") as pipe:
-                yield from _read_stream(pipe, name, sample_rate)
+    with ExitStack() as stack:
+        if isinstance(source, tuple):
+            name = "array"
+            samples, rate = check_source(source)
+            starts = range(0, len(samples), _CHUNK_FRAMES)
+            warn = on_warning or _warn_of(name)
+            streams: Iterator[_Stream] = iter([(rate, (samples[start : start + _CHUNK_FRAMES] for start in starts))])
         else:
-            yield from _read_file(path, name, sample_rate)
+            path, name = stack.enter_context(open_as_file(source))
+            warn = on_warning or _warn_of(name)
+            streams = stack.enter_context(_open_streams(path, name, warn))
+        mixer = Mixer(channel, name)
+        is_empty = True
+        for rate, chunks in streams:
+            resampler = Resampler(rate, sample_rate)
+            for chunk in chunks:
+                check_peak(chunk, name)
+                is_empty = is_empty and len(chunk) == 0
+                yield resampler.feed(mixer.mix(chunk))
+            yield resampler.finish()
+    if is_empty:
+        raise AudioError(f"{name}: holds no samples, only a header; record or copy it again")
+    for note in (*mixer.notes, *(mixer.describe_levels() if on_warning else ())):
+        warn(note)
+
+
+def _warn_of(name: str) -> OnWarning:
+    return lambda text: warnings.warn(f"{name}: {text}", AudioWarning, stacklevel=2)
+
+
+@contextmanager
+def open_as_file(source: AudioSource) -> Iterator[tuple[Path, str]]:
+    """Return the path of a regular file with what a path, pipe or file object holds, and the source's name.
+
+    Raises:
+        AudioError: If a file object was opened as text, is closed, or has nothing left to be read.
+        TypeError: If it is no such source.
+    """
+    if isinstance(source, str | os.PathLike):
+        path, name = Path(source), str(source)
+        if not _is_pipe(path):
+            yield path, name
+            return
+        with path.open("rb") as pipe, _copy_stream(pipe, name) as copy:
+            yield copy, name
     elif hasattr(source, "read"):
-        yield from _read_stream(source, name_of(source) or "audio stream", sample_rate)
+        name = name_of(source) or "audio stream"
+        with _copy_stream(source, name) as copy:
+            yield copy, name
     else:
         raise TypeError(f"audio must be a path, a binary file or an (array, rate) tuple, not {type(source)}")
 
 
-@contextlib.contextmanager
+@contextmanager
 def _explain_full_disk(name: str, folder: str) -> Iterator[None]:
     """Raise an AudioError if no copy can be written, even if closing it is what fails."""
     try:
@@ -157,6 +282,33 @@ def _explain_full_disk(name: str, folder: str) -> Iterator[None]:
     except OSError as error:
         reason = f"cannot be copied to {folder}: {error.strerror or error}"
         raise AudioError(f"{name}: {reason}; set TMPDIR to a folder with more room") from None
+
+
+@contextmanager
+def _copy_stream(stream: Any, name: str) -> Iterator[Path]:
+    # Copy to disk first: reading containers needs seeking, and memory must not grow with the length.
+    with tempfile.TemporaryDirectory(prefix="asr-") as folder:
+        path = Path(folder) / "stream"
+        with _explain_full_disk(name, folder), path.open("wb") as copy:
+            try:
+                shutil.copyfileobj(stream, copy)
+            except TypeError:
+                raise AudioError(f"{name}: opened as text; open it in binary mode: open(path, 'rb')") from None
+            except ValueError as error:
+                if getattr(stream, "closed", False):
+                    raise AudioError(f"{name}: this file object is closed; open it again") from None
+                raise AudioError(f"{name}: cannot be read ({error}); open it in binary mode") from None
+            is_spent = copy.tell() == 0 and _position(stream) > 0
+        if is_spent:
+            raise AudioError(f"{name}: nothing is left to be read of this file object; seek(0) before it is read again")
+        yield path
+
+
+def _position(stream: Any) -> int:
+    try:
+        return int(stream.tell())
+    except (AttributeError, OSError, ValueError):
+        return 0
 
 
 def _is_pipe(path: Path) -> bool:
@@ -168,119 +320,70 @@ def _is_pipe(path: Path) -> bool:
     return stat.S_ISFIFO(mode) or stat.S_ISCHR(mode)
 
 
-def _read_stream(stream: BinaryIO, name: str, sample_rate: int) -> Iterator[Waveform]:
-    # Copy to disk first: reading containers needs seeking, and memory must not grow with the length.
-    with tempfile.TemporaryDirectory(prefix="asr-") as folder:
-        path = Path(folder) / "stream"
-        with _explain_full_disk(name, folder), path.open("wb") as copy:
-            try:
-                shutil.copyfileobj(stream, copy)
-            except TypeError:
-                raise AudioError(f"{name}: opened as text; open it in binary mode: open(path, 'rb')") from None
-        yield from _read_file(path, name, sample_rate)
+@contextmanager
+def _open_streams(path: Path, name: str, warn: OnWarning) -> Iterator[Iterator[_Stream]]:
+    """Open a regular file; yield its streams, to be read in order while the block runs."""
+    with ExitStack() as stack:
+        file = stack.enter_context(_open_file(path, name))
+        opened = _open_sounds(file, name, verify=True)
+        first = None if opened is None else open_part(file, opened[1][0], is_mpeg=_is_mpeg(opened[0]))
+        if opened is not None and first is not None:
+            stack.enter_context(first)
+            layout, parts = opened
+            for note in layout.notes if layout is not None else ():
+                warn(note)
+            yield _decode_parts(file, name, first, parts, layout)
+            return
+        yield iter([stack.enter_context(open_with_ffmpeg(path, name))])
 
 
-def _read_file(path: Path, name: str, sample_rate: int) -> Iterator[Waveform]:
-    with _open_file(path, name) as file:
-        is_guess = _mp3_length_is_guess(file, name)
-        sound = _open_sound(file, name)
-        if sound is not None:
-            with sound:
-                is_guess = is_guess and sound.format == "MP3"
-                # libsndfile would drop audio beyond its guess if the bit rate varies.
-                if not (is_guess and has_ffmpeg()):
-                    chunks = _decode(sound, file, name, is_guess=is_guess)
-                    yield from _resample(_check_samples(chunks, name), sound.samplerate, sample_rate)
-                    return
-    # Joined MP3 files are full of seams that are not damage; in other files damage is an error.
-    chunks = decode_with_ffmpeg(path, name, sample_rate=sample_rate, strict=sound is None)
-    yield from _check_samples(chunks, name)
+def _decode_parts(
+    file: BinaryIO, name: str, first: soundfile.SoundFile, parts: tuple[Part, ...], layout: Layout | None
+) -> Iterator[_Stream]:
+    for index, part in enumerate(parts):
+        sound = first if index == 0 else open_part(file, part, is_mpeg=_is_mpeg(layout))
+        if sound is None:
+            raise AudioError(f"{name}: stream {index + 1} of {len(parts)} cannot be read; convert it first")
+        with sound:
+            yield sound.samplerate, read_chunks(sound, name, lost=0.0 if layout is None else layout.lost)
 
 
-def _mp3_length_is_guess(file: BinaryIO, name: str) -> bool:
-    """Return whether libsndfile would get the length wrong if this is an MP3 file."""
-    extent = mp3_extent(file)
-    if extent is None:
-        return True
-    declared, present = extent
-    # Beyond 1 % libmpg123 complains on stderr, where no handler of ours can catch it.
-    if present < 0.99 * declared:
-        raise AudioError(f"{name}: cut off: it has {present} of the {declared} bytes it declares; copy it again")
-    return present > 1.01 * declared
+def _open_sounds(file: BinaryIO, name: str, *, verify: bool) -> tuple[Layout | None, tuple[Part, ...]] | None:
+    """Find the parts of a file to be decoded by libsndfile; None if it does not know the format.
 
-
-def _decode(sound: soundfile.SoundFile, file: BinaryIO, name: str, *, is_guess: bool) -> Iterator[Waveform]:
-    """Yield mono chunks at the file's own rate; fail if there are fewer or more samples than declared."""
-    num_frames = 0
-    try:
-        while len(chunk := sound.read(_CHUNK_FRAMES, dtype="float32", always_2d=True)):
-            num_frames += len(chunk)
-            yield _to_mono(chunk)
-        is_whole = is_guess or sound.frames - num_frames <= TOLERATED_SECONDS * sound.samplerate
-    except soundfile.LibsndfileError:
-        is_whole = False
-    if not is_whole:
-        declared = sound.frames / sound.samplerate
-        raise AudioError(f"{name}: damaged or cut off: cannot be read to its end at {declared:.1f} s; copy it again")
-    seconds = num_frames / sound.samplerate
-    if sound.format == "MP3" and unread_mp3_seconds(file, seconds) > 1:
+    Raises:
+        AudioError: If the file ends before its sound does.
+    """
+    layout = find_layout(file, verify=verify)
+    whole = _whole_file(file)
+    if layout is None:
+        sound = open_part(file, whole, is_mpeg=True)
+        if sound is None:
+            return None
+        with sound:
+            # libsndfile guesses the length of an MP3 file whose frames have no common bit rate.
+            return None if sound.format == "MP3" and has_ffmpeg() else (layout, (whole,))
+    if layout.missing > TOLERATED_SECONDS:
         raise AudioError(
-            f"{name}: declares {seconds:.1f} s of audio but is longer, like joined MP3 files; "
-            f"convert it first: ffmpeg -i {name} whole.flac"
+            f"{name}: cut off: {layout.missing:.1f} s of audio are missing at its end (format {layout.kind}); "
+            "copy it again"
         )
+    if layout.raw is not None and layout.seconds is not None:
+        sound = open_part(file, whole, is_mpeg=False)
+        if sound is None:
+            return layout, (layout.raw,)
+        with sound:
+            if abs(sound.frames / sound.samplerate - layout.seconds) > TOLERATED_SECONDS:
+                return layout, (layout.raw,)
+    return layout, layout.parts
 
 
-def _to_mono(samples: npt.NDArray[Any]) -> Waveform:
-    """Convert (S,) or (S, channels) of any number type to (S,) float32; divide integers by their range."""
-    if samples.dtype.kind in "iu":
-        half_range = 2.0 ** (8 * samples.dtype.itemsize - 1)
-        centre = half_range if samples.dtype.kind == "u" else 0.0
-        samples = (samples.astype(np.float64) - centre) / half_range
-    with np.errstate(over="ignore"):  # overflowing values become infinite, which is an error later
-        waveform = samples.astype(np.float32)
-    return waveform if waveform.ndim == 1 else waveform.mean(axis=1, dtype=np.float32)
+def _is_mpeg(layout: Layout | None) -> bool:
+    return layout is None or layout.kind == "MP3"
 
 
-def _check_array(source: tuple[npt.ArrayLike, float]) -> tuple[npt.NDArray[Any], float]:
-    """Return the samples and the rate of an `(array, rate)` source, or fail if they are not plausible."""
-    if len(source) != 2:
-        raise AudioError(f"array: expected (array, rate), found a tuple of {len(source)}; give the rate in Hz")
-    samples, rate = np.asarray(source[0]), source[1]
-    if samples.dtype.kind not in "iuf":
-        raise AudioError(f"array: its type is {samples.dtype}; give integers, or floats within ±1")
-    if samples.ndim not in (1, 2) or (samples.ndim == 2 and not 1 <= samples.shape[1] <= _MOST_CHANNELS):
-        raise AudioError(
-            f"array: its shape is {samples.shape}; give (samples,) or (samples, channels), perhaps array.T"
-        )
-    if not (np.ndim(rate) == 0 and 0 < float(rate) < math.inf):
-        raise AudioError(f"array: its rate is {rate}; give the samples per second, such as 16000")
-    return samples, float(rate)
-
-
-def _check_samples(chunks: Iterable[Waveform], name: str) -> Iterator[Waveform]:
-    """Pass chunks on; fail at the first that cannot be audio, or if there is no sample at all."""
-    is_empty = True
-    for chunk in chunks:
-        peak = np.max(np.abs(chunk), initial=0.0)  # NaN if any sample is
-        if not np.isfinite(peak):
-            raise AudioError(f"{name}: holds samples that are NaN or infinite; export it again as 16-bit integers")
-        if peak > _HIGHEST_PEAK:
-            raise AudioError(
-                f"{name}: its samples reach {peak:.0f}, but floats must lie within ±1; "
-                "if they were 16-bit integers, divide them by 32768"
-            )
-        is_empty = is_empty and len(chunk) == 0
-        yield chunk
-    if is_empty:
-        raise AudioError(f"{name}: holds no samples, only a header; record or copy it again")
-
-
-def _resample(chunks: Iterable[Waveform], rate: float, sample_rate: int) -> Iterator[Waveform]:
-    """Change the sample rate; the result does not depend on the chunks."""
-    resampler = Resampler(rate, sample_rate)
-    for chunk in chunks:
-        yield resampler.feed(chunk)
-    yield resampler.finish()
+def _whole_file(file: BinaryIO) -> Part:
+    return Part(((0, file.seek(0, os.SEEK_END)),))
 
 
 def _open_file(path: Path, name: str) -> BinaryIO:
@@ -300,48 +403,3 @@ def _open_file(path: Path, name: str) -> BinaryIO:
         raise AudioError(f"{name}: an empty file (0 bytes); record or copy it again")
     file.seek(0)
     return file
-
-
-def _open_sound(file: BinaryIO, name: str) -> soundfile.SoundFile | None:
-    """Open an audio file with libsndfile; None if it does not know the format or the length."""
-    if (missing := missing_wav_seconds(file)) > TOLERATED_SECONDS:
-        raise AudioError(f"{name}: breaks off {missing:.1f} s before the end that its header declares; copy it again")
-    if ogg_breaks_off(file):
-        raise AudioError(f"{name}: breaks off in the middle of an Ogg page; copy it again")
-    file.seek(0)
-    try:
-        sound = _ForwardSound(cast(Any, _Nameless(file)))
-    except soundfile.LibsndfileError:
-        return None
-    if sound.frames > _LENGTH_UNKNOWN:  # reading its last samples fails, and soundfile drops them
-        sound.close()
-        return None
-    return sound
-
-
-class _ForwardSound(soundfile.SoundFile):  # type: ignore[misc]
-    """A sound file that is read without seeking.
-
-    soundfile seeks after every read if it can. In an MP3 file this loses what frames borrow from earlier ones:
-    samples at each seam are wrong, and libmpg123 complains on stderr.
-    """
-
-    def seekable(self) -> bool:
-        return False
-
-
-class _Nameless:
-    """A file that shows libsndfile its content only, and raises no exceptions.
-
-    Going by suffixes, libsndfile would take text for MP3 and refuse .raw. A seek to a position that damage made
-    invalid must not raise: it happens in a callback from C, which would print a traceback.
-    """
-
-    def __init__(self, file: BinaryIO) -> None:
-        self._file = file
-        self.read, self.tell = file.read, file.tell
-
-    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        with contextlib.suppress(OSError, ValueError):
-            self._file.seek(offset, whence)
-        return self._file.tell()

@@ -6,9 +6,11 @@ gives, as part of an `AudioError`.
 
 import re
 import shutil
+import struct
 import subprocess
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, cast
 
@@ -29,19 +31,18 @@ def has_ffmpeg() -> bool:
     return shutil.which("ffmpeg") is not None
 
 
-def decode_with_ffmpeg(
-    path: Path, name: str, *, sample_rate: int, strict: bool = True
-) -> Iterator[npt.NDArray[np.float32]]:
-    """Decode, mix down and resample the first audio track of a regular file; yield it in blocks (S,).
+@contextmanager
+def open_with_ffmpeg(path: Path, name: str) -> Iterator[tuple[int, Iterator[npt.NDArray[np.float32]]]]:
+    """Decode the first audio track of a regular file: its rate in Hz, and its samples in blocks (S, channels).
+
+    Damage, which ffmpeg would skip, is an error.
 
     Args:
         path: The file.
         name: Its name in errors.
-        sample_rate: Hz of the result.
-        strict: Fail at damage, which ffmpeg would skip.
 
     Raises:
-        AudioError: If ffmpeg is missing, finds no audio or stops at damaged audio.
+        AudioError: If ffmpeg is missing, finds no audio or stops at damaged audio; the last two when blocks are read.
     """
     if not has_ffmpeg():
         raise AudioError(
@@ -49,22 +50,42 @@ def decode_with_ffmpeg(
             "(AAC, m4a, video), install ffmpeg (for example: apt-get install ffmpeg)"
         )
     # "file:" protects names that begin with a dash or contain a colon.
-    on_damage = ["-xerror"] if strict else []
-    command = ["ffmpeg", "-nostdin", *_QUIET_AND_LOCAL, *on_damage, "-i", f"file:{path}", "-map", "0:a:0"]
-    command += ["-ac", "1", "-ar", str(sample_rate), "-f", "f32le", "-"]
+    command = ["ffmpeg", "-nostdin", *_QUIET_AND_LOCAL, "-xerror", "-i", f"file:{path}", "-map", "0:a:0"]
+    command += ["-f", "wav", "-c:a", "pcm_f32le", "-"]
     # Errors go to a file: a pipe that nobody reads would fill up and block ffmpeg.
-    with tempfile.TemporaryFile() as errors:
-        with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=errors) as process:
-            output = cast(IO[bytes], process.stdout)
-            try:
-                while block := output.read(4 * _BLOCK_SAMPLES):
-                    yield np.frombuffer(block[: len(block) // 4 * 4], dtype="<f4").astype(np.float32)
-            except BaseException:  # also GeneratorExit: the caller may stop early
-                process.kill()
-                raise
-        if process.returncode != 0:
-            reason = _last_reason(errors, path)
-            raise AudioError(f"{name}: ffmpeg cannot read it as a recording ({reason}); check the file")
+    with (
+        tempfile.TemporaryFile() as errors,
+        subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=errors) as process,
+    ):
+        output = cast(IO[bytes], process.stdout)
+
+        def blocks(channels: int) -> Iterator[npt.NDArray[np.float32]]:
+            while block := output.read(4 * channels * _BLOCK_SAMPLES):
+                whole = len(block) // (4 * channels) * 4 * channels
+                yield np.frombuffer(block[:whole], dtype="<f4").astype(np.float32).reshape(-1, channels)
+            if process.wait() != 0:
+                reason = _last_reason(errors, path)
+                raise AudioError(f"{name}: ffmpeg cannot read it as a recording ({reason}); check the file")
+
+        try:
+            rate, channels = _read_wav_header(output)
+            yield rate, blocks(channels)
+        finally:  # the caller may stop early
+            process.kill()
+
+
+def _read_wav_header(output: IO[bytes]) -> tuple[int, int]:
+    """Read what comes before the samples of a WAV stream; return the rate and channels, or 1 and 1 without any."""
+    output.read(12)
+    rate, channels = 1, 1
+    while len(header := output.read(8)) == 8:
+        kind, size = struct.unpack("<4sI", header)
+        if kind == b"data":
+            break
+        content = output.read(size + size % 2)
+        if kind == b"fmt ":
+            channels, rate = struct.unpack("<2xHI", content[:8])
+    return rate, channels
 
 
 def duration_with_ffprobe(path: Path) -> float | None:
@@ -84,6 +105,6 @@ def _last_reason(errors: IO[bytes], path: Path) -> str:
     reasons = [line.replace(f"file:{path}: ", "") for line in reasons if line and not line.startswith("To ignore this")]
     if not reasons:
         return "it gave no reason"
-    if "matches no streams" in reasons[-1]:
+    if any("matches no streams" in reason for reason in reasons):
         return "no audio track"
     return "nothing in it looks like audio" if reasons[-1] in _VAGUE_REASONS else reasons[-1].rstrip(".")

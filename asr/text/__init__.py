@@ -3,5 +3,6 @@
 normalize.py, numbers.py  transcripts as they were written -> plain words
 tokenizer.py              plain words -> token ids, and back: characters, words, subwords
 lexicon.py, phones.py     how words are pronounced; the tokenizer that comes of it
+pronunciations.py         the pronunciations of many words in few arrays
 load.py                   settings or a model folder -> the tokenizer
 """

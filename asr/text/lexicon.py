@@ -28,6 +28,7 @@ Phones: TypeAlias = tuple[str, ...]
 VARIANT = re.compile(r"(?<=.)\(\d+\)$")  # how the CMU dictionary numbers the pronunciations of a word
 _COMMENT = ";;;"
 _LINE = "a word and its phones, such as `red R EH D`"
+_UNUSUAL_SPACE = re.compile(r"[^\S\t\n ]|\ufeff")
 _LONGEST_PHONE = 8  # bytes, in files that are read at once
 
 
@@ -166,7 +167,7 @@ def _read_plain(path: Path) -> Lexicon | None:
         and (is_word | ends_line | (after == ord(" "))).all()
         and np.array_equal(is_word, np.append(True, ends_line[:-1]))
         and not any(mark in content for mark in (b"#", b";", b")"))
-        and (text.isascii() or (not text.startswith("\ufeff") and len(text.split()) == len(ends)))  # no other spaces
+        and (text.isascii() or not _UNUSUAL_SPACE.search(text))
         and lengths[phone_fields].max() <= _LONGEST_PHONE
     )
     if not is_plain:

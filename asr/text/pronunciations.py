@@ -57,8 +57,8 @@ class Pronunciations(Mapping[str, list[tuple[int, ...]]]):
 
     def find_word(self, tokens: Sequence[int]) -> str | None:
         """Return the word with a pronunciation; of several the last."""
-        row = self._rows.get("".join(map(chr, tokens)))
-        return None if row is None else self._words[self.first_rows.searchsorted(row, side="right") - 1]
+        number = self._numbers_of_rows.get("".join(map(chr, tokens)))
+        return None if number is None else self._words[number]
 
     def find_rows(self, words: Sequence[str]) -> tuple[Array, Array]:
         """Return the rows (M,) of words, and the indices (M,) of their words, rising; unknown words have none."""
@@ -84,8 +84,9 @@ class Pronunciations(Mapping[str, list[tuple[int, ...]]]):
         return list(self.numbers)
 
     @cached_property
-    def _rows(self) -> dict[str, int]:
-        return dict(zip(as_texts(self.tokens).tolist(), range(len(self.tokens)), strict=True))
+    def _numbers_of_rows(self) -> dict[str, int]:
+        owners = np.repeat(np.arange(len(self)), np.diff(self.first_rows))
+        return dict(zip(as_texts(self.tokens).tolist(), owners.tolist(), strict=True))
 
 
 def number_words(words: Iterable[str]) -> tuple[dict[str, int], Array]:

@@ -66,9 +66,10 @@ class Tokenizer(ABC):
         (folder / TOKENS_FILE).write_bytes("".join(f"{line}\n" for line in lines).encode())
 
     def _check_tokens(self, tokens: Sequence[int]) -> None:
+        size = self.vocab_size
         for token in tokens:
-            if not 0 <= token < self.vocab_size:
-                raise ValueError(f"token {token} does not exist; there are 0 to {self.vocab_size - 1}")
+            if not 0 <= token < size:
+                raise ValueError(f"token {token} does not exist; there are 0 to {size - 1}")
 
 
 class CharTokenizer(Tokenizer):

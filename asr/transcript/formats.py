@@ -7,7 +7,9 @@ import json
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from itertools import groupby
 from pathlib import PurePath
+from string import ascii_uppercase
 
 from asr.config import SubtitleSettings
 from asr.errors import AsrError
@@ -80,10 +82,16 @@ def parse_formats(items: Sequence[str]) -> tuple[str, ...]:
 
 
 def _write_txt(transcript: Transcript, options: FormatOptions) -> str:
-    """Write the text as one line; alternatives as one line each, with the score before the text."""
+    """Write the text as one line; alternatives as one line each, with the score before the text.
+
+    Of a recording whose channels are apart, each turn is a line, which begins with the channel.
+    """
     name = f"{_one_field(transcript.source)}\t" if options.several else ""
     if transcript.alternatives:
         return "".join(f"{name}{hypothesis.score:.3f}\t{hypothesis.text}\n" for hypothesis in transcript.alternatives)
+    if transcript.channels not in ((), (None,)):
+        turns = groupby(transcript.segments, key=lambda segment: segment.channel)
+        return "".join(f"{name}[{channel}] {' '.join(part.text for part in parts)}\n" for channel, parts in turns)
     return f"{name}{transcript.text}\n"
 
 
@@ -103,26 +111,45 @@ def _write_tsv(transcript: Transcript, options: FormatOptions) -> str:
 
 
 def _write_ctm(transcript: Transcript, options: FormatOptions) -> str:
-    """Write NIST's time-marked conversation, one word per line: file, channel, start, duration, word, confidence."""
+    """Write NIST's time-marked conversation, one word per line: file, channel, start, duration, word, confidence.
+
+    Lines are sorted by channel, then by time, as sclite needs them. Channels that are apart have letters.
+    """
     name = options.name or (PurePath(transcript.source).stem if transcript.source else "audio")
     file = re.sub("^;;", "_;", "_".join(name.split()))  # two semicolons begin a comment
     return "".join(
-        f"{file} 1 {word.start:.3f} {word.end - word.start:.3f} {word.text} {_three_digits(word.confidence)}".rstrip()
-        + "\n"
-        for word in transcript.words
+        f"{file} {_channel_letter(channel)} {_write_ctm_word(word)}\n"
+        for channel in transcript.channels
+        for word in transcript.in_channel(channel).words
     )
 
 
-def _write_textgrid(transcript: Transcript, options: FormatOptions) -> str:
-    """Write a tier of segments and one of words in the long text format of Praat's manual, "TextGrid file formats".
+def _write_ctm_word(word: Word) -> str:
+    times = f"{word.start:.3f} {word.end - word.start:.3f}"
+    return f"{times} {word.text} {_three_digits(word.confidence)}".rstrip()
 
-    The file ends with the recording or with the last word, whichever is later.
+
+def _channel_letter(channel: int | None) -> str:
+    """Return the channel of CTM: 1 for a recording as a whole, letters for its channels, as in NIST's calls."""
+    if channel is None:
+        return "1"
+    return ascii_uppercase[channel] if channel < len(ascii_uppercase) else str(channel)
+
+
+def _write_textgrid(transcript: Transcript, options: FormatOptions) -> str:
+    """Write a tier of segments and one of words, of each channel, in the long text format of Praat's manual.
+
+    The file ends with the recording or with the last word, whichever is later. See "TextGrid file formats" there.
     """
-    end = max([transcript.duration, *(word.end for word in transcript.words[-1:])])
+    end = max([transcript.duration, *(segment.end for segment in transcript.segments)])
     text = 'File type = "ooTextFile"\nObject class = "TextGrid"\n\n'
-    text += f"xmin = 0\nxmax = {end:.3f}\ntiers? <exists>\nsize = 2\nitem []:\n"
-    text += _write_tier(1, "segments", transcript.segments, end)
-    return text + _write_tier(2, "words", transcript.words, end)
+    channels = transcript.channels or (None,)
+    text += f"xmin = 0\nxmax = {end:.3f}\ntiers? <exists>\nsize = {2 * len(channels)}\nitem []:\n"
+    for index, channel in enumerate(channels):
+        part, name = transcript.in_channel(channel), "" if channel is None else f" {channel}"
+        text += _write_tier(2 * index + 1, f"segments{name}", part.segments, end)
+        text += _write_tier(2 * index + 2, f"words{name}", part.words, end)
+    return text
 
 
 def _write_tier(number: int, name: str, parts: Sequence[Segment | Word], end: float) -> str:

@@ -20,11 +20,12 @@ _ENDS_CLAUSE = (".", "?", "!", ",", ";", ":", "…", "。", "?", "!")
 
 @dataclass(frozen=True)
 class Cue:
-    """The lines on screen from `start` to `end`, in seconds."""
+    """The lines on screen from `start` to `end`, in seconds; what is said in a channel of its own has its number."""
 
     start: float
     end: float
     lines: tuple[str, ...]
+    channel: int | None = None
 
     @property
     def text(self) -> str:
@@ -33,12 +34,22 @@ class Cue:
 
 
 def make_cues(transcript: Transcript, settings: SubtitleSettings) -> list[Cue]:
-    """Split a transcript, whose words must be in order of time and not overlap, into cues.
+    """Split a transcript into cues. The words of a channel must be in order of time and not overlap.
 
     Returns:
-        Cues in order, without overlaps, that hold each word once. Only a cue of a single word may have a line longer
-        than the limit, or end before its word does.
+        Cues in order, without overlaps in a channel, that hold each word once. Only a cue of a single word may have a
+        line longer than the limit, or end before its word does.
     """
+    cues = [
+        cue for channel in transcript.channels for cue in _make_cues(transcript.in_channel(channel), settings, channel)
+    ]
+    return sorted(cues, key=lambda cue: cue.start)
+
+
+def _make_cues(transcript: Transcript, settings: SubtitleSettings, channel: int | None) -> list[Cue]:
+    if channel is not None:  # its number comes before the text
+        narrower = max(1, settings.max_line_length - len(f"[{channel}] "))
+        settings = settings.model_copy(update={"max_line_length": narrower})
     groups = [words for segment in transcript.segments for words in _split(segment.words, settings)]
     starts = [words[0].start for words in groups]
     limits = [*starts[1:], max(transcript.duration, groups[-1][-1].end)] if groups else []
@@ -49,17 +60,18 @@ def make_cues(transcript: Transcript, settings: SubtitleSettings) -> list[Cue]:
         # Words that were spoken fast stay on screen until the next cue.
         readable = start + max(settings.min_seconds, length / settings.characters_per_second)
         end = min(max(words[-1].end, readable), limit, start + settings.max_seconds)
-        cues.append(Cue(start, end, tuple(_balance(texts, settings.max_line_length))))
+        cues.append(Cue(start, end, tuple(_balance(texts, settings.max_line_length)), channel))
     return cues
 
 
 def write_srt(transcript: Transcript, settings: SubtitleSettings) -> str:
-    """Write SubRip: numbered cues, milliseconds after a comma.
+    """Write SubRip: numbered cues, milliseconds after a comma; channels that are apart in brackets.
 
     Players read a cue as HTML, and some as Advanced SubStation, whose commands begin with `{\\`.
     """
     return "".join(
-        f"{number}\n{_clock(cue.start, ',')} --> {_clock(cue.end, ',')}\n{_escape_srt(cue.text)}\n\n"
+        f"{number}\n{_clock(cue.start, ',')} --> {_clock(cue.end, ',')}\n"
+        f"{_speaker(cue, '[{}] ')}{_escape_srt(cue.text)}\n\n"
         for number, cue in enumerate(make_cues(transcript, settings), start=1)
     )
 
@@ -67,9 +79,14 @@ def write_srt(transcript: Transcript, settings: SubtitleSettings) -> str:
 def write_vtt(transcript: Transcript, settings: SubtitleSettings) -> str:
     """Write the cues of a WebVTT file (W3C), in which `&`, `<` and `>` are escaped."""
     return "".join(
-        f"\n{_clock(cue.start, '.')} --> {_clock(cue.end, '.')}\n{escape(cue.text, quote=False)}\n"
+        f"\n{_clock(cue.start, '.')} --> {_clock(cue.end, '.')}\n"
+        f"{_speaker(cue, '<v channel {}>')}{escape(cue.text, quote=False)}\n"
         for cue in make_cues(transcript, settings)
     )
+
+
+def _speaker(cue: Cue, form: str) -> str:
+    return "" if cue.channel is None else form.format(cue.channel)
 
 
 def _escape_srt(text: str) -> str:

@@ -1,7 +1,8 @@
 """What was said in a recording: the result for people and programs."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from html import escape
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +11,7 @@ if TYPE_CHECKING:
 
 SCHEMA_VERSION = 1
 DOUBTFUL = 0.5  # a word with a lower confidence is more likely wrong than right
+_LONG_ENOUGH = 1.0  # seconds, to expect words
 _CONFIDENT = 0.8  # words with a lower confidence stand out in a terminal, doubtful ones more
 
 
@@ -31,9 +33,15 @@ class Word:
 
 @dataclass(frozen=True)
 class Segment:
-    """Speech between two pauses, as subtitles and readers need it: at least one word, in order of time."""
+    """Speech between two pauses, as subtitles and readers need it: at least one word, in order of time.
+
+    Attributes:
+        words: The words.
+        channel: The channel of the recording in which it was said, from 0; None if all were mixed.
+    """
 
     words: tuple[Word, ...]
+    channel: int | None = None
 
     @property
     def text(self) -> str:
@@ -74,6 +82,8 @@ class Transcript:
         source: Name of the recording, if it has one.
         segments: The words with their times, split at pauses; empty if nothing was said.
         alternatives: The n best hypotheses, the text itself first, if they were requested.
+        warnings: What makes the text doubtful, a sentence each: a recording that is nearly silent, clipped or unlike
+            speech, or a file that is damaged.
     """
 
     text: str
@@ -81,6 +91,7 @@ class Transcript:
     source: str | None = None
     segments: tuple[Segment, ...] = ()
     alternatives: tuple[Alternative, ...] = ()
+    warnings: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         return self.text
@@ -106,6 +117,20 @@ class Transcript:
         return tuple(word for segment in self.segments for word in segment.words)
 
     @property
+    def channels(self) -> tuple[int | None, ...]:
+        """The channels in which something was said, in order; None stands for all of them mixed."""
+        return tuple(sorted({segment.channel for segment in self.segments}, key=lambda channel: channel or 0))
+
+    def of_channel(self, channel: int) -> "Transcript":
+        """Return the same transcript, of which everything was said in a channel."""
+        return replace(self, segments=tuple(replace(segment, channel=channel) for segment in self.segments))
+
+    def in_channel(self, channel: int | None) -> "Transcript":
+        """Return the part that was said in one channel."""
+        segments = tuple(segment for segment in self.segments if segment.channel == channel)
+        return replace(self, text=_join_texts(segments), segments=segments)
+
+    @property
     def confidence(self) -> float | None:
         """The expected share of words that are right; None if a word has no confidence."""
         return mean_confidence(self.words)
@@ -122,14 +147,55 @@ class Transcript:
             "text": self.text,
             "confidence": _round(self.confidence),
             "segments": [
-                {**_to_dict(segment), "words": [_to_dict(word) for word in segment.words]} for segment in self.segments
+                {**_to_dict(segment), **_channel_of(segment), "words": [_to_dict(word) for word in segment.words]}
+                for segment in self.segments
             ],
         }
         if self.alternatives:
             fields["alternatives"] = [
                 {"text": alternative.text, "score": round(alternative.score, 4)} for alternative in self.alternatives
             ]
+        if self.warnings:
+            fields["warnings"] = list(self.warnings)
         return fields
+
+
+def join_channels(transcripts: Sequence[Transcript]) -> Transcript:
+    """Join the transcripts of a recording's channels, each by itself and in order, into one in order of time."""
+    segments = [segment for transcript in transcripts for segment in transcript.segments]
+    segments.sort(key=lambda segment: segment.start)
+    warnings = [
+        (f"channel {channel}: {warning}", warning)
+        for channel, transcript in enumerate(transcripts)
+        for warning in transcript.warnings
+    ]
+    counts = Counter(warning for _, warning in warnings)
+    shared = [warning for warning, count in counts.items() if count == len(transcripts)]
+    return Transcript(
+        text=_join_texts(segments),
+        duration=max(transcript.duration for transcript in transcripts),
+        source=transcripts[0].source,
+        segments=tuple(segments),
+        warnings=(*shared, *(long for long, warning in warnings if warning not in shared)),
+    )
+
+
+def _join_texts(segments: Iterable[Segment]) -> str:
+    return " ".join(segment.text for segment in segments)
+
+
+def _channel_of(segment: Segment) -> dict[str, int]:
+    return {} if segment.channel is None else {"channel": segment.channel}
+
+
+def judge_speech(words: Sequence[Word], seconds: float) -> tuple[str, ...]:
+    """Say whether what was recognised in so many seconds looks like speech: one sentence, or none."""
+    if not words:
+        return ("unlike speech: no word was recognised in it",) if seconds >= _LONG_ENOUGH else ()
+    doubtful = sum(word.confidence is not None and word.confidence < DOUBTFUL for word in words)
+    if 2 * doubtful <= len(words):
+        return ()
+    return (f"unlike speech that the model knows: {doubtful} of {len(words)} words are doubtful",)
 
 
 def mean_confidence(words: Sequence[Word]) -> float | None:
@@ -150,7 +216,8 @@ def _round(confidence: float | None) -> float | None:
 def _rich_line(segment: Segment) -> "Text":
     from rich.text import Text
 
-    line = Text(f"{_clock(segment.start)}  ", style="dim")
+    channel = "" if segment.channel is None else f"[{segment.channel}] "
+    line = Text(f"{_clock(segment.start)}  {channel}", style="dim")
     return line.append_text(Text(" ").join(Text(word.text, style=_rich_style(word)) for word in segment.words))
 
 
@@ -161,8 +228,12 @@ def _rich_style(word: Word) -> str:
 
 
 def _html_paragraph(segment: Segment) -> str:
-    start = f'<small style="opacity: 0.6">{_clock(segment.start)}</small>'
+    start = f'<small style="opacity: 0.6">{_clock(segment.start)}{_html_channel(segment)}</small>'
     return f"<p>{start} {' '.join(map(_html_word, segment.words))}</p>"
+
+
+def _html_channel(segment: Segment) -> str:
+    return "" if segment.channel is None else f" [{segment.channel}]"
 
 
 def _html_word(word: Word) -> str:

@@ -36,7 +36,9 @@ def test_what_to_install_is_said_in_a_line(tmp_path: Path, command: list[object]
     name = "asr lm train" if command[0] == "lm" else f"asr {command[0]}"
     assert ended.stderr.startswith(f"error: {name} needs ")
     assert ended.stderr.split(" needs ")[1].split(",")[0] in missing
-    assert ended.stderr.endswith(f"which is not installed: python -m pip install --editable '{ROOT}[{extra}]'\n")
+    known = ROOT / "constraints" / f"python3.{sys.version_info.minor}.txt"
+    remedy = f"python -m pip install -c {known} --editable '{ROOT}[{extra}]'"
+    assert ended.stderr.endswith(f"which is not installed: {remedy}\n")
 
 
 def test_other_modules_are_not_explained():

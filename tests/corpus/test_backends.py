@@ -53,7 +53,9 @@ def test_a_torchaudio_that_does_not_load_matters_only_to_what_needs_it(tmp_path:
     assert len(reported.splitlines()) == 1
 
 
-@pytest.mark.parametrize(("code", "is_explained"), [("", False), (BROKEN, True), ("import nowhere", False)])
+@pytest.mark.parametrize(
+    ("code", "is_explained"), [("", False), (BROKEN, True), ("raise RuntimeError", True), ("import nowhere", False)]
+)
 def test_only_a_torchaudio_that_does_not_load_is_explained(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: str, is_explained: bool
 ):

@@ -15,6 +15,7 @@ from asr.language.ngram.kneser_ney import estimate
 from asr.language.ngram.model import NgramModel
 from asr.recognize.language_models import save_language_model
 from asr.recognize.options import DecodingOptions, build_rescorer, choose_decoder, prepare_phrases
+from asr.recognize.recognizer import load_model
 from asr.text.tokenizer import CharTokenizer
 from tests.language.rnn.rnn_models import make_model, save_rnn
 
@@ -121,3 +122,10 @@ def test_a_time_is_a_phrase_of_words():
     normalizer = NormalizerSettings(spell_out_numbers="en")
     options, _ = prepare_phrases(DecodingOptions(hotwords=["10:30", "20%:4"]), normalizer, tokenizer)
     assert options.hotwords == {"ten thirty": 6.0, "twenty percent": 4.0}
+
+
+@pytest.mark.parametrize("precision", ["fp32", "int8"])
+def test_all_networks_of_a_model_compute_with_its_precision(precision):
+    recognizer = load_model("english", device="cpu", precision=precision)
+    assert recognizer.runner.network.precision == precision
+    assert recognizer.decoder.rescorer.model.network.precision == precision

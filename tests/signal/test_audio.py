@@ -15,7 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from asr.errors import AudioError
-from asr.signal.audio import audio_duration, load_audio, stream_audio
+from asr.recognize.streaming.recognizer import to_waveform
+from asr.signal.audio import AudioWarning, audio_duration, count_channels, load_audio, stream_audio
 
 RATE = 16000
 needs_ffmpeg = pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="needs the program ffmpeg")
@@ -259,3 +260,117 @@ def test_without_ffmpeg_the_error_says_what_to_install(tmp_path: Path, monkeypat
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(AudioError, match=r"a\.m4a: .*install ffmpeg"):
         load_audio(tmp_path / "a.m4a")
+
+
+CHIRP = chirp(0.5)
+
+
+@pytest.mark.parametrize(
+    ("samples", "tolerance"),
+    [
+        (CHIRP.astype(np.float64), 1e-7),
+        (CHIRP.astype(np.float16), 1e-3),
+        (CHIRP.tolist(), 1e-7),
+        ((CHIRP * 127).round().astype(np.int8), 2e-2),
+        ((CHIRP * 2.0**15).astype(">i2"), 1e-4),
+        ((CHIRP * 2.0**15 + 2**15).astype(np.uint16), 1e-4),
+        ((CHIRP.astype(np.float64) * 2**31).astype(np.int32), 1e-4),
+        (np.repeat(CHIRP, 2)[::2], 0),
+        (np.ma.masked_array(CHIRP), 0),
+    ],
+)
+def test_arrays_of_any_kind_are_scaled_alike_for_recordings_and_streams(samples: object, tolerance: float):
+    np.testing.assert_allclose(load_audio((samples, RATE)), CHIRP, atol=tolerance + 1e-4)
+    np.testing.assert_allclose(to_waveform(samples), CHIRP, atol=tolerance + 1e-4)
+
+
+@pytest.mark.parametrize(
+    ("samples", "message"),
+    [
+        ((CHIRP * 2**15).astype(np.int64), "integers of 64 bits.*astype"),
+        ((CHIRP * 2**15).astype(np.int64).tolist(), "integers of 64 bits"),
+        ((CHIRP * 2**15).astype(np.uint64), "integers of 64 bits"),
+        ((CHIRP * 2**15).astype(np.int16).astype(np.float32), "must lie within ±1; .*divide them by 32768"),
+        ((CHIRP * 20).round(), "must lie within ±1"),
+        (CHIRP > 0, "its type is bool"),
+        (CHIRP.astype(object), "its type is object"),
+        ([[1.0], [1.0, 2.0]], "not an array of numbers"),
+        ("noise", "its type is"),
+        (None, "its type is"),
+        (np.full(9, np.nan), "NaN"),
+        (np.full(9, np.inf), "infinite"),
+        (np.full(9, 1e300), "infinite"),
+    ],
+)
+def test_arrays_of_unknown_scale_are_refused_alike_for_recordings_and_streams(samples: object, message: str):
+    with pytest.raises(AudioError, match=message):
+        load_audio((samples, RATE))
+    with pytest.raises(AudioError, match=message) as caught:
+        to_waveform(samples)
+    assert isinstance(caught.value, ValueError)  # what streams have always raised
+
+
+def test_floats_beyond_full_scale_are_kept():
+    np.testing.assert_array_equal(load_audio((5.5 * CHIRP, RATE)), 5.5 * CHIRP)
+
+
+def test_tensors_count_as_arrays():
+    torch = pytest.importorskip("torch")
+    tensor = torch.from_numpy(CHIRP)
+    for same in (tensor, tensor.bfloat16(), tensor.half(), tensor.clone().requires_grad_(), (tensor * 32767).short()):
+        for waveform in (load_audio((same, RATE)), to_waveform(same)):
+            np.testing.assert_allclose(waveform, CHIRP, atol=5e-3)
+    with pytest.raises(AudioError, match="integers of 64 bits"):
+        load_audio(((tensor * 32767).long(), RATE))
+
+
+def test_reading_arrays_imports_no_torch():
+    code = "import sys, asr; asr.load_audio(([0.0, 0.1], 16000)); print('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "False\n"
+
+
+@pytest.mark.parametrize("rate", [0, -1, np.nan, np.inf, "16 kHz", None, [16000]])
+def test_a_rate_that_is_none_is_refused(rate: object):
+    with pytest.raises(AudioError, match="its rate is"):
+        load_audio((CHIRP, rate))
+
+
+def test_file_objects_that_cannot_be_read_are_refused_with_the_reason(tmp_path: Path):
+    path = tmp_path / "a.wav"
+    soundfile.write(path, CHIRP, RATE)
+    with path.open("rb") as file:
+        load_audio(file)
+        with pytest.raises(AudioError, match=r"a\.wav: nothing is left to be read.*seek\(0\)"):
+            load_audio(file)
+    with pytest.raises(AudioError, match=r"a\.wav: this file object is closed"):
+        load_audio(file)
+    with path.open(encoding="latin-1") as text, pytest.raises(AudioError, match="opened as text"):
+        load_audio(text)
+    with pytest.raises(AudioError, match="an empty file"):
+        load_audio(io.BytesIO())
+
+
+def test_channels_are_read_apart(tmp_path: Path):
+    samples = np.stack([chirp(), 0.5 * chirp(), np.zeros(RATE, np.float32)], axis=1)
+    soundfile.write(tmp_path / "a.wav", samples, RATE, subtype="FLOAT")
+    for channel in range(3):
+        np.testing.assert_array_equal(load_audio(tmp_path / "a.wav", channel=channel), samples[:, channel])
+    assert count_channels(tmp_path / "a.wav") == count_channels((samples, RATE)) == 3
+    with pytest.raises(AudioError, match=r"a\.wav: has no channel 3, only channels 0 to 2"):
+        load_audio(tmp_path / "a.wav", channel=3)
+
+
+@pytest.mark.parametrize("gain", [-1.0, -0.8, -1.2])
+def test_of_channels_that_cancel_the_louder_is_read(gain: float):
+    samples = np.stack([chirp(), gain * chirp()], axis=1)
+    with pytest.warns(AudioWarning, match="its channels cancel each other"):
+        waveform = load_audio((samples, RATE))
+    np.testing.assert_array_equal(waveform, samples[:, int(gain < -1)])
+
+
+def test_channels_that_differ_do_not_cancel():
+    noise = 0.1 * np.random.default_rng(0).standard_normal((RATE, 16)).astype(np.float32)
+    one_sided = np.stack([chirp(), np.zeros(RATE, np.float32)], axis=1)
+    delayed = np.stack([chirp(), np.roll(chirp(), 7)], axis=1)
+    for samples in (noise, one_sided, delayed):
+        np.testing.assert_allclose(load_audio((samples, RATE)), samples.mean(axis=1), atol=1e-6)

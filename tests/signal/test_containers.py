@@ -1,8 +1,12 @@
-"""What files say of their own length, against files that were cut, joined or streamed on purpose."""
+"""Files whose headers say too little, too much or nothing, against the samples that were written."""
 
 import io
+import os
 import shutil
+import struct
 import subprocess
+import threading
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -10,17 +14,23 @@ import pytest
 import soundfile
 
 from asr.errors import AudioError
-from asr.signal.audio import audio_duration, load_audio
-from asr.signal.containers import missing_wav_seconds, mp3_extent, ogg_breaks_off, unread_mp3_seconds
+from asr.signal.audio import AudioWarning, audio_duration, describe_audio, load_audio
+from asr.signal.containers.find import find_layout
+from asr.signal.containers.layout import FileView, SpanFile
+from asr.signal.containers.ogg import page_checksum
+from asr.signal.libsndfile import quiet_stderr
 
 RATE = 16000
 needs_ffmpeg = pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="needs the program ffmpeg")
 
 
-def encode(seconds: float, format_: str, subtype: str | None = None) -> bytes:
-    samples = 0.1 * np.random.default_rng(0).standard_normal(int(seconds * RATE)).astype(np.float32)
+def noise(seconds: float, seed: int = 0) -> np.ndarray:
+    return 0.1 * np.random.default_rng(seed).standard_normal(int(seconds * RATE)).astype(np.float32)
+
+
+def encode(seconds: float, format_: str, subtype: str | None = None, rate: int = RATE, **options: object) -> bytes:
     file = io.BytesIO()
-    soundfile.write(file, samples, RATE, format=format_, subtype=subtype)
+    soundfile.write(file, noise(seconds), rate, format=format_, subtype=subtype, **options)
     return file.getvalue()
 
 
@@ -31,65 +41,240 @@ def ffmpeg(path: Path, *options: str) -> Path:
     return path
 
 
-@pytest.mark.parametrize("subtype", ["PCM_16", "PCM_24", "FLOAT", "ULAW"])
-def test_a_wav_misses_as_many_seconds_as_were_cut(subtype: str):
-    whole = encode(2.0, "WAV", subtype)
-    bytes_per_second = RATE * {"PCM_16": 2, "PCM_24": 3, "FLOAT": 4, "ULAW": 1}[subtype]
-    assert missing_wav_seconds(io.BytesIO(whole)) == 0
-    cut = whole[: len(whole) - bytes_per_second // 2]
-    # Float files end in a chunk of their own, which is cut first.
-    assert missing_wav_seconds(io.BytesIO(cut)) == pytest.approx(0.5, abs=0.002)
+def save(path: Path, content: bytes) -> Path:
+    path.write_bytes(content)
+    return path
 
 
-def test_every_cut_of_an_ogg_file_but_those_between_pages_shows():
+def change(content: bytes, label: bytes, gap: int, value: bytes) -> bytes:
+    """Overwrite what stands `gap` bytes behind a label."""
+    start = content.index(label) + len(label) + gap
+    return content[:start] + value + content[start + len(value) :]
+
+
+# Where a container declares how much sound it has: a label, bytes between, and the layout of the size.
+SIZES = {
+    "WAV": (b"data", 0, "<I"),
+    "WAVEX": (b"data", 0, "<I"),
+    "RF64": (b"ds64", 12, "<Q"),
+    "W64": (b"data", 12, "<Q"),
+    "AIFF": (b"SSND", 0, ">I"),
+    "AU": (b".snd", 4, ">I"),
+    "CAF": (b"data", 0, ">q"),
+}
+
+
+@pytest.mark.parametrize("format_", SIZES)
+@pytest.mark.parametrize("size", ["zero", "open", "small"])
+def test_all_samples_are_read_whatever_size_is_declared(tmp_path: Path, format_: str, size: str):
+    label, gap, layout = SIZES[format_]
+    largest = -1 if format_ == "CAF" else 2 ** (8 * struct.calcsize(layout)) - 1
+    value = struct.pack(layout, {"zero": 0, "open": largest, "small": 20_000}[size])
+    content = change(encode(2.0, format_, "PCM_16"), label, gap, value)
+    if format_ == "AIFF":  # declares the length twice
+        content = change(content, b"COMM", 6, struct.pack(">I", {"zero": 0, "open": 0xFFFFFFFF, "small": 9000}[size]))
+    path, notes = save(tmp_path / "a", content), []
+    np.testing.assert_allclose(load_audio(path, on_warning=notes.append), noise(2.0), atol=1e-4)
+    assert audio_duration(path) == 2.0
+    assert ["all are read" in note for note in notes] == ([True] if size == "small" else [])
+
+
+@pytest.mark.parametrize("format_", [*SIZES, "NIST"])
+def test_a_file_that_breaks_off_says_how_much_is_missing(tmp_path: Path, format_: str):
+    content = encode(4.0, format_, "PCM_16")
+    path = save(tmp_path / "a", content[: -3 * RATE])  # 1.5 s
+    for read in (load_audio, audio_duration):
+        with pytest.raises(AudioError, match=r"cut off: 1\.5 s of audio are missing"):
+            read(path)
+
+
+@pytest.mark.parametrize("chunk", [b"LIST", b"id3 ", b"zzzz"])
+def test_chunks_after_the_samples_are_no_sound(tmp_path: Path, chunk: bytes):
+    content = encode(1.0, "WAV", "PCM_16") + chunk + struct.pack("<I", 9000) + bytes(range(250)) * 36
+    notes: list[str] = []
+    assert len(load_audio(save(tmp_path / "a.wav", content), on_warning=notes.append)) == RATE
+    assert notes == []
+
+
+def test_random_bytes_after_the_samples_are_left_out_and_reported(tmp_path: Path):
+    content = encode(1.0, "WAV", "PCM_16") + np.random.default_rng(0).bytes(20_000)
+    notes: list[str] = []
+    assert len(load_audio(save(tmp_path / "a.wav", content), on_warning=notes.append)) == RATE
+    assert "left out as no sound" in notes[0]
+
+
+def test_a_wav_file_of_broadcasters_is_read_beyond_four_gigabytes_sizes(tmp_path: Path):
+    content = b"BW64" + encode(1.0, "RF64", "PCM_16")[4:]
+    np.testing.assert_allclose(load_audio(save(tmp_path / "a.wav", content)), noise(1.0), atol=1e-4)
+
+
+def test_what_was_read_otherwise_is_a_warning_of_python_unless_the_caller_takes_it(tmp_path: Path):
+    content = change(encode(2.0, "WAV", "PCM_16"), b"data", 0, struct.pack("<I", 20_000))
+    with pytest.warns(AudioWarning, match=r"declares 0\.6 s of audio, but 2\.0 s are there"):
+        load_audio(save(tmp_path / "a.wav", content))
+
+
+@pytest.mark.parametrize("declared", [0, 8000, RATE * 2])
+def test_a_flac_file_is_read_to_its_last_frame(tmp_path: Path, declared: int):
+    content = encode(2.0, "FLAC", "PCM_16")
+    bits = int.from_bytes(content[18:26], "big") >> 36 << 36 | declared
+    path = save(tmp_path / "a.flac", content[:18] + bits.to_bytes(8, "big") + content[26:])
+    notes: list[str] = []
+    np.testing.assert_allclose(load_audio(path, on_warning=notes.append), noise(2.0), atol=1e-4)
+    assert describe_audio(path)[:3] == (RATE, 1, 2.0)
+    assert len(notes) == (declared == 8000)
+
+
+def test_joined_flac_files_are_read_to_the_last(tmp_path: Path):
+    content = encode(2.0, "FLAC", "PCM_16")
+    path = save(tmp_path / "a.flac", content + content)
+    np.testing.assert_allclose(load_audio(path), np.tile(noise(2.0), 2), atol=1e-4)
+    assert audio_duration(path) == 4.0
+
+
+def test_all_streams_of_a_chained_ogg_file_are_read(tmp_path: Path):
+    parts = [encode(1.0, "OGG", "VORBIS"), encode(2.0, "OGG", "OPUS"), encode(1.5, "OGG", "VORBIS", rate=8000)]
+    path = save(tmp_path / "a.ogg", b"".join(parts))
+    assert audio_duration(path) == pytest.approx(1.0 + 2.0 + 3.0, abs=0.01)  # the last is played half as fast
+    assert len(load_audio(path)) / RATE == pytest.approx(6.0, abs=0.01)
+
+
+def test_the_checksum_of_ogg_pages_is_libogg_s():
+    content = encode(1.0, "OGG", "VORBIS")
+    starts = [*(at for at in range(len(content)) if content.startswith(b"OggS\0", at)), len(content)]
+    assert len(starts) > 3
+    for start, end in pairwise(starts):
+        page = content[start:end]
+        assert page_checksum(page) == struct.unpack("<I", page[22:26])[0]
+
+
+def test_a_damaged_page_of_ogg_is_reported_with_its_length(tmp_path: Path):
+    content = bytearray(encode(8.0, "OGG", "VORBIS"))
+    starts = [at for at in range(len(content)) if content.startswith(b"OggS\0", at)]
+    content[starts[4] + 300] ^= 255
+    granules = [struct.unpack("<Q", content[start + 6 : start + 14])[0] for start in starts[3:5]]
+    notes: list[str] = []
+    load_audio(save(tmp_path / "a.ogg", bytes(content)), on_warning=notes.append)
+    assert len(notes) == 1
+    assert float(notes[0].split()[0]) == pytest.approx((granules[1] - granules[0]) / RATE, abs=0.2)
+
+
+def test_every_cut_of_an_ogg_file_but_those_between_pages_is_an_error(tmp_path: Path):
     whole = encode(3.0, "OGG", "VORBIS")
     starts = {at for at in range(len(whole)) if whole.startswith(b"OggS", at)} | {len(whole)}
     assert len(starts) > 3
     # A cut in the four letters that begin a page leaves nothing to tell it by.
     unseen = {start + few for start in starts for few in range(4)}
-    for length in range(4, len(whole), 7):
-        assert ogg_breaks_off(io.BytesIO(whole[:length])) == (length not in unseen), length
-    assert not ogg_breaks_off(io.BytesIO(whole))
+    for length in set(range(4000, len(whole), 97)) - unseen:
+        with pytest.raises(AudioError, match=r"a\.ogg: "):
+            audio_duration(save(tmp_path / "a.ogg", whole[:length]))
 
 
-def test_an_mp3_declares_its_bytes_behind_whatever_tag():
+def strip_first_frame(content: bytes) -> bytes:
+    """Cut off the frame that declares the length: the next begins with the same twelve bits."""
+    return content[content.index(content[:2], 100) :]
+
+
+@pytest.mark.parametrize("mode", ["CONSTANT", "VARIABLE"])
+def test_an_mp3_without_a_length_is_read_to_its_last_frame(tmp_path: Path, mode: str):
+    # Loud noise after silence: the first frames are the smallest, so that a guess from them is far too long.
+    for waveform in (
+        np.concatenate([np.zeros(2 * RATE), noise(2.0)]),
+        np.concatenate([noise(2.0), np.zeros(2 * RATE)]),
+    ):
+        file = io.BytesIO()
+        soundfile.write(file, waveform, RATE, format="MP3", bitrate_mode=mode)
+        path = save(tmp_path / "a.mp3", strip_first_frame(file.getvalue()))
+        assert len(load_audio(path)) / RATE == pytest.approx(4.0, abs=0.15)  # what encoders pad is not trimmed
+        assert audio_duration(path) == pytest.approx(4.0, abs=0.15)
+
+
+ID3 = b"ID3\4\0\0" + bytes([0, 0, 2, 44]) + bytes(300)  # 2 * 128 + 44 bytes
+APE = b"APETAGEX" + struct.pack("<II", 2000, 32) + bytes(16) + bytes(2000)
+
+
+@pytest.mark.parametrize("before", [b"", ID3, ID3 + bytes(1000), b"junk" * 700, ID3 + ID3])
+@pytest.mark.parametrize("after", [b"", b"TAG" + bytes(125), APE, bytes(5000), ID3])
+def test_tags_and_zeros_around_an_mp3_change_nothing(tmp_path: Path, before: bytes, after: bytes):
+    whole = encode(2.0, "MP3")
+    expected, notes = load_audio(save(tmp_path / "a.mp3", whole)), []
+    waveform = load_audio(save(tmp_path / "b.mp3", before + whole + after), on_warning=notes.append)
+    np.testing.assert_allclose(waveform, expected, atol=1e-6)
+    assert notes == []
+
+
+def test_joined_mp3_files_are_read_to_the_last_without_ffmpeg(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("PATH", str(tmp_path))
     whole = encode(3.0, "MP3")
-    tag = b"ID3\4\0\0" + bytes([0, 0, 2, 44]) + bytes(300)  # 2 * 128 + 44 bytes
-    assert mp3_extent(io.BytesIO(whole)) == (len(whole), len(whole))
-    assert mp3_extent(io.BytesIO(tag + whole)) == (len(whole), len(whole))
-    assert mp3_extent(io.BytesIO(encode(3.0, "WAV"))) is None
-    assert mp3_extent(io.BytesIO(b"")) is None
-
-
-def test_what_follows_an_mp3_is_not_taken_for_audio_when_it_is_a_tag():
-    file = io.BytesIO(bytes(3000))
-    file.seek(1000)
-    assert unread_mp3_seconds(file, 5.0) == pytest.approx(10.0)
-    tagged = io.BytesIO(bytes(2900) + b"APETAGEX" + bytes(92))
-    tagged.seek(1000)
-    assert unread_mp3_seconds(tagged, 5.0) == 0
+    path = save(tmp_path / "joined.mp3", whole + ID3 + whole + encode(3.0, "MP3", rate=22050))
+    expected = 6.0 + 3.0 * RATE / 22050
+    assert len(load_audio(path)) / RATE == pytest.approx(expected, abs=0.3)
+    assert audio_duration(path) == pytest.approx(expected, abs=0.3)
 
 
 def test_a_truncated_mp3_is_reported_before_any_of_it_is_read(tmp_path: Path):
     whole = encode(3.0, "MP3")
-    (tmp_path / "cut.mp3").write_bytes(whole[: len(whole) // 2])
-    message = rf"cut\.mp3: cut off: it has {len(whole) // 2} of the {len(whole)} bytes"
-    with pytest.raises(AudioError, match=message):
-        audio_duration(tmp_path / "cut.mp3")
+    path = save(tmp_path / "cut.mp3", whole[: len(whole) // 2])
+    with pytest.raises(AudioError, match=r"cut\.mp3: cut off: 1\.\d s of audio are missing"):
+        audio_duration(path)
 
 
-@needs_ffmpeg
-def test_joined_mp3_files_are_read_to_the_last(tmp_path: Path):
-    (tmp_path / "joined.mp3").write_bytes(2 * encode(3.0, "MP3"))
-    assert len(load_audio(tmp_path / "joined.mp3")) / RATE == pytest.approx(6.0, abs=0.2)
-    assert audio_duration(tmp_path / "joined.mp3") == pytest.approx(6.0, abs=0.2)
+def test_mp3_frames_in_a_wav_file_are_read(tmp_path: Path):
+    frames = encode(2.0, "MP3")
+    fmt = struct.pack("<HHIIHHH", 0x55, 1, RATE, 4000, 1, 0, 0)
+    riff = b"WAVEfmt " + struct.pack("<I", len(fmt)) + fmt + b"data" + struct.pack("<I", len(frames)) + frames
+    path = save(tmp_path / "a.wav", b"RIFF" + struct.pack("<I", len(riff)) + riff)
+    np.testing.assert_allclose(load_audio(path), load_audio(save(tmp_path / "a.mp3", frames)), atol=1e-6)
 
 
-def test_joined_mp3_files_are_refused_without_ffmpeg(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    (tmp_path / "joined.mp3").write_bytes(2 * encode(3.0, "MP3"))
-    monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(AudioError, match=r"joined\.mp3: declares 3\.0 s of audio but is longer"):
-        load_audio(tmp_path / "joined.mp3")
+@pytest.mark.parametrize("format_", ["WAV", "FLAC", "OGG", "AIFF"])
+def test_junk_before_a_header_is_skipped(tmp_path: Path, format_: str):
+    content = encode(1.0, format_)
+    path = save(tmp_path / "a", b"junk" * 100 + content)
+    np.testing.assert_allclose(load_audio(path), load_audio(save(tmp_path / "b", content)), atol=1e-6)
+
+
+def test_bytes_that_happen_to_look_like_mp3_are_not_taken_for_it():
+    for seed in range(20):
+        content = np.random.default_rng(seed).bytes(200_000)
+        assert find_layout(io.BytesIO(content)) is None
+        assert find_layout(io.BytesIO(b"\0\0\0\x20ftypM4A " + content)) is None
+
+
+def test_a_span_file_reads_as_its_pieces_joined():
+    content = bytes(range(256)) * 4
+    view = SpanFile(io.BytesIO(content), ((10, 50), b"inserted", (700, 1000)))
+    expected = content[10:50] + b"inserted" + content[700:1000]
+    assert view.read(10_000) == expected
+    for start, count in ((0, 3), (38, 5), (45, 100), (len(expected) - 2, 9)):
+        assert view.seek(start) == start
+        assert view.read(count) == expected[start : start + count]
+    assert view.seek(-5, os.SEEK_END) == len(expected) - 5
+    assert view.read(9) == expected[-5:]
+
+
+def test_a_view_finds_what_lies_across_its_blocks():
+    content = bytes((1 << 18) - 2) + b"OggS" + bytes(100)
+    view = FileView(io.BytesIO(content))
+    assert view.find(b"OggS", 0) == (1 << 18) - 2
+    assert view.find(b"OggS", (1 << 18) - 1) == -1
+    assert not view.is_zero(0, len(content))
+    assert view.is_zero(0, (1 << 18) - 2)
+
+
+def test_lines_of_others_survive_while_libmpg123_is_silenced(capfd: pytest.CaptureFixture[str]):
+    def complain(text: bytes) -> None:
+        os.write(2, text)
+
+    with quiet_stderr():
+        thread = threading.Thread(target=complain, args=(b"ours\n",))
+        thread.start()
+        with quiet_stderr():
+            complain(b"[src/libmpg123/layer3.c:1774] error: part2_3_length too large\n")
+            complain(b"Warning: Xing stream size off by more than 1%!\n")
+        thread.join()
+    complain(b"later\n")
+    assert capfd.readouterr().err == "ours\nlater\n"
 
 
 @needs_ffmpeg
@@ -110,9 +295,7 @@ def test_streamed_files_that_declare_no_length_are_read_to_the_end(tmp_path: Pat
 
 @needs_ffmpeg
 @pytest.mark.parametrize("rate", [["-b:a", "32k"], ["-q:a", "5"]])
-def test_an_mp3_without_a_length_header_keeps_its_end(tmp_path: Path, rate: list[str]):
+def test_an_mp3_that_ffmpeg_wrote_without_a_length_header_keeps_its_end(tmp_path: Path, rate: list[str]):
     path = ffmpeg(tmp_path / "a.mp3", "-write_xing", "0", *rate)
-    with path.open("rb") as file:
-        assert mp3_extent(file) is None
-    assert len(load_audio(path)) / RATE == pytest.approx(3.0, abs=0.1)
-    assert audio_duration(path) == pytest.approx(3.0, abs=0.1)
+    assert len(load_audio(path)) / RATE == pytest.approx(3.0, abs=0.15)
+    assert audio_duration(path) == pytest.approx(3.0, abs=0.15)

@@ -27,6 +27,35 @@ def test_what_is_saved_is_read_again_with_words_that_sound_alike_in_their_order(
     assert (again.pronunciations, again.words) == (lexicon.pronunciations, lexicon.words)
 
 
+WORDS = st.text("ab日-\u00a0;)\ufeff", min_size=1, max_size=3)
+PHONES = st.lists(st.sampled_from(["A", "AH0", "é", "eightlet", "nineteen9"]), min_size=1, max_size=3).map(tuple)
+
+
+@given(st.lists(st.tuples(WORDS, PHONES), min_size=1))
+def test_files_that_are_read_at_once_give_what_they_give_line_by_line(tmp_path_factory, entries):
+    folder = tmp_path_factory.mktemp("lexicon")
+    plain = "".join(f"{word}\t{' '.join(phones)}\n" for word, phones in entries)
+    (folder / "plain.txt").write_text(plain, encoding="utf-8")
+    (folder / "commented.txt").write_text(plain + ";;; which is read line by line\n", encoding="utf-8")
+    results = []
+    for name in ("plain.txt", "commented.txt"):
+        try:
+            lexicon = read_lexicon(folder / name)
+            results.append((lexicon.entries, lexicon.phones, lexicon.most_homophones))
+        except TextError as error:
+            results.append(str(error).replace(name, ""))
+    assert results[0] == results[1]
+
+
+def test_thousands_of_phones_stay_distinct(tmp_path: Path):
+    path = tmp_path / "lexicon.txt"
+    entries = tuple((f"word{number}", (f"P{number}", "X")) for number in range(3000))
+    Lexicon(entries).save(path)
+    lexicon = read_lexicon(path)
+    assert lexicon.entries == entries
+    assert lexicon.phones == sorted(["X", *(f"P{number}" for number in range(3000))])
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [

@@ -37,7 +37,6 @@ from asr.train.loop import LoopSetup
 from asr.train.monitor import RnnMonitor
 from asr.train.rnn_network import LanguageNetwork, TorchLanguageNetwork
 from asr.train.rnn_trainer import RnnTrainer, Text
-from asr.weights import Array
 
 WIDTH, LAYERS, DROPOUT = 200, 2, 0.2
 BATCH, SEGMENT = 20, 35
@@ -74,10 +73,7 @@ def measure(vocab_size: int, num_steps: int) -> tuple[float, float]:
     """Return median seconds per step, ours and plain. Both run in turns, so other work slows both."""
     text = torch.randint(vocab_size, (BATCH * SEGMENT * 8,), generator=torch.Generator().manual_seed(0))
     with tempfile.TemporaryDirectory() as folder:
-        steps = {
-            "ours": make_our_step(text.numpy(), vocab_size, Path(folder)),
-            "plain": make_plain_step(text, vocab_size),
-        }
+        steps = {"ours": make_our_step(text, vocab_size, Path(folder)), "plain": make_plain_step(text, vocab_size)}
         times: dict[str, list[float]] = {name: [] for name in steps}
         for turn in range(num_steps + 2):
             for name, step in steps.items():
@@ -88,7 +84,7 @@ def measure(vocab_size: int, num_steps: int) -> tuple[float, float]:
     return statistics.median(times["ours"]), statistics.median(times["plain"])
 
 
-def make_our_step(tokens: Array, vocab_size: int, folder: Path) -> Callable[[], None]:
+def make_our_step(text: Tensor, vocab_size: int, folder: Path) -> Callable[[], None]:
     sizes = LanguageNetworkSettings(num_layers=LAYERS, hidden_size=WIDTH, embedding_size=WIDTH, dropout=DROPOUT)
     settings = LanguageSettings(lines="continuous", normalizer=None, network=sizes)
     symbols = ["<blank>", *(chr(0x4E00 + number) for number in range(vocab_size - 1))]

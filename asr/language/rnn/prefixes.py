@@ -38,7 +38,7 @@ class PrefixTree(NamedTuple):
 
 def build_prefix_tree(lines: Sequence[Sequence[int]]) -> PrefixTree:
     """Build the tree of lines, at least one, each without its line break."""
-    levels = [{(0, LINE_BREAK): 0}]  # for each depth, (position of the parent, token): position
+    by_depth = [{(0, LINE_BREAK): 0}]  # (position of the parent, token): position
     predictions = []
     for number, line in enumerate(lines):
         position = 0
@@ -46,26 +46,25 @@ def build_prefix_tree(lines: Sequence[Sequence[int]]) -> PrefixTree:
             predictions.append((depth, position, token, number))
             if depth == len(line):
                 break
-            if depth + 1 == len(levels):
-                levels.append({})
-            level = levels[depth + 1]
-            position = level.setdefault((position, token), len(level))
-    first_nodes = np.cumsum([0, *map(len, levels)])
-    depths, positions, targets, owners = np.array(predictions).T
-    return PrefixTree(
-        _join_runs([np.array(list(level)).T for level in levels]), first_nodes[depths] + positions, targets, owners
-    )
+            if depth + 1 == len(by_depth):
+                by_depth.append({})
+            children = by_depth[depth + 1]
+            position = children.setdefault((position, token), len(children))
+    first_nodes = np.cumsum([0, *map(len, by_depth)])
+    depths, positions, targets, numbers = np.array(predictions).T
+    runs = _join_runs([np.array(list(children)).T for children in by_depth])
+    return PrefixTree(runs, first_nodes[depths] + positions, targets, numbers)
 
 
-def _join_runs(levels: Sequence[Array]) -> list[Run]:
+def _join_runs(by_depth: Sequence[Array]) -> list[Run]:
     """Join depths, each with the parents and tokens (2, B) of its nodes, as long as every node has one child."""
     firsts = [
         depth
-        for depth, (parents, _) in enumerate(levels)
-        if depth == 0 or not np.array_equal(parents, np.arange(levels[depth - 1].shape[1]))
+        for depth, (parents, _) in enumerate(by_depth)
+        if depth == 0 or not np.array_equal(parents, np.arange(by_depth[depth - 1].shape[1]))
     ]
-    ends = [*firsts[1:], len(levels)]
+    ends = [*firsts[1:], len(by_depth)]
     return [
-        Run(levels[first][0], np.stack([tokens for _, tokens in levels[first:end]]))
+        Run(by_depth[first][0], np.stack([tokens for _, tokens in by_depth[first:end]]))
         for first, end in zip(firsts, ends, strict=True)
     ]

@@ -18,6 +18,8 @@ import numpy as np
 from asr.recognize.recognizer import Recognizer
 from asr.recognize.streaming.stream import Partial, SpeechStream, StreamContext, StreamingOptions
 from asr.recognize.utterance import UtteranceDecoder
+from asr.signal.arrays import check_peak, to_samples
+from asr.signal.levels import Mixer
 from asr.signal.resample import Resampler, Waveform
 from asr.transcript.transcript import Segment, Transcript
 
@@ -106,29 +108,33 @@ class StreamingRecognizer:
         """Forget everything and start afresh."""
         self._stream = self._recognizer.start()
         self._resampler = Resampler(self._rate, self._recognizer.recognizer.sample_rate)
+        self._mixer = Mixer("mix", "stream")  # measures
         self._segments: list[Segment] = []
 
     def feed(self, samples: Any) -> Partial | None:
         """Recognise the next samples.
 
         Args:
-            samples: (S,) floats within ±1, or 16-bit integers; an array or a tensor, S may be 0.
+            samples: (S,) floats within ±1, or integers, which are divided by the range of their type, as in
+                `load_audio`; an array, a list or a tensor, S may be 0.
 
         Returns:
             What is known now; None if nothing has changed.
 
         Raises:
-            ValueError: If the shape or type is wrong, samples are NaN or infinite, or `finish` was called and `reset`
-                was not.
+            ValueError: If the shape is wrong, the scale of samples is not known (an AudioError, too), samples are NaN
+                or infinite, or `finish` was called and `reset` was not.
         """
-        return self._decode(self._resampler.feed(to_waveform(samples)), last=False)
+        waveform = self._mixer.mix(to_waveform(samples)[:, None])
+        return self._decode(self._resampler.feed(waveform), last=False)
 
     def finish(self) -> Transcript:
         """Return the transcript of everything that was fed; call `reset` to start another recording."""
         if not self._stream.ended:
             self._decode(self._resampler.finish(), last=True)
         text = " ".join(segment.text for segment in self._segments)
-        return Transcript(text, self._stream.duration, segments=tuple(self._segments))
+        warnings = self._mixer.describe_levels()
+        return Transcript(text, self._stream.duration, segments=tuple(self._segments), warnings=warnings)
 
     def _decode(self, samples: Waveform, *, last: bool) -> Partial | None:
         latest, num_segments = None, len(self._segments)
@@ -144,13 +150,16 @@ class StreamingRecognizer:
 
 
 def to_waveform(samples: Any) -> Waveform:
-    """Convert (S,) finite floats or 16-bit integers to float32 within ±1. Raises ValueError for anything else."""
-    array = np.asarray(samples)
-    if array.ndim != 1 or (array.dtype.kind != "f" and array.dtype != np.int16):
-        raise ValueError(f"expected (S,) floats or 16-bit integers, found {array.dtype} of shape {array.shape}")
-    if not np.isfinite(array).all():
-        raise ValueError("the block holds samples that are NaN or infinite")
-    return (array / 32768 if array.dtype == np.int16 else array).astype(np.float32)
+    """Convert (S,) samples to float32 within ±1, as `load_audio` does.
+
+    Raises:
+        ValueError: If the shape is wrong, the scale of samples is not known, or they are not finite.
+    """
+    array = to_samples(samples, name="block")
+    if array.ndim != 1:
+        raise ValueError(f"expected samples of shape (S,), found {array.shape}")
+    check_peak(array, "block")
+    return array
 
 
 def split_into_blocks(samples: Waveform, sample_rate: int, *, last: bool) -> list[tuple[Waveform, bool]]:

@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from asr.decode.scorer.word_trie import build_alphabet, build_trie, encode_words
+from asr.decode.scorer.word_trie import build_alphabet, build_trie, encode_words, smear
 
 
 def grow_tree(words, letters):
@@ -34,3 +34,20 @@ def test_the_lexicon_is_the_tree_of_its_words(words):
     for found, expected in zip(lexicon, grow_tree(words, alphabet.letters), strict=True):
         assert found.dtype == np.int32
         assert found.tolist() == expected
+
+
+@given(words=st.lists(st.text("abc", max_size=5), max_size=20), seed=st.integers(0, 99))
+def test_a_node_has_the_best_score_of_the_words_below_it(words, seed):
+    alphabet = build_alphabet(["", " ", *"abc"])
+    encoded, owners = encode_words(words, alphabet)
+    first_child, _, _ = build_trie(encoded, owners.astype(np.int32))
+    scores = np.random.default_rng(seed).normal(size=len(first_child))
+    smeared = scores.copy()
+    smear(first_child, smeared)
+
+    def best_below(node):
+        children = range(first_child[node], first_child[node + 1])
+        return max([scores[node], *map(best_below, children)])
+
+    assert smeared[:-1].tolist() == [best_below(node) for node in range(len(first_child) - 1)]
+    assert smeared[-1] == scores[-1]

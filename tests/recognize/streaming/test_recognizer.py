@@ -182,9 +182,9 @@ def test_words_of_a_stream_are_where_those_of_a_file_are_whatever_the_window():
     assert offline
 
 
-@pytest.mark.parametrize("samples", [np.zeros((2, 2), np.float32), np.zeros(3, np.int64), "noise"])
+@pytest.mark.parametrize("samples", [np.zeros((2, 2), np.float32), np.ones(3, np.int64), "noise"])
 def test_samples_of_another_kind_are_refused(recognizer: Recognizer, samples: object):
-    with pytest.raises(ValueError, match="expected"):
+    with pytest.raises(ValueError, match=r"expected|64 bits|its type is"):
         StreamingRecognizer(recognizer).feed(samples)
 
 
