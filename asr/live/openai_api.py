@@ -144,7 +144,7 @@ class Transcriber:
             reason = f"model {name[:50]}: not found; this server has {self._name}"
             raise RequestError(reason, 404, param="model", code="model_not_found")
 
-    async def _transcribe(self, file: UploadFile, channel: ChannelChoice) -> Transcript:
+    async def _transcribe(self, file: UploadFile, channel: ChannelChoice = "mix") -> Transcript:
         loop = asyncio.get_running_loop()
         try:
             transcript = await loop.run_in_executor(self._pool, self._transcribe_now, file, channel)
