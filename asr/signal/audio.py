@@ -21,7 +21,7 @@ import numpy.typing as npt
 import soundfile
 
 from asr.config import SAMPLE_RATE
-from asr.errors import AudioError
+from asr.errors import AsrWarning, AudioError
 from asr.signal.arrays import check_peak, check_source
 from asr.signal.channels import Channel, Mixer
 from asr.signal.containers.find import find_layout
@@ -49,7 +49,7 @@ _CHUNK_FRAMES = 65536
 _Stream: TypeAlias = tuple[float, Iterator[npt.NDArray[np.float32]]]
 
 
-class AudioWarning(UserWarning):
+class AudioWarning(AsrWarning):
     """Sound that was read otherwise than its file declares."""
 
 
@@ -284,11 +284,21 @@ def open_as_file(source: AudioSource) -> Iterator[tuple[Path, str]]:
 
 
 @contextmanager
+def _explain_full_disk(name: str, folder: str) -> Iterator[None]:
+    """Raise an AudioError if no copy can be written, even if closing it is what fails."""
+    try:
+        yield
+    except OSError as error:
+        reason = f"cannot be copied to {folder}: {error.strerror or error}"
+        raise AudioError(f"{name}: {reason}; set TMPDIR to a folder with more room") from None
+
+
+@contextmanager
 def _copy_stream(stream: Any, name: str) -> Iterator[Path]:
     # Copy to disk first: reading containers needs seeking, and memory must not grow with the length.
     with tempfile.TemporaryDirectory(prefix="asr-") as folder:
         path = Path(folder) / "stream"
-        with path.open("wb") as copy:
+        with _explain_full_disk(name, folder), path.open("wb") as copy:
             try:
                 shutil.copyfileobj(stream, copy)
             except TypeError:
