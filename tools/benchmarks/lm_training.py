@@ -92,6 +92,7 @@ def make_our_step(text: Tensor, vocab_size: int, folder: Path) -> Callable[[], N
     model = RnnModel(TorchLanguageNetwork(network), CharTokenizer(symbols), settings)
     recipe = LanguageTrainSettings(batch_size=BATCH, segment=SEGMENT, epochs=1000)
     setup = LoopSetup(recipe, CheckpointFolder(folder), RnnMonitor(folder), Fingerprint())
+    tokens = text.numpy()
     trainer = RnnTrainer(launch("fp32"), network, model, Text([tokens], [tokens], len(tokens)), setup)
     segments = cycle(continuous_segments(tokens, batch_size=BATCH, length=SEGMENT))
     return lambda: trainer.step([next(segments)])
