@@ -1,7 +1,6 @@
 """The pronunciations of many words as rows of one array, instead of a Python object for each.
 
-A lexicon of sixty thousand words is loaded in a tenth of the time that a dictionary of them takes, which a
-command of a second would notice.
+Building dictionaries of sixty thousand words would take most of the time that a short command has.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
