@@ -67,8 +67,8 @@ def test_another_version_of_asr_transcribes_the_same_waveforms(samples: Path, re
     options = Namespace(checkout=ROOT, model="an4")
     with transcribe.saved(test.waveforms) as path, transcribe.running_checkout(options, path) as checkout:
         ((name, run),) = checkout.items()
-        assert run(test.waveforms[:1]) == [recognizer.transcribe((test.waveforms[0], 16000)).text]
-        assert run(test.waveforms) == [recognizer.transcribe((waveform, 16000)).text for waveform in test.waveforms]
+        assert run(test.waveforms[:1])[0] == [recognizer.transcribe((test.waveforms[0], 16000)).text]
+        assert run(test.waveforms)[0] == [recognizer.transcribe((waveform, 16000)).text for waveform in test.waveforms]
     assert name == transcribe.CHECKOUT
 
 

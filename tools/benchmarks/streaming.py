@@ -4,7 +4,7 @@
     python tools/benchmarks/streaming.py data/an4/dev.jsonl.gz --model exp/chunked --grid 0.4:0.4 0.4:1.0 --speed 0
 
 Every utterance is its own stream, with endpoints, and its text is compared with the same model's on the whole
-utterance. Then, on one core with one stream: computing time per second of audio, in blocks of a tenth of a second,
+utterance. Then, on one core with one stream: processor time per second of audio, in blocks of a tenth of a second,
 without and with provisional text; and the time from an utterance's last sample to its final text. Medians over
 utterances; with --torch each utterance is also timed with the same network in torch.
 """
@@ -145,14 +145,14 @@ def time_stream(streaming: MultiStreamRecognizer, waveform: Waveform) -> tuple[f
     size = round(BLOCK_SECONDS * streaming.recognizer.sample_rate)
     blocks = [waveform[start : start + size] for start in range(0, len(waveform), size)]
     stream = streaming.start()
-    started = time.perf_counter()
+    started = time.process_time()
     for block in blocks:
         stream.feed(block)
         streaming.decode([stream])
-    ended = time.perf_counter()
+    ended = time.process_time()
     stream.feed(waveform[:0], last=True)
     streaming.decode([stream])
-    final = time.perf_counter()
+    final = time.process_time()
     return (final - started) / stream.duration, final - ended
 
 

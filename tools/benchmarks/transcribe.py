@@ -4,13 +4,12 @@
         --whisper-python PYTHON --set "AN4 test=data/an4/test.jsonl.gz" --json out.json
 
 All get the same samples in memory, one recording at a time, on one core. The figures are word error rates with 95 %
-intervals, and seconds of computing over seconds of audio. asr makes several passes over each set, in which its
-precisions, the network in torch and another version of asr (--checkout) take turns, and with --batched also batches of
-recordings, as `asr transcribe` takes many files; of these the figures are medians. The peers make one pass: Whisper in
-faster-whisper, with the weights in FOLDER and by the Python of the environment that has it; PocketSphinx, if it is
-installed, with its US English model.
-All texts are normalised in the same way. NAME=MANIFEST::4 takes every fourth utterance by name. --texts writes what
-`tools/compare_results.py` reads.
+intervals, and real-time factors: seconds of processor time over seconds of audio. asr makes several passes over each
+set, in which its precisions, the networks in torch and another version of asr (--checkout) take turns, and with
+--batched also batches of recordings, as `asr transcribe` takes many files; of these the figures are medians. The peers
+make one pass: Whisper in faster-whisper, with the weights in FOLDER and by the Python of the environment that has it;
+PocketSphinx, if it is installed, with its US English model. All texts are normalised in the same way.
+NAME=MANIFEST::4 takes every fourth utterance by name. --texts writes what `tools/compare_results.py` reads.
 """
 
 import argparse
@@ -43,7 +42,7 @@ BENCHMARKS = Path(__file__).parent
 TORCH, CHECKOUT, WHISPER = "asr, torch", "asr, checkout", "Whisper"
 Row = dict[str, Any]
 Texts = list[str]
-Run = Callable[[Sequence[np.ndarray]], Texts]
+Run = Callable[[Sequence[np.ndarray]], tuple[Texts, float]]  # texts, seconds of processor time
 
 
 @dataclass(frozen=True)
@@ -133,13 +132,16 @@ def make_runs(recognizers: dict[str, Recognizer], *, batched: bool) -> dict[str,
     return runs
 
 
-def _one_by_one(recognizer: Recognizer, waveforms: Sequence[np.ndarray]) -> Texts:
-    return [recognizer.transcribe((waveform, RATE)).text for waveform in waveforms]
+def _one_by_one(recognizer: Recognizer, waveforms: Sequence[np.ndarray]) -> tuple[Texts, float]:
+    started = time.process_time()
+    texts = [recognizer.transcribe((waveform, RATE)).text for waveform in waveforms]
+    return texts, time.process_time() - started
 
 
-def _in_batches(recognizer: Recognizer, waveforms: Sequence[np.ndarray]) -> Texts:
-    results = recognizer.transcribe_many([(waveform, RATE) for waveform in waveforms], jobs=1)
-    return [result.text for result in results]
+def _in_batches(recognizer: Recognizer, waveforms: Sequence[np.ndarray]) -> tuple[Texts, float]:
+    started = time.process_time()
+    results = list(recognizer.transcribe_many([(waveform, RATE) for waveform in waveforms], jobs=1))
+    return [result.text for result in results], time.process_time() - started
 
 
 def time_runs(runs: dict[str, Run], waveforms: Sequence[np.ndarray], passes: int) -> dict[str, tuple[Texts, float]]:
@@ -150,9 +152,8 @@ def time_runs(runs: dict[str, Run], waveforms: Sequence[np.ndarray], passes: int
     seconds: dict[str, list[float]] = {name: [] for name in runs}
     for number in range(passes):
         for name in list(runs)[:: -1 if number % 2 else 1]:
-            started = time.perf_counter()
-            texts[name] = runs[name](waveforms)
-            seconds[name].append(time.perf_counter() - started)
+            texts[name], elapsed = runs[name](waveforms)
+            seconds[name].append(elapsed)
     return {name: (texts[name], statistics.median(seconds[name])) for name in runs}
 
 
@@ -175,10 +176,10 @@ def running_checkout(options: argparse.Namespace, path: Path) -> Iterator[dict[s
     environment = {**os.environ, "PYTHONPATH": str(options.checkout)}
     with subprocess.Popen(command, env=environment, stdin=PIPE, stdout=PIPE, text=True) as worker:
 
-        def run(waveforms: Sequence[np.ndarray]) -> Texts:
+        def run(waveforms: Sequence[np.ndarray]) -> tuple[Texts, float]:
             print(len(waveforms), file=worker.stdin, flush=True)
-            texts: Texts = json.loads(worker.stdout.readline())
-            return texts
+            result = json.loads(worker.stdout.readline())
+            return result["texts"], result["seconds"]
 
         yield {CHECKOUT: run}
 
@@ -201,14 +202,14 @@ def run_pocketsphinx(waveforms: Sequence[np.ndarray]) -> tuple[Texts, float] | N
         return None
     decoder = Decoder(samprate=RATE, loglevel="FATAL")
     texts = []
-    started = time.perf_counter()
+    started = time.process_time()
     for waveform in waveforms:
         decoder.start_utt()
         decoder.process_raw((waveform.clip(-1, 1) * 32767).astype(np.int16).tobytes(), full_utt=True)
         decoder.end_utt()
         hypothesis = decoder.hyp()
         texts.append(hypothesis.hypstr if hypothesis else "")
-    return texts, time.perf_counter() - started
+    return texts, time.process_time() - started
 
 
 def make_row(test: TestSet, recognizer: str, texts: Texts, seconds: float) -> Row:
