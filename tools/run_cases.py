@@ -116,9 +116,9 @@ def main() -> None:
 
 def run_case(case: Path, *, verbose: bool) -> str:
     """Run a case, print its line, and return the verdict."""
-    told, _, right = (case / "expect.txt").read_text(encoding="utf-8").strip().partition("=>")
-    command = re.sub(r"(\s*\([^()]*\))+\s*$", "", told).strip()
-    with tempfile.TemporaryDirectory(prefix="case-") as name, serving("asr serve" in told):
+    reported, _, right = (case / "expect.txt").read_text(encoding="utf-8").strip().partition("=>")
+    command = re.sub(r"(\s*\([^()]*\))+\s*$", "", reported).strip()
+    with tempfile.TemporaryDirectory(prefix="case-") as name, serving("asr serve" in reported):
         folder = Path(name)
         for path in case.iterdir():
             shutil.copyfile(path, folder / path.name)

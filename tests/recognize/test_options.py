@@ -107,7 +107,7 @@ def test_choices_that_make_no_sense_are_named(tmp_path, choices, error, message)
         (["a-b", "it's"], {"a b": 6.0}, ['"it\'s" is left out']),
     ],
 )
-def test_hot_words_that_will_not_do_what_was_asked_are_told(hotwords, kept, warnings):
+def test_hot_words_that_will_not_do_what_was_asked_are_reported(hotwords, kept, warnings):
     tokenizer = CharTokenizer(["<blank>", " ", "a", "b"])
     with catch_warnings(record=True) as caught:
         simplefilter("always")

@@ -147,7 +147,7 @@ def test_the_statistics_are_those_of_all_frames(cuts):
     assert mean.dtype == deviation.dtype == np.float32  # as the runtime and model files take them
 
 
-def test_shared_memory_without_room_is_told_before_the_first_batch(cuts, monkeypatch: pytest.MonkeyPatch):
+def test_shared_memory_without_room_is_reported_before_the_first_batch(cuts, monkeypatch: pytest.MonkeyPatch):
     full = SimpleNamespace(total=2 << 20, used=2 << 20, free=1000)
     monkeypatch.setattr(dataset.shutil, "disk_usage", lambda path: full)
     monkeypatch.setattr(dataset, "_SHARED_MEMORY", Path("/"))
@@ -192,7 +192,7 @@ def test_a_signal_ends_the_wait_for_a_batch(cuts):
 @pytest.mark.parametrize(
     "message", ["DataLoader worker (pid 7) is killed by signal: Bus error.", "shared memory: full"]
 )
-def test_a_process_that_died_is_told_in_one_line(cuts, message: str):
+def test_a_process_that_died_is_reported_in_one_line(cuts, message: str):
     def die():
         raise RuntimeError(message)
         yield
