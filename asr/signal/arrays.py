@@ -15,6 +15,7 @@ from asr.errors import AudioError
 
 MOST_CHANNELS = 128  # more mean a transposed array, (channels, S)
 _HIGHEST_PEAK = 100.0  # 40 dB above full scale: integers stored as floats
+_AUDIBLE_16_BIT = 512  # -36 dBFS; 32-bit noise floors are lower
 
 
 class ArrayError(AudioError, ValueError):
@@ -24,18 +25,24 @@ class ArrayError(AudioError, ValueError):
 Samples = npt.NDArray[np.float32]
 
 
-def to_samples(values: Any, *, name: str = "array") -> Samples:
+def to_samples(values: Any, *, name: str = "array", is_whole: bool = False) -> Samples:
     """Convert (S,) or (S, channels) of any number type to float32; divide integers by their range.
 
     Args:
         values: An array, a list, or a torch tensor on any device.
         name: What it is, for errors.
+        is_whole: Whether it is a whole recording. A block of a stream may be as quiet as samples of another scale.
 
     Raises:
         ArrayError: If it is no array of numbers, or it is not known how to scale them. The shape is not checked.
     """
     array = _to_array(values, name)
     kind, size = array.dtype.kind, array.dtype.itemsize
+    if is_whole and kind == "i" and size == 4 and _holds_narrower(array):
+        raise ArrayError(
+            f"{name}: 32-bit integers of the size of 16-bit samples; convert them with array.astype(numpy.int16), or "
+            "divide them by their full scale, such as 32768"
+        )
     if kind in "iu" and size < 8:
         half_range = 2.0 ** (8 * size - 1)
         centre = half_range if kind == "u" else 0.0
@@ -49,6 +56,15 @@ def to_samples(values: Any, *, name: str = "array") -> Samples:
         raise ArrayError(f"{name}: its type is {array.dtype}; give integers, or floats within ±1")
     with np.errstate(over="ignore"):  # overflowing values become infinite, which is an error later
         return array.astype(np.float32)
+
+
+def _holds_narrower(array: npt.NDArray[Any]) -> bool:
+    """Return whether 32-bit integers are samples of 16 bits: audible as such, and below -96 dBFS as 32 bits.
+
+    Samples of 24 bits in 32 end in eight zero bits, and so does their silence.
+    """
+    peak = int(np.max(np.abs(array.astype(np.int64)), initial=0))
+    return _AUDIBLE_16_BIT <= peak <= 2**15 and bool((array & 0xFF).any())
 
 
 def check_peak(samples: Samples, name: str) -> None:
@@ -72,7 +88,7 @@ def check_source(source: tuple[Any, Any]) -> tuple[Samples, float]:
     """
     if len(source) != 2:
         raise ArrayError(f"array: expected (array, rate), found a tuple of {len(source)}; give the rate in Hz")
-    samples, rate = to_samples(source[0]), source[1]
+    samples, rate = to_samples(source[0], is_whole=True), source[1]
     if samples.ndim not in (1, 2) or (samples.ndim == 2 and not 1 <= samples.shape[1] <= MOST_CHANNELS):
         raise ArrayError(
             f"array: its shape is {samples.shape}; give (samples,) or (samples, channels), perhaps array.T"

@@ -27,7 +27,7 @@ from asr.signal.channels import Channel, Mixer
 from asr.signal.containers.find import find_layout
 from asr.signal.containers.layout import TOLERATED_SECONDS, Layout, Part
 from asr.signal.ffmpeg import duration_with_ffprobe, has_ffmpeg, open_with_ffmpeg
-from asr.signal.libsndfile import open_part, read_chunks
+from asr.signal.libsndfile import missing_seconds, open_part, read_chunks
 from asr.signal.resample import Resampler, Waveform
 
 AudioSource: TypeAlias = str | os.PathLike[str] | BinaryIO | tuple[npt.ArrayLike, float]
@@ -370,14 +370,12 @@ def _open_sounds(file: BinaryIO, name: str, *, verify: bool) -> tuple[Layout | N
         if sound is None:
             return None
         with sound:
+            if (missing := missing_seconds(sound)) > TOLERATED_SECONDS:
+                raise _cut_off(name, missing, sound.format, is_least=True)
             # libsndfile guesses the length of an MP3 file whose frames have no common bit rate.
             return None if sound.format == "MP3" and has_ffmpeg() else (layout, (whole,))
     if layout.missing > TOLERATED_SECONDS:
-        least = "at least " if layout.is_least else ""
-        raise AudioError(
-            f"{name}: cut off: {least}{layout.missing:.1f} s of audio are missing at its end (format {layout.kind}); "
-            "copy it again"
-        )
+        raise _cut_off(name, layout.missing, layout.kind, is_least=layout.is_least)
     if layout.raw is not None and layout.seconds is not None:
         sound = open_part(file, whole)
         if sound is None:
@@ -386,6 +384,13 @@ def _open_sounds(file: BinaryIO, name: str, *, verify: bool) -> tuple[Layout | N
             if abs(sound.frames / sound.samplerate - layout.seconds) > TOLERATED_SECONDS:
                 return layout, (layout.raw,)
     return layout, layout.parts
+
+
+def _cut_off(name: str, missing: float, kind: str, *, is_least: bool) -> AudioError:
+    least = "at least " if is_least else ""
+    return AudioError(
+        f"{name}: cut off: {least}{missing:.1f} s of audio are missing at its end (format {kind}); copy it again"
+    )
 
 
 def _whole_file(file: BinaryIO) -> Part:

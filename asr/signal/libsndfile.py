@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 import tempfile
 import threading
 from collections.abc import Iterator
@@ -40,6 +41,19 @@ def open_part(file: BinaryIO, part: Part) -> soundfile.SoundFile | None:
     return sound
 
 
+def missing_seconds(sound: soundfile.SoundFile) -> float:
+    """Return how much sound a file lacks that libsndfile takes as it is: what its log says of the header.
+
+    This is for containers that nothing else here reads: VOC, IFF/SVX, AVR, MAT, MPC 2000.
+    """
+    log, present = sound.extra_info, sound.frames / sound.samplerate
+    if match := _DECLARED_FRAMES.search(log):
+        return float(int(match[1]) / sound.samplerate - present)
+    if match := _DECLARED_BYTES.search(log):
+        return present * (int(match[1]) / max(1, int(match[2])) - 1)
+    return 2 * TOLERATED_SECONDS if "truncated" in log else 0.0
+
+
 def read_chunks(sound: soundfile.SoundFile, name: str, *, lost: float = 0.0) -> Iterator[npt.NDArray[np.float32]]:
     """Yield chunks (S, channels) at the file's own rate.
 
@@ -71,6 +85,11 @@ def read_chunks(sound: soundfile.SoundFile, name: str, *, lost: float = 0.0) -> 
             f"{name}: damaged or cut off: it lasts {declared:.1f} s and cannot be read beyond {present:.1f} s; "
             "copy it again"
         )
+
+
+# In libsndfile's log.
+_DECLARED_FRAMES = re.compile(r"(?:Frames +: |Cols +: (?=\d+\s+(?:Imag.*\s+)?(?:Type.*\s+)?Name +: wavedata))(\d+)")
+_DECLARED_BYTES = re.compile(r"BODY : (\d+) \(should be (\d+)\)")
 
 
 class _ForwardSound(soundfile.SoundFile):  # type: ignore[misc]

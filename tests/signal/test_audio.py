@@ -284,6 +284,13 @@ def test_arrays_of_any_kind_are_scaled_alike_for_recordings_and_streams(samples:
     np.testing.assert_allclose(to_waveform(samples), CHIRP, atol=tolerance + 1e-4)
 
 
+def test_samples_of_16_bits_in_integers_of_32_are_refused():
+    with pytest.raises(AudioError, match=r"32-bit integers of the size of 16-bit samples.*astype"):
+        load_audio(((CHIRP * 2**15).astype(np.int32), RATE))
+    quiet = (np.round(CHIRP * 100) * 256).astype(np.int32)  # of 24 bits
+    np.testing.assert_allclose(load_audio((quiet, RATE)), quiet / 2.0**31, atol=1e-9)
+
+
 @pytest.mark.parametrize(
     ("samples", "message"),
     [

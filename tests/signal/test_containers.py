@@ -299,3 +299,40 @@ def test_an_mp3_that_ffmpeg_wrote_without_a_length_header_keeps_its_end(tmp_path
     path = ffmpeg(tmp_path / "a.mp3", "-write_xing", "0", *rate)
     assert len(load_audio(path)) / RATE == pytest.approx(3.0, abs=0.15)
     assert audio_duration(path) == pytest.approx(3.0, abs=0.15)
+
+
+def chunk(name: bytes, content: bytes) -> bytes:
+    return name + struct.pack("<I", len(content)) + content
+
+
+def test_samples_in_several_chunks_are_read_one_after_the_other(tmp_path: Path):
+    content = encode(2.0, "WAV", "PCM_16")
+    header, samples = content[:36], content[44:]
+    whole = load_audio(save(tmp_path / "whole.wav", content))
+    pieces = chunk(b"data", samples[:20000]), chunk(b"LIST", b"INFOISFT\2\0\0\0a\0"), chunk(b"data", samples[20000:])
+    path = save(tmp_path / "several.wav", header + b"".join(pieces))
+    np.testing.assert_array_equal(load_audio(path), whole)
+    assert audio_duration(path) == 2.0
+    with pytest.raises(AudioError, match=r"0\.5 s of audio are missing"):
+        load_audio(save(tmp_path / "cut.wav", (header + b"".join(pieces))[:-16000]))
+
+
+@pytest.mark.parametrize("size", [1, 3, 2001])
+def test_a_declared_size_may_end_within_a_sample(tmp_path: Path, size: int):
+    content = encode(2.0, "WAV", "PCM_16")
+    path = save(tmp_path / "odd.wav", change(content, b"data", 0, struct.pack("<I", size)))
+    with pytest.warns(AudioWarning, match="all are read"):
+        assert len(load_audio(path)) == 2 * RATE
+
+
+@pytest.mark.parametrize("format_", ["VOC", "SVX", "AVR", "MAT4", "MAT5", "MPC2K"])
+def test_files_of_rare_containers_that_are_cut_off_are_refused(tmp_path: Path, format_: str):
+    content = encode(2.0, format_, "PCM_16")
+    assert len(load_audio(save(tmp_path / "whole", content))) == 2 * RATE
+    with pytest.raises(AudioError, match=r"cut off: at least \d\.\d s of audio are missing|cannot be read beyond"):
+        load_audio(save(tmp_path / "half", content[: len(content) // 2]))
+
+
+def test_a_second_caf_file_behind_the_first_is_reported(tmp_path: Path):
+    with pytest.warns(AudioWarning, match="another recording that follows it"):
+        load_audio(save(tmp_path / "two.caf", 2 * encode(1.0, "CAF", "PCM_16")))

@@ -21,12 +21,12 @@ _W64_RIFF = b"riff" + bytes.fromhex("2e91cf11a5d628db04c10000")
 _KNOWN_CHUNKS = frozenset(
     re.findall(
         b"....",
-        b"LISTINFOJUNKjunkPAD FLLRfactPEAKcue smplinstplstlablnoteltxtbextiXMLaxmlchnaid3 ID3 _PMXaXMLumidSAURminf"
+        b"dataLISTINFOJUNKjunkPAD FLLRfactPEAKcue smplinstplstlablnoteltxtbextiXMLaxmlchnaid3 ID3 _PMXaXMLumidSAURminf"
         b"elm1regnovwfafspDISPacidstrccartlevllinkMARKINSTCOMMNAMEAUTH(c) ANNOMIDI"
         b"APPLAESDCOMTFVERSSNDbasctrnscateCHANCSETr64m",
     )
 )
-_RECORDINGS = (b"RIFF", b"RF64", b"FORM")
+_RECORDINGS = (b"RIFF", b"RIFX", b"RF64", b"BW64", b"FORM", b"riff", b"caff")
 _TAGS = (b"ID3", b"TAG", b"APETAGEX", b"LYRICSBEGIN")
 
 
@@ -98,34 +98,56 @@ def _locate(view: FileView, samples: Samples) -> Layout:
         end, notes = _read_on(view, samples, max(present)) if size is None else (samples.start + size, ())
         if size is not None and view.at(end, 4) in _RECORDINGS:
             notes = ("another recording that follows it in the file was left out; split the file",)
+    further = _further_data(view, samples, end)
+    if further and further[-1][1] > view.size:
+        missing = (further[-1][1] - view.size) / samples.byte_rate
     if samples.is_doubtful:
         notes = (*notes, "its header contradicts itself, so its samples may be read wrongly")
+    pieces = [(samples.start, end), *((start, min(stop, view.size)) for start, stop in further)]
     raw = None
     if samples.raw is not None:
-        whole = (end - samples.start) // samples.raw.frame_bytes * samples.raw.frame_bytes
-        raw = Part(((samples.start, samples.start + whole),), samples.raw)
-    seconds = (end - samples.start) / samples.byte_rate
+        frame_bytes = samples.raw.frame_bytes
+        spans = ((start, start + (stop - start) // frame_bytes * frame_bytes) for start, stop in pieces)
+        raw = Part(tuple(spans), samples.raw)
+    seconds = sum(stop - start for start, stop in pieces) / samples.byte_rate
     parts = (_file_part(view, samples, end),)
     return Layout(samples.kind, parts, missing, notes=notes, seconds=seconds, raw=raw)
+
+
+def _further_data(view: FileView, samples: Samples, end: int) -> list[tuple[int, int]]:
+    """Return where further samples lie: some recorders begin another chunk of them after a pause."""
+    if samples.kind != "WAV" or samples.raw is None or end >= view.size:
+        return []
+    further, order = [], ">" if view.at(0, 4) == b"RIFX" else "<"
+    for chunk in _riff_chunks(view, order, end + end % 2):
+        if not re.fullmatch(rb"[\x20-\x7e]{4}", chunk.name) or chunk.name in _RECORDINGS:
+            break
+        if chunk.name == b"data" and not (chunk.size == 0 and _are_chunks(view, chunk.start, order)):
+            stop = view.size if _is_open(chunk.size) else chunk.start + chunk.size
+            further.append((chunk.start, stop))
+    return further
 
 
 def _read_on(view: FileView, samples: Samples, size: int) -> tuple[int, tuple[str, ...]]:
     """Return where the sound ends that continues after the declared end, and what to note of it."""
     end = samples.start + size
     declared, present = size / samples.byte_rate, (view.size - samples.start) / samples.byte_rate
-    if samples.raw is None or not _is_noise(view, end, samples.raw):
+    if samples.raw is None or not _is_noise(view, samples.start, end, samples.raw):
         return view.size, (
             f"its header declares {declared:.1f} s of audio, but {present:.1f} s are there; all are read",
         )
     return end, (f"{view.size - end} bytes that follow the {declared:.1f} s of its sound were left out as no sound",)
 
 
-def _is_noise(view: FileView, start: int, raw: RawFormat) -> bool:
+def _is_noise(view: FileView, first: int, start: int, raw: RawFormat) -> bool:
     """Return whether bytes are no samples but random or compressed: the first byte of each sample says nothing.
+
+    `first` is the position of the first sample, `start` that of the bytes in question.
 
     The highest byte of samples has few values in most of them; its entropy is then far below 8 bits.
     """
     size = SAMPLE_BYTES[raw.subtype]
+    start -= (start - first) % size
     highest = size - 1 if raw.endian == "LITTLE" else 0
     counts = np.bincount(np.frombuffer(view.at(start, 1 << 18), np.uint8)[highest::size], minlength=256)
     shares = counts[counts > 0] / max(1, counts.sum())
