@@ -80,9 +80,12 @@ class Mixer:
     def _mix_all(self, samples: npt.NDArray[np.float32]) -> Waveform:
         mean: Waveform = samples.mean(axis=1, dtype=np.float32)
         if self._loudest is None:
-            powers = np.einsum("sc,sc->c", samples, samples, dtype=np.float64)
+            # Without offsets, which do not cancel.
+            offsets = samples.mean(axis=0, dtype=np.float64)
+            powers = np.einsum("sc,sc->c", samples, samples, dtype=np.float64) - len(samples) * offsets**2
             unrelated = powers.sum() / samples.shape[1] ** 2
-            if np.isfinite(unrelated) and float(mean @ mean) < _CANCELLED_SHARE * unrelated:
+            power = float(mean @ mean) - len(mean) * float(offsets.mean()) ** 2
+            if np.isfinite(unrelated) and power < _CANCELLED_SHARE * unrelated:
                 self._loudest = int(powers.argmax())
                 self.notes = (f"its channels cancel each other, so only channel {self._loudest} is used",)
         if self._loudest is None or self._loudest >= samples.shape[1]:

@@ -20,13 +20,14 @@ _NAMES = """
 """.split()  # noqa: SIM905
 # Names of several words consist of these and of names; none of them is an annotation by itself.
 _COMPANIONS = frozenset(
-    "a and audience in non of on or side speaker speakers the voice voices vocal words".split()  # noqa: SIM905
+    "a and audience in non of on or playing plays side speaker speakers the voice voices vocal words".split()  # noqa: SIM905
 )
 # Words that are said as often as they annotate: an annotation only in square, angle or curly brackets.
 _SAID = frozenset(
     "background blank clears cross foreign int mouth other phone sound speech spoken static throat".split()  # noqa: SIM905
 )
 _KNOWN = frozenset(_NAMES)
+_TAG = re.compile(r"</?(?:s|b|i|u|br)\s?/?>")  # ends of sentences in texts for language models; styles in subtitles
 _MARKED = re.compile(r"\[[^\[\]]{1,40}\]|<[^<>]{1,40}>|\{[^{}]{1,40}\}|\(\(?[^()]{1,40}\)\)?|\*[^*\s]{1,40}\*")
 
 
@@ -59,6 +60,8 @@ def _find(text: str, names: tuple[str, ...]) -> Iterator[re.Match[str]]:
 def _is_annotation(marked: str, names: tuple[str, ...]) -> bool:
     inner = marked.strip("[]<>{}()*").casefold()
     if inner in {name.casefold() for name in names}:
+        return True
+    if _TAG.fullmatch(marked.casefold()):
         return True
     words = re.findall(r"[^\W\d_]+", inner)
     # [SPN], <noise/>, </noise>, <spoken_noise>, [background noise], ((unintelligible))

@@ -126,7 +126,8 @@ def _write_ctm(transcript: Transcript, options: FormatOptions) -> str:
 
 def _write_ctm_word(word: Word) -> str:
     times = f"{word.start:.3f} {word.end - word.start:.3f}"
-    return f"{times} {word.text} {_three_digits(word.confidence)}".rstrip()
+    text = "_".join(word.text.split())  # signs that are not said belong to the word before them: Tom & Jerry
+    return f"{times} {text} {_three_digits(word.confidence)}".rstrip()
 
 
 def _channel_letter(channel: int | None) -> str:

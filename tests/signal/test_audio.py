@@ -375,6 +375,12 @@ def test_of_channels_that_cancel_the_louder_is_read(gain: float):
     np.testing.assert_array_equal(waveform, samples[:, int(gain < -1)])
 
 
+def test_channels_cancel_in_spite_of_an_offset():
+    with pytest.warns(AudioWarning, match="its channels cancel each other"):
+        waveform = load_audio((np.stack([CHIRP * 0.5 + 0.1, 0.1 - CHIRP * 0.5], axis=1), RATE))
+    assert np.ptp(waveform) > 0.5 * np.ptp(CHIRP) * 0.9
+
+
 def test_channels_that_differ_do_not_cancel():
     noise = 0.1 * np.random.default_rng(0).standard_normal((RATE, 16)).astype(np.float32)
     one_sided = np.stack([chirp(), np.zeros(RATE, np.float32)], axis=1)

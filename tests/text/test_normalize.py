@@ -75,6 +75,8 @@ def test_a_word_has_one_spelling(spellings, language, expected):
         ("［noise］ yes", "yes", "noise yes"),
         ("the <gate> stood (quietly) open [the king]", "the gate stood quietly open the king", None),
         ("music and laughter", "music and laughter", None),
+        ("<s> yes </s> <b>so</b><br/>", "yes so", "s yes s b so b br"),
+        ("[MUSIC PLAYING] a [s]", "a s", "music playing a s"),
         ("(foreign) [foreign]", "foreign", "foreign foreign"),
     ],
 )

@@ -96,6 +96,8 @@ def test_ctm_is_as_nist_describes_it():
     )
     unsure = Transcript("a", 1.0, None, (Segment((Word("a", 0.0, 0.5),)),))
     assert format_transcript(unsure, "ctm", FormatOptions(name="talks/x")) == "talks/x 1 0.000 0.500 a\n"
+    sign = Transcript("a", 1.0, None, (Segment((Word("Tom &", 0.0, 0.5, 0.9),)),))
+    assert format_transcript(sign, "ctm") == "audio 1 0.000 0.500 Tom_& 0.900\n"
 
 
 @settings(max_examples=30, deadline=None)
