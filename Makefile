@@ -59,9 +59,10 @@ constraints/python%.txt:
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
 
+# pip compiles one file after the other, and some environments forbid Python to keep what it compiles at the first start.
 $(VENV)/.installed: pyproject.toml $(KNOWN) | $(BIN)/python
-	$(BIN)/python $(INSTALL) --constraint $(KNOWN) --editable .
-	$(BIN)/python -m compileall -q asr  # here, since some environments forbid Python to do so at the first start
+	$(BIN)/python $(INSTALL) --no-compile --constraint $(KNOWN) --editable .
+	-$(BIN)/python -m compileall -q -j 0 $(VENV)/lib asr
 	touch $@
 
 $(VENV)/.installed-train: pyproject.toml $(KNOWN) | $(BIN)/python

@@ -1,12 +1,15 @@
 """Atomic writes: if the process is killed midway, the old file remains."""
 
+import hashlib
 import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from asr.errors import AsrError
+
+_LONGEST_PREFIXED, _LONGEST_SUFFIX = 100, 32  # bytes
 
 
 @contextmanager
@@ -18,12 +21,11 @@ def atomic_write(path: Path) -> Iterator[Path]:
     Raises:
         AsrError: If the file cannot be written.
     """
-    # The name is fixed, so that the next attempt overwrites what a killed one left behind.
-    partial = path.with_name(f".partial-{path.name}")
+    partial = path.with_name(_partial_name(path.name))
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield partial
-        with partial.open("rb") as file:
+        with partial.open("r+b") as file:  # Windows flushes only what may be written
             os.fsync(file.fileno())  # otherwise a power cut may leave an empty file under the new name
         partial.replace(path)
     except OSError as error:
@@ -31,6 +33,19 @@ def atomic_write(path: Path) -> Iterator[Path]:
     finally:
         with suppress(OSError):
             partial.unlink()
+
+
+def _partial_name(name: str) -> str:
+    """Return the name of a partial file.
+
+    It is fixed, so that the next attempt overwrites what a killed one left behind, and no longer than the file system
+    allows: that of a long name is not longer than the name.
+    """
+    if len(os.fsencode(name)) <= _LONGEST_PREFIXED:
+        return f".partial-{name}"
+    suffix = "".join(PurePath(name).suffixes[-2:])
+    suffix = suffix if len(os.fsencode(suffix)) <= _LONGEST_SUFFIX else PurePath(name).suffix[:_LONGEST_SUFFIX]
+    return f".partial-{hashlib.sha256(os.fsencode(name)).hexdigest()[:16]}{suffix}"
 
 
 def write_text(path: Path, text: str) -> None:

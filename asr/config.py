@@ -125,6 +125,12 @@ class NormalizerSettings(Settings):
     lowercase: bool = True
     strip_punctuation: bool = True  # except apostrophes within words
     spell_out_numbers: str | None = None  # language code: "en" turns "7" into "seven"; None: digits stay
+    # Language code for casing and spelling: "tr" and "az" lowercase I to ı. None: that of the numbers, if any.
+    language: str | None = None
+    # What becomes of annotations such as [noise], <unk> and (laughter) (text/annotations.py): "drop" removes them,
+    # "keep" takes their words for speech, and with "error" an utterance that has some is refused.
+    annotations: Literal["drop", "keep", "error"] = "drop"
+    extra_annotations: tuple[str, ...] = ()  # names besides the usual ones, such as "bell" for [bell]
 
 
 class TokenizerSettings(Settings):

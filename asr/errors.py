@@ -52,6 +52,10 @@ class TranscriptionInterrupted(AsrError):
     exit_status = STOPPED
 
 
+class AsrWarning(UserWarning):
+    """Something that the user should know but that stops nothing; the command line prints it as one line."""
+
+
 def one_line(error: BaseException) -> str:
     """Return the message of an error, often another library's, as one line of at most 300 characters."""
     return " ".join(str(error).split())[:300] or type(error).__name__

@@ -28,6 +28,7 @@ import flite  # noqa: E402
 import language_models  # noqa: E402
 import make_synthetic_speech as synthetic  # noqa: E402
 import pyctcdecode_worker  # noqa: E402
+import run_cases  # noqa: E402
 import summarize  # noqa: E402
 import verify  # noqa: E402
 from make_samples import SAMPLES  # noqa: E402
@@ -211,3 +212,35 @@ def test_the_comparison_of_language_models_copies_none(tmp_path: Path, monkeypat
     options = Namespace(model=original, lm=None, rnn=None, dev=None)
     folders = language_models.tune_folders(options, tmp_path / "scratch", Console(quiet=True))
     assert {path.name for folder in folders.values() for path in folder.iterdir()} == {"config.yaml"}
+
+
+@pytest.mark.parametrize(
+    ("expect", "verdict"),
+    [
+        ('cat IN.txt (a remark) => "hello", not "bye"', "right"),
+        ('cat IN.txt => "good day"; not "hello"', "read"),
+        ("echo 'Traceback (most recent call last):' >&2; exit 1 => one line", "wrong"),
+        ("sleep 9 => it ends", "wrong"),
+        ('sh run.sh (root) => prints where the settings are: "own-data.yaml"', "right"),
+    ],
+)
+def test_reported_cases_are_judged(tmp_path, monkeypatch, capsys, expect, verdict):
+    case = tmp_path / "some-case"
+    case.mkdir()
+    (case / "expect.txt").write_text(expect)
+    (case / "IN.txt").write_text("hello\n")
+    (case / "run.sh").write_text("ls CONF/own-data.yaml")
+    monkeypatch.setattr(run_cases, "TIMEOUT", 1)
+    assert run_cases.run_case(case, verbose=False) == verdict
+    printed = capsys.readouterr().out
+    assert printed.startswith(verdict)
+    assert printed.count("\n") == 1
+    assert expect.partition("=>")[2] in printed
+    assert {path.name for path in case.iterdir()} == {"expect.txt", "IN.txt", "run.sh"}
+
+
+def test_a_known_case_is_judged_by_its_rule(tmp_path):
+    outcome = run_cases.Outcome(0, "1\n00:00:00,160 --> 00:00:03,495\nbut the &lt;gate&gt;\n", "", tmp_path)
+    assert run_cases.RULES["srt-markup-in-text"](outcome)
+    raw = run_cases.Outcome(0, "1\n00:00:00,160 --> 00:00:03,495\nbut --> the\n", "", tmp_path)
+    assert not run_cases.RULES["srt-markup-in-text"](raw)

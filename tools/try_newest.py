@@ -73,6 +73,7 @@ def differences(listed: list[dict[str, str]]) -> list[str]:
     """Return the packages whose versions are not the recorded ones."""
     path = ROOT / "constraints" / f"python{sys.version_info.major}.{sys.version_info.minor}.txt"
     pins = dict(line.split("==") for line in path.read_text(encoding="utf-8").splitlines() if "==" in line)
+    pins.pop("setuptools", None)  # the environment's own
     found = {package["name"].lower().replace("_", "-"): package["version"] for package in listed}
     newer = [name for name in sorted(found.keys() & pins.keys()) if found[name] != pins[name]]
     return [f"{name} {found[name]} (recorded: {pins[name]})" for name in newer] or [

@@ -1,12 +1,14 @@
 """A `Reporter` that writes to a terminal, or as plain lines if there is no terminal."""
 
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.text import Text
 
+from asr.errors import AsrWarning
 from asr.reporter import ProgressBar, Reporter, Tone
 
 if TYPE_CHECKING:
@@ -68,3 +70,17 @@ class _Bar(ProgressBar):
 
 console = Console(stderr=True)
 reporter = ConsoleReporter(console)
+
+
+def show_warnings() -> None:
+    """Print the warnings of this package as one line each; others stay as they are."""
+    show_other = warnings.showwarning
+
+    def show(message: Warning | str, category: type[Warning], *details: Any, **named: Any) -> None:
+        if issubclass(category, AsrWarning):
+            reporter.line(f"warning: {message}", "warning")
+        else:
+            show_other(message, category, *details, **named)
+
+    warnings.showwarning = show
+    warnings.simplefilter("always", AsrWarning)

@@ -63,6 +63,9 @@ def serve(
     allow_origin: Annotated[
         list[str] | None, Option(help="Accept web pages of this origin, such as https://example.org; repeatable.")
     ] = None,
+    model_name: Annotated[
+        list[str] | None, Option(help="Further name that clients may give the model, such as large-v3; * for any.")
+    ] = None,
     clients: Annotated[int, Option(min=1, help="Most live streams at a time.")] = _LIMITS.clients,
     minutes: Annotated[float, Option(min=0.1, help="Longest live stream.")] = _LIMITS.session_seconds / 60,
     idle: Annotated[float, Option(min=1, help="Seconds that a client may be idle.")] = _LIMITS.idle_seconds,
@@ -85,7 +88,7 @@ def serve(
     limits = Limits(clients=clients, session_seconds=60 * minutes, idle_seconds=idle, upload_bytes=upload * _MEGABYTE)
     run(
         model,
-        ServerSettings(host, port, token, allow_origin or (), limits, options.parse_channel(channel)),
+        ServerSettings(host, port, token, allow_origin or (), limits, options.parse_channel(channel), model_name or ()),
         StreamingOptions(chunk, right, Endpoints.from_seconds(pause, longest)),
         device=device,
         decoding=options.decoding_options(decoder=decoder, beam_size=beam_size, lm=lm, hotwords=hotwords),

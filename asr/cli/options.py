@@ -16,7 +16,7 @@ from asr.recognize.streaming.endpoints import Endpoints
 
 if TYPE_CHECKING:
     from asr.recognize.options import DecodingOptions
-    from asr.signal.levels import ChannelChoice
+    from asr.signal.channels import ChannelChoice
 
 SUBTITLES = SubtitleSettings()
 ENDPOINTS = Endpoints()

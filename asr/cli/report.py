@@ -35,7 +35,8 @@ def describe_reliability(reliability: Reliability) -> str:
 def _make_table(rates: ErrorRates, real_time_factor: float) -> Table:
     table = Table(title=f"{rates.utterances} utterances, {rates.words} words")
     for name in ("", "rate", "95 % interval", "substituted", "deleted", "inserted"):
-        table.add_column(name, justify="right" if name else "left")
+        # On narrow terminals names stay whole, and figures are wrapped.
+        table.add_column(name, justify="right" if name else "left", no_wrap=not name, overflow="fold")
     low, high = rates.wer_interval
     table.add_row("words", f"{rates.wer:.2%}", f"{low:.2%} to {high:.2%}", *_counts(rates.word_edits))
     low, high = rates.utterance_interval

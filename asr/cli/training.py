@@ -47,7 +47,7 @@ def doctor(
     """List utterances that training cannot use, with the reasons."""
     from asr.corpus.doctor import diagnose
 
-    for problem in (problems := diagnose(manifests, model)):
+    for problem in (problems := diagnose(manifests, model, reporter=reporter)):
         typer.echo(f"{problem.utterance}\t{problem.kind}\t{problem.reason}")
     if not problems:
         reporter.line("no problems")
@@ -112,7 +112,7 @@ def evaluate(
     if folder is not None:
         report.read_results(folder)  # fails before the work if there is no card to add to
     evaluation = run(recognizer, load_cuts(manifests))
-    print_report(evaluation, Console(), worst=worst)
+    # Files first: standard output may be closed or full.
     if json is not None:
         report.write_json(json, report.to_json(evaluation))
     if texts is not None:
@@ -121,6 +121,11 @@ def evaluate(
         draw_reliability(evaluation.reliability, reliability)
     if folder is not None and add_to_card is not None:
         report.add_result(folder, add_to_card, evaluation.rates, evaluation.reliability)
+    print_report(evaluation, Console(), worst=worst)
+    for error in evaluation.failures:
+        reporter.line(str(error), "failure")
+    if evaluation.failures:
+        raise typer.Exit(1)
 
 
 def tune(

@@ -10,7 +10,7 @@ from lhotse import CutSet
 
 from asr.corpus.cuts import Utterance, describe_recording, first_file, numbered_lines, to_cuts
 from asr.errors import CorpusError
-from asr.signal.levels import ChannelChoice
+from asr.signal.channels import ChannelChoice
 
 # AN4 has no development set. Every 14th training speaker by name makes one: six of 74, of both
 # sexes in the proportion of the whole, since names begin with f or m.

@@ -20,7 +20,7 @@ from asr.corpus.backends import read_samples
 from asr.errors import AudioError, CorpusError, one_line
 from asr.files import read_lines
 from asr.signal.audio import describe_audio, load_audio
-from asr.signal.levels import Channel, ChannelChoice
+from asr.signal.channels import Channel, ChannelChoice
 from asr.signal.resample import Waveform
 
 
@@ -52,10 +52,8 @@ def describe_recording(name: str, path: Path, origin: str) -> Recording:
     Raises:
         CorpusError: If the recording cannot be read or contains no audio.
     """
-    if path.suffix == ".sph":  # libsndfile reads it, but lhotse calls the program sph2pipe, which nobody has
-        raise CorpusError(f"{origin}: {path} is a SPHERE file; convert it to FLAC or WAV")
     try:
-        info = describe_audio(path)
+        info = describe_audio(path, verify=True)
     except AudioError as error:
         raise CorpusError(f"{origin}: {one_line(error)}") from None
     if info is None:
@@ -119,7 +117,9 @@ def _to_cut(utterance: Utterance, default: ChannelChoice) -> MonoCut | MultiCut:
 
 @lru_cache(maxsize=4096)
 def _is_plain(path: str, num_samples: int) -> bool:
-    """Return whether libsndfile, with which lhotse reads, finds all of a recording."""
+    """Return whether lhotse finds all of a recording, by libsndfile."""
+    if path.endswith(".sph"):  # it calls the program sph2pipe, which nobody has
+        return False
     try:
         return bool(soundfile.info(path).frames == num_samples)
     except soundfile.SoundFileError:

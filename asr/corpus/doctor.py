@@ -2,6 +2,7 @@
 
     infeasible       the network outputs fewer frames than CTC needs for the text
     empty            no text is left after normalisation
+    annotated        the text has annotations such as [noise], and the settings refuse them
     out-of-alphabet  the text contains a symbol that the tokenizer cannot encode
     misdeclared      the manifest contradicts the recording, or two utterances share a name
     unreadable       the recording is missing or damaged
@@ -12,7 +13,7 @@ Training leaves all of them out, because a single one can spoil a batch.
 """
 
 import os
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -25,15 +26,17 @@ from lhotse import CutSet
 from numpy.typing import NDArray
 
 from asr.alignment import is_feasible, required_frames
-from asr.config import SETTINGS_FILE, ModelSettings
+from asr.config import SETTINGS_FILE, ModelSettings, NormalizerSettings
 from asr.corpus.backends import read_samples
 from asr.corpus.cuts import is_misdeclared, load_cuts, read_waveform
 from asr.errors import AudioError, TextError, one_line
 from asr.recognize.model_folder import find_model
+from asr.reporter import SILENT, Reporter
 from asr.runtime.network import subsampled
 from asr.signal.audio import load_audio
+from asr.signal.channels import CLIPPED_SHARE, count_clipped
 from asr.signal.features import FeatureExtractor
-from asr.signal.levels import CLIPPED_SHARE, count_clipped
+from asr.text.annotations import find_annotations, find_marked
 from asr.text.load import given_tokenizer, load_tokenizer
 from asr.text.normalize import normalize
 from asr.text.tokenizer import Tokenizer
@@ -41,6 +44,7 @@ from asr.text.tokenizer import Tokenizer
 SILENT_PEAK = 1e-3  # -60 dBFS
 # lhotse tolerates as much when it reads audio, so training does too.
 DURATION_TOLERANCE = 0.025  # seconds
+_MOST_MARKS = 10  # kinds of annotations that are listed
 
 
 _Fault = tuple[str, str]  # kind and reason
@@ -54,24 +58,49 @@ class Problem(NamedTuple):
     reason: str
 
 
-def diagnose(manifests: Sequence[Path], model: str | Path | None = None) -> list[Problem]:
+def diagnose(
+    manifests: Sequence[Path], model: str | Path | None = None, *, reporter: Reporter = SILENT
+) -> list[Problem]:
     """Examine manifests, as `asr doctor` does.
 
     Args:
         manifests: Files written by `asr prepare`.
         model: Check against this model's alphabet and settings. Without one, each letter counts as a token, and all
             letters are accepted.
+        reporter: Shows the annotations that the texts hold.
 
     Raises:
         CorpusError: If a manifest cannot be read.
         ModelError: If there is no such model, or its settings or tokens are broken.
     """
     cuts = load_cuts(manifests)
-    if model is None:
-        return examine(cuts, None, ModelSettings())
-    folder = find_model(model)
-    settings = ModelSettings.load(folder / SETTINGS_FILE)
-    return examine(cuts, load_tokenizer(folder, settings.tokenizer), settings)
+    folder = None if model is None else find_model(model)
+    settings = ModelSettings() if folder is None else ModelSettings.load(folder / SETTINGS_FILE)
+    tokenizer = None if folder is None else load_tokenizer(folder, settings.tokenizer)
+    for line in describe_annotations(cuts, settings.normalizer):
+        reporter.line(line)
+    return examine(cuts, tokenizer, settings)
+
+
+def describe_annotations(cuts: CutSet, settings: NormalizerSettings) -> list[str]:
+    """Describe in a line each the annotations of the texts, and what else stands in brackets, with their numbers."""
+    texts = [supervision.text or "" for cut in cuts for supervision in cut.supervisions]
+    known = Counter(mark for text in texts for mark in find_annotations(text, settings.extra_annotations))
+    marked = Counter(mark for text in texts for mark in find_marked(text))
+    lines = []
+    if known:
+        outcome = {"drop": "dropped", "keep": "kept as words", "error": "refused"}[settings.annotations]
+        lines.append(f"annotations, {outcome} (normalizer.annotations): {_list_counts(known)}")
+    if others := Counter({mark: count for mark, count in marked.items() if mark not in known}):
+        remedy = "if they are not said, name them in normalizer.extra_annotations"
+        lines.append(f"in brackets, kept as words: {_list_counts(others)}; {remedy}")
+    return lines
+
+
+def _list_counts(counts: Counter[str]) -> str:
+    listed = [f"{mark} {count}" for mark, count in counts.most_common(_MOST_MARKS)]
+    unlisted = len(counts) - len(listed)
+    return ", ".join([*listed, *[f"{unlisted} others"] * (unlisted > 0)])
 
 
 def examine(cuts: CutSet, tokenizer: Tokenizer | None, settings: ModelSettings) -> list[Problem]:
@@ -152,7 +181,11 @@ def _check_manifest(cut: Any) -> Iterator[_Fault]:
 
 def _check_text(cut: Any, tokenizer: Tokenizer | None, settings: ModelSettings, num_frames: int) -> Iterator[_Fault]:
     raw = " ".join(supervision.text or "" for supervision in cut.supervisions)
-    text = normalize(raw, settings.normalizer)
+    try:
+        text = normalize(raw, settings.normalizer)
+    except TextError as error:
+        yield "annotated", str(error)
+        return
     if not text:
         yield "empty", f"nothing is left of the text {raw!r}" if raw else "there is no text"
         return

@@ -2,6 +2,9 @@
 
 A folder holds `text` and `wav.scp`, and optionally `segments`, `utt2spk` and `spk2gender`. A fifth column of `segments`
 is the channel of the recording, from 0. Commands in `wav.scp` are not run.
+
+A segment may begin a little before its recording or end a little beyond it, because times were rounded or measured in
+another format: it is cut there, as Kaldi's extract-segments does. What ends far beyond it is left to `asr doctor`.
 """
 
 from collections.abc import Iterator
@@ -11,7 +14,9 @@ from lhotse import CutSet, Recording
 
 from asr.corpus.cuts import Utterance, describe_recording, first_file, numbered_lines, parse_channel, to_cuts
 from asr.errors import CorpusError
-from asr.signal.levels import ChannelChoice
+from asr.signal.channels import ChannelChoice
+
+_MOST_OVERSHOOT = 0.5  # seconds, as in Kaldi
 
 
 def read_kaldi(source: Path, channel: ChannelChoice = "mix") -> dict[str, CutSet]:
@@ -21,7 +26,8 @@ def read_kaldi(source: Path, channel: ChannelChoice = "mix") -> dict[str, CutSet
     Recordings without a transcript are ignored. Paths in `wav.scp` are relative to its folder or to the folder above.
 
     Raises:
-        CorpusError: If there is no data folder, a recording is missing or is a command, or a line is malformed.
+        CorpusError: If there is no data folder, a recording is missing or is a command, a line is malformed, or a
+            segment starts after the end of its recording.
     """
     if not source.is_dir():
         raise CorpusError(f"{source}: no such folder")
@@ -51,6 +57,12 @@ def _read_folder(folder: Path) -> Iterator[Utterance]:
             raise CorpusError(f"{origin}: {recording_name} is not in {folder / 'wav.scp'}")
         if recording_name not in recordings:
             recordings[recording_name] = _read_recording(folder, recording_name, *paths[recording_name])
+        duration = recordings[recording_name].duration
+        if start >= duration:
+            where = f"{folder / 'segments'}:{segments[name][0]}" if segments else origin
+            raise CorpusError(f"{where}: {name} starts at {start:g} s, but {recording_name} lasts {duration:.2f} s")
+        if end is not None and duration < end <= duration + _MOST_OVERSHOOT:
+            end = None
         speaker = speakers.get(name)
         gender = genders.get(speaker or "")
         yield Utterance(name, recordings[recording_name], text, speaker, gender, start, end, channel)
@@ -64,6 +76,8 @@ def _parse_segment(path: Path, number: int, value: str) -> tuple[str, float, flo
         channel = parse_channel(fields[3]) if len(fields) > 3 else None
     except (IndexError, ValueError):
         raise CorpusError(f"{path}:{number}: expected `utterance recording start end`, found {value!r}") from None
+    if -_MOST_OVERSHOOT <= start < 0:
+        start = 0.0
     if end == -1:  # by Kaldi's convention, the end of the recording
         return name, start, None, channel
     if not 0 <= start < end:

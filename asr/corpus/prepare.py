@@ -17,7 +17,7 @@ from asr.corpus.cuts import write_manifests
 from asr.corpus.kaldi import read_kaldi
 from asr.corpus.table import read_tables
 from asr.errors import CorpusError, one_line
-from asr.signal.levels import ChannelChoice
+from asr.signal.channels import ChannelChoice
 
 _READERS = {
     "an4": (read_an4, "CMU AN4: spelled words, digits and commands; train, test, and a dev part of held-out speakers"),

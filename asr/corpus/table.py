@@ -16,7 +16,7 @@ from lhotse import CutSet
 
 from asr.corpus.cuts import Utterance, describe_recording, first_file, numbered_lines, parse_channel, to_cuts
 from asr.errors import CorpusError
-from asr.signal.levels import ChannelChoice
+from asr.signal.channels import ChannelChoice
 
 _DEV_EVERY = 10
 _MOST_PROBLEMS = 10  # listed; the rest are counted

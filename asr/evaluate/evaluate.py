@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from lhotse import CutSet
@@ -30,31 +31,56 @@ class Evaluation:
     real_time_factor: float  # seconds of computing per second of speech, including reading the audio
     oracle: ErrorRates | None = None  # of the best of the n hypotheses of each utterance; None if n is 1
     reliability: Reliability | None = None  # of the confidences of the words; None if the model is not calibrated
+    failures: tuple[CorpusError, ...] = ()  # of utterances whose audio cannot be read; nothing else counts them
 
 
 def evaluate(recognizer: Recognizer, cuts: CutSet) -> Evaluation:
     """Transcribe cuts and compare the results with their texts, which are normalised as in training.
 
+    Utterances whose audio cannot be read are left out, and listed as failures.
+
     Raises:
-        CorpusError: If a cut has no text, or its audio cannot be read.
+        CorpusError: If a cut has no text, or no audio can be read.
     """
     sorted_cuts, references = _sort(recognizer, cuts)
     require_words(references)
     started = time.perf_counter()
-    results: list[Decoded] = []
-    for waveforms in _read_batches(sorted_cuts, recognizer.sample_rate):
-        results += recognizer.decode_waveforms(waveforms)
+    results: list[Decoded | CorpusError] = []
+    for batch in make_batches(sorted_cuts, lambda cut: float(cut.duration), BATCH_SECONDS):
+        results += _decode_readable(recognizer, batch)
     elapsed = time.perf_counter() - started
-    hypotheses = [result.text for result in results]
+    failures = [result for result in results if isinstance(result, CorpusError)]
+    if len(failures) == len(results):
+        raise failures[0]
+    rows = zip(sorted_cuts, references, results, strict=True)
+    scored = [(cut, text, result) for cut, text, result in rows if not isinstance(result, CorpusError)]
+    references = [text for _, text, _ in scored]
+    decoded = [result for _, _, result in scored]
+    require_words(references)
+    hypotheses = [result.text for result in decoded]
     return Evaluation(
-        utterances=[cut.id for cut in sorted_cuts],
+        utterances=[cut.id for cut, _, _ in scored],
         references=references,
         hypotheses=hypotheses,
         rates=score_utterances(references, hypotheses),
-        real_time_factor=elapsed / sum(cut.duration for cut in sorted_cuts),
-        oracle=_score_oracle(references, results) if recognizer.decoder.nbest > 1 else None,
-        reliability=_measure_reliability(references, results),
+        real_time_factor=elapsed / sum(cut.duration for cut, _, _ in scored),
+        oracle=_score_oracle(references, decoded) if recognizer.decoder.nbest > 1 else None,
+        reliability=_measure_reliability(references, decoded),
+        failures=tuple(failures),
     )
+
+
+def _decode_readable(recognizer: Recognizer, cuts: Sequence[Any]) -> list[Decoded | CorpusError]:
+    """Decode cuts; in place of a result, return the error of one whose audio cannot be read."""
+    waveforms: list[Waveform | CorpusError] = []
+    for cut in cuts:
+        try:
+            waveforms += read_waveforms([cut], recognizer.sample_rate)
+        except CorpusError as error:
+            waveforms.append(error)
+    readable = [waveform for waveform in waveforms if not isinstance(waveform, CorpusError)]
+    results = iter(recognizer.decode_waveforms(readable) if readable else ())
+    return [waveform if isinstance(waveform, CorpusError) else next(results) for waveform in waveforms]
 
 
 def _score_oracle(references: Sequence[str], results: Sequence[Decoded]) -> ErrorRates:
@@ -83,6 +109,9 @@ def collect_log_probs(recognizer: Recognizer, cuts: Iterable[Any]) -> tuple[list
     Long cuts are not split into segments as in recognition, because their reference cannot be split.
     """
     sorted_cuts, references = _sort(recognizer, cuts)
+    for cut in sorted_cuts:  # before the work
+        if missing := [path for path in _files(cut) if not path.exists()]:
+            raise CorpusError(f"{cut.id}: its audio cannot be read: {missing[0]}: no such file")
     log_probs: list[LogProbs] = []
     for waveforms in _read_batches(sorted_cuts, recognizer.sample_rate):
         log_probs += recognizer.runner.compute_log_probs(waveforms)
@@ -108,8 +137,14 @@ def read_waveforms(cuts: Sequence[Any], sample_rate: int) -> list[Waveform]:
         try:
             waveforms.append(read_waveform(cut, sample_rate))
         except Exception as error:  # whatever lhotse's many backends raise
-            raise CorpusError(f"{cut.id}: its audio cannot be read: {one_line(error)}") from None
+            reason = next((f"{path}: no such file" for path in _files(cut) if not path.exists()), one_line(error))
+            raise CorpusError(f"{cut.id}: its audio cannot be read: {reason}") from None
     return waveforms
+
+
+def _files(cut: Any) -> list[Path]:
+    sources = cut.recording.sources if getattr(cut, "recording", None) is not None else ()
+    return [Path(source.source) for source in sources if source.type == "file"]
 
 
 def reference_text(cut: Any) -> str:

@@ -24,6 +24,7 @@ _HEAD = re.compile(r"^\| speech \| utterances .*\n\|[ |:-]+\n", re.MULTILINE)
 def to_json(evaluation: Evaluation) -> dict[str, Any]:
     """Return a result as a dictionary that `json` can write; all rates are fractions (0.05 is 5 %)."""
     rates = evaluation.rates
+    failures = {"failures": list(map(str, evaluation.failures))} if evaluation.failures else {}
     oracle = {"oracle_wer": evaluation.oracle.wer} if evaluation.oracle else {}
     confidence = {"confidence": _describe_confidence(evaluation.reliability)} if evaluation.reliability else {}
     return {
@@ -39,6 +40,7 @@ def to_json(evaluation: Evaluation) -> dict[str, Any]:
         "word_edits": _count_kinds(rates.word_edits),
         "character_edits": _count_kinds(rates.character_edits),
         "real_time_factor": evaluation.real_time_factor,
+        **failures,
         **oracle,
         **confidence,
     }

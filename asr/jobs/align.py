@@ -9,7 +9,7 @@ from asr.jobs.outputs import Outputs, open_destination
 from asr.recognize.align import align_text
 from asr.recognize.recognizer import load_model
 from asr.reporter import SILENT, Reporter
-from asr.signal.levels import Channel
+from asr.signal.channels import Channel
 from asr.transcript.transcript import DOUBTFUL
 
 

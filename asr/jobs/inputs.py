@@ -9,6 +9,7 @@ import os
 import select
 import sys
 import threading
+import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ from asr.signal.audio import AUDIO_SUFFIXES, AudioSource
 from asr.signal.containers.find import au_header
 
 STANDARD_INPUT = "-"
+_DEVICES = {"con", "prn", "aux", "nul", *(f"{port}{number}" for port in ("com", "lpt") for number in range(10))}
 _MAGIC = (b"RIFF", b"fLaC", b"OggS", b"FORM")  # first bytes of WAV, FLAC, Ogg and AIFF; raw audio rarely has them
 _POLL_SECONDS = 0.1  # between checks whether to stop waiting
 _is_folder = os.path.isdir  # Path.is_dir raises for names without permission and those that are too long
@@ -62,6 +64,7 @@ def find_recordings(inputs: Inputs) -> tuple[list[Recording], list[AudioError]]:
     Raises:
         AsrError: If there is no argument, the list cannot be read, or standard input is used twice or wrongly.
     """
+    _check_input_is_open(inputs)
     arguments = [*inputs.paths, *_read_list(inputs.list_file)]
     _check(inputs, arguments)
     sources: dict[str, AudioSource] = {}  # by absolute path
@@ -126,6 +129,13 @@ def _read_list(list_file: str | None) -> list[str]:
     else:
         lines = read_lines(list_file, AsrError, errors="surrogateescape")
     return [line for line in map(str.strip, lines) if line and not line.startswith("#")]
+
+
+def _check_input_is_open(inputs: Inputs) -> None:
+    if STANDARD_INPUT in (*inputs.paths, inputs.list_file) and (
+        sys.stdin is None or getattr(sys.stdin, "closed", False)
+    ):
+        raise AsrError("standard input is closed; send it a recording or a list, or name files")
 
 
 def _check(inputs: Inputs, arguments: Sequence[str]) -> None:
@@ -203,10 +213,30 @@ def _name_outputs(keys: Sequence[str], arguments: Iterable[str]) -> list[str]:
     folders = [_anchor(argument) for argument in arguments if argument != STANDARD_INPUT]
     base = os.path.commonpath(folders or [_absolute(Path())])  # the deepest that holds all that arguments can match
     full_names = ["stdin" if key == STANDARD_INPUT else os.path.relpath(key, base) for key in keys]
-    stems = [str(Path(name).with_suffix("")) for name in full_names]
-    # Some file systems ignore case.
-    claims = Counter(name for pair in zip(stems, full_names, strict=True) for name in {*map(str.casefold, pair)})
-    return [stem if claims[stem.casefold()] == 1 else name for stem, name in zip(stems, full_names, strict=True)]
+    full_names = list(map(_allowed_name, full_names))
+    stems = [_allowed_name(str(Path(name).with_suffix(""))) for name in full_names]
+    claims = Counter(name for pair in zip(stems, full_names, strict=True) for name in {*map(_folded, pair)})
+    names = [stem if claims[_folded(stem)] == 1 else name for stem, name in zip(stems, full_names, strict=True)]
+    counts: Counter[str] = Counter()
+    for index, name in enumerate(names):  # a.wav and A.wav
+        counts[_folded(name)] += 1
+        if (count := counts[_folded(name)]) > 1:
+            names[index] = f"{name}-{count}"
+    return names
+
+
+def _folded(name: str) -> str:
+    """Return what a name is to file systems that ignore case and how letters are composed."""
+    return unicodedata.normalize("NFC", name).casefold()
+
+
+def _allowed_name(name: str, system: str = os.name) -> str:
+    """Return a name that Windows does not take for a device, such as con.txt."""
+    path = Path(name)
+    if system != "nt" or path.name.split(".")[0].rstrip(" ").lower() not in _DEVICES:
+        return name
+    stem, *suffixes = path.name.split(".")
+    return str(path.with_name(".".join([f"{stem}_", *suffixes])))
 
 
 def _anchor(argument: str) -> str:

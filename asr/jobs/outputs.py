@@ -8,6 +8,7 @@ import os
 import sys
 import tempfile
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -125,7 +126,8 @@ class _StandardOutput(Destination):
             sys.stdout.buffer.flush()
         except OSError as error:
             # The interpreter would try to flush the buffer again at exit, and complain.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            with suppress(OSError):  # it may have no descriptor
+                os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             if isinstance(error, BrokenPipeError):  # the reader has seen enough
                 raise
             self._failure = AsrError(f"standard output cannot be written to: {error.strerror}")

@@ -108,7 +108,7 @@ def _quick_duration(recording: Recording) -> float | None:
     if not isinstance(recording.source, Path) or recording.source.suffix.lower() not in _QUICK_TO_MEASURE:
         return None
     try:
-        return audio_duration(recording.source)
+        return audio_duration(recording.source, verify=False)
     except AudioError:
         return 0.0  # it will fail, and soon
 

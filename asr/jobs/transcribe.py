@@ -55,7 +55,8 @@ def transcribe_files(
         if remaining:
             _transcribe(remaining, load(), destination, summary, reporter)
     except KeyboardInterrupt:
-        summary.report(reporter)
+        for error in summary.failures:
+            reporter.line(str(error), "failure")
         done = summary.done + summary.skipped
         raise TranscriptionInterrupted(f"{done} of {summary.files} recordings are done") from None
     except AsrError:

@@ -2,30 +2,34 @@
 
 Files are transcribed as `asr transcribe` does it, one at a time, in a separate thread from the live streams. Options
 that this recogniser does not have (a prompt, a temperature, a language) are ignored. Those that would change the
-format of the response are refused.
+format of the response are refused. With `stream` the text comes as server-sent events, once it is complete.
 """
 
 import asyncio
+import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Literal, TypeAlias, cast
 
+from python_multipart.multipart import parse_options_header
 from starlette.datastructures import FormData, UploadFile
+from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 
 from asr.errors import AsrError, AudioError
 from asr.live.access import RequestError
 from asr.live.metrics import Metrics
-from asr.live.settings import Limits
+from asr.live.settings import Limits, is_true
 from asr.recognize.recognizer import Recognizer
-from asr.signal.levels import ChannelChoice
+from asr.signal.channels import ChannelChoice
 from asr.transcript.formats import format_transcript
 from asr.transcript.transcript import Segment, Transcript, Word
 
 # Clients have these names built in; the server has one model, whatever they call it.
 _ALIASES = ("whisper-", "gpt-")
+_UNDETERMINED = "und"  # ISO 639-2
 
 
 class Transcriber:
@@ -37,6 +41,7 @@ class Transcriber:
         limits: How many files may wait, and how long they may be.
         metrics: Counts what happens.
         channel: The channel of a file that is transcribed, unless the client asks for another.
+        other_names: What clients may call the model as well; "*" stands for anything.
     """
 
     def __init__(
@@ -46,10 +51,15 @@ class Transcriber:
         limits: Limits,
         metrics: Metrics,
         channel: ChannelChoice = "mix",
+        other_names: Sequence[str] = (),
     ) -> None:
         # As `GET /v1/models` lists it.
         self.model = {"id": name, "object": "model", "created": 0, "owned_by": "asr"}
         self._name = name
+        self._other_names = other_names
+        # Of the model, whatever a client asks for: this is what was spoken, as far as anybody knows.
+        normalizer = recognizer.settings.normalizer
+        self._language = normalizer.language or normalizer.spell_out_numbers or _UNDETERMINED
         self._recognizer = recognizer
         self._limits = limits
         self._metrics = metrics
@@ -75,7 +85,8 @@ class Transcriber:
             RequestError: If it cannot be answered.
         """
         self._check_room()
-        async with request.form(max_files=1, max_fields=64) as form:
+        form = await _parse_form(request)
+        try:
             file, write = self._read_form(form)
             channel = self._read_channel(form)
             self._check_room()  # other files may have arrived meanwhile
@@ -84,6 +95,8 @@ class Transcriber:
                 return write(await self._transcribe(file, channel))
             finally:
                 self._under_way -= 1
+        finally:
+            await form.close()
 
     def _check_room(self) -> None:
         if self._is_closing:
@@ -101,16 +114,17 @@ class Transcriber:
         if style not in _WRITERS:
             reason = f"response_format {style[:50]}: no such format; choose from: {', '.join(_WRITERS)}"
             raise RequestError(reason, param="response_format")
-        if str(form.get("stream", "false")).lower() not in ("false", "0", ""):
-            raise RequestError("stream: not available for files; use the websocket for live audio", param="stream")
         keys = ("timestamp_granularities[]", "timestamp_granularities")
         granularities = {str(value) for key in keys for value in form.getlist(key)}
         if granularities - {"word", "segment"}:
             raise RequestError("timestamp_granularities: expected word, segment or both", param=keys[1])
         if granularities and style != "verbose_json":
             raise RequestError("timestamp_granularities: needs response_format verbose_json", param="response_format")
-        language = str(form.get("language", "")) or "und"
-        return file, lambda transcript: _WRITERS[style](transcript, granularities or {"segment"}, language)
+        if is_true(form.get("stream")):
+            if style not in ("json", "text"):
+                raise RequestError("stream: needs response_format json or text", param="stream")
+            return file, _write_events
+        return file, lambda transcript: _WRITERS[style](transcript, granularities or {"segment"}, self._language)
 
     def _read_channel(self, form: FormData) -> ChannelChoice:
         """Return the channel that a client asks for, which is an extension."""
@@ -125,11 +139,12 @@ class Transcriber:
         """Raise RequestError if a client asks for another model."""
         if not name:
             raise RequestError("model: missing; `GET /v1/models` lists the models", param="model")
-        if name != self._name and not name.startswith(_ALIASES):
+        names = {self._name, *self._other_names}
+        if name not in names and "*" not in names and not name.startswith(_ALIASES):
             reason = f"model {name[:50]}: not found; this server has {self._name}"
             raise RequestError(reason, 404, param="model", code="model_not_found")
 
-    async def _transcribe(self, file: UploadFile, channel: ChannelChoice) -> Transcript:
+    async def _transcribe(self, file: UploadFile, channel: ChannelChoice = "mix") -> Transcript:
         loop = asyncio.get_running_loop()
         try:
             transcript = await loop.run_in_executor(self._pool, self._transcribe_now, file, channel)
@@ -162,8 +177,43 @@ class Transcriber:
             raise RequestError(reason, 413, param="file", code="upload")
 
 
+class _FormParser(MultiPartParser):
+    """Takes the part `file` for a file even if the client names none; it would be a text, and too long for one."""
+
+    def on_headers_finished(self) -> None:
+        """Read the headers of a part."""
+        part = self._current_part
+        _, options = parse_options_header(part.content_disposition)
+        if options.get(b"name") == b"file" and b"filename" not in options:
+            part.content_disposition = (part.content_disposition or b"") + b'; filename="audio"'
+        super().on_headers_finished()
+
+
+async def _parse_form(request: Request) -> FormData:
+    """Parse the body. Raises RequestError if it is no form."""
+    limits = {"max_files": 1, "max_fields": 64}
+    if not request.headers.get("content-type", "").lower().startswith("multipart/form-data"):
+        return await request.form(**limits)
+    try:
+        return await _FormParser(request.headers, request.stream(), **limits).parse()
+    except MultiPartException as error:
+        raise RequestError(f"the form cannot be read: {error.message}") from None
+    except OSError as error:  # it is kept in a temporary file
+        raise RequestError(f"the file cannot be stored: {error.strerror}; try again later", 507) from None
+
+
 def _shutting_down() -> RequestError:
     return RequestError("the server is shutting down; try again later", 503, code="shutdown")
+
+
+def _write_events(transcript: Transcript) -> Response:
+    """Write the text as server-sent events, a segment each, as OpenAI does."""
+    texts = [segment.text for segment in transcript.segments] or [transcript.text]
+    deltas = [text if index == 0 else f" {text}" for index, text in enumerate(texts)]
+    events = [{"type": "transcript.text.delta", "delta": delta} for delta in deltas if delta]
+    events.append({"type": "transcript.text.done", "text": transcript.text})
+    body = "".join(f"data: {json.dumps(event, ensure_ascii=False)}\n\n" for event in events)
+    return Response(body, media_type="text/event-stream", headers={"cache-control": "no-cache"})
 
 
 def _write_verbose(transcript: Transcript, granularities: set[str], language: str) -> Response:

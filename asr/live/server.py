@@ -7,6 +7,7 @@ transcripts, and access.py decides who may use them.
 import asyncio
 import contextlib
 import logging
+import os
 import signal
 import socket
 from collections.abc import Sequence
@@ -14,6 +15,7 @@ from pathlib import Path
 
 import uvicorn
 from starlette.applications import Starlette
+from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
@@ -21,6 +23,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import Mount, Route, WebSocketRoute
 from starlette.staticfiles import StaticFiles
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from asr.errors import AsrError
 from asr.live.access import AccessControl, RequestError
@@ -31,7 +34,7 @@ from asr.live.sessions import SessionManager
 from asr.live.settings import ServerSettings
 from asr.live.subtitles_api import SubtitleWriter
 from asr.live.vosk import DecoderFactory
-from asr.recognize.options import DecodingOptions, add_oov_words, build_decoder
+from asr.recognize.options import DecodingOptions, add_oov_words, build_decoder, find_unspellable
 from asr.recognize.recognizer import Recognizer, load_model
 from asr.recognize.streaming.recognizer import MultiStreamRecognizer
 from asr.recognize.streaming.stream import StreamingOptions
@@ -40,6 +43,7 @@ from asr.reporter import SILENT, Reporter
 from asr.text.normalize import normalize
 from asr.transcript.transcript import DOUBTFUL
 
+log = logging.getLogger(__name__)
 PAGE = Path(__file__).parent / "page"
 
 
@@ -56,8 +60,9 @@ class Server(uvicorn.Server):
         metrics, limits = Metrics(), settings.limits
         self._engine = Engine(streaming, on_batch=metrics.count_batch)
         self._sessions = SessionManager(self._engine, decoder_factory(streaming.recognizer), limits, metrics)
-        self._transcriber = Transcriber(streaming.recognizer, name, limits, metrics, settings.channel)
-        app = _build_app(self._sessions, self._transcriber, settings, metrics)
+        names = settings.model_names
+        self._transcriber = Transcriber(streaming.recognizer, name, limits, metrics, settings.channel, names)
+        app = _Cors(_build_app(self._sessions, self._transcriber, settings, metrics), settings.origins)
         super().__init__(
             uvicorn.Config(
                 app,
@@ -82,6 +87,21 @@ class Server(uvicorn.Server):
         """Finish current utterances and short files, then close."""
         await asyncio.gather(self._sessions.close(), self._transcriber.close())
         await super().shutdown(sockets)
+
+
+class _Cors(CORSMiddleware):
+    """Lets pages of allowed origins read every response: refusals and failures, too, so it stands outside all else.
+
+    Requests from other origins pass unchanged, and are refused within.
+    """
+
+    def __init__(self, app: ASGIApp, origins: Sequence[str]) -> None:
+        super().__init__(app, allow_origins=origins, allow_methods=["*"], allow_headers=["*"])
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        origin = Headers(scope=scope).get("origin") if scope["type"] == "http" else None
+        serve = super().__call__ if origin is not None and self.is_allowed_origin(origin) else self.app
+        await serve(scope, receive, send)
 
 
 def _build_app(
@@ -109,7 +129,7 @@ def _build_app(
             Route("/health", lambda request: JSONResponse({"status": "ok", "model": name})),
             Route("/metrics", lambda request: Response(metrics.expose(), media_type=CONTENT_TYPE)),
             Route("/v1/models", lambda request: JSONResponse({"object": "list", "data": [transcriber.model]})),
-            Route("/v1/models/{model}", describe_model),
+            Route("/v1/models/{model:path}", describe_model),
             Route("/v1/audio/transcriptions", transcriber.respond, methods=["POST"]),
             Route("/", lambda request: FileResponse(PAGE / "index.html")),
             Route("/page/settings.json", lambda request: JSONResponse({"model": name, "doubtful": DOUBTFUL})),
@@ -117,10 +137,7 @@ def _build_app(
             WebSocketRoute("/{path:path}", sessions.serve),  # Vosk's server listens on any path
             Mount("/page", StaticFiles(directory=PAGE)),
         ],
-        middleware=[
-            Middleware(AccessControl, settings, metrics),
-            Middleware(CORSMiddleware, allow_origins=settings.origins, allow_methods=["*"], allow_headers=["*"]),
-        ],
+        middleware=[Middleware(AccessControl, settings, metrics)],
         exception_handlers=dict.fromkeys((RequestError, ClientDisconnect, HTTPException, Exception), answer_error),
     )
 
@@ -134,7 +151,11 @@ def decoder_factory(recognizer: Recognizer) -> DecoderFactory:
         words = sorted({word for phrase in phrases for word in phrase.split()})
         tokenizer = add_oov_words(recognizer.tokenizer, words)
         settings = recognizer.settings.decoder
+        if unspellable := [word for word in words if find_unspellable(word, tokenizer)]:
+            log.warning("phrase list: passed over, because the model cannot spell them: %s", " ".join(unspellable))
         if open_vocabulary:
+            # A phrase without one of its words would be another phrase.
+            phrases = [phrase for phrase in dict.fromkeys(phrases) if set(phrase.split()).isdisjoint(unspellable)]
             model = shared.beam.language_model if shared.beam else None
             beam = build_decoder(tokenizer, settings, language_model=model, hotwords=phrases)
         else:
@@ -184,7 +205,8 @@ def run(
 def _listen(settings: ServerSettings) -> socket.socket:
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
     listener = socket.socket(family)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    if os.name == "posix":  # on Windows it would let two servers listen on one port
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((settings.host, settings.port))
         listener.listen()  # clients that connect while the model loads wait, and are not turned away

@@ -2,9 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from asr.config import HOST, LIVE_STREAMS, PORT
-from asr.signal.levels import ChannelChoice
+
+if TYPE_CHECKING:
+    from asr.signal.channels import ChannelChoice
+
+_FALSE = {"", "0", "false", "no", "none", "null", "off"}  # of a client's values that are texts
 
 
 @dataclass(frozen=True)
@@ -43,6 +48,7 @@ class ServerSettings:
         origins: Web pages that may use the server besides its own, such as "https://example.org"; "*" allows all.
         limits: How much it accepts.
         channel: The channel of files that is transcribed: their mean, one, or each by itself.
+        model_names: What clients may call the model besides its name, such as "large-v3"; "*" stands for anything.
     """
 
     host: str = HOST
@@ -50,4 +56,10 @@ class ServerSettings:
     token: str | None = None
     origins: Sequence[str] = ()
     limits: Limits = field(default_factory=Limits)
-    channel: ChannelChoice = "mix"
+    channel: "ChannelChoice" = "mix"
+    model_names: Sequence[str] = ()
+
+
+def is_true(value: object) -> bool:
+    """Return whether a value of a client means yes; "false" and its like do not."""
+    return str(value).strip().lower() not in _FALSE if isinstance(value, str) else bool(value)

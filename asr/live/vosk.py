@@ -16,6 +16,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from asr.live.engine import Engine, LiveStream
+from asr.live.settings import is_true
 from asr.recognize.streaming.recognizer import to_waveform
 from asr.recognize.streaming.stream import Partial
 from asr.recognize.utterance import UtteranceDecoder
@@ -74,16 +75,19 @@ def update_config(config: StreamConfig, changes: Any) -> StreamConfig:
         raise _refuse("config: expected an object, such as {'sample_rate': 16000}")
     rate = _parse_rate(changes.get("sample_rate", config.sample_rate))
     phrases = changes.get("phrase_list", list(config.phrases)) or []
+    if isinstance(phrases, str):  # as Vosk's library takes a grammar
+        with contextlib.suppress(ValueError, RecursionError):
+            phrases = json.loads(phrases) or []
     if not isinstance(phrases, list) or not all(isinstance(phrase, str) for phrase in phrases):
         raise _refuse("config: phrase_list must be a list of phrases")
     if len(phrases) > MAX_PHRASES or sum(map(len, phrases)) > MAX_CHARACTERS:
         raise _refuse(f"config: phrase_list may hold {MAX_PHRASES} phrases and {MAX_CHARACTERS} characters in total")
     return StreamConfig(
         sample_rate=rate,
-        words=bool(changes.get("words", config.words)),
-        alternatives=bool(changes.get("max_alternatives", config.alternatives)),
+        words=is_true(changes.get("words", config.words)),
+        alternatives=is_true(changes.get("max_alternatives", config.alternatives)),
         phrases=tuple(phrases),
-        committed=bool(changes.get("committed", config.committed)),
+        committed=is_true(changes.get("committed", config.committed)),
     )
 
 
@@ -145,8 +149,8 @@ class VoskStream:
         if "config" in message:
             self._config = update_config(self._config, message["config"])
             return None
-        if message.get("eof") or message.get("reset"):
-            self.is_over = bool(message.get("eof"))
+        if is_true(message.get("eof")) or is_true(message.get("reset")):
+            self.is_over = is_true(message.get("eof"))
             return await self.finish()
         raise _refuse('expected {"config": {...}}, {"eof": 1} or {"reset": 1} as text, and audio as binary')
 

@@ -19,7 +19,7 @@ from asr.recognize.runner import BLOCK_SECONDS, NetworkRunner
 from asr.recognize.words import find_words, segment_words
 from asr.runtime.network import LogProbs
 from asr.signal.audio import AudioSource, name_of, stream_audio
-from asr.signal.levels import Channel
+from asr.signal.channels import Channel
 from asr.signal.loudness import Loudness, measure_loudness
 from asr.signal.resample import Waveform
 from asr.text.normalize import normalize

@@ -2,17 +2,19 @@
 
 import functools
 import threading
+import unicodedata
+import warnings
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from asr.config import DecoderSettings, NormalizerSettings, RescoringSettings
 from asr.decode.decoder import BeamDecoder
 from asr.decode.rescoring import Rescorer
 from asr.decode.scorer.external import LanguageModel
-from asr.decode.scorer.hotwords import parse_hotwords
+from asr.decode.scorer.hotwords import parse_hotword, parse_hotwords
 from asr.decode.scorer.rnn import RnnLM
-from asr.errors import ConfigError
+from asr.errors import AsrWarning, ConfigError
 from asr.language.g2p import G2P
 from asr.language.rnn.model import load_rnn
 from asr.recognize.language_models import find_language_model, find_rescorer, load_language_model
@@ -21,6 +23,7 @@ from asr.text.phones import PhoneTokenizer
 from asr.text.tokenizer import Tokenizer
 
 DECODERS = ("greedy", "beam")
+_PRONOUNCED, _SYMBOLS = "&@#*%\\/_", ("Sm", "Sc", "So")  # not accents
 
 
 @dataclass(frozen=True)
@@ -31,7 +34,7 @@ class DecodingOptions:
         decoder: "greedy" or "beam"; by default beam search if there is a language model or another option needs it.
         beam_size: Prefixes kept from frame to frame.
         lm: A language model: n-grams, ARPA or binary, or the folder of a recurrent one.
-        hotwords: Phrases to boost, as `phrase` or `phrase:weight`.
+        hotwords: Phrases to boost, as `phrase` or `phrase:weight`, or a mapping of phrases to weights.
         nbest: Hypotheses to return.
         rescore: The folder of a recurrent language model that rescores the hypotheses.
     """
@@ -39,7 +42,7 @@ class DecodingOptions:
     decoder: str | None = None
     beam_size: int | None = None
     lm: Path | None = None
-    hotwords: Sequence[str] = ()
+    hotwords: Sequence[str] | Mapping[str, float] = ()
     nbest: int = 1
     rescore: Path | None = None
 
@@ -132,6 +135,59 @@ def read_phrases(options: DecodingOptions, normalizer: NormalizerSettings | None
     if normalizer is None:
         return hotwords
     return {normalize(phrase, normalizer) or phrase: weight for phrase, weight in hotwords.items()}
+
+
+def prepare_phrases(
+    options: DecodingOptions, normalizer: NormalizerSettings, tokenizer: Tokenizer
+) -> tuple[DecodingOptions, Tokenizer]:
+    """Prepare hot words, and a tokenizer that knows their words; warn about those that will not do what was asked.
+
+    Returns:
+        The options without phrases that cannot be spelled, and the tokenizer with pronunciations of their words.
+
+    Raises:
+        ConfigError: If a weight is not within its limits.
+    """
+    if not options.hotwords:
+        return options, tokenizer
+    given = options.hotwords.items() if isinstance(options.hotwords, Mapping) else map(parse_hotword, options.hotwords)
+    phrases: dict[str, float] = {}
+    for original, weight in given:
+        phrase = normalize(original, normalizer) or original
+        if lost := find_lost_symbols(original, normalizer):
+            _warn(f"hot word {original!r}: expected as {phrase!r}, without {' '.join(lost)}; write it as it is said")
+        if phrase in phrases:
+            _warn(f"hot word {original!r} is given twice; the last weight counts: {weight:g}")
+        phrases[phrase] = weight
+    tokenizer = add_oov_words(tokenizer, " ".join(phrases).split())
+    for phrase in list(phrases):
+        if unknown := find_unspellable(phrase, tokenizer):
+            lack = "alphabet has no" if tokenizer.pronunciations is None else "lexicon has no pronunciation of"
+            _warn(f"hot word {phrase!r} is left out: the {lack} {' '.join(unknown)}; write it as the model would")
+            del phrases[phrase]
+    return replace(options, hotwords=phrases), tokenizer
+
+
+def find_unspellable(phrase: str, tokenizer: Tokenizer) -> list[str]:
+    """Return characters of a normalised phrase that are in no token, or words without a pronunciation."""
+    if tokenizer.pronunciations is not None:
+        return sorted({word for word in phrase.split() if word not in tokenizer.pronunciations})
+    return sorted(set(phrase) - set("".join(tokenizer.symbols[1:])) - {" "})
+
+
+def find_lost_symbols(phrase: str, normalizer: NormalizerSettings) -> list[str]:
+    """Return symbols that people pronounce, such as + and &, and that normalisation drops."""
+    if not normalizer.strip_punctuation:
+        return []
+    kept = normalize(phrase, normalizer.model_copy(update={"strip_punctuation": False}))
+    symbols = dict.fromkeys(
+        symbol for symbol in kept if symbol in _PRONOUNCED or unicodedata.category(symbol) in _SYMBOLS
+    )
+    return list(symbols)
+
+
+def _warn(message: str) -> None:
+    warnings.warn(AsrWarning(message), stacklevel=4)
 
 
 def build_rescorer(

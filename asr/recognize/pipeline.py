@@ -21,7 +21,7 @@ from asr.recognize.runner import BLOCK_SECONDS, NetworkRunner
 from asr.recognize.utterance import Decoded, UtteranceDecoder
 from asr.runtime.network import Features, LogProbs, make_batches
 from asr.signal.audio import AudioSource, count_channels, name_of, open_as_file, stream_audio
-from asr.signal.levels import Channel, ChannelChoice
+from asr.signal.channels import Channel, ChannelChoice
 from asr.signal.loudness import Loudness, measure_loudness
 from asr.signal.resample import Waveform
 from asr.signal.segment import AudioSegment

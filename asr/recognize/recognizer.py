@@ -14,7 +14,7 @@ from asr.decode.rescoring import Rescorer
 from asr.errors import AudioError
 from asr.recognize.model_folder import Model, find_model, read_model
 from asr.recognize.onnx_file import SUFFIX, read_onnx
-from asr.recognize.options import DecodingOptions, add_oov_words, build_rescorer, choose_decoder, read_phrases
+from asr.recognize.options import DecodingOptions, build_rescorer, choose_decoder, prepare_phrases
 from asr.recognize.pipeline import Pipeline
 from asr.recognize.runner import NetworkRunner
 from asr.recognize.utterance import Decoded, UtteranceDecoder
@@ -23,8 +23,8 @@ from asr.runtime.network import Network
 from asr.runtime.onnx_network import OnnxNetwork
 from asr.runtime.precision import pick_device
 from asr.signal.audio import AudioSource
+from asr.signal.channels import ChannelChoice
 from asr.signal.features import FeatureExtractor
-from asr.signal.levels import ChannelChoice
 from asr.signal.resample import Waveform
 from asr.transcript.transcript import Transcript
 
@@ -140,6 +140,8 @@ def load_model(
         precision: What it computes with; see `Recognizer`.
         decoding: How it decodes; None: with the folder's language model if there is one.
 
+    Warns about hot words that cannot be spelled, are changed or are given twice (`AsrWarning`).
+
     Raises:
         ModelError: If there is no such model or it is broken.
         ConfigError: If the decoding options contradict one another.
@@ -151,9 +153,9 @@ def load_model(
     else:
         model, folder = read_model(name), find_model(name)
     settings = model.settings
-    expected = " ".join(read_phrases(decoding, settings.normalizer)).split()
-    model = replace(model, tokenizer=add_oov_words(model.tokenizer, expected))
-    tokenizer, normalizer = model.tokenizer, settings.normalizer
+    normalizer = settings.normalizer
+    decoding, tokenizer = prepare_phrases(decoding, normalizer, model.tokenizer)
+    model = replace(model, tokenizer=tokenizer)
     beam = choose_decoder(folder, tokenizer, settings.decoder, decoding, normalizer, precision=precision)
     rescorer = build_rescorer(folder, tokenizer, settings.rescoring, decoding, precision=precision)
     return Recognizer(model, device=device, precision=precision, beam=beam, nbest=decoding.nbest, rescorer=rescorer)

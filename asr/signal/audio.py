@@ -21,12 +21,12 @@ import numpy.typing as npt
 import soundfile
 
 from asr.config import SAMPLE_RATE
-from asr.errors import AudioError
+from asr.errors import AsrWarning, AudioError
 from asr.signal.arrays import check_peak, check_source
+from asr.signal.channels import Channel, Mixer
 from asr.signal.containers.find import find_layout
 from asr.signal.containers.layout import TOLERATED_SECONDS, Layout, Part
 from asr.signal.ffmpeg import duration_with_ffprobe, has_ffmpeg, open_with_ffmpeg
-from asr.signal.levels import Channel, Mixer
 from asr.signal.libsndfile import open_part, read_chunks
 from asr.signal.resample import Resampler, Waveform
 
@@ -49,7 +49,7 @@ _CHUNK_FRAMES = 65536
 _Stream: TypeAlias = tuple[float, Iterator[npt.NDArray[np.float32]]]
 
 
-class AudioWarning(UserWarning):
+class AudioWarning(AsrWarning):
     """Sound that was read otherwise than its file declares."""
 
 
@@ -160,28 +160,37 @@ def describe_audio(path: str | os.PathLike[str], *, verify: bool = False) -> Aud
         layout, parts = opened
         lengths = []
         for part in parts:
-            sound = open_part(file, part, is_mpeg=_is_mpeg(layout))
+            sound = open_part(file, part)
             if sound is None:
                 return None
             with sound:
                 lengths.append((sound.samplerate, sound.channels, sound.frames / sound.samplerate))
-        whole, is_plain = open_part(file, _whole_file(file), is_mpeg=_is_mpeg(layout)), False
+        lost = 0.0 if layout is None else layout.lost
+        whole, is_plain = open_part(file, _whole_file(file)), False
         if whole is not None:
             with whole:
-                is_plain = lengths == [(whole.samplerate, whole.channels, whole.frames / whole.samplerate)]
-        lost = 0.0 if layout is None else layout.lost
-        return AudioInfo(*lengths[0][:2], sum(seconds for _, _, seconds in lengths) - lost, is_plain)
+                is_plain = not lost and lengths == [(whole.samplerate, whole.channels, whole.frames / whole.samplerate)]
+        sample_rate, channels, _ = lengths[0]
+        seconds = sum(length for _, _, length in lengths)
+        if lost:  # decoding tells what is left
+            blocks = stream_audio(path, sample_rate=sample_rate, on_warning=lambda warning: None)
+            seconds = sum(map(len, blocks)) / sample_rate
+        return AudioInfo(sample_rate, channels, seconds, is_plain)
 
 
-def audio_duration(path: str | os.PathLike[str]) -> float:
-    """Return the seconds of audio in a file, from its header if possible, else by decoding it.
+def audio_duration(path: str | os.PathLike[str], *, verify: bool = True) -> float:
+    """Return the seconds of audio in a file, from its headers if possible, else by decoding it.
+
+    Args:
+        path: The file.
+        verify: As for `describe_audio`.
 
     Raises:
         AudioError: As for `load_audio`, except for damage that only decoding reveals.
     """
     file_path, duration = Path(path), None
     if not _is_pipe(file_path):
-        info = describe_audio(path)
+        info = describe_audio(path, verify=verify)
         duration = duration_with_ffprobe(file_path) if info is None else info.seconds
     return sum(map(len, stream_audio(file_path))) / SAMPLE_RATE if duration is None else float(duration)
 
@@ -275,11 +284,21 @@ def open_as_file(source: AudioSource) -> Iterator[tuple[Path, str]]:
 
 
 @contextmanager
+def _explain_full_disk(name: str, folder: str) -> Iterator[None]:
+    """Raise an AudioError if no copy can be written, even if closing it is what fails."""
+    try:
+        yield
+    except OSError as error:
+        reason = f"cannot be copied to {folder}: {error.strerror or error}"
+        raise AudioError(f"{name}: {reason}; set TMPDIR to a folder with more room") from None
+
+
+@contextmanager
 def _copy_stream(stream: Any, name: str) -> Iterator[Path]:
     # Copy to disk first: reading containers needs seeking, and memory must not grow with the length.
     with tempfile.TemporaryDirectory(prefix="asr-") as folder:
         path = Path(folder) / "stream"
-        with path.open("wb") as copy:
+        with _explain_full_disk(name, folder), path.open("wb") as copy:
             try:
                 shutil.copyfileobj(stream, copy)
             except TypeError:
@@ -316,7 +335,7 @@ def _open_streams(path: Path, name: str, warn: OnWarning) -> Iterator[Iterator[_
     with ExitStack() as stack:
         file = stack.enter_context(_open_file(path, name))
         opened = _open_sounds(file, name, verify=True)
-        first = None if opened is None else open_part(file, opened[1][0], is_mpeg=_is_mpeg(opened[0]))
+        first = None if opened is None else open_part(file, opened[1][0])
         if opened is not None and first is not None:
             stack.enter_context(first)
             layout, parts = opened
@@ -331,7 +350,7 @@ def _decode_parts(
     file: BinaryIO, name: str, first: soundfile.SoundFile, parts: tuple[Part, ...], layout: Layout | None
 ) -> Iterator[_Stream]:
     for index, part in enumerate(parts):
-        sound = first if index == 0 else open_part(file, part, is_mpeg=_is_mpeg(layout))
+        sound = first if index == 0 else open_part(file, part)
         if sound is None:
             raise AudioError(f"{name}: stream {index + 1} of {len(parts)} cannot be read; convert it first")
         with sound:
@@ -347,29 +366,26 @@ def _open_sounds(file: BinaryIO, name: str, *, verify: bool) -> tuple[Layout | N
     layout = find_layout(file, verify=verify)
     whole = _whole_file(file)
     if layout is None:
-        sound = open_part(file, whole, is_mpeg=True)
+        sound = open_part(file, whole)
         if sound is None:
             return None
         with sound:
             # libsndfile guesses the length of an MP3 file whose frames have no common bit rate.
             return None if sound.format == "MP3" and has_ffmpeg() else (layout, (whole,))
     if layout.missing > TOLERATED_SECONDS:
+        least = "at least " if layout.is_least else ""
         raise AudioError(
-            f"{name}: cut off: {layout.missing:.1f} s of audio are missing at its end (format {layout.kind}); "
+            f"{name}: cut off: {least}{layout.missing:.1f} s of audio are missing at its end (format {layout.kind}); "
             "copy it again"
         )
     if layout.raw is not None and layout.seconds is not None:
-        sound = open_part(file, whole, is_mpeg=False)
+        sound = open_part(file, whole)
         if sound is None:
             return layout, (layout.raw,)
         with sound:
             if abs(sound.frames / sound.samplerate - layout.seconds) > TOLERATED_SECONDS:
                 return layout, (layout.raw,)
     return layout, layout.parts
-
-
-def _is_mpeg(layout: Layout | None) -> bool:
-    return layout is None or layout.kind == "MP3"
 
 
 def _whole_file(file: BinaryIO) -> Part:

@@ -21,11 +21,11 @@ _ERROR_OUTPUT = 2  # the descriptor
 _MPG123, _MPG123_STARTS = b"mpg123", (b"Warning: ", b"Note: ", b"Illegal ", b"Error: ")
 
 
-def open_part(file: BinaryIO, part: Part, *, is_mpeg: bool) -> soundfile.SoundFile | None:
+def open_part(file: BinaryIO, part: Part) -> soundfile.SoundFile | None:
     """Open a part of a file with libsndfile; None if it does not know the format or the length."""
     view = cast(Any, SpanFile(file, part.spans))
     try:
-        with quiet_stderr(is_needed=is_mpeg):
+        with quiet_stderr():  # it may take anything for MP3
             if part.raw is None:
                 sound = _ForwardSound(view)
             else:

@@ -1,23 +1,42 @@
 """Numbers in text, spelled out as words of a language."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
-from functools import lru_cache
+from functools import lru_cache, partial
 
 from num2words import CONVERTER_CLASSES, num2words
 
 from asr.errors import ConfigError
+from asr.text.number_forms import (
+    FRACTION,
+    ORDINAL_SUFFIXES,
+    TIME,
+    VERSION,
+    say_fraction,
+    say_ordinal,
+    say_time,
+    say_version,
+    to_plural,
+)
 
-_CURRENCIES = {"$": "USD", "€": "EUR", "£": "GBP"}
+_CURRENCIES = {"$": "USD", "€": "EUR", "£": "GBP", "₹": "INR", "₽": "RUB", "₴": "UAH", "¥": "JPY"}
+_UNKNOWN_CURRENCIES = {"en": {"¥": "yen"}, "de": {"¥": "Yen"}}  # which num2words cannot name
+_MAGNITUDES = {"k": "thousand", "m": "million", "mn": "million", "bn": "billion"}
 _PERCENT = {"en": "percent", "de": "Prozent", "nl": "procent", "fr": "pour cent", "es": "por ciento"}
-_PERCENT |= {"pt": "por cento", "it": "per cento"}
+_PERCENT |= {"pt": "por cento", "it": "per cento", "sv": "procent", "da": "procent", "no": "prosent"}
+_PERCENT |= {"pl": "procent", "cs": "procent", "fi": "prosenttia", "hu": "százalék", "ru": "процентов"}
 _YEARS = ("en", "de")  # languages in which years are said in hundreds
-_DECIMAL_POINT = ("en", "he", "ja", "ko", "th", "zh")  # elsewhere 1.000 is a thousand and 0,5 a half
+_DECIMAL_POINT = ("bn", "en", "he", "ja", "kn", "ko", "te", "th", "zh")  # elsewhere 1.000 is a thousand and 0,5 a half
+# Languages that write 1 000 000, with a plain space as well as with the typographic ones that all languages use.
+_SPACED = ("be", "cs", "fi", "fr", "hu", "lt", "lv", "no", "pl", "ru", "sk", "sv", "uk")
+
+_Parts = Mapping[str, str | None]
+_Say = Callable[[re.Match[str], str], str]
 
 
 def spell_out_numbers(text: str, language: str) -> str:
-    """Write numbers as words: 7, 1st, 3.5, 1,000, $5, 20%, 1984.
+    """Write numbers as words: 7, 1st, 3.5, .5, ½, 2 3/4, 1,000, $5, $2 million, 20%, 1984, 1990s, 10:30.
 
     Numbers with a leading zero and those too long to have a name are spelled digit by digit;
     four digits from 1100 to 1999 are years.
@@ -28,23 +47,56 @@ def spell_out_numbers(text: str, language: str) -> str:
     if language not in CONVERTER_CLASSES:
         languages = ", ".join(sorted(CONVERTER_CLASSES))
         raise ConfigError(f"normalizer.spell_out_numbers: no language {language!r}; there are: {languages}")
-    return _number_pattern(language).sub(lambda match: f" {_in_words(match, language)} ", text)
+    if any(map(str.isnumeric, text)):
+        for pattern, say in _forms(language):
+            text = pattern.sub(partial(_with_spaces, say, language), text)
+    return text
+
+
+def _with_spaces(say: _Say, language: str, match: re.Match[str]) -> str:
+    return f" {say(match, language)} "
+
+
+def _forms(language: str) -> list[tuple[re.Pattern[str], _Say]]:
+    """Return patterns and how to say what they match, in the order in which they apply."""
+    versions: list[tuple[re.Pattern[str], _Say]] = []
+    if language[:2] in _DECIMAL_POINT:  # elsewhere points separate thousands, and the parts of a date
+        versions.append((VERSION, say_version))
+    return [(TIME, say_time), (FRACTION, say_fraction), *versions, (_amount_pattern(language), _say_number)]
 
 
 @lru_cache(maxsize=8)
-def _number_pattern(language: str) -> re.Pattern[str]:
-    point, comma = (r"\.", ",") if language[:2] in _DECIMAL_POINT else (",", r"\.")
-    ordinal = r"(?P<ordinal>(?:st|nd|rd|th)\b)?" if language[:2] == "en" else ""
+def _amount_pattern(language: str) -> re.Pattern[str]:
+    code, signs = language[:2], "".join(_CURRENCIES)
+    has_point = code in _DECIMAL_POINT
+    point, comma = (r"\.", ",") if has_point else (",", r"\.")
+    wholes = [
+        rf"\d{{1,3}}(?:{comma}\d{{3}})+(?!\d)",
+        r"\d{1,3}(?:'\d{3})+(?!\d)",  # in Switzerland
+        rf"\d{{1,3}}(?:{point}\d{{3}}){{2,}}(?![.,]?\d)",  # another language's thousands: several points are none
+        rf"\d{{1,3}}(?:{point}\d{{3}})+(?={comma}\d{{1,2}}(?!\d))",
+    ]
+    wholes += [r"\d{1,2}(?:,\d{2})+,\d{3}(?!\d)"] if has_point else []  # in India
+    wholes += [r"[1-9]\d{0,2}(?: \d{3})+(?!\d)"] if code in _SPACED else []
+    foreign = rf"|(?<={point}\d{{3}}){comma}(?P<foreign>\d{{1,2}})(?!\d)"
+    bare = rf"(?<![\w.,])[{'.' if has_point else '.,'}](?P<bare>\d+)"
+    suffixes = rf"(?P<ordinal>{ORDINAL_SUFFIXES[code]})?" if code in ORDINAL_SUFFIXES else ""
+    suffixes += r"(?P<plural>(?<=\d\d)s\b|(?<=0)'s\b)?" if code == "en" else ""
+    magnitude = r"(?:(?P<magnitude>\s(?:thousand|[mbt]rillion|[mb]illion)|k|mn?|bn)\b)?" if code == "en" else ""
     return re.compile(
-        r"(?:(?<!\S)(?P<minus>[-\u2212]))?(?P<currency>[$€£])?"
-        rf"(?P<whole>\d{{1,3}}(?:{comma}\d{{3}})+(?!\d)|\d+)(?:{point}(?P<fraction>\d+))?"
-        rf"{ordinal}(?P<percent>\s?%)?(?P<currency_after>\s?[$€£])?",
+        rf"(?:(?<!\S)(?P<minus>[-\u2212]))?(?P<currency>[{signs}])?"
+        rf"(?:(?P<whole>{'|'.join(wholes)}|\d+)(?:{point}(?P<fraction>\d+){foreign})?|{bare})"
+        rf"{suffixes}(?P<percent>\s?%)?(?(currency){magnitude}|(?P<currency_after>\s?[{signs}](?!\d))?)",
         re.IGNORECASE,
     )
 
 
-def _in_words(match: re.Match[str], language: str) -> str:
+def _say_number(match: re.Match[str], language: str) -> str:
     parts = match.groupdict()
+    if parts["bare"]:
+        parts |= {"whole": "0", "fraction": parts["bare"]}
+    elif parts["foreign"]:
+        parts["fraction"] = parts["foreign"]
     sign = (parts["currency"] or parts["currency_after"] or "").strip()
     words = _say_amount(parts, sign, language) if sign else _say(parts, language)
     if parts["minus"]:
@@ -52,32 +104,55 @@ def _in_words(match: re.Match[str], language: str) -> str:
     return f"{words} {_PERCENT.get(language[:2], '%')}" if parts["percent"] else words
 
 
-def _say(parts: Mapping[str, str | None], language: str, *, may_be_year: bool = True) -> str:
+def _say(parts: _Parts, language: str, *, may_be_year: bool = True) -> str:
     whole, fraction = parts["whole"] or "", parts["fraction"] or ""
-    digits = re.sub(r"\D", "", whole)
+    digits, plural = re.sub(r"\D", "", whole), parts.get("plural") and not fraction
     by_digit = (len(digits) > 1 and int(digits[0]) == 0) or len(digits) > 15
-    is_year = (
-        may_be_year and language[:2] in _YEARS and digits == whole and len(digits) == 4 and 1100 <= int(digits) < 2000
-    )
-    kind = "ordinal" if parts.get("ordinal") else "year" if is_year and not fraction else "cardinal"
+    is_year = may_be_year and language[:2] in _YEARS and digits == whole and len(digits) == 4 and not fraction
+    is_year = is_year and 1100 <= int(digits) < (2100 if plural else 2000)
     with suppress(NotImplementedError, OverflowError, TypeError):  # some languages lack ordinals or fractions
-        if fraction and not by_digit:
-            return str(num2words(f"{digits}.{fraction}", lang=language))
-        if not by_digit:
-            return str(num2words(int(digits), lang=language, to=kind))
-    return " ".join(str(num2words(int(digit), lang=language)) for digit in digits + fraction)
+        if by_digit:
+            pass
+        elif fraction:
+            return str(num2words(f"{int(digits)}.{_ascii(fraction)}", lang=language))
+        elif suffix := parts.get("ordinal"):
+            return say_ordinal(int(digits), suffix, language)
+        else:
+            words = str(num2words(int(digits), lang=language, to="year" if is_year else "cardinal"))
+            return to_plural(words) if plural else words
+    words = " ".join(str(num2words(int(digit), lang=language)) for digit in digits + fraction)
+    return to_plural(words) if plural else words
 
 
-def _say_amount(parts: Mapping[str, str | None], sign: str, language: str) -> str:
-    """$5 is five dollars, $1.50 one dollar fifty cents."""
-    whole, cents = _say(dict(parts, fraction=None), language, may_be_year=False), parts["fraction"] or ""
+def _ascii(digits: str) -> str:
+    return "".join(str(int(digit)) for digit in digits)
+
+
+def _say_amount(parts: _Parts, sign: str, language: str) -> str:
+    """$5 is five dollars, $1.50 one dollar fifty cents, $1.5 million one point five million dollars."""
+    whole, cents = _say({**parts, "fraction": None}, language, may_be_year=False), parts["fraction"] or ""
+    magnitude = (parts.get("magnitude") or "").strip().lower()
     forms = getattr(CONVERTER_CLASSES[language], "CURRENCY_FORMS", {}).get(_CURRENCIES[sign])
-    if forms is None or len(cents) not in (0, 2):
-        return f"{_say(parts, language, may_be_year=False)} {sign}"
-    pluralize = CONVERTER_CLASSES[language].pluralize
+    if magnitude or forms is None or len(cents) not in (0, 2):
+        name = (
+            _UNKNOWN_CURRENCIES.get(language[:2], {}).get(sign, sign) if forms is None else _name(forms[0], 2, language)
+        )
+        number = _say(parts, language, may_be_year=False)
+        return " ".join(filter(None, (number, _MAGNITUDES.get(magnitude, magnitude), name)))
     amount = int(re.sub(r"\D", "", parts["whole"] or ""))
-    # The first word of the name: people say pounds, not pounds sterling.
-    words = f"{whole} {pluralize(amount, forms[0]).split()[0]}"
+    words = f"{whole} {_name(forms[0], amount, language)}"
     if not cents or int(cents) == 0:
         return words
-    return f"{words} {num2words(int(cents), lang=language)} {pluralize(int(cents), forms[1])}"
+    cents_words = f"{num2words(int(cents), lang=language)} {_inflect(forms[1], int(cents), language)}"
+    return f"{words} {cents_words}" if amount else cents_words
+
+
+def _name(forms: tuple[str, ...], amount: int, language: str) -> str:
+    """Return the first word of a currency's name: people say pounds, not pounds sterling."""
+    return _inflect(forms, amount, language).split()[0]
+
+
+def _inflect(forms: tuple[str, ...], amount: int, language: str) -> str:
+    with suppress(NotImplementedError):  # some languages have one form for all numbers
+        return str(CONVERTER_CLASSES[language].pluralize(amount, forms))
+    return forms[0]

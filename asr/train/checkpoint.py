@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from asr.atomic import atomic_write
+from asr.config import NormalizerSettings
 from asr.errors import TrainingError, one_line
 
 Weights = dict[str, Tensor]
@@ -49,6 +50,13 @@ class Fingerprint:
     def run(self) -> str:
         """The digest of the settings and of all data added so far."""
         return self._digest.hexdigest()
+
+
+def without_later_settings(normalizer: dict[str, Any]) -> dict[str, Any]:
+    """Leave out what has its default and did not exist at first, so that runs that were begun then can be resumed."""
+    defaults = NormalizerSettings().model_dump(mode="json")
+    later = ("language", "annotations", "extra_annotations")
+    return {name: value for name, value in normalizer.items() if name not in later or value != defaults[name]}
 
 
 class CheckpointFolder:

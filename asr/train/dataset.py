@@ -5,11 +5,13 @@ their utterances to longer rows, because a network trained on single utterances 
 Random draws depend on seed, epoch and utterances only (augment.py).
 """
 
+import shutil
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import KW_ONLY, dataclass, replace
 from itertools import islice
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -22,12 +24,19 @@ from torch.utils.data import DataLoader, Dataset
 
 from asr.config import AugmentSettings, NormalizerSettings
 from asr.corpus.cuts import read_waveform
+from asr.errors import TrainingError, one_line
 from asr.seeds import draw_seed
 from asr.signal.features import FeatureExtractor, Statistic
 from asr.text.normalize import normalize
 from asr.text.tokenizer import Tokenizer
 from asr.train.augment import augment_waveform, join_waveforms, prepare_augmentation, spec_augment
 
+_POLL_SECONDS = 1  # between checks whether to stop waiting for a batch
+_STALL_SECONDS = 60  # without a batch, after which one may have been lost
+_PREFETCHED = 2  # batches that each process reads in advance
+_SHARED_MEMORY = Path("/dev/shm")
+_LOST_PROCESS = ("killed by signal", "exited unexpectedly", "shared memory")  # in torch's messages
+_READ_HERE = "set train.num_workers=0 to read audio in the training process"
 _SHUFFLE_BUFFER = 10_000  # cuts that the sampler holds at once
 _NUM_BUCKETS = 10
 _MOST_JOINED = 4  # utterances in a row
@@ -142,15 +151,67 @@ class SpeechLoader:
             else DynamicCutSampler(self.cuts, **options)  # one or two utterances cannot fill two buckets
         )
 
-    def batches(self, epoch: int = 0, *, skip: int = 0) -> Iterator[Batch]:
-        """Load the batches of an epoch in their order, without the first `skip`, whose audio is not read."""
+    def batches(
+        self, epoch: int = 0, *, skip: int = 0, is_stopping: Callable[[], bool] = lambda: False
+    ) -> Iterator[Batch]:
+        """Load the batches of an epoch in their order, without the first `skip`, whose audio is not read.
+
+        They end early if `is_stopping` returns true while the next batch is awaited from another process.
+
+        Raises:
+            TrainingError: If shared memory has no room for the batches of other processes.
+        """
         self.dataset.epoch = epoch
         self._sampler.set_epoch(epoch)
         chosen = islice(self._sampler, skip, None)
+        if self.num_workers == 0:
+            return iter(DataLoader(self.dataset, None, sampler=chosen))
+        self._check_shared_memory(num_batches=1)
         loader = DataLoader(
-            self.dataset, None, sampler=chosen, num_workers=self.num_workers, worker_init_fn=_ignore_signals
+            self.dataset,
+            None,
+            sampler=chosen,
+            num_workers=self.num_workers,
+            worker_init_fn=_ignore_signals,
+            timeout=_POLL_SECONDS,
         )
-        return iter(loader)
+        return self._await(iter(loader), is_stopping)
+
+    def _await(self, batches: Iterator[Batch], is_stopping: Callable[[], bool]) -> Iterator[Batch]:
+        """Yield the batches of other processes; these may lose one for which shared memory has no room."""
+        waited = 0
+        while True:
+            try:
+                batch = next(batches)
+            except StopIteration:
+                return
+            except RuntimeError as error:
+                if any(sign in str(error) for sign in _LOST_PROCESS):
+                    raise TrainingError(f"{one_line(error)}; {_READ_HERE}") from None
+                if "timed out" not in str(error):
+                    raise
+                waited += _POLL_SECONDS
+                if is_stopping():
+                    return
+                if waited >= _STALL_SECONDS:
+                    self._check_shared_memory(num_batches=_PREFETCHED * self.num_workers + 1)
+                continue
+            waited = 0
+            yield batch
+
+    def _check_shared_memory(self, num_batches: int) -> None:
+        """Raise TrainingError if shared memory, where processes put their batches, is smaller than so many."""
+        if not _SHARED_MEMORY.exists():  # not Linux
+            return
+        settings = self.dataset.extractor.settings
+        frames = self.batch_seconds / settings.step_seconds * self.dataset.views
+        needed = num_batches * 4 * frames * settings.num_mels
+        present = (
+            shutil.disk_usage(_SHARED_MEMORY).free if num_batches == 1 else shutil.disk_usage(_SHARED_MEMORY).total
+        )
+        if present < needed:
+            sizes = f"{present / 1e6:.1f} MB, and processes that read audio need {needed / 1e6:.1f} MB"
+            raise TrainingError(f"{_SHARED_MEMORY} has room for {sizes}; make it larger, or {_READ_HERE}")
 
 
 @contextmanager

@@ -200,6 +200,7 @@ class TrainingLoop(ABC, Generic[BatchT]):
                 self._save()
                 saved = now
             self._stop_if_requested()
+        self._stop_if_requested()  # the batches end early if a signal comes while one is awaited
         self.state.epoch += 1
         self.state.batches, self.state.size = 0, 0.0
 

@@ -18,7 +18,7 @@ from asr.runtime.torch_device import pick_torch_device, pick_torch_precision
 from asr.seeds import draw_seed
 from asr.text.load import build_tokenizer
 from asr.text.tokenizer import BLANK_SYMBOL, CharTokenizer, Tokenizer
-from asr.train.checkpoint import CheckpointFolder, Fingerprint, Resume
+from asr.train.checkpoint import CheckpointFolder, Fingerprint, Resume, without_later_settings
 from asr.train.init_from import copy_weights
 from asr.train.launch import launch
 from asr.train.loop import LoopSetup
@@ -174,5 +174,7 @@ def _decisive_settings(config: LanguageConfig, base: Path | None) -> tuple[Any, 
     # Runs that were begun when settings had earlier names can be resumed.
     settings = config.model_dump(mode="json", exclude={"train": {"checkpoint_minutes"}}, by_alias=True)
     settings["lines"] = EARLIER_LINES[config.lines]
+    if settings["normalizer"] is not None:
+        settings["normalizer"] = without_later_settings(settings["normalizer"])
     origin = "" if base is None else hashlib.sha256((base / WEIGHTS_FILE).read_bytes()).hexdigest()
     return settings, pick_torch_precision(config.train.precision, pick_torch_device("auto")), origin

@@ -19,7 +19,7 @@ from asr.acoustic.weights import build_acoustic, get_weights
 from asr.atomic import write_text
 from asr.config import Config, ModelSettings
 from asr.corpus.cuts import load_cuts
-from asr.corpus.doctor import keep_usable
+from asr.corpus.doctor import describe_annotations, keep_usable
 from asr.errors import CorpusError, TrainingError
 from asr.evaluate.calibrate import calibrate_greedy
 from asr.model_files import WEIGHTS_FILE
@@ -33,7 +33,7 @@ from asr.text.load import build_tokenizer
 from asr.text.normalize import normalize
 from asr.text.tokenizer import Tokenizer
 from asr.train.card import write_card
-from asr.train.checkpoint import CheckpointFolder, Fingerprint, Resume, Weights
+from asr.train.checkpoint import CheckpointFolder, Fingerprint, Resume, Weights, without_later_settings
 from asr.train.dataset import SpeechDataset, SpeechLoader, measure_features
 from asr.train.init_from import copy_weights, inherit_architecture, inherit_decoder_settings
 from asr.train.launch import launch
@@ -137,6 +137,8 @@ def _usable(
     if fabric.is_global_zero:  # processes that write the same file at once would trip over each other
         rows = (f"{problem.utterance}\t{problem.kind}\t{problem.reason}\n" for problem in problems)
         write_text(listing, "".join(rows))
+    for line in describe_annotations(cuts, config.normalizer):
+        reporter.line(f"{part}: {line}")
     for problem in problems[:_MOST_PROBLEMS]:
         reporter.line(f"  {problem.utterance}: {problem.reason}")
     if problems:
@@ -251,6 +253,7 @@ def _decisive_settings(config: Config, world_size: int) -> tuple[Any, ...]:
     )
     if config.train.loss.denominator_weight == 0:  # runs that were begun before there was one can be resumed
         del settings["train"]["loss"]["denominator_weight"]
+    settings["normalizer"] = without_later_settings(settings["normalizer"])
     return settings, world_size, pick_torch_precision(config.train.precision, pick_torch_device("auto"))
 
 

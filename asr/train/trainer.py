@@ -129,7 +129,11 @@ class Trainer(TrainingLoop[Batch]):
         return ctc_loss(log_probs, lengths, batch.tokens.to(log_probs.device), batch.token_lengths)
 
     def _remaining(self) -> Iterable[Batch]:
-        return self.setup.train_loader.batches(self.state.epoch, skip=self.state.batches)
+        # Several processes stop at the same step; one of them alone must not leave the others waiting.
+        may_stop = self.fabric.world_size == 1
+        return self.setup.train_loader.batches(
+            self.state.epoch, skip=self.state.batches, is_stopping=lambda: may_stop and self.stop_requested
+        )
 
     def _step_seed(self) -> int:
         return draw_seed(self.settings.seed, self.state.epoch, self.state.batches, self.fabric.global_rank)

@@ -4,6 +4,7 @@ Knows nothing of files: jobs/outputs.py decides where the text goes. docs/transc
 """
 
 import json
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
@@ -15,6 +16,8 @@ from asr.errors import AsrError
 from asr.transcript.subtitles import write_srt, write_vtt
 from asr.transcript.transcript import Segment, Transcript, Word
 
+# The tab, and all that some programs take for the end of a line.
+_SEPARATORS = frozenset("\t\n\r\x0b\x0c\x1c\x1d\x1e\x85\u2028\u2029")
 _Interval = tuple[float, float, str]  # start, end, text
 
 
@@ -94,7 +97,8 @@ def _write_txt(transcript: Transcript, options: FormatOptions) -> str:
 
 def _write_json(transcript: Transcript, options: FormatOptions) -> str:
     """Write one line of JSON, so that several recordings make JSON Lines."""
-    return json.dumps(transcript.to_dict(), ensure_ascii=False) + "\n"
+    line = json.dumps(transcript.to_dict(), ensure_ascii=False)
+    return "".join(f"\\u{ord(letter):04x}" if letter in _SEPARATORS else letter for letter in line) + "\n"
 
 
 def _write_tsv(transcript: Transcript, options: FormatOptions) -> str:
@@ -112,7 +116,7 @@ def _write_ctm(transcript: Transcript, options: FormatOptions) -> str:
     Lines are sorted by channel, then by time, as sclite needs them. Channels that are apart have letters.
     """
     name = options.name or (PurePath(transcript.source).stem if transcript.source else "audio")
-    file = "_".join(name.split())
+    file = re.sub("^;;", "_;", "_".join(name.split()))  # two semicolons begin a comment
     return "".join(
         f"{file} {_channel_letter(channel)} {_write_ctm_word(word)}\n"
         for channel in transcript.channels
@@ -179,7 +183,7 @@ def _three_digits(confidence: float | None) -> str:
 
 def _one_field(text: str | None) -> str:
     """Replace characters that separate fields and lines; file names may hold anything."""
-    return "".join(" " if letter in "\t\n\r" else letter for letter in text or "")
+    return "".join(" " if letter in _SEPARATORS else letter for letter in text or "")
 
 
 FORMATS: dict[str, Format] = {

@@ -5,6 +5,7 @@ after sentences, into few cues of even length.
 """
 
 import math
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from html import escape
@@ -13,6 +14,7 @@ from asr.config import SubtitleSettings
 from asr.transcript.transcript import Transcript, Word
 
 _CLEAR_PAUSE = 0.5  # seconds between words at which a split costs nothing
+_ENTITY = re.compile(r"&(?=#?\w+;)")
 _ENDS_CLAUSE = (".", "?", "!", ",", ";", ":", "…", "。", "?", "!")
 
 
@@ -63,9 +65,13 @@ def _make_cues(transcript: Transcript, settings: SubtitleSettings, channel: int 
 
 
 def write_srt(transcript: Transcript, settings: SubtitleSettings) -> str:
-    """Write SubRip: numbered cues, milliseconds after a comma; channels that are apart in brackets."""
+    """Write SubRip: numbered cues, milliseconds after a comma; channels that are apart in brackets.
+
+    Players read a cue as HTML, and some as Advanced SubStation, whose commands begin with `{\\`.
+    """
     return "".join(
-        f"{number}\n{_clock(cue.start, ',')} --> {_clock(cue.end, ',')}\n{_speaker(cue, '[{}] ')}{cue.text}\n\n"
+        f"{number}\n{_clock(cue.start, ',')} --> {_clock(cue.end, ',')}\n"
+        f"{_speaker(cue, '[{}] ')}{_escape_srt(cue.text)}\n\n"
         for number, cue in enumerate(make_cues(transcript, settings), start=1)
     )
 
@@ -81,6 +87,12 @@ def write_vtt(transcript: Transcript, settings: SubtitleSettings) -> str:
 
 def _speaker(cue: Cue, form: str) -> str:
     return "" if cue.channel is None else form.format(cue.channel)
+
+
+def _escape_srt(text: str) -> str:
+    """Escape markup; an ampersand only where it would be read as one, since not every player knows entities."""
+    text = _ENTITY.sub("&amp;", text).replace("<", "&lt;").replace(">", "&gt;")
+    return text.replace("{\\", "{\u2060\\")
 
 
 def _split(words: Sequence[Word], settings: SubtitleSettings) -> list[Sequence[Word]]:

@@ -150,6 +150,16 @@ def test_the_samples_that_ship_are_understood():
     assert "times real time" in outcome.stderr
 
 
+def test_transcription_loads_nothing_that_it_does_not_use():
+    unused = ["torch", "torchaudio", "lhotse", "librosa", "jiwer", "matplotlib", "tensorboard"]
+    unused += ["num2words", "sentencepiece", "soxr", "starlette", "uvicorn", "sounddevice", "rich.progress"]
+    lines = ["import sys", f"sys.argv = ['asr', 'transcribe', {str(SAMPLES / 'help.flac')!r}]"]
+    lines += ["from asr.cli.app import main", "try:", "    main()", "except SystemExit as end:", "    print(end.code)"]
+    lines += [f"print(sorted(set({unused}) & set(sys.modules)))"]
+    ended = subprocess.run([sys.executable, "-c", "\n".join(lines)], capture_output=True, text=True, timeout=120)
+    assert ended.stdout.splitlines()[1:] == ["0", "[]"], ended.stderr
+
+
 def test_help_names_the_commands():
     outcome = run_process("--help")
     assert outcome.returncode == 0

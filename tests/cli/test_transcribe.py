@@ -238,3 +238,35 @@ def test_a_recording_that_may_not_be_read_is_reported(tmp_path: Path):
     messages = transcribe(tmp_path)
     assert messages.returncode == 1
     assert b"no permission to read it" in messages.stderr
+
+
+def test_the_sides_of_a_call_are_apart_and_warnings_go_to_standard_error_and_json(tmp_path: Path):
+    texts = expected_texts()
+    sides = [read_sample(name) for name in ("code", "date")]
+    call = np.zeros((max(map(len, sides)), 2), np.float32)
+    for channel, side in enumerate(sides):
+        call[: len(side), channel] = (1.0, 2e-3)[channel] * side
+    soundfile.write(tmp_path / "call.wav", call, RATE, subtype="FLOAT")
+    result = transcribe(tmp_path / "call.wav", "--channel", "each", "-f", "json")
+    assert result.returncode == 0
+    transcript = json.loads(result.stdout)
+    recognised = " ".join(segment["text"] for segment in transcript["segments"] if segment["channel"] == 0)
+    assert recognised == texts["code"]
+    (warning,) = [text for text in transcript["warnings"] if text.startswith("channel 1: nearly silent")]
+    assert f"{tmp_path / 'call.wav'}: {warning}".encode() in result.stderr
+    assert transcribe(tmp_path / "call.wav", "--channel", "0").stdout.decode().endswith(f"{texts['code']}\n")
+    for choice, reason in (("2", b"has no channel 2"), ("left", b"--channel left: expected mix, each")):
+        result = transcribe(tmp_path / "call.wav", "--channel", choice)
+        assert (result.returncode, reason in result.stderr) == (1, True)
+
+
+def test_no_library_writes_to_the_terminal(tmp_path: Path):
+    file = io.BytesIO()
+    soundfile.write(file, np.tile(read_sample("code"), 3), RATE, format="MP3", bitrate_mode="VARIABLE")
+    content = bytearray(file.getvalue())
+    for start in range(2000, len(content), 700):  # inside frames, whose headers stay
+        content[start] ^= 255
+    (tmp_path / "a.mp3").write_bytes(content + content[5000:9000])
+    result = transcribe(tmp_path / "a.mp3")
+    lines = result.stderr.decode().splitlines()
+    assert all(line.startswith(("1 file", f"{tmp_path}", "compiling", "failed: ")) for line in lines), lines

@@ -5,9 +5,9 @@ import pytest
 import soundfile
 from lhotse import CutSet
 
-from asr.config import ModelSettings, TokenizerSettings
+from asr.config import ModelSettings, NormalizerSettings, TokenizerSettings
 from asr.corpus.cuts import load_cuts
-from asr.corpus.doctor import clipped_share, diagnose, examine, keep_usable
+from asr.corpus.doctor import clipped_share, describe_annotations, diagnose, examine, keep_usable
 from asr.corpus.prepare import prepare
 from asr.text.tokenizer import CharTokenizer
 
@@ -85,6 +85,18 @@ def test_every_kind_is_found_and_the_good_are_kept(tmp_path):
     kept, again = keep_usable(cuts, tokenizer, SETTINGS)
     assert [cut.id for cut in kept] == ["good"]
     assert again == problems
+
+
+def test_annotations_are_listed_and_refused_if_the_settings_say_so(tmp_path):
+    cuts = make_cuts(tmp_path, {"a": ("[noise] yes (laughter)", noise()), "b": ("the <dog> [noise]", noise(seed=1))})
+    lines = describe_annotations(cuts, NormalizerSettings())
+    assert lines[0] == "annotations, dropped (normalizer.annotations): [noise] 2, (laughter) 1"
+    assert lines[1].startswith("in brackets, kept as words: <dog> 1;")
+    assert examine(cuts, TOKENIZER, SETTINGS) == []
+    refusing = ModelSettings(normalizer=NormalizerSettings(annotations="error"))
+    problems = examine(cuts, TOKENIZER, refusing)
+    assert [(problem.utterance, problem.kind) for problem in problems] == [("a", "annotated"), ("b", "annotated")]
+    assert "[noise], (laughter)" in problems[0].reason
 
 
 def test_feasibility_counts_repeats_and_frames_exactly(tmp_path):

@@ -3,6 +3,7 @@ from pathlib import Path
 import pytest
 
 from asr.corpus.cuts import load_cuts
+from asr.corpus.doctor import diagnose
 from asr.corpus.prepare import prepare
 from asr.errors import CorpusError
 from tests.corpus.corpora import write_kaldi, write_sound
@@ -39,6 +40,23 @@ def test_segments_cut_a_recording(tmp_path):
     assert (first.supervisions[0].start, first.supervisions[0].duration) == (0, 0.75)
 
 
+@pytest.mark.parametrize(("span", "first", "last"), [("1.5 2.04", 12000, 16000), ("-0.02 1", 0, 8000)])
+def test_a_segment_that_overshoots_by_a_rounding_is_cut_at_the_recording(tmp_path, span, first, last):
+    samples = write_sound(tmp_path / "long.wav", seconds=2)
+    write_kaldi(tmp_path, {"text": "u one\n", "wav.scp": "long long.wav\n", "segments": f"u long {span}\n"})
+    prepare("kaldi", tmp_path, tmp_path / "out")
+    (cut,) = load_cuts([tmp_path / "out" / "all.jsonl.gz"])
+    assert cut.load_audio()[0] == pytest.approx(samples[first:last, 0], abs=1e-4)
+    assert diagnose([tmp_path / "out" / "all.jsonl.gz"]) == []
+
+
+def test_a_segment_far_beyond_the_recording_is_left_to_the_doctor(tmp_path):
+    write_sound(tmp_path / "long.wav", seconds=2)
+    write_kaldi(tmp_path, {"text": "u one\n", "wav.scp": "long long.wav\n", "segments": "u long 1 3\n"})
+    prepare("kaldi", tmp_path, tmp_path / "out")
+    assert [problem.kind for problem in diagnose([tmp_path / "out" / "all.jsonl.gz"])] == ["misdeclared"]
+
+
 def test_stereo_keeps_both_channels(tmp_path):
     write_sound(tmp_path / "a.wav", channels=2)
     write_kaldi(tmp_path, {"text": "a yes\n", "wav.scp": "a a.wav\n"})
@@ -55,13 +73,14 @@ def test_stereo_keeps_both_channels(tmp_path):
         ({"wav.scp": "a gone.wav\n"}, r"wav\.scp:1: no such recording; looked for .*gone\.wav"),
         ({"wav.scp": "a text\n"}, r"wav\.scp:1: .*text cannot be read"),
         ({"wav.scp": "a empty.wav\n"}, r"wav\.scp:1: .*empty\.wav contains no audio"),
-        ({"wav.scp": "a a.sph\n"}, r"wav\.scp:1: .*a\.sph is a SPHERE file"),
+        ({"wav.scp": "a a.sph\n"}, r"wav\.scp:1: .*a\.sph: an empty file"),
         ({"wav.scp": "a\n"}, r"wav\.scp:1: no such recording"),
         ({"text": "a yes\n\na no\n"}, r"text:3: a is already on line 1"),
         ({"text": ""}, r"no utterances were found for all; nothing was written"),
         ({"segments": "b a 0 1\n"}, r"text:1: a is not in .*segments"),
         ({"segments": "a a zero 1\n"}, r"segments:1: expected `utterance recording start end`, found 'a zero 1'"),
         ({"segments": "a a 1 0.5\n"}, r"segments:1: expected 0 <= start < end"),
+        ({"segments": "a a 2 3\n"}, r"segments:1: a starts at 2 s, but a lasts 0\.50 s"),
         ({"segments": "a x 0 0.5\n"}, r"text:1: x is not in .*wav\.scp"),
     ],
 )

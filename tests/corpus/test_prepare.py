@@ -102,10 +102,11 @@ def test_manifests_hold_the_lengths_of_the_sound_that_is_read(tmp_path: Path):
     soundfile.write(tmp_path / "part.ogg", samples, 16000)
     (tmp_path / "chained.ogg").write_bytes(2 * (tmp_path / "part.ogg").read_bytes())
     (tmp_path / "parts").mkdir()
-    names = ["crashed.wav", "piped.flac", "chained.ogg"]
+    soundfile.write(tmp_path / "sphere.sph", samples, 16000, format="NIST", subtype="PCM_16")
+    names = ["crashed.wav", "piped.flac", "chained.ogg", "sphere.sph"]
     (tmp_path / "parts" / "test.tsv").write_text("".join(f"../{name}\thello\n" for name in names))
     prepare("tsv", tmp_path / "parts", tmp_path / "out")
     cuts = list(load_cuts([tmp_path / "out" / "test.jsonl.gz"]))
-    assert [cut.duration for cut in cuts] == [2.0, 2.0, 4.0]
-    assert [len(read_waveform(cut, 16000)) for cut in cuts] == [32000, 32000, 64000]
+    assert [cut.duration for cut in cuts] == [2.0, 2.0, 4.0, 2.0]
+    assert [len(read_waveform(cut, 16000)) for cut in cuts] == [32000, 32000, 64000, 32000]
     assert diagnose([tmp_path / "out" / "test.jsonl.gz"]) == []

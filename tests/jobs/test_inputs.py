@@ -4,6 +4,7 @@ import io
 import os
 import sys
 import time
+import unicodedata
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
@@ -13,7 +14,7 @@ import pytest
 import soundfile
 
 from asr.errors import AsrError, AudioError
-from asr.jobs.inputs import Inputs, find_recordings
+from asr.jobs.inputs import Inputs, _allowed_name, find_recordings
 from asr.signal.audio import load_audio
 
 
@@ -202,3 +203,37 @@ def test_a_keyboard_is_no_recording(monkeypatch: pytest.MonkeyPatch):
     give_stdin(monkeypatch, b"", is_keyboard=True)
     with pytest.raises(AsrError, match="keyboard"):
         find_recordings(Inputs(["-"]))
+
+
+@pytest.mark.parametrize(
+    ("files", "outputs"),
+    [
+        (["a.wav", "A.wav"], {"a.wav", "A.wav-2"}),  # differ on this file system, not on others
+        (["\u00e9.wav", "e\u0301.flac"], {"\u00e9.wav", "e\u0301.flac"}),
+        (["con.wav", "nul.wav"], {"con", "nul"}),
+    ],
+)
+def test_outputs_do_not_meet_on_file_systems_that_ignore_case_and_composition(files, outputs):
+    for name in files:
+        touch(Path("in") / name)
+    if len(list(Path("in").iterdir())) < len(files):
+        pytest.skip("needs a file system that distinguishes these names")
+    found = set(names(*(Path("in") / name for name in files)))
+    assert {name.casefold() for name in found} == {name.casefold() for name in outputs}
+    assert len({unicodedata.normalize("NFC", name).casefold() for name in found}) == len(files)
+
+
+@pytest.mark.parametrize(
+    ("name", "allowed"),
+    [("con", "con_"), ("talks/NUL.wav", "talks/NUL_.wav"), ("com1.a.b", "com1_.a.b"), ("console", "console")],
+)
+def test_windows_gets_no_names_of_devices(name: str, allowed: str):
+    assert _allowed_name(name, "nt") == allowed
+    assert _allowed_name(name, "posix") == name
+
+
+def test_closed_standard_input_is_no_recording(monkeypatch: pytest.MonkeyPatch):
+    for inputs in (Inputs(["-"]), Inputs([], "-")):
+        monkeypatch.setattr(sys, "stdin", None)
+        with pytest.raises(AsrError, match="standard input is closed"):
+            find_recordings(inputs)

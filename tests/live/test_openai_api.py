@@ -4,6 +4,7 @@ import asyncio
 import io
 import re
 
+import httpx2 as httpx
 import numpy as np
 import openai
 import pytest
@@ -15,7 +16,7 @@ from asr.live.metrics import Metrics
 from asr.live.openai_api import Transcriber
 from asr.live.settings import Limits
 from asr.recognize.recognizer import Recognizer
-from tests.live.serving import SAMPLES, TEXTS
+from tests.live.serving import SAMPLES, TEXTS, run_server
 
 
 @pytest.fixture(scope="module")
@@ -102,3 +103,102 @@ def test_a_long_file_is_given_up_at_shutdown_or_past_the_limit(recognizer: Recog
     with pytest.raises(RequestError) as caught:
         asyncio.run(run())
     assert caught.value.status == status
+
+
+def test_the_channels_of_a_call_are_apart_if_the_client_asks(client: openai.OpenAI):
+    sides = [soundfile.read(SAMPLES / f"{name}.flac")[0] for name in ("code", "date")]
+    call = np.zeros((max(map(len, sides)), 2))
+    for channel, side in enumerate(sides):
+        call[: len(side), channel] = side
+    file = io.BytesIO()
+    soundfile.write(file, call, 16000, format="WAV")
+
+    def transcribe_call(channel: str):
+        audio = ("call.wav", file.getvalue())
+        options = {"model": "an4", "response_format": "verbose_json", "extra_body": {"channel": channel}}
+        return client.audio.transcriptions.create(file=audio, **options)
+
+    segments = transcribe_call("each").segments
+    for channel, name in enumerate(("code", "date")):
+        assert " ".join(segment.text for segment in segments if segment.channel == channel) == TEXTS[name]
+        assert transcribe_call(str(channel)).text == TEXTS[name]
+    for channel, message in (("left", "expected mix, each"), ("2", "has no channel 2")):
+        with pytest.raises(openai.BadRequestError, match=message):
+            transcribe_call(channel)
+
+
+def post(server: str, files: dict[str, object], **fields: str) -> httpx.Response:
+    return httpx.post(
+        f"http://{server}/v1/audio/transcriptions", files=files, data={"model": "an4", **fields}, timeout=60
+    )
+
+
+@pytest.mark.parametrize("padding", [0, 2 << 20])
+@pytest.mark.parametrize(
+    "disposition", ['name="file"', "name=file", 'name="file"; filename=""', "name=\"file\"; filename*=UTF-8''x"]
+)
+def test_a_file_needs_no_name(server: str, disposition: str, padding: int):
+    content = (SAMPLES / "code.flac").read_bytes()
+    if padding:  # larger than a text may be
+        samples, rate = soundfile.read(io.BytesIO(content))
+        file = io.BytesIO()
+        soundfile.write(file, np.concatenate([samples, np.zeros(padding // 2)]), rate, format="WAV")
+        content = file.getvalue()
+    parts = [b'--X\r\nContent-Disposition: form-data; name="model"\r\n\r\nwhisper-1\r\n--X\r\n']
+    parts += [f"Content-Disposition: form-data; {disposition}\r\nContent-Type: audio/flac\r\n\r\n".encode(), content]
+    body = b"".join([*parts, b"\r\n--X--\r\n"])
+    headers = {"Content-Type": "multipart/form-data; boundary=X"}
+    answer = httpx.post(f"http://{server}/v1/audio/transcriptions", content=body, headers=headers, timeout=60)
+    assert (answer.status_code, answer.json()) == (200, {"text": TEXTS["code"]})
+
+
+def test_events_are_those_of_openai(client: openai.OpenAI):
+    with (SAMPLES / "code.flac").open("rb") as file:
+        events = list(client.audio.transcriptions.create(file=file, model="gpt-4o-transcribe", stream=True))
+    assert {event.type for event in events[:-1]} == {"transcript.text.delta"}
+    assert (events[-1].type, events[-1].text) == ("transcript.text.done", TEXTS["code"])
+    assert "".join(event.delta for event in events[:-1]) == TEXTS["code"]
+    with pytest.raises(openai.BadRequestError, match="stream: needs response_format"):
+        transcribe(client, stream=True, response_format="srt")
+
+
+@pytest.mark.parametrize("value", ["false", "False", "0", "no", "off", ""])
+def test_no_is_no_however_it_is_written(server: str, value: str):
+    with (SAMPLES / "code.flac").open("rb") as file:
+        answer = post(server, {"file": file}, stream=value)
+    assert answer.headers["content-type"] == "application/json"
+
+
+def test_the_language_is_the_models_and_not_what_is_asked_for(client: openai.OpenAI):
+    assert transcribe(client, response_format="verbose_json", language="fr").language == "und"
+
+
+@pytest.mark.parametrize(
+    ("names", "asked", "status"),
+    [
+        (["large-v3", "Systran/faster-whisper-large-v3"], "large-v3", 200),
+        (["large-v3", "Systran/faster-whisper-large-v3"], "Systran/faster-whisper-large-v3", 200),
+        (["large-v3"], "small", 404),
+        (["*"], "any/thing", 200),
+        ([], "large-v3", 404),
+    ],
+)
+def test_the_model_may_have_other_names(recognizer: Recognizer, names: list[str], asked: str, status: int):
+    with run_server(recognizer, model_names=names) as address:
+        assert httpx.get(f"http://{address}/v1/models/{asked}").status_code == status
+        with (SAMPLES / "code.flac").open("rb") as file:
+            assert post(address, {"file": file}, model=asked).status_code == status
+
+
+def test_a_recording_of_a_browser_without_ffmpeg_says_what_to_install(server: str, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("PATH", "")
+    webm = bytes.fromhex("1a45dfa39f4286810142f7810142f2810442f381084282847765626d") + bytes(2000)
+    answer = post(server, {"file": ("blob", webm, "audio/webm;codecs=opus")})
+    assert answer.status_code == 400
+    assert "install ffmpeg" in answer.json()["error"]["message"]
+
+
+def test_health_may_be_asked_without_a_body(server: str):
+    for path in ("/health", "/v1/models", "/"):
+        answer = httpx.head(f"http://{server}{path}")
+        assert (answer.status_code, answer.content) == (200, b"")

@@ -18,6 +18,7 @@ from httpx2 import Client
 from asr.errors import AsrError
 from asr.live.server import run
 from asr.live.settings import Limits, ServerSettings
+from asr.live.subtitles_api import SubtitleWriter
 from asr.recognize.options import DecodingOptions
 from asr.recognize.recognizer import Recognizer
 from asr.recognize.streaming.stream import StreamingOptions
@@ -131,6 +132,31 @@ def test_an_origin_may_be_allowed_and_a_token_asked_for(recognizer: Recognizer):
             asyncio.run(_open(websockets.connect(f"ws://{address}")))
         asyncio.run(_open(websockets.connect(f"ws://{address}/?token=secret")))
         asyncio.run(_open(websockets.connect(f"ws://{address}", additional_headers=good)))
+
+
+def test_pages_of_allowed_origins_can_read_refusals_and_failures(
+    recognizer: Recognizer, monkeypatch: pytest.MonkeyPatch
+):
+    friend, stranger = "https://friend.example", "https://elsewhere.example"
+    monkeypatch.setattr(SubtitleWriter, "respond", lambda *_: 1 / 0)
+    with run_server(recognizer, token="secret", origins=[friend]) as address:
+        client = Client(base_url=f"http://{address}")
+        good = {"Authorization": "Bearer secret", "Origin": friend}
+        refusals = [
+            client.get("/v1/models", headers={"Origin": friend}),
+            client.get("/nowhere", headers=good),
+            client.get("/v1/audio/transcriptions", headers=good),
+            client.post("/v1/audio/transcriptions", headers=good, data={"model": "an4"}),
+            client.post("/subtitles/srt", headers=good),
+        ]
+        assert [refusal.status_code for refusal in refusals] == [401, 404, 405, 400, 500]
+        assert {refusal.headers.get("access-control-allow-origin") for refusal in refusals} == {friend}
+        preflight = {"Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "authorization"}
+        client = Client(base_url=f"http://{address}")  # a failure closes the connection
+        asked = client.options("/v1/audio/transcriptions", headers={"Origin": friend, **preflight})
+        assert (asked.status_code, asked.headers["access-control-allow-origin"]) == (200, friend)
+        refused = client.options("/v1/audio/transcriptions", headers={"Origin": stranger, **preflight})
+        assert (refused.status_code, refused.headers.get("access-control-allow-origin")) == (403, None)
 
 
 _PART = b'--b\r\nContent-Disposition: form-data; name="file"; filename="a.wav"\r\n\r\n'

@@ -153,3 +153,26 @@ def test_text_in_a_binary_frame_is_distinguished_from_audio():
     assert not is_text(b'{"eof" : ')
     assert not is_text(b"{" * 100_000)
     assert not is_text(read_pcm("help"))
+
+
+@pytest.mark.parametrize("no", ["false", "False", "0", 0, "no", None, ""])
+def test_flags_may_be_texts(no: object):
+    config = update_config(StreamConfig(), {"words": no, "max_alternatives": no, "committed": no})
+    assert (config.words, config.alternatives, config.committed) == (False, False, False)
+    config = update_config(config, {"words": "true", "max_alternatives": "3", "sample_rate": "16000"})
+    assert (config.words, config.alternatives, config.sample_rate) == (True, True, 16000.0)
+
+
+def test_a_phrase_list_may_be_a_text_as_in_vosks_library():
+    assert update_config(StreamConfig(), {"phrase_list": '["one", "[unk]"]'}).phrases == ("one", "[unk]")
+    with pytest.raises(Refusal, match="must be a list"):
+        update_config(StreamConfig(), {"phrase_list": "one"})
+
+
+@pytest.mark.parametrize("phrases", [["three hundred", "Björk", "[unk]"], ["three hundred sixty nine", "Björk"]])
+def test_a_word_that_cannot_be_spelled_is_passed_over(
+    server: str, phrases: list[str], caplog: pytest.LogCaptureFixture
+):
+    replies = asyncio.run(talk(server, read_pcm("number"), {"sample_rate": RATE, "phrase_list": phrases}))
+    assert set(text_of(replies).split()) & {"three", "hundred", "sixty", "nine"}
+    assert "cannot spell them: björk" in caplog.text

@@ -1,10 +1,12 @@
 """What a person chooses, and what the model folder holds, against the decoder that comes of it."""
 
+import re
 from pathlib import Path
+from warnings import catch_warnings, simplefilter
 
 import pytest
 
-from asr.config import DecoderSettings, RescoringSettings
+from asr.config import DecoderSettings, NormalizerSettings, RescoringSettings
 from asr.decode.scorer.rnn import RnnLM
 from asr.errors import ConfigError, ModelError, TextError
 from asr.language.load import load_ngram, save_ngram
@@ -12,7 +14,7 @@ from asr.language.ngram.binary import write_binary
 from asr.language.ngram.kneser_ney import estimate
 from asr.language.ngram.model import NgramModel
 from asr.recognize.language_models import save_language_model
-from asr.recognize.options import DecodingOptions, build_rescorer, choose_decoder
+from asr.recognize.options import DecodingOptions, build_rescorer, choose_decoder, prepare_phrases
 from asr.recognize.recognizer import load_model
 from asr.text.tokenizer import CharTokenizer
 from tests.language.rnn.rnn_models import make_model, save_rnn
@@ -84,13 +86,42 @@ def test_a_chosen_language_model_comes_before_the_folders(tmp_path):
         ({"decoder": "viterbi"}, ConfigError, "there are: greedy, beam"),
         ({"decoder": "greedy", "nbest": 2}, ConfigError, "use beam search"),
         ({"lm": Path("missing.arpa")}, ModelError, "No such file"),
-        ({"hotwords": ["ab:x"]}, ConfigError, "weight"),
+        ({"hotwords": ["ab:"]}, ConfigError, "weight"),
         ({"hotwords": ["xyz"]}, TextError, "'xyz': the alphabet has no x y z"),
     ],
 )
 def test_choices_that_make_no_sense_are_named(tmp_path, choices, error, message):
     with pytest.raises(error, match=message):
         build(tmp_path, **choices)
+
+
+@pytest.mark.parametrize(
+    ("hotwords", "kept", "warnings"),
+    [
+        (["AB!", "b a:3"], {"ab": 6.0, "b a": 3.0}, []),
+        (["ab", "xyz:2"], {"ab": 6.0}, ["'xyz' is left out: the alphabet has no x y z"]),
+        (["ab++"], {"ab": 6.0}, [r"'ab\+\+': expected as 'ab', without \+"]),
+        (["a&b"], {"a b": 6.0}, ["expected as 'a b', without &"]),
+        (["ab:2", "AB:3"], {"ab": 3.0}, ["'AB' is given twice; the last weight counts: 3"]),
+        ({"ab": 2.0}, {"ab": 2.0}, []),
+        (["a-b", "it's"], {"a b": 6.0}, ['"it\'s" is left out']),
+    ],
+)
+def test_hot_words_that_will_not_do_what_was_asked_are_reported(hotwords, kept, warnings):
+    tokenizer = CharTokenizer(["<blank>", " ", "a", "b"])
+    with catch_warnings(record=True) as caught:
+        simplefilter("always")
+        options, _ = prepare_phrases(DecodingOptions(hotwords=hotwords), NormalizerSettings(), tokenizer)
+    assert dict(options.hotwords) == kept
+    assert len(caught) == len(warnings)
+    assert all(re.search(pattern, str(one.message)) for pattern, one in zip(warnings, caught, strict=True))
+
+
+def test_a_time_is_a_phrase_of_words():
+    tokenizer = CharTokenizer(["<blank>", " ", *"abcdefghijklmnopqrstuvwxyz'"])
+    normalizer = NormalizerSettings(spell_out_numbers="en")
+    options, _ = prepare_phrases(DecodingOptions(hotwords=["10:30", "20%:4"]), normalizer, tokenizer)
+    assert options.hotwords == {"ten thirty": 6.0, "twenty percent": 4.0}
 
 
 @pytest.mark.parametrize("precision", ["fp32", "int8"])

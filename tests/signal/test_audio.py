@@ -324,7 +324,7 @@ def test_tensors_count_as_arrays():
         load_audio(((tensor * 32767).long(), RATE))
 
 
-def test_reading_arrays_imports_no_torch():
+def test_arrays_need_no_torch():
     code = "import sys, asr; asr.load_audio(([0.0, 0.1], 16000)); print('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "False\n"
 

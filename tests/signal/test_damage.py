@@ -80,7 +80,7 @@ CONTAINERS = {
 @dataclass(frozen=True)
 class Damage:
     kind: str
-    place: float  # share of the file
+    position: float  # share of the file
     junk: bytes
     value: int  # of a size, if `scale` is None
     scale: float | None  # of a size
@@ -117,9 +117,9 @@ def damages(draw: st.DrawFn) -> Damage:
 def apply(damage: Damage, name: str) -> tuple[bytes, float]:
     """Return the damaged file, and at least how many seconds of its sound are left."""
     whole, container = encode(name), CONTAINERS[name]
-    at = int(damage.place * len(whole))
+    at = int(damage.position * len(whole))
     if damage.kind == "cut":
-        return whole[:at], SECONDS * damage.place - container.slack
+        return whole[:at], SECONDS * damage.position - container.slack
     if damage.kind == "before":
         return damage.junk + whole, SECONDS - 0.12
     if damage.kind == "after":
@@ -134,17 +134,17 @@ def apply(damage: Damage, name: str) -> tuple[bytes, float]:
     return change_size(damage, whole, container), SECONDS - 0.12
 
 
-def change_size(damage: Damage, whole: bytes, container: Container) -> bytes:
+def change_size(damage: Damage, content: bytes, container: Container) -> bytes:
     if not container.sizes:
-        return whole
+        return content
     label, gap, layout = container.sizes[damage.index % len(container.sizes)]
-    start = whole.find(label) + len(label) + gap
+    start = content.find(label) + len(label) + gap
     size = struct.calcsize(layout)
-    (old,) = struct.unpack(layout, whole[start : start + size])
+    (old,) = struct.unpack(layout, content[start : start + size])
     new = damage.value if damage.scale is None else int(old * damage.scale)
     if container.format == "FLAC":  # two bits of the rate's neighbours are in the first byte
         new &= 0xFFFFFFFF
-    return whole[:start] + struct.pack(layout, new % 2 ** (8 * size)) + whole[start + size :]
+    return content[:start] + struct.pack(layout, new % 2 ** (8 * size)) + content[start + size :]
 
 
 def seconds_of_ffmpeg(path: Path) -> float:
@@ -193,7 +193,7 @@ def check(path: Path, name: str, damage: Damage) -> None:
     if notes:
         return
     seconds, tolerance = len(waveform) / RATE, 0.3 if "mp3" in name else 0.12  # MP3 encoders pad
-    in_header = damage.kind in ("within", "over") and damage.place * len(content) < 1200
+    in_header = damage.kind in ("within", "over") and damage.position * len(content) < 1200
     if not in_header:  # damage there may change the rate
         assert seconds >= left, damage
     if damage.kind == "cut" and container.format != "OGG":  # whose pages may end anywhere

@@ -1,15 +1,21 @@
 """Batches: what is drawn depends on seed, epoch and utterance only, and loading can resume anywhere."""
 
+import pickle
+from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
+from lhotse import CutSet
 
 from asr.config import AugmentSettings, FeatureSettings, NormalizerSettings, TokenizerSettings
 from asr.corpus.cuts import load_cuts, read_waveform
+from asr.errors import TrainingError
 from asr.signal.features import FeatureExtractor
 from asr.text.load import build_tokenizer
+from asr.train import dataset
 from asr.train.dataset import Batch, SpeechDataset, SpeechLoader, measure_features
 
 
@@ -139,3 +145,66 @@ def test_the_statistics_are_those_of_all_frames(cuts):
     np.testing.assert_allclose(mean, frames.mean(0), atol=1e-3, rtol=1e-4)
     np.testing.assert_allclose(deviation, frames.std(0), atol=1e-3, rtol=1e-3)
     assert mean.dtype == deviation.dtype == np.float32  # as the runtime and model files take them
+
+
+def test_shared_memory_without_room_is_reported_before_the_first_batch(cuts, monkeypatch: pytest.MonkeyPatch):
+    full = SimpleNamespace(total=2 << 20, used=2 << 20, free=1000)
+    monkeypatch.setattr(dataset.shutil, "disk_usage", lambda path: full)
+    monkeypatch.setattr(dataset, "_SHARED_MEMORY", Path("/"))
+    with pytest.raises(TrainingError, match=r"^/ has room for 0\.0 MB, .* set train\.num_workers=0"):
+        make_loader(cuts, num_workers=1).batches()
+    assert len(list(make_loader(cuts, num_workers=0).batches())) > 3  # needs none
+    monkeypatch.setattr(dataset, "_SHARED_MEMORY", Path("/nowhere"))  # not Linux
+    make_loader(cuts, num_workers=1).batches()
+
+
+class Stuck(Iterator):
+    """What comes of processes that lost a batch: one, then nothing for ever."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+
+    def __next__(self) -> str:
+        self.asked += 1
+        if self.asked == 1:
+            return "batch"
+        raise RuntimeError("DataLoader timed out after 1 seconds")
+
+
+def test_a_batch_that_never_comes_ends_the_wait(cuts, monkeypatch: pytest.MonkeyPatch):
+    loader = make_loader(cuts, num_workers=1)
+    small = SimpleNamespace(total=2 << 20, used=0, free=2 << 20)
+    monkeypatch.setattr(dataset.shutil, "disk_usage", lambda path: small)
+    monkeypatch.setattr(dataset, "_SHARED_MEMORY", Path("/"))
+    loader.batch_seconds = 60.0
+    batches = loader._await(Stuck(), lambda: False)
+    assert next(batches) == "batch"
+    with pytest.raises(TrainingError, match=r"set train\.num_workers=0"):
+        next(batches)
+
+
+def test_a_signal_ends_the_wait_for_a_batch(cuts):
+    stuck = Stuck()
+    assert list(make_loader(cuts, num_workers=1)._await(stuck, lambda: stuck.asked > 3)) == ["batch"]
+    assert stuck.asked == 4
+
+
+@pytest.mark.parametrize(
+    "message", ["DataLoader worker (pid 7) is killed by signal: Bus error.", "shared memory: full"]
+)
+def test_a_process_that_died_is_reported_in_one_line(cuts, message: str):
+    def die():
+        raise RuntimeError(message)
+        yield
+
+    with pytest.raises(TrainingError, match=r"set train\.num_workers=0"):
+        list(make_loader(cuts, num_workers=1)._await(die(), lambda: False))
+
+
+def test_other_processes_may_be_started_afresh(cuts):
+    """Windows and macOS do not fork: what goes to a process must bear pickling."""
+    loader = make_loader(cuts)
+    copy = pickle.loads(pickle.dumps(loader.dataset))
+    some = CutSet(list(cuts)[:2])
+    assert_equal([loader.dataset[some]], [copy[some]])
+    assert pickle.loads(pickle.dumps(dataset._ignore_signals)) is dataset._ignore_signals

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -150,3 +151,17 @@ def test_formats_are_named_singly_or_with_commas():
     assert parse_formats(["txt", "SRT, json", "srt"]) == ("txt", "srt", "json")
     with pytest.raises(AsrError, match="docx: no such format; there are: txt, json, srt, vtt, tsv, ctm, textgrid"):
         parse_formats(["txt,docx"])
+
+
+@pytest.mark.parametrize("separator", ["\t", "\n", "\r", "\x0b", "\x85", "\u2028"])
+def test_a_file_name_ends_no_field_and_no_line(separator: str):
+    transcript = replace(DIALOGUE, source=f"a{separator}b.wav")
+    for name in ("tsv", "json", "ctm", "txt"):
+        lines = format_transcript(transcript, name, FormatOptions(several=True)).splitlines()
+        assert len(lines) == len(format_transcript(DIALOGUE, name).splitlines())
+    assert json.loads(format_transcript(transcript, "json"))["file"] == transcript.source
+
+
+def test_no_line_of_ctm_is_a_comment():
+    lines = format_transcript(replace(DIALOGUE, source=";;x.wav"), "ctm").splitlines()
+    assert all(line.startswith("_;x 1 ") for line in lines)

@@ -1,6 +1,7 @@
 """Subtitles against independent readers of SRT and WebVTT, and against the limits that they promise."""
 
 import io
+import re
 from html import unescape
 from itertools import pairwise
 
@@ -60,7 +61,9 @@ def test_independent_readers_find_the_same_cues(transcript: Transcript):
     cues = make_cues(transcript, subtitles)
     expected = [(pytest.approx(cue.start, abs=1e-3), pytest.approx(cue.end, abs=1e-3), cue.lines) for cue in cues]
     read = list(srt.parse(write_srt(transcript, subtitles)))
-    assert [(c.start.total_seconds(), c.end.total_seconds(), tuple(c.content.split("\n"))) for c in read] == expected
+    assert [
+        (c.start.total_seconds(), c.end.total_seconds(), tuple(unescape(c.content).split("\n"))) for c in read
+    ] == expected
     assert [c.index for c in read] == list(range(1, len(cues) + 1))
     captions = read_vtt(write_vtt(transcript, subtitles))
     read = [(seconds(c.start), seconds(c.end), tuple(unescape(line) for line in c.lines)) for c in captions]
@@ -86,6 +89,16 @@ def test_hours_have_a_field_of_their_own_and_milliseconds_round_up():
 
 def test_vtt_escapes_what_it_would_take_for_markup():
     assert "&lt;b&gt; &amp; --&gt;" in write_vtt(spoken(("<b>", 0, 1), ("&", 1, 2), ("-->", 2, 3)), SubtitleSettings())
+
+
+def test_srt_escapes_what_players_would_take_for_markup():
+    words = [("<i>", 0, 1), ("-->", 1, 2), ("AT&T", 2, 3), ("&amp;", 3, 4), ("{\\an8}", 4, 5), ("3<4", 5, 6)]
+    cues = write_srt(spoken(*words), SubtitleSettings(max_seconds=100))
+    (cue,) = srt.parse(cues)
+    assert cues.count("-->") == 1  # of the times
+    assert not re.search(r"<[a-z/]|\{\\", cue.content)
+    assert unescape(cue.content).replace("\u2060", "").split() == [text for text, _, _ in words]
+    assert "AT&T" in cue.content  # no entity, so players without entities show it as it is
 
 
 def test_a_long_segment_is_cut_at_its_pause_rather_than_in_the_middle_of_a_phrase():

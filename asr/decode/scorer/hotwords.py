@@ -14,8 +14,10 @@ while a phrase that only sounds similar is being spelled. So it is kept apart fr
 counts in pruning as if no weight were above `MAX_PRUNING_CREDIT`.
 """
 
+import re
 from collections import deque
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from contextlib import suppress
 from itertools import combinations
 
 import numpy as np
@@ -30,22 +32,26 @@ MAX_WEIGHT = 100.0  # either way; more could not change the result, and overflow
 _MAX_REFUND = 100.0  # for all the unknown words of a phrase
 
 _SEPARATOR = 0
+# A number with a colon, as a whole, or a time at the end: 10:30, 3:16:8, "at 10:30"; "room 101:8" has a weight.
+_NUMBERS = re.compile(r"^\s*[\d:.,]*\d\s*:\s*[\d.]+\s*$|\b\d{1,2}:\d\d\s*$")
 
 
 def parse_hotword(text: str) -> tuple[str, float]:
     """Parse `phrase` or `phrase:weight`.
 
+    What follows the last colon is a weight if it is a number, unless both sides make a number or a time, as in 10:30.
+
     Raises:
-        ConfigError: If the phrase is empty or the weight is no number within ±100.
+        ConfigError: If the phrase or the weight is empty, or the weight is not within ±100.
     """
-    phrase, weight = text.rsplit(":", 1) if ":" in text else (text, str(DEFAULT_WEIGHT))
-    try:
-        value = float(weight)
-    except ValueError:
-        raise ConfigError(
-            f"{text!r}: the weight of a hot word is a number, as in 'new york:8'; found {weight!r}"
-        ) from None
-    if not phrase.strip() or not abs(value) <= MAX_WEIGHT:
+    phrase, colon, weight = text.rpartition(":")
+    value: float | None = None
+    if colon and not _NUMBERS.search(text):
+        with suppress(ValueError):
+            value = float(weight)
+    if value is None and (not colon or weight.strip()):
+        phrase, value = text, DEFAULT_WEIGHT
+    if value is None or not _plain_spaces(phrase) or not abs(value) <= MAX_WEIGHT:
         raise ConfigError(
             f"{text!r}: a hot word is written phrase or phrase:weight, with a weight of at most {MAX_WEIGHT:g}"
         )
@@ -53,7 +59,7 @@ def parse_hotword(text: str) -> tuple[str, float]:
 
 
 def parse_hotwords(hotwords: Mapping[str, float] | Iterable[str]) -> dict[str, float]:
-    """Return phrases and their weights, from a mapping or from `phrase[:weight]` items."""
+    """Return phrases and their weights, from a mapping or from `phrase[:weight]` items; the last of equals counts."""
     if isinstance(hotwords, str):
         raise ConfigError(f"hotwords is the text {hotwords!r}; expected a list of phrases, such as [{hotwords!r}]")
     if isinstance(hotwords, Mapping):

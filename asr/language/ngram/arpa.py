@@ -24,6 +24,7 @@ from asr.files import open_text, read_lines
 from asr.language.ngram.model import MAX_STATES, NgramTables, OrderTable
 
 _ROWS_AT_ONCE = 1 << 16
+_BLANKS = " \t\r\n\0"  # as in KenLM: words may hold other white space, such as U+00A0
 _LEAST, _MOST_BACKOFF = -1000.0, 10.0  # log10; values beyond would overflow in a search
 
 
@@ -105,7 +106,7 @@ class _Parser:
         except MemoryError:
             raise self._error(f"\\data\\ announces {count} {order}-grams, more than memory can hold") from None
         for row in range(count):
-            fields = self._next_line().split()
+            fields = _split(self._next_line())
             if len(fields) not in (order + 1, order + 2) or (len(fields) == order + 2 and order == max_order):
                 line = " ".join(fields)[:60]
                 if line.startswith("\\"):
@@ -152,9 +153,14 @@ class _Parser:
         """Return the next line that is not empty."""
         for line in self.lines:
             self.line_number += 1
-            if line := line.strip():
+            if line := line.strip(_BLANKS):
                 return line
         raise self._error("the file ends before \\end\\: it is cut short")
 
     def _error(self, problem: str) -> ModelError:
         return ModelError(f"{self.path}:{self.line_number}: {problem}")
+
+
+def _split(line: str) -> list[str]:
+    """Split at ASCII blanks; `str.split` would also split at others."""
+    return [field for field in line.replace("\t", " ").split(" ") if field]

@@ -20,7 +20,7 @@ from asr.recognize.streaming.stream import Partial, SpeechStream, StreamContext,
 from asr.recognize.utterance import UtteranceDecoder
 from asr.runtime.threads import map_in_threads
 from asr.signal.arrays import check_peak, to_samples
-from asr.signal.levels import Mixer
+from asr.signal.channels import Mixer
 from asr.signal.resample import Resampler, Waveform
 from asr.transcript.transcript import Segment, Transcript
 

@@ -21,7 +21,7 @@ _OTHERS = re.compile(
 # What a container may begin with behind tags or damage.
 _STARTS = re.compile(
     rb"(RIFF|RIFX|RF64|BW64)....WAVE|FORM....AIF[FC]|OggS\x00\x02|fLaC[\x00\x80]\x00\x00\x22|caff\x00\x01\x00\x00|"
-    rb"NIST_1A\n   1024\n",
+    rb"NIST_1A\n   1024\n|\.snd\x00\x00\x00[\x18-\xff]|riff\x2e\x91\xcf\x11\xa5\xd6\x28\xdb",
     re.DOTALL,
 )
 _SEARCHED_BYTES = 1 << 16

@@ -11,7 +11,6 @@ from asr.signal.containers.layout import TOLERATED_SECONDS, FileView, Layout, Pa
 
 _STREAM = re.compile(rb"fLaC[\x00\x80]\x00\x00\x22")
 _TAIL_BYTES = 1 << 20  # in which the last frame begins: the longest frames of 8 channels are shorter
-_SCANNED_BYTES = 1 << 26  # of larger files only decoding searches all for further streams
 _BLOCK_SIZES = [0, 192, 576, 1152, 2304, 4608, 0, 0, 256, 512, 1024, 2048, 4096, 8192, 16384, 32768]
 
 _RATES = dict(enumerate([88200, 176400, 192000, 8000, 16000, 22050, 24000, 32000, 44100, 48000, 96000], start=1))
@@ -39,6 +38,7 @@ class _StreamInfo:
     rate: int
     declared: int  # samples; 0 if left open
     frames: int  # position of the first frame
+    frame_bytes: int  # of the longest; 0 if not known
 
 
 @dataclass(frozen=True)
@@ -59,26 +59,27 @@ def find_flac(view: FileView, *, verify: bool) -> Layout | None:
 
     Args:
         view: The file.
-        verify: Whether to search a large file for further streams, which takes reading all of it.
+        verify: Whether to search the file for further streams, which takes reading all of it, and for its last byte.
     """
     if view.at(0, 4) != b"fLaC":
         return None
     starts = [0]
-    while verify or view.size <= _SCANNED_BYTES:
+    while verify:
         following = _find_stream(view, starts[-1] + 4)
         if following < 0:
             break
         starts.append(following)
-    parts, missing, notes = [], 0.0, []
+    parts, missing, notes, is_least = [], 0.0, [], False
     for first, end in zip(starts, [*starts[1:], view.size], strict=True):
         info = _read_info(view, first)
         if info is None:
             return None
-        part, lost, note = _measure(view, info, end)
+        part, lost, note = _measure(view, info, end, verify=verify)
         parts.append(part)
         missing += lost
         notes += note
-    return Layout("FLAC", tuple(parts), missing, notes=tuple(notes))
+        is_least = is_least or info.declared == 0
+    return Layout("FLAC", tuple(parts), missing, notes=tuple(notes), is_least=is_least)
 
 
 def _find_stream(view: FileView, position: int) -> int:
@@ -101,19 +102,26 @@ def _read_info(view: FileView, start: int) -> _StreamInfo | None:
             break
     rate = int.from_bytes(fields[10:13], "big") >> 4
     declared = int.from_bytes(fields[13:18], "big") & (2**36 - 1)
-    return _StreamInfo(start, int.from_bytes(fields[:2], "big"), rate, declared, position)
+    longest = int.from_bytes(fields[7:10], "big")
+    return _StreamInfo(
+        start, int.from_bytes(fields[:2], "big"), rate, declared, position, min(longest, _TAIL_BYTES // 2)
+    )
 
 
-def _measure(view: FileView, info: _StreamInfo, end: int) -> tuple[Part, float, list[str]]:
+def _measure(view: FileView, info: _StreamInfo, end: int, *, verify: bool) -> tuple[Part, float, list[str]]:
     """Return a stream with its true length in its header, the seconds that it lacks, and what to note of it."""
     whole = Part(((info.start, end),))
-    tail_start = max(info.frames, end - _TAIL_BYTES)
-    tail = view.at(tail_start, end - tail_start)
-    frame = _last_frame(tail, tail_start == info.frames, info)
+    frame, tail = None, b""
+    for size in (2 * info.frame_bytes + 4096, _TAIL_BYTES):  # the second if other bytes follow the stream
+        start = max(info.frames, end - size)
+        tail = view.at(start, end - start)
+        frame = _last_frame(tail, start == info.frames, info)
+        if frame is not None:
+            break
     if frame is None or info.rate == 0:
         return whole, 0.0, []
     present = frame.end_sample(info.block_size)
-    if not _is_complete(tail[frame.start :]):  # the last frame is cut off
+    if (verify or present != info.declared) and not _is_complete(tail[frame.start :]):  # the last frame is cut off
         present -= frame.block_size
         if info.declared == 0:
             return whole, max(frame.block_size / info.rate, 2 * TOLERATED_SECONDS), []

@@ -58,6 +58,7 @@ class Layout:
         kind: Name of the container.
         parts: To decode one after the other.
         missing: Seconds of sound that the header declares and the file ends before.
+        is_least: Whether more than `missing` may be, because nothing declares the length.
         lost: Seconds of sound within it that are damaged; decoding leaves them out.
         notes: What a user should know of how the file was read, each a sentence without the file's name.
         seconds: Seconds of sound in raw parts, to be compared with libsndfile's; None if they are not known.
@@ -71,6 +72,7 @@ class Layout:
     notes: tuple[str, ...] = ()
     seconds: float | None = None
     raw: Part | None = None
+    is_least: bool = False
 
     def moved(self, offset: int) -> "Layout":
         """Return the same layout in a file that has so many bytes before it."""
@@ -143,15 +145,12 @@ class SpanFile:
         sizes = (len(span) if isinstance(span, bytes) else span[1] - span[0] for span in spans)
         self._starts = [0, *accumulate(sizes)]
         self._position = 0
+        self.tell = lambda: self._position
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
         """Move as a file does; positions before the start are not reached."""
         base = (0, self._position, self._starts[-1])[whence]
         self._position = max(0, base + offset)
-        return self._position
-
-    def tell(self) -> int:
-        """Return the position."""
         return self._position
 
     def read(self, count: int) -> bytes:

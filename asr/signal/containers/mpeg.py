@@ -75,7 +75,7 @@ class _Stream:
 class _Scan:
     """What was found in a file."""
 
-    streams: list[_Stream] = field(default_factory=list)
+    runs: list[_Stream] = field(default_factory=list)
     skipped: int = 0  # bytes between frames that are neither tags nor zeros
     declared: tuple[int, int] | None = None  # frames and bytes, by the first frame; 0: not declared
     declared_end: int = 0  # frames at the next declaration, which belongs to another file joined to the first
@@ -94,22 +94,25 @@ def find_mpeg(
     """
     end = view.size if end is None else end
     position = skip_tags(view, start, end)
+    if view.at(start, 3) == b"ID3":  # nothing but MPEG audio follows, even if the tag is longer than it says
+        searched = end
     first = _find_frames(view, position, min(end, position + searched), end)
     if first < 0:
         return None
     scan = _scan(view, first, end)
-    parts = tuple(_to_part(stream) for stream in scan.streams if stream.num_frames)
+    parts = tuple(_to_part(stream) for stream in scan.runs if stream.num_frames)
     if not parts:
         return None
-    frames = sum(stream.num_frames for stream in scan.streams)
-    seconds = sum(stream.num_frames * stream.kind.samples / stream.kind.rate for stream in scan.streams)
-    lost = seconds * scan.skipped / max(1, sum(stream.num_bytes for stream in scan.streams))
+    frames = sum(stream.num_frames for stream in scan.runs)
+    seconds = sum(stream.num_frames * stream.kind.samples / stream.kind.rate for stream in scan.runs)
+    lost = seconds * scan.skipped / max(1, sum(stream.num_bytes for stream in scan.runs))
     notes = (f"about {lost:.1f} s of it are no MP3 frames and were left out",) if lost > TOLERATED_SECONDS else ()
     missing = 0.0
     if scan.declared is not None:
         declared_frames, declared_bytes = scan.declared
         present = scan.declared_end or frames
-        of_bytes = sum(stream.num_bytes + 2 * stream.kind.size for stream in scan.streams)  # Info frames count, too
+        # Info frames count, too. What is damaged is still there: it is not missing at the end.
+        of_bytes = scan.skipped + sum(stream.num_bytes + 2 * stream.kind.size for stream in scan.runs)
         if declared_frames > present and (not declared_bytes or declared_bytes > of_bytes):
             missing = (declared_frames - present) * seconds / frames
         elif not declared_frames and declared_bytes > of_bytes:
@@ -127,12 +130,13 @@ def _scan(view: FileView, position: int, end: int) -> _Scan:
             following = _resume(view, position, end)
             tag_end = skip_tags(view, position, end)
             if tag_end == position or tag_end > following:
-                scan.skipped += 0 if view.is_zero(position, following) else following - position
+                is_padding = following == end and view.is_zero(position, following)
+                scan.skipped += 0 if is_padding else following - position
             position = following
             continue
         if stream is None or _key(header) != key:
             stream, key = _Stream(kind, header), _key(header)
-            scan.streams.append(stream)
+            scan.runs.append(stream)
         if position + kind.size > end:  # cut off
             break
         declared = _declared(view.at(position, min(kind.size, 200)), kind)
@@ -148,7 +152,7 @@ def _scan(view: FileView, position: int, end: int) -> _Scan:
 
 def _note_declared(scan: _Scan, stream: _Stream, declared: tuple[int, int], frame: bytes) -> None:
     """Keep an Info frame; it is no sound."""
-    frames = sum(stream.num_frames for stream in scan.streams)
+    frames = sum(stream.num_frames for stream in scan.runs)
     if frames == 0 and scan.declared is None:
         scan.declared = declared
         stream.info = frame
@@ -201,7 +205,8 @@ def skip_tags(view: FileView, position: int, end: int) -> int:
         if start[:3] == b"ID3" and len(start) >= 10 and max(start[6:10]) < 0x80:
             # Four bytes of seven bits (ID3v2.4, section 3.1), and a footer if a flag says so.
             size = sum(byte << shift for byte, shift in zip(start[6:10], (21, 14, 7, 0), strict=True))
-            position += 10 + size + (10 if start[5] & 0x10 else 0)
+            following = position + 10 + size + (10 if start[5] & 0x10 else 0)
+            position = following if following <= end else position + 10  # its size is wrong
         elif start[:3] == b"TAG" and end - position >= 128:
             position += 128
         elif start[:8] == b"APETAGEX":

@@ -13,7 +13,7 @@ from asr.signal.containers.layout import TOLERATED_SECONDS, FileView, Layout, Pa
 
 _REVERSED_BITS = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
 _HEADER_BYTES = 27
-_FIRST = 2  # flag of a page that begins a stream
+_FIRST, _LAST = 2, 4  # flags of pages that begin and end a stream
 _NO_GRANULE = 2**64 - 1  # of a page on which no packet ends
 
 
@@ -37,6 +37,9 @@ class _Link:
     granules: int = 0  # of its pages so far
     number: int = -1  # of its last page
     page_granules: int = 0  # of the last page
+    end: int = 0  # of its last page
+    is_finished: bool = False  # whether a page says that it is the last
+    skipped: int = 0  # pages since the last with granules
     lost: float = 0.0  # seconds
 
 
@@ -59,32 +62,37 @@ def find_ogg(view: FileView, *, verify: bool) -> Layout | None:
         was_first = is_first
         if links and page.is_whole:
             _append(links[-1], view, page)
-    lost = sum(link.lost for link in links)
-    notes = (f"{lost:.1f} s of it are damaged and were left out",) if lost > TOLERATED_SECONDS else ()
     last = links[-1] if links else _Link()
     breaks_off = page is None or page.end > view.size
+    lost = sum(link.lost for link in links)
+    notes = (f"about {lost:.1f} s of it are damaged and were left out",) if lost > TOLERATED_SECONDS else ()
+    if not (breaks_off or last.is_finished) and view.size > last.end:
+        notes = (*notes, f"{view.size - last.end} bytes at its end are damaged and were left out")
     # A missing flag for the end of a stream does not count: recorders that are stopped leave none.
     missing = max(last.page_granules / last.rate, 2 * TOLERATED_SECONDS) if breaks_off and last.rate else 0.0
     parts = tuple(Part(tuple(link.spans.spans)) for link in links)
-    return Layout("Ogg", parts, missing, lost, notes) if parts else None
+    return Layout("Ogg", parts, missing, lost, notes, is_least=True) if parts else None
 
 
 def _append(link: _Link, view: FileView, page: _Page) -> None:
     """Append a page that is not damaged to a link."""
     link.spans.add(page.start, page.end)
+    link.end = page.end
     if page.flags & _FIRST and link.serial is None:
         link.rate = _sample_rate(view.at(page.end - _body_size(view, page.start), 64))
         link.serial, link.number = (page.serial if link.rate else None), page.number
         return
     if page.serial != link.serial:
         return
-    skipped = page.number - link.number - 1
+    link.skipped += max(0, page.number - link.number - 1)
     link.number = page.number
+    link.is_finished = bool(page.flags & _LAST)
     if page.granule == _NO_GRANULE or page.granule < link.granules:
         return
     granules = page.granule - link.granules
-    if skipped > 0 and link.granules:
-        link.lost += max(0, granules - link.page_granules) / link.rate
+    if link.skipped:  # pages are about as long as each other
+        link.lost += granules * link.skipped / (link.skipped + 1) / link.rate
+        link.skipped = 0
     elif link.granules:
         link.page_granules = granules
     link.granules = page.granule

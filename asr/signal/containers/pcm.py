@@ -46,6 +46,7 @@ class Samples:
         declared: Bytes that may be declared, in any of the header's fields; those left open are left out.
         raw: Their format; None if they are compressed.
         byte_rate: Bytes per second.
+        is_doubtful: Whether the fields of their format contradict each other.
     """
 
     kind: str
@@ -53,6 +54,7 @@ class Samples:
     declared: tuple[int, ...]
     raw: RawFormat | None
     byte_rate: float
+    is_doubtful: bool = False
 
 
 def find_pcm(view: FileView) -> Layout | None:
@@ -96,12 +98,14 @@ def _locate(view: FileView, samples: Samples) -> Layout:
         end, notes = _read_on(view, samples, max(present)) if size is None else (samples.start + size, ())
         if size is not None and view.at(end, 4) in _RECORDINGS:
             notes = ("another recording that follows it in the file was left out; split the file",)
+    if samples.is_doubtful:
+        notes = (*notes, "its header contradicts itself, so its samples may be read wrongly")
     raw = None
     if samples.raw is not None:
         whole = (end - samples.start) // samples.raw.frame_bytes * samples.raw.frame_bytes
         raw = Part(((samples.start, samples.start + whole),), samples.raw)
     seconds = (end - samples.start) / samples.byte_rate
-    parts = (_whole(view, samples, end),)
+    parts = (_file_part(view, samples, end),)
     return Layout(samples.kind, parts, missing, notes=notes, seconds=seconds, raw=raw)
 
 
@@ -129,7 +133,7 @@ def _is_noise(view: FileView, start: int, raw: RawFormat) -> bool:
     return float(-(shares * np.log2(shares)).sum()) > 7.9 - bias
 
 
-def _whole(view: FileView, samples: Samples, end: int) -> Part:
+def _file_part(view: FileView, samples: Samples, end: int) -> Part:
     """Return the whole file; compressed samples in a WAV file get a header with their true size."""
     if samples.raw is None and view.at(0, 4) == b"RIFF" and end - samples.start not in samples.declared:
         size = struct.pack("<I", min(end - samples.start, 0x7FFFFFFF))
@@ -183,15 +187,17 @@ def _riff_chunks(view: FileView, order: str, start: int = 12) -> Iterator[_Chunk
 
 def _read_wav(view: FileView) -> Samples | None:
     order = ">" if view.at(0, 4) == b"RIFX" else "<"
-    raw, byte_rate, long_size = None, 0.0, None
+    raw, byte_rate, long_size, is_doubtful = None, 0.0, None, False
     for chunk in _riff_chunks(view, order):
         if chunk.name == b"ds64":  # of RF64 and BW64
             long_size = view.integer(chunk.start + 8, "<Q")
         elif chunk.name == b"fmt ":
-            raw, byte_rate = _read_wave_format(view.at(chunk.start, min(chunk.size, 40)), order)
+            fields = view.at(chunk.start, min(chunk.size, 40))
+            raw, byte_rate = _read_wave_format(fields, order)
+            is_doubtful = _contradicts_itself(fields, order)
         elif chunk.name == b"data":
             size = long_size if chunk.size == 0xFFFFFFFF and long_size is not None else chunk.size
-            return Samples("WAV", chunk.start, (size,), raw, byte_rate)
+            return Samples("WAV", chunk.start, (size,), raw, byte_rate, is_doubtful)
     return None
 
 
@@ -206,6 +212,12 @@ def _read_wave_format(fields: bytes, order: str) -> tuple[RawFormat | None, floa
     if raw is not None and raw.frame_bytes == frame_bytes:
         return raw, rate * frame_bytes  # the field for bytes per second is often wrong
     return None, byte_rate
+
+
+def _contradicts_itself(fields: bytes, order: str) -> bool:
+    """Return whether neither of the two numbers that follow from the others does, in uncompressed samples."""
+    tag, channels, rate, byte_rate, frame_bytes, bits = struct.unpack(f"{order}HHIIHH", fields[:16])
+    return tag in (1, 3, 0xFFFE) and byte_rate != rate * frame_bytes and frame_bytes != channels * ((bits + 7) // 8)
 
 
 def _raw_format(rate: float, channels: int, subtype: str | None, endian: str) -> RawFormat | None:

@@ -179,7 +179,28 @@ def test_how_hot_words_are_written():
     assert parse_hotwords({" a  b ": 2}) == parse_hotwords(["a▁b:2"]) == {"a b": 2.0}
 
 
-@pytest.mark.parametrize("text", ["", ":3", "new york:", "new york:much", "a:inf", "a:nan", "a:101", "a:-1000"])
+@pytest.mark.parametrize(
+    ("text", "phrase", "weight"),
+    [
+        ("10:30", "10:30", DEFAULT_WEIGHT),  # times and verses
+        ("at 10:30", "at 10:30", DEFAULT_WEIGHT),
+        ("3:16", "3:16", DEFAULT_WEIGHT),
+        ("10:30:15", "10:30:15", DEFAULT_WEIGHT),
+        ("2:1", "2:1", DEFAULT_WEIGHT),
+        ("room 101:8", "room 101", 8.0),
+        ("at 10:30:8.5", "at 10:30", 8.5),
+        ("route 66:7", "route 66", 7.0),
+        ("Re:Zero", "Re:Zero", DEFAULT_WEIGHT),
+        ("Star Trek: Picard:3", "Star Trek: Picard", 3.0),
+        ("new york:-2e0", "new york", -2.0),
+        ("new york: 8", "new york", 8.0),
+    ],
+)
+def test_only_a_number_after_words_is_a_weight(text, phrase, weight):
+    assert parse_hotword(text) == (phrase, weight)
+
+
+@pytest.mark.parametrize("text", ["", ":3", "new york:", "a:inf", "a:nan", "a:101", "a:-1000"])
 def test_wrong_hot_words_are_named(text):
     with pytest.raises(ConfigError, match="hot word"):
         parse_hotword(text)

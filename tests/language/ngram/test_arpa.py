@@ -5,7 +5,7 @@ import gzip
 import pytest
 
 from asr.errors import ModelError
-from asr.language.load import load_ngram
+from asr.language.load import load_ngram, save_ngram
 from asr.language.ngram.arpa import read_arpa
 
 GOOD = """\
@@ -40,6 +40,31 @@ def test_tabs_and_spaces_and_a_preamble_are_fine(tmp_path):
     assert tables.words == ["<unk>", "<s>", "</s>", "a"]
     assert tables.orders[0].backoffs.tolist() == pytest.approx([0, -0.5, 0, -0.25])
     assert tables.orders[1].ngrams.tolist() == [[1, 3], [3, 2]]
+
+
+@pytest.mark.parametrize("name", ["lm.arpa", "lm.arpa.gz"])
+@pytest.mark.parametrize("preamble", ["", "made by hand\n"])
+def test_a_byte_order_mark_is_no_text(tmp_path, preamble, name):
+    path = write(
+        tmp_path, "\ufeff" + preamble + GOOD.lstrip().partition("\n\n")[2] if preamble else "\ufeff" + GOOD, name
+    )
+    path.write_bytes(gzip.compress(path.read_bytes()) if name.endswith(".gz") else path.read_bytes())
+    assert read_arpa(path).words == ["<unk>", "<s>", "</s>", "a"]
+
+
+@pytest.mark.parametrize("space", ["\u00a0", "\u3000", "\u2028", "\x0b", "\x85", "\x1c"])
+@pytest.mark.parametrize("pattern", ["b{}c", "{}b", "b{}"])
+def test_only_ascii_blanks_separate_words(tmp_path, space, pattern):
+    word = pattern.format(space)
+    path = write(
+        tmp_path,
+        GOOD.replace("-0.5 a ", f"-0.5\t{word}\t").replace(" a\n", f" {word}\n").replace("a </s>", f"{word} </s>"),
+    )
+    model = load_ngram(path)
+    assert list(model.words).count(word) == 1
+    for name in ("copy.arpa", "copy.bin"):
+        save_ngram(model, tmp_path / name)
+        assert list(load_ngram(tmp_path / name).words) == list(model.words)
 
 
 def test_infinite_scores_become_very_small_ones(tmp_path):
