@@ -1,7 +1,9 @@
 """Compiled code gives what the interpreter gives; it is compiled once, kept, and made anew if its file is damaged."""
 
+import copy
 import logging
 import os
+import pickle
 import subprocess
 import sys
 import time
@@ -67,6 +69,14 @@ def reverse() -> list[float]:
     target = np.zeros(3)
     copy_reversed(np.array([1.0, 2.0, 3.0]), target)
     return target.tolist()
+
+
+@pytest.mark.parametrize("duplicate", [copy.deepcopy, lambda packed: pickle.loads(pickle.dumps(packed))])
+def test_a_copy_of_packed_arguments_has_arrays_of_its_own(duplicate):
+    numbers = np.array([1.0, 2.0])
+    copied = duplicate(pack(Pair(1.0, numbers, False)))
+    numbers[:] = np.nan
+    assert combine(copied, np.ones((1, 2)), np.zeros(2, RECORD), 0) == (3.0, 0, False)
 
 
 @pytest.mark.parametrize("is_packed", [False, True])
