@@ -2,6 +2,7 @@
 
 import logging
 import os
+import pickle
 import subprocess
 import sys
 import time
@@ -146,6 +147,15 @@ def test_a_full_disk_costs_one_line(folder: Path, caplog, monkeypatch: pytest.Mo
     assert [message for message in caplog.messages if "(No space left on device)" in message] == caplog.messages[1:]
     assert len(caplog.messages) == 2
     assert list(folder.iterdir()) == []
+
+
+def test_packed_arguments_that_were_pickled_are_those_of_the_copy():
+    pair, table = Pair(2.0, np.array([1.0, 3.0]), False), np.ones((1, 2))
+    packed = pack(pair)
+    copied = pickle.loads(pickle.dumps(packed))
+    pair.numbers[:] = 100.0
+    assert combine(copied, table, np.zeros(2, RECORD), 0)[0] == 8.0
+    assert combine(packed, table, np.zeros(2, RECORD), 0)[0] == 400.0
 
 
 def test_code_that_nobody_used_for_long_is_removed(folder: Path):

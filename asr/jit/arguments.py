@@ -52,6 +52,10 @@ class _Packed:
         self.words: list[Word] = []
         self.type = describe(value, self.words)
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Describe a copy anew: its arrays lie at other addresses."""
+        return _Packed, (self.value,)
+
 
 def describe(value: Any, words: list[Word]) -> Type:
     """Return the type of an argument, and append its words.
