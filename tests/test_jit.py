@@ -136,6 +136,27 @@ def test_a_folder_that_cannot_be_written_costs_one_line(folder: Path, caplog):
     assert message.startswith(f"each process compiles its code again, since {folder} cannot be written (")
 
 
+@pytest.mark.skipif(sys.platform in ("win32", "darwin"), reason="has folders of its own")
+@pytest.mark.parametrize(
+    ("home", "cache_home", "expected"),
+    [
+        ("/home/ann", None, "/home/ann/.cache/asr/compiled"),
+        ("/home/ann", "", "/home/ann/.cache/asr/compiled"),
+        ("/home/ann", "/scratch", "/scratch/asr/compiled"),
+        ("/home/ann", "scratch", "/dev/null/compiled"),  # nothing goes into the current folder
+    ],
+)
+def test_the_cache_is_in_the_users_folder(
+    monkeypatch: pytest.MonkeyPatch, home: str, cache_home: str | None, expected: str
+):
+    monkeypatch.delenv("NUMBA_CACHE_DIR", raising=False)
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.setenv("HOME", home)
+    if cache_home is not None:
+        monkeypatch.setenv("XDG_CACHE_HOME", cache_home)
+    assert str(cache.folder()) == expected
+
+
 def test_a_full_disk_costs_one_line(folder: Path, caplog, monkeypatch: pytest.MonkeyPatch):
     def fail(path: Path, content: bytes) -> None:
         raise OSError(28, "No space left on device")
