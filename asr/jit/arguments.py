@@ -53,7 +53,7 @@ class _Packed:
         self.type = describe(value, self.words)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Describe a copy anew: its arrays lie at other addresses."""
+        """Copy and pickle the value alone: addresses mean nothing in another process, nor those of other arrays."""
         return _Packed, (self.value,)
 
 

@@ -4,7 +4,7 @@ import os
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar
+from typing import TypeVar, cast
 
 _In = TypeVar("_In")
 _Out = TypeVar("_Out")
@@ -32,5 +32,16 @@ def map_in_threads(function: Callable[[_In], _Out], items: Sequence[_In]) -> lis
     num_threads = min(len(items), 1 if getattr(_own, "works_alone", False) else count_threads())
     if num_threads <= 1:
         return [function(item) for item in items]
-    with ThreadPoolExecutor(num_threads) as pool:
-        return list(pool.map(function, items))
+    upcoming, results = iter(enumerate(items)), cast(list[_Out], [None] * len(items))
+
+    def work() -> None:
+        for index, item in upcoming:  # threads may share it: taking its next item is one step of the interpreter
+            results[index] = function(item)
+
+    # This thread is one of them. A future for each item would take as long as a short computation.
+    with ThreadPoolExecutor(num_threads - 1) as pool:
+        others = [pool.submit(work) for _ in range(num_threads - 1)]
+        work()
+        for other in others:
+            other.result()
+    return results
