@@ -82,9 +82,10 @@ $(VENV)-base/.installed: pyproject.toml $(KNOWN)
 	$(VENV)-base/bin/python $(INSTALL) --constraint $(KNOWN) --editable '.[test]'
 	touch $@
 
-$(VENV)-oldest/.installed: pyproject.toml
+$(VENV)-oldest/.installed: pyproject.toml $(KNOWN)
 	$(PYTHON) -m venv $(VENV)-oldest
-	$(VENV)-oldest/bin/python $(INSTALL) "numpy==1.26.*" "numba>=0.60" pydantic PyYAML pytest hypothesis
+	grep -v '^numpy==' $(KNOWN) > $(VENV)-oldest/known.txt
+	$(VENV)-oldest/bin/python $(INSTALL) --constraint $(VENV)-oldest/known.txt "numpy==1.26.*" numba pydantic PyYAML pytest hypothesis
 	touch $@
 
 clean:

@@ -22,7 +22,9 @@ SUBTITLES = SubtitleSettings()
 ENDPOINTS = Endpoints()
 
 # Models and machines
-ModelName = Annotated[str, Option("--model", "-m", envvar="ASR_MODEL", help="Folder, or a name from `asr models`.")]
+ModelName = Annotated[
+    str, Option("--model", "-m", envvar="ASR_MODEL", help="Folder, name from `asr models`, or exported file.")
+]
 Device = Annotated[str, Option(help="Where the network runs: auto, cpu, cuda or cuda:N.")]
 PrecisionName = Annotated[
     str, Option("--precision", help="fp32, bf16, int8 or auto: the fastest that costs no accuracy.")
