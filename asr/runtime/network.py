@@ -106,7 +106,7 @@ class Network(Protocol):
     """Computes log probabilities of whole utterances."""
 
     def run(self, features: Sequence[Features]) -> list[LogProbs]:
-        """Compute log probabilities (T', V) of utterances (T, F), as one batch."""
+        """Compute log probabilities (T', V) of utterances (T, F)."""
 
     def streaming(self, chunk_size: ChunkSize) -> StreamingNetwork[Any]:
         """The same network for streams."""
