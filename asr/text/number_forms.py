@@ -22,7 +22,7 @@ ORDINAL_SUFFIXES = {
 _VULGAR = "".join(chr(code) for code in (*range(0xBC, 0xBF), *range(0x2150, 0x215F), 0x2189))  # ¼ ½ ¾ ⅐ ... ⅞ ↉
 TIME = re.compile(
     r"(?<![\d:.,])(?P<hours>[01]?\d|2[0-4]):(?P<minutes>[0-5]\d)(?::(?P<seconds>[0-5]\d))?(?![\d:])"
-    r"(?P<half_of_day>(?=\s?[ap]\.?m\b))?",
+    r"(?P<half_of_day>(?=\s?[ap]\.?m\b))?(?P<clock>\s?(?:o'clock|Uhr)\b)?",
     re.IGNORECASE,
 )
 FRACTION = re.compile(
@@ -39,6 +39,8 @@ _PARTS: dict[str, tuple[dict[int, tuple[str, str]], str, str]] = {
     "en": ({2: ("half", "halves"), 4: ("quarter", "quarters")}, "one", "and"),
     "de": ({2: ("halb", "halbe")} | {n: (f"{name}tel",) * 2 for n, name in {3: "drit", 4: "vier"}.items()}, "ein", ""),
     "es": ({2: ("medio", "medios"), 3: ("tercio", "tercios"), 4: ("cuarto", "cuartos")}, "un", "y"),
+    "it": ({2: ("mezzo", "mezzi"), 3: ("terzo", "terzi"), 4: ("quarto", "quarti")}, "un", "e"),
+    "pt": ({2: ("meio", "meios"), 3: ("terço", "terços"), 4: ("quarto", "quartos")}, "um", "e"),
     "fr": ({2: ("demi", "demis"), 3: ("tiers", "tiers"), 4: ("quart", "quarts")}, "un", "et"),
 }
 
@@ -53,11 +55,19 @@ def say_time(match: re.Match[str], language: str) -> str:
             after = " ".join(
                 f"oh {_cardinal(part, language)}" if part < 10 else _cardinal(part, language) for part in rest
             )
-        return f"{_cardinal(hours, language)} {after}"
+        unsaid = _unsaid(match, "o'clock" if rest == [0] else "")
+        return f"{_cardinal(hours, language)} {after}{unsaid}"
     if language[:2] == "de":
         hour = "ein" if hours == 1 else _cardinal(hours, language)
-        return " ".join([hour, "Uhr", *(_cardinal(part, language) for part in rest if part)])
-    return " ".join(_cardinal(part, language) for part in (hours, *rest) if part or hours == 0)
+        words = " ".join([hour, "Uhr", *(_cardinal(part, language) for part in rest if part)])
+        return words + _unsaid(match, "Uhr")
+    return " ".join(_cardinal(part, language) for part in (hours, *rest) if part or hours == 0) + _unsaid(match, "")
+
+
+def _unsaid(match: re.Match[str], said: str) -> str:
+    """Return the word after a time unless it is a part of how the time is said."""
+    clock = match["clock"] or ""
+    return "" if clock.strip().lower() == said.lower() else clock
 
 
 def say_fraction(match: re.Match[str], language: str) -> str:

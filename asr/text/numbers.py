@@ -31,6 +31,10 @@ _DECIMAL_POINT = ("bn", "en", "he", "ja", "kn", "ko", "te", "th", "zh")  # elsew
 # Languages that write 1 000 000, with a plain space as well as with the typographic ones that all languages use.
 _SPACED = ("be", "cs", "fi", "fr", "hu", "lt", "lv", "no", "pl", "ru", "sk", "sv", "uk")
 
+# What the point is called where num2words drops zeros or digits after it, or fails; empty: not known.
+_POINTS = {"en": "point", "bn": "দশমিক", "ce": "", "cy": "pwynt", "fa": "ممیز", "id": "koma", "it": "virgola"}
+_POINTS |= {"tr": "virgül", "vi": "phẩy"}
+
 _Parts = Mapping[str, str | None]
 _Say = Callable[[re.Match[str], str], str]
 
@@ -110,9 +114,13 @@ def _say(parts: _Parts, language: str, *, may_be_year: bool = True) -> str:
     by_digit = (len(digits) > 1 and int(digits[0]) == 0) or len(digits) > 15
     is_year = may_be_year and language[:2] in _YEARS and digits == whole and len(digits) == 4 and not fraction
     is_year = is_year and 1100 <= int(digits) < (2100 if plural else 2000)
-    with suppress(NotImplementedError, OverflowError, TypeError):  # some languages lack ordinals or fractions
+    # Some languages lack ordinals or fractions.
+    with suppress(NotImplementedError, OverflowError, TypeError, AttributeError, KeyError):
         if by_digit:
             pass
+        elif fraction and language[:2] in _POINTS:
+            whole_words = str(num2words(int(digits), lang=language))
+            return " ".join(filter(None, [whole_words, _POINTS[language[:2]], *_say_digits(fraction, language)]))
         elif fraction:
             return str(num2words(f"{int(digits)}.{_ascii(fraction)}", lang=language))
         elif suffix := parts.get("ordinal"):
@@ -120,8 +128,12 @@ def _say(parts: _Parts, language: str, *, may_be_year: bool = True) -> str:
         else:
             words = str(num2words(int(digits), lang=language, to="year" if is_year else "cardinal"))
             return to_plural(words) if plural else words
-    words = " ".join(str(num2words(int(digit), lang=language)) for digit in digits + fraction)
+    words = " ".join(_say_digits(digits + fraction, language))
     return to_plural(words) if plural else words
+
+
+def _say_digits(digits: str, language: str) -> list[str]:
+    return [str(num2words(int(digit), lang=language)) for digit in digits]
 
 
 def _ascii(digits: str) -> str:

@@ -42,6 +42,8 @@ ENGLISH = NormalizerSettings(spell_out_numbers="en")
         ("$5 $6 and 7 €", "five dollars six dollars and seven euro"),
         ("₹50, ¥500", "fifty rupees five hundred yen"),
         ("the 21ST", "the twenty first"),
+        ("1.0, 2.50 and 0.0", "one point zero two point five zero and zero point zero"),
+        ("8:00 o'clock, 15:00 hours", "eight o'clock fifteen hundred hours"),
         ("1" * 20, " ".join(["one"] * 20)),
     ],
 )
@@ -54,6 +56,13 @@ def test_numbers_are_spelled_out_in_english(text, expected):
     [
         ("de", "1.000 1,5", "eintausend eins komma fünf"),
         ("de", "um 10:30 für 5,50 €", "um zehn uhr dreißig für fünf euro fünfzig cent"),
+        ("de", "10:30 Uhr, 8:00 Uhr", "zehn uhr dreißig acht uhr"),
+        ("it", "1,5 0,25 2½", "uno virgola cinque zero virgola due cinque due e mezzo"),
+        ("pt", "1/2 ¾", "um meio três quartos"),
+        ("tr", "2,05", "iki virgül sıfır beş"),
+        ("vi", "1,5", "một phẩy năm"),
+        ("id", "0,5", "nol koma lima"),
+        ("ce", "1,5", "цхьаъ пхиъ"),
         ("de", "2½ ,5 3/4", "zweieinhalb null komma fünf drei viertel"),
         ("de", "1.000.000 und 1,000.50", "eine million und eintausend komma fünf"),
         ("fr", "1 000 000 le 1er, la 1re, le 2e", "un million le premier la première le deuxième"),
