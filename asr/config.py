@@ -35,9 +35,8 @@ RIGHT_SECONDS = 1.0  # look-ahead before the text of a stream is committed
 SORT_BYTES = 2 << 30  # memory in which n-grams are sorted while a model is estimated
 COMPLETIONS = 10  # most probable next words that are shown
 HOST, PORT = "127.0.0.1", 2700  # of the server: this machine only, on the default port of Vosk's clients
-# Streams that a machine can keep up with, as measured on two cores (docs/benchmarks.md, "Live server"). One thread
-# serves them all, so more cores do not help.
-LIVE_STREAMS = 12 * min(2, os.cpu_count() or 1)
+# Streams that a machine can keep up with, as measured on two cores (docs/benchmarks.md, "Live server").
+LIVE_STREAMS = 25 * (os.cpu_count() or 1)
 EARLIER_LINES = {"sentences": "apart", "continuous": "running"}  # of `lines`: earlier words, in files and fingerprints
 
 

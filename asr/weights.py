@@ -41,7 +41,7 @@ class Weights(Mapping[str, Array]):
         stored: Arrays by name. An int8 array NAME comes with its row scales, NAME.scale.
 
     Raises:
-        ValueError: If scales do not fit their matrix.
+        ValueError: If a type is none of these, or scales are missing or do not fit their matrix.
     """
 
     def __init__(self, stored: Mapping[str, Array]) -> None:
@@ -147,8 +147,12 @@ def _read(path: Path) -> dict[str, Array]:
 
 def _pair(name: str, value: Array, stored: Mapping[str, Array]) -> "Array | QuantizedMatrix":
     scales = stored.get(name + SCALE_SUFFIX)
-    if scales is None:
+    if value.dtype != np.int8 and (scales is not None or value.dtype.kind != "f"):
+        raise ValueError(f"{name} has the type {value.dtype}; weights are floats, or int8 with scales")
+    if value.dtype != np.int8:
         return value
+    if scales is None:
+        raise ValueError(f"{name} is in 8 bits, and its scales are missing")
     if value.ndim == 0 or scales.shape != value.shape[:1]:
         raise ValueError(f"{name} has the shape {value.shape}, and its scales {scales.shape}")
     return QuantizedMatrix(value, scales.astype(np.float32, copy=False))

@@ -1,9 +1,12 @@
 """Compiled code gives what the interpreter gives; it is compiled once, kept, and made anew if its file is damaged."""
 
+import copy
 import logging
 import os
+import pickle
 import subprocess
 import sys
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -15,6 +18,7 @@ import pytest
 from asr import alignment
 from asr.jit import Array, cache, function, jit, pack, warm_up
 from asr.recognize import word_boundaries
+from tests.processes import is_true_in_fork, needs_fork
 
 RECORD = np.dtype([("count", np.int32), ("value", np.float64)], align=True)
 
@@ -67,6 +71,14 @@ def reverse() -> list[float]:
     target = np.zeros(3)
     copy_reversed(np.array([1.0, 2.0, 3.0]), target)
     return target.tolist()
+
+
+@pytest.mark.parametrize("duplicate", [copy.deepcopy, lambda packed: pickle.loads(pickle.dumps(packed))])
+def test_a_copy_of_packed_arguments_has_arrays_of_its_own(duplicate):
+    numbers = np.array([1.0, 2.0])
+    copied = duplicate(pack(Pair(1.0, numbers, False)))
+    numbers[:] = np.nan
+    assert combine(copied, np.ones((1, 2)), np.zeros(2, RECORD), 0) == (3.0, 0, False)
 
 
 @pytest.mark.parametrize("is_packed", [False, True])
@@ -135,6 +147,27 @@ def test_a_folder_that_cannot_be_written_costs_one_line(folder: Path, caplog):
     assert message.startswith(f"each process compiles its code again, since {folder} cannot be written (")
 
 
+@pytest.mark.skipif(sys.platform in ("win32", "darwin"), reason="has folders of its own")
+@pytest.mark.parametrize(
+    ("home", "cache_home", "expected"),
+    [
+        ("/home/ann", None, "/home/ann/.cache/asr/compiled"),
+        ("/home/ann", "", "/home/ann/.cache/asr/compiled"),
+        ("/home/ann", "/scratch", "/scratch/asr/compiled"),
+        ("/home/ann", "scratch", "/dev/null/compiled"),  # nothing goes into the current folder
+    ],
+)
+def test_the_cache_is_in_the_users_folder(
+    monkeypatch: pytest.MonkeyPatch, home: str, cache_home: str | None, expected: str
+):
+    monkeypatch.delenv("NUMBA_CACHE_DIR", raising=False)
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.setenv("HOME", home)
+    if cache_home is not None:
+        monkeypatch.setenv("XDG_CACHE_HOME", cache_home)
+    assert str(cache.folder()) == expected
+
+
 def test_a_full_disk_costs_one_line(folder: Path, caplog, monkeypatch: pytest.MonkeyPatch):
     def fail(path: Path, content: bytes) -> None:
         raise OSError(28, "No space left on device")
@@ -185,16 +218,34 @@ def test_a_fingerprint_depends_on_code_constants_and_what_is_called():
     assert make(1.0, scaled, "# moved\n\n" + source) == prints[0]
 
 
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
-def test_compiled_code_works_in_a_forked_child_even_if_a_thread_was_compiling(folder: Path):
+@needs_fork
+def test_a_forked_child_has_the_loaded_code_and_compiles_more(folder: Path):
+    def works() -> bool:
+        target = np.zeros(1, np.float32)  # of a type that is not loaded yet
+        copy_reversed(np.ones(1, np.float32), target)
+        return reverse() == [3.0, 2.0, 1.0] and target[0] == 1
+
     assert reverse() == [3.0, 2.0, 1.0]
-    with function._state.lock:
-        pid = os.fork()
-        if pid == 0:
-            target = np.zeros(1, np.float32)  # of a type that is not loaded yet
-            copy_reversed(np.ones(1, np.float32), target)
-            os._exit(0 if reverse() == [3.0, 2.0, 1.0] and target[0] == 1 else 1)
-        assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+    assert is_true_in_fork(works)
+    assert works()
+
+
+@needs_fork
+def test_a_fork_waits_for_a_thread_that_compiles(folder: Path):
+    """Or numba's and LLVM's locks would stay locked in the child."""
+    is_compiling, has_compiled = threading.Event(), []
+
+    def compile_slowly() -> None:
+        with function._state.lock:
+            is_compiling.set()
+            time.sleep(0.2)
+            has_compiled.append(True)
+
+    thread = threading.Thread(target=compile_slowly)
+    thread.start()
+    is_compiling.wait()
+    assert is_true_in_fork(lambda: has_compiled == [True] and reverse() == [3.0, 2.0, 1.0])
+    thread.join()
 
 
 def test_threads_that_call_at_once_compile_once(folder: Path, caplog):

@@ -94,6 +94,22 @@ def test_a_weight_whose_own_name_ends_like_a_scale_is_one(tmp_path: Path):
     }
 
 
+@pytest.mark.parametrize(
+    ("kind", "has_scales", "message"),
+    [
+        (np.int8, False, "a is in 8 bits, and its scales are missing"),
+        (np.uint8, True, "a has the type uint8; weights are floats, or int8 with scales"),
+        (np.int32, False, "a has the type int32"),
+        (np.float32, True, "a has the type float32"),
+    ],
+)
+def test_integers_mean_nothing_without_scales(tmp_path: Path, kind: type, has_scales: bool, message: str):
+    stored = {"a": np.ones((2, 2), kind)} | ({"a.scale": np.ones(2, np.float32)} if has_scales else {})
+    save_file(stored, tmp_path / "w.safetensors")
+    with pytest.raises(ModelError, match=rf"w\.safetensors: cannot be read: {message}"):
+        read_weights(tmp_path / "w.safetensors")
+
+
 @pytest.mark.parametrize(("matrix", "scales"), [((3, 2), (2,)), ((3, 2), (3, 1)), ((), ())])
 def test_scales_of_another_size_are_refused(tmp_path: Path, matrix: tuple[int, ...], scales: tuple[int, ...]):
     stored = {"a": np.ones(matrix, np.int8), "a.scale": np.ones(scales, np.float32)}

@@ -3,6 +3,7 @@
 Signals count from the first instant, so nothing is imported here that takes time: the commands are in commands.py.
 """
 
+import _thread
 import atexit
 import contextlib
 import errno
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 _EXHAUSTED = (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC))
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
+_IMPORT_SECONDS = 0.02  # after which a signal that came during an import is tried again
 
 
 def __getattr__(name: str) -> Any:
@@ -91,23 +93,11 @@ def _end_with(error: AsrError) -> NoReturn:
 
 @contextlib.contextmanager
 def _stopping_on_signals() -> Iterator[None]:
-    """Make SIGTERM interrupt as SIGINT does; a second signal ends the process at once, as does one during an import.
-
-    An exception in the middle of an import may be caught there, or come out as another one.
-    """
-
-    def stop(number: int, frame: FrameType | None) -> None:
-        if is_stopping or _is_importing(frame):
-            with contextlib.suppress(OSError):
-                os.write(2, b"stopped: the command was interrupted\n")
-            os._exit(STOPPED)
-        is_stopping.append(number)
-        raise KeyboardInterrupt
-
-    is_stopping: list[int] = []
+    """Make SIGTERM interrupt as SIGINT does; a second signal ends the process at once."""
     if threading.current_thread() is not threading.main_thread():  # only the main thread may set handlers
         yield
         return
+    stop = _Stop()
     previous = {number: signal.getsignal(number) for number in _SIGNALS}
     for number, handler in previous.items():
         if handler is not signal.SIG_IGN:  # a script's background job, or one under nohup, must continue
@@ -119,6 +109,35 @@ def _stopping_on_signals() -> Iterator[None]:
             signal.signal(number, handler)
         # While the interpreter ends, there is nothing left to stop.
         atexit.register(_ignore_signals)
+
+
+class _Stop:
+    """The handler of signals: raises KeyboardInterrupt, after an import that is under way.
+
+    An exception in the middle of an import may be caught there, or come out as another one.
+    """
+
+    def __init__(self) -> None:
+        self._is_stopping = self._is_waiting = self._is_repeated = False
+
+    def __call__(self, number: int, frame: FrameType | None) -> None:
+        is_repeated, self._is_repeated = self._is_repeated, False
+        if self._is_stopping or (self._is_waiting and not is_repeated):
+            with contextlib.suppress(OSError):
+                os.write(2, b"stopped: the command was interrupted\n")
+            os._exit(STOPPED)
+        if _is_importing(frame):
+            self._is_waiting = True
+            timer = threading.Timer(_IMPORT_SECONDS, self._repeat, [number])
+            timer.daemon = True
+            timer.start()
+            return
+        self._is_stopping = True
+        raise KeyboardInterrupt
+
+    def _repeat(self, number: int) -> None:
+        self._is_repeated = True
+        _thread.interrupt_main(signal.Signals(number))
 
 
 def _is_importing(frame: FrameType | None) -> bool:

@@ -80,6 +80,7 @@ def serve(
     longest: options.LongestSeconds = options.ENDPOINTS.longest,
     channel: options.ChannelName = "mix",
     device: options.Device = "auto",
+    precision: options.PrecisionName = "auto",
 ) -> None:
     """Run a server with a web page, a websocket (Vosk's protocol) and HTTP (OpenAI's)."""
     from asr.live.server import run
@@ -91,6 +92,7 @@ def serve(
         ServerSettings(host, port, token, allow_origin or (), limits, options.parse_channel(channel), model_name or ()),
         StreamingOptions(chunk, right, Endpoints.from_seconds(pause, longest)),
         device=device,
+        precision=precision,
         decoding=options.decoding_options(decoder=decoder, beam_size=beam_size, lm=lm, hotwords=hotwords),
         reporter=reporter,
     )

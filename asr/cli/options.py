@@ -22,11 +22,11 @@ SUBTITLES = SubtitleSettings()
 ENDPOINTS = Endpoints()
 
 # Models and machines
-ModelName = Annotated[str, Option("--model", "-m", envvar="ASR_MODEL", help="Folder, or a name from `asr models`.")]
-Device = Annotated[str, Option(help="Where the network runs: auto, cpu, cuda or cuda:N.")]
-PrecisionName = Annotated[
-    str, Option("--precision", help="fp32, bf16, int8 or auto: the fastest that costs no accuracy.")
+ModelName = Annotated[
+    str, Option("--model", "-m", envvar="ASR_MODEL", help="Folder, name from `asr models`, or exported file.")
 ]
+Device = Annotated[str, Option(help="Where the network runs: auto, cpu, cuda or cuda:N.")]
+PrecisionName = Annotated[str, Option("--precision", help="int8 or fp32, on a GPU bf16 or fp32; auto: the fastest.")]
 
 # Decoding
 DecoderName = Annotated[str | None, Option("--decoder", help="greedy, or beam (the default with a language model).")]

@@ -92,6 +92,7 @@ def evaluate(
     hotwords: options.Hotwords = None,
     nbest: Annotated[int | None, Option(min=1, help="Also score the best of this many hypotheses.")] = None,
     device: options.Device = "auto",
+    precision: options.PrecisionName = "auto",
 ) -> None:
     """Measure a model's word and character error rates."""
     from asr.cli.report import print_report
@@ -105,7 +106,7 @@ def evaluate(
     decoding = options.decoding_options(
         decoder=decoder, beam_size=beam_size, lm=lm, hotwords=hotwords, nbest=nbest, rescore=rescore
     )
-    recognizer = load_model(model, device=device, decoding=decoding)
+    recognizer = load_model(model, device=device, precision=precision, decoding=decoding)
     if reliability is not None and recognizer.settings.confidence is None:
         raise ModelError(f"{model}: its confidences are not calibrated; `asr calibrate` does that on development data")
     folder = None if add_to_card is None else find_writable_model(model)

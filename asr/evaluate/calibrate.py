@@ -49,7 +49,7 @@ def calibrate(
 
 def calibrate_greedy(model: Model, cuts: Iterable[Any], *, device: str) -> Model:
     """Fit a model's confidences to the most probable paths of cuts; they stay None if no word is recognised."""
-    recognizer = Recognizer(model, device=device, precision="fp32")
+    recognizer = Recognizer(model, device=device)
     confidence = fit_examples(*_decode(recognizer, cuts), recognizer.tokenizer)
     return replace(model, settings=model.settings.model_copy(update={"confidence": confidence}))
 

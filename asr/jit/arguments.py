@@ -52,6 +52,10 @@ class _Packed:
         self.words: list[Word] = []
         self.type = describe(value, self.words)
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Copy and pickle the value alone: addresses mean nothing in another process, nor those of other arrays."""
+        return _Packed, (self.value,)
+
 
 def describe(value: Any, words: list[Word]) -> Type:
     """Return the type of an argument, and append its words.

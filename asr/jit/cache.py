@@ -105,15 +105,17 @@ def folder() -> Path:
     if chosen := os.environ.get("NUMBA_CACHE_DIR"):
         return Path(chosen)
     if sys.platform == "win32":
-        base = os.environ.get("LOCALAPPDATA", "~/AppData/Local")
+        base = os.environ.get("LOCALAPPDATA") or "~/AppData/Local"
     elif sys.platform == "darwin":
         base = "~/Library/Caches"
     else:
-        base = os.environ.get("XDG_CACHE_HOME", "~/.cache")
+        base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
     try:
-        return Path(base).expanduser() / "asr" / "compiled"
+        chosen_base = Path(base).expanduser()
     except RuntimeError:  # there is no home
-        return Path(os.devnull) / "compiled"
+        chosen_base = Path()
+    # Never in the current folder, where a variable that is wrong would lead.
+    return chosen_base / "asr" / "compiled" if chosen_base.is_absolute() else Path(os.devnull) / "compiled"
 
 
 def fingerprint(function: types.FunctionType, type_names: str) -> str:

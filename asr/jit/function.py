@@ -18,7 +18,7 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 
 
 class _State:
-    """What a child process must not inherit from a thread of its parent."""
+    """What threads share."""
 
     def __init__(self) -> None:
         self.lock = threading.RLock()  # one thread compiles, others wait
@@ -28,7 +28,11 @@ class _State:
 
 _state = _State()
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_state.__init__)  # type: ignore[misc]
+    # A fork waits for the thread that compiles. Its locks, those of numba, LLVM and imports, would stay locked in the
+    # child, which would hang as soon as it compiles or loads code.
+    os.register_at_fork(
+        before=_state.lock.acquire, after_in_parent=_state.lock.release, after_in_child=_state.lock.release
+    )
 
 
 class CompiledFunction:

@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 from asr.recognize.streaming.recognizer import MultiStreamRecognizer, split_into_blocks
 from asr.recognize.streaming.stream import Partial, SpeechStream
 from asr.recognize.utterance import UtteranceDecoder
+from asr.runtime.threads import map_in_threads
 from asr.signal.resample import Resampler, Waveform
 
 # If a block has waited this long, previews are left out for everyone: committed text comes first.
@@ -112,10 +113,7 @@ class Engine:
         self._on_batch(len(batch), time.perf_counter() - started)
 
     def _decode(self, batch: Sequence[_Job], *, preview: bool) -> None:
-        for job in batch:
-            if job.blocks:
-                waveform, last = job.blocks.pop(0)
-                job.stream.feed(waveform, last=last)
+        map_in_threads(_feed, [job for job in batch if job.blocks])
         partials = self._recognizer.decode([job.stream for job in batch], preview=preview)
         for job, partial in zip(batch, partials, strict=True):
             if partial is not None:
@@ -124,6 +122,12 @@ class Engine:
                 job.complete(job.stream.error)
             elif not job.blocks:
                 job.complete(None)
+
+
+def _feed(job: _Job) -> None:
+    """Give a stream the next block of its job."""
+    waveform, last = job.blocks.pop(0)
+    job.stream.feed(waveform, last=last)
 
 
 class LiveStream:

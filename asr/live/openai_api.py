@@ -23,6 +23,7 @@ from asr.live.access import RequestError
 from asr.live.metrics import Metrics
 from asr.live.settings import Limits, is_true
 from asr.recognize.recognizer import Recognizer
+from asr.runtime.threads import work_alone
 from asr.signal.channels import ChannelChoice
 from asr.transcript.formats import format_transcript
 from asr.transcript.transcript import Segment, Transcript, Word
@@ -64,7 +65,7 @@ class Transcriber:
         self._limits = limits
         self._metrics = metrics
         self._channel = channel
-        self._pool = ThreadPoolExecutor(1, "files")
+        self._pool = ThreadPoolExecutor(1, "files", initializer=work_alone)  # live streams need the other cores
         self._under_way = 0
         self._is_closing = False
         self._is_stopped = False

@@ -170,7 +170,8 @@ def run(
     settings: ServerSettings,
     streaming: StreamingOptions,
     *,
-    device: str,
+    device: str = "auto",
+    precision: str = "auto",
     decoding: DecodingOptions,
     reporter: Reporter = SILENT,
 ) -> None:
@@ -181,6 +182,7 @@ def run(
         settings: Who may use the server, and how much.
         streaming: Latency and endpoints of live streams.
         device: Where the network runs.
+        precision: What it computes with; see `Recognizer`.
         decoding: How text is decoded.
         reporter: Shows the address once the server is ready.
 
@@ -190,7 +192,8 @@ def run(
     logging.basicConfig(level=logging.WARNING)
     logging.getLogger("python_multipart").setLevel(logging.ERROR)  # it warns about each broken form, byte by byte
     listener = _listen(settings)
-    streams = MultiStreamRecognizer(load_model(model, device=device, decoding=decoding), streaming)
+    recognizer = load_model(model, device=device, precision=precision, decoding=decoding)
+    streams = MultiStreamRecognizer(recognizer, streaming)
     streams.warm_up()
     server = Server(streams, Path(model).resolve().name, settings)
     # Before uvicorn handles the signal, and after it has closed everything and raises the signal again.

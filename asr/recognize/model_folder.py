@@ -61,6 +61,8 @@ def find_model(name: str | Path) -> Path:
     for folder in (Path(name), BUILT_IN / name):
         if (folder / SETTINGS_FILE).is_file():
             return folder
+    if Path(name).is_file():
+        raise ModelError(f"{name}: is a file; give the folder of the model, which holds {SETTINGS_FILE}")
     names = ", ".join(list_models()) or "none"
     raise ModelError(
         f"{name}: no such model; give a folder that holds {SETTINGS_FILE}, or one of those that come with asr: {names}"

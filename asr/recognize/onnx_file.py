@@ -32,7 +32,6 @@ from asr.text.phones import LEXICON_FILE
 from asr.text.tokenizer import SUBWORD_FILE, TOKENS_FILE, Tokenizer
 from asr.weights import Weights
 
-SUFFIX = ".onnx"
 _FEATURES = "features"  # the key of the metadata
 _FILES = {SETTINGS_FILE, TOKENS_FILE, LEXICON_FILE, SUBWORD_FILE}  # the other keys
 _STATISTICS = ("feature_mean", "feature_deviation")
@@ -65,9 +64,9 @@ def read_onnx(path: Path) -> Model:
         ModelError: If it is another file, or broken.
     """
     try:
-        graph = onnx.load(path)
+        graph = onnx.load_model_from_string(path.read_bytes())
     except Exception as error:  # protobuf's own, which has no public name
-        raise ModelError(f"{path}: cannot be read: {one_line(error)}") from None
+        raise ModelError(f"{path}: cannot be read as a model that `asr export` wrote: {one_line(error)}") from None
     metadata = {entry.key: entry.value for entry in graph.metadata_props}
     if not metadata.keys() >= {_FEATURES, SETTINGS_FILE}:
         raise ModelError(f"{path}: not a model that `asr export` wrote")

@@ -11,9 +11,9 @@ from pathlib import Path
 from asr.config import BATCH_SECONDS, DEFAULT_MODEL, JOBS
 from asr.decode.decoder import BeamDecoder
 from asr.decode.rescoring import Rescorer
-from asr.errors import AudioError
+from asr.errors import AsrError, AudioError, one_line
 from asr.recognize.model_folder import Model, find_model, read_model
-from asr.recognize.onnx_file import SUFFIX, read_onnx
+from asr.recognize.onnx_file import read_onnx
 from asr.recognize.options import DecodingOptions, build_rescorer, choose_decoder, prepare_phrases
 from asr.recognize.pipeline import Pipeline
 from asr.recognize.runner import NetworkRunner
@@ -118,11 +118,22 @@ def load_network(model: Model, *, device: str, precision: str) -> Network:
         ConfigError: If the device or the network cannot compute with the precision.
         AsrError: If the device cannot be used.
     """
-    if (device := pick_device(device)) == "cpu":
+    chosen = pick_device(device)
+    if chosen == "cpu":
         return OnnxNetwork(model.weights, model.settings, precision=precision)
-    from asr.runtime.torch_network import TorchNetwork  # heavy, and not needed on the CPU
-
-    return TorchNetwork.from_weights(model.weights, model.settings, device=device, precision=precision)
+    try:  # heavy, and not needed on the CPU
+        from asr.runtime.torch_device import pick_torch_device
+        from asr.runtime.torch_network import TorchNetwork
+    except ModuleNotFoundError:
+        raise AsrError(
+            f"device {device} needs torch, which is not installed; install asr[train], or take cpu"
+        ) from None
+    except (ImportError, OSError) as error:
+        raise AsrError(f"device {device} needs torch, which cannot be loaded: {one_line(error)}; take cpu") from None
+    if device == "auto" and (chosen := pick_torch_device("auto").type) == "cpu":
+        # torch is a build for the CPU, or does not fit the driver
+        return OnnxNetwork(model.weights, model.settings, precision=precision)
+    return TorchNetwork.from_weights(model.weights, model.settings, device=chosen, precision=precision)
 
 
 def load_model(
@@ -148,7 +159,7 @@ def load_model(
     """
     decoding = decoding or DecodingOptions()
     path = Path(name)
-    if path.suffix == SUFFIX and path.is_file():
+    if path.is_file():
         model, folder = read_onnx(path), path
     else:
         model, folder = read_model(name), find_model(name)

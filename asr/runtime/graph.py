@@ -197,6 +197,7 @@ class GraphBuilder:
 
 def open_session(model: ModelProto | bytes) -> ort.InferenceSession:
     """Load a graph, to compute with one thread."""
+    ort.disable_telemetry_events()  # if it was imported before asr could say so (asr/__init__.py)
     options = ort.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.log_severity_level = _ERRORS

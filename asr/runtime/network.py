@@ -2,8 +2,8 @@
 
 Whole utterances go through a `Network` in batches; streams go through a `StreamingNetwork` chunk by chunk,
 those that are ready at the same time together. Both give natural logs (T', V), one frame per `SUBSAMPLING`
-feature frames. Knows nothing of audio, words or torch:
-`torch_network.py` and `torch_stream.py` implement it.
+feature frames. Knows nothing of audio, words or what computes:
+onnx_network.py and onnx_stream.py implement it on the CPU, torch_network.py and torch_stream.py on a GPU.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -106,7 +106,7 @@ class Network(Protocol):
     """Computes log probabilities of whole utterances."""
 
     def run(self, features: Sequence[Features]) -> list[LogProbs]:
-        """Compute log probabilities (T', V) of utterances (T, F), as one batch."""
+        """Compute log probabilities (T', V) of utterances (T, F)."""
 
     def streaming(self, chunk_size: ChunkSize) -> StreamingNetwork[Any]:
         """The same network for streams."""

@@ -23,11 +23,14 @@ from asr.weights import Array
 
 
 class StreamSessions:
-    """The parts of a network that streams need, loaded when the first one does."""
+    """The parts of a network that streams need, loaded when the first one does; a pickle holds the graphs alone."""
 
     def __init__(self, graphs: AcousticGraphs) -> None:
         self._graphs = graphs
         self.num_states = graphs.num_states
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return StreamSessions, (self._graphs,)
 
     @cached_property
     def convolutions(self) -> list[ort.InferenceSession]:

@@ -13,11 +13,18 @@ from typing import Literal, get_args
 
 from asr.errors import ConfigError
 
+_DEVICES = ("auto", "cpu", "cuda", "mps", "xpu")
 Precision = Literal["auto", "fp32", "bf16", "int8"]
 
 
 def pick_device(device: str) -> str:
-    """Return "cpu" or the name of a device in torch; "auto" takes a GPU if there is one and torch is installed."""
+    """Return "cpu" or the name of a device in torch; "auto" takes a GPU if there is one and torch is installed.
+
+    Raises:
+        ConfigError: If there is no such kind of device.
+    """
+    if device.split(":")[0] not in _DEVICES:
+        raise ConfigError(f"device {device}: no such device; there are: {', '.join(_DEVICES)}")
     if device != "auto":
         return device
     return "cuda" if find_spec("torch") is not None and _has_gpu() else "cpu"

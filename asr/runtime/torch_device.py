@@ -41,9 +41,11 @@ def pick_torch_precision(precision: str, device: torch.device) -> str:
     Raises:
         ConfigError: If there is no such precision, or the device cannot compute with it.
     """
-    precision = check_precision(precision)
     if precision == "int8":
         raise ConfigError(f"precision int8 is for recognition on the CPU, not for {device} in torch; take bf16 or fp32")
+    precision = check_precision(precision)
+    if precision == "int8":  # by the environment variable, which holds for recognition as well
+        precision = "auto"
     if precision == "bf16" and not has_bf16(device):
         raise ConfigError(f"precision bf16: {device} does not multiply bfloat16 numbers; take fp32 or auto")
     if precision != "auto":

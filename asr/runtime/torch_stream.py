@@ -32,7 +32,7 @@ class TorchStreamingNetwork:
     Args:
         model: In evaluation mode; on any device.
         chunk_size: How streams are divided.
-        precision: As `pick_precision` returns it.
+        precision: As `pick_torch_precision` returns it.
     """
 
     def __init__(self, model: AcousticModel, chunk_size: ChunkSize, *, precision: str = "fp32") -> None:

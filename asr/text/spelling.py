@@ -60,7 +60,8 @@ def lowercase(text: str, language: str) -> str:
     """Lowercase by the rules of a language, which may be unknown."""
     if language in _DOTTED_I:
         text = text.replace("I", "ı")
-    return text.replace("İ", "i").lower()
+    # Capitals may carry a dot that their small letters have of themselves: Lithuanian Į̇.
+    return _SOFT_DOTTED.sub(r"\1", text.replace("İ", "i").lower())
 
 
 def place_sigmas(text: str) -> str:

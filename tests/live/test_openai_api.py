@@ -3,6 +3,7 @@
 import asyncio
 import io
 import re
+import threading
 
 import httpx2 as httpx
 import numpy as np
@@ -15,7 +16,8 @@ from asr.live.access import RequestError
 from asr.live.metrics import Metrics
 from asr.live.openai_api import Transcriber
 from asr.live.settings import Limits
-from asr.recognize.recognizer import Recognizer
+from asr.recognize.recognizer import Recognizer, load_model
+from asr.runtime import threads
 from tests.live.serving import SAMPLES, TEXTS, run_server
 
 
@@ -53,6 +55,33 @@ def test_subtitles(client: openai.OpenAI):
     assert re.match(r"1\n00:00:0\d,\d{3} --> 00:00:0\d,\d{3}\n", srt)
     assert " ".join(srt.split("\n")[2:]).split() == TEXTS["code"].split()
     assert transcribe(client, response_format="vtt").startswith("WEBVTT\n\n")
+
+
+def test_files_leave_the_other_cores_to_live_streams(monkeypatch: pytest.MonkeyPatch):
+    recognizer, idents = load_model("an4", device="cpu"), set()
+    network = recognizer.runner.network
+    run = network._run
+
+    def note_thread(features: np.ndarray) -> np.ndarray:
+        idents.add(threading.get_ident())
+        return run(features)
+
+    monkeypatch.setattr(network, "_run", note_thread)
+    monkeypatch.setattr(threads, "count_threads", lambda: 4)
+    samples = np.concatenate([soundfile.read(path)[0] for path in SAMPLES.glob("*.flac")] * 5)
+    file = io.BytesIO()
+    soundfile.write(file, samples, 16000, format="WAV")
+    file.seek(0)
+
+    async def send() -> str:
+        transcriber = Transcriber(recognizer, "an4", Limits(), Metrics())
+        try:
+            return (await transcriber._transcribe(UploadFile(file))).text
+        finally:
+            await transcriber.close()
+
+    assert asyncio.run(send())
+    assert len(idents) == 1
 
 
 def test_the_model_is_listed(client: openai.OpenAI):

@@ -89,6 +89,14 @@ def test_a_file_that_is_read_back_is_the_same_model(name, tmp_path):
         assert np.array_equal(again.weights[weight], value)
 
 
+def test_a_file_of_any_name_is_taken_but_not_for_a_folder(file, tmp_path):
+    path = tmp_path / "model.bin"
+    path.write_bytes(file.read_bytes())
+    assert load_model(path, device="cpu").tokenizer.symbols == read_model("an4").tokenizer.symbols
+    with pytest.raises(ModelError, match=r"model\.bin: is a file; give the folder"):
+        read_model(path)
+
+
 def test_a_recogniser_takes_the_file(file):
     folder, loaded = load_model("an4", device="cpu", precision="fp32"), load_model(file, device="cpu", precision="fp32")
     assert loaded.transcribe(SAMPLES[0]) == folder.transcribe(SAMPLES[0])

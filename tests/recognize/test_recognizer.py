@@ -1,6 +1,8 @@
 """The recogniser around an untrained network: what it says is noise, but how it says it must be right."""
 
+import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -8,9 +10,9 @@ import soundfile
 from safetensors.numpy import load_file, save_file
 
 from asr.config import AcousticSettings, FeatureSettings, ModelSettings
-from asr.errors import AudioError, ModelError
+from asr.errors import AsrError, AudioError, ModelError
 from asr.recognize.model_folder import Model, read_model, save_model
-from asr.recognize.recognizer import Recognizer
+from asr.recognize.recognizer import Recognizer, load_network
 from tests import models
 
 RATE = 16000
@@ -102,3 +104,21 @@ def test_a_broken_model_folder_is_refused(tmp_path: Path, damage, message: str):
     damage(tmp_path)
     with pytest.raises(ModelError, match=message):
         read_model(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (ModuleNotFoundError("No module named 'torch'"), "is not installed"),
+        (OSError("undefined symbol"), "undefined symbol"),
+    ],
+)
+def test_a_device_of_torch_without_a_torch_that_loads_is_refused_in_a_line(monkeypatch, error, reason):
+    def find_spec(name: str, *_: object) -> None:
+        if name in ("torch", "asr.runtime.torch_device"):
+            raise error
+
+    monkeypatch.delitem(sys.modules, "asr.runtime.torch_device", raising=False)
+    monkeypatch.setattr(sys, "meta_path", [SimpleNamespace(find_spec=find_spec), *sys.meta_path])
+    with pytest.raises(AsrError, match=f"device cuda needs torch, which .*{reason}"):
+        load_network(make_model(), device="cuda", precision="auto")

@@ -100,6 +100,8 @@ def test_a_gpu_is_taken_if_there_is_one_and_torch_is_installed(
     monkeypatch.setattr(precision, "find_spec", lambda name: object() if has_torch else None)
     assert pick_device("auto") == expected
     assert (pick_device("cpu"), pick_device("cuda:1")) == ("cpu", "cuda:1")
+    with pytest.raises(ConfigError, match="device gpu: no such device; there are: auto, cpu, cuda"):
+        pick_device("gpu")
 
 
 TRANSCRIBE = f"""

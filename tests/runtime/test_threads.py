@@ -3,11 +3,12 @@
 import os
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from asr.runtime import threads
-from asr.runtime.threads import count_threads, map_in_threads
+from asr.runtime.threads import count_threads, map_in_threads, work_alone
 
 
 @pytest.mark.parametrize(
@@ -47,6 +48,21 @@ def test_results_come_in_order_from_as_many_threads(monkeypatch: pytest.MonkeyPa
     assert len(names) <= count
     if count == 1:
         assert names == {threading.current_thread().name}
+
+
+def test_a_thread_that_works_alone_starts_no_others(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(threads, "count_threads", lambda: 3)
+
+    def find_threads() -> set[int]:
+        def slow_thread(_: int) -> int:
+            time.sleep(0.002)
+            return threading.get_ident()
+
+        return {threading.get_ident(), *map_in_threads(slow_thread, range(9))}
+
+    with ThreadPoolExecutor(1, initializer=work_alone) as pool:
+        assert len(pool.submit(find_threads).result()) == 1
+    assert len(find_threads()) > 1  # other threads are as before
 
 
 def test_an_error_reaches_the_caller_and_no_thread_is_left(monkeypatch: pytest.MonkeyPatch):

@@ -42,6 +42,9 @@ def test_bf16_is_taken_where_the_hardware_multiplies_it(monkeypatch: pytest.Monk
         pick_torch_precision("bf16", CPU)
     with pytest.raises(ConfigError, match="int8 is for recognition on the CPU"):
         pick_torch_precision("int8", CPU)
+    # The environment variable holds for recognition as well, and must not stop a training.
+    monkeypatch.setenv("ASR_PRECISION", "int8")
+    assert pick_torch_precision("auto", CPU) in ("fp32", "bf16")
 
 
 def test_the_context_computes_in_the_precision():

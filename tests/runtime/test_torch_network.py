@@ -10,6 +10,7 @@ from asr.acoustic.weights import build_acoustic, get_weights, load_weights
 from asr.config import LanguageNetworkSettings, ModelSettings
 from asr.recognize.model_folder import read_model
 from asr.recognize.recognizer import load_model, load_network
+from asr.runtime import precision
 from asr.runtime.network import ChunkSize
 from asr.runtime.onnx_network import OnnxNetwork
 from asr.runtime.parameters import acoustic_shapes, language_shapes
@@ -154,6 +155,13 @@ def test_a_gpu_or_the_cpu_by_another_name_is_torchs(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(TorchNetwork, "from_weights", load)
     assert load_network(model, device="cuda:1", precision="auto") == "network"
     assert asked == [(model.weights, model.settings, "cuda:1", "auto")]
+
+
+def test_a_gpu_that_torch_cannot_use_is_not_taken_by_itself(monkeypatch: pytest.MonkeyPatch):
+    """As with a build of torch for the CPU, or an old driver."""
+    monkeypatch.setattr(precision, "_has_gpu", lambda: True)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert isinstance(load_network(make_model(), device="auto", precision="auto"), OnnxNetwork)
 
 
 @pytest.mark.skipif(not has_bf16(torch.device("cpu")), reason="this processor does not multiply bfloat16 numbers")

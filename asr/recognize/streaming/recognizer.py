@@ -18,6 +18,7 @@ import numpy as np
 from asr.recognize.recognizer import Recognizer
 from asr.recognize.streaming.stream import Partial, SpeechStream, StreamContext, StreamingOptions
 from asr.recognize.utterance import UtteranceDecoder
+from asr.runtime.threads import map_in_threads
 from asr.signal.arrays import check_peak, to_samples
 from asr.signal.channels import Mixer
 from asr.signal.resample import Resampler, Waveform
@@ -72,12 +73,12 @@ class MultiStreamRecognizer:
         # After the end of an utterance, the samples that follow go through the network again as the next one.
         while ready := [stream for stream in batch if stream.error is None and stream.acoustic.is_ready]:
             outputs = network.run([stream.acoustic for stream in ready])
-            for stream, log_probs in zip(ready, outputs, strict=True):
-                stream.feed_log_probs(log_probs)
+            pairs = list(zip(ready, outputs, strict=True))
+            map_in_threads(lambda pair: pair[0].feed_log_probs(pair[1]), pairs)
         if preview and self._options.preview:
             live = [stream for stream in batch if not stream.ended and stream.error is None]
-            for stream, log_probs in zip(live, network.preview([stream.acoustic for stream in live]), strict=True):
-                stream.preview(log_probs)
+            pairs = list(zip(live, network.preview([stream.acoustic for stream in live]), strict=True))
+            map_in_threads(lambda pair: pair[0].preview(pair[1]), pairs)
         for stream in batch:
             stream.finish_if_ended()
         return [stream.take_partial() for stream in batch]
