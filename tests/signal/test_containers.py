@@ -336,3 +336,12 @@ def test_files_of_rare_containers_that_are_cut_off_are_refused(tmp_path: Path, f
 def test_a_second_caf_file_behind_the_first_is_reported(tmp_path: Path):
     with pytest.warns(AudioWarning, match="another recording that follows it"):
         load_audio(save(tmp_path / "two.caf", 2 * encode(1.0, "CAF", "PCM_16")))
+
+
+@pytest.mark.parametrize("subtype", ["VORBIS", "OPUS"])
+def test_an_ogg_file_without_its_last_page_is_reported(tmp_path: Path, subtype: str):
+    content, notes = encode(3.0, "OGG", subtype), []
+    load_audio(save(tmp_path / "whole.ogg", content), on_warning=notes.append)
+    assert notes == []
+    load_audio(save(tmp_path / "cut.ogg", content[: content.rindex(b"OggS")]), on_warning=notes.append)
+    assert notes == ["nothing marks its end, so sound may be missing there, as after a crash or a cut"]

@@ -68,7 +68,9 @@ def find_ogg(view: FileView, *, verify: bool) -> Layout | None:
     notes = (f"about {lost:.1f} s of it are damaged and were left out",) if lost > TOLERATED_SECONDS else ()
     if not (breaks_off or last.is_finished) and view.size > last.end:
         notes = (*notes, f"{view.size - last.end} bytes at its end are damaged and were left out")
-    # A missing flag for the end of a stream does not count: recorders that are stopped leave none.
+    elif not breaks_off and last.rate and not last.is_finished:
+        # No error: recorders that are stopped leave no flag for the end, and what is there is whole.
+        notes = (*notes, "nothing marks its end, so sound may be missing there, as after a crash or a cut")
     missing = max(last.page_granules / last.rate, 2 * TOLERATED_SECONDS) if breaks_off and last.rate else 0.0
     parts = tuple(Part(tuple(link.spans.spans)) for link in links)
     return Layout("Ogg", parts, missing, lost, notes, is_least=True) if parts else None
