@@ -35,7 +35,7 @@ class QuantizedMatrix(NamedTuple):
 
 
 class Weights(Mapping[str, Array]):
-    """Weights by name, in float32; matrices are available in 8 bits, too, as stored if they are stored so.
+    """Weights by name, in float32; matrices also in 8 bits, unchanged if they are stored that way.
 
     Args:
         stored: Arrays by name. An int8 array NAME comes with its row scales, NAME.scale.

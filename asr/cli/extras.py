@@ -19,7 +19,7 @@ EXTRAS = {
     "plot": ("matplotlib",),
     "train": ("torch", "lightning_fabric", "lhotse", "urllib3", "tensorboard", "jiwer", "scipy"),
 }
-_GROUP = "lm"  # the command that has commands of its own
+_GROUP = "lm"  # the command that has subcommands
 
 
 def explain_missing(error: ModuleNotFoundError, arguments: Sequence[str]) -> AsrError | None:

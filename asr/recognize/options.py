@@ -155,7 +155,9 @@ def prepare_phrases(
     for original, weight in given:
         phrase = normalize(original, normalizer) or original
         if lost := find_lost_symbols(original, normalizer):
-            _warn(f"hot word {original!r}: expected as {phrase!r}, without {' '.join(lost)}; write it as it is said")
+            _warn(
+                f"hot word {original!r}: expected as {phrase!r}, without {' '.join(lost)}; write it as it is pronounced"
+            )
         if phrase in phrases:
             _warn(f"hot word {original!r} is given twice; the last weight counts: {weight:g}")
         phrases[phrase] = weight

@@ -4,7 +4,7 @@
                                        ▲          │
                              state (K, B, H) ──► state after the last token
 
-The last step, which multiplies by a matrix as wide as the alphabet, is a graph of its own: not every output needs it,
+The last step, which multiplies by a matrix as wide as the alphabet, is a separate graph: not every output needs it,
 and those of many tokens take it much faster together. The two compute what train/rnn_network.py, which trains the
 network, computes. Knows nothing of text.
 """

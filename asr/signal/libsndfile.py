@@ -42,7 +42,7 @@ def open_part(file: BinaryIO, part: Part) -> soundfile.SoundFile | None:
 
 
 def missing_seconds(sound: soundfile.SoundFile) -> float:
-    """Return how much sound a file lacks that libsndfile takes as it is: what its log says of the header.
+    """Return how much sound a file lacks that libsndfile reads without complaint, from what its log says of the header.
 
     This is for containers that nothing else here reads: VOC, IFF/SVX, AVR, MAT, MPC 2000.
     """

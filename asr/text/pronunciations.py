@@ -32,7 +32,7 @@ class Pronunciations(Mapping[str, list[tuple[int, ...]]]):
 
     @classmethod
     def of(cls, pronunciations: Mapping[str, Sequence[tuple[int, ...]]]) -> "Pronunciations":
-        """Return those of a dictionary; an object of this class is returned as it is."""
+        """Return those of a dictionary; an object of this class is returned unchanged."""
         if isinstance(pronunciations, Pronunciations):
             return pronunciations
         ways = list(chain.from_iterable(pronunciations.values()))

@@ -189,7 +189,7 @@ def _channel_of(segment: Segment) -> dict[str, int]:
 
 
 def judge_speech(words: Sequence[Word], seconds: float) -> tuple[str, ...]:
-    """Say whether what was recognised in so many seconds looks like speech: one sentence, or none."""
+    """Return a warning if what was recognised in a recording of this length does not look like speech, else None."""
     if not words:
         return ("unlike speech: no word was recognised in it",) if seconds >= _LONG_ENOUGH else ()
     doubtful = sum(word.confidence is not None and word.confidence < DOUBTFUL for word in words)

@@ -1,6 +1,6 @@
 """An MP3 file in (or MP1, MP2), its frames out, whatever lies before, between and after them.
 
-An MP3 file has no header of its own: frame follows frame. libsndfile guesses the length from the first, unless a Xing
+An MP3 file has no header, only frames. libsndfile guesses the length from the first, unless a Xing
 or Info frame declares it, and drops what lies beyond. Here all frames are counted, and libsndfile gets them with an
 Info frame that is right.
 """
