@@ -90,7 +90,7 @@ class Server(uvicorn.Server):
 
 
 class _Cors(CORSMiddleware):
-    """Lets pages of allowed origins read every response, refusals and failures included, so it wraps all other middleware.
+    """Lets pages of allowed origins read every response, so it wraps all other middleware.
 
     Requests from other origins pass unchanged, and are refused within.
     """

@@ -20,7 +20,7 @@ _ENDS_CLAUSE = (".", "?", "!", ",", ";", ":", "…", "。", "?", "!")
 
 @dataclass(frozen=True)
 class Cue:
-    """The lines on screen from `start` to `end`, in seconds; words of a channel that was recognised separately carry its number."""
+    """The lines on screen from `start` to `end`, in seconds; a channel recognised separately has its number."""
 
     start: float
     end: float
