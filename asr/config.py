@@ -50,7 +50,7 @@ def _rename_lines(value: Any) -> Any:
     return next((word for word, earlier in EARLIER_LINES.items() if value == earlier), value)
 
 
-_Cell = Literal["lstm", "gru", "rnn"]
+Cell = Literal["lstm", "gru", "rnn"]
 _Lines = Annotated[Literal["sentences", "continuous"], BeforeValidator(_rename_lines)]
 _Precision = Literal["auto", "fp32", "bf16"]
 Range = Annotated[tuple[float, float], AfterValidator(_check_order)]
@@ -144,7 +144,7 @@ class TokenizerSettings(Settings):
 class AcousticSettings(Settings):
     """The acoustic model (acoustic/model.py)."""
 
-    cell: _Cell = "lstm"
+    cell: Cell = "lstm"
     direction: Literal["bi", "forward"] = "bi"
     num_layers: int = Field(3, ge=1)
     hidden_size: int = Field(256, ge=1)  # units per direction
@@ -222,7 +222,7 @@ class TrainSettings(Settings):
 class LanguageNetworkSettings(Settings):
     """The network of a recurrent language model (runtime/language_network.py)."""
 
-    cell: _Cell = "lstm"
+    cell: Cell = "lstm"
     num_layers: int = Field(2, ge=1)
     hidden_size: int = Field(256, ge=1)
     embedding_size: int = Field(64, ge=1)

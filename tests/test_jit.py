@@ -147,7 +147,7 @@ def test_a_folder_that_cannot_be_written_costs_one_line(folder: Path, caplog):
     assert message.startswith(f"each process compiles its code again, since {folder} cannot be written (")
 
 
-@pytest.mark.skipif(sys.platform in ("win32", "darwin"), reason="has folders of its own")
+@pytest.mark.skipif(sys.platform in ("win32", "darwin"), reason="has other cache folders")
 @pytest.mark.parametrize(
     ("home", "cache_home", "expected"),
     [

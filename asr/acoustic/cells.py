@@ -1,12 +1,12 @@
 """Recurrent layers, from which the networks of speech and of language are built."""
 
 from collections.abc import Callable
-from typing import Literal
 
 import torch
 from torch import nn
 
-Cell = Literal["lstm", "gru", "rnn"]
+from asr.config import Cell
+
 _CELLS: dict[str, Callable[..., nn.RNNBase]] = {"lstm": nn.LSTM, "gru": nn.GRU, "rnn": nn.RNN}
 
 

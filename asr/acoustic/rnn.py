@@ -8,8 +8,9 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from asr.acoustic.cells import Cell, make_layer
+from asr.acoustic.cells import make_layer
 from asr.acoustic.chunks import Windows
+from asr.config import Cell
 
 Direction = Literal["bi", "forward"]
 

@@ -13,6 +13,7 @@ import signal
 import sys
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 from types import FrameType
 from typing import IO, TYPE_CHECKING, Any, NoReturn, TextIO, cast
 
@@ -105,10 +106,12 @@ def _stopping_on_signals() -> Iterator[None]:
     try:
         yield
     finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)
         # While the interpreter ends, there is nothing left to stop.
+        stop.is_finished = True
         atexit.register(_ignore_signals)
+        if not _is_program():
+            for number, handler in previous.items():
+                signal.signal(number, handler)
 
 
 class _Stop:
@@ -118,6 +121,7 @@ class _Stop:
     """
 
     def __init__(self) -> None:
+        self.is_finished = False  # the command has done its work
         self._is_stopping = self._is_waiting = self._is_repeated = False
 
     def __call__(self, number: int, frame: FrameType | None) -> None:
@@ -126,6 +130,8 @@ class _Stop:
             with contextlib.suppress(OSError):
                 os.write(2, b"stopped: the command was interrupted\n")
             os._exit(STOPPED)
+        if self.is_finished:
+            return
         if _is_importing(frame):
             self._is_waiting = True
             timer = threading.Timer(_IMPORT_SECONDS, self._repeat, [number])
@@ -138,6 +144,12 @@ class _Stop:
     def _repeat(self, number: int) -> None:
         self._is_repeated = True
         _thread.interrupt_main(signal.Signals(number))
+
+
+def _is_program() -> bool:
+    """Return whether this process runs nothing but the command: `asr`, or `python -m asr`."""
+    path = Path(getattr(sys.modules["__main__"], "__file__", None) or "")
+    return "asr" in (path.stem, path.parent.stem)
 
 
 def _is_importing(frame: FrameType | None) -> bool:

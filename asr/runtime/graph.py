@@ -11,15 +11,15 @@ import platform
 from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import onnxruntime as ort
 from onnx import ModelProto, TensorProto, helper, numpy_helper
 
+from asr.config import Cell
 from asr.weights import SCALE_SUFFIX, Array, QuantizedMatrix, Weights
 
-Cell = Literal["lstm", "gru", "rnn"]
 Value = str  # the name of a value in a graph
 
 CONSTANT = "constant."  # what the names of constants begin with, unlike those of weights

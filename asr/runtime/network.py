@@ -65,6 +65,18 @@ class ChunkSize:
         """Round to whole frames."""
         return cls(max(1, round(chunk / frame_seconds)), max(0, round(right_context / frame_seconds)))
 
+    def next_shape(self, num_waiting: int, *, ended: bool) -> tuple[int, int] | None:
+        """Return the frames that a stream's next chunk sees and those that it consists of; None if it must wait.
+
+        Args:
+            num_waiting: Frames whose log probabilities have not been computed yet.
+            ended: Whether no more will follow.
+        """
+        window = self.chunk + self.right_context
+        if ended and num_waiting:
+            return min(num_waiting, window), min(num_waiting, self.chunk)
+        return (window, self.chunk) if num_waiting >= window else None
+
 
 class NetworkStream(Protocol):
     """One recording on its way through a `StreamingNetwork`."""

@@ -62,11 +62,10 @@ class OnnxStreamingNetwork:
         self, sessions: StreamSessions, settings: ModelSettings, chunk_size: ChunkSize, *, vocab_size: int
     ) -> None:
         self.sessions = sessions
-        self.chunk_size = chunk_size
         acoustic, num_mels = settings.acoustic, settings.features.num_mels
         bands = (num_mels + 1) // 2
         is_bidirectional = acoustic.direction == "bi"
-        self.right_context = chunk_size.right_context if is_bidirectional else 0
+        self.chunk_size = chunk_size if is_bidirectional else ChunkSize(chunk_size.chunk, 0)
         # What a stream starts with; nothing changes these arrays.
         images = [(num_mels,), (acoustic.conv_channels, bands)]  # what each convolution takes, without time
         self.edges = [_zeros(*shape[:-1], 1, shape[-1]) for shape in images]
@@ -147,12 +146,8 @@ class OnnxStream:
         self.frames = np.concatenate([self.frames, image])
 
     def next_shape(self) -> tuple[int, int] | None:
-        """Return the frames that the next chunk sees and those that it consists of; None if it must wait."""
-        chunk = self._network.chunk_size.chunk
-        window, waiting = chunk + self._network.right_context, len(self.frames)
-        if self._ended and waiting:
-            return min(waiting, window), min(waiting, chunk)
-        return (window, chunk) if waiting >= window else None
+        """See `ChunkSize.next_shape`."""
+        return self._network.chunk_size.next_shape(len(self.frames), ended=self._ended)
 
     def _convolve(self, index: int, session: ort.InferenceSession, image: Array) -> tuple[Array, Array]:
         """Convolve the frames of an image (..., T, F) that are complete.

@@ -37,11 +37,10 @@ class TorchStreamingNetwork:
 
     def __init__(self, model: AcousticModel, chunk_size: ChunkSize, *, precision: str = "fp32") -> None:
         self.model = model
-        self.chunk_size = chunk_size
         self.precision = precision
         self.device = model.feature_mean.device
         is_bidirectional = any(block.recurrent.backward_rnn is not None for block in model.blocks)
-        self.right_context = chunk_size.right_context if is_bidirectional else 0
+        self.chunk_size = chunk_size if is_bidirectional else ChunkSize(chunk_size.chunk, 0)
 
     def start(self) -> "TorchStream":
         """Start a stream."""
@@ -132,12 +131,8 @@ class TorchStream:
         self.hidden = torch.cat([self.hidden, frames])
 
     def next_shape(self) -> tuple[int, int] | None:
-        """Return the frames that the next chunk sees and those that it consists of; None if it must wait."""
-        chunk = self._network.chunk_size.chunk
-        window, held = chunk + self._network.right_context, len(self.hidden)
-        if self._ended and held:
-            return min(held, window), min(held, chunk)
-        return (window, chunk) if held >= window else None
+        """See `ChunkSize.next_shape`."""
+        return self._network.chunk_size.next_shape(len(self.hidden), ended=self._ended)
 
 
 class SubsamplingStream:

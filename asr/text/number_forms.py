@@ -26,8 +26,9 @@ TIME = re.compile(
     re.IGNORECASE,
 )
 FRACTION = re.compile(
-    rf"(?<![\d/.,])(?:(?P<whole>\d+)[ -]?(?=[{_VULGAR}])|(?P<before>\d+)[ -](?=\d+[/\u2044]))?"
-    rf"(?:(?P<vulgar>[{_VULGAR}])|(?P<numerator>\d{{1,2}})[/\u2044](?P<denominator>\d{{1,3}})(?![\d/]|[.,]\d))"
+    rf"(?:(?<![\d/.,])(?P<whole>\d+)[ -]?)?(?P<vulgar>[{_VULGAR}])"  # in itself clear, whatever stands before it
+    r"|(?<![\d/.,])(?:(?P<before>\d+)[ -](?=\d+[/\u2044]))?"
+    r"(?P<numerator>\d{1,2})[/\u2044](?P<denominator>\d{1,3})(?![\d/]|[.,]\d)"
 )
 # Groups of three are thousands.
 VERSION = re.compile(r"(?<![\w.])(?!\d{1,3}(?:\.\d{3})+(?![.\d]))\d+(?:\.\d+){2,}(?![.\d])")

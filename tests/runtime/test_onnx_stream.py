@@ -77,7 +77,7 @@ def test_how_a_stream_is_cut_makes_no_difference(precision: str):
     network, features = make_network(make_settings(), precision), make_features(200)
     whole = streamed(network, features, ChunkSize(6, 4), [200])
     for blocks in ([7] * 28 + [4], [1] * 200, [0, 199, 0, 1]):
-        # In 8 bits, too, to the last bit: a chunk is computed from the same frames.
+        # To the last bit, also in 8 bits: a chunk is computed from the same frames.
         np.testing.assert_array_equal(streamed(network, features, ChunkSize(6, 4), blocks), whole)
 
 

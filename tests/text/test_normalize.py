@@ -1,7 +1,7 @@
 import unicodedata
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from asr.config import NormalizerSettings
@@ -113,6 +113,8 @@ ANY_TEXT = st.text(max_size=20) | st.text(
 ANY_TEXT |= st.text("[]<>()*{} noise'1", max_size=30)
 
 
+@example(text="/¼", settings=NormalizerSettings(spell_out_numbers="en"))
+@example(text="\u012e\u0307", settings=NormalizerSettings())
 @given(text=ANY_TEXT, settings=ANY_SETTINGS)
 def test_normalising_twice_changes_nothing_more(text, settings):
     once = normalize(text, settings)
