@@ -16,6 +16,8 @@ from asr.text.spelling import JOINERS, join_thousands, lowercase, place_sigmas, 
 _APOSTROPHES = dict.fromkeys(map(ord, "\u2018\u2019\u201b\u02bc\u02b9\u00b4`\uff07\u05f3"), "'")
 # Marks that belong to a word when they stand inside it: rock'n'roll, Catalan col·lega.
 _INNER_MARKS = "'\u00b7"
+# Words in small letters a to z, which no setting changes: most lines of a language model's text.
+_PLAIN = re.compile("[a-z]+(?:'[a-z]+)*(?: [a-z]+(?:'[a-z]+)*)*")
 _GERSHAYIM = "\u05f4"  # stands inside Hebrew acronyms, which are read as words
 
 # Widths, ligatures, positional forms and mathematical letters are spellings of plain letters.
@@ -38,22 +40,30 @@ def normalize(text: str, settings: NormalizerSettings) -> str:
         ConfigError: If numbers are to be spelled out in a language that num2words lacks.
         TextError: If there are annotations and the settings refuse them.
     """
+    if _PLAIN.fullmatch(text):
+        _spell_out("", settings.spell_out_numbers)  # names an unknown language
+        return text
     language = (settings.language or settings.spell_out_numbers or "")[:2].lower()
     text = unicodedata.normalize("NFC", text.translate(_APOSTROPHES))
     if settings.spell_out_numbers is not None:
         text = join_thousands(text)
     text = unicodedata.normalize("NFC", "".join(map(_plain_form, text))).translate(_APOSTROPHES)
     text = _handle_annotations(unify_letters(remove_invisible(text), language), settings)
-    if settings.spell_out_numbers is not None:
-        from asr.text.numbers import spell_out_numbers  # num2words loads all its languages
-
-        text = spell_out_numbers(text, settings.spell_out_numbers)
+    text = _spell_out(text, settings.spell_out_numbers)
     if settings.lowercase:
         text = lowercase(text, language)
     if settings.strip_punctuation:
         text = _strip_punctuation(text)
     text = " ".join(text.split())
     return unicodedata.normalize("NFC", place_sigmas(text) if settings.lowercase else text)
+
+
+def _spell_out(text: str, language: str | None) -> str:
+    if language is None:
+        return text
+    from asr.text.numbers import spell_out_numbers  # num2words loads all its languages
+
+    return spell_out_numbers(text, language)
 
 
 def _handle_annotations(text: str, settings: NormalizerSettings) -> str:

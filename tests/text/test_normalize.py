@@ -121,6 +121,11 @@ def test_normalising_twice_changes_nothing_more(text, settings):
     assert normalize(once, settings) == once
 
 
+@given(text=st.text("abci '", max_size=20), settings=ANY_SETTINGS)
+def test_plain_lines_are_normalised_like_any_other(text, settings):
+    assert normalize(text, settings) == normalize(f"{text} !", settings).removesuffix("!").rstrip()
+
+
 @given(text=ANY_TEXT)
 def test_white_space_is_single_spaces_between_words(text):
     result = normalize(text, PLAIN)
