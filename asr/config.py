@@ -54,6 +54,8 @@ Cell = Literal["lstm", "gru", "rnn"]
 _Lines = Annotated[Literal["sentences", "continuous"], BeforeValidator(_rename_lines)]
 _Precision = Literal["auto", "fp32", "bf16"]
 Range = Annotated[tuple[float, float], AfterValidator(_check_order)]
+_Factor = Annotated[float, Field(gt=0.1, lt=10)]
+_Factors = Annotated[tuple[_Factor, _Factor], AfterValidator(_check_order)]
 _Group = TypeVar("_Group", bound="Settings")
 _FROM_FILE = "file"  # context of validation
 
@@ -164,13 +166,14 @@ class SpecAugmentSettings(Settings):
 class AugmentSettings(Settings):
     """Augmentation of training speech (train/augment.py); None or an empty list turns an item off."""
 
-    speeds: list[Annotated[float, Field(gt=0.1, lt=10)]] = [0.9, 1.0, 1.1]
-    gain_db: Range | None = None
+    speeds: list[_Factor] = [0.9, 1.0, 1.1]
+    gain_db: Range | None = None  # other levels, with 16 bits; negative is quieter
     noise: Path | None = None  # a folder of recordings, or "white" for Gaussian noise
     noise_probability: float = Field(0.3, ge=0, le=1)
     noise_snr_db: Range = (5.0, 30.0)
     reverberation_probability: float = Field(0.0, ge=0, le=1)
     telephone_probability: float = Field(0.0, ge=0, le=1)  # half the usual bandwidth, eight bits per sample
+    vocal_tract: _Factors | None = None  # range of the factor by which frequencies are warped, such as [0.9, 1.1]
     # That a batch's utterances are concatenated, two to four at a time.
     concatenation_probability: float = Field(0.3, ge=0, le=1, serialization_alias="join_share")
     # Share of the training before it begins: CTC starts on short utterances.
