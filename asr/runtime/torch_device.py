@@ -1,7 +1,8 @@
 """Devices and number formats in torch: what the hardware computes well, and how to select it.
 
 bf16 pays off on GPUs and on processors that multiply matrices of it (AMX). With AVX512-BF16 alone a training step takes
-almost twice the time of fp32, and elsewhere bf16 is emulated, six times slower. Training also uses it on the CPU. Knows nothing of the network.
+almost twice the time of fp32, and elsewhere bf16 is emulated, six times slower. Training also uses it on the CPU. Knows
+nothing of the network.
 """
 
 from contextlib import AbstractContextManager, nullcontext

@@ -6,7 +6,6 @@ import pytest
 import torch
 
 from asr.errors import AsrError, ConfigError
-from asr.runtime import torch_device
 from asr.runtime.torch_device import computing_in, pick_torch_device, pick_torch_precision
 
 CPU = torch.device("cpu")
