@@ -54,6 +54,8 @@ Cell = Literal["lstm", "gru", "rnn"]
 _Lines = Annotated[Literal["sentences", "continuous"], BeforeValidator(_rename_lines)]
 _Precision = Literal["auto", "fp32", "bf16"]
 Range = Annotated[tuple[float, float], AfterValidator(_check_order)]
+_Factor = Annotated[float, Field(gt=0.1, lt=10)]
+_Factors = Annotated[tuple[_Factor, _Factor], AfterValidator(_check_order)]
 _Group = TypeVar("_Group", bound="Settings")
 _FROM_FILE = "file"  # context of validation
 
@@ -116,6 +118,8 @@ class FeatureSettings(Settings):
     window_seconds: float = Field(0.025, gt=0)
     step_seconds: float = Field(0.010, gt=0)
     prior_seconds: float = Field(1.0, gt=0)  # the training set's mean counts this much in the running mean
+    # A recording's level changes nothing (signal/gain.py). Without, as in models of earlier versions, it does.
+    automatic_gain: bool = True
 
 
 class NormalizerSettings(Settings):
@@ -164,13 +168,14 @@ class SpecAugmentSettings(Settings):
 class AugmentSettings(Settings):
     """Augmentation of training speech (train/augment.py); None or an empty list turns an item off."""
 
-    speeds: list[Annotated[float, Field(gt=0.1, lt=10)]] = [0.9, 1.0, 1.1]
-    gain_db: Range | None = None
+    speeds: list[_Factor] = [0.9, 1.0, 1.1]
+    gain_db: Range | None = None  # other levels, with 16 bits; negative is quieter
     noise: Path | None = None  # a folder of recordings, or "white" for Gaussian noise
     noise_probability: float = Field(0.3, ge=0, le=1)
     noise_snr_db: Range = (5.0, 30.0)
     reverberation_probability: float = Field(0.0, ge=0, le=1)
     telephone_probability: float = Field(0.0, ge=0, le=1)  # half the usual bandwidth, eight bits per sample
+    vocal_tract: _Factors | None = None  # range of the factor by which frequencies are warped, such as [0.9, 1.1]
     # That a batch's utterances are concatenated, two to four at a time.
     concatenation_probability: float = Field(0.3, ge=0, le=1, serialization_alias="join_share")
     # Share of the training before it begins: CTC starts on short utterances.
@@ -312,6 +317,15 @@ class ModelSettings(Settings):
     decoder: DecoderSettings = DecoderSettings()
     rescoring: RescoringSettings = RescoringSettings()
     confidence: ConfidenceSettings | None = None  # None: not calibrated
+
+    @classmethod
+    def load_saved(cls, path: Path) -> "ModelSettings":
+        """Read the settings of a model folder, with the defaults of the version that wrote them."""
+        settings = cls.load(path)
+        if "automatic_gain" in settings.features.model_fields_set:
+            return settings
+        features = settings.features.model_copy(update={"automatic_gain": False})
+        return settings.model_copy(update={"features": features})
 
 
 class Config(ModelSettings):

@@ -2,6 +2,7 @@
 
 Knows nothing of files or networks. Every step looks backwards only, so a stream that is fed
 block by block gives the same frames as the whole recording at once, and one model serves both.
+Unless the automatic gain is off, a recording's level and a constant offset do not change its features.
 """
 
 import math
@@ -13,19 +14,22 @@ import numpy.typing as npt
 from numpy.lib.stride_tricks import sliding_window_view
 
 from asr.config import FeatureSettings
+from asr.signal.gain import AutomaticGain
 from asr.signal.resample import Waveform
 
-# Mel energy below which nothing is audible (about -77 dBFS of white noise). It keeps
-# digital silence and the empty top bands of compressed audio close to a quiet room.
+# Mel energy, at the reference level, below which nothing is audible. It keeps digital silence and the empty top bands
+# of compressed audio close to a quiet room.
 ENERGY_FLOOR = 1e-7
+_SPEECH_BAND = 300, 3400  # Hz; where speech is strong, as in telephones, and hum is not
 BLOCK_SECONDS = 10
 
 Features: TypeAlias = npt.NDArray[np.float32]  # (T, F)
+Energies: TypeAlias = npt.NDArray[np.float64]  # (T, F)
 Statistic: TypeAlias = npt.NDArray[np.float32]  # (F,)
 
 
 class FeatureExtractor:
-    """Turns waveforms into log-mel features with a running mean.
+    """Turns waveforms into log-mel features at a reference level, with a running mean.
 
     The mean at a frame is taken over the frames so far and, weighing as much as `prior_seconds` of sound, the training
     set's mean; the result is divided by the training set's deviation. Nothing of the future is needed.
@@ -44,6 +48,9 @@ class FeatureExtractor:
         self.step = round(settings.step_seconds * settings.sample_rate)
         self.fft_size = 1 << (self.window - 1).bit_length()
         self.prior_frames = settings.prior_seconds / settings.step_seconds
+        centres = mel_frequencies(settings.num_mels + 2, settings.sample_rate)[1:-1]
+        speech_bands = (centres >= _SPEECH_BAND[0]) & (centres <= _SPEECH_BAND[1])
+        self.level_bands = np.flatnonzero(speech_bands if speech_bands.any() else centres)
         self.mean = np.zeros(settings.num_mels, np.float32) if mean is None else mean
         self.deviation = np.ones(settings.num_mels, np.float32) if deviation is None else deviation
 
@@ -64,22 +71,37 @@ class FeatureExtractor:
         return max(0, 1 + (num_samples - self.window) // self.step)
 
     def log_mel(self, waveform: Waveform) -> Features:
-        """Compute the log-mel spectrogram without normalisation: (S,) to (T, F) float32, natural log.
+        """Compute the log-mel spectrogram of a whole recording at the reference level, without normalisation.
 
-        Frame t covers samples [t * step, t * step + window), a periodic Hann window; power
-        spectrum; Slaney's mel scale and area normalisation (librosa's default).
+        (S,) to (T, F) float32, natural log. Frame t covers samples [t * step, t * step + window).
+        """
+        return self.scale(self.energies(waveform), AutomaticGain(self.settings.step_seconds))
+
+    def energies(self, waveform: Waveform) -> Energies:
+        """Compute the mel energies of a waveform as it is: (S,) to (T, F).
+
+        The mean of each frame is subtracted if there is an automatic gain; then a periodic Hann window, the power
+        spectrum, and Slaney's mel scale and area normalisation (librosa's default).
         """
         num_frames = self.num_frames(len(waveform))
         if num_frames == 0:
-            return np.empty((0, self.settings.num_mels), np.float32)
+            return np.empty((0, self.settings.num_mels))
         # In float64, so that the order in which a library sums never reaches the float32 result: streams and whole
         # recordings agree to the bit.
         frames = sliding_window_view(waveform.astype(np.float64), self.window)[:: self.step]
+        if self.settings.automatic_gain:
+            frames = frames - frames.mean(axis=1, keepdims=True)
         spectrum = np.fft.rfft(frames * _hann(self.window), n=self.fft_size)
         power = spectrum.real**2 + spectrum.imag**2
         bins, weights = _filter_bank(self.fft_size, self.settings.sample_rate, self.settings.num_mels)
         # Not a product of matrices: nine weights in ten are zero, and the threads of BLAS spin while they wait.
-        energies = np.einsum("tfk,fk->tf", power[:, bins], weights)
+        energies: Energies = np.einsum("tfk,fk->tf", power[:, bins], weights)
+        return energies
+
+    def scale(self, energies: Energies, gain: AutomaticGain) -> Features:
+        """Bring the mel energies (T, F) of the next frames to the reference level: natural logs (T, F) float32."""
+        if self.settings.automatic_gain:
+            energies = energies * gain.feed(energies[:, self.level_bands].sum(axis=1))[:, None]
         return np.log(np.maximum(energies, ENERGY_FLOOR)).astype(np.float32)
 
 
@@ -89,13 +111,14 @@ class FeatureStream:
     def __init__(self, extractor: FeatureExtractor) -> None:
         self._extractor = extractor
         self._samples = np.empty(0, np.float32)
+        self._gain = AutomaticGain(extractor.settings.step_seconds)
         self._sum = extractor.mean.astype(np.float64) * extractor.prior_frames
         self._count = extractor.prior_frames
 
     def feed(self, waveform: Waveform) -> Features:
         """Compute the frames that a block of samples completes: (S,) to (T, F), T may be 0."""
         samples = np.concatenate([self._samples, waveform])
-        features = self._extractor.log_mel(samples)
+        features = self._extractor.scale(self._extractor.energies(samples), self._gain)
         self._samples = samples[len(features) * self._extractor.step :].copy()
         if len(features) == 0:
             return features

@@ -1,4 +1,4 @@
-"""Variations of training speech: speed, gain, noise, reverberation and telephones, joins, masks over features.
+"""Variations of training speech: speed, level, noise, reverberation and telephones, joins, warps and masks of features.
 
 Random draws depend on the seed, the epoch and the utterances alone, never on the time of the draw or
 the number of workers, so that a resumed training equals an uninterrupted one.
@@ -9,6 +9,7 @@ from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from lhotse.augmentation.resample import Resample, resample
 from torch import Tensor
@@ -20,10 +21,12 @@ from asr.jit import Array, jit
 from asr.signal.audio import NATIVE_SUFFIXES, load_audio
 
 _NUM_ROOMS = 100
+_WARPED_SHARE = 0.6  # of the highest frequency
 _WHITE = "white"  # the setting that asks for Gaussian noise instead of a folder's
 _SILENCE = 1e-12  # mean power, -120 dB
 _PAUSE_SECONDS = (0.0, 1.5)  # between joined utterances
 _PAUSE_DB = (-100.0, -45.0)  # of full scale; features show nothing below about -77 (features.py)
+_STEPS = 1 << 15  # of 16 bits, from zero to full scale
 _TELEPHONE_RATE = 8000  # Hz
 _MU_LAW_LEVELS = 256
 _OVERSAMPLING = 64  # of rooms: the reflections' times are rounded to samples at this multiple of the rate
@@ -46,7 +49,7 @@ def augment_waveform(
         noise = draw_noise(settings.noise, waveform.numel(), rng, sample_rate=sample_rate)
         waveform = add_noise(waveform, noise, snr_db=rng.uniform(*settings.noise_snr_db))
     if settings.gain_db is not None:
-        waveform = waveform * 10 ** (rng.uniform(*settings.gain_db) / 20)
+        waveform = change_level(waveform, rng.uniform(*settings.gain_db))
     if rng.random() < settings.telephone_probability:
         waveform = simulate_telephone(waveform, sample_rate=sample_rate)
     return waveform
@@ -67,6 +70,12 @@ def prepare_augmentation(settings: AugmentSettings, *, sample_rate: int) -> None
 def change_speed(waveform: Tensor, factor: float, *, sample_rate: int) -> Tensor:
     """Play faster (factor above 1) or slower, which changes the pitch as well (Ko et al. 2015)."""
     return waveform if factor == 1.0 else resample(waveform, int(factor * sample_rate), sample_rate)
+
+
+def change_level(waveform: Tensor, gain_db: float) -> Tensor:
+    """Record a waveform (S,) at another level, with 16 bits: louder is clipped, quieter has fewer steps."""
+    steps = (waveform * (10 ** (gain_db / 20) * _STEPS)).round()
+    return steps.clamp(-_STEPS, _STEPS - 1) / _STEPS
 
 
 def add_noise(waveform: Tensor, noise: Tensor, *, snr_db: float) -> Tensor:
@@ -185,6 +194,25 @@ def join_waveforms(waveforms: Sequence[Tensor], rng: np.random.Generator, *, sam
         level = 10 ** (rng.uniform(*_PAUSE_DB) / 20)
         parts += [level * draw_noise(Path(_WHITE), num_samples, rng, sample_rate=sample_rate), waveform]
     return torch.cat(parts)
+
+
+def warp_bands(features: Tensor, factor: float, frequencies: npt.NDArray[np.float64]) -> Tensor:
+    """Move the bands of features (T, F) as another length of the vocal tract would (VTLP, Jaitly & Hinton 2013).
+
+    Frequencies below 4.8 kHz, of 8, are multiplied by the factor; the rest is stretched or compressed linearly up to
+    the last band.
+
+    Args:
+        features: (T, F), one column for each band.
+        factor: Above one for a shorter vocal tract.
+        frequencies: (F,) Hz of the bands.
+    """
+    last = frequencies[-1]
+    bend = _WARPED_SHARE * last / max(factor, 1.0)
+    warped = np.interp(frequencies, [0.0, bend * factor, last], [0.0, bend, last])
+    places = torch.from_numpy(np.interp(warped, frequencies, np.arange(len(frequencies)))).float()  # (F,)
+    lower = places.long().clamp(max=len(frequencies) - 2)
+    return torch.lerp(features[:, lower], features[:, lower + 1], places - lower)
 
 
 def spec_augment(features: Tensor, settings: SpecAugmentSettings, *, step_seconds: float, seed: int) -> Tensor:

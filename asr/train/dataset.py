@@ -26,10 +26,10 @@ from asr.config import AugmentSettings, NormalizerSettings
 from asr.corpus.cuts import read_waveform
 from asr.errors import TrainingError, one_line
 from asr.seeds import draw_seed
-from asr.signal.features import FeatureExtractor, Statistic
+from asr.signal.features import FeatureExtractor, Statistic, mel_frequencies
 from asr.text.normalize import normalize
 from asr.text.tokenizer import Tokenizer
-from asr.train.augment import augment_waveform, join_waveforms, prepare_augmentation, spec_augment
+from asr.train.augment import augment_waveform, join_waveforms, prepare_augmentation, spec_augment, warp_bands
 
 _POLL_SECONDS = 1  # between checks whether to stop waiting for a batch
 _STALL_SECONDS = 60  # without a batch, after which one may have been lost
@@ -86,7 +86,7 @@ class SpeechDataset(Dataset[Batch]):
         with _one_thread():
             plain = [torch.from_numpy(self.extractor(self._waveform(row).numpy())) for row in rows]
         features = [
-            self._mask(frames, name, view)
+            self._vary(frames, name, view)
             for view in range(self.views)
             for name, frames in zip(utterances, plain, strict=True)
         ]
@@ -120,12 +120,18 @@ class SpeechDataset(Dataset[Batch]):
         ]
         return join_waveforms(varied, rngs[0], sample_rate=rate)
 
-    def _mask(self, features: Tensor, utterance: str, view: int) -> Tensor:
-        if self.augment is None or self.augment.spec_augment is None:
+    def _vary(self, features: Tensor, utterance: str, view: int) -> Tensor:
+        """Warp and mask the features (T, F) of an utterance."""
+        if self.augment is None:
             return features
-        seed = draw_seed(self.seed, self.epoch, utterance, view)
-        step_seconds = self.extractor.settings.step_seconds
-        return spec_augment(features, self.augment.spec_augment, step_seconds=step_seconds, seed=seed)
+        sizes, seed = self.extractor.settings, draw_seed(self.seed, self.epoch, utterance, view)
+        if self.augment.vocal_tract is not None:
+            factor = np.random.default_rng(seed).uniform(*self.augment.vocal_tract)
+            frequencies = mel_frequencies(sizes.num_mels + 2, sizes.sample_rate)[1:-1]
+            features = warp_bands(features, factor, frequencies)
+        if self.augment.spec_augment is None:
+            return features
+        return spec_augment(features, self.augment.spec_augment, step_seconds=sizes.step_seconds, seed=seed)
 
 
 @dataclass

@@ -13,12 +13,17 @@ from lhotse import CutSet
 
 from asr.corpus.cuts import load_cuts, write_manifests
 
-# Speakers that training does not see, chosen before any training: one of LibriSpeech's 16, every 14th of
-# speechocean762's. Kathleen and LJSpeech have one speaker each, so sentences are held out there: all takes of about
-# one in 20.
-DEV_SPEAKERS = {"librispeech-dev-clean-half": 16, "speechocean762": 14}
+# Speakers that training does not see, chosen before any training: every Nth of a corpus. Kathleen and LJSpeech have one
+# speaker each, so sentences are held out there: all takes of about one in 20.
+DEV_SPEAKERS = {
+    "librispeech-dev-clean-half": 16,
+    "librispeech-train-clean-5": 9,
+    "speechocean762": 14,
+    "common-voice-13-delta": 20,
+}
 DEV_SENTENCES = {"kathleen": 20, "ljspeech-part": 20}
-WHOLE = ("an4",)  # already has a development part
+WITH_DEV = ("an4", "common-voice", "robotutor")  # have a development part already
+TRAIN_ONLY = ("librispeech-three", "common-voice-small")
 
 
 def is_dev(corpus: str, cut: object, speakers: list[str]) -> bool:
@@ -39,14 +44,14 @@ def split(source: Path, corpus: str) -> dict[str, list]:
     parts = {"train": [], "dev": []}
     for cut in cuts:
         parts["dev" if is_dev(corpus, cut, speakers) else "train"].append(cut)
-    if corpus in WHOLE:
+    if corpus in WITH_DEV:
         parts["dev"] = list(load_cuts([source / corpus / "dev.jsonl.gz"]))
     return {part: [cut.with_id(f"{corpus}-{cut.id}") for cut in chosen] for part, chosen in parts.items()}
 
 
 def main() -> None:
     source, output = map(Path, sys.argv[1:3])
-    corpora = sys.argv[3:] or (*WHOLE, *DEV_SPEAKERS, *DEV_SENTENCES)
+    corpora = sys.argv[3:] or (*WITH_DEV, *DEV_SPEAKERS, *DEV_SENTENCES, *TRAIN_ONLY)
     output.mkdir(parents=True, exist_ok=True)
     together = {"dev": [], "train": []}  # run.sh checks for the training part, so it comes last
     for corpus in corpora:
