@@ -1,15 +1,18 @@
 #!/usr/bin/env bash
 # Train a general English model on five corpora, with two language models; evaluate on four test sets.
 #
-#   recipes/english/run.sh CORPORA TEXT DICTIONARY [KEY=VALUE ...]
+#   recipes/english/run.sh CORPORA TEXT[,TEXT...] DICTIONARY [KEY=VALUE ...]
 #
 # CORPORA: a folder with an4, speechocean762, librispeech-dev-clean-half, kathleen, ljspeech-part and esc10-noise (see
-# README.md); TEXT: one sentence per line, plain or .xz; DICTIONARY: the CMU Pronouncing Dictionary, cmudict.dict
+# README.md); TEXT: one sentence per line, plain or .xz: first the largest, then smaller ones of everyday language;
+# DICTIONARY: the CMU Pronouncing Dictionary, cmudict.dict
 #
 # Interrupted? Run it again: it continues.
 set -euo pipefail
 [ $# -ge 3 ] || { sed --quiet '2,/^[^#]/ s/^# \?//p' "$0" >&2; exit 2; }
-corpora=$(realpath "$1") given=$(realpath "$2") dictionary=$(realpath "$3")
+corpora=$(realpath "$1") dictionary=$(realpath "$3")
+IFS=, read -ra given <<< "$2"
+mapfile -t given < <(realpath "${given[@]}")
 shift 3
 cd "$(dirname "$0")/../.."
 PATH="$PWD/.venv/bin:$PATH"
@@ -22,33 +25,45 @@ if [ ! -f data/english/train.jsonl.gz ]; then
     for corpus in $corpora_read; do asr prepare kaldi "$corpora/$corpus" data/"$corpus"; done
     python recipes/english/split.py data data/english
 fi
-# Sentences of the development set are removed from the text.
-text=data/english/text.txt.gz
-[ -f $text ] || python recipes/english/leave_out.py "$given" data/english/dev.txt $text
+# Sentences of the development set are removed from the texts.
+texts=()
+for number in "${!given[@]}"; do
+    texts+=(data/english/text$number.txt.gz)
+    [ -f "${texts[-1]}" ] || python recipes/english/leave_out.py "${given[number]}" data/english/dev.txt "${texts[-1]}"
+done
 
-# The lexicon: words that occur three times in the text, and all of the transcripts'. Training uses the dictionary's
+# The lexicon: words that occur 22 times in the texts (everyday language counts eight times), and all of the
+# transcripts'. With up to 65,533, the language model stores each in two bytes. Training uses the dictionary's
 # pronunciations; the model keeps a lexicon that may be redistributed: guessed, except for our own exceptions.
-transcripts=data/english/train.txt
+transcripts=data/english/train.txt everyday=("${texts[@]:1}")
 if [ ! -f data/english/lexicon.txt ]; then
-    words=("$text" $transcripts:3 --least 3)
+    words=("${texts[0]}" "${everyday[@]/%/:8}" $transcripts:22 --least 22)
     asr lexicon "$dictionary" "${words[@]}" --output data/english/dictionary.txt
     asr lexicon "$dictionary" "${words[@]}" --exceptions recipes/english/exceptions.txt --output data/english/lexicon.txt
 fi
 
-# The first language model: the text's, interpolated with the training transcripts' and pruned to a size for a package
+# The first language model: those of the texts and of the training transcripts, interpolated and pruned to a size for a
+# package. Trigrams seen once in the largest text would be pruned anyway.
 lm=exp/english-lm
 if [ ! -f $lm.bin ]; then
     mkdir -p exp
-    asr lm estimate $text --order 3 --vocabulary data/english/lexicon.txt --output $lm-text.bin
-    asr lm estimate $transcripts --order 3 --vocabulary data/english/lexicon.txt --output $lm-transcripts.bin
-    asr lm mix $lm-text.bin $lm-transcripts.bin --dev data/english/dev.txt --output $lm-whole.bin
-    asr lm prune $lm-whole.bin --keep 1200000 --output $lm.bin
+    vocabulary=(--order 3 --vocabulary data/english/lexicon.txt)
+    asr lm estimate "${texts[0]}" "${vocabulary[@]}" --prune "0 0 1" --output $lm-text.bin
+    [ ${#everyday[@]} = 0 ] || asr lm estimate "${everyday[@]}" "${vocabulary[@]}" --output $lm-everyday.bin
+    asr lm estimate $transcripts "${vocabulary[@]}" --output $lm-transcripts.bin
+    parts=($lm-text.bin ${everyday:+$lm-everyday.bin} $lm-transcripts.bin)
+    asr lm mix "${parts[@]}" --dev data/english/dev.txt --output $lm-whole.bin
+    asr lm prune $lm-whole.bin --keep 1500000 --output $lm.bin
 fi
 
 asr train conf/english.yaml output=$output train.augment.noise="$corpora/esc10-noise" "$@" --resume auto
-# The second pass: a network trained on the same text, with the transcripts eight times
-rnn=exp/english-rnn
-asr lm train $text $transcripts:8 --config conf/english-lm.yaml --dev data/english/dev.txt --output $rnn --resume auto
+# The second pass: a network trained on a quarter of the largest text, on the others, and on the transcripts eight times
+rnn=exp/english-rnn sample=data/english/sample.txt.gz
+if [ ! -f $sample ]; then
+    zcat "${texts[0]}" | awk 'NR % 4 == 1' | gzip -1 > $sample.part
+    mv $sample.part $sample
+fi
+asr lm train $sample "${everyday[@]}" $transcripts:8 --config conf/english-lm.yaml --dev data/english/dev.txt --output $rnn --resume auto
 # Tune and test once for the same networks and language model; evaluate.sh repeats the tests.
 if [ ! $output/tested -nt $output/model.safetensors ] || [ ! $output/tested -nt $lm.bin ] || [ ! $output/tested -nt $rnn/model.safetensors ]; then
     asr quantize $output
