@@ -41,7 +41,7 @@ def normalize(text: str, settings: NormalizerSettings) -> str:
         TextError: If there are annotations and the settings refuse them.
     """
     if _PLAIN.fullmatch(text):
-        _spell_out("", settings.spell_out_numbers)  # names an unknown language
+        _replace_numbers("", settings.spell_out_numbers)  # names an unknown language
         return text
     language = (settings.language or settings.spell_out_numbers or "")[:2].lower()
     text = unicodedata.normalize("NFC", text.translate(_APOSTROPHES))
@@ -49,7 +49,7 @@ def normalize(text: str, settings: NormalizerSettings) -> str:
         text = join_thousands(text)
     text = unicodedata.normalize("NFC", "".join(map(_plain_form, text))).translate(_APOSTROPHES)
     text = _handle_annotations(unify_letters(remove_invisible(text), language), settings)
-    text = _spell_out(text, settings.spell_out_numbers)
+    text = _replace_numbers(text, settings.spell_out_numbers)
     if settings.lowercase:
         text = lowercase(text, language)
     if settings.strip_punctuation:
@@ -58,7 +58,7 @@ def normalize(text: str, settings: NormalizerSettings) -> str:
     return unicodedata.normalize("NFC", place_sigmas(text) if settings.lowercase else text)
 
 
-def _spell_out(text: str, language: str | None) -> str:
+def _replace_numbers(text: str, language: str | None) -> str:
     if language is None:
         return text
     from asr.text.numbers import spell_out_numbers  # num2words loads all its languages
