@@ -28,7 +28,7 @@ fi
 # Sentences of the development set are removed from the texts.
 texts=()
 for number in "${!given[@]}"; do
-    texts+=(data/english/text$number.txt.gz)
+    texts+=("data/english/text${number#0}.txt.gz")
     [ -f "${texts[-1]}" ] || python recipes/english/leave_out.py "${given[number]}" data/english/dev.txt "${texts[-1]}"
 done
 
