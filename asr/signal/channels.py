@@ -17,7 +17,7 @@ ChannelChoice: TypeAlias = Channel | Literal["each"]  # or each by itself
 
 # Of the power that the mean of channels without relation would have.
 _CANCELLED_SHARE = 0.1
-_QUIET_PEAK = 0.01  # -40 dBFS: ordinary recordings of speech reach -30 or more
+_QUIET_PEAK = 5e-4  # -66 dBFS: 16 steps of 16 bits; louder speech is recognised as well as at any level
 _SILENT_PEAK = 1e-4  # -80 dBFS: less than two steps of 16 bits
 
 CLIPPED_SHARE = 0.01

@@ -106,7 +106,7 @@ def test_channels_that_cancel_are_not_mixed(recognizer: Recognizer):
 
 
 @pytest.mark.parametrize(
-    ("gain", "warning"), [(1.0, None), (2e-3, "nearly silent"), (1e-6, "silent"), (40.0, "clipped")]
+    ("gain", "warning"), [(1.0, None), (2e-4, "nearly silent"), (1e-6, "silent"), (40.0, "clipped")]
 )
 def test_a_transcript_says_what_makes_it_doubtful(recognizer: Recognizer, gain: float, warning: str | None):
     samples = np.clip(gain * load_audio(SAMPLES / "garden.flac"), -1, 1)
