@@ -14,7 +14,7 @@ DOUBTFUL = 0.5  # a word with a lower confidence is more likely wrong than right
 _LONG_ENOUGH = 1.0  # seconds, to expect words
 # From this many words on, their mean confidence describes the recording. Of speech as in the training, it is hardly
 # ever below _UNFAMILIAR; docs/words.md has figures.
-_ENOUGH_WORDS = 8
+ENOUGH_WORDS = 8
 _UNFAMILIAR = 0.6
 _CONFIDENT = 0.8  # words with a lower confidence stand out in a terminal, doubtful ones more
 
@@ -210,7 +210,7 @@ def judge_speech(words: Sequence[Word], seconds: float) -> tuple[str, ...]:
             f"its words have low confidence throughout ({mean_confidence(words):.2f} on average): this speech is "
             "unlike what the model was trained on, so many words may be wrong",
         )
-    if len(words) >= _ENOUGH_WORDS:
+    if len(words) >= ENOUGH_WORDS:
         return ()
     doubtful = sum(word.confidence is not None and word.confidence < DOUBTFUL for word in words)
     if 2 * doubtful <= len(words):
@@ -221,7 +221,7 @@ def judge_speech(words: Sequence[Word], seconds: float) -> tuple[str, ...]:
 def is_unfamiliar(words: Sequence[Word]) -> bool:
     """Whether the words of a recording have low confidence throughout; False if they are few or have none."""
     confidence = mean_confidence(words)
-    return len(words) >= _ENOUGH_WORDS and confidence is not None and confidence < _UNFAMILIAR
+    return len(words) >= ENOUGH_WORDS and confidence is not None and confidence < _UNFAMILIAR
 
 
 def mean_confidence(words: Sequence[Word]) -> float | None:
