@@ -104,20 +104,9 @@ def score(speech: Speech, hypotheses: Sequence[str]) -> float:
 
 
 def measure_wer(recognizer: Recognizer, speech: Speech, chunk: float, right: float, offline: float) -> dict[str, float]:
-    """Recognise all utterances as parallel streams, one second of each at a time."""
-    streaming = MultiStreamRecognizer(recognizer, StreamingOptions(chunk, right, preview=False))
-    streams = [streaming.start() for _ in speech.waveforms]
-    words: list[list[Word]] = [[] for _ in streams]
-    step = recognizer.sample_rate
-    for at in range(0, max(map(len, speech.waveforms)), step):
-        live = [index for index, stream in enumerate(streams) if not stream.ended]
-        for index in live:
-            waveform = speech.waveforms[index]
-            streams[index].feed(waveform[at : at + step], last=at + step >= len(waveform))
-        for index, partial in zip(live, streaming.decode([streams[index] for index in live]), strict=True):
-            words[index] += [word for segment in partial.finals for word in segment.words] if partial else []
-    texts = [" ".join(word.text for word in own) for own in words]
-    wer, error = score(speech, texts), measure_calibration(speech, words)
+    """Measure the word error rate and the calibration error of streams with a chunk and a right context, in seconds."""
+    words = recognize_words(recognizer, speech.waveforms, StreamingOptions(chunk, right, preview=False))
+    wer, error = score(speech, join_words(words)), measure_calibration(speech, words)
     print(
         f"chunk {chunk:g} s, right {right:g} s: {wer:.2%}, {wer / offline - 1:+.1%} of offline; "
         f"calibration error {error:.2%}",
@@ -129,10 +118,34 @@ def measure_wer(recognizer: Recognizer, speech: Speech, chunk: float, right: flo
 def measure_calibration(speech: Speech, words: Sequence[Sequence[Word]]) -> float:
     """Return the expected calibration error of the words of each utterance; NaN if the model is not calibrated."""
     confidences = [word.confidence for own in words for word in own if word.confidence is not None]
-    marks = (
-        mark_correct(text, " ".join(word.text for word in own)) for text, own in zip(speech.texts, words, strict=True)
-    )
+    marks = (mark_correct(text, hypothesis) for text, hypothesis in zip(speech.texts, join_words(words), strict=True))
     return measure_reliability(confidences, [*chain(*marks)]).error if confidences else math.nan
+
+
+def recognize_streams(recognizer: Recognizer, waveforms: Sequence[Waveform], options: StreamingOptions) -> list[str]:
+    """Return the texts of `recognize_words`."""
+    return join_words(recognize_words(recognizer, waveforms, options))
+
+
+def join_words(words: Sequence[Sequence[Word]]) -> list[str]:
+    return [" ".join(word.text for word in own) for own in words]
+
+
+def recognize_words(
+    recognizer: Recognizer, waveforms: Sequence[Waveform], options: StreamingOptions
+) -> list[list[Word]]:
+    """Recognise all utterances as parallel streams, one second of each at a time."""
+    streaming = MultiStreamRecognizer(recognizer, options)
+    streams = [streaming.start() for _ in waveforms]
+    words: list[list[Word]] = [[] for _ in streams]
+    step = recognizer.sample_rate
+    for at in range(0, max(map(len, waveforms)), step):
+        live = [index for index, stream in enumerate(streams) if not stream.ended]
+        for index in live:
+            streams[index].feed(waveforms[index][at : at + step], last=at + step >= len(waveforms[index]))
+        for index, partial in zip(live, streaming.decode([streams[index] for index in live]), strict=True):
+            words[index] += [word for segment in partial.finals for word in segment.words] if partial else []
+    return words
 
 
 def measure_speed(
