@@ -280,12 +280,18 @@ class DecoderSettings(Settings):
 
 
 class ConfidenceSettings(Settings):
-    """Word confidences (recognize/confidence.py); `asr calibrate` fits them on development data."""
+    """Weights of word confidences (recognize/confidence.py); `asr calibrate` fits them on development data.
+
+    Models of earlier versions have the first four only.
+    """
 
     bias: float
-    worst_token: float
-    mean_token: float
-    length: float
+    worst_token: float  # log odds of the word's least probable token
+    mean_token: float  # log odds of the mean over its tokens
+    length: float  # logarithm of their number
+    entropy: float = 0.0  # of the network's predictions, averaged over the utterance
+    posterior: float = 0.0  # log odds of the word among the hypotheses of the search
+    language: float = 0.0  # score of the language model, per word of the utterance
 
 
 class SubtitleSettings(Settings):

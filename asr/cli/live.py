@@ -52,7 +52,9 @@ def mic(
     recognizer = load_model(model, decoding=decoding)
     audio = Microphone(device) if file is None else PlayedFile(file, recognizer.sample_rate)
     stream = StreamingRecognizer(recognizer, streaming, sample_rate=audio.sample_rate)
-    show_live(stream, audio, console=Console(), save_audio=save_audio, save_text=save_text)
+    transcript = show_live(stream, audio, console=Console(), save_audio=save_audio, save_text=save_text)
+    for warning in transcript.warnings:
+        reporter.line(warning, "warning")
 
 
 def serve(

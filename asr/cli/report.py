@@ -8,6 +8,7 @@ from rich.text import Text
 from asr.evaluate.evaluate import Evaluation
 from asr.evaluate.reliability import Reliability
 from asr.evaluate.wer import Edits, ErrorRates, count_edits
+from asr.transcript.transcript import ENOUGH_WORDS
 
 _STYLES = {"substitute": "yellow", "delete": "red", "insert": "magenta", "equal": ""}
 _GAP = "*"  # fills the line that lacks the other line's word
@@ -20,6 +21,10 @@ def print_report(evaluation: Evaluation, console: Console, *, worst: int) -> Non
         console.print(f"word error rate of the best hypotheses: {evaluation.oracle.wer:.2%}", highlight=False)
     if evaluation.reliability:
         console.print(describe_reliability(evaluation.reliability), highlight=False)
+    if evaluation.warned:
+        judged, unfamiliar = evaluation.warned
+        text = f"low confidence throughout: {unfamiliar} of {judged} utterances of {ENOUGH_WORDS} words or more"
+        console.print(text, highlight=False)
     if worst > 0:
         console.print(_show_worst(evaluation, worst))
 

@@ -3,22 +3,35 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from asr.config import SETTINGS_FILE, ConfidenceSettings
 from asr.corpus.cuts import load_cuts
 from asr.errors import CorpusError
 from asr.evaluate.evaluate import collect_log_probs
 from asr.evaluate.reliability import Reliability, mark_correct, measure_reliability
-from asr.recognize.confidence import estimate_confidence, fit_confidence, word_features
+from asr.recognize.confidence import FEATURES, NBEST, estimate_confidence, fit_confidence, word_features
 from asr.recognize.model_folder import Model, find_writable_model
 from asr.recognize.recognizer import Recognizer, load_model
+from asr.recognize.utterance import SearchResult
 from asr.recognize.words import align_decoded
 from asr.reporter import SILENT, Reporter
 from asr.runtime.network import LogProbs
 from asr.text.tokenizer import Tokenizer, group_tokens
+
+
+class Examples(NamedTuple):
+    """Decoded words whose correctness is known."""
+
+    features: NDArray[np.float64]  # (W, 6) of `word_features`
+    correct: NDArray[np.bool_]  # (W,)
+
+    def measure(self, settings: ConfidenceSettings) -> Reliability:
+        """Measure how far the confidences that settings give can be trusted."""
+        return measure_reliability(estimate_confidence(self.features, settings).tolist(), self.correct.tolist())
 
 
 def calibrate(
@@ -28,8 +41,15 @@ def calibrate(
 
     The model decodes as it does by default: with its language model, if the folder contains one.
 
+    Args:
+        manifests: One for each kind of speech, best of speakers that the network never heard: each counts equally,
+            however long it is.
+        model: A model folder or name.
+        device: Device of the network.
+        reporter: Shows how far the confidences can be trusted on each kind.
+
     Returns:
-        How far the confidences can be trusted on the data that they were fitted to.
+        The same on all the data together.
 
     Raises:
         CorpusError: If the model recognises no word in the data.
@@ -37,51 +57,61 @@ def calibrate(
     """
     folder = find_writable_model(model)
     recognizer = load_model(folder, device=device)
-    references, log_probs, paths = _decode(recognizer, load_cuts(manifests))
-    features, correct = _collect_examples(references, log_probs, paths, recognizer.tokenizer)
-    if len(features) == 0:
-        raise CorpusError(f"the model recognises no word in the {len(references)} utterances, so nothing can be fitted")
-    settings = fit_confidence(features, correct)
+    recognizer.decoder.least_hypotheses = NBEST
+    kinds = [_decode(recognizer, load_cuts([manifest])) for manifest in manifests]
+    together = _join(kinds)
+    if len(together.correct) == 0:
+        raise CorpusError(f"the model recognises no word in {', '.join(map(str, manifests))}, so nothing can be fitted")
+    numbers = np.repeat(np.arange(len(kinds)), [len(kind.correct) for kind in kinds])
+    settings = fit_confidence(*together, numbers)
     recognizer.settings.model_copy(update={"confidence": settings}).save(folder / SETTINGS_FILE)
-    reporter.line(f"{len(correct)} words, {correct.mean():.1%} of them right")
-    return measure_reliability(estimate_confidence(features, settings).tolist(), correct.tolist())
+    for manifest, kind in zip(manifests, kinds, strict=True):
+        if len(kind.correct):
+            reporter.line(
+                f"{manifest}: {len(kind.correct)} words, {kind.correct.mean():.1%} of them right, "
+                f"calibration error {kind.measure(settings).error:.1%}"
+            )
+    return together.measure(settings)
 
 
 def calibrate_greedy(model: Model, cuts: Iterable[Any], *, device: str) -> Model:
     """Fit a model's confidences to the most probable paths of cuts; they stay None if no word is recognised."""
-    recognizer = Recognizer(model, device=device)
-    confidence = fit_examples(*_decode(recognizer, cuts), recognizer.tokenizer)
+    confidence = fit_examples(_decode(Recognizer(model, device=device), cuts))
     return replace(model, settings=model.settings.model_copy(update={"confidence": confidence}))
 
 
-def _decode(recognizer: Recognizer, cuts: Iterable[Any]) -> tuple[list[str], list[LogProbs], list[Sequence[int]]]:
+def _decode(recognizer: Recognizer, cuts: Iterable[Any]) -> Examples:
     references, log_probs = collect_log_probs(recognizer, cuts)
-    return references, log_probs, [recognizer.decoder.decode_tokens(frames)[0][0] for frames in log_probs]
+    return collect_examples(references, log_probs, map(recognizer.decoder.search, log_probs), recognizer.tokenizer)
 
 
-def fit_examples(
-    references: Sequence[str], log_probs: Sequence[LogProbs], paths: Sequence[Sequence[int]], tokenizer: Tokenizer
-) -> ConfidenceSettings | None:
-    """Fit confidences to decoded utterances; None if they contain no word.
+def fit_examples(examples: Examples) -> ConfidenceSettings | None:
+    """Fit confidences to decoded words; None if there are none."""
+    return fit_confidence(*examples) if len(examples.correct) else None
+
+
+def collect_examples(
+    references: Sequence[str], log_probs: Sequence[LogProbs], results: Iterable[SearchResult], tokenizer: Tokenizer
+) -> Examples:
+    """Collect the words of decoded utterances.
 
     Args:
         references: Normalised texts.
         log_probs: (T, V) per utterance.
-        paths: Decoded tokens per utterance.
+        results: What was decoded from each.
         tokenizer: Decodes the tokens.
     """
-    features, correct = _collect_examples(references, log_probs, paths, tokenizer)
-    return fit_confidence(features, correct) if len(features) else None
+    collected: list[Examples] = []
+    for reference, frames, result in zip(references, log_probs, results, strict=True):
+        spans = group_tokens(result.tokens, tokenizer)
+        alignment = align_decoded(frames, result.tokens, tokenizer)
+        features = word_features(alignment.log_probs, spans, result.gather_evidence(frames, tokenizer))
+        correct = mark_correct(reference, " ".join(span.text for span in spans))
+        collected.append(Examples(features, np.array(correct, dtype=bool)))
+    return _join(collected)
 
 
-def _collect_examples(
-    references: Sequence[str], log_probs: Sequence[LogProbs], paths: Sequence[Sequence[int]], tokenizer: Tokenizer
-) -> tuple[np.ndarray, np.ndarray]:
-    """Collect the features (W, 3) of all decoded words, and whether each word is correct (W,)."""
-    features: list[np.ndarray] = [np.empty((0, 3))]
-    correct: list[bool] = []
-    for reference, frames, tokens in zip(references, log_probs, paths, strict=True):
-        spans = group_tokens(tokens, tokenizer)
-        features.append(word_features(align_decoded(frames, tokens, tokenizer).log_probs, spans))
-        correct += mark_correct(reference, " ".join(span.text for span in spans))
-    return np.concatenate(features), np.array(correct, dtype=bool)
+def _join(parts: Sequence[Examples]) -> Examples:
+    features = [np.empty((0, len(FEATURES))), *(part.features for part in parts)]
+    correct = [np.empty(0, dtype=bool), *(part.correct for part in parts)]
+    return Examples(np.concatenate(features), np.concatenate(correct))

@@ -4,7 +4,7 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from lhotse import CutSet
 
@@ -18,6 +18,14 @@ from asr.recognize.utterance import Decoded
 from asr.runtime.network import LogProbs, make_batches
 from asr.signal.resample import Waveform
 from asr.text.normalize import normalize
+from asr.transcript.transcript import ENOUGH_WORDS, is_unfamiliar
+
+
+class Warned(NamedTuple):
+    """Utterances with enough words to judge them, and how many of them are judged unlike the model's training."""
+
+    judged: int
+    unfamiliar: int
 
 
 @dataclass(frozen=True)
@@ -31,6 +39,7 @@ class Evaluation:
     real_time_factor: float  # seconds of computing per second of speech, including reading the audio
     oracle: ErrorRates | None = None  # of the best of the n hypotheses of each utterance; None if n is 1
     reliability: Reliability | None = None  # of the confidences of the words; None if the model is not calibrated
+    warned: Warned | None = None  # None if the model is not calibrated
     failures: tuple[CorpusError, ...] = ()  # of utterances whose audio cannot be read; nothing else counts them
 
 
@@ -66,6 +75,7 @@ def evaluate(recognizer: Recognizer, cuts: CutSet) -> Evaluation:
         real_time_factor=elapsed / sum(cut.duration for cut, _, _ in scored),
         oracle=_score_oracle(references, decoded) if recognizer.decoder.nbest > 1 else None,
         reliability=_measure_reliability(references, decoded),
+        warned=_count_warnings(decoded) if recognizer.settings.confidence else None,
         failures=tuple(failures),
     )
 
@@ -101,6 +111,11 @@ def _measure_reliability(references: Sequence[str], results: Sequence[Decoded]) 
         confidences += [word.confidence for word in result.words if word.confidence is not None]
         correct += mark_correct(reference, " ".join(word.text for word in result.words))
     return measure_reliability(confidences, correct) if confidences else None
+
+
+def _count_warnings(results: Sequence[Decoded]) -> Warned:
+    long_enough = [result.words for result in results if len(result.words) >= ENOUGH_WORDS]
+    return Warned(len(long_enough), sum(map(is_unfamiliar, long_enough)))
 
 
 def collect_log_probs(recognizer: Recognizer, cuts: Iterable[Any]) -> tuple[list[str], list[LogProbs]]:

@@ -27,6 +27,7 @@ def to_json(evaluation: Evaluation) -> dict[str, Any]:
     failures = {"failures": list(map(str, evaluation.failures))} if evaluation.failures else {}
     oracle = {"oracle_wer": evaluation.oracle.wer} if evaluation.oracle else {}
     confidence = {"confidence": _describe_confidence(evaluation.reliability)} if evaluation.reliability else {}
+    warned = {"warned": evaluation.warned._asdict()} if evaluation.warned else {}
     return {
         "wer": rates.wer,
         "wer_interval": list(rates.wer_interval),
@@ -43,6 +44,7 @@ def to_json(evaluation: Evaluation) -> dict[str, Any]:
         **failures,
         **oracle,
         **confidence,
+        **warned,
     }
 
 

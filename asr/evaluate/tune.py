@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from asr.config import SETTINGS_FILE, ModelSettings, RescoringSettings
+from asr.config import SETTINGS_FILE, ConfidenceSettings, ModelSettings, RescoringSettings
 from asr.corpus.cuts import load_cuts
 from asr.decode.decoder import BeamDecoder
 from asr.decode.parts import Hypothesis
@@ -19,11 +19,12 @@ from asr.decode.rescoring import Rescorer, search_rescoring
 from asr.decode.scorer.rnn import RnnLM
 from asr.decode.tuning import Trial, Weights, WeightSearch
 from asr.errors import ModelError
-from asr.evaluate.calibrate import fit_examples
+from asr.evaluate.calibrate import collect_examples, fit_examples
 from asr.evaluate.evaluate import collect_log_probs
 from asr.evaluate.wer import count_edits, require_words, score_utterances
 from asr.language.ngram.model import NgramModel
 from asr.language.rnn.model import load_rnn
+from asr.recognize.confidence import NBEST
 from asr.recognize.language_models import (
     LANGUAGE_MODELS,
     find_language_model,
@@ -35,7 +36,7 @@ from asr.recognize.language_models import (
 from asr.recognize.model_folder import find_writable_model
 from asr.recognize.options import DecodingOptions, build_decoder
 from asr.recognize.recognizer import load_model
-from asr.recognize.utterance import decode_distinct
+from asr.recognize.utterance import choose_best, decode_distinct
 from asr.reporter import SILENT, Reporter
 from asr.runtime.network import LogProbs
 from asr.text.tokenizer import Tokenizer
@@ -80,17 +81,17 @@ class _Parts:
     decoder: BeamDecoder
     rescorer: Rescorer | None
 
-    def first_pass(self, speech: Speech) -> Iterator[list[Hypothesis]]:
-        """Yield the hypotheses of each utterance that the second pass chooses from, or only the best without one."""
-        nbest = self.rescorer.settings.nbest if self.rescorer else 1
+    def first_pass(self, speech: Speech, least: int = 1) -> Iterator[list[Hypothesis]]:
+        """Yield the hypotheses of each utterance that the second pass chooses from, at least so many if there are."""
+        nbest = max(least, self.rescorer.settings.nbest if self.rescorer else 1)
         # A wide beam's hypotheses of a whole corpus would fill the memory.
         for start in range(0, len(speech.log_probs), _BATCH):
             yield from decode_distinct(self.decoder, self.tokenizer, speech.log_probs[start : start + _BATCH], nbest)
 
-    def decode(self, speech: Speech) -> list[tuple[int, ...]]:
-        """Return the tokens of the best hypothesis of each utterance, after the second pass."""
-        utterances = self.first_pass(speech)
-        return [(self.rescorer.rescore(nbest) if self.rescorer else nbest)[0].tokens for nbest in utterances]
+    def fit_confidence(self, speech: Speech) -> ConfidenceSettings | None:
+        """Fit word confidences to what is decoded with both passes; None if nothing is."""
+        results = (choose_best(nbest, self.rescorer) for nbest in self.first_pass(speech, NBEST))
+        return fit_examples(collect_examples(speech.references, speech.log_probs, results, self.tokenizer))
 
 
 def tune(
@@ -139,7 +140,7 @@ def tune(
         parts = replace(parts, rescorer=_search_rescoring(parts, parts.rescorer, speech, reporter))
     update: dict[str, Any] = {
         "decoder": settings.decoder.model_copy(update=weights._asdict()),
-        "confidence": fit_examples(speech.references, speech.log_probs, parts.decode(speech), parts.tokenizer),
+        "confidence": parts.fit_confidence(speech),
     }
     if parts.rescorer is not None:
         update["rescoring"] = parts.rescorer.settings

@@ -13,6 +13,7 @@ from asr.alignment import align_stream
 from asr.config import NormalizerSettings
 from asr.decode.word_ends import pool_word_ends
 from asr.errors import AlignmentError, TextError
+from asr.recognize.confidence import Evidence, frame_entropies
 from asr.recognize.options import add_oov_words
 from asr.recognize.recognizer import Recognizer
 from asr.recognize.runner import BLOCK_SECONDS, NetworkRunner
@@ -67,7 +68,15 @@ def align_text(recognizer: Recognizer, source: AudioSource, text: str, *, channe
     except AlignmentError as error:
         raise AlignmentError(f"{name_of(source) or 'audio'}: {error}") from None
     decoder, loudness = recognizer.decoder, np.concatenate([np.empty(0), *frames.loudness])
-    spoken = find_words(alignment, tokens, tokenizer, decoder.timing, loudness=loudness, confidence=decoder.confidence)
+    spoken = find_words(
+        alignment,
+        tokens,
+        tokenizer,
+        decoder.timing,
+        loudness=loudness,
+        confidence=decoder.confidence,
+        evidence=Evidence(entropy=frames.entropy),
+    )
     words = join_spoken(written, spoken)
     transcript = Transcript(
         text=" ".join(word.text for word in words),
@@ -87,6 +96,7 @@ class MeasuredFrames:
         self._blocks = blocks  # (S,) samples each, in whole 10 ms except for the last
         self.num_samples = 0  # of the blocks so far
         self.loudness: list[Loudness] = []  # of the blocks so far
+        self._num_spoken, self._entropy = 0, 0.0  # frames other than blanks so far, and the sum of their entropies
 
     def __iter__(self) -> Iterator[LogProbs]:
         num_frames = 0
@@ -94,7 +104,14 @@ class MeasuredFrames:
             # If windows are long, a segment has too few samples for its last frame, which holds no speech.
             missing = segment.first_frame - num_frames
             num_frames = segment.first_frame + len(log_probs)
+            entropies = frame_entropies(log_probs)
+            self._num_spoken, self._entropy = self._num_spoken + len(entropies), self._entropy + float(entropies.sum())
             yield np.pad(log_probs, ((missing, 0), (0, 0)), mode="edge") if missing else log_probs
+
+    @property
+    def entropy(self) -> float:
+        """As of `measure_entropy`, of the recording so far."""
+        return self._entropy / max(1, self._num_spoken)
 
     def _measure(self) -> Iterator[Waveform]:
         for block in self._blocks:

@@ -86,7 +86,7 @@ def prepare_picture(
     tokenizer = recognizer.tokenizer
     tokens: Sequence[int]
     if written is None:
-        tokens = recognizer.decoder.decode_tokens(log_probs)[0][0]
+        tokens = recognizer.decoder.search(log_probs).tokens
     else:
         tokenizer, tokens = encode_spoken(written, tokenizer)
     alignment = align_tokens(log_probs, tokens)

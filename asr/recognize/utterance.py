@@ -16,6 +16,7 @@ from asr.decode.decoder import BeamDecoder
 from asr.decode.greedy import greedy_decode
 from asr.decode.parts import Hypothesis
 from asr.decode.rescoring import Rescorer
+from asr.recognize.confidence import NBEST, Evidence, compute_posteriors, measure_entropy
 from asr.recognize.words import FrameTiming, align_decoded, find_words, segment_words
 from asr.runtime.network import LogProbs
 from asr.signal.loudness import Loudness
@@ -36,6 +37,34 @@ class Decoded:
         return self.alternatives[0].text
 
 
+@dataclass(frozen=True)
+class SearchResult:
+    """What was decoded from an utterance, before its words have times.
+
+    Attributes:
+        hypotheses: Best first, at least one; without beam search one, whose score is NaN.
+        language: Score of the best by the language model of the search, before a second pass; None without beam search.
+    """
+
+    hypotheses: Sequence[Hypothesis]
+    language: float | None = None
+
+    @classmethod
+    def greedy(cls, tokens: Sequence[int]) -> "SearchResult":
+        """Make the result of greedy decoding: the tokens of the most probable path."""
+        return cls([Hypothesis(tuple(tokens), (), math.nan, math.nan, 0.0, 0.0)])
+
+    @property
+    def tokens(self) -> tuple[int, ...]:
+        """The best hypothesis."""
+        return self.hypotheses[0].tokens
+
+    def gather_evidence(self, log_probs: LogProbs, tokenizer: Tokenizer) -> Evidence:
+        """Collect what speaks for its words in (T, V) log probabilities and other hypotheses."""
+        posteriors = None if self.language is None else compute_posteriors(self.hypotheses, tokenizer)
+        return Evidence(measure_entropy(log_probs), posteriors, self.language)
+
+
 @dataclass
 class UtteranceDecoder:
     """Decodes utterances and finds the times of their words."""
@@ -47,43 +76,50 @@ class UtteranceDecoder:
     nbest: int = 1  # hypotheses to return, by beam search
     confidence: ConfidenceSettings | None = None  # the model's calibration; None leaves out confidences
     rescorer: Rescorer | None = None  # reorders the hypotheses of beam search
+    least_hypotheses: int = 1  # that beam search looks for, however many are returned
 
     def decode(self, log_probs: LogProbs, loudness: Loudness | None = None, start_seconds: float = 0.0) -> Decoded:
         """Decode a recording or a segment of it; for the arguments see `find_words`."""
-        hypotheses = self.decode_tokens(log_probs)
-        words = self.find_words(log_probs, hypotheses[0][0], loudness, start_seconds)
-        return Decoded(tuple(Alternative(self.to_text(tokens), score) for tokens, score in hypotheses), words)
+        found = self.search(log_probs)
+        words = self.find_words(log_probs, found, loudness, start_seconds)
+        best = found.hypotheses[: self.nbest]
+        return Decoded(tuple(Alternative(self.to_text(one.tokens), one.score) for one in best), words)
 
     def find_words(
-        self, log_probs: LogProbs, tokens: Sequence[int], loudness: Loudness | None = None, start_seconds: float = 0.0
+        self, log_probs: LogProbs, found: SearchResult, loudness: Loudness | None = None, start_seconds: float = 0.0
     ) -> tuple[Word, ...]:
-        """Find the words of decoded tokens.
+        """Find the words of what was decoded.
 
         Args:
             log_probs: (T, V) of a recording or a segment of it.
-            tokens: What was decoded from them.
+            found: What was decoded from them.
             loudness: (N,) of `measure_loudness`, for better times.
             start_seconds: Where the segment starts in the recording.
         """
         return find_words(
-            align_decoded(log_probs, tokens, self.tokenizer),
-            tokens,
+            align_decoded(log_probs, found.tokens, self.tokenizer),
+            found.tokens,
             self.tokenizer,
             self.timing,
             loudness=loudness,
             start_seconds=start_seconds,
             confidence=self.confidence,
+            evidence=None if self.confidence is None else found.gather_evidence(log_probs, self.tokenizer),
         )
 
-    def decode_tokens(self, log_probs: LogProbs) -> list[tuple[Sequence[int], float]]:
-        """Return the tokens and scores of the n best hypotheses for (T, V) log probabilities, best first."""
+    def search(self, log_probs: LogProbs) -> SearchResult:
+        """Find the n best hypotheses for (T, V) log probabilities, and more if confidences need them."""
         if self.beam is None:
-            return [(greedy_decode(log_probs[None], np.array([len(log_probs)]))[0], math.nan)]
-        nbest = self.nbest if self.rescorer is None else max(self.nbest, self.rescorer.settings.nbest)
-        (hypotheses,) = decode_distinct(self.beam, self.tokenizer, [log_probs], nbest, num_threads=1)
-        if self.rescorer is not None:
-            hypotheses = self.rescorer.rescore(hypotheses)[: self.nbest]
-        return [(hypothesis.tokens, hypothesis.score) for hypothesis in hypotheses]
+            return SearchResult.greedy(greedy_decode(log_probs[None], np.array([len(log_probs)]))[0])
+        (hypotheses,) = decode_distinct(self.beam, self.tokenizer, [log_probs], self.num_hypotheses, num_threads=1)
+        return choose_best(hypotheses, self.rescorer)
+
+    @property
+    def num_hypotheses(self) -> int:
+        """How many are searched for: those to return, those of the second pass, those that confidences need."""
+        of_posteriors = NBEST if self.confidence is not None and self.confidence.posterior != 0 else 1
+        of_rescorer = self.rescorer.settings.nbest if self.rescorer else 1
+        return max(self.nbest, self.least_hypotheses, of_rescorer, of_posteriors)
 
     def join(self, segments: Sequence[Decoded]) -> Decoded:
         """Join the results of a recording's segments, in their order."""
@@ -121,6 +157,13 @@ class UtteranceDecoder:
     def to_text(self, tokens: Sequence[int]) -> str:
         """Decode tokens to text, with single spaces between its words."""
         return _to_text(self.tokenizer, tokens)
+
+
+def choose_best(hypotheses: Sequence[Hypothesis], rescorer: Rescorer | None) -> SearchResult:
+    """Reorder the hypotheses of beam search, best first, by the second pass if there is one."""
+    language = {hypothesis.tokens: hypothesis.language for hypothesis in hypotheses}
+    best = hypotheses if rescorer is None else rescorer.rescore(hypotheses)
+    return SearchResult(best, language[best[0].tokens])
 
 
 def decode_distinct(

@@ -14,7 +14,7 @@ from asr.alignment import Alignment, align_tokens
 from asr.config import ConfidenceSettings
 from asr.decode.word_ends import pool_word_ends
 from asr.jit import Array
-from asr.recognize.confidence import estimate_confidence, word_features
+from asr.recognize.confidence import Evidence, estimate_confidence, word_features
 from asr.recognize.word_boundaries import find_boundaries
 from asr.text.tokenizer import Tokenizer, group_tokens
 from asr.transcript.transcript import Segment, Word
@@ -59,6 +59,7 @@ def find_words(
     loudness: Array | None = None,
     start_seconds: float = 0.0,
     confidence: ConfidenceSettings | None = None,
+    evidence: Evidence | None = None,
 ) -> tuple[Word, ...]:
     """Find the words of aligned tokens, without blanks.
 
@@ -70,6 +71,7 @@ def find_words(
         loudness: (N,) the segment's `measure_loudness`; it halves the error of the times.
         start_seconds: Where the segment starts in the recording; added to all times.
         confidence: The model's calibration; None leaves out confidences.
+        evidence: For the confidences.
     """
     spans = group_tokens(tokens, tokenizer)
     frame_seconds, offset = timing.frame_seconds, timing.offset
@@ -79,7 +81,8 @@ def find_words(
     starts, ends = find_boundaries(np.maximum(firsts, 0.0), lasts, duration, loudness)
     confidences: list[float] | list[None] = [None] * len(spans)
     if confidence is not None:
-        confidences = estimate_confidence(word_features(alignment.log_probs, spans), confidence).tolist()
+        features = word_features(alignment.log_probs, spans, evidence or Evidence())
+        confidences = estimate_confidence(features, confidence).tolist()
     return tuple(
         Word(span.text, float(start) + start_seconds, float(end) + start_seconds, word_confidence)
         for span, start, end, word_confidence in zip(spans, starts, ends, confidences, strict=True)

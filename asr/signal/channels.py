@@ -17,7 +17,10 @@ ChannelChoice: TypeAlias = Channel | Literal["each"]  # or each by itself
 
 # Of the power that the mean of channels without relation would have.
 _CANCELLED_SHARE = 0.1
-_QUIET_PEAK = 0.01  # -40 dBFS: ordinary recordings of speech reach -30 or more
+# -56 dBFS: 50 steps of 16 bits. At a peak of -50 dBFS rounding to them costs little accuracy, at -60 a lot. Without
+# rounding, as in recordings of floats, the level does not matter.
+_QUIET_PEAK = 1.5e-3
+_STEPS = 32768
 _SILENT_PEAK = 1e-4  # -80 dBFS: less than two steps of 16 bits
 
 CLIPPED_SHARE = 0.01
@@ -44,6 +47,7 @@ class Mixer:
         self._loudest: int | None = None  # the channel that is taken because the others cancel it
         self._peak = 0.0
         self._num_samples = self._num_clipped = 0
+        self._has_steps = True  # of 16 bits: all samples so far are multiples of one
         self.notes: tuple[str, ...] = ()
 
     def mix(self, samples: npt.NDArray[np.float32]) -> Waveform:
@@ -70,8 +74,9 @@ class Mixer:
         decibels = f"{20 * np.log10(self._peak):.0f} dBFS" if self._peak > 0 else "zero"
         if self._peak < _SILENT_PEAK:
             return (f"silent: its peak is {decibels}; was the right input recorded?",)
-        if self._peak < _QUIET_PEAK:
-            return (f"nearly silent: its peak is {decibels}, so words may be wrong; record it louder",)
+        if self._peak < _QUIET_PEAK and self._has_steps:
+            reason = "which is too few steps of 16 bits, so words may be wrong"
+            return (f"nearly silent: its peak is {decibels}, {reason}; record it louder",)
         share = self._num_clipped / max(1, self._num_samples)
         if share > CLIPPED_SHARE:
             return (f"clipped: {share:.0%} of its samples are cut off, so words may be wrong; record it less loud",)
@@ -97,6 +102,9 @@ class Mixer:
         peak = float(np.max(np.abs(samples), initial=0.0))
         self._peak = max(self._peak, peak)
         self._num_samples += samples.size
+        if peak < _QUIET_PEAK and self._has_steps:
+            steps = samples * _STEPS
+            self._has_steps = bool(np.array_equal(steps, np.round(steps)))
         if peak >= _FLAT_TOP:
             self._num_clipped += sum(count_clipped(channel) for channel in samples.T)
 

@@ -12,6 +12,10 @@ if TYPE_CHECKING:
 SCHEMA_VERSION = 1
 DOUBTFUL = 0.5  # a word with a lower confidence is more likely wrong than right
 _LONG_ENOUGH = 1.0  # seconds, to expect words
+# From this many words on, their mean confidence describes the recording. Of speech as in the training, it is hardly
+# ever below _UNFAMILIAR; docs/words.md has figures.
+ENOUGH_WORDS = 8
+_UNFAMILIAR = 0.6
 _CONFIDENT = 0.8  # words with a lower confidence stand out in a terminal, doubtful ones more
 
 
@@ -83,7 +87,7 @@ class Transcript:
         segments: The words with their times, split at pauses; empty if nothing was said.
         alternatives: The n best hypotheses, the text itself first, if they were requested.
         warnings: What makes the text doubtful, a sentence each: a recording that is nearly silent, clipped or unlike
-            speech, or a file that is damaged.
+            speech, or speech that is unlike the model's training, or a file that is damaged.
     """
 
     text: str
@@ -135,6 +139,11 @@ class Transcript:
         """The expected share of words that are right; None if a word has no confidence."""
         return mean_confidence(self.words)
 
+    @property
+    def is_unfamiliar(self) -> bool:
+        """Whether words have low confidence throughout, as in speech that is unlike what the model was trained on."""
+        return is_unfamiliar(self.words)
+
     def to_dict(self) -> dict[str, Any]:
         """Return the fields of the JSON format (docs/transcripts.md): times in milliseconds, confidences in 3 digits.
 
@@ -155,6 +164,8 @@ class Transcript:
             fields["alternatives"] = [
                 {"text": alternative.text, "score": round(alternative.score, 4)} for alternative in self.alternatives
             ]
+        if self.is_unfamiliar:
+            fields["unfamiliar"] = True
         if self.warnings:
             fields["warnings"] = list(self.warnings)
         return fields
@@ -189,13 +200,28 @@ def _channel_of(segment: Segment) -> dict[str, int]:
 
 
 def judge_speech(words: Sequence[Word], seconds: float) -> tuple[str, ...]:
-    """Return a warning if what was recognised in a recording of this length does not look like speech, else None."""
+    """Return a warning if what was recognised in a recording of this length does not look like speech, or like speech
+    that the model knows; else nothing.
+    """
     if not words:
         return ("unlike speech: no word was recognised in it",) if seconds >= _LONG_ENOUGH else ()
+    if is_unfamiliar(words):
+        return (
+            f"its words have low confidence throughout ({mean_confidence(words):.2f} on average): this speech is "
+            "unlike what the model was trained on, so many words may be wrong",
+        )
+    if len(words) >= ENOUGH_WORDS:
+        return ()
     doubtful = sum(word.confidence is not None and word.confidence < DOUBTFUL for word in words)
     if 2 * doubtful <= len(words):
         return ()
     return (f"unlike speech that the model knows: {doubtful} of {len(words)} words are doubtful",)
+
+
+def is_unfamiliar(words: Sequence[Word]) -> bool:
+    """Whether the words of a recording have low confidence throughout; False if they are few or have none."""
+    confidence = mean_confidence(words)
+    return len(words) >= ENOUGH_WORDS and confidence is not None and confidence < _UNFAMILIAR
 
 
 def mean_confidence(words: Sequence[Word]) -> float | None:

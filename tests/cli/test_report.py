@@ -10,7 +10,7 @@ from asr.cli import training
 from asr.cli.report import print_report
 from asr.corpus.cuts import load_cuts
 from asr.errors import ModelError
-from asr.evaluate.evaluate import Evaluation, evaluate
+from asr.evaluate.evaluate import Evaluation, Warned, evaluate
 from asr.evaluate.reliability import measure_reliability
 from asr.evaluate.wer import score_utterances
 from asr.recognize.model_folder import save_model
@@ -41,6 +41,12 @@ def test_the_report_shows_the_worst_first_and_leaves_out_the_faultless(evaluatio
     assert text.index("u2: 3 errors in 3 words") < text.index("u3: 1 errors in 2 words")
     assert "u1" not in text
     assert "stop [now] please" in text  # brackets are no markup
+
+
+def test_utterances_of_low_confidence_throughout_are_counted(evaluation):
+    assert "low confidence" not in report_of(evaluation)
+    text = report_of(replace(evaluation, warned=Warned(judged=20, unfamiliar=3)))
+    assert "low confidence throughout: 3 of 20 utterances of 8 words or more" in text
 
 
 def test_no_utterances_are_shown_if_none_are_asked_for(evaluation):

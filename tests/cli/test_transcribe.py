@@ -245,8 +245,8 @@ def test_the_sides_of_a_call_are_apart_and_warnings_go_to_standard_error_and_jso
     sides = [read_sample(name) for name in ("code", "date")]
     call = np.zeros((max(map(len, sides)), 2), np.float32)
     for channel, side in enumerate(sides):
-        call[: len(side), channel] = (1.0, 2e-3)[channel] * side
-    soundfile.write(tmp_path / "call.wav", call, RATE, subtype="FLOAT")
+        call[: len(side), channel] = (1.0, 1e-3)[channel] * side
+    soundfile.write(tmp_path / "call.wav", call, RATE, subtype="PCM_16")
     result = transcribe(tmp_path / "call.wav", "--channel", "each", "-f", "json")
     assert result.returncode == 0
     transcript = json.loads(result.stdout)

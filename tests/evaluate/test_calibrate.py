@@ -15,6 +15,7 @@ from asr.evaluate.calibrate import calibrate, calibrate_greedy
 from asr.recognize.model_folder import Model, save_model
 from asr.weights import Weights
 from tests.models import make_model
+from tests.train.recording import RecordingReporter
 
 
 @pytest.fixture
@@ -35,9 +36,26 @@ def test_calibration_is_saved_and_evaluation_measures_it(model: Model, tone_mani
     assert saved.acoustic == model.settings.acoustic
     files = {"json": tmp_path / "result.json", "reliability": tmp_path / "plot.png"}
     training.evaluate(dev, model=str(tmp_path / "model"), device="cpu", **files)
-    confidence = json.loads((tmp_path / "result.json").read_text())["confidence"]
+    result = json.loads((tmp_path / "result.json").read_text())
+    # Nearly all words are wrong, and the model knows it.
+    assert result["warned"]["unfamiliar"] == result["warned"]["judged"] > 0
+    confidence = result["confidence"]
     assert confidence["ece"] == pytest.approx(reliability.error, abs=0.02)
     assert (tmp_path / "plot.png").read_bytes()[:4] == b"\x89PNG"
+
+
+def test_manifests_are_kinds_of_speech_that_count_equally(model: Model, tone_manifests: Path, tmp_path: Path):
+    few, many = tone_manifests / "dev.jsonl.gz", tone_manifests / "train.jsonl.gz"
+    found = {}
+    for name, manifests in {"both": [few, many], "twice": [few, few, many, many], "few": [few]}.items():
+        save_model(model, tmp_path / name)
+        calibrate(manifests, model=str(tmp_path / name), device="cpu", reporter=(reporter := RecordingReporter()))
+        assert [line.split(": ")[0] for line in reporter.lines] == list(map(str, manifests))
+        assert all("of them right, calibration error" in line for line in reporter.lines)
+        found[name] = ModelSettings.load(tmp_path / name / SETTINGS_FILE).confidence
+    # Shares depend on neither the order nor the number of words of a kind; the penalty weighs half as much in twice.
+    assert found["both"].model_dump() == pytest.approx(found["twice"].model_dump(), abs=0.3)
+    assert found["both"] != found["few"]
 
 
 def test_after_training_confidences_are_those_of_calibration(model: Model, tone_manifests: Path, tmp_path: Path):
@@ -57,5 +75,5 @@ def test_a_model_that_says_nothing_stays_uncalibrated(model: Model, tone_manifes
     cuts = load_cuts([tone_manifests / "dev.jsonl.gz"])
     assert calibrate_greedy(model, cuts, device="cpu").settings.confidence is None
     save_model(model, tmp_path)
-    with pytest.raises(CorpusError, match="recognises no word in the 12 utterances"):
+    with pytest.raises(CorpusError, match=r"recognises no word in .*dev.jsonl.gz, so"):
         calibrate([tone_manifests / "dev.jsonl.gz"], model=str(tmp_path), device="cpu")

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from asr.evaluate.evaluate import Evaluation
+from asr.evaluate.evaluate import Evaluation, Warned
 from asr.evaluate.reliability import measure_reliability
 from asr.evaluate.report import CARD, TABLE, add_result, to_json, write_json
 from asr.evaluate.wer import score_utterances
@@ -52,6 +52,9 @@ def test_confidences_are_given_if_there_are_any(evaluation):
     confidence = to_json(calibrated)["confidence"]
     assert confidence["ece"] == pytest.approx(0.45)
     assert confidence["bins"] == [[1, 0.8, 0.0], [1, 0.9, 1.0]]
+    warned = replace(calibrated, warned=Warned(judged=20, unfamiliar=3))
+    assert to_json(warned)["warned"] == {"judged": 20, "unfamiliar": 3}
+    assert "warned" not in to_json(calibrated)
 
 
 def test_results_are_added_and_replaced_by_name(tmp_path: Path):

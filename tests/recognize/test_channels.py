@@ -12,6 +12,7 @@ from asr.errors import AudioError
 from asr.recognize.align import align_text
 from asr.recognize.recognizer import Recognizer, load_model
 from asr.signal.audio import load_audio
+from asr.signal.channels import Mixer
 from asr.transcript.formats import FORMATS, format_transcript
 
 RATE = 16000
@@ -110,9 +111,22 @@ def test_channels_that_cancel_are_not_mixed(recognizer: Recognizer):
 )
 def test_a_transcript_says_what_makes_it_doubtful(recognizer: Recognizer, gain: float, warning: str | None):
     samples = np.clip(gain * load_audio(SAMPLES / "garden.flac"), -1, 1)
-    transcript = recognizer.transcribe((samples, RATE))
+    transcript = recognizer.transcribe((np.int16(np.round(32767 * samples)), RATE))
     assert [text.split(":")[0] for text in transcript.warnings] == ([] if warning is None else [warning])
     assert transcript.to_dict().get("warnings", []) == list(transcript.warnings)
+
+
+@pytest.mark.parametrize(("decibels", "is_reported"), [(-50, False), (-60, True)])
+def test_only_steps_of_16_bits_make_a_quiet_recording_nearly_silent(decibels: int, is_reported: bool):
+    speech = load_audio(SAMPLES / "garden.flac")
+    quiet = (speech / np.abs(speech).max() * 10 ** (decibels / 20)).astype(np.float32)
+    for samples, expected in ((np.round(quiet * 32768) / 32768, is_reported), (quiet, False)):
+        mixer = Mixer("mix", "garden")
+        for chunk in np.array_split(samples.astype(np.float32), 3):
+            mixer.mix(chunk[:, None])
+        assert [text.startswith(f"nearly silent: its peak is {decibels} dBFS") for text in mixer.describe_levels()] == [
+            True
+        ] * expected
 
 
 def test_noise_is_unlike_speech(recognizer: Recognizer):

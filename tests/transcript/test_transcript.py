@@ -3,9 +3,10 @@
 import io
 from html.parser import HTMLParser
 
+import pytest
 from rich.console import Console
 
-from asr.transcript.transcript import Segment, Transcript, Word
+from asr.transcript.transcript import Segment, Transcript, Word, judge_speech
 
 from .examples import DIALOGUE, SILENCE, UNTIMED
 
@@ -81,3 +82,29 @@ def test_a_notebook_never_takes_words_for_markup():
     for transcript in (Transcript(word.text, 1.0), Transcript(word.text, 1.0, segments=(Segment((word,)),))):
         assert word.text in [text for text, _ in read(transcript).shown]
         assert "<script" not in transcript._repr_html_()
+
+
+def words_of(*confidences: float | None) -> tuple[Word, ...]:
+    return tuple(Word("a", second, second + 0.5, confidence) for second, confidence in enumerate(confidences))
+
+
+@pytest.mark.parametrize(
+    ("confidences", "warning"),
+    [
+        ([0.9, 0.2] * 4, "low confidence throughout (0.55 on average)"),
+        ([0.9, 0.4] * 4, None),  # 0.65 on average
+        ([0.9] * 5 + [0.1] * 20, "low confidence throughout (0.26 on average)"),
+        ([0.1] * 7, "7 of 7 words are doubtful"),  # too few to speak of throughout
+        ([0.9, 0.9, 0.1], None),
+        ([None] * 20, None),
+        ([], "no word was recognised"),
+    ],
+)
+def test_words_of_low_confidence_throughout_are_a_warning(confidences: list[float | None], warning: str | None):
+    words = words_of(*confidences)
+    found = judge_speech(words, 30.0)
+    assert [warning in text for text in found] == ([] if warning is None else [True])
+    transcript = Transcript("a", 30.0, segments=(Segment(words),) if words else ())
+    is_unfamiliar = warning is not None and "throughout" in warning
+    assert transcript.is_unfamiliar == is_unfamiliar
+    assert transcript.to_dict().get("unfamiliar", False) == is_unfamiliar

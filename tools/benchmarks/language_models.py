@@ -126,7 +126,7 @@ def listen(folder: Path, manifest: Path) -> tuple[Speech, float]:
 def decode(recognizer: Recognizer, log_probs: list[LogProbs]) -> tuple[list[str], float]:
     """Return texts, and the seconds that decoding took."""
     decoder = recognizer.decoder
-    read: Callable[[LogProbs], str] = lambda own: decoder.tokenizer.decode(decoder.decode_tokens(own)[0][0])  # noqa: E731
+    read: Callable[[LogProbs], str] = lambda own: decoder.tokenizer.decode(decoder.search(own).tokens)  # noqa: E731
     read(log_probs[0])  # the first call compiles and loads, which is not measured
     started = time.perf_counter()
     texts = [" ".join(read(own).split()) for own in log_probs]

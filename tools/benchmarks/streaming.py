@@ -1,4 +1,4 @@
-"""Measure word error rate against latency, and the computing time of streams.
+"""Measure word error rate against latency, calibration of confidences, and the computing time of streams.
 
     python tools/benchmarks/streaming.py data/an4/test.jsonl.gz --json out.json --plot docs/latency.png
     python tools/benchmarks/streaming.py data/an4/dev.jsonl.gz --model exp/chunked --grid 0.4:0.4 0.4:1.0 --speed 0
@@ -11,21 +11,25 @@ utterances; with --torch each utterance is also timed with the same network in t
 
 import argparse
 import json
+import math
 import os
 import statistics
 import time
 from collections.abc import Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from asr.corpus.cuts import load_cuts, read_waveform
 from asr.evaluate.evaluate import reference_text
+from asr.evaluate.reliability import mark_correct, measure_reliability
 from asr.evaluate.wer import score_utterances
 from asr.recognize.recognizer import Recognizer, load_model
 from asr.recognize.streaming.recognizer import MultiStreamRecognizer
 from asr.recognize.streaming.stream import StreamingOptions
 from asr.signal.resample import Waveform
 from asr.text.normalize import normalize
+from asr.transcript.transcript import Word
 
 GRID = [(chunk, right) for chunk in (0.1, 0.2, 0.4, 1.0) for right in (0.1, 0.2, 0.4, 0.6, 1.0, 2.0)]
 SPEEDS = ((0.4, 1.0), (0.4, 0.4), (0.2, 0.4))
@@ -100,25 +104,48 @@ def score(speech: Speech, hypotheses: Sequence[str]) -> float:
 
 
 def measure_wer(recognizer: Recognizer, speech: Speech, chunk: float, right: float, offline: float) -> dict[str, float]:
-    """Measure the word error rate of streams with a chunk and a right context, in seconds."""
-    wer = score(speech, recognize_streams(recognizer, speech.waveforms, StreamingOptions(chunk, right, preview=False)))
-    print(f"chunk {chunk:g} s, right {right:g} s: {wer:.2%}, {wer / offline - 1:+.1%} of offline", flush=True)
-    return {"chunk": chunk, "right": right, "wer": wer, "relative": wer / offline - 1}
+    """Measure the word error rate and the calibration error of streams with a chunk and a right context, in seconds."""
+    words = recognize_words(recognizer, speech.waveforms, StreamingOptions(chunk, right, preview=False))
+    wer, error = score(speech, join_words(words)), measure_calibration(speech, words)
+    print(
+        f"chunk {chunk:g} s, right {right:g} s: {wer:.2%}, {wer / offline - 1:+.1%} of offline; "
+        f"calibration error {error:.2%}",
+        flush=True,
+    )
+    return {"chunk": chunk, "right": right, "wer": wer, "relative": wer / offline - 1, "calibration_error": error}
+
+
+def measure_calibration(speech: Speech, words: Sequence[Sequence[Word]]) -> float:
+    """Return the expected calibration error of the words of each utterance; NaN if the model is not calibrated."""
+    confidences = [word.confidence for own in words for word in own if word.confidence is not None]
+    marks = (mark_correct(text, hypothesis) for text, hypothesis in zip(speech.texts, join_words(words), strict=True))
+    return measure_reliability(confidences, [*chain(*marks)]).error if confidences else math.nan
 
 
 def recognize_streams(recognizer: Recognizer, waveforms: Sequence[Waveform], options: StreamingOptions) -> list[str]:
+    """Return the texts of `recognize_words`."""
+    return join_words(recognize_words(recognizer, waveforms, options))
+
+
+def join_words(words: Sequence[Sequence[Word]]) -> list[str]:
+    return [" ".join(word.text for word in own) for own in words]
+
+
+def recognize_words(
+    recognizer: Recognizer, waveforms: Sequence[Waveform], options: StreamingOptions
+) -> list[list[Word]]:
     """Recognise all utterances as parallel streams, one second of each at a time."""
     streaming = MultiStreamRecognizer(recognizer, options)
     streams = [streaming.start() for _ in waveforms]
-    texts: list[list[str]] = [[] for _ in streams]
+    words: list[list[Word]] = [[] for _ in streams]
     step = recognizer.sample_rate
     for at in range(0, max(map(len, waveforms)), step):
         live = [index for index, stream in enumerate(streams) if not stream.ended]
         for index in live:
             streams[index].feed(waveforms[index][at : at + step], last=at + step >= len(waveforms[index]))
         for index, partial in zip(live, streaming.decode([streams[index] for index in live]), strict=True):
-            texts[index] += [segment.text for segment in partial.finals] if partial else []
-    return [" ".join(one) for one in texts]
+            words[index] += [word for segment in partial.finals for word in segment.words] if partial else []
+    return words
 
 
 def measure_speed(

@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 import asr
 from asr.corpus.cuts import load_cuts
 from asr.evaluate.evaluate import read_waveforms, reference_text
+from asr.recognize.utterance import SearchResult
 from asr.signal.loudness import measure_loudness
 from asr.text.normalize import normalize
 from asr.transcript.transcript import Word
@@ -173,7 +174,7 @@ def run_network(recognizer: asr.Recognizer, recording: Recording) -> Samples:
 def align(recognizer: asr.Recognizer, recording: Recording, log_probs: Samples) -> Sequence[Word]:
     loudness = measure_loudness(recording.waveform, RATE)
     tokens = recognizer.tokenizer.encode(recording.text)
-    return recognizer.decoder.find_words(log_probs, tokens, loudness)
+    return recognizer.decoder.find_words(log_probs, SearchResult.greedy(tokens), loudness)
 
 
 def summarize(errors: NDArray[np.float64]) -> dict[str, float]:

@@ -3,12 +3,14 @@
 Committed tokens never change. The tail after them may change with every block.
 """
 
+from dataclasses import replace
 from typing import TypeAlias
 
 from asr.alignment import BLANK
 from asr.decode.decoder import BeamDecoder
 from asr.decode.greedy import collapse_path
 from asr.errors import AsrError
+from asr.recognize.utterance import SearchResult, choose_best
 from asr.runtime.network import LogProbs
 
 # Natural log. Previews search each frame again with every block. With this threshold that takes half the time it
@@ -41,9 +43,9 @@ class GreedyPartialText:
         """Return what `tail` would be after (T, V) further log probabilities, without decoding them for good."""
         return collapse_path(log_probs.argmax(-1).tolist(), previous=self._previous)
 
-    def finish(self) -> list[int]:
-        """Return all tokens of the utterance; nothing can be fed afterwards."""
-        return self.committed
+    def finish(self, nbest: int = 1) -> SearchResult:
+        """Return the hypotheses of the whole utterance, at most `nbest`; nothing can be fed afterwards."""
+        return SearchResult.greedy(self.committed)
 
 
 class BeamPartialText:
@@ -51,11 +53,14 @@ class BeamPartialText:
 
     def __init__(self, decoder: BeamDecoder) -> None:
         self.committed: list[int] = []
+        self._frames: list[int] = []  # of the committed tokens
         self._state = decoder.start()
 
     def feed(self, log_probs: LogProbs) -> None:
         self._state.feed(log_probs)
-        self.committed += self._state.commit()[0]
+        tokens, frames = self._state.commit()
+        self.committed += tokens
+        self._frames += frames
 
     def tail(self) -> list[int]:
         return list(self._state.best()[0].tokens)
@@ -68,8 +73,12 @@ class BeamPartialText:
             return self.tail()
         return list(state.best()[0].tokens)
 
-    def finish(self) -> list[int]:
-        return [*self.committed, *self._state.finish()[0].tokens]
+    def finish(self, nbest: int = 1) -> SearchResult:
+        hypotheses = [
+            replace(one, tokens=(*self.committed, *one.tokens), frames=(*self._frames, *one.frames))
+            for one in self._state.finish(nbest)
+        ]
+        return choose_best(hypotheses, None)
 
 
 PartialText: TypeAlias = GreedyPartialText | BeamPartialText

@@ -17,12 +17,12 @@ import numpy as np
 
 from asr.recognize.recognizer import Recognizer
 from asr.recognize.streaming.stream import Partial, SpeechStream, StreamContext, StreamingOptions
-from asr.recognize.utterance import UtteranceDecoder
+from asr.recognize.utterance import SearchResult, UtteranceDecoder
 from asr.runtime.threads import map_in_threads
 from asr.signal.arrays import check_peak, to_samples
 from asr.signal.channels import Mixer
 from asr.signal.resample import Resampler, Waveform
-from asr.transcript.transcript import Segment, Transcript
+from asr.transcript.transcript import Segment, Transcript, judge_speech
 
 # In longer blocks, more of the work after the end of an utterance would be thrown away.
 _BLOCK_SECONDS = 1.0
@@ -56,7 +56,7 @@ class MultiStreamRecognizer:
         stream.feed(np.zeros(self.recognizer.sample_rate, np.float32), last=True)
         self.decode([stream])
         log_probs = np.full((25, len(self.recognizer.tokenizer.symbols)), -1.0, np.float32)
-        self.recognizer.decoder.find_words(log_probs, [1], np.zeros(100))
+        self.recognizer.decoder.find_words(log_probs, SearchResult.greedy([1]), np.zeros(100))
 
     def decode(self, batch: Sequence[SpeechStream], *, preview: bool = True) -> list[Partial | None]:
         """Decode what a batch of streams has been fed.
@@ -134,7 +134,8 @@ class StreamingRecognizer:
         if not self._stream.ended:
             self._decode(self._resampler.finish(), last=True)
         text = " ".join(segment.text for segment in self._segments)
-        warnings = self._mixer.describe_levels()
+        words = [word for segment in self._segments for word in segment.words]
+        warnings = self._mixer.describe_levels() or judge_speech(words, self._stream.duration)
         return Transcript(text, self._stream.duration, segments=tuple(self._segments), warnings=warnings)
 
     def _decode(self, samples: Waveform, *, last: bool) -> Partial | None:

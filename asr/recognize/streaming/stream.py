@@ -229,7 +229,7 @@ class _Utterance:
         recognizer = self._context.recognizer
         return self._utterance_decoder.find_words(
             np.concatenate(self._log_probs),
-            self._text.finish(),
+            self._text.finish(self._utterance_decoder.num_hypotheses),
             measure_loudness(self.waveform, recognizer.sample_rate),
             stream_start + self.start / recognizer.sample_rate,
         )

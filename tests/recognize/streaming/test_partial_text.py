@@ -1,6 +1,7 @@
 """Text that grows block by block against the text of the whole utterance."""
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -21,7 +22,7 @@ def test_partial_text_of_the_best_path_is_that_of_the_whole_path(path: list[int]
     text = GreedyPartialText()
     for first in range(0, len(path), block):
         text.feed(log_probs[first : first + block])
-    assert text.finish() == greedy_decode(log_probs[None], np.array([len(path)]))[0]
+    assert list(text.finish().tokens) == greedy_decode(log_probs[None], np.array([len(path)]))[0]
 
 
 def test_partial_text_of_a_beam_is_that_of_the_whole_utterance():
@@ -34,4 +35,8 @@ def test_partial_text_of_a_beam_is_that_of_the_whole_utterance():
         assert text.committed[: len(committed)] == committed
         committed = list(text.committed)
     assert committed
-    assert text.finish() == list(decoder.decode(log_probs)[0].tokens)
+    hypotheses = decoder.decode(log_probs, nbest=4)
+    result = text.finish(nbest=4)
+    assert result.tokens == hypotheses[0].tokens
+    assert [one.score for one in result.hypotheses[:1]] == pytest.approx([hypotheses[0].score])
+    assert result.hypotheses[0].frames == hypotheses[0].frames  # committed or not
