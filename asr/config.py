@@ -123,6 +123,8 @@ class FeatureSettings(Settings):
     window_seconds: float = Field(0.025, gt=0)
     step_seconds: float = Field(0.010, gt=0)
     prior_seconds: float = Field(1.0, gt=0)  # the training set's mean counts this much in the running mean
+    # A recording's level changes nothing (signal/gain.py). Without, as in models of earlier versions, it does.
+    automatic_gain: bool = True
 
 
 class NormalizerSettings(Settings):
@@ -324,6 +326,15 @@ class ModelSettings(Settings):
     decoder: DecoderSettings = DecoderSettings()
     rescoring: RescoringSettings = RescoringSettings()
     confidence: ConfidenceSettings | None = None  # None: not calibrated
+
+    @classmethod
+    def load_saved(cls, path: Path) -> "ModelSettings":
+        """Read the settings of a model folder, with the defaults of the version that wrote them."""
+        settings = cls.load(path)
+        if "automatic_gain" in settings.features.model_fields_set:
+            return settings
+        features = settings.features.model_copy(update={"automatic_gain": False})
+        return settings.model_copy(update={"features": features})
 
 
 class Config(ModelSettings):

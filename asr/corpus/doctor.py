@@ -74,7 +74,7 @@ def diagnose(
     """
     cuts = load_cuts(manifests)
     folder = None if model is None else find_model(model)
-    settings = ModelSettings() if folder is None else ModelSettings.load(folder / SETTINGS_FILE)
+    settings = ModelSettings() if folder is None else ModelSettings.load_saved(folder / SETTINGS_FILE)
     tokenizer = None if folder is None else load_tokenizer(folder, settings.tokenizer)
     for line in describe_annotations(cuts, settings.normalizer):
         reporter.line(line)

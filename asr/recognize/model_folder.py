@@ -53,7 +53,7 @@ def read_model(name: str | Path) -> Model:
     Raises:
         ModelError: If there is no such model, or its parts do not fit together.
     """
-    return Model(*load_model_files(find_model(name), ModelSettings.load, acoustic_shapes, "model"))
+    return Model(*load_model_files(find_model(name), ModelSettings.load_saved, acoustic_shapes, "model"))
 
 
 def find_model(name: str | Path) -> Path:

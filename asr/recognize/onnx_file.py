@@ -26,6 +26,7 @@ from asr.runtime.acoustic_graph import AcousticGraphs
 from asr.runtime.graph import CONSTANT
 from asr.runtime.parameters import acoustic_shapes
 from asr.runtime.precision import pick_cpu_precision
+from asr.signal import gain
 from asr.signal.features import ENERGY_FLOOR, FeatureExtractor
 from asr.signal.front_end import frame_layout
 from asr.text.load import load_tokenizer
@@ -90,7 +91,7 @@ def _read_files(metadata: dict[str, str], path: Path) -> tuple[ModelSettings, To
         for file in _FILES & metadata.keys():
             (folder / file).write_bytes(_to_bytes(metadata[file]))
         try:
-            settings = ModelSettings.load(folder / SETTINGS_FILE)
+            settings = ModelSettings.load_saved(folder / SETTINGS_FILE)
             return settings, load_tokenizer(folder, settings.tokenizer)
         except AsrError as error:
             raise ModelError(str(error).replace(name, path.name)) from None
@@ -112,7 +113,19 @@ def _describe_features(model: Model) -> dict[str, Any]:
         "fft_size": extractor.fft_size,
         "energy_floor": ENERGY_FLOOR,
         "prior_frames": extractor.prior_frames,
+        "automatic_gain": _describe_gain(extractor) if features.automatic_gain else None,
         **statistics,
+    }
+
+
+def _describe_gain(extractor: FeatureExtractor) -> dict[str, Any]:
+    return {
+        "bands": [int(extractor.level_bands[0]), int(extractor.level_bands[-1]) + 1],
+        "reference": gain.REFERENCE,
+        "smoothed": gain.SMOOTHED,
+        "above_noise": gain.ABOVE_NOISE,
+        "forgotten": gain.FORGOTTEN * extractor.settings.step_seconds,
+        "lowest": gain.LOWEST,
     }
 
 

@@ -2,7 +2,7 @@
 
 Knows nothing of files or networks. Every step looks backwards only, so a stream that is fed
 block by block gives the same frames as the whole recording at once, and one model serves both.
-The level at which a recording was made, and a constant offset, do not change its features.
+Unless the automatic gain is off, a recording's level and a constant offset do not change its features.
 """
 
 import math
@@ -14,7 +14,7 @@ import numpy.typing as npt
 from numpy.lib.stride_tricks import sliding_window_view
 
 from asr.config import FeatureSettings
-from asr.signal.level import LevelTracker
+from asr.signal.gain import AutomaticGain
 from asr.signal.resample import Waveform
 
 # Mel energy, at the reference level, below which nothing is audible. It keeps digital silence and the empty top bands
@@ -50,7 +50,7 @@ class FeatureExtractor:
         self.prior_frames = settings.prior_seconds / settings.step_seconds
         centres = mel_frequencies(settings.num_mels + 2, settings.sample_rate)[1:-1]
         speech_bands = (centres >= _SPEECH_BAND[0]) & (centres <= _SPEECH_BAND[1])
-        self._level_bands = np.flatnonzero(speech_bands if speech_bands.any() else centres)
+        self.level_bands = np.flatnonzero(speech_bands if speech_bands.any() else centres)
         self.mean = np.zeros(settings.num_mels, np.float32) if mean is None else mean
         self.deviation = np.ones(settings.num_mels, np.float32) if deviation is None else deviation
 
@@ -83,13 +83,13 @@ class FeatureExtractor:
 
         (S,) to (T, F) float32, natural log. Frame t covers samples [t * step, t * step + window).
         """
-        return self.scale(self.energies(waveform), LevelTracker(self.settings.step_seconds))
+        return self.scale(self.energies(waveform), AutomaticGain(self.settings.step_seconds))
 
     def energies(self, waveform: Waveform) -> Energies:
         """Compute the mel energies of a waveform as it is: (S,) to (T, F).
 
-        The mean of each frame is subtracted; then a periodic Hann window, the power spectrum, and Slaney's mel scale
-        and area normalisation (librosa's default).
+        The mean of each frame is subtracted if there is an automatic gain; then a periodic Hann window, the power
+        spectrum, and Slaney's mel scale and area normalisation (librosa's default).
         """
         num_frames = self.num_frames(len(waveform))
         if num_frames == 0:
@@ -97,7 +97,8 @@ class FeatureExtractor:
         # In float64, so that the order in which a library sums never reaches the float32 result: streams and whole
         # recordings agree to the bit.
         frames = sliding_window_view(waveform.astype(np.float64), self.window)[:: self.step]
-        frames = frames - frames.mean(axis=1, keepdims=True)
+        if self.settings.automatic_gain:
+            frames = frames - frames.mean(axis=1, keepdims=True)
         spectrum = np.fft.rfft(frames * hann(self.window), n=self.fft_size)
         power = spectrum.real**2 + spectrum.imag**2
         bins, weights = filter_bank(self.fft_size, self.settings.sample_rate, self.settings.num_mels)
@@ -105,10 +106,11 @@ class FeatureExtractor:
         energies: Energies = np.einsum("tfk,fk->tf", power[:, bins], weights)
         return energies
 
-    def scale(self, energies: Energies, level: LevelTracker) -> Features:
+    def scale(self, energies: Energies, gain: AutomaticGain) -> Features:
         """Bring the mel energies (T, F) of the next frames to the reference level: natural logs (T, F) float32."""
-        gains = level.feed(energies[:, self._level_bands].sum(axis=1))
-        return np.log(np.maximum(energies * gains[:, None], ENERGY_FLOOR)).astype(np.float32)
+        if self.settings.automatic_gain:
+            energies = energies * gain.feed(energies[:, self.level_bands].sum(axis=1))[:, None]
+        return np.log(np.maximum(energies, ENERGY_FLOOR)).astype(np.float32)
 
 
 class FeatureStream:
@@ -117,14 +119,14 @@ class FeatureStream:
     def __init__(self, extractor: FeatureExtractor) -> None:
         self._extractor = extractor
         self._samples = np.empty(0, np.float32)
-        self._level = LevelTracker(extractor.settings.step_seconds)
+        self._gain = AutomaticGain(extractor.settings.step_seconds)
         self._sum = extractor.mean.astype(np.float64) * extractor.prior_frames
         self._count = extractor.prior_frames
 
     def feed(self, waveform: Waveform, *, last: bool = False) -> Features:
         """Compute the frames that a block of samples completes: (S,) to (T, F), T may be 0; none waits for the last."""
         samples = np.concatenate([self._samples, waveform])
-        features = self._extractor.scale(self._extractor.energies(samples), self._level)
+        features = self._extractor.scale(self._extractor.energies(samples), self._gain)
         self._samples = samples[len(features) * self._extractor.step :].copy()
         return self.normalise(features)
 

@@ -279,6 +279,10 @@ def _decisive_settings(config: Config, world_size: int) -> tuple[Any, ...]:
     if config.train.variations is None:
         del settings["train"]["variations"]
     settings["normalizer"] = without_later_settings(settings["normalizer"])
+    if not settings["features"]["automatic_gain"]:
+        del settings["features"]["automatic_gain"]
+    if settings["train"]["augment"]["vocal_tract"] is None:
+        del settings["train"]["augment"]["vocal_tract"]
     return settings, world_size, pick_torch_precision(config.train.precision, pick_torch_device("auto"))
 
 

@@ -6,7 +6,6 @@ import pytest
 import torch
 
 from asr.errors import AsrError, ConfigError
-from asr.runtime import torch_device
 from asr.runtime.torch_device import computing_in, pick_torch_device, pick_torch_precision
 
 CPU = torch.device("cpu")
@@ -33,10 +32,18 @@ def test_a_device_that_cannot_be_used_is_refused_with_the_first_line_of_the_reas
         pick_torch_device("cuda:7")
 
 
-def test_bf16_is_taken_where_the_hardware_multiplies_it(monkeypatch: pytest.MonkeyPatch):
-    for has, expected in ((True, "bf16"), (False, "fp32")):
-        monkeypatch.setattr(torch_device, "has_bf16", lambda _, has=has: has)
+def test_bf16_is_taken_where_matrices_of_it_are_multiplied(monkeypatch: pytest.MonkeyPatch):
+    for amx, avx512, expected in (
+        (True, True, "bf16"),
+        (True, False, "bf16"),
+        (False, True, "fp32"),
+        (False, False, "fp32"),
+    ):
+        monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda amx=amx: amx)
+        monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda avx512=avx512: avx512)
         assert pick_torch_precision("auto", CPU) == expected
+        if amx or avx512:
+            assert pick_torch_precision("bf16", CPU) == "bf16"
         assert pick_torch_precision("fp32", CPU) == "fp32"
     with pytest.raises(ConfigError, match="cpu does not multiply bfloat16 numbers; take fp32"):
         pick_torch_precision("bf16", CPU)

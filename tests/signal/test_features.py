@@ -26,16 +26,16 @@ def make_extractor() -> FeatureExtractor:
     return FeatureExtractor(FeatureSettings(), mean, rng.uniform(0.5, 1.5, 80).astype(np.float32))
 
 
-def test_log_mel_is_librosas():
+def test_mel_energies_are_librosas():
     waveform = chirp(1.3)
-    ours = FeatureExtractor(FeatureSettings()).log_mel(waveform)
-    # librosa centres its 400-sample window in a 512-sample frame: shift by half the difference.
-    shifted = np.concatenate([np.zeros(56, np.float32), waveform, np.zeros(56, np.float32)])
+    ours = FeatureExtractor(FeatureSettings()).energies(waveform)
+    # librosa centres its 400-sample window in a 512-sample frame, and leaves the mean in.
+    frames = np.lib.stride_tricks.sliding_window_view(waveform, 400)[::160]
+    apart = np.pad(frames - frames.mean(1, keepdims=True), ((0, 0), (56, 56))).ravel()
     energies = librosa.feature.melspectrogram(
-        y=shifted, sr=RATE, n_fft=512, win_length=400, hop_length=160, n_mels=80, center=False, power=2.0
+        y=apart, sr=RATE, n_fft=512, win_length=400, hop_length=512, n_mels=80, center=False, power=2.0
     )
-    expected = np.log(np.maximum(energies.T, ENERGY_FLOOR))
-    np.testing.assert_allclose(ours, expected, atol=2e-3)
+    np.testing.assert_allclose(np.log(ours + ENERGY_FLOOR), np.log(energies.T + ENERGY_FLOOR), atol=2e-3)
 
 
 def hertz(mel: float) -> float:
@@ -48,10 +48,11 @@ def test_a_frame_is_a_discrete_fourier_transform_and_triangles_written_out():
     sizes = FeatureSettings(sample_rate=rate, window_seconds=0.02, step_seconds=0.01, num_mels=num_mels)
     waveform = np.random.default_rng(0).uniform(-0.5, 0.5, 35).astype(np.float32)
     frame = waveform[10:30].tolist()  # the second of two
+    mean = sum(frame) / window
     power = []
     for k in range(size // 2 + 1):
         weighted = (
-            value * (0.5 - 0.5 * math.cos(2 * math.pi * n / window)) * cmath.exp(-2j * math.pi * k * n / size)
+            (value - mean) * (0.5 - 0.5 * math.cos(2 * math.pi * n / window)) * cmath.exp(-2j * math.pi * k * n / size)
             for n, value in enumerate(frame)
         )
         power.append(abs(sum(weighted)) ** 2)
@@ -64,11 +65,84 @@ def test_a_frame_is_a_discrete_fourier_transform_and_triangles_written_out():
             frequency = k * rate / size
             triangle = min((frequency - low) / (centre - low), (high - frequency) / (high - centre))
             energy += max(0.0, triangle) * 2 / (high - low) * value
-        expected.append(math.log(max(energy, ENERGY_FLOOR)))
-    ours = FeatureExtractor(sizes).log_mel(waveform)
+        expected.append(energy)
+    ours = FeatureExtractor(sizes).energies(waveform)
     assert ours.shape == (2, num_mels)
-    assert ours.dtype == np.float32
     np.testing.assert_allclose(ours[1], expected, rtol=1e-6)
+
+
+def test_features_are_energies_at_the_reference_level():
+    """Level and floor written out for each frame, from its past alone."""
+    extractor = FeatureExtractor(FeatureSettings())
+    rng = np.random.default_rng(0)
+    waveform = (chirp(2.0) * np.repeat(rng.choice([0.0, 0.001, 1.0], 20), 1600)).astype(np.float32)
+    energies = extractor.energies(waveform)
+    centres = mel_frequencies(82, RATE)[1:-1]
+    power = energies[:, (centres >= 300) & (centres <= 3400)].sum(1)
+    ours = extractor.log_mel(waveform)
+    assert ours.dtype == np.float32
+    smooth = [10 * math.log10(max(1e-20, power[max(0, t - 9) : t + 1].mean())) for t in range(len(power))]
+    for t in range(len(power)):
+        loudest = max(value - 0.01 * (t - s) for s, value in enumerate(smooth[: t + 1]))
+        quietest = min(value + 0.01 * (t - s) for s, value in enumerate(smooth[: t + 1]))
+        level = max(loudest, quietest + 30, -100)
+        expected = np.log(np.maximum(energies[t] * 10 ** ((5 - level) / 10), ENERGY_FLOOR))
+        np.testing.assert_allclose(ours[t], expected, rtol=1e-5, atol=1e-5)
+
+
+def speech_like(seconds: float) -> np.ndarray:
+    """Half a second of soft noise, then syllables: 100 Hz and its harmonics, three a second, with noise below."""
+    time = np.arange(int(seconds * RATE)) / RATE
+    syllables = np.clip(np.sin(2 * np.pi * 3 * (time - 0.5)), 0, 1) * (time > 0.5)
+    tone = sum(np.sin(2 * np.pi * 100 * k * time) / k for k in range(1, 40))
+    noise = np.random.default_rng(0).standard_normal(len(time))
+    waveform = syllables * tone + 0.003 * noise
+    return (waveform / np.abs(waveform).max()).astype(np.float32)
+
+
+@pytest.mark.parametrize("peak_db", [-60, -50, -30, -10, 0])
+def test_the_level_of_a_recording_changes_nothing(peak_db: float):
+    extractor, waveform = make_extractor(), speech_like(3.0)
+    scaled = waveform * np.float32(10 ** (peak_db / 20))
+    np.testing.assert_allclose(extractor(scaled), extractor(waveform), atol=2e-3)
+
+
+@pytest.mark.parametrize(("peak_db", "most"), [(-60, 2.0), (-40, 0.2), (-20, 0.02)])
+def test_sixteen_bits_change_what_is_quieter_than_their_steps(peak_db: float, most: float):
+    """Rounded without dither; `most` is the difference in units of natural logs, in the bands up to 3.4 kHz."""
+    extractor, waveform = FeatureExtractor(FeatureSettings()), speech_like(3.0)
+    scaled = waveform * np.float32(10 ** (peak_db / 20))
+    rounded = (np.round(scaled * 32768) / 32768).astype(np.float32)
+    loud = extractor(waveform)[:, :50].mean(1) > 0
+    difference = np.abs(extractor(rounded) - extractor(waveform))[loud, :50]
+    assert difference.mean() < most
+
+
+@pytest.mark.parametrize("peak_db", [-60, -30, 0])
+def test_an_offset_changes_nothing(peak_db: float):
+    extractor, waveform = make_extractor(), speech_like(3.0) * np.float32(10 ** (peak_db / 20))
+    offset = np.float32(0.5)
+    # The sum of the two rounds to float32, 144 dB below the offset.
+    np.testing.assert_allclose(extractor(waveform + offset), extractor((waveform + offset) - offset), atol=2e-3)
+
+
+@pytest.mark.parametrize("frequency", [50, 60])
+def test_hum_changes_only_the_lowest_bands(frequency: int):
+    """Hum 10 dB above a quiet recording must not be taken for its level."""
+    extractor, waveform = FeatureExtractor(FeatureSettings()), speech_like(3.0) * np.float32(0.01)
+    time = np.arange(len(waveform)) / RATE
+    hum = (0.03 * np.sin(2 * np.pi * frequency * time)).astype(np.float32)
+    difference = np.abs(extractor(waveform + hum) - extractor(waveform))[:, 10:]  # above 400 Hz
+    loud = extractor(waveform)[:, 10:] > 0
+    assert difference[loud].mean() < 0.5  # in natural logs; 3 if it were taken for speech
+
+
+def test_quiet_speech_after_silence_is_as_after_none():
+    """Zeros, as some recorders and codecs write them, say nothing of the level to come."""
+    extractor, waveform = FeatureExtractor(FeatureSettings()), speech_like(3.0)
+    zeros = np.zeros(RATE, np.float32)
+    loud, quiet = (extractor.log_mel(np.concatenate([zeros, waveform * factor])) for factor in (1.0, np.float32(1e-3)))
+    np.testing.assert_allclose(quiet[100:], loud[100:], atol=2e-3)
 
 
 @pytest.mark.parametrize("rate", [1600, 8000, 16000])

@@ -6,12 +6,14 @@ import soundfile
 import torch
 from scipy import signal
 
-from asr.config import AugmentSettings, SpecAugmentSettings
+from asr.config import AugmentSettings, FeatureSettings, SpecAugmentSettings
 from asr.errors import ConfigError
+from asr.signal.features import FeatureExtractor, mel_frequencies
 from asr.train import augment
 from asr.train.augment import (
     add_noise,
     augment_waveform,
+    change_level,
     change_speed,
     draw_noise,
     join_waveforms,
@@ -20,6 +22,7 @@ from asr.train.augment import (
     simulate_rooms,
     simulate_telephone,
     spec_augment,
+    warp_bands,
 )
 
 RATE = 16000
@@ -162,3 +165,41 @@ def test_masks_are_whole_bands_and_whole_spans_within_their_limits():
         assert torch.equal(masked, expected)
     assert torch.equal(features, torch.ones(200, 80))
     assert torch.equal(masked, spec_augment(features, settings, step_seconds=0.01, seed=19))
+
+
+def test_a_level_is_what_sixteen_bits_record():
+    recorded = change_level(sine(440), -60)
+    steps = recorded * 32768
+    assert torch.equal(steps, steps.round())
+    assert float(steps.abs().max()) == round(0.3 * 32768 / 1000)
+    clipped = change_level(sine(440), 20)  # a peak of 3
+    assert float(clipped.max()) == 32767 / 32768
+    assert float(clipped.min()) == -1
+    np.testing.assert_allclose(change_level(sine(440), 0), sine(440), atol=0.5 / 32768)
+
+
+@pytest.mark.parametrize("factor", [0.9, 1.1])
+def test_warped_bands_are_those_of_another_frequency(factor: float):
+    """Features of a tone, warped, have their maximum where those of a tone at the other frequency have it."""
+    extractor = FeatureExtractor(FeatureSettings())
+    frequencies = mel_frequencies(82, RATE)[1:-1]
+
+    def features(frequency: float) -> torch.Tensor:
+        return torch.from_numpy(extractor.log_mel(sine(frequency, 0.1).numpy()))
+
+    for frequency in (500, 1000, 2000, 3500):
+        warped = warp_bands(features(frequency), factor, frequencies)
+        assert warped.shape == (8, 80)
+        found, expected = (int(one.mean(0).argmax()) for one in (warped, features(factor * frequency)))
+        assert abs(found - expected) <= 1
+    unchanged = warp_bands(features(1000), 1.0, frequencies)
+    np.testing.assert_allclose(unchanged, features(1000), atol=1e-4)
+
+
+def test_warped_bands_keep_the_highest_frequency():
+    frequencies = mel_frequencies(82, RATE)[1:-1]
+    ramp = torch.arange(80.0).repeat(3, 1)
+    for factor in (0.85, 1.15):
+        warped = warp_bands(ramp, factor, frequencies)
+        assert torch.all(warped.diff(dim=1) >= 0)
+        assert float(warped[0, -1]) == 79

@@ -1,23 +1,25 @@
-"""Energies of frames in, the gain that brings a recording to a reference level out; causal, for streams.
+"""Automatic gain: energies of frames in, the factors that bring a recording to a reference level out; causal.
 
 A recording's level says how its microphone was set, not what was said. The level is that of the loudest speech so far.
 Until there is speech, its level can only be guessed from the noise.
 """
 
+from typing import TypeAlias
+
 import numpy as np
 import numpy.typing as npt
 
-_REFERENCE = 5.0  # dB of the energies of loud speech in ordinary recordings; features are scaled to it
-_SMOOTHED = 10  # frames over which energies are averaged, so that a click is not taken for speech
-_ABOVE_NOISE = 30.0  # dB by which loud speech exceeds noise, at least
-_FORGOTTEN = 1.0  # dB a second by which what was loudest or quietest is forgotten
-_LOWEST = -100.0  # dB of the quietest speech that is brought to the reference: less than 16 bits resolve
+REFERENCE = 5.0  # dB of the energies of loud speech in ordinary recordings; features are scaled to it
+SMOOTHED = 10  # frames over which energies are averaged, so that a click is not taken for speech
+ABOVE_NOISE = 30.0  # dB by which loud speech exceeds noise, at least
+FORGOTTEN = 1.0  # dB a second by which what was loudest or quietest is forgotten
+LOWEST = -100.0  # dB of the quietest speech that is brought to the reference: less than 16 bits resolve
 _SILENCE = 1e-20
 
-Gains = npt.NDArray[np.float64]
+Gains: TypeAlias = npt.NDArray[np.float64]
 
 
-class LevelTracker:
+class AutomaticGain:
     """Finds the gain of each frame of a recording whose frames arrive in blocks.
 
     The level at a frame is the greatest energy so far, or 30 dB more than the least energy so far if that is greater.
@@ -28,8 +30,8 @@ class LevelTracker:
     """
 
     def __init__(self, step_seconds: float) -> None:
-        self._forgotten = _FORGOTTEN * step_seconds  # dB a frame
-        self._energies = np.zeros(_SMOOTHED - 1)  # of the last frames
+        self._forgotten = FORGOTTEN * step_seconds  # dB a frame
+        self._energies = np.zeros(SMOOTHED - 1)  # of the last frames
         self._count = 0
         self._greatest, self._least = -np.inf, np.inf
 
@@ -45,15 +47,15 @@ class LevelTracker:
         greatest = np.maximum.accumulate(np.append(self._greatest, decibels + drift))
         least = np.minimum.accumulate(np.append(self._least, decibels - drift))
         self._greatest, self._least = float(greatest[-1]), float(least[-1])
-        levels = np.maximum(greatest[1:] - drift, np.maximum(least[1:] + drift, _LOWEST - _ABOVE_NOISE) + _ABOVE_NOISE)
-        gains: Gains = 10 ** ((_REFERENCE - levels) / 10)
+        levels = np.maximum(greatest[1:] - drift, np.maximum(least[1:] + drift, LOWEST - ABOVE_NOISE) + ABOVE_NOISE)
+        gains: Gains = 10 ** ((REFERENCE - levels) / 10)
         return gains
 
     def _smooth(self, energies: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
         """Average energies (T,) over the last frames: decibels (T,)."""
         joined = np.concatenate([self._energies, energies])
-        self._energies = joined[len(joined) - (_SMOOTHED - 1) :]
+        self._energies = joined[len(joined) - (SMOOTHED - 1) :]
         # In this order for any number of frames, so that the sums agree to the bit.
-        sums = sum(joined[shift : shift + len(energies)] for shift in range(_SMOOTHED))
-        counts = np.minimum(np.arange(self._count, self._count + len(energies)) + 1, _SMOOTHED)
+        sums = sum(joined[shift : shift + len(energies)] for shift in range(SMOOTHED))
+        counts = np.minimum(np.arange(self._count, self._count + len(energies)) + 1, SMOOTHED)
         return 10 * np.log10(np.maximum(sums / counts, _SILENCE))
