@@ -135,7 +135,7 @@ class WhisperStream:
 
     def __init__(self, extractor: WhisperExtractor, sizes: WindowSizes) -> None:
         self._extractor, self._sizes = extractor, sizes
-        self._samples = np.zeros(_MEL_WINDOW // 2, np.float32)  # that the next frame of the spectrogram begins with
+        self._samples = np.empty(0, np.float32)  # that the next frame of the spectrogram begins with
         self._num_samples = 0
         self._energies = np.empty((0, extractor.encoder.num_mels))  # the spectrogram from frame `_first` on
         # Counted in frames of the features, as all counts here:
@@ -158,13 +158,14 @@ class WhisperStream:
         return np.concatenate(parts)
 
     def _append(self, waveform: Waveform, *, last: bool) -> None:
-        """Add samples to the spectrogram, and after the `last` as much silence as fills a frame of the features."""
+        """Add samples to the spectrogram; before the first and after the `last`, those are repeated as needed."""
+        before = np.repeat(waveform[:1], _MEL_WINDOW // 2 if self._num_samples == 0 else 0)
         self._num_samples += len(waveform)
-        samples = np.concatenate([self._samples, waveform])
+        samples = np.concatenate([self._samples, before, waveform])
         if last and self._num_samples >= WINDOW:
             num_mels = _PER_FRAME * -(-self._num_samples // STEP)  # frames of the spectrogram
             end = (num_mels - 1) * _MEL_STEP + _MEL_WINDOW // 2  # of the last one
-            samples = np.pad(samples, (0, max(0, end - self._num_samples)))
+            samples = np.pad(samples, (0, max(0, end - self._num_samples)), mode="edge")  # zeros would click
         energies = self._extractor.energies(samples)
         self._samples = samples[len(energies) * _MEL_STEP :].copy()
         self._energies = np.concatenate([self._energies, energies])
