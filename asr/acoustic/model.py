@@ -19,7 +19,7 @@ from asr.acoustic.chunks import Windows
 from asr.acoustic.rnn import RecurrentLayer
 from asr.config import AcousticSettings
 from asr.runtime.network import ChunkSize
-from asr.signal.front_end import halve
+from asr.signal.front_end import subsampled
 
 
 class Output(NamedTuple):
@@ -97,7 +97,7 @@ class Subsampling(nn.Module):
         self.convolutions = nn.ModuleList(
             nn.Conv2d(before, after, kernel_size=3, stride=2, padding=1) for before, after in pairwise(sizes)
         )
-        self.projection = nn.Linear(sizes[-1] * halve(feature_size, num_convolutions), width)
+        self.projection = nn.Linear(sizes[-1] * subsampled(feature_size, num_convolutions), width)
 
     def forward(self, features: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
         hidden = features[:, None]

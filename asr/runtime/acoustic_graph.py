@@ -7,7 +7,7 @@ from onnx import ModelProto, TensorProto
 
 from asr.config import ModelSettings
 from asr.runtime.graph import GraphBuilder, Value
-from asr.signal.front_end import frame_layout, halve
+from asr.signal.front_end import frame_layout, subsampled
 from asr.weights import Weights
 
 _FAR = 2**62  # beyond the last frame
@@ -89,7 +89,7 @@ class AcousticGraphs:
 
     def image_shape(self, index: int) -> tuple[int, int]:
         """Return C and F' of the image that a convolution takes; that of the last plus one, what the last returns."""
-        return self._acoustic.conv_channels if index else 1, halve(self._layout.size, index)
+        return self._acoustic.conv_channels if index else 1, subsampled(self._layout.size, index)
 
     def chunk(self, *, right_context: bool) -> ModelProto:
         """Return the graph of a stream's next chunk.

@@ -4,7 +4,7 @@ They are the names of the parameters in torch, which trains the networks.
 """
 
 from asr.config import LanguageNetworkSettings, ModelSettings
-from asr.signal.front_end import frame_layout, halve
+from asr.signal.front_end import frame_layout, subsampled
 from asr.weights import Shapes
 
 _NUM_GATES = {"lstm": 4, "gru": 3, "rnn": 1}
@@ -20,7 +20,7 @@ def acoustic_shapes(settings: ModelSettings, vocab_size: int) -> Shapes:
     for index in range(layout.num_convolutions):
         shapes |= _with_bias(f"subsampling.convolutions.{index}", (acoustic.conv_channels, channels, 3, 3))
         channels = acoustic.conv_channels
-    shapes |= _with_bias("subsampling.projection", (width, channels * halve(layout.size, layout.num_convolutions)))
+    shapes |= _with_bias("subsampling.projection", (width, channels * subsampled(layout.size, layout.num_convolutions)))
     for index in range(acoustic.num_layers):
         shapes |= _with_bias(f"blocks.{index}.norm", (width,))
         for direction in directions:

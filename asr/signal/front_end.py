@@ -72,7 +72,7 @@ class FrameLayout:
 
     def num_outputs(self, num_frames: int) -> int:
         """Count the frames of log probabilities for T frames of features."""
-        return halve(num_frames, self.num_convolutions)
+        return subsampled(num_frames, self.num_convolutions)
 
 
 def frame_layout(settings: FeatureSettings) -> FrameLayout:
@@ -112,7 +112,7 @@ def build_extractor(
     return FeatureExtractor(settings, mean, deviation)
 
 
-def halve(count: int, times: int) -> int:
+def subsampled(count: int, times: int) -> int:
     """Halve a count as convolutions of stride 2 do, rounding up each time."""
     for _ in range(times):
         count = (count + 1) // 2

@@ -42,7 +42,7 @@ class WindowSizes(NamedTuple):
 
 
 WHOLE = WindowSizes(hop=500, look_ahead=125, longest=750)  # of recordings longer than a window: 20, 5 and 30 s
-LIVE = WindowSizes(hop=10, look_ahead=10, longest=150)  # of streams: 0.4, 0.4 and 6 s
+LIVE = WindowSizes(hop=10, look_ahead=10, longest=300)  # of streams: 0.4, 0.4 and 12 s
 
 
 class WhisperExtractor:
@@ -118,9 +118,9 @@ class WhisperExtractor:
         energies: Energies = np.einsum("tfk,fk->tf", power[:, bins], weights)
         return energies
 
-    def encode(self, energies: Energies, level: float) -> Features:
-        """Encode a window of mel energies (M, F) of a recording whose loud speech has a level: (M / 4, 2 D)."""
-        logarithms = np.log10(np.maximum(energies, _SILENCE)) + (_REFERENCE - level) / 10
+    def encode(self, energies: Energies, loudness: float) -> Features:
+        """Encode a window of mel energies (M, F) of a recording whose speech is so loud, in decibels: (M / 4, 2 D)."""
+        logarithms = np.log10(np.maximum(energies, _SILENCE)) + (_REFERENCE - loudness) / 10
         mel = ((np.maximum(logarithms, _FLOOR) + 4) / 4).astype(np.float32)  # as Whisper scales it
         frames = self.encoder(mel)  # (M / 2, D)
         return frames.reshape(-1, JOINED * frames.shape[1])
@@ -140,7 +140,7 @@ class WhisperStream:
         self._energies = np.empty((0, extractor.encoder.num_mels))  # the spectrogram from frame `_first` on
         # Counted in frames of the features, as all counts here:
         self._first = self._measured = self._done = 0
-        self._level = Level()
+        self._loudness = SpeechLoudness()
 
     def feed(self, waveform: Waveform, *, last: bool = False) -> Features:
         """Compute the frames that a block of samples completes: (S,) to (T, F), T may be 0; all with the `last`."""
@@ -152,9 +152,9 @@ class WhisperStream:
         hop, look_ahead, _ = self._sizes
         parts = [np.empty((0, len(self._extractor.mean)), np.float32)]
         while (end := self._done + hop + look_ahead) <= self._num_ready():
-            parts.append(self._take(hop, end))
+            parts.append(self._encode_window(hop, end))
         if last and (count := self._num_ready() - self._done):
-            parts.append(self._take(count, self._num_ready()))
+            parts.append(self._encode_window(count, self._num_ready()))
         return np.concatenate(parts)
 
     def _append(self, waveform: Waveform, *, last: bool) -> None:
@@ -173,12 +173,12 @@ class WhisperStream:
     def _num_ready(self) -> int:
         return self._first + len(self._energies) // _PER_FRAME
 
-    def _take(self, count: int, end: int) -> Features:
+    def _encode_window(self, count: int, end: int) -> Features:
         """Encode the window that ends at frame `end`, and return the next `count` frames."""
         start = max(0, end - self._sizes.longest)
         bands = self._extractor.level_bands
-        level = self._level.feed(self._slice(self._measured, end)[:, bands].sum(axis=1))
-        taken = self._extractor.encode(self._slice(start, end), level)[self._done - start :][:count]
+        loudness = self._loudness.feed(self._slice(self._measured, end)[:, bands].sum(axis=1))
+        taken = self._extractor.encode(self._slice(start, end), loudness)[self._done - start :][:count]
         self._measured, self._done = end, self._done + count
         self._energies, self._first = self._energies[(start - self._first) * _PER_FRAME :], start  # no later one needs
         return taken
@@ -188,7 +188,7 @@ class WhisperStream:
         return self._energies[(start - self._first) * _PER_FRAME : (end - self._first) * _PER_FRAME]
 
 
-class Level:
+class SpeechLoudness:
     """Finds how loud the speech of a recording is, in decibels, from its beginning up to some frame.
 
     The level is the greatest energy, or 30 dB more than the least if that is greater: until there is speech, it can

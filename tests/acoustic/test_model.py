@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from asr.acoustic.model import AcousticModel
 from asr.config import AcousticSettings
-from asr.signal.front_end import halve
+from asr.signal.front_end import subsampled
 
 
 def make_model(**changes: object) -> AcousticModel:
@@ -27,7 +27,7 @@ def test_an_utterance_alone_and_in_any_batch_gives_the_same(cell: str, direction
         batch = model(features, torch.tensor(lengths))
         for index, length in enumerate(lengths):
             alone = model(features[index : index + 1, :length], torch.tensor([length]))
-            frames = halve(length, 2)
+            frames = subsampled(length, 2)
             assert batch.lengths[index] == alone.lengths[0] == frames == alone.log_probs.shape[1]
             torch.testing.assert_close(batch.log_probs[index, :frames], alone.log_probs[0], atol=1e-4, rtol=0)
 
@@ -51,4 +51,4 @@ def test_the_intermediate_output_is_that_of_a_shallower_model():
 
 @pytest.mark.parametrize(("frames", "expected"), [(1, 1), (4, 1), (5, 2), (8, 2), (100, 25), (101, 26)])
 def test_subsampling_is_by_four_rounded_up(frames: int, expected: int):
-    assert halve(frames, 2) == expected
+    assert subsampled(frames, 2) == expected
