@@ -111,9 +111,14 @@ class Settings(BaseModel):
 
 
 class FeatureSettings(Settings):
-    """Log-mel spectrogram (signal/features.py)."""
+    """What the network gets to see of the sound (signal/front_end.py)."""
 
+    # A log-mel spectrogram, or the frames of a pre-trained Whisper encoder, which is found by its name or folder.
+    kind: Literal["log_mel", "whisper"] = "log_mel"
+    encoder: str = "tiny.en"  # "whisper" only: name of a published encoder, or a folder with CTranslate2's files
+    encoder_size: int | None = Field(None, gt=0)  # numbers per frame; None: those of the published encoder
     sample_rate: int = Field(SAMPLE_RATE, gt=0)  # Hz
+    # Of the log-mel spectrogram; an encoder's spectrogram is Whisper's.
     num_mels: int = Field(80, gt=0)  # bands
     window_seconds: float = Field(0.025, gt=0)
     step_seconds: float = Field(0.010, gt=0)
@@ -159,10 +164,10 @@ class AcousticSettings(Settings):
 class SpecAugmentSettings(Settings):
     """Masking of features (Park et al. 2019)."""
 
-    num_band_masks: int = Field(2, ge=0)
+    num_band_masks: int = Field(2, ge=0)  # none with an encoder, whose numbers are no bands
     max_bands: int = Field(20, ge=0)  # width of a band mask is drawn from 0 to this
     seconds_per_time_mask: float = Field(1.5, gt=0)  # one time mask per this many seconds
-    max_frames: int = Field(40, ge=0)  # width of a time mask is drawn from 0 to this
+    max_frames: int = Field(40, ge=0)  # width of a time mask is drawn from 0 to this; steps of the spectrogram
 
 
 class AugmentSettings(Settings):
@@ -219,6 +224,10 @@ class TrainSettings(Settings):
     max_bad_steps: int = Field(10, ge=1)  # stop after this many non-finite gradients in a row
     checkpoint_minutes: float = Field(2.0, ge=0)  # interval within an epoch; 0: after every step
     num_workers: int = Field(1, ge=0)  # processes that read audio
+    # Variations of each utterance that are drawn, one epoch after the other, and whose features are kept on disk.
+    # 0: others in each epoch, of which nothing is kept; None: 4 with an encoder, which takes long, else 0.
+    variations: int | None = Field(None, ge=0)
+    feature_cache: Path | None = None  # the folder for these features; None: run/features in that of the model
     augment: AugmentSettings = AugmentSettings()
     loss: LossSettings = LossSettings()
     optimizer: OptimizerSettings = OptimizerSettings()

@@ -6,10 +6,14 @@ import sys
 from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 import asr  # noqa: F401  before torch, so that its idle threads sleep: they slow a busy machine down tenfold
+
+if TYPE_CHECKING:
+    from tests.encoders import StandInEncoder
 
 ROOT = Path(__file__).parent.parent
 os.environ["ASR_MODEL"] = "an4"  # whose samples the tests transcribe; commands use it unless they name another
@@ -65,6 +69,31 @@ def tone_manifests(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_corpus(folder / "corpus", train=48, dev=12)
     prepare("kaldi", folder / "corpus", folder / "cuts")
     return folder / "cuts"
+
+
+@pytest.fixture
+def stand_in(monkeypatch: pytest.MonkeyPatch) -> "StandInEncoder":
+    """Have features of kind whisper take a stand-in of six numbers; settings: `features.encoder_size=6`."""
+    from tests.encoders import StandInEncoder
+
+    encoder = StandInEncoder()
+    monkeypatch.setattr("asr.signal.whisper.load_encoder", lambda name, size, num_threads: encoder)
+    return encoder
+
+
+@pytest.fixture(scope="session")
+def whisper_weights() -> Path:
+    """The folder of tiny.en's weights; skips where it, or what runs it, is missing. Downloads nothing."""
+    pytest.importorskip("ctranslate2", reason="needs CTranslate2: python -m pip install --editable '.[whisper]'")
+    given = Path(os.environ.get("ASR_WHISPER", ""))
+    for folder in (given / "tiny.en", given):
+        if (folder / "model.bin").is_file():
+            return folder
+    download = pytest.importorskip("faster_whisper", reason="needs faster-whisper").download_model
+    try:
+        return Path(download("tiny.en", local_files_only=True))
+    except Exception as error:  # of the libraries that it uses
+        pytest.skip(f"needs the weights of Whisper tiny.en, such as in ASR_WHISPER: {type(error).__name__}")
 
 
 @pytest.fixture

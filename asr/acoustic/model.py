@@ -2,10 +2,13 @@
 
     features (B, T, F) ──► convolutions, T / 4 ──► recurrent layers with residuals ──► log_probs (B, T', V)
 
+Frames of a pre-trained encoder go to the recurrent layers without convolutions, by a projection alone.
+
 The output for an utterance does not depend on its neighbours in the batch. Knows nothing of words.
 """
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import torch
@@ -15,7 +18,8 @@ from torch.nn import functional as F
 from asr.acoustic.chunks import Windows
 from asr.acoustic.rnn import RecurrentLayer
 from asr.config import AcousticSettings
-from asr.runtime.network import ChunkSize, subsampled
+from asr.runtime.network import ChunkSize
+from asr.signal.front_end import subsampled
 
 
 class Output(NamedTuple):
@@ -31,21 +35,24 @@ class AcousticModel(nn.Module):
 
     Args:
         settings: Cell, direction, depth and width.
-        num_mels: F, bands of the features.
+        feature_size: F.
         vocab_size: V, number of tokens, including the blank, which is token 0.
+        num_convolutions: Each halves the number of frames.
     """
 
     feature_mean: Tensor
     feature_deviation: Tensor
     blocks: Sequence["RecurrentBlock"]
 
-    def __init__(self, settings: AcousticSettings, *, num_mels: int, vocab_size: int) -> None:
+    def __init__(
+        self, settings: AcousticSettings, *, feature_size: int, vocab_size: int, num_convolutions: int = 2
+    ) -> None:
         super().__init__()
         width = settings.hidden_size * (2 if settings.direction == "bi" else 1)
         # The training set's statistics belong to the weights, which are useless without them.
-        self.register_buffer("feature_mean", torch.zeros(num_mels))
-        self.register_buffer("feature_deviation", torch.ones(num_mels))
-        self.subsampling = Subsampling(num_mels, settings.conv_channels, width)
+        self.register_buffer("feature_mean", torch.zeros(feature_size))
+        self.register_buffer("feature_deviation", torch.ones(feature_size))
+        self.subsampling = Subsampling(feature_size, settings.conv_channels, width, num_convolutions)
         blocks = nn.ModuleList(RecurrentBlock(width, settings) for _ in range(settings.num_layers))
         self.blocks = blocks  # type: ignore[assignment]
         self.norm = nn.LayerNorm(width)
@@ -58,7 +65,7 @@ class AcousticModel(nn.Module):
         """Compute the log probabilities of a padded batch.
 
         Args:
-            features: (B, T, F) normalised log-mel features.
+            features: (B, T, F) normalised features.
             lengths: (B,) valid frames of T.
             with_intermediate: Also apply the head to the middle layer.
             chunk_size: See only as much of each utterance as a stream with these chunks does; None: all of it.
@@ -82,14 +89,15 @@ class AcousticModel(nn.Module):
 
 
 class Subsampling(nn.Module):
-    """Two 3x3 convolutions of stride 2, masked, and a projection: (B, T, F) to (B, T / 4, width)."""
+    """3x3 convolutions of stride 2, masked, and a projection: with two of them (B, T, F) to (B, T / 4, width)."""
 
-    def __init__(self, num_mels: int, channels: int, width: int) -> None:
+    def __init__(self, feature_size: int, channels: int, width: int, num_convolutions: int) -> None:
         super().__init__()
+        sizes = [1] + [channels] * num_convolutions
         self.convolutions = nn.ModuleList(
-            nn.Conv2d(before, channels, kernel_size=3, stride=2, padding=1) for before in (1, channels)
+            nn.Conv2d(before, after, kernel_size=3, stride=2, padding=1) for before, after in pairwise(sizes)
         )
-        self.projection = nn.Linear(channels * subsampled(num_mels), width)
+        self.projection = nn.Linear(sizes[-1] * subsampled(feature_size, num_convolutions), width)
 
     def forward(self, features: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
         hidden = features[:, None]

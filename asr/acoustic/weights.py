@@ -5,12 +5,19 @@ from torch import nn
 
 from asr.acoustic.model import AcousticModel
 from asr.config import ModelSettings
+from asr.signal.front_end import frame_layout
 from asr.weights import Array, Weights
 
 
 def build_acoustic(settings: ModelSettings, vocab_size: int) -> AcousticModel:
     """Build the acoustic model that the settings describe, with random weights."""
-    return AcousticModel(settings.acoustic, num_mels=settings.features.num_mels, vocab_size=vocab_size)
+    layout = frame_layout(settings.features)
+    return AcousticModel(
+        settings.acoustic,
+        feature_size=layout.size,
+        vocab_size=vocab_size,
+        num_convolutions=layout.num_convolutions,
+    )
 
 
 def get_weights(network: nn.Module) -> dict[str, Array]:

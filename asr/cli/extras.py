@@ -17,6 +17,7 @@ from asr.errors import AsrError
 # Modules of the packages that each extra adds; the first extra that brings a module is named.
 EXTRAS = {
     "plot": ("matplotlib",),
+    "whisper": ("faster_whisper", "ctranslate2"),
     "train": ("torch", "lightning_fabric", "lhotse", "urllib3", "tensorboard", "jiwer", "scipy"),
 }
 _GROUP = "lm"  # the command that has subcommands

@@ -32,10 +32,9 @@ from asr.corpus.cuts import is_misdeclared, load_cuts, read_waveform
 from asr.errors import AudioError, TextError, one_line
 from asr.recognize.model_folder import find_model
 from asr.reporter import SILENT, Reporter
-from asr.runtime.network import subsampled
 from asr.signal.audio import load_audio
 from asr.signal.channels import CLIPPED_SHARE, count_clipped
-from asr.signal.features import FeatureExtractor
+from asr.signal.front_end import frame_layout
 from asr.text.annotations import find_annotations, find_marked
 from asr.text.load import given_tokenizer, load_tokenizer
 from asr.text.normalize import normalize
@@ -140,12 +139,12 @@ def _find_problems(
 ) -> list[list[Problem]]:
     """List the problems of each cut, by index because names may occur twice."""
     tokenizer = tokenizer or given_tokenizer(settings.tokenizer)
-    extractor = FeatureExtractor(settings.features)
+    layout = frame_layout(settings.features)
     rate = settings.features.sample_rate / speed
     faults: list[list[_Fault]] = []
     names: set[str] = set()
     for cut in cuts:
-        num_frames = subsampled(extractor.num_frames(round(cut.duration * rate)))
+        num_frames = layout.num_outputs(layout.num_frames(round(cut.duration * rate)))
         faults.append([*_check_manifest(cut), *_check_text(cut, tokenizer, settings, num_frames)])
         if cut.id in names:
             faults[-1].append(("misdeclared", "an earlier utterance has the same name"))

@@ -28,6 +28,7 @@ from asr.runtime.parameters import acoustic_shapes
 from asr.runtime.precision import pick_cpu_precision
 from asr.signal import gain
 from asr.signal.features import ENERGY_FLOOR, FeatureExtractor
+from asr.signal.front_end import frame_layout
 from asr.text.load import load_tokenizer
 from asr.text.phones import LEXICON_FILE
 from asr.text.tokenizer import SUBWORD_FILE, TOKENS_FILE, Tokenizer
@@ -97,17 +98,23 @@ def _read_files(metadata: dict[str, str], path: Path) -> tuple[ModelSettings, To
 
 
 def _describe_features(model: Model) -> dict[str, Any]:
-    extractor = FeatureExtractor(model.settings.features)
+    statistics = {name: model.weights[name].tolist() for name in _STATISTICS}
+    features = model.settings.features
+    if features.kind == "whisper":
+        layout = frame_layout(features)
+        sizes = {"sample_rate": features.sample_rate, "step": layout.step, "size": layout.size}
+        return {"kind": features.kind, "encoder": features.encoder, **sizes, **statistics}
+    extractor = FeatureExtractor(features)
     return {
-        "sample_rate": model.settings.features.sample_rate,
-        "num_mels": model.settings.features.num_mels,
+        "sample_rate": features.sample_rate,
+        "num_mels": features.num_mels,
         "window": extractor.window,
         "step": extractor.step,
         "fft_size": extractor.fft_size,
         "energy_floor": ENERGY_FLOOR,
         "prior_frames": extractor.prior_frames,
-        "automatic_gain": _describe_gain(extractor) if model.settings.features.automatic_gain else None,
-        **{name: model.weights[name].tolist() for name in _STATISTICS},
+        "automatic_gain": _describe_gain(extractor) if features.automatic_gain else None,
+        **statistics,
     }
 
 

@@ -172,7 +172,7 @@ class Pipeline:
             return Recording(source, result=error)
 
     def _open(self, source: ChannelSource) -> Recording:
-        rate, extractor = self.runner.sample_rate, self.runner.extractor
+        rate, layout = self.runner.sample_rate, self.runner.layout
         warnings: list[str] = []
         blocks = stream_audio(
             source.source,
@@ -187,10 +187,10 @@ class Pipeline:
             if sum(map(len, head)) > LONG_SECONDS * rate:
                 return Recording(source, sum(map(len, head)) / rate, blocks=chain(head, blocks), warnings=warnings)
         waveform = np.concatenate(head)
-        if extractor.num_frames(len(waveform)) == 0:
+        if layout.num_frames(len(waveform)) == 0:
             raise AudioError(
                 f"{source.name or 'audio'}: {len(waveform)} samples are too short to hold speech; "
-                f"at least {extractor.window} at {rate} Hz are needed"
+                f"at least {layout.window} at {rate} Hz are needed"
             )
         tasks = [
             SegmentTask(segment.start, segment.duration, self.runner.extract(segment.waveform), _loudness(segment))

@@ -19,7 +19,7 @@ from asr.recognize.align import encode_spoken, join_spoken, pair_words
 from asr.recognize.recognizer import Recognizer, load_model
 from asr.recognize.words import find_words
 from asr.signal.audio import AudioSource, load_audio
-from asr.signal.features import mel_frequencies
+from asr.signal.features import FeatureExtractor, mel_frequencies
 from asr.signal.loudness import measure_loudness
 from asr.transcript.transcript import Word
 
@@ -78,10 +78,12 @@ def prepare_picture(
     runner, rate = recognizer.runner, recognizer.sample_rate
     samples = load_audio(source, sample_rate=rate)
     waveform = samples[round(start * rate) : round((start + seconds) * rate)]
-    if len(waveform) < runner.extractor.window:
+    if len(waveform) < runner.layout.window:
         raise AudioError(f"{source}: there is nothing to draw after {start:g} s; it lasts {len(samples) / rate:.2f} s")
     features = runner.extract(waveform)
     (log_probs,) = runner.network.run([features])
+    if not runner.layout.has_bands:  # what an encoder makes of the sound is no picture
+        features = FeatureExtractor(recognizer.settings.features)(waveform)
     written = None if text is None else pair_words(text, recognizer.settings.normalizer)
     tokenizer = recognizer.tokenizer
     tokens: Sequence[int]

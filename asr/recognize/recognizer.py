@@ -22,9 +22,10 @@ from asr.recognize.words import FrameTiming
 from asr.runtime.network import Network
 from asr.runtime.onnx_network import OnnxNetwork
 from asr.runtime.precision import pick_device
+from asr.runtime.threads import count_threads
 from asr.signal.audio import AudioSource
 from asr.signal.channels import ChannelChoice
-from asr.signal.features import FeatureExtractor
+from asr.signal.front_end import build_extractor
 from asr.signal.resample import Waveform
 from asr.transcript.transcript import Transcript
 
@@ -61,9 +62,10 @@ class Recognizer:
         self.settings = model.settings
         self.sample_rate = model.settings.features.sample_rate
         features, confidence = model.settings.features, model.settings.confidence
-        extractor = FeatureExtractor(features, model.weights["feature_mean"], model.weights["feature_deviation"])
+        statistics = model.weights["feature_mean"], model.weights["feature_deviation"]
+        extractor = build_extractor(features, *statistics, num_threads=count_threads())
         self.runner = NetworkRunner(extractor, load_network(model, device=device, precision=precision))
-        timing = FrameTiming(self.runner.frame_seconds, features.window_seconds)
+        timing = FrameTiming(self.runner.frame_seconds, self.runner.layout.window / self.sample_rate)
         self.decoder = UtteranceDecoder(
             self.tokenizer, timing, beam=beam, nbest=nbest, confidence=confidence, rescorer=rescorer
         )

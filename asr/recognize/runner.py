@@ -6,8 +6,9 @@ Knows nothing of text: `UtteranceDecoder` continues from here.
 from collections.abc import Iterable, Iterator, Sequence
 
 from asr.config import BATCH_SECONDS
-from asr.runtime.network import SUBSAMPLING, Features, LogProbs, Network, make_batches
-from asr.signal.features import FeatureExtractor
+from asr.runtime.network import Features, LogProbs, Network, make_batches
+from asr.runtime.threads import map_in_threads
+from asr.signal.front_end import Extractor, frame_layout
 from asr.signal.resample import Waveform
 from asr.signal.segment import AudioSegment, split_at_quiet
 
@@ -19,15 +20,17 @@ class NetworkRunner:
 
     Attributes:
         sample_rate: Hz of the waveforms.
+        layout: What the frames of features show.
         frame_samples: Samples from one frame of log probabilities to the next.
         frame_seconds: The same in seconds.
     """
 
-    def __init__(self, extractor: FeatureExtractor, network: Network) -> None:
+    def __init__(self, extractor: Extractor, network: Network) -> None:
         self.extractor = extractor
         self.network = network
         self.sample_rate = extractor.settings.sample_rate
-        self.frame_samples = extractor.step * SUBSAMPLING
+        self.layout = frame_layout(extractor.settings)
+        self.frame_samples = self.layout.output_step
         self.frame_seconds = self.frame_samples / self.sample_rate  # the step in the settings may be no whole samples
 
     def extract(self, waveform: Waveform) -> Features:
@@ -36,7 +39,7 @@ class NetworkRunner:
 
     def compute_log_probs(self, waveforms: Sequence[Waveform]) -> list[LogProbs]:
         """Compute the log probabilities (T', V) of waveforms (S,), as one batch."""
-        return self.network.run([self.extract(waveform) for waveform in waveforms])
+        return self.network.run(map_in_threads(self.extract, waveforms))
 
     def split(self, blocks: Iterable[Waveform]) -> Iterator[AudioSegment]:
         """Split a recording of any length, which arrives in blocks (S,), into segments."""

@@ -7,10 +7,9 @@ from onnx import ModelProto, TensorProto
 
 from asr.config import ModelSettings
 from asr.runtime.graph import GraphBuilder, Value
-from asr.runtime.network import subsampled
+from asr.signal.front_end import frame_layout, subsampled
 from asr.weights import Weights
 
-NUM_CONVOLUTIONS = 2
 _FAR = 2**62  # beyond the last frame
 
 
@@ -26,16 +25,21 @@ class AcousticGraphs:
 
     def __init__(self, weights: Weights, settings: ModelSettings, *, int8: bool, narrow: bool = False) -> None:
         self._weights, self._int8, self._narrow = weights, int8, narrow
-        self._acoustic, self._num_mels = settings.acoustic, settings.features.num_mels
+        self._acoustic, self._layout = settings.acoustic, frame_layout(settings.features)
         self._directions = ["forward_rnn"] + ["backward_rnn"] * (self._acoustic.direction == "bi")
         self.num_states = self._acoustic.num_layers * (2 if self._acoustic.cell == "lstm" else 1)
+
+    @property
+    def num_convolutions(self) -> int:
+        """The number of convolutions before the projection."""
+        return self._layout.num_convolutions
 
     def utterance(self) -> ModelProto:
         """Return the graph of an utterance: features (T, F) to log_probs (T', V)."""
         builder = self._start()
-        features = builder.input("features", ["T", self._num_mels])
+        features = builder.input("features", ["T", self._layout.size])
         image = builder.node("Unsqueeze", features, builder.constant([0, 1]))  # (1, 1, T, F)
-        for index in range(NUM_CONVOLUTIONS):
+        for index in range(self.num_convolutions):
             image = self._convolve(builder, index, image, padding=1)
         hidden = self._project(builder, image)
         for index in range(self._acoustic.num_layers):
@@ -50,10 +54,10 @@ class AcousticGraphs:
         Beyond an utterance's length, log_probs are undefined.
         """
         builder = self._start()
-        features = builder.input("features", ["B", "T", self._num_mels])
+        features = builder.input("features", ["B", "T", self._layout.size])
         lengths = builder.input("lengths", ["B"], TensorProto.INT64)
         image = builder.node("Unsqueeze", features, builder.constant([1]))  # (B, 1, T, F)
-        for index in range(NUM_CONVOLUTIONS):
+        for index in range(self.num_convolutions):
             # Padding must be zero before each convolution, like what lies beyond the end of the tensor.
             image = self._convolve(builder, index, self._mask(builder, image, lengths), padding=1)
             lengths = builder.node("Div", builder.node("Add", lengths, builder.constant(1)), builder.constant(2))
@@ -69,22 +73,23 @@ class AcousticGraphs:
     def convolution(self, index: int) -> ModelProto:
         """Return the graph of a convolution over a stream's frames, without padding at its ends.
 
-        The first takes features (T, F), the second the image (C, T, F') that the first returns, and returns frames
-        (T', D) for the recurrent layers.
+        It takes an image (C, T, F'), of which features are the first, with C = 1, and returns the next.
         """
-        builder, bands = self._start(), self._num_mels
-        if index == 0:
-            image = builder.node("Unsqueeze", builder.input("image", ["T", bands]), builder.constant([0, 1]))
-        else:
-            image = builder.input("image", [self._acoustic.conv_channels, "T", (bands + 1) // 2])
-            image = builder.node("Unsqueeze", image, builder.constant([0]))
-        image = self._convolve(builder, index, image, padding=0)
-        if index == NUM_CONVOLUTIONS - 1:
-            hidden = builder.node("Squeeze", self._project(builder, image), builder.constant([1]))
-            builder.output("frames", hidden, ["S", "D"])
-        else:
-            builder.output("frames", builder.node("Squeeze", image, builder.constant([0])), ["C", "S", "E"])
+        builder = self._start()
+        image = self._convolve(builder, index, self._input_image(builder, index), padding=0)
+        builder.output("frames", builder.node("Squeeze", image, builder.constant([0])), ["C", "S", "E"])
         return builder.build()
+
+    def projection(self) -> ModelProto:
+        """Return the graph from the last image (C, T', F') to frames (T', D) for the recurrent layers."""
+        builder = self._start()
+        hidden = self._project(builder, self._input_image(builder, self.num_convolutions))
+        builder.output("frames", builder.node("Squeeze", hidden, builder.constant([1])), ["S", "D"])
+        return builder.build()
+
+    def image_shape(self, index: int) -> tuple[int, int]:
+        """Return C and F' of the image that a convolution takes; that of the last plus one, what the last returns."""
+        return self._acoustic.conv_channels if index else 1, subsampled(self._layout.size, index)
 
     def chunk(self, *, right_context: bool) -> ModelProto:
         """Return the graph of a stream's next chunk.
@@ -117,6 +122,11 @@ class AcousticGraphs:
     def _start(self) -> GraphBuilder:
         return GraphBuilder(self._weights, int8=self._int8, narrow=self._narrow)
 
+    def _input_image(self, builder: GraphBuilder, index: int) -> Value:
+        """Add an input (C, T, F') and return it as (1, C, T, F')."""
+        channels, bands = self.image_shape(index)
+        return builder.node("Unsqueeze", builder.input("image", [channels, "T", bands]), builder.constant([0]))
+
     def _convolve(self, builder: GraphBuilder, index: int, image: Value, *, padding: int) -> Value:
         """Convolve (B, C, T, F) with stride 2; `padding` frames of zeros at both ends."""
         name = f"subsampling.convolutions.{index}"
@@ -135,8 +145,8 @@ class AcousticGraphs:
     def _project(self, builder: GraphBuilder, image: Value) -> Value:
         """Project (B, C, T', F') to (T', B, D)."""
         frames = builder.node("Transpose", image, perm=[2, 0, 1, 3])
-        size = self._acoustic.conv_channels * subsampled(self._num_mels)
-        flat = builder.node("Reshape", frames, builder.constant([0, 0, size]))
+        channels, bands = self.image_shape(self.num_convolutions)
+        flat = builder.node("Reshape", frames, builder.constant([0, 0, channels * bands]))
         return builder.linear(flat, "subsampling.projection")
 
     def _block(self, builder: GraphBuilder, index: int, hidden: Value, lengths: Value = "") -> Value:

@@ -1,8 +1,8 @@
 """A trained network as recognition sees it: features in, log probabilities of tokens out.
 
 Whole utterances go through a `Network` in batches; streams go through a `StreamingNetwork` chunk by chunk,
-those that are ready at the same time together. Both give natural logs (T', V), one frame per `SUBSAMPLING`
-feature frames. Knows nothing of audio, words or what computes:
+those that are ready at the same time together. Both give natural logs (T', V), one frame for one or several
+of the features (signal/front_end.py). Knows nothing of audio, words or what computes:
 onnx_network.py and onnx_stream.py implement it on the CPU, torch_network.py and torch_stream.py on a GPU.
 """
 
@@ -13,18 +13,9 @@ from typing import Any, Protocol, TypeAlias, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-Features: TypeAlias = npt.NDArray[np.float32]  # (T, F) normalised log-mel features
+Features: TypeAlias = npt.NDArray[np.float32]  # (T, F) normalised
 LogProbs: TypeAlias = npt.NDArray[np.float32]  # (T', V) natural logs
 _Item = TypeVar("_Item")
-
-SUBSAMPLING = 4  # feature frames per frame of log probabilities
-
-
-def subsampled(num_frames: int) -> int:
-    """Count the frames of log probabilities for T feature frames: two convolutions halve, rounding up."""
-    for _ in range(2):
-        num_frames = (num_frames + 1) // 2
-    return num_frames
 
 
 def make_batches(

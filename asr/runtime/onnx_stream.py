@@ -15,7 +15,7 @@ import numpy as np
 import onnxruntime as ort
 
 from asr.config import ModelSettings
-from asr.runtime.acoustic_graph import NUM_CONVOLUTIONS, AcousticGraphs
+from asr.runtime.acoustic_graph import AcousticGraphs
 from asr.runtime.graph import open_session
 from asr.runtime.network import ChunkSize, Features, LogProbs
 from asr.runtime.threads import map_in_threads
@@ -27,6 +27,7 @@ class StreamSessions:
 
     def __init__(self, graphs: AcousticGraphs) -> None:
         self._graphs = graphs
+        self.image_shapes = [graphs.image_shape(index) for index in range(graphs.num_convolutions + 1)]
         self.num_states = graphs.num_states
 
     def __reduce__(self) -> tuple[object, ...]:
@@ -35,7 +36,12 @@ class StreamSessions:
     @cached_property
     def convolutions(self) -> list[ort.InferenceSession]:
         """See `AcousticGraphs.convolution`."""
-        return [open_session(self._graphs.convolution(index)) for index in range(NUM_CONVOLUTIONS)]
+        return [open_session(self._graphs.convolution(index)) for index in range(self._graphs.num_convolutions)]
+
+    @cached_property
+    def projection(self) -> ort.InferenceSession:
+        """See `AcousticGraphs.projection`."""
+        return open_session(self._graphs.projection())
 
     @cached_property
     def chunk(self) -> ort.InferenceSession:
@@ -62,15 +68,13 @@ class OnnxStreamingNetwork:
         self, sessions: StreamSessions, settings: ModelSettings, chunk_size: ChunkSize, *, vocab_size: int
     ) -> None:
         self.sessions = sessions
-        acoustic, num_mels = settings.acoustic, settings.features.num_mels
-        bands = (num_mels + 1) // 2
+        acoustic = settings.acoustic
         is_bidirectional = acoustic.direction == "bi"
         self.chunk_size = chunk_size if is_bidirectional else ChunkSize(chunk_size.chunk, 0)
         # What a stream starts with; nothing changes these arrays.
-        images = [(num_mels,), (acoustic.conv_channels, bands)]  # what each convolution takes, without time
-        self.edges = [_zeros(*shape[:-1], 1, shape[-1]) for shape in images]
+        self.edges = [_zeros(channels, 1, bands) for channels, bands in sessions.image_shapes]
+        self.no_images = [_zeros(channels, 0, bands) for channels, bands in sessions.image_shapes[1:]]
         self.no_frames = _zeros(0, acoustic.hidden_size * (2 if is_bidirectional else 1))
-        self.no_images = [_zeros(acoustic.conv_channels, 0, bands), self.no_frames]
         self.no_states = _zeros(sessions.num_states, 1, acoustic.hidden_size)
         self._no_log_probs = _zeros(0, vocab_size)
 
@@ -119,7 +123,7 @@ class OnnxStream:
     def __init__(self, network: OnnxStreamingNetwork) -> None:
         self._network = network
         self._ended = False
-        self._held = list(network.edges)  # of each convolution's input, the frames that its next output needs
+        self._held = network.edges[:-1]  # of each convolution's input, the frames that its next output needs
         self.frames = network.no_frames
         self.states = network.no_states
 
@@ -137,20 +141,22 @@ class OnnxStream:
         if self._ended:
             raise ValueError("this stream has ended; start another")
         self._ended = last
-        image: Array = features
+        image: Array = features[None]  # (1, T, F)
         for index, session in enumerate(self._network.sessions.convolutions):
             held = np.concatenate([self._held[index], image], axis=-2)
             if last:
                 held = np.concatenate([held, self._network.edges[index]], axis=-2)
             image, self._held[index] = self._convolve(index, session, held)
-        self.frames = np.concatenate([self.frames, image])
+        if image.shape[1]:
+            projected = self._network.sessions.projection.run(None, {"image": image})[0]
+            self.frames = np.concatenate([self.frames, projected])
 
     def next_shape(self) -> tuple[int, int] | None:
         """See `ChunkSize.next_shape`."""
         return self._network.chunk_size.next_shape(len(self.frames), ended=self._ended)
 
     def _convolve(self, index: int, session: ort.InferenceSession, image: Array) -> tuple[Array, Array]:
-        """Convolve the frames of an image (..., T, F) that are complete.
+        """Convolve the frames of an image (C, T, F) that are complete.
 
         Output i needs inputs 2i - 1 to 2i + 1, zero beyond both ends.
 

@@ -4,7 +4,7 @@ They are the names of the parameters in torch, which trains the networks.
 """
 
 from asr.config import LanguageNetworkSettings, ModelSettings
-from asr.runtime.network import subsampled
+from asr.signal.front_end import frame_layout, subsampled
 from asr.weights import Shapes
 
 _NUM_GATES = {"lstm": 4, "gru": 3, "rnn": 1}
@@ -12,14 +12,15 @@ _NUM_GATES = {"lstm": 4, "gru": 3, "rnn": 1}
 
 def acoustic_shapes(settings: ModelSettings, vocab_size: int) -> Shapes:
     """Return the shapes of an acoustic model's weights by name."""
-    acoustic, num_mels = settings.acoustic, settings.features.num_mels
-    hidden, channels = acoustic.hidden_size, acoustic.conv_channels
+    acoustic, layout = settings.acoustic, frame_layout(settings.features)
+    hidden, channels = acoustic.hidden_size, 1
     directions = ("forward_rnn", "backward_rnn") if acoustic.direction == "bi" else ("forward_rnn",)
     width = hidden * len(directions)
-    shapes: dict[str, tuple[int, ...]] = {"feature_mean": (num_mels,), "feature_deviation": (num_mels,)}
-    for index, before in enumerate((1, channels)):
-        shapes |= _with_bias(f"subsampling.convolutions.{index}", (channels, before, 3, 3))
-    shapes |= _with_bias("subsampling.projection", (width, channels * subsampled(num_mels)))
+    shapes: dict[str, tuple[int, ...]] = {"feature_mean": (layout.size,), "feature_deviation": (layout.size,)}
+    for index in range(layout.num_convolutions):
+        shapes |= _with_bias(f"subsampling.convolutions.{index}", (acoustic.conv_channels, channels, 3, 3))
+        channels = acoustic.conv_channels
+    shapes |= _with_bias("subsampling.projection", (width, channels * subsampled(layout.size, layout.num_convolutions)))
     for index in range(acoustic.num_layers):
         shapes |= _with_bias(f"blocks.{index}.norm", (width,))
         for direction in directions:

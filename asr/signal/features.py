@@ -70,6 +70,14 @@ class FeatureExtractor:
         """Count the frames in `num_samples` samples; each needs a whole window."""
         return max(0, 1 + (num_samples - self.window) // self.step)
 
+    def plain(self, waveform: Waveform) -> Features:
+        """Compute the features of a whole recording, without normalisation."""
+        return self.log_mel(waveform)
+
+    def normalise(self, features: Features) -> Features:
+        """Normalise `plain` features (T, F) of a whole recording."""
+        return self.stream().normalise(features)
+
     def log_mel(self, waveform: Waveform) -> Features:
         """Compute the log-mel spectrogram of a whole recording at the reference level, without normalisation.
 
@@ -91,9 +99,9 @@ class FeatureExtractor:
         frames = sliding_window_view(waveform.astype(np.float64), self.window)[:: self.step]
         if self.settings.automatic_gain:
             frames = frames - frames.mean(axis=1, keepdims=True)
-        spectrum = np.fft.rfft(frames * _hann(self.window), n=self.fft_size)
+        spectrum = np.fft.rfft(frames * hann(self.window), n=self.fft_size)
         power = spectrum.real**2 + spectrum.imag**2
-        bins, weights = _filter_bank(self.fft_size, self.settings.sample_rate, self.settings.num_mels)
+        bins, weights = filter_bank(self.fft_size, self.settings.sample_rate, self.settings.num_mels)
         # Not a product of matrices: nine weights in ten are zero, and the threads of BLAS spin while they wait.
         energies: Energies = np.einsum("tfk,fk->tf", power[:, bins], weights)
         return energies
@@ -115,11 +123,15 @@ class FeatureStream:
         self._sum = extractor.mean.astype(np.float64) * extractor.prior_frames
         self._count = extractor.prior_frames
 
-    def feed(self, waveform: Waveform) -> Features:
-        """Compute the frames that a block of samples completes: (S,) to (T, F), T may be 0."""
+    def feed(self, waveform: Waveform, *, last: bool = False) -> Features:
+        """Compute the frames that a block of samples completes: (S,) to (T, F), T may be 0; none waits for the last."""
         samples = np.concatenate([self._samples, waveform])
         features = self._extractor.scale(self._extractor.energies(samples), self._gain)
         self._samples = samples[len(features) * self._extractor.step :].copy()
+        return self.normalise(features)
+
+    def normalise(self, features: Features) -> Features:
+        """Subtract the running mean from the next frames (T, F) of `scale`, and divide by the deviation."""
         if len(features) == 0:
             return features
         # The carried sum is the first row, so that there is one running sum, added in one order.
@@ -142,7 +154,7 @@ def mel_frequencies(num_mels: int, sample_rate: int) -> npt.NDArray[np.float64]:
 
 
 @lru_cache
-def _filter_bank(
+def filter_bank(
     fft_size: int, sample_rate: int, num_mels: int
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]:
     """Return the bins (F, K) of the spectrum that each band covers, and their weights (F, K).
@@ -161,5 +173,5 @@ def _filter_bank(
 
 
 @lru_cache
-def _hann(window: int) -> npt.NDArray[np.float64]:
+def hann(window: int) -> npt.NDArray[np.float64]:
     return 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(window) / window)

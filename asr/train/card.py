@@ -6,7 +6,7 @@ from pathlib import Path
 
 from asr import __version__
 from asr.atomic import write_text
-from asr.config import Config
+from asr.config import Config, FeatureSettings
 from asr.evaluate.report import CARD, TABLE
 from asr.recognize.model_folder import Model, find_model
 from asr.train.loop import TrainState
@@ -71,5 +71,11 @@ def _describe_model(config: Config, model: Model) -> dict[str, str]:
         "task": f"speech to text, {model.tokenizer.vocab_size - 1} symbols ({config.tokenizer.kind})",
         "network": f"{acoustic.num_layers} {acoustic.cell} layers ({acoustic.direction}) of {acoustic.hidden_size} "
         f"units per direction, {loss}; {num_weights / 1e6:.1f} million weights",
-        "audio": f"{config.features.sample_rate} Hz, mono, {config.features.num_mels} mel bands",
+        "audio": f"{config.features.sample_rate} Hz, mono, {_describe_features(config.features)}",
     }
+
+
+def _describe_features(features: FeatureSettings) -> str:
+    if features.kind == "whisper":
+        return f"the encoder of Whisper {Path(features.encoder).name}, whose weights are not part of this model"
+    return f"{features.num_mels} mel bands"

@@ -10,6 +10,7 @@ import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import KW_ONLY, dataclass, replace
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -24,9 +25,11 @@ from torch.utils.data import DataLoader, Dataset
 
 from asr.config import AugmentSettings, NormalizerSettings
 from asr.corpus.cuts import read_waveform
-from asr.errors import TrainingError, one_line
+from asr.corpus.feature_cache import FeatureCache
+from asr.errors import ConfigError, TrainingError, one_line
 from asr.seeds import draw_seed
-from asr.signal.features import FeatureExtractor, Statistic, mel_frequencies
+from asr.signal.features import Features, Statistic, mel_frequencies
+from asr.signal.front_end import Extractor, frame_layout
 from asr.text.normalize import normalize
 from asr.text.tokenizer import Tokenizer
 from asr.train.augment import augment_waveform, join_waveforms, prepare_augmentation, spec_augment, warp_bands
@@ -64,7 +67,7 @@ class Batch:
 class SpeechDataset(Dataset[Batch]):
     """Makes a `Batch` of the cuts that a sampler chose."""
 
-    extractor: FeatureExtractor  # with the training set's statistics
+    extractor: Extractor  # with the training set's statistics
     tokenizer: Tokenizer
     normalizer: NormalizerSettings
     augment: AugmentSettings | None = None
@@ -72,9 +75,14 @@ class SpeechDataset(Dataset[Batch]):
     epochs: int = 1  # of the whole training; utterances are not joined in the first ones (`concatenation_start`)
     seed: int = 0  # of all random draws
     epoch: int = 0  # the present one
+    cache: FeatureCache | None = None  # keeps the features of utterances, which are then joined without pauses
+    variations: int = 0  # of each utterance that are drawn, one epoch after the other; 0: others in each epoch
 
     def __post_init__(self) -> None:
+        self._layout = frame_layout(self.extractor.settings)
         if self.augment is not None:
+            if self.augment.vocal_tract is not None and not self._layout.has_bands:
+                raise ConfigError("train.augment.vocal_tract: an encoder's features have no bands; take speeds instead")
             prepare_augmentation(self.augment, sample_rate=self.extractor.settings.sample_rate)
 
     def __getitem__(self, cuts: CutSet) -> Batch:
@@ -84,7 +92,7 @@ class SpeechDataset(Dataset[Batch]):
         texts = [" ".join(normalize(cut.supervisions[0].text, self.normalizer) for cut in row) for row in rows]
         tokens = [torch.tensor(self.tokenizer.encode(text)) for text in texts] * self.views
         with _one_thread():
-            plain = [torch.from_numpy(self.extractor(self._waveform(row).numpy())) for row in rows]
+            plain = [torch.from_numpy(self._extract(row)) for row in rows]
         features = [
             self._vary(frames, name, view)
             for view in range(self.views)
@@ -108,12 +116,28 @@ class SpeechDataset(Dataset[Batch]):
         size = int(rng.integers(2, _MOST_JOINED + 1)) if rng.random() < self.augment.concatenation_probability else 1
         return [cuts[start : start + size] for start in range(0, len(cuts), size)]
 
+    def _extract(self, row: list[Any]) -> Features:
+        """Compute the features (T, F) of a row, before warps and masks."""
+        if self.cache is None:
+            return self.extractor(self._waveform(row).numpy())
+        variation = None if self.augment is None else self._variation
+        parts = [self.cache.get(cut, variation, partial(self._extract_plain, cut)) for cut in row]
+        return self.extractor.normalise(np.concatenate(parts))
+
+    def _extract_plain(self, cut: Any) -> Features:
+        return self.extractor.plain(self._waveform([cut]).numpy())
+
+    @property
+    def _variation(self) -> int:
+        """The variation of each utterance in the present epoch."""
+        return self.epoch % self.variations if self.variations else self.epoch
+
     def _waveform(self, row: list[Any]) -> Tensor:
         rate = self.extractor.settings.sample_rate
         waveforms = [torch.from_numpy(read_waveform(cut, rate)) for cut in row]
         if self.augment is None:
             return waveforms[0]
-        rngs = [np.random.default_rng(draw_seed(self.seed, self.epoch, cut.id)) for cut in row]
+        rngs = [np.random.default_rng(draw_seed(self.seed, self._variation, cut.id)) for cut in row]
         varied = [
             augment_waveform(waveform, self.augment, rng, sample_rate=rate)
             for waveform, rng in zip(waveforms, rngs, strict=True)
@@ -129,9 +153,14 @@ class SpeechDataset(Dataset[Batch]):
             factor = np.random.default_rng(seed).uniform(*self.augment.vocal_tract)
             frequencies = mel_frequencies(sizes.num_mels + 2, sizes.sample_rate)[1:-1]
             features = warp_bands(features, factor, frequencies)
-        if self.augment.spec_augment is None:
+        masks = self.augment.spec_augment
+        if masks is None:
             return features
-        return spec_augment(features, self.augment.spec_augment, step_seconds=sizes.step_seconds, seed=seed)
+        step_seconds = self._layout.step / sizes.sample_rate
+        if not self._layout.has_bands:
+            shorter = round(masks.max_frames * sizes.step_seconds / step_seconds)
+            masks = masks.model_copy(update={"num_band_masks": 0, "max_frames": shorter})
+        return spec_augment(features, masks, step_seconds=step_seconds, seed=seed)
 
 
 @dataclass
@@ -210,8 +239,9 @@ class SpeechLoader:
         if not _SHARED_MEMORY.exists():  # not Linux
             return
         settings = self.dataset.extractor.settings
-        frames = self.batch_seconds / settings.step_seconds * self.dataset.views
-        needed = num_batches * 4 * frames * settings.num_mels
+        layout = frame_layout(settings)
+        frames = self.batch_seconds * settings.sample_rate / layout.step * self.dataset.views
+        needed = num_batches * 4 * frames * layout.size
         present = (
             shutil.disk_usage(_SHARED_MEMORY).free if num_batches == 1 else shutil.disk_usage(_SHARED_MEMORY).total
         )
@@ -238,13 +268,20 @@ def _ignore_signals(_: int) -> None:
         signal.signal(number, signal.SIG_IGN)
 
 
-def measure_features(cuts: CutSet, extractor: FeatureExtractor) -> tuple[Statistic, Statistic]:
-    """Measure mean and standard deviation (F,) of the cuts' log-mel features, on a sample of large sets."""
+def measure_features(
+    cuts: CutSet, extractor: Extractor, cache: FeatureCache | None = None
+) -> tuple[Statistic, Statistic]:
+    """Measure mean and standard deviation (F,) of the cuts' features, on a sample of large sets."""
     count = 0
-    sums = squares = np.zeros(extractor.settings.num_mels)
+    sums = squares = np.zeros(frame_layout(extractor.settings).size)
+
+    def compute(cut: Any) -> Features:
+        return extractor.plain(read_waveform(cut, extractor.settings.sample_rate))
+
     # From the whole manifest, which may be sorted by speaker or corpus.
     for cut in islice(cuts, 0, None, max(1, len(cuts) // _STATISTICS_CUTS)):
-        features = extractor.log_mel(read_waveform(cut, extractor.settings.sample_rate)).astype(np.float64)
+        kept = compute(cut) if cache is None else cache.get(cut, None, partial(compute, cut))
+        features = kept.astype(np.float64)
         count += len(features)
         sums = sums + features.sum(0)
         squares = squares + np.square(features).sum(0)

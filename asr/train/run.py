@@ -20,15 +20,15 @@ from asr.atomic import write_text
 from asr.config import Config, ModelSettings
 from asr.corpus.cuts import load_cuts
 from asr.corpus.doctor import describe_annotations, keep_usable
+from asr.corpus.feature_cache import FeatureCache
 from asr.errors import CorpusError, TrainingError
 from asr.evaluate.calibrate import calibrate_greedy
 from asr.model_files import WEIGHTS_FILE
 from asr.recognize.model_folder import Model, read_model, save_model
 from asr.reporter import SILENT, Reporter
-from asr.runtime.network import SUBSAMPLING
 from asr.runtime.torch_device import pick_torch_device, pick_torch_precision
 from asr.seeds import draw_seed
-from asr.signal.features import FeatureExtractor
+from asr.signal.front_end import build_extractor, frame_layout
 from asr.text.load import build_tokenizer
 from asr.text.normalize import normalize
 from asr.text.tokenizer import Tokenizer
@@ -42,7 +42,8 @@ from asr.train.trainer import DevResult, Trainer, TrainingSetup
 from asr.weights import Weights as ModelWeights
 
 _MOST_PROBLEMS = 10  # named before training; the rest are counted
-_HARMLESS = {"num_workers", "checkpoint_minutes"}  # settings that do not change what comes out
+_VARIATIONS = 4  # of each utterance, if an encoder computes the features and nothing else is said
+_HARMLESS = {"num_workers", "checkpoint_minutes", "feature_cache"}  # settings that do not change what comes out
 
 
 class Speech(NamedTuple):
@@ -163,7 +164,7 @@ def _build(
         origin = f"{config.train.init_from}, which knows {num_shared} of the tokens"
         reporter.line(f"starting from {origin}; features and sizes are those of that model")
         return NetworkToTrain(acoustic, tokenizer, settings)
-    mean, deviation = measure_features(train_cuts, FeatureExtractor(config.features))
+    mean, deviation = measure_features(train_cuts, build_extractor(config.features), _open_cache(config))
     acoustic.feature_mean.copy_(torch.from_numpy(mean))
     acoustic.feature_deviation.copy_(torch.from_numpy(deviation))
     return NetworkToTrain(acoustic, tokenizer, settings)
@@ -181,12 +182,13 @@ def _set_up(
     """Put together what the trainer needs."""
     recipe = config.train
     statistics = (network.acoustic.feature_mean, network.acoustic.feature_deviation)
-    extractor = FeatureExtractor(config.features, *(values.cpu().numpy() for values in statistics))
-    plain = SpeechDataset(extractor, network.tokenizer, config.normalizer, seed=recipe.seed)
+    extractor = build_extractor(config.features, *(values.cpu().numpy() for values in statistics))
+    layout = frame_layout(config.features)
+    plain = SpeechDataset(extractor, network.tokenizer, config.normalizer, seed=recipe.seed, cache=_open_cache(config))
     views = 2 if recipe.loss.consistency_weight > 0 else 1
     train_loader = SpeechLoader(
         speech.train,
-        replace(plain, augment=recipe.augment, views=views, epochs=recipe.epochs),
+        replace(plain, augment=recipe.augment, views=views, epochs=recipe.epochs, variations=_variations(config)),
         batch_seconds=recipe.batch_seconds,
         shuffle=True,
         num_workers=recipe.num_workers,
@@ -198,13 +200,31 @@ def _set_up(
         train_loader=train_loader,
         dev_loader=SpeechLoader(speech.dev, plain, batch_seconds=recipe.batch_seconds),
         train_seconds=_seconds(speech.train),
-        frame_seconds=config.features.step_seconds * SUBSAMPLING,
+        frame_seconds=layout.output_step / config.features.sample_rate,
         tokenizer=network.tokenizer,
         denominator=_denominator(config, network.tokenizer, speech.train, fabric.device),
         folder=folder,
         monitor=SpeechMonitor(folder.path, reporter, active=fabric.is_global_zero, num_epochs=recipe.epochs),
         fingerprint=fingerprint,
     )
+
+
+def _variations(config: Config) -> int:
+    """Return how many variations of each utterance are drawn and kept; 0: others in each epoch, of which none is."""
+    if config.train.variations is not None:
+        return config.train.variations
+    return _VARIATIONS if config.features.kind == "whisper" else 0
+
+
+def _open_cache(config: Config) -> FeatureCache | None:
+    """Return where features are kept, if they are."""
+    if _variations(config) == 0:
+        return None
+    # Masks, warps and joins come after the cache.
+    later = {"spec_augment", "vocal_tract", "concatenation_probability", "concatenation_start"}
+    augment = config.train.augment.model_dump(mode="json", exclude=later)
+    settings = config.features.model_dump(mode="json"), augment, config.train.seed
+    return FeatureCache(config.train.feature_cache or config.output / "run" / "features", settings)
 
 
 def _denominator(config: Config, tokenizer: Tokenizer, train_cuts: CutSet, device: torch.device) -> Denominator | None:
@@ -253,6 +273,11 @@ def _decisive_settings(config: Config, world_size: int) -> tuple[Any, ...]:
     )
     if config.train.loss.denominator_weight == 0:  # runs that were begun before there was one can be resumed
         del settings["train"]["loss"]["denominator_weight"]
+    if config.features.kind == "log_mel":  # likewise
+        for name in ("kind", "encoder", "encoder_size"):
+            del settings["features"][name]
+    if config.train.variations is None:
+        del settings["train"]["variations"]
     settings["normalizer"] = without_later_settings(settings["normalizer"])
     if not settings["features"]["automatic_gain"]:
         del settings["features"]["automatic_gain"]

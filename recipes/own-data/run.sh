@@ -5,6 +5,8 @@
 #   NAME=mine FROM=an4 LM=texts.txt ...                name of the model (default: mine); model to start from (default:
 #                                                      english; none: FROM=); more text for the language model
 #   ENGLISH=yes ...                                    for English: keep english's phones, lexicon and language models
+#   WHISPER=tiny ...                                   a pre-trained encoder as the front end, tiny.en for English
+#                                                      (docs/whisper.md); starts from no model unless FROM names one
 #
 # Interrupted? Run it again: it continues.
 set -euo pipefail
@@ -12,7 +14,8 @@ set -euo pipefail
 table=$(realpath "$1")
 shift
 texts=${LM:+$(realpath "$LM")}
-base=${FROM-english}
+base=${FROM-}
+[ -n "${FROM+set}${WHISPER:-}" ] || base=english
 [ ! -f "$base/config.yaml" ] || base=$(realpath "$base")
 cd "$(dirname "$0")/../.."
 PATH="$PWD/.venv/bin:$PATH"
@@ -28,16 +31,19 @@ asr doctor $manifests/*.jsonl.gz || echo "training leaves these out; fix or dele
 
 # A trained network needs fewer and smaller steps.
 settings=(${base:+train.epochs=30 train.optimizer.learning_rate=1e-3})
+[ -z "${WHISPER:-}" ] || settings+=(features.kind=whisper features.encoder="$WHISPER" acoustic.num_layers=2)
 text_options=() models=()
 if [ -n "${ENGLISH:-}" ]; then
-    english=asr/models/english base=${base:-english} lexicon=$manifests/lexicon.txt
+    english=asr/models/english lexicon=$manifests/lexicon.txt
+    [ -n "${WHISPER:-}" ] || base=${base:-english}
     # english's lexicon, and the words that it lacks: all of your transcripts (weighted three times), and those that occur
     # three times in your texts.
     asr lexicon $english/lexicon.txt $manifests/train.txt:3 $manifests/dev.txt:3 ${texts:+"$texts"} --least 3 \
         --spell-out-numbers en --base $english/lexicon.txt --output $lexicon
-    settings=(tokenizer.kind=phone tokenizer.lexicon=$lexicon normalizer.spell_out_numbers=en
+    settings+=(tokenizer.kind=phone tokenizer.lexicon=$lexicon normalizer.spell_out_numbers=en
         decoder.beam_threshold=15 decoder.token_threshold=9
-        train.epochs=20 train.optimizer.learning_rate=5e-4 train.loss.consistency_weight=0 train.loss.denominator_weight=0.9)
+        train.loss.consistency_weight=0 train.loss.denominator_weight=0.9)
+    settings+=(${base:+train.epochs=20 train.optimizer.learning_rate=5e-4})
     text_options=(--spell-out-numbers en --vocabulary $lexicon)
     models=($english/lm.bin)
 fi

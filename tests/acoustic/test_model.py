@@ -5,13 +5,13 @@ from hypothesis import strategies as st
 
 from asr.acoustic.model import AcousticModel
 from asr.config import AcousticSettings
-from asr.runtime.network import subsampled
+from asr.signal.front_end import subsampled
 
 
 def make_model(**changes: object) -> AcousticModel:
     torch.manual_seed(0)
     settings_ = AcousticSettings(num_layers=2, hidden_size=16, conv_channels=4, **changes)
-    return AcousticModel(settings_, num_mels=20, vocab_size=7).eval()
+    return AcousticModel(settings_, feature_size=20, vocab_size=7).eval()
 
 
 @pytest.mark.parametrize("direction", ["bi", "forward"])
@@ -27,7 +27,7 @@ def test_an_utterance_alone_and_in_any_batch_gives_the_same(cell: str, direction
         batch = model(features, torch.tensor(lengths))
         for index, length in enumerate(lengths):
             alone = model(features[index : index + 1, :length], torch.tensor([length]))
-            frames = subsampled(length)
+            frames = subsampled(length, 2)
             assert batch.lengths[index] == alone.lengths[0] == frames == alone.log_probs.shape[1]
             torch.testing.assert_close(batch.log_probs[index, :frames], alone.log_probs[0], atol=1e-4, rtol=0)
 
@@ -41,7 +41,7 @@ def test_log_probs_are_log_probabilities():
 def test_the_intermediate_output_is_that_of_a_shallower_model():
     deep = make_model()
     shallow = AcousticModel(
-        AcousticSettings(num_layers=1, hidden_size=16, conv_channels=4), num_mels=20, vocab_size=7
+        AcousticSettings(num_layers=1, hidden_size=16, conv_channels=4), feature_size=20, vocab_size=7
     ).eval()
     shallow.load_state_dict({k: v for k, v in deep.state_dict().items() if not k.startswith("blocks.1")})
     features, lengths = torch.randn(1, 30, 20), torch.tensor([30])
@@ -51,4 +51,4 @@ def test_the_intermediate_output_is_that_of_a_shallower_model():
 
 @pytest.mark.parametrize(("frames", "expected"), [(1, 1), (4, 1), (5, 2), (8, 2), (100, 25), (101, 26)])
 def test_subsampling_is_by_four_rounded_up(frames: int, expected: int):
-    assert subsampled(frames) == expected
+    assert subsampled(frames, 2) == expected

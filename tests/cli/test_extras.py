@@ -10,6 +10,9 @@ import pytest
 
 import asr
 from asr.cli import extras
+from asr.config import AcousticSettings, FeatureSettings, ModelSettings
+from asr.recognize.model_folder import save_model
+from tests.models import make_model
 from tests.packages import requirements
 
 ROOT = Path(__file__).parents[2]
@@ -39,6 +42,14 @@ def test_what_to_install_is_said_in_a_line(tmp_path: Path, command: list[object]
     known = ROOT / "constraints" / f"python3.{sys.version_info.minor}.txt"
     remedy = f"python -m pip install -c {known} --editable '{ROOT}[{extra}]'"
     assert ended.stderr.endswith(f"which is not installed: {remedy}\n")
+
+
+def test_a_model_on_an_encoder_says_what_runs_it(tmp_path: Path):
+    features = FeatureSettings(kind="whisper", encoder_size=6)
+    settings = ModelSettings(features=features, acoustic=AcousticSettings(num_layers=1, hidden_size=4))
+    save_model(make_model(settings), tmp_path / "model")
+    command = ["transcribe", "--model", tmp_path / "model", ROOT / "recipes" / "an4" / "samples" / "help.flac"]
+    test_what_to_install_is_said_in_a_line(tmp_path, command, ("ctranslate2", "faster_whisper"), "whisper")
 
 
 def test_other_modules_are_not_explained():

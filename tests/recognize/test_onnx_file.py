@@ -12,12 +12,14 @@ import onnxruntime
 import pytest
 import soundfile
 
+from asr.config import AcousticSettings, FeatureSettings, ModelSettings
 from asr.errors import AsrError, ModelError
-from asr.recognize.model_folder import read_model
+from asr.recognize.model_folder import read_model, save_model
 from asr.recognize.onnx_file import read_onnx, write_onnx
 from asr.recognize.options import DecodingOptions
 from asr.recognize.recognizer import load_model
 from asr.signal.audio import load_audio
+from tests.models import make_model
 
 ROOT = Path(__file__).parents[2]
 SAMPLES = sorted((ROOT / "recipes" / "an4" / "samples").glob("*.flac"))
@@ -87,6 +89,25 @@ def test_a_file_that_is_read_back_is_the_same_model(name, tmp_path):
     assert again.weights.keys() == original.weights.keys()
     for weight, value in original.weights.items():
         assert np.array_equal(again.weights[weight], value)
+
+
+def test_a_model_on_an_encoder_names_it_and_is_read_back(tmp_path, stand_in):
+    features = FeatureSettings(kind="whisper", encoder_size=6)
+    original = make_model(ModelSettings(features=features, acoustic=AcousticSettings(num_layers=1, hidden_size=16)))
+    save_model(original, tmp_path / "folder")
+    write_onnx(read_model(tmp_path / "folder"), tmp_path / "m.onnx")
+    metadata = {entry.key: entry.value for entry in onnx.load(tmp_path / "m.onnx").metadata_props}
+    described = json.loads(metadata["features"])
+    assert (described["kind"], described["encoder"], described["step"], described["size"]) == (
+        "whisper",
+        "tiny.en",
+        640,
+        12,
+    )
+    folder, loaded = (load_model(tmp_path / name, device="cpu", precision="fp32") for name in ("folder", "m.onnx"))
+    assert loaded.settings == folder.settings
+    assert loaded.transcribe(SAMPLES[0]) == folder.transcribe(SAMPLES[0])
+    assert folder.transcribe(SAMPLES[0]).text
 
 
 def test_a_file_of_any_name_is_taken_but_not_for_a_folder(file, tmp_path):

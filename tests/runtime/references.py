@@ -45,8 +45,9 @@ def compute_chunks(
 def subsample(given: Given, features: np.ndarray) -> np.ndarray:
     """Compute frames (T', D) from features (T, F)."""
     image = features.astype(np.float64)[None]  # (C, T, F)
-    for index in range(2):
-        name = f"subsampling.convolutions.{index}"
+    for name in (f"subsampling.convolutions.{index}" for index in range(2)):
+        if f"{name}.weight" not in given:  # of an encoder's frames there is none
+            continue
         image = convolve(image, given[f"{name}.weight"], given[f"{name}.bias"])
     flat = image.transpose(1, 0, 2).reshape(image.shape[1], image.shape[0] * image.shape[2])
     return flat @ given["subsampling.projection.weight"].T + given["subsampling.projection.bias"]

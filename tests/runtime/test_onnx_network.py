@@ -13,9 +13,10 @@ from asr.config import AcousticSettings, FeatureSettings, ModelSettings
 from asr.runtime import onnx_network
 from asr.runtime.acoustic_graph import AcousticGraphs
 from asr.runtime.graph import GraphBuilder, open_session
-from asr.runtime.network import ChunkSize, subsampled
+from asr.runtime.network import ChunkSize
 from asr.runtime.onnx_network import OnnxNetwork
 from asr.runtime.parameters import acoustic_shapes
+from asr.signal.front_end import subsampled
 from asr.weights import QuantizedMatrix, Weights
 from tests.models import draw_weights, make_weights
 from tests.processes import is_true_in_fork, needs_fork
@@ -52,7 +53,7 @@ def test_the_graph_computes_the_equations(cell: str, direction: str, num_layers:
         features = make_features(num_frames, num_mels)
         (ours,) = network.run([features])
         assert ours.dtype == np.float32
-        assert ours.shape == (subsampled(num_frames), VOCAB_SIZE)
+        assert ours.shape == (subsampled(num_frames, 2), VOCAB_SIZE)
         np.testing.assert_allclose(ours, compute_log_probs(weights, settings_, features), atol=1e-5, rtol=0)
 
 

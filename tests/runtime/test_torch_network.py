@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from asr.acoustic.weights import build_acoustic, get_weights, load_weights
-from asr.config import LanguageNetworkSettings, ModelSettings
+from asr.config import FeatureSettings, LanguageNetworkSettings, ModelSettings
 from asr.recognize.model_folder import read_model
 from asr.recognize.recognizer import load_model, load_network
 from asr.runtime import precision
@@ -50,11 +50,13 @@ def test_onnx_runtime_computes_what_torch_does(cell: str, direction: str, num_la
         np.testing.assert_allclose(one, other, atol=1e-5, rtol=0)
 
 
+ON_AN_ENCODER = make_settings().model_copy(update={"features": FeatureSettings(kind="whisper", encoder_size=4)})
 NETWORKS = {
     (cell, direction): make_networks(make_settings(cell, direction))
     for cell in ("lstm", "gru", "rnn")
     for direction in ("bi", "forward")
 }
+NETWORKS["lstm", "encoder"] = make_networks(ON_AN_ENCODER)
 
 
 @pytest.mark.parametrize(("cell", "direction"), NETWORKS)
@@ -67,7 +69,7 @@ NETWORKS = {
 def test_streams_give_what_those_of_torch_give_when_they_give_it(
     cell: str, direction: str, blocks: list[int], chunk: int, right_context: int
 ):
-    features = make_features(sum(blocks))
+    features = make_features(sum(blocks), 8 if direction == "encoder" else 11)
     networks = [network.streaming(ChunkSize(chunk, right_context)) for network in NETWORKS[cell, direction]]
     streams = [network.start() for network in networks]
     parts = np.split(features, np.cumsum(blocks)[:-1])
@@ -81,6 +83,14 @@ def test_streams_give_what_those_of_torch_give_when_they_give_it(
             assert one.shape == other.shape
             np.testing.assert_allclose(one, other, atol=1e-5, rtol=0)
         assert streams[0].is_ready == streams[1].is_ready is False
+
+
+def test_onnx_runtime_computes_what_torch_does_on_an_encoders_frames():
+    ours, theirs = NETWORKS["lstm", "encoder"]
+    utterances = [make_features(length, 8, seed=length) for length in LENGTHS]
+    for one, other, length in zip(ours.run(utterances), theirs.run(utterances), LENGTHS, strict=True):
+        assert one.shape == other.shape == (length, VOCAB_SIZE)
+        np.testing.assert_allclose(one, other, atol=1e-5, rtol=0)
 
 
 def test_a_shipped_model_gives_the_same_on_its_samples():
@@ -99,8 +109,9 @@ def test_a_shipped_model_gives_the_same_on_its_samples():
 @pytest.mark.parametrize("num_mels", [8, 11])
 def test_the_shapes_of_weights_are_those_of_torchs_parameters(cell: str, direction: str, num_mels: int):
     settings_ = make_settings(cell, direction, 3, num_mels)
-    state = build_acoustic(settings_, VOCAB_SIZE).state_dict()
-    assert acoustic_shapes(settings_, VOCAB_SIZE) == {name: tuple(value.shape) for name, value in state.items()}
+    for described in (settings_, ON_AN_ENCODER):
+        state = build_acoustic(described, VOCAB_SIZE).state_dict()
+        assert acoustic_shapes(described, VOCAB_SIZE) == {name: tuple(value.shape) for name, value in state.items()}
 
 
 @pytest.mark.parametrize("cell", ["lstm", "gru", "rnn"])

@@ -19,7 +19,7 @@ NUM_MELS = 12
 def make_model(cell: str = "lstm", direction: str = "bi", num_layers: int = 2) -> AcousticModel:
     torch.manual_seed(0)
     shape = AcousticSettings(cell=cell, direction=direction, num_layers=num_layers, hidden_size=8, conv_channels=3)
-    model = AcousticModel(shape, num_mels=NUM_MELS, vocab_size=5).eval()
+    model = AcousticModel(shape, feature_size=NUM_MELS, vocab_size=5).eval()
     with torch.no_grad():
         model.head.weight *= 10  # so that differences show
     return model

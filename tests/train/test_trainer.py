@@ -40,7 +40,7 @@ def test_batches_are_chunked_only_on_request_and_within_the_settings():
 
 def test_chunked_batches_work_in_half_precision():
     """Lightning takes the arguments of a network apart to convert tensors in them."""
-    model = AcousticModel(AcousticSettings(num_layers=1, hidden_size=4, conv_channels=2), num_mels=8, vocab_size=3)
+    model = AcousticModel(AcousticSettings(num_layers=1, hidden_size=4, conv_channels=2), feature_size=8, vocab_size=3)
     network = Fabric(accelerator="cpu", precision="bf16-mixed").setup(model)
     output = network(torch.randn(2, 40, 8), torch.tensor([40, 30]), chunk_size=ChunkSize(2, 3))
     assert output.log_probs.shape == (2, 10, 3)

@@ -97,7 +97,7 @@ def measure(num_steps: int) -> dict[str, object]:
 
 
 def make_model(config: Config) -> AcousticModel:
-    return AcousticModel(config.acoustic, num_mels=config.features.num_mels, vocab_size=VOCAB_SIZE)
+    return AcousticModel(config.acoustic, feature_size=config.features.num_mels, vocab_size=VOCAB_SIZE)
 
 
 def make_batch(batch_seconds: float, longest_seconds: float, seed: int) -> Rows:

@@ -192,7 +192,7 @@ class _Utterance:
 
     def feed(self, waveform: Waveform, *, last: bool) -> None:
         self.waveform = np.concatenate([self.waveform, waveform])
-        self.acoustic.feed(self._features.feed(waveform), last=last)
+        self.acoustic.feed(self._features.feed(waveform, last=last), last=last)
 
     def feed_log_probs(self, log_probs: LogProbs) -> int | None:
         """Decode (T, V) log probabilities.
