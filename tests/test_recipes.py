@@ -126,10 +126,28 @@ def test_error_rates_are_printed_by_age_and_sex(tmp_path: Path, monkeypatch, cap
     write_manifests(tmp_path, {"test": make_cuts(tmp_path, spoken, gender="f")})
     (tmp_path / "spk2age").write_text("child 9\nadult 40\n", encoding="utf-8")
     (tmp_path / "texts.tsv").write_text("u1\ta b\ta b\nu2\tc d\tc x\nu3\ta b c d\tx x c d\n", encoding="utf-8")
-    run(monkeypatch, groups, tmp_path, tmp_path / "test.jsonl.gz", tmp_path / "texts.tsv")
+    run(monkeypatch, groups, "test", tmp_path, tmp_path / "test.jsonl.gz", tmp_path / "texts.tsv")
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].startswith("adults-female: 1 utterances, WER 50.00%")
     assert lines[1].startswith("children-female: 2 utterances, WER 25.00%")
+
+
+def test_errors_are_grouped_by_accent(tmp_path, monkeypatch, capsys):
+    names = [f"common-voice-cv1-{number:06d}" for number in range(14)]
+    accents = ["us"] * 10 + ["england", "england", "", ""]
+    write_manifests(tmp_path, {"test": make_cuts(tmp_path, [(name, name, "a b") for name in names])})
+    table = [f"cv-valid-dev/sample-{n:06d}.mp3,a b,1,0,,,{accent},\n" for n, accent in enumerate(accents)]
+    header = "filename,text,up_votes,down_votes,age,gender,accent,duration\n"
+    (tmp_path / "clips.csv").write_text(header + "".join(table), encoding="utf-8")
+    texts = [f"{name}\ta b\t{'a x' if n in (0, 10, 13) else 'a b'}\n" for n, name in enumerate(names)]
+    (tmp_path / "texts.tsv").write_text("".join(texts), encoding="utf-8")
+    run(monkeypatch, groups, "test", tmp_path / "clips.csv", tmp_path / "test.jsonl.gz", tmp_path / "texts.tsv")
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.partition(" (")[0] for line in lines] == [
+        "accent not named: 2 utterances, WER 25.00%",
+        "accent us: 10 utterances, WER 5.00%",
+        "other accents: 2 utterances, WER 25.00%",
+    ]
 
 
 @pytest.mark.parametrize("missing", [False, True])

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Evaluate on the four test sets, and by groups of speakers.
+# Evaluate on the six test sets, and by groups of speakers.
 #
 #   recipes/english/evaluate.sh CORPORA [MODEL [OPTION ...]]   CORPORA: as for run.sh; MODEL: english by default;
 #                                                              OPTION: of asr evaluate, such as --decoder greedy
@@ -17,7 +17,7 @@ results+=${3:+-otherwise} # results with other options are kept apart
 mkdir -p "$results"
 
 [ -f data/an4/test.jsonl.gz ] || asr prepare an4 "$corpora/an4" data/an4
-for corpus in speechocean762 librispeech-dev-clean-half kathleen; do
+for corpus in speechocean762 librispeech-dev-clean-half kathleen common-voice robotutor; do
     [ -f data/$corpus/test.jsonl.gz ] || [ -f data/$corpus/dev.jsonl.gz ] || asr prepare kaldi "$corpora/$corpus" data/$corpus
 done
 
@@ -26,9 +26,15 @@ evaluate() { # LABEL MANIFEST
     echo "$1:"
     asr evaluate --model "$model" "$2" "${options[@]}" --worst 0 --json "$name.json" --texts "$name.tsv" ${CARD:+--add-to-card "$1"}
 }
+evaluate "Common Voice test" data/common-voice/test.jsonl.gz
 evaluate "LibriSpeech dev-clean, 4 speakers" data/librispeech-dev-clean-half/dev.jsonl.gz
+evaluate "RoboTutor dev" data/robotutor/dev.jsonl.gz
 evaluate "AN4 test" data/an4/test.jsonl.gz
 evaluate "Kathleen dev" data/kathleen/dev.jsonl.gz
 evaluate "speechocean762 test" data/speechocean762/test.jsonl.gz
-python recipes/english/groups.py "$corpora/speechocean762/test" data/speechocean762/test.jsonl.gz \
-    "$results/speechocean762-test.tsv" ${CARD:+"$model"}
+group() { # LABEL GROUPS MANIFEST
+    python recipes/english/groups.py "$1" "$2" "$3" "$results/${1//[ ,]/-}.tsv" ${CARD:+"$model"}
+}
+group "speechocean762 test" "$corpora/speechocean762/test" data/speechocean762/test.jsonl.gz
+# Common Voice's table of clips, if it is there, names the accents of some.
+[ ! -f "$corpora/common-voice/clips.csv" ] || group "Common Voice test" "$corpora/common-voice/clips.csv" data/common-voice/test.jsonl.gz

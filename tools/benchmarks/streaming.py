@@ -100,21 +100,25 @@ def score(speech: Speech, hypotheses: Sequence[str]) -> float:
 
 
 def measure_wer(recognizer: Recognizer, speech: Speech, chunk: float, right: float, offline: float) -> dict[str, float]:
-    """Recognise all utterances as parallel streams, one second of each at a time."""
-    streaming = MultiStreamRecognizer(recognizer, StreamingOptions(chunk, right, preview=False))
-    streams = [streaming.start() for _ in speech.waveforms]
-    texts: list[list[str]] = [[] for _ in streams]
-    step = recognizer.sample_rate
-    for at in range(0, max(map(len, speech.waveforms)), step):
-        live = [index for index, stream in enumerate(streams) if not stream.ended]
-        for index in live:
-            waveform = speech.waveforms[index]
-            streams[index].feed(waveform[at : at + step], last=at + step >= len(waveform))
-        for index, partial in zip(live, streaming.decode([streams[index] for index in live]), strict=True):
-            texts[index] += [segment.text for segment in partial.finals] if partial else []
-    wer = score(speech, [" ".join(one) for one in texts])
+    """Measure the word error rate of streams with a chunk and a right context, in seconds."""
+    wer = score(speech, recognize_streams(recognizer, speech.waveforms, StreamingOptions(chunk, right, preview=False)))
     print(f"chunk {chunk:g} s, right {right:g} s: {wer:.2%}, {wer / offline - 1:+.1%} of offline", flush=True)
     return {"chunk": chunk, "right": right, "wer": wer, "relative": wer / offline - 1}
+
+
+def recognize_streams(recognizer: Recognizer, waveforms: Sequence[Waveform], options: StreamingOptions) -> list[str]:
+    """Recognise all utterances as parallel streams, one second of each at a time."""
+    streaming = MultiStreamRecognizer(recognizer, options)
+    streams = [streaming.start() for _ in waveforms]
+    texts: list[list[str]] = [[] for _ in streams]
+    step = recognizer.sample_rate
+    for at in range(0, max(map(len, waveforms)), step):
+        live = [index for index, stream in enumerate(streams) if not stream.ended]
+        for index in live:
+            streams[index].feed(waveforms[index][at : at + step], last=at + step >= len(waveforms[index]))
+        for index, partial in zip(live, streaming.decode([streams[index] for index in live]), strict=True):
+            texts[index] += [segment.text for segment in partial.finals] if partial else []
+    return [" ".join(one) for one in texts]
 
 
 def measure_speed(
