@@ -195,6 +195,7 @@ class LossSettings(Settings):
     intermediate_weight: float = Field(0.0, ge=0, lt=1)  # InterCTC (Lee & Watanabe 2021), at the middle layer
     # CTC-CRF (Xiang & Ou 2019), for models that are decoded with a language model
     denominator_weight: float = Field(0.0, ge=0, le=1)
+    teacher_weight: float = Field(1.0, ge=0)  # distillation (Hinton et al. 2015), if there is a teacher
 
 
 class OptimizerSettings(Settings):
@@ -211,6 +212,9 @@ class TrainSettings(Settings):
     """The training loop (train/trainer.py)."""
 
     init_from: str | None = None  # model folder, or name from `asr models`, that provides the initial weights
+    # Model folder, or name from `asr models`, whose log probabilities the network learns to predict as well. It has the
+    # same tokens, and is given the same variations of speech, but without masks.
+    teacher: str | None = None
     epochs: int = Field(60, ge=1)
     batch_seconds: float = Field(60.0, gt=0)  # speech per batch
     precision: _Precision = "auto"

@@ -1,4 +1,4 @@
-"""Connectionist temporal classification (Graves et al. 2006): the loss, and a term that regularises it.
+"""Connectionist temporal classification (Graves et al. 2006): the loss, and terms that regularise it.
 
 Log probabilities and token ids in; knows nothing of audio. The blank is token 0.
 """
@@ -38,7 +38,20 @@ def consistency_loss(log_probs: Tensor, lengths: Tensor) -> Tensor:
         (2B,) Kullback-Leibler divergences in nats from the other view, which gets no gradient, summed over frames.
     """
     first, second = log_probs.chunk(2)
-    others = torch.cat([second, first]).detach()
-    divergence = F.kl_div(log_probs, others, reduction="none", log_target=True).sum(-1)
+    return divergence_from(torch.cat([second, first]).detach(), log_probs, lengths)
+
+
+def divergence_from(targets: Tensor, log_probs: Tensor, lengths: Tensor) -> Tensor:
+    """Measure how far log probabilities are from those of another network (distillation, Hinton et al. 2015).
+
+    Args:
+        targets: (B, T, V) natural-log probabilities of the other network.
+        log_probs: (B, T, V) natural-log probabilities.
+        lengths: (B,) valid frames.
+
+    Returns:
+        (B,) Kullback-Leibler divergences in nats, summed over frames.
+    """
+    divergence = F.kl_div(log_probs, targets, reduction="none", log_target=True).sum(-1)
     valid = torch.arange(log_probs.shape[1], device=log_probs.device) < lengths.to(log_probs.device)[:, None]
     return (divergence * valid).sum(-1)

@@ -27,6 +27,8 @@ from asr.config import AugmentSettings, NormalizerSettings
 from asr.corpus.cuts import read_waveform
 from asr.corpus.feature_cache import FeatureCache
 from asr.errors import ConfigError, TrainingError, one_line
+from asr.recognize.runner import NetworkRunner
+from asr.runtime.network import LogProbs
 from asr.seeds import draw_seed
 from asr.signal.features import Features, Statistic, mel_frequencies
 from asr.signal.front_end import Extractor, frame_layout
@@ -57,10 +59,20 @@ class Batch:
     tokens: Tensor  # (B, U) padded token ids
     token_lengths: Tensor  # (B,) valid tokens
     seconds: float  # of speech as recorded, before any change of speed
+    targets: Tensor | None = None  # (B, T', V) log probabilities of a teacher, if there is one
 
     def to(self, device: torch.device) -> "Batch":
         """Move features and tokens to a device; lengths stay on the CPU."""
-        return replace(self, features=self.features.to(device), tokens=self.tokens.to(device))
+        targets = None if self.targets is None else self.targets.to(device)
+        return replace(self, features=self.features.to(device), tokens=self.tokens.to(device), targets=targets)
+
+
+@dataclass
+class Teacher:
+    """A trained model, whose log probabilities a network learns to predict."""
+
+    runner: NetworkRunner
+    cache: FeatureCache | None  # keeps its log probabilities
 
 
 @dataclass
@@ -77,6 +89,7 @@ class SpeechDataset(Dataset[Batch]):
     epoch: int = 0  # the present one
     cache: FeatureCache | None = None  # keeps the features of utterances, which are then joined without pauses
     variations: int = 0  # of each utterance that are drawn, one epoch after the other; 0: others in each epoch
+    teacher: Teacher | None = None
 
     def __post_init__(self) -> None:
         self._layout = frame_layout(self.extractor.settings)
@@ -93,6 +106,7 @@ class SpeechDataset(Dataset[Batch]):
         tokens = [torch.tensor(self.tokenizer.encode(text)) for text in texts] * self.views
         with _one_thread():
             plain = [torch.from_numpy(self._extract(row)) for row in rows]
+            targets = self._ask_teacher(rows)
         features = [
             self._vary(frames, name, view)
             for view in range(self.views)
@@ -106,6 +120,7 @@ class SpeechDataset(Dataset[Batch]):
             tokens=pad_sequence(tokens, batch_first=True),
             token_lengths=torch.tensor([len(ids) for ids in tokens]),
             seconds=sum(cut.duration for cut in cuts),
+            targets=targets,
         )
 
     def _rows(self, cuts: list[Any]) -> list[list[Any]]:
@@ -126,6 +141,20 @@ class SpeechDataset(Dataset[Batch]):
 
     def _extract_plain(self, cut: Any) -> Features:
         return self.extractor.plain(self._waveform([cut]).numpy())
+
+    def _ask_teacher(self, rows: list[list[Any]]) -> Tensor | None:
+        """Return the teacher's log probabilities (B, T', V); None without a teacher, or for joined utterances."""
+        teacher = self.teacher
+        if teacher is None or any(len(row) > 1 for row in rows):
+            return None
+        found = []
+        for (cut,) in rows:
+
+            def compute(cut: Any = cut) -> LogProbs:
+                return teacher.runner.compute_log_probs([self._waveform([cut]).numpy()])[0]
+
+            found.append(compute() if teacher.cache is None else teacher.cache.get(cut, self._variation, compute))
+        return pad_sequence([torch.from_numpy(log_probs) for log_probs in found] * self.views, batch_first=True)
 
     @property
     def _variation(self) -> int:

@@ -4,6 +4,7 @@ Loads the corpus without utterances that cannot be learnt from, makes the alphab
 training speech, trains, averages, and writes the folder with its card.
 """
 
+import hashlib
 import math
 from dataclasses import replace
 from pathlib import Path
@@ -21,10 +22,11 @@ from asr.config import Config, ModelSettings
 from asr.corpus.cuts import load_cuts
 from asr.corpus.doctor import describe_annotations, keep_usable
 from asr.corpus.feature_cache import FeatureCache
-from asr.errors import CorpusError, TrainingError
+from asr.errors import ConfigError, CorpusError, TrainingError
 from asr.evaluate.calibrate import calibrate_greedy
 from asr.model_files import WEIGHTS_FILE
-from asr.recognize.model_folder import Model, read_model, save_model
+from asr.recognize.model_folder import Model, find_model, read_model, save_model
+from asr.recognize.recognizer import Recognizer
 from asr.reporter import SILENT, Reporter
 from asr.runtime.torch_device import pick_torch_device, pick_torch_precision
 from asr.seeds import draw_seed
@@ -34,7 +36,7 @@ from asr.text.normalize import normalize
 from asr.text.tokenizer import Tokenizer
 from asr.train.card import write_card
 from asr.train.checkpoint import CheckpointFolder, Fingerprint, Resume, Weights, without_later_settings
-from asr.train.dataset import SpeechDataset, SpeechLoader, measure_features
+from asr.train.dataset import SpeechDataset, SpeechLoader, Teacher, measure_features
 from asr.train.init_from import copy_weights, inherit_architecture, inherit_decoder_settings
 from asr.train.launch import launch
 from asr.train.monitor import SpeechMonitor
@@ -188,7 +190,14 @@ def _set_up(
     views = 2 if recipe.loss.consistency_weight > 0 else 1
     train_loader = SpeechLoader(
         speech.train,
-        replace(plain, augment=recipe.augment, views=views, epochs=recipe.epochs, variations=_variations(config)),
+        replace(
+            plain,
+            augment=recipe.augment,
+            views=views,
+            epochs=recipe.epochs,
+            variations=_variations(config),
+            teacher=_load_teacher(config, network.tokenizer),
+        ),
         batch_seconds=recipe.batch_seconds,
         shuffle=True,
         num_workers=recipe.num_workers,
@@ -216,15 +225,32 @@ def _variations(config: Config) -> int:
     return _VARIATIONS if config.features.kind == "whisper" else 0
 
 
-def _open_cache(config: Config) -> FeatureCache | None:
-    """Return where features are kept, if they are."""
+def _open_cache(config: Config, computed_by: object = None) -> FeatureCache | None:
+    """Return where features are kept, if they are; or what else is computed of utterances, and by what."""
     if _variations(config) == 0:
         return None
     # Masks, warps and joins come after the cache.
     later = {"spec_augment", "vocal_tract", "concatenation_probability", "concatenation_start"}
     augment = config.train.augment.model_dump(mode="json", exclude=later)
-    settings = config.features.model_dump(mode="json"), augment, config.train.seed
+    settings = computed_by or config.features.model_dump(mode="json"), augment, config.train.seed
     return FeatureCache(config.train.feature_cache or config.output / "run" / "features", settings)
+
+
+def _load_teacher(config: Config, tokenizer: Tokenizer) -> Teacher | None:
+    """Load the model whose log probabilities are targets, if the settings name one."""
+    name = config.train.teacher
+    if name is None:
+        return None
+    model = read_model(name)
+    if list(model.tokenizer.symbols) != list(tokenizer.symbols):
+        raise ConfigError(f"train.teacher: {name} has other tokens; teacher and network must have the same tokens")
+    runner = Recognizer(model, device="cpu").runner
+    if runner.frame_samples != frame_layout(config.features).output_step:
+        raise ConfigError(
+            f"train.teacher: {name} has frames of {runner.frame_seconds * 1000:.0f} ms, the network others"
+        )
+    weights = hashlib.sha256((find_model(name) / WEIGHTS_FILE).read_bytes()).hexdigest()
+    return Teacher(runner, _open_cache(config, computed_by=weights))
 
 
 def _denominator(config: Config, tokenizer: Tokenizer, train_cuts: CutSet, device: torch.device) -> Denominator | None:
@@ -278,6 +304,8 @@ def _decisive_settings(config: Config, world_size: int) -> tuple[Any, ...]:
             del settings["features"][name]
     if config.train.variations is None:
         del settings["train"]["variations"]
+    if config.train.teacher is None:
+        del settings["train"]["teacher"], settings["train"]["loss"]["teacher_weight"]
     settings["normalizer"] = without_later_settings(settings["normalizer"])
     if not settings["features"]["automatic_gain"]:
         del settings["features"]["automatic_gain"]

@@ -14,7 +14,7 @@ import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 
-from asr.acoustic.ctc import consistency_loss, ctc_loss
+from asr.acoustic.ctc import consistency_loss, ctc_loss, divergence_from
 from asr.acoustic.ctc_crf import Denominator
 from asr.acoustic.model import Output
 from asr.config import TrainSettings
@@ -113,6 +113,12 @@ class Trainer(TrainingLoop[Batch]):
             loss = (1 - settings.intermediate_weight) * loss + settings.intermediate_weight * middle
         if settings.consistency_weight > 0:
             loss = loss + settings.consistency_weight * consistency_loss(output.log_probs, output.lengths)
+        if batch.targets is not None:
+            # Another front end may count a frame more or less at the end.
+            num_frames = min(batch.targets.shape[1], output.log_probs.shape[1])
+            targets, log_probs = batch.targets[:, :num_frames], output.log_probs[:, :num_frames]
+            distance = divergence_from(targets, log_probs, output.lengths.clamp(max=num_frames))
+            loss = loss + settings.teacher_weight * distance
         return loss.sum() / batch.token_lengths.sum().to(loss.device)
 
     def _criterion(self, log_probs: Tensor, lengths: Tensor, batch: Batch) -> Tensor:

@@ -3,7 +3,7 @@ from itertools import product
 import pytest
 import torch
 
-from asr.acoustic.ctc import consistency_loss, ctc_loss
+from asr.acoustic.ctc import consistency_loss, ctc_loss, divergence_from
 from asr.alignment import is_feasible, required_frames
 
 
@@ -50,6 +50,15 @@ def test_consistency_is_the_divergence_from_the_other_view():
     p, q = torch.distributions.Categorical(logits=log_probs[0]), torch.distributions.Categorical(logits=log_probs[1])
     torch.testing.assert_close(loss[0], torch.distributions.kl_divergence(q, p).sum())
     torch.testing.assert_close(loss[1], torch.distributions.kl_divergence(p, q).sum())
+
+
+def test_the_distance_from_a_teacher_is_the_divergence_in_its_valid_frames():
+    targets, log_probs = random_log_probs(2, 4, 3), random_log_probs(2, 4, 3) + 0.0
+    distance = divergence_from(targets, log_probs, torch.tensor([4, 2]))
+    for row, length in ((0, 4), (1, 2)):
+        teacher, student = (torch.distributions.Categorical(logits=one[row, :length]) for one in (targets, log_probs))
+        torch.testing.assert_close(distance[row], torch.distributions.kl_divergence(teacher, student).sum())
+    assert float(divergence_from(targets, targets, torch.tensor([4, 4])).abs().max()) < 1e-12
 
 
 def test_equal_views_are_consistent_and_padding_does_not_count():

@@ -1,5 +1,6 @@
 """Batches: what is drawn depends on seed, epoch and utterance only, and loading can resume anywhere."""
 
+import dataclasses
 import pickle
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,11 +13,12 @@ from lhotse import CutSet
 
 from asr.config import AugmentSettings, FeatureSettings, NormalizerSettings, TokenizerSettings
 from asr.corpus.cuts import load_cuts, read_waveform
+from asr.corpus.feature_cache import FeatureCache
 from asr.errors import TrainingError
 from asr.signal.features import FeatureExtractor
 from asr.text.load import build_tokenizer
 from asr.train import dataset
-from asr.train.dataset import Batch, SpeechDataset, SpeechLoader, measure_features
+from asr.train.dataset import Batch, SpeechDataset, SpeechLoader, Teacher, measure_features
 
 
 @pytest.fixture
@@ -131,6 +133,40 @@ def test_two_views_share_the_speech_and_differ_in_their_masks(cuts):
     assert not torch.equal(first, second)
     unmasked = (first != 0) & (second != 0)
     assert torch.equal(first[unmasked], second[unmasked])
+
+
+class CountingRunner:
+    """Stands for a teacher: its log probabilities are the number of samples, one frame for every 640."""
+
+    def __init__(self) -> None:
+        self.calls = 0
+
+    def compute_log_probs(self, waveforms):
+        self.calls += len(waveforms)
+        return [np.full((len(one) // 640, 3), -len(one) / 1000, np.float32) for one in waveforms]
+
+
+def test_a_teacher_is_given_the_same_variation_of_each_utterance(cuts, tmp_path):
+    runner = CountingRunner()
+    loader = make_loader(cuts, views=2, concatenation_probability=0.0)
+    loader.dataset.teacher = Teacher(runner, FeatureCache(tmp_path, "teacher"))
+    loader.dataset.variations = 2
+    for epoch, calls in ((0, len(cuts)), (1, 2 * len(cuts)), (2, 2 * len(cuts))):  # the third repeats the first's
+        for batch in loader.batches(epoch):
+            for length, targets in zip(batch.lengths.tolist(), batch.targets, strict=True):
+                num_samples = -1000 * float(targets[0, 0])
+                assert length == pytest.approx((num_samples - 240) / 160, abs=2 + num_samples / 1e5)
+        assert runner.calls == calls
+
+
+def test_joined_utterances_have_no_teacher(cuts):
+    loader = make_loader(cuts, concatenation_probability=1.0)
+    loader.dataset = dataclasses.replace(loader.dataset, teacher=Teacher(CountingRunner(), None))
+    loader.dataset.augment = loader.dataset.augment.model_copy(update={"concatenation_start": 0.0})
+    batches = list(loader.batches())
+    assert any("+" in name for batch in batches for name in batch.utterances)
+    for batch in batches:
+        assert (batch.targets is None) == any("+" in name for name in batch.utterances)
 
 
 def test_development_speech_is_the_same_in_every_epoch(cuts):

@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from itertools import product
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from rich.console import Console
@@ -19,13 +20,15 @@ from safetensors.torch import load_file
 
 from asr.cli.console import ConsoleReporter
 from asr.config import Config
-from asr.corpus.cuts import load_cuts
+from asr.corpus.cuts import load_cuts, read_waveform
 from asr.errors import ConfigError, TrainingError, TrainingInterrupted
 from asr.evaluate.evaluate import evaluate
+from asr.recognize.model_folder import read_model, save_model
 from asr.recognize.recognizer import load_model
 from asr.train.dataset import Batch
 from asr.train.run import train
 from asr.train.trainer import Trainer
+from tests.models import make_model
 from tests.train.recording import RecordingReporter
 
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1"}
@@ -290,6 +293,30 @@ def test_other_settings_train_and_load(conf: Path, settings: list[str], tone_man
     output = train(Config.load(conf, [*settings, "train.epochs=1"]))
     result = evaluate(load_model(output), load_cuts([tone_manifests / "dev.jsonl.gz"]))
     assert result.rates.utterances == 12
+
+
+def test_a_teacher_pulls_the_network_towards_its_log_probabilities(conf: Path, tone_manifests: Path, tmp_path: Path):
+    # A network that says something definite: no other loss would lead to it.
+    symbols = read_model(train(Config.load(conf, [f"output={tmp_path / 'first'}", "train.epochs=1"]))).tokenizer.symbols
+    save_model(make_model(symbols=symbols), teacher := tmp_path / "teacher")
+    cut = next(iter(load_cuts([tone_manifests / "dev.jsonl.gz"])))
+    waveform = read_waveform(cut, 16000)
+
+    def log_probs(folder: Path) -> np.ndarray:
+        return load_model(folder, device="cpu", precision="fp32").runner.compute_log_probs([waveform])[0]
+
+    distances = []
+    for weight in (0, 3):
+        settings = [f"train.teacher={teacher}", f"train.loss.teacher_weight={weight}", "train.epochs=2"]
+        output = train(Config.load(conf, [f"output={tmp_path / str(weight)}", *settings]))
+        expected, found = log_probs(teacher), log_probs(output)
+        distances.append(float((np.exp(expected) * (expected - found)).sum(-1).mean()))
+    assert distances[1] < 0.7 * distances[0]
+
+
+def test_a_teacher_of_other_tokens_is_refused(conf: Path):
+    with pytest.raises(ConfigError, match=r"train\.teacher: an4 has other tokens"):
+        train(Config.load(conf, ["train.teacher=an4"]))
 
 
 def test_phones_train_and_load_and_words_without_pronunciation_are_left_out(conf: Path, tone_manifests: Path):
