@@ -1,13 +1,14 @@
 #!/usr/bin/env bash
-# Train a general English model on five corpora, with two language models; evaluate on four test sets.
+# Train two general English models from random weights, `english` and `english-tiny`, which has the encoder of Whisper
+# tiny.en as its front end, on eleven corpora, with two language models; evaluate on six test sets.
 #
 #   recipes/english/run.sh CORPORA TEXT[,TEXT...] DICTIONARY [KEY=VALUE ...]
 #
-# CORPORA: a folder with an4, speechocean762, librispeech-dev-clean-half, kathleen, ljspeech-part and esc10-noise (see
-# README.md); TEXT: one sentence per line, plain or .xz: first the largest, then smaller ones of everyday language;
-# DICTIONARY: the CMU Pronouncing Dictionary, cmudict.dict
+# CORPORA: a folder with a folder for each corpus (see README.md); TEXT: one sentence per line, plain or .xz: first the
+# largest, then smaller ones of everyday language; DICTIONARY: the CMU Pronouncing Dictionary, cmudict.dict
 #
-# Interrupted? Run it again: it continues.
+# Takes a night or two on two cores. Interrupted? Run it again: it continues. english-tiny needs the extra `whisper`
+# (docs/whisper.md); MODELS=english leaves it out.
 set -euo pipefail
 [ $# -ge 3 ] || { sed --quiet '2,/^[^#]/ s/^# \?//p' "$0" >&2; exit 2; }
 corpora=$(realpath "$1") dictionary=$(realpath "$3")
@@ -16,8 +17,8 @@ mapfile -t given < <(realpath "${given[@]}")
 shift 3
 cd "$(dirname "$0")/../.."
 PATH="$PWD/.venv/bin:$PATH"
-output=exp/english
-corpora_read="speechocean762 librispeech-dev-clean-half kathleen ljspeech-part"
+corpora_read="speechocean762 librispeech-dev-clean-half librispeech-train-clean-5 librispeech-three common-voice
+    common-voice-13-delta common-voice-small robotutor kathleen ljspeech-part"
 
 # Prepare each corpus, then set aside development speakers and sentences that training does not see.
 if [ ! -f data/english/train.jsonl.gz ]; then
@@ -32,13 +33,14 @@ for number in "${!given[@]}"; do
     [ -f "${texts[-1]}" ] || python recipes/english/leave_out.py "${given[number]}" data/english/dev.txt "${texts[-1]}"
 done
 
-# The lexicon: words that occur 22 times in the texts (everyday language counts eight times), and all of the
-# transcripts'. With up to 65,533, the language model stores each in two bytes. Training uses the dictionary's
-# pronunciations; the model keeps a lexicon that may be redistributed: guessed, except for our own exceptions.
+# Training uses the dictionary's pronunciations of the transcripts' words. The models keep a lexicon that may be
+# redistributed, guessed except for our own exceptions: words that occur 22 times in the texts (everyday language counts
+# eight times), and all of the transcripts'. With up to 65,533, the language model stores each in two bytes.
 transcripts=data/english/train.txt everyday=("${texts[@]:1}")
+[ -f data/english/dictionary.txt ] ||
+    asr lexicon "$dictionary" $transcripts data/english/dev.txt --least 1 --output data/english/dictionary.txt
 if [ ! -f data/english/lexicon.txt ]; then
     words=("${texts[0]}" "${everyday[@]/%/:8}" $transcripts:22 --least 22)
-    asr lexicon "$dictionary" "${words[@]}" --output data/english/dictionary.txt
     asr lexicon "$dictionary" "${words[@]}" --exceptions recipes/english/exceptions.txt --output data/english/lexicon.txt
 fi
 
@@ -56,7 +58,6 @@ if [ ! -f $lm.bin ]; then
     asr lm prune $lm-whole.bin --keep 1500000 --output $lm.bin
 fi
 
-asr train conf/english.yaml output=$output train.augment.noise="$corpora/esc10-noise" "$@" --resume auto
 # The second pass: a network trained on a quarter of the largest text, on the others, and on the transcripts eight times
 rnn=exp/english-rnn sample=data/english/sample.txt.gz
 if [ ! -f $sample ]; then
@@ -64,12 +65,17 @@ if [ ! -f $sample ]; then
     mv $sample.part $sample
 fi
 asr lm train $sample "${everyday[@]}" $transcripts:8 --config conf/english-lm.yaml --dev data/english/dev.txt --output $rnn --resume auto
-# Tune and test once for the same networks and language model; evaluate.sh repeats the tests.
-if [ ! $output/tested -nt $output/model.safetensors ] || [ ! $output/tested -nt $lm.bin ] || [ ! $output/tested -nt $rnn/model.safetensors ]; then
-    asr quantize $output
-    asr quantize $rnn
-    cp data/english/lexicon.txt $output/lexicon.txt
-    asr tune --model $output --lm $lm.bin --rescore $rnn data/english/dev.jsonl.gz
-    CARD=yes recipes/english/evaluate.sh "$corpora" $output
-    touch $output/tested
-fi
+
+for model in ${MODELS:-english-tiny english}; do
+    output=exp/$model
+    asr train conf/"$model".yaml output="$output" train.augment.noise="$corpora/esc10-noise" "$@" --resume auto
+    # Tune and test once for the same networks and language model; evaluate.sh repeats the tests.
+    if [ ! "$output"/tested -nt "$output"/model.safetensors ] || [ ! "$output"/tested -nt $lm.bin ] || [ ! "$output"/tested -nt $rnn/model.safetensors ]; then
+        asr quantize "$output"
+        asr quantize $rnn
+        cp data/english/lexicon.txt "$output"/lexicon.txt
+        asr tune --model "$output" --lm $lm.bin --rescore $rnn data/english/dev.jsonl.gz
+        CARD=yes recipes/english/evaluate.sh "$corpora" "$output"
+        touch "$output"/tested
+    fi
+done

@@ -1,4 +1,4 @@
-"""Measure word error rates at other levels: `python tools/benchmarks/levels.py MANIFEST [--model MODEL] [--json FILE]`.
+"""Measure word error rates at other levels: `python tools/benchmarks/gain.py MANIFEST [--model MODEL] [--json FILE]`.
 
 Each utterance is scaled to a peak and rounded to 16 bits, offline and as a stream; also with a constant offset of a
 tenth of full scale, and with hum of 50 Hz at a tenth of the peak. The differences from the recordings as they are have
