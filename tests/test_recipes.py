@@ -16,7 +16,7 @@ sys.path[:0] = [str(ROOT / "recipes" / recipe) for recipe in ("english", "fsdd",
 
 import groups  # noqa: E402
 import leave_out  # noqa: E402
-import make_halves  # noqa: E402
+import make_quarters  # noqa: E402
 import pieces  # noqa: E402
 import split  # noqa: E402
 import tables  # noqa: E402
@@ -85,19 +85,14 @@ def test_what_development_says_is_left_out_of_the_text(tmp_path: Path, monkeypat
         assert file.read().splitlines() == ["a good morning", "two three four five six eight"]
 
 
-def test_halves_are_halves_and_real_speech_stands_for_the_synthetic_one(tmp_path: Path, monkeypatch):
-    parts = {
-        part: [(f"{part}{number}", "x", "a") for number in range(count)]
-        for part, count in (("train", 20), ("synthetic", 8))
-    }
-    write_manifests(tmp_path, {part: make_cuts(tmp_path, utterances) for part, utterances in parts.items()})
-    run(monkeypatch, make_halves, tmp_path, tmp_path / "halves")
-    names = {
-        part: {cut.id for cut in load_cuts([tmp_path / "halves" / f"{part}.jsonl.gz"])}
-        for part in ("train", "synthetic", "again")
-    }
-    assert {part: len(found) for part, found in names.items()} == {"train": 10, "synthetic": 4, "again": 4}
-    assert names["again"] <= {f"again-{name}" for name in names["train"]}
+def test_trials_have_a_quarter_of_the_speech_of_all_corpora_or_of_some(tmp_path: Path, monkeypatch):
+    names = [*(f"an4-{n}" for n in range(10)), *(f"kathleen-{n}" for n in range(10)), *(f"cv-{n}" for n in range(20))]
+    write_manifests(tmp_path, {"train": make_cuts(tmp_path, [(name, "x", "a") for name in names])})
+    run(monkeypatch, make_quarters, tmp_path, tmp_path / "quarters")
+    parts = {part: [cut.id for cut in load_cuts([tmp_path / "quarters" / f"{part}.jsonl.gz"])] for part in ("all", "few")}
+    assert {part: len(set(found)) for part, found in parts.items()} == {"all": 10, "few": 10}
+    assert any(name.startswith("cv") for name in parts["all"])
+    assert not any(name.startswith("cv") for name in parts["few"])
 
 
 @pytest.mark.parametrize(
