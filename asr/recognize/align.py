@@ -24,7 +24,7 @@ from asr.signal.channels import Channel
 from asr.signal.loudness import Loudness, measure_loudness
 from asr.signal.resample import Waveform
 from asr.text.normalize import normalize
-from asr.text.tokenizer import Tokenizer
+from asr.text.tokenizer import Tokenizer, group_tokens
 from asr.transcript.transcript import Transcript, Word
 
 
@@ -75,7 +75,8 @@ def align_text(recognizer: Recognizer, source: AudioSource, text: str, *, channe
         decoder.timing,
         loudness=loudness,
         confidence=decoder.confidence,
-        evidence=Evidence(entropy=frames.entropy),
+        # Nothing else was searched for, so the text has all of the probability.
+        evidence=Evidence(entropy=frames.entropy, posteriors=np.ones(len(group_tokens(tokens, tokenizer)))),
     )
     words = join_spoken(written, spoken)
     transcript = Transcript(

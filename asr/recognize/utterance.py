@@ -80,31 +80,31 @@ class UtteranceDecoder:
 
     def decode(self, log_probs: LogProbs, loudness: Loudness | None = None, start_seconds: float = 0.0) -> Decoded:
         """Decode a recording or a segment of it; for the arguments see `find_words`."""
-        found = self.search(log_probs)
-        words = self.find_words(log_probs, found, loudness, start_seconds)
-        best = found.hypotheses[: self.nbest]
+        result = self.search(log_probs)
+        words = self.find_words(log_probs, result, loudness, start_seconds)
+        best = result.hypotheses[: self.nbest]
         return Decoded(tuple(Alternative(self.to_text(one.tokens), one.score) for one in best), words)
 
     def find_words(
-        self, log_probs: LogProbs, found: SearchResult, loudness: Loudness | None = None, start_seconds: float = 0.0
+        self, log_probs: LogProbs, result: SearchResult, loudness: Loudness | None = None, start_seconds: float = 0.0
     ) -> tuple[Word, ...]:
         """Find the words of what was decoded.
 
         Args:
             log_probs: (T, V) of a recording or a segment of it.
-            found: What was decoded from them.
+            result: What was decoded from them.
             loudness: (N,) of `measure_loudness`, for better times.
             start_seconds: Where the segment starts in the recording.
         """
         return find_words(
-            align_decoded(log_probs, found.tokens, self.tokenizer),
-            found.tokens,
+            align_decoded(log_probs, result.tokens, self.tokenizer),
+            result.tokens,
             self.tokenizer,
             self.timing,
             loudness=loudness,
             start_seconds=start_seconds,
             confidence=self.confidence,
-            evidence=None if self.confidence is None else found.gather_evidence(log_probs, self.tokenizer),
+            evidence=None if self.confidence is None else result.gather_evidence(log_probs, self.tokenizer),
         )
 
     def search(self, log_probs: LogProbs) -> SearchResult:

@@ -1,5 +1,6 @@
 """Given texts: how they are paired with what is said, and when it is."""
 
+import math
 import struct
 from dataclasses import replace
 from pathlib import Path
@@ -7,11 +8,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from asr.config import NormalizerSettings
+from asr.config import ConfidenceSettings, NormalizerSettings
 from asr.errors import AlignmentError, AudioError, TextError
 from asr.recognize.align import align_text, join_spoken, pair_words
+from asr.recognize.confidence import measure_entropy
 from asr.recognize.plot import draw, prepare_picture
 from asr.recognize.recognizer import Recognizer, load_model
+from asr.signal.audio import load_audio
 from asr.transcript.transcript import Word
 from tests.recognize.test_recognizer import RATE, make_model, noise
 
@@ -58,6 +61,17 @@ def test_a_word_that_was_not_said_is_less_sure_than_those_that_were():
     wrong = align_text(recognizer, SAMPLES / "number.flac", NUMBER.replace(NUMBER.split()[1], "stop", 1))
     assert min(word.confidence for word in said.words) > 0.5
     assert [word.text for word in wrong.words if word.confidence < 0.5] == ["stop"]
+
+
+def test_a_given_text_has_all_of_the_probability_and_its_utterance_the_recordings_entropy():
+    recognizer = load_model("an4", device="cpu")
+    recognizer.decoder.confidence = ConfidenceSettings(
+        bias=0.0, worst_token=0.0, mean_token=0.0, length=0.0, entropy=-3.0, posterior=1.0
+    )
+    words = align_text(recognizer, SAMPLES / "number.flac", NUMBER).words
+    (log_probs,) = recognizer.runner.compute_log_probs([load_audio(SAMPLES / "number.flac")])
+    odds = 19 * math.exp(-3.0 * measure_entropy(log_probs))  # a posterior is at most 0.95
+    assert [word.confidence for word in words] == pytest.approx([odds / (1 + odds)] * len(words), rel=1e-4)
 
 
 def test_a_written_word_is_as_sure_as_the_least_sure_of_what_is_said_for_it():
