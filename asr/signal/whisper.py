@@ -42,7 +42,7 @@ class WindowSizes(NamedTuple):
 
 
 WHOLE = WindowSizes(hop=500, look_ahead=125, longest=750)  # of recordings longer than a window: 20, 5 and 30 s
-LIVE = WindowSizes(hop=10, look_ahead=10, longest=300)  # of streams: 0.4, 0.4 and 12 s
+LIVE = WindowSizes(hop=10, look_ahead=10, longest=150)  # of streams: 0.4, 0.4 and 6 s
 
 
 class WhisperExtractor:
