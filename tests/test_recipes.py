@@ -89,7 +89,9 @@ def test_trials_have_a_quarter_of_the_speech_of_all_corpora_or_of_some(tmp_path:
     names = [*(f"an4-{n}" for n in range(10)), *(f"kathleen-{n}" for n in range(10)), *(f"cv-{n}" for n in range(20))]
     write_manifests(tmp_path, {"train": make_cuts(tmp_path, [(name, "x", "a") for name in names])})
     run(monkeypatch, make_quarters, tmp_path, tmp_path / "quarters")
-    parts = {part: [cut.id for cut in load_cuts([tmp_path / "quarters" / f"{part}.jsonl.gz"])] for part in ("all", "few")}
+    parts = {
+        part: [cut.id for cut in load_cuts([tmp_path / "quarters" / f"{part}.jsonl.gz"])] for part in ("all", "few")
+    }
     assert {part: len(set(found)) for part, found in parts.items()} == {"all": 10, "few": 10}
     assert any(name.startswith("cv") for name in parts["all"])
     assert not any(name.startswith("cv") for name in parts["few"])

@@ -2,8 +2,8 @@
 
 python recipes/english/make_quarters.py DATA OUTPUT
 
-DATA has the manifest `train`. OUTPUT gets `all`, a quarter of it by duration, and `few`: as much speech from the corpora
-of few kinds of speakers alone, those without Common Voice, RoboTutor and LibriSpeech's training parts.
+DATA has the manifest `train`. OUTPUT gets `all`, a quarter of it by duration, and `few`: as much speech without Common
+Voice, RoboTutor and the training parts of LibriSpeech.
 """
 
 import random
@@ -23,13 +23,13 @@ def main() -> None:
     random.Random(1).shuffle(cuts)
     seconds = sum(cut.duration for cut in cuts) / 4
     few = [cut for cut in cuts if cut.id.startswith(FEW)]
-    parts = {"all": take(cuts, seconds), "few": take(few, seconds)}
+    parts = {"all": limit(cuts, seconds), "few": limit(few, seconds)}
     write_manifests(output, {part: CutSet(chosen) for part, chosen in parts.items()})
     for part, chosen in parts.items():
         print(f"{part}: {len(chosen)} utterances, {sum(cut.duration for cut in chosen) / 3600:.2f} h")
 
 
-def take(cuts: list, seconds: float) -> list:
+def limit(cuts: list, seconds: float) -> list:
     """Return the first cuts that have so many seconds together."""
     chosen = []
     for cut in cuts:
