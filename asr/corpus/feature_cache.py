@@ -60,7 +60,10 @@ def _read(path: Path) -> Any:
 
 
 def _write(path: Path, array: Any) -> None:
-    """Write an array under a name of its own, then move it: nobody reads half of it, whoever else writes the same."""
+    """Write an array to a file with a unique name, then rename it, so that no process reads half of it.
+
+    Several may write the same at once, for which `atomic_write`, with its fixed name, is not made.
+    """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.NamedTemporaryFile(dir=path.parent, prefix=".partial-", delete=False) as file:

@@ -7,7 +7,7 @@ Unless the automatic gain is off, a recording's level and a constant offset do n
 
 import math
 from functools import lru_cache
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -26,6 +26,20 @@ BLOCK_SECONDS = 10
 Features: TypeAlias = npt.NDArray[np.float32]  # (T, F)
 Energies: TypeAlias = npt.NDArray[np.float64]  # (T, F)
 Statistic: TypeAlias = npt.NDArray[np.float32]  # (F,)
+
+
+class SpectrogramSizes(NamedTuple):
+    """Sizes of a mel spectrogram; the window, the step and the transform are in samples."""
+
+    sample_rate: int
+    window: int
+    step: int
+    fft_size: int
+    num_mels: int
+
+    def num_frames(self, num_samples: int) -> int:
+        """Count the frames in `num_samples` samples; each needs a whole window."""
+        return max(0, 1 + (num_samples - self.window) // self.step)
 
 
 class FeatureExtractor:
@@ -48,9 +62,8 @@ class FeatureExtractor:
         self.step = round(settings.step_seconds * settings.sample_rate)
         self.fft_size = 1 << (self.window - 1).bit_length()
         self.prior_frames = settings.prior_seconds / settings.step_seconds
-        centres = mel_frequencies(settings.num_mels + 2, settings.sample_rate)[1:-1]
-        speech_bands = (centres >= _SPEECH_BAND[0]) & (centres <= _SPEECH_BAND[1])
-        self.level_bands = np.flatnonzero(speech_bands if speech_bands.any() else centres)
+        self.level_bands = speech_bands(settings.num_mels, settings.sample_rate)
+        self._sizes = SpectrogramSizes(settings.sample_rate, self.window, self.step, self.fft_size, settings.num_mels)
         self.mean = np.zeros(settings.num_mels, np.float32) if mean is None else mean
         self.deviation = np.ones(settings.num_mels, np.float32) if deviation is None else deviation
 
@@ -68,7 +81,7 @@ class FeatureExtractor:
 
     def num_frames(self, num_samples: int) -> int:
         """Count the frames in `num_samples` samples; each needs a whole window."""
-        return max(0, 1 + (num_samples - self.window) // self.step)
+        return self._sizes.num_frames(num_samples)
 
     def plain(self, waveform: Waveform) -> Features:
         """Compute the features of a whole recording, without normalisation."""
@@ -86,25 +99,11 @@ class FeatureExtractor:
         return self.scale(self.energies(waveform), AutomaticGain(self.settings.step_seconds))
 
     def energies(self, waveform: Waveform) -> Energies:
-        """Compute the mel energies of a waveform as it is: (S,) to (T, F).
+        """Compute the mel energies of a waveform without gain, (S,) to (T, F), as of `mel_energies`.
 
-        The mean of each frame is subtracted if there is an automatic gain; then a periodic Hann window, the power
-        spectrum, and Slaney's mel scale and area normalisation (librosa's default).
+        The mean of each frame is subtracted if there is an automatic gain.
         """
-        num_frames = self.num_frames(len(waveform))
-        if num_frames == 0:
-            return np.empty((0, self.settings.num_mels))
-        # In float64, so that the order in which a library sums never reaches the float32 result: streams and whole
-        # recordings agree to the bit.
-        frames = sliding_window_view(waveform.astype(np.float64), self.window)[:: self.step]
-        if self.settings.automatic_gain:
-            frames = frames - frames.mean(axis=1, keepdims=True)
-        spectrum = np.fft.rfft(frames * hann(self.window), n=self.fft_size)
-        power = spectrum.real**2 + spectrum.imag**2
-        bins, weights = filter_bank(self.fft_size, self.settings.sample_rate, self.settings.num_mels)
-        # Not a product of matrices: nine weights in ten are zero, and the threads of BLAS spin while they wait.
-        energies: Energies = np.einsum("tfk,fk->tf", power[:, bins], weights)
-        return energies
+        return mel_energies(waveform, self._sizes, without_mean=self.settings.automatic_gain)
 
     def scale(self, energies: Energies, gain: AutomaticGain) -> Features:
         """Bring the mel energies (T, F) of the next frames to the reference level: natural logs (T, F) float32."""
@@ -143,6 +142,40 @@ class FeatureStream:
         return normalised
 
 
+def mel_energies(waveform: Waveform, sizes: SpectrogramSizes, *, without_mean: bool) -> Energies:
+    """Compute the mel energies of a waveform: (S,) to (T, F), one frame for each whole window.
+
+    A periodic Hann window, the power spectrum, and Slaney's mel scale and area normalisation (librosa's default); with
+    `without_mean`, the mean of each frame is subtracted first.
+    """
+    sample_rate, window, step, fft_size, num_mels = sizes
+    if sizes.num_frames(len(waveform)) == 0:
+        return np.empty((0, num_mels))
+    # In float64, so that the order in which a library sums never reaches the float32 result: streams and whole
+    # recordings agree to the bit.
+    frames = sliding_window_view(waveform.astype(np.float64), window)[::step]
+    if without_mean:
+        frames = frames - frames.mean(axis=1, keepdims=True)
+    spectrum = np.fft.rfft(frames * _hann(window), n=fft_size)
+    power = spectrum.real**2 + spectrum.imag**2
+    bins, weights = _filter_bank(fft_size, sample_rate, num_mels)
+    # Not a product of matrices: nine weights in ten are zero, and the threads of BLAS spin while they wait.
+    energies: Energies = np.einsum("tfk,fk->tf", power[:, bins], weights)
+    return energies
+
+
+def band_centres(num_mels: int, sample_rate: int) -> npt.NDArray[np.float64]:
+    """Return (F,) Hz of the centres of the spectrogram's bands."""
+    return mel_frequencies(num_mels + 2, sample_rate)[1:-1]
+
+
+def speech_bands(num_mels: int, sample_rate: int) -> npt.NDArray[np.int64]:
+    """Return the bands by which the level of speech is measured; all, if the sample rate leaves none."""
+    centres = band_centres(num_mels, sample_rate)
+    chosen = (centres >= _SPEECH_BAND[0]) & (centres <= _SPEECH_BAND[1])
+    return np.flatnonzero(chosen if chosen.any() else centres)
+
+
 def mel_frequencies(num_mels: int, sample_rate: int) -> npt.NDArray[np.float64]:
     """Return (F,) Hz of bands that are evenly spaced on Slaney's mel scale from 0 to half the sample rate.
 
@@ -154,7 +187,7 @@ def mel_frequencies(num_mels: int, sample_rate: int) -> npt.NDArray[np.float64]:
 
 
 @lru_cache
-def filter_bank(
+def _filter_bank(
     fft_size: int, sample_rate: int, num_mels: int
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]:
     """Return the bins (F, K) of the spectrum that each band covers, and their weights (F, K).
@@ -173,5 +206,5 @@ def filter_bank(
 
 
 @lru_cache
-def hann(window: int) -> npt.NDArray[np.float64]:
+def _hann(window: int) -> npt.NDArray[np.float64]:
     return 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(window) / window)

@@ -14,7 +14,7 @@ SMOOTHED = 10  # frames over which energies are averaged, so that a click is not
 ABOVE_NOISE = 30.0  # dB by which loud speech exceeds noise, at least
 FORGOTTEN = 1.0  # dB a second by which what was loudest or quietest is forgotten
 LOWEST = -100.0  # dB of the quietest speech that is brought to the reference: less than 16 bits resolve
-_SILENCE = 1e-20
+SILENCE = 1e-20
 
 Gains: TypeAlias = npt.NDArray[np.float64]
 
@@ -58,4 +58,4 @@ class AutomaticGain:
         # In this order for any number of frames, so that the sums agree to the bit.
         sums = sum(joined[shift : shift + len(energies)] for shift in range(SMOOTHED))
         counts = np.minimum(np.arange(self._count, self._count + len(energies)) + 1, SMOOTHED)
-        return 10 * np.log10(np.maximum(sums / counts, _SILENCE))
+        return 10 * np.log10(np.maximum(sums / counts, SILENCE))

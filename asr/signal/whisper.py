@@ -15,7 +15,8 @@ import numpy.typing as npt
 from asr.config import FeatureSettings
 from asr.errors import ConfigError
 from asr.signal.encoder import Encoder, encoder_size, load_encoder
-from asr.signal.features import Energies, Features, Statistic, filter_bank, hann, mel_frequencies
+from asr.signal.features import Energies, Features, SpectrogramSizes, Statistic, mel_energies, speech_bands
+from asr.signal.gain import ABOVE_NOISE, LOWEST, SILENCE, SMOOTHED
 from asr.signal.resample import Waveform
 
 SAMPLE_RATE = 16000  # Hz; that of all Whisper models
@@ -24,12 +25,7 @@ STEP = 640  # samples from one of our frames to the next
 WINDOW = 320  # samples: the centres of two frames of the encoder and half the way to their neighbours
 _MEL_STEP, _MEL_WINDOW = 160, 400  # samples; that of the spectrogram's frame i is centred on sample i * step
 _PER_FRAME = STEP // _MEL_STEP  # frames of the spectrogram in one of ours
-_SPEECH_BAND = 300, 3400  # Hz; where speech is strong, and hum is not
 _REFERENCE = 11.0  # dB of loud speech in ordinary recordings, to which all are brought
-_SMOOTHED = 10  # frames over which the level is averaged, so that a click is not taken for speech
-_ABOVE_NOISE = 30.0  # dB by which loud speech exceeds noise, at least
-_LOWEST = -100.0  # dB of the quietest speech that is brought to the reference: less than 16 bits resolve
-_SILENCE = 1e-20
 _FLOOR = -7.0  # decimal logarithm of what is inaudible: 80 dB below the loudest band of loud speech
 
 
@@ -79,8 +75,8 @@ class WhisperExtractor:
         self.encoder: Encoder = load_encoder(settings.encoder, size, num_threads=num_threads)
         self.live = live
         self._num_threads = num_threads
-        centres = mel_frequencies(self.encoder.num_mels + 2, SAMPLE_RATE)[1:-1]
-        self.level_bands = np.flatnonzero((centres >= _SPEECH_BAND[0]) & (centres <= _SPEECH_BAND[1]))
+        self._sizes = SpectrogramSizes(SAMPLE_RATE, _MEL_WINDOW, _MEL_STEP, _MEL_WINDOW, self.encoder.num_mels)
+        self.level_bands = speech_bands(self.encoder.num_mels, SAMPLE_RATE)
 
     def __reduce__(self) -> tuple[object, ...]:
         """Pickle what the encoder is loaded by."""
@@ -107,20 +103,11 @@ class WhisperExtractor:
 
     def energies(self, samples: Waveform) -> Energies:
         """Compute Whisper's mel energies, one frame for each whole window: (S,) to (T, F)."""
-        num_frames = max(0, 1 + (len(samples) - _MEL_WINDOW) // _MEL_STEP)
-        if num_frames == 0:
-            return np.empty((0, self.encoder.num_mels))
-        frames = np.lib.stride_tricks.sliding_window_view(samples.astype(np.float64), _MEL_WINDOW)[::_MEL_STEP]
-        frames = frames - frames.mean(axis=1, keepdims=True)
-        spectrum = np.fft.rfft(frames * hann(_MEL_WINDOW))
-        power = spectrum.real**2 + spectrum.imag**2
-        bins, weights = filter_bank(_MEL_WINDOW, SAMPLE_RATE, self.encoder.num_mels)
-        energies: Energies = np.einsum("tfk,fk->tf", power[:, bins], weights)
-        return energies
+        return mel_energies(samples, self._sizes, without_mean=True)
 
     def encode(self, energies: Energies, loudness: float) -> Features:
         """Encode a window of mel energies (M, F) of a recording whose speech is so loud, in decibels: (M / 4, 2 D)."""
-        logarithms = np.log10(np.maximum(energies, _SILENCE)) + (_REFERENCE - loudness) / 10
+        logarithms = np.log10(np.maximum(energies, SILENCE)) + (_REFERENCE - loudness) / 10
         mel = ((np.maximum(logarithms, _FLOOR) + 4) / 4).astype(np.float32)  # as Whisper scales it
         frames = self.encoder(mel)  # (M / 2, D)
         return frames.reshape(-1, JOINED * frames.shape[1])
@@ -202,12 +189,12 @@ class SpeechLoudness:
     def feed(self, energies: npt.NDArray[np.float64]) -> float:
         """Return the level after the energies (T,) of the next frames."""
         joined = np.concatenate([self._recent, energies])
-        spans = np.lib.stride_tricks.sliding_window_view(joined, min(_SMOOTHED, len(joined)))
-        decibels = 10 * np.log10(np.maximum(spans.mean(axis=1), _SILENCE))
-        self._recent = joined[-_SMOOTHED + 1 :]
+        spans = np.lib.stride_tricks.sliding_window_view(joined, min(SMOOTHED, len(joined)))
+        decibels = 10 * np.log10(np.maximum(spans.mean(axis=1), SILENCE))
+        self._recent = joined[-SMOOTHED + 1 :]
         self._greatest = max(self._greatest, float(decibels.max()))
         self._least = min(self._least, float(decibels.min()))
-        return max(self._greatest, self._least + _ABOVE_NOISE, _LOWEST)
+        return max(self._greatest, self._least + ABOVE_NOISE, LOWEST)
 
 
 def _restore(*parts: Any) -> WhisperExtractor:

@@ -30,7 +30,7 @@ from asr.errors import ConfigError, TrainingError, one_line
 from asr.recognize.runner import NetworkRunner
 from asr.runtime.network import LogProbs
 from asr.seeds import draw_seed
-from asr.signal.features import Features, Statistic, mel_frequencies
+from asr.signal.features import Features, Statistic, band_centres
 from asr.signal.front_end import Extractor, frame_layout
 from asr.text.normalize import normalize
 from asr.text.tokenizer import Tokenizer
@@ -180,7 +180,7 @@ class SpeechDataset(Dataset[Batch]):
         sizes, seed = self.extractor.settings, draw_seed(self.seed, self.epoch, utterance, view)
         if self.augment.vocal_tract is not None:
             factor = np.random.default_rng(seed).uniform(*self.augment.vocal_tract)
-            frequencies = mel_frequencies(sizes.num_mels + 2, sizes.sample_rate)[1:-1]
+            frequencies = band_centres(sizes.num_mels, sizes.sample_rate)
             features = warp_bands(features, factor, frequencies)
         masks = self.augment.spec_augment
         if masks is None:
