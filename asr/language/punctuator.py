@@ -52,6 +52,18 @@ class PunctuatorNetwork(Protocol):
         """Score words (T, P) with the seconds of silence (T,) after them: marks (T, M), cases (T, C)."""
 
 
+class WrittenWord(NamedTuple):
+    """A word as it is written, and the mark after it."""
+
+    word: str
+    mark: str
+
+    @property
+    def text(self) -> str:
+        """Both together."""
+        return self.word + self.mark
+
+
 class Written(NamedTuple):
     """Decisions about N words, as numbers."""
 
@@ -113,7 +125,7 @@ class Punctuator:
             As many strings as words, each with its mark: "take", "coat,", "I". A dash follows a space: "go –".
         """
         stream = PunctuationStream(self)
-        return stream.feed(words, silences) + stream.finish()
+        return [written.text for written in stream.feed(words, silences) + stream.finish()]
 
     def decide(self, words: Sequence[str], silences: Sequence[float] | None = None) -> Written:
         """Decide about the words of a whole text; see `punctuate`."""
@@ -122,9 +134,9 @@ class Punctuator:
         stream.finish()
         return Written(np.array(stream.punctuation, np.int8), np.array(stream.cases, np.int8))
 
-    def write(self, word: str, punctuation: int, case: int) -> str:
-        """Write a word with its case and the mark after it."""
-        return write_word(word, case, self._spellings, self._language) + MARKS[punctuation]
+    def write(self, word: str, punctuation: int, case: int) -> WrittenWord:
+        """Write a word with its case, and the mark after it."""
+        return WrittenWord(write_word(word, case, self._spellings, self._language), MARKS[punctuation])
 
     def find_rows(self, words: Sequence[str]) -> Array:
         """Return the (N, P) int64 rows of words; see `WordRows`."""
@@ -160,7 +172,7 @@ class PunctuationStream:
         """The words that were fed and are not committed yet."""
         return self._words
 
-    def feed(self, words: Sequence[str], silences: Sequence[float] | None = None) -> list[str]:
+    def feed(self, words: Sequence[str], silences: Sequence[float] | None = None) -> list[WrittenWord]:
         """Take the next words; return those, perhaps of earlier pieces, that are committed now, as they are written.
 
         Raises:
@@ -170,27 +182,27 @@ class PunctuationStream:
             raise ValueError(f"{len(silences)} silences for {len(words)} words; expected one after each word")
         self._words += words
         self._silences += [float("nan")] * len(words) if silences is None else silences
-        written: list[str] = []
+        written: list[WrittenWord] = []
         while len(self._words) >= self._window.block + self._window.right:
             written += self._commit(self._window.block)
         return written
 
-    def flush(self) -> list[str]:
+    def flush(self) -> list[WrittenWord]:
         """Commit all words, as the speaker pauses; the sentence may go on."""
-        written: list[str] = []
+        written: list[WrittenWord] = []
         while self._words:
             written += self._commit(min(self._window.block, len(self._words)))
         return written
 
-    def finish(self) -> list[str]:
+    def finish(self) -> list[WrittenWord]:
         """Commit all words; the last closes a sentence."""
-        written: list[str] = []
+        written: list[WrittenWord] = []
         while self._words:
             size = min(self._window.block, len(self._words))
             written += self._commit(size, closes=size == len(self._words))
         return written
 
-    def _commit(self, count: int, *, closes: bool = False) -> list[str]:
+    def _commit(self, count: int, *, closes: bool = False) -> list[WrittenWord]:
         """Decide about the next `count` words."""
         size = min(len(self._words), count + self._window.right)
         rows = np.concatenate([self._before[0], self._punctuator.find_rows(self._words[:size])])
