@@ -8,8 +8,9 @@ All lines are one continuous text, so that a network learns from sentences that 
 """
 
 import re
+from array import array
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -92,20 +93,32 @@ def read_punctuated_text(texts: Sequence[Path | str], settings: NormalizerSettin
         ConfigError: If a weight is not a whole number of 1 or more.
     """
     files = [(list(read_lines(path)), weight) for path, weight in map(parse_weighted_text, texts)]
-    text = label_lines([line for lines, weight in files for _ in range(weight) for line in lines], settings)
+    text = _label(files, settings)
     if not len(text.words):
         raise TextError(f"{', '.join(map(str, texts))}: there is no text")
     return text
 
 
-def label_lines(lines: Iterable[str], settings: NormalizerSettings) -> PunctuatedText:
+def label_lines(lines: Sequence[str], settings: NormalizerSettings) -> PunctuatedText:
     """Return the words of lines, in their order, with their marks and cases.
 
     Lines are left out if their words, normalised one by one, are not those of the whole line.
     """
-    split = [_split(line) for line in lines]
-    labeller = _Labeller(settings, Counter(token for tokens in split for token in tokens))
-    left_out = sum(not labeller.add(tokens) for tokens in split)
+    return _label([(lines, 1)], settings)
+
+
+def _label(files: Sequence[tuple[Sequence[str], int]], settings: NormalizerSettings) -> PunctuatedText:
+    """Label files, each given as its lines and how many times it counts."""
+    counts: Counter[str] = Counter()
+    for lines, weight in files:
+        for token, count in Counter(token for line in lines for token in _split(line)).items():
+            counts[token] += weight * count
+    labeller, left_out = _Labeller(settings, counts), 0
+    for lines, weight in files:
+        first = len(labeller.columns[0])
+        left_out += sum(not labeller.add(_split(line)) for line in lines)
+        for column in labeller.columns:
+            column.extend(column[first:] * (weight - 1))
     words, marks, cases = labeller.columns
     return PunctuatedText(
         labeller.vocabulary,
@@ -138,7 +151,7 @@ class _Labeller:
         self._ids: dict[str, int] = {}
         self.vocabulary: list[str] = []
         self.forms: defaultdict[str, Counter[str]] = defaultdict(Counter)
-        self.columns: tuple[list[int], list[int], list[int]] = ([], [], [])  # words, marks, cases
+        self.columns = (array("i"), array("b"), array("b"))  # words, marks, cases
 
     def add(self, tokens: Sequence[str]) -> bool:
         """Add a line; return False, without adding it, if its words are uncertain."""

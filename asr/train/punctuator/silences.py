@@ -1,8 +1,9 @@
 """Silences after words, drawn to fit the marks between them, so that a punctuator learns what pauses mean.
 
 Readers pause at most marks and speakers also elsewhere, each in their own way. So the shares of words that a pause
-follows, and the lengths of the pauses, are drawn for each window anew around the values below. They were measured on
-a reader's recordings (LJSpeech, chapters 1 and 2) with `asr align`; docs/punctuation.md has the command.
+follows, and the lengths of pauses, are drawn for each window anew around the values below. Those of most words and of
+commas were measured: 140 recordings of a reader (LJSpeech, chapters 1 and 2), aligned with their texts (`asr align`),
+have pauses of more than 0.1 s after 78 % of commas, with a median of 0.35 s, and after 7 % of words without a mark.
 """
 
 from typing import NamedTuple
@@ -26,19 +27,19 @@ PAUSES = dict(
     zip(
         MARKS,
         (
-            Pauses(0.04, 0.15, 0.7),
-            Pauses(0.75, 0.30, 0.5),
-            Pauses(0.97, 0.60, 0.5),
-            Pauses(0.97, 0.60, 0.5),
-            Pauses(0.97, 0.60, 0.5),
-            Pauses(0.90, 0.45, 0.5),
-            Pauses(0.90, 0.45, 0.5),
-            Pauses(0.85, 0.40, 0.6),
+            Pauses(0.06, 0.25, 0.5),
+            Pauses(0.78, 0.34, 0.35),
+            Pauses(0.95, 0.62, 0.5),
+            Pauses(0.95, 0.62, 0.5),
+            Pauses(0.95, 0.62, 0.5),
+            Pauses(0.92, 0.50, 0.35),
+            Pauses(0.92, 0.50, 0.35),
+            Pauses(0.85, 0.40, 0.5),
         ),
         strict=True,
     )
 )
-_GAP = 0.03  # seconds: between words without a pause, in the mean of an exponential distribution
+_GAP = 0.01  # seconds: between words without a pause, in the mean of an exponential distribution
 _TEMPO_SPREAD = 0.35  # of speakers: standard deviation of the logarithm of all their pauses
 _HESITATIONS = 0.1  # the most words, as a share, after which a speaker also pauses without a reason
 _HESITATION = Pauses(1.0, 0.35, 0.7)
