@@ -326,6 +326,13 @@ class RescoringSettings(Settings):
     beta: float = 0.0  # added for each word
 
 
+class WrittenSettings(Settings):
+    """How recognised words are written out, unless the user says otherwise (transcript/written_text.py)."""
+
+    punctuate: bool = True  # with marks and capitals, if the model's folder has a punctuator
+    numbers: Literal["words", "digits"] = "words"  # "digits": numbers, dates and amounts as people write them
+
+
 class ModelSettings(Settings):
     """Settings that a trained model is used with: the `config.yaml` in its folder."""
 
@@ -336,6 +343,7 @@ class ModelSettings(Settings):
     decoder: DecoderSettings = DecoderSettings()
     rescoring: RescoringSettings = RescoringSettings()
     confidence: ConfidenceSettings | None = None  # None: not calibrated
+    written: WrittenSettings = WrittenSettings()
 
     @classmethod
     def load_saved(cls, path: Path) -> "ModelSettings":

@@ -135,7 +135,7 @@ class _Token(NamedTuple):
 
     words: tuple[int, ...]  # positions in the vocabulary
     cases: tuple[int, ...]
-    mark: int  # after the last word
+    punctuation: int  # after the last word
     opens: bool  # whether it begins with an opening quotation mark or parenthesis
 
 
@@ -158,14 +158,14 @@ class _Labeller:
         line = " ".join(tokens)
         if any(map(str.isnumeric, line)) or _MAY_DIFFER.search(line):
             tokens = list(_join_numbers(tokens))
-            indices = [index for token in tokens for index in self._look_up(token).words]
+            indices = [index for token in tokens for index in self._get(token).words]
             if [self.vocabulary[index] for index in indices] != normalize(line, self._settings).split():
                 return False
         words, marks, cases = self.columns
         start, opens = len(words), False
         for position, token in enumerate(tokens):
-            parts = self._look_up(token)
-            mark = _resolve(parts.mark, tokens[position + 1 :][:1])
+            parts = self._get(token)
+            mark = _resolve(parts.punctuation, tokens[position + 1 :][:1])
             if not parts.words:  # a mark by itself belongs to the word before it
                 opens |= parts.opens
                 if len(words) > start and marks[-1] == NO_MARK:
@@ -182,7 +182,7 @@ class _Labeller:
             marks.append(mark)
         return True
 
-    def _look_up(self, token: str) -> _Token:
+    def _get(self, token: str) -> _Token:
         if token not in self._tokens:
             self._tokens[token] = self._parse(token)
         return self._tokens[token]
@@ -229,14 +229,14 @@ def _mark_in(signs: str) -> int:
     return NO_MARK
 
 
-def _resolve(mark: int, following: Sequence[str]) -> int:
+def _resolve(punctuation: int, following: Sequence[str]) -> int:
     """Decide a mark that depends on the next token; at the end of a line it closes the sentence."""
-    if mark < len(MARKS):
-        return mark
+    if punctuation < len(MARKS):
+        return punctuation
     bare = following[0][_LEADING.match(following[0]).end() :] if following else ""  # type: ignore[union-attr]
-    if not following or (bare[:1].isupper() and mark != _TITLE_MARK):
+    if not following or (bare[:1].isupper() and punctuation != _TITLE_MARK):
         return FULL_STOP
-    return COMMA if mark == _ELLIPSIS_MARK else NO_MARK
+    return COMMA if punctuation == _ELLIPSIS_MARK else NO_MARK
 
 
 def _join_numbers(tokens: Sequence[str]) -> Iterator[str]:

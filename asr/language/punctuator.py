@@ -56,12 +56,12 @@ class WrittenWord(NamedTuple):
     """A word as it is written, and the mark after it."""
 
     word: str
-    mark: str
+    punctuation: str
 
     @property
     def text(self) -> str:
         """Both together."""
-        return self.word + self.mark
+        return self.word + self.punctuation
 
 
 class Written(NamedTuple):
@@ -137,6 +137,10 @@ class Punctuator:
     def write(self, word: str, punctuation: int, case: int) -> WrittenWord:
         """Write a word with its case, and the mark after it."""
         return WrittenWord(write_word(word, case, self._spellings, self._language), MARKS[punctuation])
+
+    def start(self) -> "PunctuationStream":
+        """Start a text whose words come piece by piece."""
+        return PunctuationStream(self)
 
     def find_rows(self, words: Sequence[str]) -> Array:
         """Return the (N, P) int64 rows of words; see `WordRows`."""
