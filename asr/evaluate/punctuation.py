@@ -58,6 +58,37 @@ def _compare(name: str, expected: Array, found: Array) -> Score:
     return Score(name, int((expected & found).sum()), int(found.sum()), int(expected.sum()))
 
 
+def match_words(reference: Sequence[str], hypothesis: Sequence[str], found: Written) -> Written:
+    """Move what was written with recognised words to the words that were said.
+
+    Words are aligned with the fewest errors. A mark after a word that was not said counts as that of the word before
+    it, if that has none; words that were not recognised get neither mark nor capital.
+
+    Args:
+        reference: The words that were said.
+        hypothesis: The words that were recognised, at least one.
+        found: Decisions about the latter.
+
+    Returns:
+        Decisions about the former.
+    """
+    from jiwer import process_words  # not needed for text
+
+    chunks = process_words([" ".join(reference)], [" ".join(hypothesis)]).alignments[0]
+    marks, cases = np.full(len(reference), NO_MARK), np.full(len(reference), LOWER)
+    for chunk in chunks:
+        own, other = chunk.ref_start_idx, chunk.hyp_start_idx
+        if chunk.type == "insert":
+            later = found.punctuation[other : chunk.hyp_end_idx]
+            if own and marks[own - 1] == NO_MARK and later.any():
+                marks[own - 1] = later[later != NO_MARK][0]
+        elif chunk.type != "delete":
+            size = chunk.ref_end_idx - own
+            marks[own : own + size] = found.punctuation[other : other + size]
+            cases[own : own + size] = found.cases[other : other + size]
+    return Written(marks, cases)
+
+
 def write_majority(num_words: int) -> Written:
     """Write what most words have: no mark, small letters."""
     return Written(np.full(num_words, NO_MARK), np.full(num_words, LOWER))

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from asr.evaluate.punctuation import evaluate_text, score, write_at_pauses, write_majority
+from asr.evaluate.punctuation import evaluate_text, match_words, score, write_at_pauses, write_majority
 from asr.language.punctuated_text import UNKNOWN_CASE
 from asr.language.punctuator import Written
 from asr.language.written_words import CAPITAL, COMMA, FULL_STOP, LOWER, NO_MARK, QUESTION, UPPER
@@ -39,6 +39,18 @@ def test_baselines():
     assert written.cases.tolist() == [CAPITAL, LOWER, CAPITAL, LOWER]
     assert write_at_pauses([]).cases.tolist() == []
     assert write_majority(2).punctuation.tolist() == [NO_MARK, NO_MARK]
+
+
+def test_marks_of_recognised_words_are_moved_to_the_words_that_were_said():
+    reference, hypothesis = (
+        ["we", "saw", "him", "and", "her", "there"],
+        ["we", "saw", "them", "uh", "and", "there", "now"],
+    )
+    found = Written(np.array([0, 0, 0, COMMA, 0, QUESTION, FULL_STOP]), np.array([1, 0, 1, 0, 0, 0, 1]))
+    moved = match_words(reference, hypothesis, found)
+    # "uh" was not said: its comma goes to "him", the word before it; "there" keeps its own mark; "her" was lost.
+    assert moved.punctuation.tolist() == [0, 0, COMMA, 0, 0, QUESTION]
+    assert moved.cases.tolist() == [CAPITAL, LOWER, CAPITAL, LOWER, LOWER, LOWER]
 
 
 def test_a_text_is_scored_by_its_words_alone(tmp_path: Path):
