@@ -407,7 +407,7 @@ class PunctuatorTrainSettings(Settings):
     """Training of a punctuator (train/punctuator/trainer.py)."""
 
     epochs: int = Field(3, ge=1)
-    batch_size: int = Field(64, ge=1)  # windows
+    batch_size: int = Field(32, ge=1)  # windows
     evaluations: int = Field(10, ge=1)  # on the development text, evenly spaced
     capital_weight: float = Field(0.5, ge=0)  # of the capitals' loss, beside that of the marks
     silence_probability: float = Field(0.5, ge=0, le=1)  # share of windows whose silences are known

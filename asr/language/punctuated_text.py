@@ -43,7 +43,7 @@ _CONTINUATION = re.compile(r"(?:thousand|[mbt]rillion|[mb]illion|[ap]\.?m\b|o'cl
 _MAY_DIFFER = re.compile(r"[\[<{(*]")  # annotations, which may have several words
 
 # How often a word must have a spelling of its own, and in which share of its occurrences.
-_MIXED_COUNT, _MIXED_SHARE = 3, 0.8  # iPhone, USA
+_MIXED_COUNT, _MIXED_SHARE = 10, 0.8  # iPhone, USA
 _CAPITAL_COUNT, _CAPITAL_SHARE = 100, 0.995  # I'm, London: within sentences
 
 

@@ -7,6 +7,9 @@
 # CORPORA: a folder with a folder for each corpus (see README.md); TEXT: one sentence per line, plain or .xz: first the
 # largest, then smaller ones of everyday language; DICTIONARY: the CMU Pronouncing Dictionary, cmudict.dict
 #
+# PUNCTUATED=TEXT[,TEXT...] and PUNCTUATED_DEV=TEXT name text with its case and punctuation, to learn these from
+# (docs/punctuation.md); a text may be weighted: novels.txt.xz,everyday.txt.xz:3
+#
 # Takes a night or two on two cores. Interrupted? Run it again: it continues. english-tiny needs the extra `whisper`
 # (docs/whisper.md); MODELS=english leaves it out.
 set -euo pipefail
@@ -14,6 +17,9 @@ set -euo pipefail
 corpora=$(realpath "$1") dictionary=$(realpath "$3")
 IFS=, read -ra given <<< "$2"
 mapfile -t given < <(realpath "${given[@]}")
+IFS=, read -ra punctuated <<< "${PUNCTUATED:-}"
+mapfile -t punctuated < <([ ${#punctuated[@]} = 0 ] || realpath "${punctuated[@]}")
+[ -z "${PUNCTUATED_DEV:-}" ] || PUNCTUATED_DEV=$(realpath "$PUNCTUATED_DEV")
 shift 3
 cd "$(dirname "$0")/../.."
 PATH="$PWD/.venv/bin:$PATH"
@@ -69,11 +75,19 @@ asr lm train $sample "${everyday[@]}" $transcripts:8 --config conf/english-lm.ya
 for model in ${MODELS:-english-tiny english}; do
     output=exp/$model
     asr train conf/"$model".yaml output="$output" train.augment.noise="$corpora/esc10-noise" "$@" --resume auto
-    # Tune and test once for the same networks and language model; evaluate.sh repeats the tests.
+    # What adds punctuation and capitals
+punctuator=exp/english-punctuator
+[ ${#punctuated[@]} = 0 ] || asr lm punctuate train "${punctuated[@]}" --dev "$PUNCTUATED_DEV" --config conf/punctuator.yaml --output $punctuator --resume auto
+
+# Tune and test once for the same networks and language model; evaluate.sh repeats the tests.
     if [ ! "$output"/tested -nt "$output"/model.safetensors ] || [ ! "$output"/tested -nt $lm.bin ] || [ ! "$output"/tested -nt $rnn/model.safetensors ]; then
         asr quantize "$output"
         asr quantize $rnn
         cp data/english/lexicon.txt "$output"/lexicon.txt
+    if [ -f $punctuator/model.safetensors ]; then
+        mkdir -p "$output"/punctuator
+        cp $punctuator/{config.yaml,words.txt,spellings.txt,model.safetensors} "$output"/punctuator
+    fi
         asr tune --model "$output" --lm $lm.bin --rescore $rnn data/english/dev.jsonl.gz
         # Confidences: three kinds of speech count equally, so that those of strangers hold as well.
         asr calibrate --model "$output" data/common-voice/dev.jsonl.gz data/robotutor/dev.jsonl.gz data/english/dev.jsonl.gz

@@ -8,13 +8,14 @@ stop at each pause, and no marks at all. Ends with what `asr transcribe` takes w
 
 import argparse
 import json
+import math
 import time
 from collections.abc import Callable, Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 
-from asr.evaluate.punctuation import Score, match_words, score, write_at_pauses, write_majority
+from asr.evaluate.punctuation import PAUSE, Score, match_words, score, write_at_pauses, write_majority
 from asr.language.punctuated_text import label_lines
 from asr.language.punctuator import Punctuator, Written
 from asr.recognize.align import align_text
@@ -114,7 +115,8 @@ def measure(
     systems = {
         "with silences": punctuator.decide(spoken.words, spoken.silences),
         "without": punctuator.decide(spoken.words),
-        "pauses": write_at_pauses(spoken.silences),
+        # Recordings of a corpus end where the reader paused.
+        "pauses": write_at_pauses([PAUSE if math.isnan(seconds) else seconds for seconds in spoken.silences]),
         "majority": write_majority(len(spoken.words)),
     }
     return {name: dict(map(describe, score(*compare(written)))) for name, written in systems.items()}
