@@ -66,18 +66,39 @@ if [ ! -f $sample ]; then
 fi
 asr lm train $sample "${everyday[@]}" $transcripts:8 --config conf/english-lm.yaml --dev data/english/dev.txt --output $rnn --resume auto
 
-for model in ${MODELS:-english-tiny english}; do
-    output=exp/$model
-    asr train conf/"$model".yaml output="$output" train.augment.noise="$corpora/esc10-noise" "$@" --resume auto
-    # Tune and test once for the same networks and language model; evaluate.sh repeats the tests.
-    if [ ! "$output"/tested -nt "$output"/model.safetensors ] || [ ! "$output"/tested -nt $lm.bin ] || [ ! "$output"/tested -nt $rnn/model.safetensors ]; then
-        asr quantize "$output"
-        asr quantize $rnn
-        cp data/english/lexicon.txt "$output"/lexicon.txt
-        asr tune --model "$output" --lm $lm.bin --rescore $rnn data/english/dev.jsonl.gz
-        # Confidences: three kinds of speech count equally, so that those of strangers hold as well.
-        asr calibrate --model "$output" data/common-voice/dev.jsonl.gz data/robotutor/dev.jsonl.gz data/english/dev.jsonl.gz
-        CARD=yes recipes/english/evaluate.sh "$corpora" "$output"
-        touch "$output"/tested
+# Tune and test once for the same networks and language model; evaluate.sh repeats the tests.
+finish() { # MODEL
+    local output=exp/$1
+    [ ! "$output"/tested -nt "$output"/model.safetensors ] || [ ! "$output"/tested -nt $lm.bin ] || [ ! "$output"/tested -nt $rnn/model.safetensors ] || return 0
+    asr quantize "$output"
+    asr quantize $rnn
+    cp data/english/lexicon.txt "$output"/lexicon.txt
+    asr tune --model "$output" --lm $lm.bin --rescore $rnn data/english/dev.jsonl.gz
+    # Confidences: three kinds of speech count equally, so that those of strangers hold as well.
+    asr calibrate --model "$output" data/common-voice/dev.jsonl.gz data/robotutor/dev.jsonl.gz data/english/dev.jsonl.gz
+    CARD=yes recipes/english/evaluate.sh "$corpora" "$output"
+    touch "$output"/tested
+}
+train() { # MODEL [KEY=VALUE ...]
+    asr train conf/"$1".yaml output=exp/"$1" train.augment.noise="$corpora/esc10-noise" "${@:2}" --resume auto
+}
+
+manifests=data/english/train.jsonl.gz settings=(train.teacher=null)
+if [ "${MODELS:-}" != english ]; then
+    train english-tiny "$@"
+    finish english-tiny
+    # english learns from english-tiny: its log probabilities, and its transcripts of speech that has none.
+    settings=()
+    unlabelled=$corpora/common-voice-13-delta-untranscribed
+    if [ -d "$unlabelled" ]; then
+        if [ ! -f data/labelled/train.jsonl.gz ]; then
+            asr transcribe "$unlabelled" --model exp/english-tiny --format json --output-dir exp/labelled --skip-existing
+            mkdir -p data/labelled
+            python recipes/english/label.py exp/labelled $transcripts data/labelled/train.tsv
+            asr prepare tsv data/labelled data/labelled
+        fi
+        manifests+=,data/labelled/train.jsonl.gz
     fi
-done
+fi
+train english "corpus.train=[$manifests]" "${settings[@]}" "$@"
+finish english
