@@ -33,15 +33,17 @@ for number in "${!given[@]}"; do
     [ -f "${texts[-1]}" ] || python recipes/english/leave_out.py "${given[number]}" data/english/dev.txt "${texts[-1]}"
 done
 
-# Training uses the dictionary's pronunciations of the transcripts' words. The models keep a lexicon that may be
-# redistributed, guessed except for our own exceptions: words that occur 22 times in the texts (everyday language counts
-# eight times), and all of the transcripts'. With up to 65,533, the language model stores each in two bytes.
+# The models keep a lexicon that may be redistributed, guessed except for our own exceptions: words that occur 22 times in
+# the texts (everyday language counts eight times), and all of the transcripts'. With up to 65,533, the language model
+# stores each in two bytes. Training uses the dictionary's pronunciations of the same words.
 transcripts=data/english/train.txt everyday=("${texts[@]:1}")
-[ -f data/english/dictionary.txt ] ||
-    asr lexicon "$dictionary" $transcripts data/english/dev.txt --least 1 --output data/english/dictionary.txt
 if [ ! -f data/english/lexicon.txt ]; then
     words=("${texts[0]}" "${everyday[@]/%/:8}" $transcripts:22 --least 22)
     asr lexicon "$dictionary" "${words[@]}" --exceptions recipes/english/exceptions.txt --output data/english/lexicon.txt
+fi
+if [ ! -f data/english/dictionary.txt ]; then
+    cut --fields 1 data/english/lexicon.txt | uniq > data/english/words.txt
+    asr lexicon "$dictionary" $transcripts data/english/dev.txt data/english/words.txt --least 1 --output data/english/dictionary.txt
 fi
 
 # The first language model: those of the texts and of the training transcripts, interpolated and pruned to a size for a
@@ -94,7 +96,7 @@ if [ "${MODELS:-}" != english ]; then
         if [ ! -f data/labelled/train.jsonl.gz ]; then
             asr transcribe "$unlabelled" --model exp/english-tiny --format json --output-dir exp/labelled --skip-existing
             mkdir -p data/labelled
-            python recipes/english/label.py exp/labelled $transcripts data/labelled/train.tsv
+            python recipes/english/label.py exp/labelled data/labelled/train.tsv
             asr prepare tsv data/labelled data/labelled
         fi
         manifests+=,data/labelled/train.jsonl.gz
