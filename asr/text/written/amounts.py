@@ -80,13 +80,13 @@ def _parse_fraction(words: Window, start: int) -> tuple[str, str] | None:
     return _FRACTIONS[words[start + 1], words[start + 2]]
 
 
-def _is_percent(words: Window, place: int) -> bool:
-    return words[place] == "percent" or (words[place] == "per" and words[place + 1] == "cent")
+def _is_percent(words: Window, index: int) -> bool:
+    return words[index] == "percent" or (words[index] == "per" and words[index + 1] == "cent")
 
 
-def is_measured(words: Window, place: int) -> bool:
+def is_measured(words: Window, index: int) -> bool:
     """Return whether money, percent or a unit stands at a word."""
-    return _is_percent(words, place) or words[place] in CURRENCIES or words[place] in SMALL_CURRENCIES
+    return _is_percent(words, index) or words[index] in CURRENCIES or words[index] in SMALL_CURRENCIES
 
 
 def write_amount(words: Window, start: int) -> list[Written] | None:
@@ -133,7 +133,7 @@ def _write_money(words: Window, start: int, amount: Amount) -> list[Written] | N
 def _write_pounds(words: Window, start: int, amount: Amount) -> list[Written] | None:
     """Write pounds as money where pence or sterling follow: five pounds fifty, but five pounds of sugar.
 
-    Below twenty a number after pounds may be one of shillings.
+    Below twenty a bare number after pounds may be one of shillings.
     """
     if words[amount.end] not in ("pound", "pounds"):
         return None
@@ -143,7 +143,9 @@ def _write_pounds(words: Window, start: int, amount: Amount) -> list[Written] | 
         return [Written(f"£{amount.text}{scale}", start, end + 1)]
     if amount.scale or amount.fraction:
         return None
-    cents = _parse_cents(words, end, ("pence", "p"), 20)
+    cents = _parse_cents(words, end, ("pence", "p"), 10)
+    if cents and int(cents[0]) < 20 and cents[1] == end + 1:
+        return words.keep(start, cents[1])
     return [Written(f"£{amount.text}.{cents[0]}", start, cents[1])] if cents else None
 
 
@@ -165,16 +167,13 @@ def _write_measure(words: Window, start: int, amount: Amount) -> list[Written] |
     """Write a number before a unit; cents and pence are units, too."""
     end = amount.end
     name = words[end]
-    if name in MEASURES or name in SMALL_CURRENCIES:
-        if name in SMALL_CURRENCIES and words[start - 1] in _POSSESSIVES:
-            return None  # my two cents
-        return [*_write_number(words, start, amount), *words.keep(end, end + 1)]
     for measure, text in LONG_MEASURES.items():
-        if name == measure[0] and all(words[end + index] == part for index, part in enumerate(measure)):
+        if words.has(end, measure):
             after = end + len(measure)
             if text[0] == "°" and not amount.scale:
                 return [Written(f"{amount.text} {text}", start, after)]
             kept = text == " ".join(measure)
             unit = words.keep(end, after) if kept else [Written(text, end, after)]
             return [*_write_number(words, start, amount), *unit]
-    return None
+    is_unit = name in MEASURES or (name in SMALL_CURRENCIES and words[start - 1] not in _POSSESSIVES)  # my two cents
+    return [*_write_number(words, start, amount), *words.keep(end, end + 1)] if is_unit else None

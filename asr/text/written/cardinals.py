@@ -74,7 +74,8 @@ def _parse_group(words: Window, start: int) -> Number | None:
     value, end = first.value * 100, first.end + 1
     joined = words[end] == "and"
     rest = None if words[end + joined] == "a" else _parse_below_hundred(words, end + joined)
-    if rest is None or words[rest.end] in ("hundred", "hundredth"):
+    second_hand = not joined and words[end] == "second"  # five hundred second hand cars
+    if rest is None or second_hand or words[rest.end] in ("hundred", "hundredth"):
         return Number(value, end, in_hundreds=first.value > 9)
     return Number(value + rest.value, rest.end, rest.ordinal, 2, in_hundreds=first.value > 9)
 

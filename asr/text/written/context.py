@@ -1,7 +1,7 @@
 """Numbers that stay words: idioms, approximations, fractions, lists, and times that are told by the hour."""
 
 from asr.text.written.cardinals import parse_number
-from asr.text.written.times import is_told_by_hour
+from asr.text.written.times import is_hour_in_words
 from asr.text.written.vocabulary import (
     BARE_SCALES,
     FRACTIONS,
@@ -23,12 +23,15 @@ _IDIOMS = (
 _PROPORTIONS = {("in", "ten"), ("of", "ten"), ("of", "twelve")}  # one in ten, nine out of ten
 _JOINS = {"or", "to", "and"}
 _AFTER_FRACTION = {"part", "parts", "share"}
-_SUFFIXES = {"something", "fold", "score", "dozen", "dozens", "thousands", "millions", "hundreds", "billions"}
+_SUFFIXES = {"something", "fold", "score", "dozen", "dozens", "thousands", "millions", "billions"}
 # Kings and popes, whose numbers are Roman: louis the fourteenth.
-_REGAL = set("louis henry charles edward george james philip john pius leo gregory benedict clement innocent".split())
-_REGAL |= set("gustavus christian frederick ludwig alexander alfonso ferdinand francis paul boniface urban".split())
+_REGAL = {"louis", "henry", "charles", "edward", "george", "james", "philip", "john", "pius", "leo", "gregory"}
+_REGAL |= {"benedict", "clement", "innocent"}
+_REGAL |= {"gustavus", "christian", "frederick", "ludwig", "alexander", "alfonso", "ferdinand", "francis", "paul"}
+_REGAL |= {"boniface", "urban"}
 # Before "second" and another noun it is a duration: a twenty second delay.
-_DURATIONS = set("delay delays interval intervals rule clip ad video break timer spot window countdown commercial".split())
+_DURATIONS = {"delay", "delays", "interval", "intervals", "rule", "clip", "ad", "video", "break", "timer", "spot"}
+_DURATIONS |= {"window", "countdown", "commercial"}
 
 
 def find_kept(words: Window, start: int) -> int:
@@ -37,11 +40,13 @@ def find_kept(words: Window, start: int) -> int:
     if word in BARE_SCALES:  # several hundred and twenty
         return find_run_end(words, start)
     for idiom in _IDIOMS:
-        if word == idiom[0] and all(words[start + index] == part for index, part in enumerate(idiom)):
+        if words.has(start, idiom):
             return start + len(idiom)
     if (words[start - 1], word) in _PROPORTIONS and words[start - 2] in (*UNITS, "out"):
         return start + 1
-    if is_told_by_hour(words, start):
+    if is_hour_in_words(words, start) or "dot" in (words[start - 1], words[_end_of_number(words, start)]):
+        return _end_of_number(words, start)
+    if _is_height(words, start) or _is_half_of_span(words, start):
         return _end_of_number(words, start)
     return _find_old(words, start) or _find_approximation(words, start) or _find_fraction(words, start) or start
 
@@ -59,6 +64,17 @@ def find_run_end(words: Window, start: int) -> int:
 def _end_of_number(words: Window, start: int) -> int:
     number = parse_number(words, start)
     return number.end if number else start + 1
+
+
+def _is_height(words: Window, start: int) -> bool:
+    """Return whether inches follow feet that stay words: five foot ten."""
+    return words[start] in ("ten", "eleven") and words[start - 1] in ("foot", "feet") and words[start - 2] in UNITS
+
+
+def _is_half_of_span(words: Window, start: int) -> bool:
+    """Return whether the `and` in a number is the one after between: between one hundred and fifty."""
+    number = parse_number(words, start) if words[start - 1] == "between" else None
+    return number is not None and number.parts > 1 and words[number.end] != "and"
 
 
 def _find_old(words: Window, start: int) -> int:
@@ -103,10 +119,11 @@ def _find_fraction(words: Window, start: int) -> int:
         # twenty one half marathons
         return number.end + 1 if following in FRACTIONS or following in _SUFFIXES else 0
     before = words[start - 1]
-    is_part = before in ("a", "an", "one") or words[start] in ("a", "one") or following in _AFTER_FRACTION
-    if is_part and before != "the" and number.value % 100 in (0, *range(4, 21)):
+    alone = number.parts == 1 and words[start] in ("a", "one")
+    is_part = (before in ("a", "an", "one") or alone) and before != "the"
+    if (is_part or following in _AFTER_FRACTION) and number.value % 100 in (0, *range(4, 21)):
         return number.end
-    if (before, words[start - 2]) != ("the", "on") and before == "the" and words[start - 2] in _REGAL:
+    if before == "the" and words[start - 2] in _REGAL:
         return number.end
     if following == "hour" and words[start] == "eleventh":
         return number.end

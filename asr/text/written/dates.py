@@ -24,7 +24,7 @@ _LIKELY = {*_SURE, "by", "until", "till", "from", "before", "after", "during", "
 _DATE_BEFORE = {"on", "of", "by", "since", "until", "till", "from", "last", "next", "before", "after", "early", "late"}
 _DATE_BEFORE |= {"to", "through", "dated", "in", "this", "and"}
 _DAY_BEFORE = {"on", "since", "until", "till", "by", "from", "before", "after", "dated", "through"}
-_WEEKDAYS = set("monday tuesday wednesday thursday friday saturday sunday".split())
+_WEEKDAYS = {"monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"}
 _CENTURIES = {**TEENS, "twenty": 20}
 _ERAS = {"b": "BC", "a": "AD"}
 
@@ -61,13 +61,19 @@ def _parse_decade(words: Window, start: int) -> Year | None:
 def _write_era(words: Window, start: int) -> list[Written] | None:
     """Write a year before or after Christ: five hundred b c."""
     number = parse_number(words, start)
-    pair = _parse_pair(words, start, certain=True)
+    pair = _parse_pair(words, start, certain=True) or _parse_three_digits(words, start)
     value, end = pair or ((number.value, number.end) if number and not number.ordinal else (0, start))
     letters = (words[end], words[end + 1])
     if value and letters in (("b", "c"), ("a", "d")) and words[start - 1] not in NUMBER_WORDS:
         text = str(value) if value < 10_000 else f"{value:,}"
         return [Written(text, start, end), Written(_ERAS[letters[0]], end, end + 2)]
     return None
+
+
+def _parse_three_digits(words: Window, start: int) -> tuple[int, int] | None:
+    """Parse a year such as seven fifty, and where it ends."""
+    low = _parse_low(words, start + 1) if words[start] in UNITS else None
+    return (UNITS[words[start]] * 100 + low[0], low[1]) if low else None
 
 
 def _parse_pair(words: Window, start: int, certain: bool) -> Year | None:
@@ -87,20 +93,13 @@ def _parse_pair(words: Window, start: int, certain: bool) -> Year | None:
         return None
     if certain or (sure and (century > 12 or not is_counted(words[end]))):
         return Year(century * 100 + value, end)
-    if century < 13 or is_counted(words[end]) or (_is_span(words, end) and not likely):
+    if century < 13 or is_counted(words[end]):
         return None
     # sixteen seventeen and fifteen twenty may be a list
     steps = value in (century + 1, century + 2) or (value % 10 == 0 and value == century // 10 * 10 + 10)
     if (steps or (century == 20 and value > 39)) and not likely:
         return None
     return Year(century * 100 + value, end)
-
-
-def _is_span(words: Window, end: int) -> bool:
-    """Return whether a pair of numbers leads to a third that is no year: fifteen twenty to thirty."""
-    if words[end] not in ("to", "or") or words[end + 1] not in NUMBER_WORDS:
-        return False
-    return _CENTURIES.get(words[end + 1], 0) < 13 or _parse_low(words, end + 2) is None
 
 
 def _parse_low(words: Window, start: int) -> tuple[int, int] | None:
@@ -159,7 +158,9 @@ def _parse_day(words: Window, start: int) -> Number | None:
     month, before = words[start], words[start - 1]
     the = words[start + 1] == "the"
     day = parse_number(words, start + 1 + the)
-    if day is None or not 0 < day.value <= MONTHS[month] or words[day.end] in NUMBER_WORDS and not _is_year(words, day):
+    if day is None or not 0 < day.value <= MONTHS[month]:
+        return None
+    if words[day.end] in NUMBER_WORDS and not _is_year(words, day):
         return None
     if words[start + 1] == "a" or is_counted(words[day.end]):
         return None
@@ -194,4 +195,8 @@ def write_day(words: Window, start: int) -> list[Written] | None:
         return None
     after = day.end + 2
     pieces = [Written(to_ordinal_figures(day.value), start, day.end), *words.keep(day.end, day.end + 1)]
-    return [*pieces, Written(month.capitalize(), after - 1, after), *_write_year_after(_parse_year_after(words, after), after)]
+    return [
+        *pieces,
+        Written(month.capitalize(), after - 1, after),
+        *_write_year_after(_parse_year_after(words, after), after),
+    ]

@@ -4,17 +4,19 @@ from asr.text.written.window import Window, Written
 
 _MOST_LETTERS = 8
 _VOWEL_WORDS = "aio"  # words by themselves
-_KNOWN = set(
-    """us usa uk uae eu un tv dvd cd dj dc pc pr hr hq ok gp fm vip phd mp abc atm adhd ibm irs iou isbn api cia fbi nba
-    dna rna mba nsa fda epa faa mri gui cpi ceo cfo cto cio coo ngo ufo ipo gmo hbo iq iso imf isp ivf aol amd afl acl
-    aclu nra pta ymca ywca aka usb url html http https cnn bbc nbc cbs mtv espn nfl nhl mlb gps gdp gpa sat sms sos sql
-    ssn suv ups usps vcr vpn vhs wwf wto www xml gop rsvp rpm ssd cpu gpu ram rom led lcd pdf hiv std pbs ppm psi ptsd
-    ncaa naacp nypd lapd dea ira ioc aaa apa ama iaea icu nw ne sw se nnw nne ssw sse wnw ene wsw ese ps nb eg ie pm
-    dvds cds""".split()
-)
+_ABBREVIATIONS = """
+    us usa uk uae eu un tv dvd cd dj dc pc pr hr hq ok gp fm vip phd mp abc atm adhd ibm irs iou isbn api cia fbi
+    nba dna rna mba nsa fda epa faa mri gui cpi ceo cfo cto cio coo ngo ufo ipo gmo hbo iq iso imf isp ivf aol amd
+    afl acl aclu nra pta ymca ywca aka usb url html http https cnn bbc nbc cbs mtv espn nfl nhl mlb gps gdp gpa sat
+    sms sos sql ssn suv ups usps vcr vpn vhs wwf wto www xml gop rsvp rpm ssd cpu gpu ram rom led lcd pdf hiv std
+    pbs ppm ptsd ncaa naacp nypd lapd dea ira ioc aaa apa ama iaea icu nw ne sw se nnw nne ssw sse wnw ene wsw ese
+    ps nb eg ie pm dvds cds
+"""
+_KNOWN = set(_ABBREVIATIONS.split())
 _SPECIAL = {"phd": "PhD", "aka": "aka", "eg": "e.g.", "ie": "i.e.", "pm": "p.m.", "dvds": "DVDs", "cds": "CDs"}
 # After a title two letters are a name that a book does not say: missus p's.
-_TITLES = set("mister missus mr mrs miss doctor lady lord sir captain major colonel general professor lieutenant".split())
+_TITLES = {"mister", "missus", "mr", "mrs", "miss", "doctor", "lady", "lord", "sir", "captain", "major", "colonel"}
+_TITLES |= {"general", "professor", "lieutenant"}
 _MODEL_BEFORE = {"the", "an", "of", "using"}  # before a i, which may be a false start elsewhere
 
 
@@ -23,6 +25,8 @@ def write_letters(words: Window, start: int) -> list[Written] | None:
     if len(words[start + 1].removesuffix("'s")) != 1 or _is_letter(words[start - 1]):
         return None
     run = _parse_run(words, start)
+    if "dot" in (words[start - 1], words[start + len(run)]):
+        return None  # an address
     letters = "".join(run)
     name, ending = letters.removesuffix("'s"), "'s" * letters.endswith("'s")
     first = next((index for index in range(len(run) - 1) if name[index:] in _KNOWN), None)
@@ -51,7 +55,7 @@ def _is_abbreviation(name: str, before: str) -> bool:
 
 
 def _parse_run(words: Window, start: int) -> list[str]:
-    run = []
+    run: list[str] = []
     while len(run) < _MOST_LETTERS and _is_letter(words[start + len(run)]):
         run.append(words[start + len(run)])
     last = words[start + len(run)]

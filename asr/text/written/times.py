@@ -8,11 +8,27 @@ from asr.text.written.vocabulary import NUMBER_WORDS, TENS, UNITS, is_counted
 from asr.text.written.window import Window, Written
 
 _BEFORE = {"at", "until", "till", "by", "before", "after", "since", "from", "it's"}
-_TOLD = {(one, verb) for one in ("it", "time", "now") for verb in ("is", "was")} | {("it's", "now"), ("is", "now")}
-_TOLD |= {(one, "says") for one in ("watch", "clock")}
+_CLOCK_VERBS = {(one, verb) for one in ("it", "time", "now") for verb in ("is", "was")} | {
+    ("it's", "now"),
+    ("is", "now"),
+}
+_CLOCK_VERBS |= {(one, "says") for one in ("watch", "clock")}
 _ABOUT = {"about", "around", "exactly", "precisely", "almost", "nearly", "say"}
 _BETWEEN = {"to", "until", "till", "and", "or", "through"}
-_AFTER = {"train", "bus", "flight", "show", "showing", "screening", "ferry", "plane", "meeting", "appointment", "deadline", "alarm"}
+_AFTER = {
+    "train",
+    "bus",
+    "flight",
+    "show",
+    "showing",
+    "screening",
+    "ferry",
+    "plane",
+    "meeting",
+    "appointment",
+    "deadline",
+    "alarm",
+}
 _DAYTIMES = {("in", "the", "morning"), ("in", "the", "afternoon"), ("in", "the", "evening"), ("at", "night")}
 _DAYTIMES |= {(one, day) for one in ("this", "tomorrow", "yesterday") for day in ("morning", "afternoon", "evening")}
 _DAYTIMES |= {("tonight",), ("today",), ("tomorrow",), ("yesterday",), ("sharp",)}
@@ -81,7 +97,10 @@ def _write_clock(words: Window, start: int, time: Time) -> list[Written] | None:
 def _write_half_of_day(words: Window, start: int, time: Time) -> list[Written] | None:
     sure = time.has_minutes or words[start - 1] in _BEFORE
     half = _parse_half_of_day(words, time.end, sure=sure)
-    return [Written(time.text, start, time.end), Written(half[0], time.end, half[1])] if half else None
+    if half is None:
+        return None
+    hour = words.keep(start, time.end) if is_hour_in_words(words, start) else [Written(time.text, start, time.end)]
+    return [*hour, Written(half[0], time.end, half[1])]
 
 
 def _parse_half_of_day(words: Window, start: int, *, sure: bool) -> tuple[str, int] | None:
@@ -98,28 +117,32 @@ def _is_time(words: Window, start: int, time: Time) -> bool:
     if words[time.end] in _AFTER or _find_daytime(words, time.end):
         return True
     last = start - 1 - (words[start - 1] in _ABOUT)
-    is_told = (words[last - 1], words[last]) in _TOLD
-    return (words[last] in _BEFORE or is_told) and not _is_amount(words, time.end)
+    is_clock = (words[last - 1], words[last]) in _CLOCK_VERBS
+    return (words[last] in _BEFORE or is_clock) and not _is_amount(words, time.end)
 
 
-def _is_amount(words: Window, place: int) -> bool:
+def _is_amount(words: Window, index: int) -> bool:
     """Return whether a word shows that the number before it is no time: at two fifty a share."""
-    word = words[place]
-    return word in NUMBER_WORDS or word in _PRICED or word == "point" or is_counted(word) or is_measured(words, place)
+    word = words[index]
+    return word in NUMBER_WORDS or word in _PRICED or word == "point" or is_counted(word) or is_measured(words, index)
 
 
-def _find_daytime(words: Window, place: int) -> bool:
-    return any(all(words[place + index] == part for index, part in enumerate(parts)) for parts in _DAYTIMES)
+def _find_daytime(words: Window, index: int) -> bool:
+    return any(words.has(index, parts) for parts in _DAYTIMES)
 
 
-def is_told_by_hour(words: Window, start: int) -> bool:
+def is_hour_in_words(words: Window, start: int) -> bool:
     """Return whether a number belongs to a time in words, which stays words: ten past four, quarter to twelve."""
     before, earlier = words[start - 1], words[start - 2]
     if before in ("past", "to", "of") and earlier in ("half", "quarter", "minutes", "minute"):
         return True
     if before == "past" and earlier in ("five", "ten", "twenty"):
         return True
-    if before == "to" and earlier in ("five", "ten", "twenty") and words[start - 3] in ("at", "is", "it's", "was", "twenty"):
+    if (
+        before == "to"
+        and earlier in ("five", "ten", "twenty")
+        and words[start - 3] in ("at", "is", "it's", "was", "twenty")
+    ):
         return True
     number = parse_number(words, start)
     if number is None or number.value not in (5, 10, 20, 25) or words[start - 1] in ("from", "between"):

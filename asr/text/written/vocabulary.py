@@ -1,17 +1,19 @@
 """Number words and the words that stand next to them."""
 
-_UNIT_NAMES = "one two three four five six seven eight nine".split()
-_TEEN_NAMES = "ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen nineteen".split()
-_TEN_NAMES = "twenty thirty forty fifty sixty seventy eighty ninety".split()
+_UNIT_NAMES = ["one", "two", "three", "four", "five", "six", "seven", "eight", "nine"]
+_TEEN_NAMES = ["ten", "eleven", "twelve", "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen"]
+_TEEN_NAMES += ["nineteen"]
+_TEN_NAMES = ["twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"]
 UNITS = {name: value for value, name in enumerate(_UNIT_NAMES, start=1)}
 TEENS = {name: value for value, name in enumerate(_TEEN_NAMES, start=10)}
 TENS = {name: 10 * value for value, name in enumerate(_TEN_NAMES, start=2)}
 SCALES = {"thousand": 10**3, "million": 10**6, "billion": 10**9, "trillion": 10**12, "quadrillion": 10**15}
+SCALES |= {"quintillion": 10**18, "sextillion": 10**21}
 ZEROS = {"zero": "0", "oh": "0", "o": "0", "nought": "0", "naught": "0"}
 DIGITS = {name: str(value) for name, value in UNITS.items()} | ZEROS
 REPEATS = {"double": 2, "triple": 3}
 
-_ORDINAL_UNIT_NAMES = "first second third fourth fifth sixth seventh eighth ninth".split()
+_ORDINAL_UNIT_NAMES = ["first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth"]
 ORDINAL_UNITS = {name: value for value, name in enumerate(_ORDINAL_UNIT_NAMES, start=1)}
 ORDINAL_TEENS = {"twelfth" if name == "twelve" else f"{name}th": value for name, value in TEENS.items()}
 ORDINAL_TENS = {f"{name[:-1]}ieth": value for name, value in TENS.items()}
@@ -42,10 +44,22 @@ SMALL_CURRENCIES = {"cent", "cents", "pence"}
 # Units that measure and nothing else: the number before them is always in figures. A foot is a part of the body, too.
 _UNITS_AND_FORMS = {"kilometer", "kilometre", "centimeter", "centimetre", "millimeter", "millimetre", "micrometer"}
 _UNITS_AND_FORMS |= {"kilogram", "milligram", "gram", "liter", "litre", "milliliter", "millilitre", "hectare"}
-_UNITS_AND_FORMS |= {"megabyte", "gigabyte", "terabyte", "kilobyte", "megabit", "gigabit", "watt", "kilowatt"}
+_UNITS_AND_FORMS |= {
+    "megabyte",
+    "gigabyte",
+    "terabyte",
+    "kilobyte",
+    "kilobit",
+    "megabit",
+    "gigabit",
+    "watt",
+    "kilowatt",
+}
 _UNITS_AND_FORMS |= {"megawatt", "gigawatt", "volt", "millivolt", "amp", "ampere", "megapixel", "decibel", "calorie"}
 _UNITS_AND_FORMS |= {"millisecond", "microsecond", "nanosecond"}
-MEASURES = _UNITS_AND_FORMS | {f"{unit}s" for unit in _UNITS_AND_FORMS} | {"hertz", "kilohertz", "megahertz", "gigahertz"}
+MEASURES = (
+    _UNITS_AND_FORMS | {f"{unit}s" for unit in _UNITS_AND_FORMS} | {"hertz", "kilohertz", "megahertz", "gigahertz"}
+)
 # Several words that are one sign, or one abbreviation.
 LONG_MEASURES = {
     ("miles", "per", "hour"): "mph",
@@ -70,8 +84,10 @@ COUNTED |= {"oxen", "percent", "per", "dozen", "odd", "fold", "score", "mile", "
 COUNTED |= {"inch", "ton", "acre", "yard", "each", "apiece", "degree", "dollar", "euro", "yen", "square", "cubic"}
 COUNTED |= {"head", "fish", "deer", "point", "more", "other", "different", "new", "old", "young", "little"}
 # Words in s that are no plural.
-NO_PLURALS = set("was is this has his as us yes its thus always perhaps plus minus times less unless across".split())
-NO_PLURALS |= set("does goes says seems besides towards afterwards because business news james charles".split())
+NO_PLURALS = {"was", "is", "this", "has", "his", "as", "us", "yes", "its", "thus", "always", "perhaps", "plus"}
+NO_PLURALS |= {"minus", "times", "less", "unless", "across"}
+NO_PLURALS |= {"does", "goes", "says", "seems", "besides", "towards", "afterwards", "because", "business", "news"}
+NO_PLURALS |= {"james", "charles"}
 NO_PLURALS |= {"that's", "he's", "she's", "it's", "there's", "what's", "who's", "let's", "christmas", "paris", "jesus"}
 
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 # The furthest that a rule looks ahead; so many words at most are open while speech goes on.
-MAX_LOOK_AHEAD = 30
+MAX_OPEN_WORDS = 30
 
 
 class Written(NamedTuple):
@@ -24,8 +24,8 @@ class Written(NamedTuple):
 class Window:
     """Words in small letters around one place.
 
-    Before the first word and after the last there are empty strings. `words` is all of them. `past_end` says whether a rule looked after the
-    last: then its result may change as words are added.
+    Before the first word and after the last there are empty strings. `words` is all of them. `past_end` says whether
+    a rule looked after the last: then its result may change as words are added.
     """
 
     def __init__(self, words: Sequence[str]) -> None:
@@ -34,9 +34,9 @@ class Window:
         self._limit = 0
         self.past_end = False
 
-    def move_to(self, place: int) -> None:
-        """Let the next rule look MAX_LOOK_AHEAD words ahead of a place."""
-        self._limit = place + MAX_LOOK_AHEAD
+    def move_to(self, index: int) -> None:
+        """Let the next rule look MAX_OPEN_WORDS words ahead of a word."""
+        self._limit = index + MAX_OPEN_WORDS
         self.past_end = False
 
     def __getitem__(self, index: int) -> str:
@@ -46,6 +46,10 @@ class Window:
             self.past_end = True
             return ""
         return self.words[index]
+
+    def has(self, index: int, parts: Sequence[str]) -> bool:
+        """Return whether these words begin at a word."""
+        return all(self[index + offset] == part for offset, part in enumerate(parts))
 
     def keep(self, start: int, end: int) -> list[Written]:
         """Leave words as they are."""

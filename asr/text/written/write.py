@@ -6,7 +6,7 @@ from asr.text.written.amounts import parse_amount, write_amount
 from asr.text.written.cardinals import parse_number, to_figures, to_ordinal_figures
 from asr.text.written.context import find_kept, find_run_end, is_in_list
 from asr.text.written.dates import write_day, write_month, write_year
-from asr.text.written.digit_strings import write_digits, write_version
+from asr.text.written.digit_strings import write_digits, write_plus, write_version
 from asr.text.written.letters import write_letters
 from asr.text.written.times import write_time
 from asr.text.written.vocabulary import (
@@ -16,6 +16,8 @@ from asr.text.written.vocabulary import (
     NUMBER_WORDS,
     ORDINALS_BELOW_HUNDRED,
     REPEATS,
+    TEENS,
+    TENS,
     ZEROS,
 )
 from asr.text.written.window import Window, Written
@@ -24,6 +26,7 @@ _Rule = Callable[[Window, int], list[Written] | None]
 
 _NUMBERED = {"chapter", "page", "verse", "volume", "psalm", "paragraph"}  # before a number of any size
 _RANGES = {"to", "or", "minus", "plus", "times", "and"}
+_TO_SMALLER = {"to", "minus", "plus"}  # before the second of two numbers, of which the first is in figures
 _SPANS = {"from", "between", "of"}
 _FIXED = {("twenty", "four", "seven"): "24/7", ("fifty", "fifty"): "50-50"}
 
@@ -44,7 +47,7 @@ def write_numbers(words: Sequence[str], start: int = 0) -> list[Written]:
 
 
 def open_tail(words: Sequence[str], start: int = 0) -> int:
-    """Count the words at the end whose groups may change as more words come; at most MAX_LOOK_AHEAD.
+    """Count the words at the end whose groups may change as more words come; at most MAX_OPEN_WORDS.
 
     Zero after most words; one or two after a number or after a word that may begin one. The groups before the tail are
     final: write_numbers gives the same for the words with any others after them.
@@ -52,40 +55,74 @@ def open_tail(words: Sequence[str], start: int = 0) -> int:
     return len(words) - _scan(words, start)[1]
 
 
+def apply_marks(groups: Sequence[Written], words: Sequence[str], punctuated: Sequence[str]) -> list[str]:
+    """Put marks and capitals on groups: written words for one text, each with the mark that follows it.
+
+    A word that stays is taken as it was punctuated. What was written out takes the mark of its last word; a full stop
+    is not doubled (3 p.m.), and a comma that belongs to a date gives way to another mark (May 3, 2020).
+
+    Args:
+        groups: Of write_numbers.
+        words: The words from the first group's on, as recognised.
+        punctuated: As many words, with capitals and a mark at the end.
+
+    Raises:
+        ValueError: If the groups, the words and the punctuated words are not equally many.
+    """
+    first = groups[0].start if groups else 0
+    covered = groups[-1].end - first if groups else 0
+    if not covered == len(words) == len(punctuated):
+        raise ValueError(f"{covered} words in groups, {len(words)} words, {len(punctuated)} punctuated words")
+    texts = []
+    for text, start, end in groups:
+        last, written = words[end - 1 - first], punctuated[end - 1 - first]
+        if end == start + 1 and text == last:
+            texts.append(written)
+            continue
+        texts.append(_punctuate(text, written[len(last) :] if written.lower().startswith(last.lower()) else ""))
+    return texts
+
+
+def _punctuate(text: str, ending: str) -> str:
+    if ending and text.endswith(","):
+        text = text[:-1]
+    return text + ending[1:] if text.endswith(".") and ending.startswith(".") else text + ending
+
+
 def _scan(words: Sequence[str], start: int) -> tuple[list[Written], int]:
     """Go through the words once; return the groups, and where those begin that later words may change."""
-    window, place, size, groups = Window(words), start, len(words), []
+    window, index, size, groups = Window(words), start, len(words), []
     closed = size
     lowered = window.words
-    while place < size:
-        rules = _RULES.get(lowered[place])
+    while index < size:
+        rules = _RULES.get(lowered[index])
         if rules is None:
-            groups.append(Written(words[place], place, place + 1))
-            place += 1
+            groups.append(Written(words[index], index, index + 1))
+            index += 1
             continue
-        window.move_to(place)
-        pieces = _apply(rules, window, place)
+        window.move_to(index)
+        pieces = _apply(rules, window, index)
         if window.past_end:
-            closed = min(closed, place)
+            closed = min(closed, index)
         for text, first, end in pieces:
             kept = end == first + 1 and text == lowered[first]
             groups.append(Written(words[first] if kept else text, first, end))
-        place = pieces[-1].end
+        index = pieces[-1].end
     return groups, closed
 
 
-def _apply(rules: tuple[_Rule, ...], window: Window, place: int) -> list[Written]:
+def _apply(rules: tuple[_Rule, ...], window: Window, index: int) -> list[Written]:
     for rule in rules:
-        if pieces := rule(window, place):
+        if pieces := rule(window, index):
             return pieces
-    return window.keep(place, place + 1)
+    return window.keep(index, index + 1)
 
 
 def _write_fixed(words: Window, start: int) -> list[Written] | None:
     """Write figures that are names: twenty four seven."""
     for parts, text in _FIXED.items():
         end = start + len(parts)
-        if all(words[start + index] == part for index, part in enumerate(parts)) and not is_in_list(words, start, end):
+        if words.has(start, parts) and not is_in_list(words, start, end):
             return None if words[end] in BARE_SCALES else [Written(text, start, end)]
     return None
 
@@ -124,7 +161,12 @@ def _write_range(words: Window, start: int) -> list[Written] | None:
     if (join == "and" and before != "between") or (first.value == 1 and before not in _SPANS):
         return None
     second = parse_amount(words, first.end + 1)
-    if second is None or second.fraction or is_in_list(words, first.end + 1, second.end) or words[start - 1] in NUMBER_WORDS:
+    if (
+        second is None
+        or second.fraction
+        or is_in_list(words, first.end + 1, second.end)
+        or words[start - 1] in NUMBER_WORDS
+    ):
         return None
     text = to_figures(first.value)
     if join in ("to", "or", "and"):
@@ -146,8 +188,9 @@ def _write_number(words: Window, start: int) -> list[Written] | None:
     if number is None or (words[start] == "a" and number.parts == 1):
         return None
     if number.value < 10:
-        is_name = words[start - 1] in _NUMBERED and not number.ordinal and words[number.end] not in ("of", "or")
-        return [Written(str(number.value), start, number.end)] if is_name else None
+        is_figure = words[start - 1] in _NUMBERED and words[number.end] not in ("of", "or")
+        is_figure |= words[start - 1] in _TO_SMALLER and words[start - 2] in (*TEENS, *TENS)
+        return [Written(str(number.value), start, number.end)] if is_figure and not number.ordinal else None
     if number.ordinal:
         return [Written(to_ordinal_figures(number.value), start, number.end)]
     amount = parse_amount(words, start)
@@ -158,10 +201,10 @@ def _write_number(words: Window, start: int) -> list[Written] | None:
 
 
 _NUMBER_RULES: tuple[_Rule, ...] = (
+    write_time,
     write_digits,
     _write_fixed,
     write_version,
-    write_time,
     _keep,
     write_year,
     _write_range,
@@ -170,8 +213,13 @@ _NUMBER_RULES: tuple[_Rule, ...] = (
     _keep_list,
     _write_number,
 )
-_RULES: dict[str, tuple[_Rule, ...]] = {word: _NUMBER_RULES for word in (*NUMBER_WORDS, *ORDINALS_BELOW_HUNDRED)}
-_RULES |= {word: (write_digits,) for word in (*REPEATS, *ZEROS)} | {"zero": _NUMBER_RULES}
+_RULES: dict[str, tuple[_Rule, ...]] = dict.fromkeys((*NUMBER_WORDS, *ORDINALS_BELOW_HUNDRED), _NUMBER_RULES)
+_RULES |= dict.fromkeys((*REPEATS, *ZEROS), (write_digits,)) | {"zero": _NUMBER_RULES}
 _RULES |= {chr(code): (write_letters,) for code in range(ord("b"), ord("z") + 1)}
-_RULES |= {"o": (write_digits, write_letters), "a": (write_letters, *_NUMBER_RULES), "minus": (_write_minus,)}
-_RULES |= {month: (write_month,) for month in MONTHS}
+_RULES |= {
+    "o": (write_digits, write_letters),
+    "a": (write_letters, *_NUMBER_RULES),
+    "minus": (_write_minus,),
+    "plus": (write_plus,),
+}
+_RULES |= dict.fromkeys(MONTHS, (write_month,))
