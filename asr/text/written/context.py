@@ -92,8 +92,6 @@ def _find_approximation(words: Window, start: int) -> int:
     first = parse_number(words, start)
     if first is None or first.ordinal or words[start] == "a":
         return 0
-    if words[start - 1] in _JOINS and words[start - 2] in NUMBER_WORDS and words[start - 2] not in BARE_SCALES:
-        return find_run_end(words, start) if _is_scaled(words, start) else 0
     end = first.end
     if words[end] not in _JOINS or _is_scaled(words, start):
         return 0
@@ -116,7 +114,6 @@ def _find_fraction(words: Window, start: int) -> int:
         return 0
     following = words[number.end]
     if not number.ordinal:
-        # twenty one half marathons
         return number.end + 1 if following in FRACTIONS or following in _SUFFIXES else 0
     before = words[start - 1]
     alone = number.parts == 1 and words[start] in ("a", "one")

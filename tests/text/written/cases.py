@@ -49,6 +49,8 @@ CASES = {
         ten eleven twelve
         five and twenty years
         two or three hundred men
+        two or three or four hundred
+        one or two thousand
         ten or fifteen thousand
         between one hundred and fifty
         he is five foot ten
@@ -141,6 +143,9 @@ CASES = {
         bombay eighteen seventeen he said -> bombay 1817 he said
         seventeen fifty six to eighteen thirty -> 1756 to 1830
         in one thousand and sixty six -> in 1066
+        from nineteen ninety to two thousand five -> from 1990 to 2005
+        nineteen eighty four and two thousand ten -> 1984 and 2010
+        the winter of eighteen sixty six to sixty seven -> the winter of 1866 to 67
         the nineteen eighties -> the 1980s
         nineteen nineties -> 1990s
         the eighteen hundreds -> the 1800s
