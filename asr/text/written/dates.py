@@ -24,6 +24,7 @@ _LIKELY = {*_SURE, "by", "until", "till", "from", "before", "after", "during", "
 _DATE_BEFORE = {"on", "of", "by", "since", "until", "till", "from", "last", "next", "before", "after", "early", "late"}
 _DATE_BEFORE |= {"to", "through", "dated", "in", "this", "and"}
 _DAY_BEFORE = {"on", "since", "until", "till", "by", "from", "before", "after", "dated", "through"}
+_PRICE_BEFORE = {"cost", "costs", "for", "paid", "pay", "charge"}
 _WEEKDAYS = {"monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"}
 _CENTURIES = {**TEENS, "twenty": 20}
 _ERAS = {"b": "BC", "a": "AD"}
@@ -93,7 +94,7 @@ def _parse_pair(words: Window, start: int, certain: bool) -> Year | None:
         return None
     if certain or (sure and (century > 12 or not is_counted(words[end]))):
         return Year(century * 100 + value, end)
-    if century < 13 or is_counted(words[end]):
+    if century < 13 or is_counted(words[end]) or words[start - 1] in _PRICE_BEFORE:
         return None
     # sixteen seventeen and fifteen twenty may be a list
     steps = value in (century + 1, century + 2) or (value % 10 == 0 and value == century // 10 * 10 + 10)
@@ -164,7 +165,8 @@ def _parse_day(words: Window, start: int) -> Number | None:
         return None
     if words[start + 1] == "a" or is_counted(words[day.end]):
         return None
-    has_year, dated = _is_year(words, day), before in _DATE_BEFORE or before in _WEEKDAYS
+    dated = before in _DATE_BEFORE or before in _WEEKDAYS or (words[day.end] == "to" and words[day.end + 1] in MONTHS)
+    has_year = _is_year(words, day)
     if not day.ordinal:
         return day if not the and (has_year or (before in _DAY_BEFORE and month not in VERB_MONTHS)) else None
     return day if month not in VERB_MONTHS or dated or has_year else None
@@ -193,6 +195,8 @@ def write_day(words: Window, start: int) -> list[Written] | None:
     month = words[day.end + 1]
     if day.value > MONTHS.get(month, 0) or words[start - 1] in NUMBER_WORDS:
         return None
+    if words[start - 1] in ("and", "or") and words[start - 2] in ORDINALS_BELOW_HUNDRED:
+        return None  # the first and second of june
     after = day.end + 2
     pieces = [Written(to_ordinal_figures(day.value), start, day.end), *words.keep(day.end, day.end + 1)]
     return [

@@ -13,6 +13,8 @@ _CLOCK_VERBS = {(one, verb) for one in ("it", "time", "now") for verb in ("is", 
     ("is", "now"),
 }
 _CLOCK_VERBS |= {(one, "says") for one in ("watch", "clock")}
+_BEFORE_FIRST = {"at", "from", "between"}  # before a full hour that another time follows
+_STREETS = {"street", "avenue", "road", "drive", "lane", "boulevard", "court"}
 _ABOUT = {"about", "around", "exactly", "precisely", "almost", "nearly", "say"}
 _BETWEEN = {"to", "until", "till", "and", "or", "through"}
 _AFTER = {
@@ -53,20 +55,20 @@ def write_time(words: Window, start: int) -> list[Written] | None:
     half = _write_half_of_day(words, start, time)
     if half:
         return half
-    return _write_times(words, start, time) if time.has_minutes else None
+    return _write_times(words, start, time)
 
 
 def _write_times(words: Window, start: int, time: Time) -> list[Written] | None:
-    """Write a time with minutes, and a second one after it: at nine thirty or ten fifteen."""
-    is_time = _is_time(words, start, time)
+    """Write a time with minutes, and a second one after it: at nine thirty or ten fifteen, from two to three thirty."""
+    is_time = _is_time(words, start, time) if time.has_minutes else words[start - 1] in _BEFORE_FIRST
     pieces, after = [Written(time.text, start, time.end)], time.end + 1
     second = _parse_time(words, after) if words[time.end] in _BETWEEN else None
     if second and second.has_minutes and not _is_amount(words, second.end):
         half = _write_half_of_day(words, after, second)
-        if half or is_time or _is_time(words, after, second):
+        if is_time or (time.has_minutes and (half or _is_time(words, after, second))):
             second_pieces = half or [Written(second.text, after, second.end)]
             return [*pieces, *words.keep(time.end, after), *second_pieces]
-    return pieces if is_time else None
+    return pieces if is_time and time.has_minutes else None
 
 
 def _parse_time(words: Window, start: int) -> Time | None:
@@ -114,6 +116,8 @@ def _parse_half_of_day(words: Window, start: int, *, sure: bool) -> tuple[str, i
 
 
 def _is_time(words: Window, start: int, time: Time) -> bool:
+    if not _STREETS.isdisjoint(words[time.end + offset] for offset in range(3)):
+        return False  # at twelve thirty four main street
     if words[time.end] in _AFTER or _find_daytime(words, time.end):
         return True
     last = start - 1 - (words[start - 1] in _ABOUT)

@@ -196,6 +196,8 @@ def _write_number(words: Window, start: int) -> list[Written] | None:
     amount = parse_amount(words, start)
     if amount is None or amount.fraction:
         return None
+    if words.has(amount.end, ("year", "old")) and not amount.scale:
+        return [Written(f"{amount.text}-year-old", start, amount.end + 2)]
     end = amount.end - bool(amount.scale)
     return [Written(amount.text, start, end), *words.keep(end, amount.end)]
 

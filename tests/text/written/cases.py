@@ -38,6 +38,8 @@ CASES = {
         twenty-five -> 25
         one hundred and twenty-five -> 125
         Twenty Five -> 25
+        a ten year old boy -> a 10-year-old boy
+        ten years old -> 10 years old
         forty winks
         a hundred men
         a thousand times no
@@ -162,6 +164,7 @@ CASES = {
         sixteen seventeen
         seventeen eighteen nineteen
         sixteen seventeen years old
+        it costs nineteen ninety nine
         the eighties
         in his eighties
         twenty thirty forty
@@ -189,6 +192,8 @@ CASES = {
         in august nineteen seventeen -> in August 1917
         december second eighteen fifty one -> December 2, 1851
         twenty eighth june eighteen sixty three -> 28th June 1863
+        may fifth to may tenth -> May 5 to May 10
+        the first and second of june
         i may first go
         you may second it
         may i
@@ -226,6 +231,10 @@ CASES = {
         three thirty in the afternoon -> 3:30 in the afternoon
         one p m to two thirty p m -> 1 p.m. to 2:30 p.m.
         twelve thirty tomorrow -> 12:30 tomorrow
+        at ten or ten thirty -> at 10 or 10:30
+        from two to three thirty -> from 2 to 3:30
+        i live at twelve thirty four main street
+        from two to three
         half past two
         half past ten
         quarter to twelve
