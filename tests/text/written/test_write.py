@@ -41,7 +41,7 @@ def test_words_that_stay_are_left_as_they_came(words: list[str]):
             assert group.text == " ".join(words[group.start : group.end]).lower() or group.end == group.start + 1
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(WORDS, WORDS)
 @example(["twenty"], ["five"])
 @example(["five", "hundred"], ["and", "two", "thousand", "dollars"])
@@ -53,7 +53,7 @@ def test_groups_before_the_open_tail_are_final(words: list[str], more: list[str]
     assert sum(group.end - group.start for group in closed) == len(words) - tail
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(WORDS)
 def test_any_group_is_a_place_to_begin(words: list[str]):
     groups = write_numbers(words)
@@ -122,7 +122,7 @@ def test_times_are_written_back(hour: int, minute: int):
     assert write(normalize(text, NORMALIZER)) == text
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(WORDS)
 def test_written_figures_are_not_written_again(words: list[str]):
     written = " ".join(group.text for group in write_numbers(words)).split()
