@@ -3,6 +3,7 @@
 Knows nothing of speech: it is given a function that measures the errors of any weights.
 """
 
+import math
 import random
 from collections.abc import Callable, Iterable, Iterator
 from itertools import product
@@ -11,7 +12,7 @@ from typing import NamedTuple
 BEAM_SIZES = (8, 16, 32, 64, 128, 256, 512, 1024)
 UNKNOWN_SCORES = (-4.0, -8.0, -12.0, -16.0, -24.0)
 BLANK_PENALTIES = (0.0, 0.5, 1.0, 1.5, 2.0)
-_WORTH_A_BEAM = 1.003  # factor in errors that justifies a wider beam: doubling it doubles the time
+_WORTH_A_BEAM = 1.02  # factor in errors that justifies twice the beam, and nearly twice the time
 _FIRST_BEAM, _WIDE_BEAM = 64, 256  # during the search; a wide beam, if it helps, has another optimum
 _NUM_RANDOM = 30
 _SEED = 1
@@ -41,7 +42,7 @@ class WeightSearch:
     """Finds weights that make few errors. The result is deterministic.
 
     Random draws, then steps from the best of them, halved whenever none helps; then other scores of unknown words and
-    other blank penalties, each followed by steps from the best; then the smallest beam with nearly as few errors.
+    other blank penalties, each followed by steps from the best; then the beam whose errors are worth its time.
     If that beam or the start's is wide, a last walk with a wide beam begins at the better of the best weights and the
     start, because weights tuned for a narrow beam avoid hypotheses that only a wide beam can keep.
 
@@ -66,9 +67,7 @@ class WeightSearch:
             return narrow
         candidates = [trial.weights._replace(beam_size=_WIDE_BEAM) for trial in (best, first)]
         wide = self.choose_beam(self.walk(self._best(candidates)).weights)
-        # Of two wide beams, that of the last walk is preferred; a narrow one is replaced only for fewer errors.
-        worth = _WORTH_A_BEAM if narrow.weights.beam_size > _FIRST_BEAM else 1 / _WORTH_A_BEAM
-        return wide if wide.errors <= worth * narrow.errors else narrow
+        return min(narrow, wide, key=_cost)
 
     def attempt(self, weights: Weights) -> Trial:
         """Measure weights, unless they have been tried before."""
@@ -92,14 +91,17 @@ class WeightSearch:
         return best
 
     def choose_beam(self, weights: Weights) -> Trial:
-        """Find the smallest beam that makes at most `_WORTH_A_BEAM` times the best one's errors."""
-        trials = [self.attempt(weights._replace(beam_size=size)) for size in BEAM_SIZES]
-        limit = _WORTH_A_BEAM * min(trial.errors for trial in trials)
-        return next(trial for trial in trials if trial.errors <= limit)
+        """Find the beam whose errors are worth its time; of equals, the smallest."""
+        return min((self.attempt(weights._replace(beam_size=size)) for size in BEAM_SIZES), key=_cost)
 
     def _best(self, candidates: Iterable[Weights], *earlier: Trial) -> Trial:
         """Try weights; returns the first of those that make the fewest errors, earlier trials included."""
         return min((*earlier, *map(self.attempt, candidates)), key=lambda trial: trial.errors)
+
+
+def _cost(trial: Trial) -> float:
+    """Errors and time in one number."""
+    return trial.errors * _WORTH_A_BEAM ** math.log2(trial.weights.beam_size)
 
 
 def _draw(weights: Weights) -> Iterator[Weights]:

@@ -11,10 +11,9 @@ from asr.config import NormalizerSettings
 from asr.errors import TextError
 from asr.language.g2p import G2P
 from asr.language.text_files import read_sentences
-from asr.text.lexicon import Lexicon, Phones, read_lexicon
+from asr.text.lexicon import MOST_HOMOPHONES, Lexicon, Phones, read_lexicon
 from asr.text.normalize import normalize
 
-MOST_HOMOPHONES = 8  # each needs a separate token in the network
 # Further guesses are kept if they are at least this probable, relative to the best.
 _MOST_GUESSES, _GUESS_SHARE = 3, 0.35
 _STRESS = re.compile(r"(?<=^[A-Z]{2})[012]$")  # of ARPAbet's vowels

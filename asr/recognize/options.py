@@ -4,7 +4,7 @@ import functools
 import threading
 import unicodedata
 import warnings
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -22,7 +22,7 @@ from asr.recognize.language_models import find_language_model, find_rescorer, lo
 from asr.text.normalize import normalize
 from asr.text.phones import PhoneTokenizer
 from asr.text.tokenizer import Tokenizer
-from asr.transcript.written_text import TextWriter, WordGroup
+from asr.transcript.written_text import TextWriter
 
 DECODERS, NUMBERS = ("greedy", "beam"), ("words", "digits")
 _PRONOUNCED, _SYMBOLS = "&@#*%\\/_", ("Sm", "Sc", "So")  # not accents
@@ -234,19 +234,12 @@ def build_writer(folder: Path, settings: ModelSettings, options: DecodingOptions
     numbers = options.numbers or settings.written.numbers
     if numbers not in NUMBERS:
         raise ConfigError(f"numbers {numbers}: no such choice; there are: {', '.join(NUMBERS)}")
+    language = settings.normalizer.language or settings.normalizer.spell_out_numbers or "en"
+    if numbers == "digits" and language[:2] != "en":
+        raise ConfigError(f"numbers digits: written in English only, and this model's language is {language}")
     if punctuator is None and numbers == "words":
         return None
-    start_punctuation = punctuator.start if punctuator is not None else None
-    return TextWriter(start_punctuation, _number_writer(settings) if numbers == "digits" else None)
-
-
-def _number_writer(settings: ModelSettings) -> Callable[[Sequence[str]], Sequence[WordGroup]]:
-    language = settings.normalizer.language or settings.normalizer.spell_out_numbers or "en"
-    if language[:2] != "en":
-        raise ConfigError(f"numbers digits: written in English only, and this model's language is {language}")
-    from asr.text.written.write import write_numbers  # its tables take time to build
-
-    return write_numbers
+    return TextWriter(punctuator.start if punctuator is not None else None, numbers == "digits")
 
 
 def add_oov_words(tokenizer: Tokenizer, words: Iterable[str]) -> Tokenizer:

@@ -25,6 +25,8 @@ from asr.text.pronunciations import Array, as_texts, number_words, to_rows
 
 Phones: TypeAlias = tuple[str, ...]
 
+MOST_HOMOPHONES = 8  # that a network distinguishes, each by a token of its own
+
 VARIANT = re.compile(r"(?<=.)\(\d+\)$")  # how the CMU dictionary numbers the pronunciations of a word
 _COMMENT = ";;;"
 _LINE = "a word and its phones, such as `red R EH D`"

@@ -8,7 +8,7 @@ from pathlib import Path
 from asr.config import TokenizerSettings
 from asr.errors import ConfigError, ModelError, TextError, one_line
 from asr.files import read_lines
-from asr.text.lexicon import read_lexicon
+from asr.text.lexicon import MOST_HOMOPHONES, read_lexicon
 from asr.text.phones import LEXICON_FILE, PhoneTokenizer, is_word_end
 from asr.text.tokenizer import (
     BLANK_SYMBOL,
@@ -59,7 +59,9 @@ def given_tokenizer(settings: TokenizerSettings) -> PhoneTokenizer | None:
         raise ConfigError(
             "tokenizer.kind=phone needs a lexicon: tokenizer.lexicon=FILE, with a word and its phones on each line"
         )
-    return PhoneTokenizer(read_lexicon(settings.lexicon))
+    lexicon = read_lexicon(settings.lexicon)
+    # Not only as many as it has: the model can be given a larger lexicon later.
+    return PhoneTokenizer(lexicon, max(MOST_HOMOPHONES, lexicon.most_homophones))
 
 
 def load_tokenizer(folder: Path, settings: TokenizerSettings) -> Tokenizer:

@@ -4,7 +4,7 @@ Words keep their text, times and confidences; what is written stands next to the
 how marks and numbers are found.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import NamedTuple, Protocol
@@ -36,17 +36,6 @@ class PunctuationStream(Protocol):
         """Commit all words; the last ends a sentence."""
 
 
-class WordGroup(Protocol):
-    """Consecutive words and what they are written as: `text` for the words from `start` to before `end`."""
-
-    @property
-    def text(self) -> str: ...
-    @property
-    def start(self) -> int: ...
-    @property
-    def end(self) -> int: ...
-
-
 class _Plain(NamedTuple):
     word: str
     punctuation: str = ""
@@ -58,11 +47,11 @@ class TextWriter:
 
     Attributes:
         start_punctuation: Starts a stream that punctuates; None: neither marks nor capitals.
-        write_numbers: Groups words into numbers and other words; None: numbers stay words.
+        numbers: Whether numbers and the like are written as in English text, within segments.
     """
 
     start_punctuation: Callable[[], PunctuationStream] | None = None
-    write_numbers: Callable[[Sequence[str]], Sequence[WordGroup]] | None = None
+    numbers: bool = False
 
     def write(self, transcript: Transcript) -> Transcript:
         """Write out a transcript, whatever its segments: marks and capitals depend on its words and their times."""
@@ -110,27 +99,19 @@ class WrittenStream:
 
     def combine(self, segment: Segment, written: Sequence[WrittenWord]) -> Segment:
         """Put words with capitals and marks, and the numbers among them, together."""
-        groups = self._group([word.text for word in segment.words])
-        forms = [form for first, end, text in groups for form in _write_group(written[first:end], text)]
+        forms = [word.word + word.punctuation for word in written]
+        if self._writer.numbers:
+            forms = _write_numbers([word.text for word in segment.words], forms)
         words = zip(segment.words, forms, strict=True)
         return replace(segment, words=tuple(replace(word, written=form) for word, form in words))
 
-    def _group(self, texts: Sequence[str]) -> Iterator[tuple[int, int, str | None]]:
-        """Yield groups: the first word, the one after the last, and how they are written; None: as single words."""
-        if self._writer.write_numbers is None:
-            yield 0, len(texts), None
-            return
-        for group in self._writer.write_numbers(texts):
-            stays = group.end == group.start + 1 and group.text == texts[group.start]
-            yield group.start, group.end, None if stays else group.text
 
+def _write_numbers(texts: Sequence[str], punctuated: Sequence[str]) -> list[str]:
+    """Return how each word is written: the first of a number stands for all its words, and the others are empty."""
+    from asr.text.written.write import apply_marks, write_numbers  # their tables take time to build
 
-def _write_group(words: Sequence[WrittenWord], text: str | None) -> list[str]:
-    """Return how each word is written: the first stands for all words of a number, with the mark of the last."""
-    if text is None:
-        return [word.word + word.punctuation for word in words]
-    mark = words[-1].punctuation
-    if text.endswith(".") and mark == ".":  # p.m.
-        mark = ""
-    begins_sentence = text[:1].islower() and words[0].word[:1].isupper()
-    return [(text[:1].upper() + text[1:] if begins_sentence else text) + mark, *[""] * (len(words) - 1)]
+    forms = [""] * len(texts)
+    groups = write_numbers(texts)
+    for group, form in zip(groups, apply_marks(groups, texts, punctuated), strict=True):
+        forms[group.start] = form
+    return forms

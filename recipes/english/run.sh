@@ -39,15 +39,17 @@ for number in "${!given[@]}"; do
     [ -f "${texts[-1]}" ] || python recipes/english/leave_out.py "${given[number]}" data/english/dev.txt "${texts[-1]}"
 done
 
-# Training uses the dictionary's pronunciations of the transcripts' words. The models keep a lexicon that may be
-# redistributed, guessed except for our own exceptions: words that occur 22 times in the texts (everyday language counts
-# eight times), and all of the transcripts'. With up to 65,533, the language model stores each in two bytes.
+# The models keep a lexicon that may be redistributed, guessed except for our own exceptions: words that occur 22 times in
+# the texts (everyday language counts eight times), and all of the transcripts'. With up to 65,533, the language model
+# stores each in two bytes. Training uses the dictionary's pronunciations of the same words.
 transcripts=data/english/train.txt everyday=("${texts[@]:1}")
-[ -f data/english/dictionary.txt ] ||
-    asr lexicon "$dictionary" $transcripts data/english/dev.txt --least 1 --output data/english/dictionary.txt
 if [ ! -f data/english/lexicon.txt ]; then
     words=("${texts[0]}" "${everyday[@]/%/:8}" $transcripts:22 --least 22)
     asr lexicon "$dictionary" "${words[@]}" --exceptions recipes/english/exceptions.txt --output data/english/lexicon.txt
+fi
+if [ ! -f data/english/dictionary.txt ]; then
+    cut --fields 1 data/english/lexicon.txt | uniq > data/english/words.txt
+    asr lexicon "$dictionary" $transcripts data/english/dev.txt data/english/words.txt --least 1 --output data/english/dictionary.txt
 fi
 
 # The first language model: those of the texts and of the training transcripts, interpolated and pruned to a size for a
@@ -72,26 +74,47 @@ if [ ! -f $sample ]; then
 fi
 asr lm train $sample "${everyday[@]}" $transcripts:8 --config conf/english-lm.yaml --dev data/english/dev.txt --output $rnn --resume auto
 
-for model in ${MODELS:-english-tiny english}; do
-    output=exp/$model
-    asr train conf/"$model".yaml output="$output" train.augment.noise="$corpora/esc10-noise" "$@" --resume auto
-    # What adds punctuation and capitals
+# What adds punctuation and capitals
 punctuator=exp/english-punctuator
 [ ${#punctuated[@]} = 0 ] || asr lm punctuate train "${punctuated[@]}" --dev "$PUNCTUATED_DEV" --config conf/punctuator.yaml --output $punctuator --resume auto
 
 # Tune and test once for the same networks and language model; evaluate.sh repeats the tests.
-    if [ ! "$output"/tested -nt "$output"/model.safetensors ] || [ ! "$output"/tested -nt $lm.bin ] || [ ! "$output"/tested -nt $rnn/model.safetensors ]; then
-        asr quantize "$output"
-        asr quantize $rnn
-        cp data/english/lexicon.txt "$output"/lexicon.txt
+finish() { # MODEL
+    local output=exp/$1
+    [ ! "$output"/tested -nt "$output"/model.safetensors ] || [ ! "$output"/tested -nt $lm.bin ] || [ ! "$output"/tested -nt $rnn/model.safetensors ] || return 0
+    asr quantize "$output"
+    asr quantize $rnn
+    cp data/english/lexicon.txt "$output"/lexicon.txt
     if [ -f $punctuator/model.safetensors ]; then
         mkdir -p "$output"/punctuator
         cp $punctuator/{config.yaml,words.txt,spellings.txt,model.safetensors} "$output"/punctuator
     fi
-        asr tune --model "$output" --lm $lm.bin --rescore $rnn data/english/dev.jsonl.gz
-        # Confidences: three kinds of speech count equally, so that those of strangers hold as well.
-        asr calibrate --model "$output" data/common-voice/dev.jsonl.gz data/robotutor/dev.jsonl.gz data/english/dev.jsonl.gz
-        CARD=yes recipes/english/evaluate.sh "$corpora" "$output"
-        touch "$output"/tested
+    asr tune --model "$output" --lm $lm.bin --rescore $rnn data/english/dev.jsonl.gz
+    # Confidences: three kinds of speech count equally, so that those of strangers hold as well.
+    asr calibrate --model "$output" data/common-voice/dev.jsonl.gz data/robotutor/dev.jsonl.gz data/english/dev.jsonl.gz
+    CARD=yes recipes/english/evaluate.sh "$corpora" "$output"
+    touch "$output"/tested
+}
+train() { # MODEL [KEY=VALUE ...]
+    asr train conf/"$1".yaml output=exp/"$1" train.augment.noise="$corpora/esc10-noise" "${@:2}" --resume auto
+}
+
+manifests=data/english/train.jsonl.gz settings=(train.teacher=null)
+if [ "${MODELS:-}" != english ]; then
+    train english-tiny "$@"
+    finish english-tiny
+    # english learns from english-tiny: its log probabilities, and its transcripts of speech that has none.
+    settings=()
+    unlabelled=$corpora/common-voice-13-delta-untranscribed
+    if [ -d "$unlabelled" ]; then
+        if [ ! -f data/labelled/train.jsonl.gz ]; then
+            asr transcribe "$unlabelled" --model exp/english-tiny --format json --output-dir exp/labelled --skip-existing
+            mkdir -p data/labelled
+            python recipes/english/label.py exp/labelled data/labelled/train.tsv
+            asr prepare tsv data/labelled data/labelled
+        fi
+        manifests+=,data/labelled/train.jsonl.gz
     fi
-done
+fi
+train english "corpus.train=[$manifests]" "${settings[@]}" "$@"
+finish english

@@ -4,8 +4,8 @@ import pytest
 
 from asr.config import NormalizerSettings
 from asr.errors import TextError
-from asr.language.lexicon_builder import MOST_HOMOPHONES, build_lexicon
-from asr.text.lexicon import read_lexicon
+from asr.language.lexicon_builder import build_lexicon
+from asr.text.lexicon import MOST_HOMOPHONES, read_lexicon
 from asr.text.phones import PhoneTokenizer
 from tests.language.test_g2p import regular_lexicon
 

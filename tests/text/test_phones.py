@@ -15,23 +15,34 @@ def phones(tmp_path):
     return TokenizerSettings(kind="phone", lexicon=lexicon)
 
 
+def ids(tokenizer, symbols):
+    return [tokenizer.symbols.index(symbol) for symbol in symbols.split()]
+
+
 def test_words_are_their_phones_and_a_word_end_that_distinguishes_homophones(phones):
     tokenizer = build_tokenizer([], phones)
-    assert tokenizer.symbols == ["<blank>", "|1", "|2", "D", "EH", "IY", "R"]
-    assert tokenizer.word_ends == {1, 2}
-    assert tokenizer.encode("red id read") == [6, 4, 3, 2, 5, 3, 1, 6, 5, 3, 1]
-    assert tokenizer.decode([6, 4, 3, 2, 5, 3, 1, 6, 4, 3, 1]) == "red id read"
-    assert tokenizer.pronunciations["read"] == [(6, 5, 3, 1), (6, 4, 3, 1)]
+    said = ids(tokenizer, "R EH D |2 IY D |1 R IY D |1")
+    assert tokenizer.encode("red id read") == said
+    assert tokenizer.decode(said) == "red id read"
+    assert tokenizer.decode(ids(tokenizer, "R EH D |1")) == "read"
     with pytest.raises(TextError, match="no pronunciation of 'blue'; add a line to it"):
         tokenizer.encode("red blue")
 
 
+def test_a_larger_lexicon_can_follow_that_of_training(phones):
+    tokenizer = build_tokenizer([], phones)
+    assert tokenizer.symbols == ["<blank>", *(f"|{number}" for number in range(1, 9)), "D", "EH", "IY", "R"]
+    assert tokenizer.word_ends == set(range(1, 9))
+    phones.lexicon.write_text("".join(f"w{number} IY D\n" for number in range(9)))
+    assert len(build_tokenizer([], phones).word_ends) == 9
+
+
 def test_phones_that_are_no_word_stay_phones(phones):
     tokenizer = build_tokenizer([], phones)
-    assert tokenizer.decode([3, 6, 1, 5, 3, 2]) == "d-r id"  # no second word sounds like "id"
-    assert tokenizer.decode([5, 3]) == "id"  # its word end is still to come
-    assert tokenizer.decode([5, 3, 1, 6]) == "id"
-    assert tokenizer.decode([1, 0, 1]) == ""
+    assert tokenizer.decode(ids(tokenizer, "D R |1 IY D |2")) == "d-r id"  # no second word sounds like "id"
+    assert tokenizer.decode(ids(tokenizer, "IY D")) == "id"  # its word end is still to come
+    assert tokenizer.decode(ids(tokenizer, "IY D |1 R")) == "id"
+    assert tokenizer.decode(ids(tokenizer, "|1 <blank> |1")) == ""
 
 
 def test_phones_are_saved_with_their_lexicon(phones, tmp_path):
@@ -42,8 +53,10 @@ def test_phones_are_saved_with_their_lexicon(phones, tmp_path):
     (tmp_path / "lexicon.txt").write_text("red R EH D\n", encoding="utf-8")
     with pytest.raises(ModelError, match=r"lexicon\.txt: its phones are not those of tokens\.txt"):
         load_tokenizer(tmp_path, stored)
-    (tmp_path / "lexicon.txt").write_text("read R IY D\nreed R IY D\nreid R IY D\nred EH", encoding="utf-8")
-    with pytest.raises(ModelError, match=r"lexicon\.txt: 3 of its words sound alike; 2 at most can be distinguished"):
+    (tmp_path / "lexicon.txt").write_text(
+        "".join(f"w{number} R IY D\n" for number in range(9)) + "red EH", encoding="utf-8"
+    )
+    with pytest.raises(ModelError, match=r"lexicon\.txt: 9 of its words sound alike; 8 at most can be distinguished"):
         load_tokenizer(tmp_path, stored)
     (tmp_path / "lexicon.txt").unlink()
     with pytest.raises(ModelError, match=r"lexicon\.txt: cannot be read"):

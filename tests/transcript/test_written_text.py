@@ -16,26 +16,6 @@ from asr.transcript.written_text import TextWriter
 from tests.language.punctuators import WORDS, random_punctuator
 
 
-class Group(NamedTuple):
-    text: str
-    start: int
-    end: int
-
-
-def write_twenty_five(words: Sequence[str]) -> list[Group]:
-    """Write 25 for two words, 3 p.m. for three, and leave others."""
-    groups, place = [], 0
-    known = {("twenty", "five"): "25", ("three", "p", "m"): "3 p.m."}
-    while place < len(words):
-        text, size = words[place], 1
-        for said, figures in known.items():
-            if tuple(words[place : place + len(said)]) == said:
-                text, size = figures, len(said)
-        groups.append(Group(text, place, place + size))
-        place += size
-    return groups
-
-
 class Marked(NamedTuple):
     word: str
     punctuation: str
@@ -84,7 +64,7 @@ def transcript(*texts: str) -> Transcript:
 def test_words_are_written_next_to_what_was_recognised():
     script = Script()
     before = transcript("it rains take twenty five", "go now")
-    after = TextWriter(lambda: script, write_twenty_five).write(before)
+    after = TextWriter(lambda: script, numbers=True).write(before)
     assert after.text == "It rains, take 25. Go now?"
     assert after.raw_text == before.text
     assert [word.text for word in after.words] == [word.text for word in before.words]
@@ -102,14 +82,14 @@ def _span(words: Sequence[Word]) -> tuple[float, float]:
 
 
 def test_an_abbreviation_at_the_end_of_a_sentence_has_one_point():
-    assert TextWriter(Script, write_twenty_five).write(transcript("it rains three p m")).text == "It rains, 3 p.m."
+    assert TextWriter(Script, numbers=True).write(transcript("it rains three p m")).text == "It rains, 3 p.m."
 
 
 def test_numbers_need_no_marks_and_marks_no_numbers():
     plain = transcript("it rains twenty five")
-    assert TextWriter(None, write_twenty_five).write(plain).text == "it rains 25"
+    assert TextWriter(numbers=True).write(plain).text == "it rains 25"
     assert TextWriter(Script).write(plain).text == "It rains, twenty five."
-    assert TextWriter(None, write_twenty_five).write(transcript()).text == ""
+    assert TextWriter(numbers=True).write(transcript()).text == ""
 
 
 def test_a_live_stream_is_written_segment_by_segment():
@@ -152,7 +132,7 @@ def test_channels_are_joined_with_both_texts():
     assert join_channels([transcript("it rains")]).raw_text is None
 
 
-WRITTEN = TextWriter(Script, write_twenty_five).write(transcript("it rains take twenty five"))
+WRITTEN = TextWriter(Script, numbers=True).write(transcript("it rains take twenty five"))
 
 
 def test_every_format_carries_what_was_written_and_scoring_formats_what_was_recognised():

@@ -1,0 +1,227 @@
+"""Numbers and the like as people write them: one pass over the words, rule by rule."""
+
+from collections.abc import Callable, Sequence
+
+from asr.text.written.amounts import parse_amount, write_amount
+from asr.text.written.cardinals import parse_number, to_figures, to_ordinal_figures
+from asr.text.written.context import find_kept, find_run_end, is_in_list
+from asr.text.written.dates import write_day, write_month, write_year
+from asr.text.written.digit_strings import write_digits, write_plus, write_version
+from asr.text.written.letters import write_letters
+from asr.text.written.times import write_time
+from asr.text.written.vocabulary import (
+    BARE_SCALES,
+    CURRENCIES,
+    MONTHS,
+    NUMBER_WORDS,
+    ORDINALS_BELOW_HUNDRED,
+    REPEATS,
+    TEENS,
+    TENS,
+    ZEROS,
+)
+from asr.text.written.window import Window, Written
+
+_Rule = Callable[[Window, int], list[Written] | None]
+
+_NUMBERED = {"chapter", "page", "verse", "volume", "psalm", "paragraph"}  # before a number of any size
+_RANGES = {"to", "or", "minus", "plus", "times", "and"}
+_TO_SMALLER = {"to", "minus", "plus"}  # before the second of two numbers, of which the first is in figures
+_SPANS = {"from", "between", "of"}
+_FIXED = {("twenty", "four", "seven"): "24/7", ("fifty", "fifty"): "50-50"}
+
+
+def write_numbers(words: Sequence[str], start: int = 0) -> list[Written]:
+    """Group English words into what people write in figures, signs and capitals, and the words between.
+
+    Numbers from ten are written in figures, smaller ones before units and signs, in dates, times and ranges with
+    larger ones. Words are covered exactly once and in order; a word that stays is a group of its own. The result is a
+    function of the words alone, and of those after a group's start and few before it: writing again from the start of
+    any group gives the same groups.
+
+    Args:
+        words: The words, as recognised. Capitals do not matter.
+        start: The first word to write, the start of an earlier group; those before it are context.
+    """
+    return _scan(words, start)[0]
+
+
+def open_tail(words: Sequence[str], start: int = 0) -> int:
+    """Count the words at the end whose groups may change as more words come; at most MAX_OPEN_WORDS.
+
+    Zero after most words; one or two after a number or after a word that may begin one. The groups before the tail are
+    final: write_numbers gives the same for the words with any others after them.
+    """
+    return len(words) - _scan(words, start)[1]
+
+
+def apply_marks(groups: Sequence[Written], words: Sequence[str], punctuated: Sequence[str]) -> list[str]:
+    """Put marks and capitals on groups: written words for one text, each with the mark that follows it.
+
+    A word that stays is taken as it was punctuated. What was written out takes the mark of its last word; a full stop
+    is not doubled (3 p.m.), and a comma that belongs to a date gives way to another mark (May 3, 2020).
+
+    Args:
+        groups: Of write_numbers.
+        words: The words from the first group's on, as recognised.
+        punctuated: As many words, with capitals and a mark at the end.
+
+    Raises:
+        ValueError: If the groups, the words and the punctuated words are not equally many.
+    """
+    first = groups[0].start if groups else 0
+    covered = groups[-1].end - first if groups else 0
+    if not covered == len(words) == len(punctuated):
+        raise ValueError(f"{covered} words in groups, {len(words)} words, {len(punctuated)} punctuated words")
+    texts = []
+    for text, start, end in groups:
+        last, written = words[end - 1 - first], punctuated[end - 1 - first]
+        if end == start + 1 and text == last:
+            texts.append(written)
+            continue
+        texts.append(_punctuate(text, written[len(last) :] if written.lower().startswith(last.lower()) else ""))
+    return texts
+
+
+def _punctuate(text: str, ending: str) -> str:
+    if ending and text.endswith(","):
+        text = text[:-1]
+    return text + ending[1:] if text.endswith(".") and ending.startswith(".") else text + ending
+
+
+def _scan(words: Sequence[str], start: int) -> tuple[list[Written], int]:
+    """Go through the words once; return the groups, and where those begin that later words may change."""
+    window, index, size, groups = Window(words), start, len(words), []
+    closed = size
+    lowered = window.words
+    while index < size:
+        rules = _RULES.get(lowered[index])
+        if rules is None:
+            groups.append(Written(words[index], index, index + 1))
+            index += 1
+            continue
+        window.move_to(index)
+        pieces = _apply(rules, window, index)
+        if window.past_end:
+            closed = min(closed, index)
+        for text, first, end in pieces:
+            kept = end == first + 1 and text == lowered[first]
+            groups.append(Written(words[first] if kept else text, first, end))
+        index = pieces[-1].end
+    return groups, closed
+
+
+def _apply(rules: tuple[_Rule, ...], window: Window, index: int) -> list[Written]:
+    for rule in rules:
+        if pieces := rule(window, index):
+            return pieces
+    return window.keep(index, index + 1)
+
+
+def _write_fixed(words: Window, start: int) -> list[Written] | None:
+    """Write figures that are names: twenty four seven."""
+    for parts, text in _FIXED.items():
+        end = start + len(parts)
+        if words.has(start, parts) and not is_in_list(words, start, end):
+            return None if words[end] in BARE_SCALES else [Written(text, start, end)]
+    return None
+
+
+def _keep(words: Window, start: int) -> list[Written] | None:
+    return words.keep(start, find_kept(words, start)) or None
+
+
+def _keep_list(words: Window, start: int) -> list[Written] | None:
+    """Keep numbers one after another that no rule knows: two fifty, sixty four sixty five."""
+    number = parse_number(words, start)
+    if number is None or not is_in_list(words, start, number.end):
+        return None
+    return words.keep(start, max(find_run_end(words, start), number.end))
+
+
+def _write_minus(words: Window, start: int) -> list[Written] | None:
+    """Write a negative number: minus twenty, but ten minus five."""
+    amount = parse_amount(words, start + 1)
+    if amount is None or words[start - 1] in NUMBER_WORDS or words[start + 1] == "a":
+        return None
+    if amount.scale or not amount.fraction.isascii() or is_in_list(words, start, amount.end):
+        return None
+    if words[amount.end] in CURRENCIES:
+        return None
+    rest = write_amount(words, start + 1) or [Written(amount.text, start + 1, amount.end)]
+    return [Written(f"-{rest[0].text}", start, rest[0].end), *rest[1:]]
+
+
+def _write_range(words: Window, start: int) -> list[Written] | None:
+    """Write the first of two numbers as the second one is: five to ten minutes, $5 to $10, 5% to 10%."""
+    first = parse_number(words, start)
+    if first is None or first.ordinal or words[first.end] not in _RANGES or words[start] == "a":
+        return None
+    join, before = words[first.end], words[start - 1]
+    if (join == "and" and before != "between") or (first.value == 1 and before not in _SPANS):
+        return None
+    second = parse_amount(words, first.end + 1)
+    if (
+        second is None
+        or second.fraction
+        or is_in_list(words, first.end + 1, second.end)
+        or words[start - 1] in NUMBER_WORDS
+    ):
+        return None
+    text = to_figures(first.value)
+    if join in ("to", "or", "and"):
+        following = words[second.end]
+        if following == "percent" or (following == "per" and words[second.end + 1] == "cent"):
+            text = f"{text}%"
+        elif following in CURRENCIES:
+            text = f"{CURRENCIES[following]}{text}"
+        elif first.value >= 10 or second.number.value < 10:
+            return None
+    elif first.value >= 10 or second.number.value < 10:
+        return None
+    return [Written(text, start, first.end), *words.keep(first.end, first.end + 1)]
+
+
+def _write_number(words: Window, start: int) -> list[Written] | None:
+    """Write a plain cardinal or ordinal from ten in figures; after chapter and page a smaller one, too."""
+    number = parse_number(words, start)
+    if number is None or (words[start] == "a" and number.parts == 1):
+        return None
+    if number.value < 10:
+        is_figure = words[start - 1] in _NUMBERED and words[number.end] not in ("of", "or")
+        is_figure |= words[start - 1] in _TO_SMALLER and words[start - 2] in (*TEENS, *TENS)
+        return [Written(str(number.value), start, number.end)] if is_figure and not number.ordinal else None
+    if number.ordinal:
+        return [Written(to_ordinal_figures(number.value), start, number.end)]
+    amount = parse_amount(words, start)
+    if amount is None or amount.fraction:
+        return None
+    if words.has(amount.end, ("year", "old")) and not amount.scale:
+        return [Written(f"{amount.text}-year-old", start, amount.end + 2)]
+    end = amount.end - bool(amount.scale)
+    return [Written(amount.text, start, end), *words.keep(end, amount.end)]
+
+
+_NUMBER_RULES: tuple[_Rule, ...] = (
+    write_time,
+    write_digits,
+    _write_fixed,
+    write_version,
+    _keep,
+    write_year,
+    _write_range,
+    write_day,
+    write_amount,
+    _keep_list,
+    _write_number,
+)
+_RULES: dict[str, tuple[_Rule, ...]] = dict.fromkeys((*NUMBER_WORDS, *ORDINALS_BELOW_HUNDRED), _NUMBER_RULES)
+_RULES |= dict.fromkeys((*REPEATS, *ZEROS), (write_digits,)) | {"zero": _NUMBER_RULES}
+_RULES |= {chr(code): (write_letters,) for code in range(ord("b"), ord("z") + 1)}
+_RULES |= {
+    "o": (write_digits, write_letters),
+    "a": (write_letters, *_NUMBER_RULES),
+    "minus": (_write_minus,),
+    "plus": (write_plus,),
+}
+_RULES |= dict.fromkeys(MONTHS, (write_month,))

@@ -1,0 +1,166 @@
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+from num2words import num2words
+
+import asr.text.written.vocabulary as vocabulary
+from asr.config import NormalizerSettings
+from asr.text.normalize import normalize
+from asr.text.written.window import MAX_OPEN_WORDS
+from asr.text.written.write import apply_marks, open_tail, write_numbers
+
+NORMALIZER = NormalizerSettings(spell_out_numbers="en")
+# Words that rules look at, and some that they do not.
+_RULED = """
+    one two three five six seven nine ten eleven twelve fifteen sixteen nineteen twenty thirty eighty twenty-five Two A
+    hundred thousand million zero oh o a and point or to of the half past quarter o'clock p m i u s b c t v
+    first second third fifth tenth twentieth hundredth eighties hundreds may march june january on in at by
+    dollars dollar cents pounds percent per cent kilometers miles hour degrees celsius double minus plus
+    between men man years it is am pm train chapter louis dot version quarters seconds
+"""
+RULED = _RULED.split()
+WORDS = st.lists(st.sampled_from(RULED) | st.text(alphabet="abct' é-5.$", min_size=1, max_size=4), max_size=30)
+
+
+def write(words: str) -> str:
+    return " ".join(group.text for group in write_numbers(words.split()))
+
+
+@settings(deadline=None)
+@given(WORDS | st.lists(st.text()))
+def test_words_are_covered_once_and_in_order(words: list[str]):
+    groups = write_numbers(words)
+    assert [index for group in groups for index in range(group.start, group.end)] == list(range(len(words)))
+    assert all(group.text or words[group.start] == "" for group in groups)
+
+
+@settings(deadline=None)
+@given(WORDS)
+def test_words_that_stay_are_left_as_they_came(words: list[str]):
+    for group in write_numbers(words):
+        if group.text.lower() == " ".join(words[group.start : group.end]).lower() and group.text.islower():
+            assert group.text == " ".join(words[group.start : group.end]).lower() or group.end == group.start + 1
+
+
+@settings(max_examples=200, deadline=None)
+@given(WORDS, WORDS)
+@example(["twenty"], ["five"])
+@example(["five", "hundred"], ["and", "two", "thousand", "dollars"])
+def test_groups_before_the_open_tail_are_final(words: list[str], more: list[str]):
+    tail = open_tail(words)
+    assert 0 <= tail <= min(len(words), MAX_OPEN_WORDS)
+    closed = [group for group in write_numbers(words) if group.end <= len(words) - tail]
+    assert write_numbers(words + more)[: len(closed)] == closed
+    assert sum(group.end - group.start for group in closed) == len(words) - tail
+
+
+@settings(max_examples=150, deadline=None)
+@given(WORDS)
+def test_any_group_is_a_place_to_begin(words: list[str]):
+    groups = write_numbers(words)
+    if len(groups) > 1:
+        middle = groups[len(groups) // 2].start
+        again = write_numbers(words, middle)
+        assert again[-1].end == len(words)
+        assert again[0].start == middle
+
+
+@settings(deadline=None)
+@given(st.integers(0, 10**15))
+def test_cardinals_come_back(number: int):
+    words = num2words(number).replace(",", "").replace("-", " ")
+    written = write(f"there are {words} men").removeprefix("there are ").removesuffix(" men")
+    scales = {"million": 10**6, "billion": 10**9, "trillion": 10**12, "quadrillion": 10**15}
+    figures, _, scale = written.partition(" ")
+    if number < 10:
+        assert written == words
+    else:
+        assert int(figures.replace(",", "")) * scales.get(scale, 1) == number
+
+
+@settings(deadline=None)
+@given(st.integers(10, 10**12).filter(lambda number: number % 10**6))
+def test_what_was_spelled_out_is_written_back(number: int):
+    is_year = 1300 <= number <= 1999 and number % 100 > 9  # so the normaliser says them
+    written = write(f"the number {normalize(f'{number:,}', NORMALIZER)} is")
+    assert written in (f"the number {number:,} is", f"the number {number} is")
+    assert written == f"the number {number:,} is" or is_year or 1500 <= number < 2100
+
+
+@settings(deadline=None)
+@given(st.integers(1300, 1999) | st.integers(2000, 2099))
+def test_years_are_written_back(year: int):
+    assert write(normalize(f"in {year} he came", NORMALIZER)) == f"in {year} he came"
+
+
+@settings(deadline=None)
+@given(st.integers(1, 999_999), st.integers(1, 99))
+def test_money_is_written_back(dollars: int, cents: int):
+    assert (
+        write(normalize(f"it cost ${dollars:,}.{cents:02} then", NORMALIZER)) == f"it cost ${dollars:,}.{cents:02} then"
+    )
+    assert write(normalize(f"it cost ${dollars:,}", NORMALIZER)) == f"it cost ${dollars:,}"
+
+
+@settings(deadline=None)
+@given(st.integers(10, 10**6 - 1), st.text(alphabet="0123456789", min_size=1, max_size=8))
+def test_decimals_and_percent_are_written_back(integer: int, decimals: str):
+    for text in (f"{integer:,}.{decimals}", f"{integer:,}.{decimals}%", f"{integer:,}%"):
+        assert write(normalize(f"about {text}", NORMALIZER)) == f"about {text}"
+
+
+@settings(deadline=None)
+@given(st.integers(10, 10**6))
+def test_ordinals_are_written_back(number: int):
+    ordinal = num2words(number, to="ordinal_num")
+    assert write(normalize(f"the {ordinal} man", NORMALIZER)).replace(",", "") == f"the {ordinal} man"
+
+
+@settings(deadline=None)
+@given(st.integers(1, 12), st.integers(1, 59))
+def test_times_are_written_back(hour: int, minute: int):
+    text = f"at {hour}:{minute:02} we left"
+    assert write(normalize(text, NORMALIZER)) == text
+
+
+@settings(max_examples=200, deadline=None)
+@given(WORDS)
+def test_written_figures_are_not_written_again(words: list[str]):
+    written = " ".join(group.text for group in write_numbers(words)).split()
+    figures = [word for word in written if any(map(str.isdigit, word))]
+    again = iter([piece for group in write_numbers(written) for piece in group.text.split()])
+    assert all(figure in again for figure in figures)  # in the same order
+
+
+def test_tables_hold_what_num2words_says():
+    for name, value in vocabulary.BELOW_HUNDRED.items():
+        assert num2words(value).replace("-", " ") == name.replace("-", " ")
+    for name, value in vocabulary.ORDINALS_BELOW_HUNDRED.items():
+        assert num2words(value, to="ordinal").replace("-", " ") == name.replace("-", " ")
+    assert all(num2words(value) == f"one {name}" for name, value in vocabulary.SCALES.items())
+
+
+def test_short_tails_are_open():
+    tails = {words: open_tail(words.split()) for words in ("he came", "twenty", "at ten", "twenty five dollars a day")}
+    assert tails == {"he came": 0, "twenty": 1, "at ten": 1, "twenty five dollars a day": 0}
+
+
+@settings(deadline=None)
+@given(WORDS, st.randoms(use_true_random=False))
+def test_marks_are_put_on_groups_and_nothing_is_lost(words: list[str], random):
+    groups = write_numbers(words)
+    assert apply_marks(groups, words, words) == [group.text for group in groups]
+    punctuated = [word + random.choice(["", ",", ".", "?"]) for word in words]
+    for text, group in zip(apply_marks(groups, words, punctuated), groups, strict=True):
+        ending = punctuated[group.end - 1][len(words[group.end - 1]) :]
+        assert text.endswith(ending)
+        assert text.rstrip(",.?") == group.text.rstrip(",.?")
+
+
+def test_marks_come_from_the_last_word():
+    said = "i came at three thirty p m on may third twenty twenty with twenty five dollars no"
+    marked = "I came at three thirty p m, on May third, twenty twenty. With twenty five dollars? No."
+    words, punctuated = said.split(), marked.split()
+    texts = apply_marks(write_numbers(words), words, punctuated)
+    assert " ".join(texts) == "I came at 3:30 p.m., on May 3, 2020. With $25? No."
+    words, punctuated = ["at", "two", "p", "m"], ["At", "two", "p", "m."]
+    assert apply_marks(write_numbers(words), words, punctuated) == ["At", "2", "p.m."]
