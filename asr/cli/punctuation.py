@@ -25,11 +25,12 @@ PunctuatedTexts = Annotated[
 def punctuate(
     path: Annotated[str, Argument(metavar="FILE", help="Text, one per line; - for standard input.")],
     model: PunctuatorName = DEFAULT_MODEL,
+    numbers: options.NumberStyle = None,
 ) -> None:
     """Add punctuation and capitals to text."""
     from asr.jobs.punctuate import load_punctuator, punctuate_lines, read_input
 
-    for line in punctuate_lines(read_input(path), load_punctuator(model)):
+    for line in punctuate_lines(read_input(path), load_punctuator(model), numbers=numbers or "words"):
         typer.echo(line)
 
 

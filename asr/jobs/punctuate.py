@@ -9,7 +9,9 @@ from asr.files import decode_lines, read_lines
 from asr.jobs.inputs import STANDARD_INPUT
 from asr.language.punctuator import PUNCTUATOR_FOLDER, Punctuator, is_punctuator_folder
 from asr.recognize.model_folder import find_model
+from asr.recognize.options import check_numbers
 from asr.text.normalize import normalize
+from asr.text.written.write import apply_marks, write_numbers
 
 
 def load_punctuator(name: str | Path) -> Punctuator:
@@ -26,14 +28,24 @@ def load_punctuator(name: str | Path) -> Punctuator:
     return Punctuator.load(folder)
 
 
-def punctuate_lines(lines: Iterable[str], punctuator: Punctuator) -> Iterator[str]:
+def punctuate_lines(lines: Iterable[str], punctuator: Punctuator, *, numbers: str = "words") -> Iterator[str]:
     """Write each line as a text of its own; marks and capitals that it has already do not count.
 
-    Digits stay digits.
+    Args:
+        lines: Text; its digits stay digits.
+        punctuator: Adds marks and capitals.
+        numbers: "words", or "digits" to write number words as people do.
+
+    Raises:
+        ConfigError: If `numbers` is neither, or the punctuator's language is not English.
     """
-    settings = punctuator.settings.normalizer.model_copy(update={"spell_out_numbers": None})
+    settings = punctuator.settings.normalizer
+    check_numbers(numbers, settings)
+    settings = settings.model_copy(update={"spell_out_numbers": None})
     for line in lines:
-        yield " ".join(punctuator.punctuate(normalize(line, settings).split()))
+        words = normalize(line, settings).split()
+        written = punctuator.punctuate(words)
+        yield " ".join(apply_marks(write_numbers(words), words, written) if numbers == "digits" else written)
 
 
 def read_input(path: str) -> Iterator[str]:

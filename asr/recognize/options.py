@@ -232,14 +232,19 @@ def build_writer(folder: Path, settings: ModelSettings, options: DecodingOptions
     punctuate = settings.written.punctuate if options.punctuate is None else options.punctuate
     punctuator = Punctuator.load(folder / PUNCTUATOR_FOLDER) if punctuate and has_punctuator else None
     numbers = options.numbers or settings.written.numbers
-    if numbers not in NUMBERS:
-        raise ConfigError(f"numbers {numbers}: no such choice; there are: {', '.join(NUMBERS)}")
-    language = settings.normalizer.language or settings.normalizer.spell_out_numbers or "en"
-    if numbers == "digits" and language[:2] != "en":
-        raise ConfigError(f"numbers digits: written in English only, and this model's language is {language}")
+    check_numbers(numbers, settings.normalizer)
     if punctuator is None and numbers == "words":
         return None
     return TextWriter(punctuator.start if punctuator is not None else None, numbers == "digits")
+
+
+def check_numbers(numbers: str, normalizer: NormalizerSettings) -> None:
+    """Check how numbers are to be written. Raises ConfigError if there is no such way, or not in this language."""
+    if numbers not in NUMBERS:
+        raise ConfigError(f"numbers {numbers}: no such choice; there are: {', '.join(NUMBERS)}")
+    language = normalizer.language or normalizer.spell_out_numbers or "en"
+    if numbers == "digits" and language[:2] != "en":
+        raise ConfigError(f"numbers digits: written in English only, and this model's language is {language}")
 
 
 def add_oov_words(tokenizer: Tokenizer, words: Iterable[str]) -> Tokenizer:

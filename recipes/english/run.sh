@@ -108,7 +108,7 @@ if [ "${MODELS:-}" != english ]; then
     unlabelled=$corpora/common-voice-13-delta-untranscribed
     if [ -d "$unlabelled" ]; then
         if [ ! -f data/labelled/train.jsonl.gz ]; then
-            asr transcribe "$unlabelled" --model exp/english-tiny --format json --output-dir exp/labelled --skip-existing
+            asr transcribe "$unlabelled" --model exp/english-tiny --no-punctuate --format json --output-dir exp/labelled --skip-existing
             mkdir -p data/labelled
             python recipes/english/label.py exp/labelled data/labelled/train.tsv
             asr prepare tsv data/labelled data/labelled

@@ -35,6 +35,14 @@ def test_each_line_is_a_text(folder: Path):
     assert ask("punctuate", "-", "--model", folder, given=given).split("\n")[:-1] == expected
 
 
+def test_numbers_can_be_written_in_figures(folder: Path):
+    written = ask("punctuate", "-", "--model", folder, "--numbers", "digits", given="go to twenty five\n")
+    assert "25" in written
+    assert "twenty" not in written
+    result = CliRunner().invoke(app, ["punctuate", "-", "--model", str(folder), "--numbers", "roman"], input="go\n")
+    assert "words, digits" in str(result.exception)
+
+
 def test_a_model_without_a_punctuator_is_named():
     result = CliRunner().invoke(app, ["punctuate", "-", "--model", "an4"], input="go\n")
     assert "has no punctuator" in str(result.exception)
