@@ -109,7 +109,7 @@ def test_most_lines_with_numbers_are_kept():
 def test_spellings_are_learned_from_words_that_always_have_them():
     lines = ["My iPhone and I know the USA.", "An iPhone for London, it says.", "iPhone users stop in London."]
     lines += ["Please STOP it.", "Well, we met in London, not in london."] + ["Then he came to Paris with may."] * 150
-    text = label_lines(lines * 2, PLAIN)
+    text = label_lines(lines * 5, PLAIN)
     assert text.find_spellings() == ["Paris", "iPhone"]  # the others are too rare, or not always so
 
 
