@@ -400,7 +400,7 @@ class PunctuatorWindowSettings(Settings):
 
     left: int = Field(32, ge=0)
     block: int = Field(32, ge=1)
-    right: int = Field(16, ge=0)  # look-ahead
+    right: int = Field(16, ge=1)  # look-ahead
 
 
 class PunctuatorTrainSettings(Settings):

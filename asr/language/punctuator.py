@@ -32,7 +32,7 @@ from asr.model_files import WEIGHTS_FILE
 from asr.runtime.parameters import punctuator_shapes
 from asr.runtime.punctuator_network import OnnxPunctuatorNetwork
 from asr.text.spelling import lowercase
-from asr.weights import Array, Weights, quantize_weights, read_weights, save_weights, to_half
+from asr.weights import Array, quantize_weights, read_weights, save_weights, to_half
 
 PUNCTUATOR_FOLDER = "punctuator"  # in a recogniser's model folder
 WORDS_FILE, SPELLINGS_FILE = "words.txt", "spellings.txt"
@@ -168,13 +168,14 @@ class PunctuationStream:
             punctuator.find_rows([]),
             np.zeros(0),
         )  # rows and silences of the left context
-        self._words: list[str] = []  # not committed yet
+        self._words: list[str] = []  # not committed yet, from the position on
         self._silences: list[float] = []
+        self._position = 0
 
     @property
     def pending(self) -> Sequence[str]:
         """The words that were fed and are not committed yet."""
-        return self._words
+        return self._words[self._position :]
 
     def feed(self, words: Sequence[str], silences: Sequence[float] | None = None) -> list[WrittenWord]:
         """Take the next words; return those, perhaps of earlier pieces, that are committed now, as they are written.
@@ -186,31 +187,37 @@ class PunctuationStream:
             raise ValueError(f"{len(silences)} silences for {len(words)} words; expected one after each word")
         self._words += words
         self._silences += [float("nan")] * len(words) if silences is None else silences
-        written: list[WrittenWord] = []
-        while len(self._words) >= self._window.block + self._window.right:
-            written += self._commit(self._window.block)
-        return written
+        blocks = (len(self._words) - self._window.right) // self._window.block
+        return self._commit_blocks([self._window.block] * blocks)
 
     def flush(self) -> list[WrittenWord]:
         """Commit all words, as the speaker pauses; the sentence may go on."""
-        written: list[WrittenWord] = []
-        while self._words:
-            written += self._commit(min(self._window.block, len(self._words)))
-        return written
+        return self._commit_blocks(self._remaining())
 
     def finish(self) -> list[WrittenWord]:
         """Commit all words; the last closes a sentence."""
+        return self._commit_blocks(self._remaining(), closes=True)
+
+    def _remaining(self) -> list[int]:
+        """Return the sizes of the blocks of all words that are not committed."""
+        blocks, rest = divmod(len(self._words), self._window.block)
+        return [self._window.block] * blocks + [rest] * (rest > 0)
+
+    def _commit_blocks(self, sizes: Sequence[int], *, closes: bool = False) -> list[WrittenWord]:
+        """Commit blocks of words; `closes` says whether the last word closes a sentence."""
         written: list[WrittenWord] = []
-        while self._words:
-            size = min(self._window.block, len(self._words))
-            written += self._commit(size, closes=size == len(self._words))
+        for number, size in enumerate(sizes, start=1):
+            written += self._commit(size, closes=closes and number == len(sizes))
+        del self._words[: self._position], self._silences[: self._position]
+        self._position = 0
         return written
 
     def _commit(self, count: int, *, closes: bool = False) -> list[WrittenWord]:
         """Decide about the next `count` words."""
-        size = min(len(self._words), count + self._window.right)
-        rows = np.concatenate([self._before[0], self._punctuator.find_rows(self._words[:size])])
-        silences = np.concatenate([self._before[1], self._silences[:size]])
+        window = slice(self._position, self._position + count + self._window.right)
+        words = self._words[window]
+        rows = np.concatenate([self._before[0], self._punctuator.find_rows(words)])
+        silences = np.concatenate([self._before[1], self._silences[window]])
         first = len(self._before[0])
         marks, cases = self._punctuator.network.run(rows, silences)
         chosen = marks[first : first + count].argmax(axis=1)
@@ -221,13 +228,12 @@ class PunctuationStream:
         scores = cases[first : first + count] + self._punctuator.network.after_mark[previous]
         decided = scores.argmax(axis=1)
         decided[(previous == FULL_STOP) & (decided == LOWER)] = CAPITAL
-        words = self._words[:count]
-        self._words, self._silences = self._words[count:], self._silences[count:]
+        self._position += count
         kept = slice(max(0, first + count - self._window.left), first + count)
         self._before = rows[kept], silences[kept]
         self.punctuation += chosen.tolist()
         self.cases += decided.tolist()
-        return list(map(self._punctuator.write, words, chosen.tolist(), decided.tolist()))
+        return list(map(self._punctuator.write, words[:count], chosen.tolist(), decided.tolist()))
 
 
 def save_punctuator(
@@ -249,12 +255,3 @@ def save_punctuator(
         write_text(folder / name, "".join(f"{line}\n" for line in lines))
     save_weights(half, folder / WEIGHTS_FILE)  # last: if they are there, the rest is too
     quantize_weights(folder / WEIGHTS_FILE)
-
-
-def make_punctuator(
-    weights: Mapping[str, Array], settings: PunctuatorSettings, words: Sequence[str], spellings: Sequence[str]
-) -> Punctuator:
-    """Build a punctuator from weights in memory, without rounding them."""
-    return Punctuator(
-        OnnxPunctuatorNetwork(Weights(weights), settings.network, precision="fp32"), settings, words, spellings
-    )

@@ -151,7 +151,7 @@ def load_model(
     """Load a model folder, or a model that comes with the package by its name. Runs no code from it.
 
     Args:
-        name: The folder, the name, or a file that `asr export` wrote; that has no language model.
+        name: The folder, the name, or a file that `asr export` wrote; that has no language model and no punctuator.
         device: Where the network runs.
         precision: What it computes with; see `Recognizer`.
         decoding: How it decodes; None: with the folder's language model if there is one.
