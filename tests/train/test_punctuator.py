@@ -1,6 +1,5 @@
 """Training of punctuators: the network in torch and in the runtime, silences, batches, resumption."""
 
-import logging
 from pathlib import Path
 
 import numpy as np
@@ -16,11 +15,15 @@ from asr.language.written_words import FULL_STOP, MARKS, UNKNOWN_ROW, WordRows
 from asr.model_files import WEIGHTS_FILE
 from asr.runtime.parameters import NUM_CASES, NUM_MARKS, punctuator_shapes
 from asr.runtime.punctuator_network import OnnxPunctuatorNetwork, encode_silences
-from asr.train.loop import TrainingLoop
+from asr.train.checkpoint import CheckpointFolder, Fingerprint
+from asr.train.launch import launch
+from asr.train.loop import LoopSetup, TrainingLoop
+from asr.train.monitor import PunctuatorMonitor
 from asr.train.punctuator.batches import EncodedText, development_batches, training_batches
 from asr.train.punctuator.network import PunctuatorNetwork
 from asr.train.punctuator.run import train_punctuator
 from asr.train.punctuator.silences import PAUSES, draw_silences
+from asr.train.punctuator.trainer import PunctuatorTrainer
 from asr.weights import Weights
 from tests.language.punctuators import NETWORK
 from tests.train.recording import RecordingReporter
@@ -133,6 +136,14 @@ def test_noise_and_rare_words_are_drawn_in_their_shares():
     assert set(known_windows.tolist()) == {0.0, 1.0}  # of each window all or none
 
 
+def make_trainer(folder: Path, settings: PunctuatorConfig) -> PunctuatorTrainer:
+    torch.manual_seed(0)
+    network = PunctuatorNetwork(NETWORK).eval()
+    torch.nn.init.normal_(network.after_mark.weight)
+    setup = LoopSetup(settings.train, CheckpointFolder(folder), PunctuatorMonitor(folder), Fingerprint())
+    return PunctuatorTrainer(launch("fp32"), network, (encoded(), encoded()), settings, setup)
+
+
 def test_it_learns_a_text_by_heart(tmp_path: Path):
     settings = config(epochs=25, optimizer={"learning_rate": 0.02}, noise_probability=0, unknown_probability=0)
     reported = run(tmp_path, settings)
@@ -168,19 +179,24 @@ def test_a_resumed_run_ends_with_the_same_weights(tmp_path: Path, monkeypatch: p
         run(tmp_path / "parts", config(seed=2), resume=True)
 
 
-def test_the_loss_is_that_of_marks_and_cases_by_hand(tmp_path: Path):
-    logging.getLogger("lightning_fabric").setLevel(logging.ERROR)
-    from asr.train.checkpoint import CheckpointFolder, Fingerprint
-    from asr.train.launch import launch
-    from asr.train.loop import LoopSetup
-    from asr.train.monitor import PunctuatorMonitor
-    from asr.train.punctuator.trainer import PunctuatorTrainer
+def test_the_penalty_of_no_mark_is_the_best_of_all(tmp_path: Path):
+    trainer = make_trainer(tmp_path, config())
+    expected, marks, cases = trainer._score_dev()
 
+    def f1(penalty: float) -> float:
+        found = np.where(np.arange(NUM_MARKS) == 0, marks - penalty, marks).argmax(1)
+        right = ((found == expected.punctuation) & (found > 0)).sum()
+        return 2 * right / ((found > 0).sum() + (expected.punctuation > 0).sum())
+
+    best = max(f1(step / 10) for step in range(16))
+    assert f1(trainer.find_penalty()) == pytest.approx(best)
+    assert len(marks) == len(cases) > 0
+
+
+def test_the_loss_is_that_of_marks_and_cases_by_hand(tmp_path: Path):
     settings = config(capital_weight=0.25)
-    network = PunctuatorNetwork(NETWORK).eval()
-    torch.nn.init.normal_(network.after_mark.weight)
-    setup = LoopSetup(settings.train, CheckpointFolder(tmp_path), PunctuatorMonitor(tmp_path), Fingerprint())
-    trainer = PunctuatorTrainer(launch("fp32"), network, (encoded(), encoded()), settings, setup)
+    trainer = make_trainer(tmp_path, settings)
+    network = trainer.module
     (batch, *_) = training_batches(encoded(), settings.train, length=10, epoch=0)
     with torch.inference_mode():
         marks, cases = network(torch.from_numpy(batch.rows), torch.from_numpy(batch.silences))

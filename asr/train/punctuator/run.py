@@ -12,7 +12,7 @@ from asr.files import read_lines
 from asr.language.punctuated_text import PunctuatedText, read_punctuated_text
 from asr.language.punctuator import save_punctuator
 from asr.language.text_files import parse_weighted_text
-from asr.language.written_words import WordRows
+from asr.language.written_words import NO_MARK, WordRows
 from asr.model_files import WEIGHTS_FILE
 from asr.reporter import SILENT, Reporter
 from asr.runtime.torch_device import pick_torch_device, pick_torch_precision
@@ -82,6 +82,10 @@ def train_punctuator(
         trainer.restore()
         reporter.line(f"resuming after step {trainer.state.steps}")
     network.load_state_dict(trainer.fit())
+    penalty = trainer.find_penalty()
+    with torch.no_grad():
+        network.marks.bias[NO_MARK] -= penalty
+    reporter.line(f"no mark is {penalty:g} less probable, in natural logs, for the best F1")
     save_punctuator(get_weights(network), settings, words, text.find_spellings(), output)
     reporter.line(f"punctuator written to {output}")
 
