@@ -10,6 +10,7 @@ from asr.config import (
     LanguageConfig,
     LanguageTrainSettings,
     ModelSettings,
+    PunctuatorConfig,
     Settings,
     TrainSettings,
 )
