@@ -163,16 +163,18 @@ class SpeechStream:
         """End the utterance after its first `num_samples` samples and start the next with the others."""
         closed = self._utterance
         if words := closed.finish(self._start_seconds):
-            self._finals.append(self._write_out(Segment(words), closed.start + num_samples))
+            self._finals.append(self._write_out(Segment(words), closed, num_samples))
         self._utterance = _Utterance(self._context, self._utterance_decoder, closed.start + num_samples)
         self._utterance.feed(closed.waveform[num_samples:], last=self.ended)
 
-    def _write_out(self, segment: Segment, end: int) -> Segment:
-        """Write out the words of an utterance that ends at a sample; with the last of the stream ends a sentence."""
+    def _write_out(self, segment: Segment, utterance: "_Utterance", num_samples: int) -> Segment:
+        """Write out the words of an utterance of so many samples; with the last of the stream ends a sentence."""
         if self._written is None:
             return segment
-        end_seconds = self._start_seconds + end / self._context.recognizer.sample_rate
-        is_last = self.ended and end == self._num_samples
+        # Nothing was said up to the last frame, although the end of the pause belongs to the next utterance.
+        known = utterance.start + max(num_samples, utterance.num_frames * self._context.frame_samples)
+        end_seconds = self._start_seconds + known / self._context.recognizer.sample_rate
+        is_last = self.ended and utterance.start + num_samples == self._num_samples
         return self._written.write(segment, max(0.0, end_seconds - segment.end), closes=is_last)
 
 
