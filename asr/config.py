@@ -307,6 +307,20 @@ class ConfidenceSettings(Settings):
     language: float = 0.0  # score of the language model, per word of the utterance
 
 
+class SpottingSettings(Settings):
+    """Weights of the confidences of phrases that were found (spotting/confidence.py).
+
+    `asr calibrate` fits those of a model. The defaults were fitted to a good model of phones on read and volunteers'
+    speech.
+    """
+
+    bias: float = -6.5905
+    ratio: float = 4.5622  # score of the phrase against its background, per label
+    length: float = 4.5637  # logarithm of the number of labels
+    background: float = -0.3664  # score of the background, per frame
+    rate: float = 1.9639  # logarithm of the frames per label
+
+
 class SubtitleSettings(Settings):
     """Formatting of subtitles (transcript/subtitles.py)."""
 
@@ -336,6 +350,7 @@ class ModelSettings(Settings):
     decoder: DecoderSettings = DecoderSettings()
     rescoring: RescoringSettings = RescoringSettings()
     confidence: ConfidenceSettings | None = None  # None: not calibrated
+    spotting: SpottingSettings = SpottingSettings()
 
     @classmethod
     def load_saved(cls, path: Path) -> "ModelSettings":
