@@ -314,11 +314,12 @@ class SpottingSettings(Settings):
     speech.
     """
 
-    bias: float = -6.5905
-    ratio: float = 4.5622  # score of the phrase against its background, per label
-    length: float = 4.5637  # logarithm of the number of labels
-    background: float = -0.3664  # score of the background, per frame
-    rate: float = 1.9639  # logarithm of the frames per label
+    bias: float = -3.7808
+    ratio: float = 4.7479  # score of the phrase against its background, per label
+    length: float = 3.205  # logarithm of the number of labels
+    background: float = -1.1809  # score of the background, per label
+    rate: float = 0.8685  # logarithm of the frames per label
+    least_background: float = -1.5759  # below it is no speech
 
 
 class SubtitleSettings(Settings):

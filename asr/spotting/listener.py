@@ -126,4 +126,4 @@ def find_sounds(path: Array, silent: Array) -> Array:
 def is_alone(match: Match, sounds: Array) -> bool:
     """Whether hardly any of the sounds, whose first frames are (N,), lie outside a match."""
     inside = np.count_nonzero((sounds >= match.start - 1) & (sounds <= match.end))
-    return len(sounds) - inside <= _MOST_OTHER_SOUNDS
+    return bool(len(sounds) - inside <= _MOST_OTHER_SOUNDS)

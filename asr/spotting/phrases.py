@@ -67,7 +67,7 @@ class LabelEncoder:
         if isinstance(self._tokenizer, PhoneTokenizer):
             sequences = self._pronounce(words.split(), self._tokenizer)
         else:
-            sequences = [self._spell(words)]
+            sequences = [self._encode_letters(words)]
         return Phrase(text, tuple(dict.fromkeys(sequences)))
 
     def to_ratios(self, log_probs: Array) -> tuple[Array, Array]:
@@ -96,7 +96,7 @@ class LabelEncoder:
             for combination in islice(product(*ways), MOST_SEQUENCES)
         ]
 
-    def _spell(self, words: str) -> Labels:
+    def _encode_letters(self, words: str) -> Labels:
         if lost := find_unspellable(words, self._tokenizer):
             raise TextError(f"{words!r}: the alphabet has no {' '.join(lost)}; write the phrase as the model would")
         tokens = tuple(self._tokenizer.encode(words))

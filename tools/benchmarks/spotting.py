@@ -44,15 +44,16 @@ from asr.text.phones import PhoneTokenizer
 
 Row = dict[str, Any]
 RATES = (1.0, 0.1)  # false alarms per hour and word
-FUNCTION_WORDS = frozenset(
-    "about above after again against all also am any are because before being below between both but cannot could did "
-    "do does doing down during each either ever every few for from had has have having her here hers herself himself "
-    "his how however into itself just many may me might more most much must my myself neither never nor not now of "
-    "off on once only onto or other others our ours ourselves out over own perhaps rather same shall she should "
-    "since so some such than that the their theirs them themselves then there therefore these they this those though "
-    "through thus till to too toward towards under until up upon us very was we were what whatever when where whether "
-    "which while who whoever whom whose why will with within without would yet you your yours yourself".split()
-)
+_FUNCTION_WORDS = """
+    about above after again against all also am any are because before being below between both but cannot could did
+    do does doing down during each either ever every few for from had has have having her here hers herself himself
+    his how however into itself just many may me might more most much must my myself neither never nor not now of
+    off on once only onto or other others our ours ourselves out over own perhaps rather same shall she should since
+    so some such than that the their theirs them themselves then there therefore these they this those though
+    through thus till to too toward towards under until up upon us very was we were what whatever when where whether
+    which while who whoever whom whose why will with within without would yet you your yours yourself
+"""
+FUNCTION_WORDS = frozenset(_FUNCTION_WORDS.split())
 COMMANDS = ["enter", "erase", "rubout", "repeat", "start", "stop", "help", "go", "yes", "no"]
 PHRASES = [
     *("turn on the light", "turn off the light", "open the window", "close the window", "set a timer"),
@@ -138,15 +139,15 @@ def search_transcripts(
     test: TestSet, words: Sequence[str], recognizer: Recognizer, log_probs: Sequence[LogProbs]
 ) -> tuple[SpottingExamples, np.ndarray]:
     """Search what is recognised: each of the words there is a hit with its confidence."""
-    wanted = {word: number for number, word in enumerate(words)}
+    numbers = {word: number for number, word in enumerate(words)}
     hits: list[tuple[float, bool, int]] = []
     for reference, frames in zip(test.references, log_probs, strict=True):
         said = Counter(reference.split())
-        recognised = [word for word in recognizer.decoder.decode(frames).words if word.text in wanted]
+        recognised = [word for word in recognizer.decoder.decode(frames).words if word.text in numbers]
         for word in sorted(recognised, key=lambda one: -(one.confidence or 1.0)):
-            hits.append((1.0 if word.confidence is None else word.confidence, said[word.text] > 0, wanted[word.text]))
+            hits.append((1.0 if word.confidence is None else word.confidence, said[word.text] > 0, numbers[word.text]))
             said[word.text] -= 1
-    num_said = sum(word in wanted for text in test.references for word in text.split())
+    num_said = sum(word in numbers for text in test.references for word in text.split())
     confidences, correct, owners = (np.array(column) for column in zip(*hits, strict=True))
     features = np.zeros((len(hits), 4))
     hours = sum(map(len, log_probs)) * recognizer.runner.frame_seconds / 3600
@@ -201,8 +202,7 @@ def measure_commands(folder: Path | None, recognizer: Recognizer, sets: Sequence
     for name, phrases in (("10 words", COMMANDS), ("20 phrases", PHRASES)):
         for alone in (False, True):
             listen = Listening(recognizer, phrases, alone=alone)
-            for test in sets:
-                rows.append(listen.measure(name, test.name, test.waveforms, test.references))
+            rows += [listen.measure(name, test.name, test.waveforms, test.references) for test in sets]
             if noise:
                 rows.append(listen.measure(name, "noise", noise, [""] * len(noise)))
     return rows
