@@ -73,7 +73,7 @@ def index(
     channel: options.ChannelName = "mix",
     device: options.Device = "auto",
 ) -> None:
-    """Index recordings, so that `asr find` searches them a thousand times faster."""
+    """Index recordings, so that `asr find` need not run the network again."""
     from asr.jobs.index import index_recordings
     from asr.jobs.inputs import Inputs
 

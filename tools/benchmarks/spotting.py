@@ -10,7 +10,7 @@ tenth of that, with one threshold for all words, and at confidence 0.5. Beside i
 transcripts finds, as `asr transcribe` writes them; with words in the order of their confidence for the same numbers of
 false alarms.
 
-Speed: processor seconds on one core of a search of an index of the first set (--copies times), for 1, 10 and 100 words.
+Speed: processor seconds on one core of a search of an index of the longest set (--copies times), for 1, 10 and 100 words.
 
 Commands (--commands): ten words, which AN4 has as commands, and twenty phrases of several words, in all sets and in
 noise, each recording as a stream of its own: what is missed, and what is found where it was not said. With `alone`, a
@@ -71,11 +71,12 @@ def main() -> None:
     recognizer = load_model(options.model, device="cpu")
     sets = [read_set(item, None, lambda text: normalize(text, recognizer.settings.normalizer)) for item in options.sets]
     result: dict[str, list[Row]] = {"words": [], "speed": [], "commands": []}
-    for number, test in enumerate(sets):
+    longest = max(sets, key=lambda test: test.seconds)
+    for test in sets:
         log_probs = compute_log_probs(recognizer, test.waveforms)
         words = choose_words(test.references, recognizer)
         result["words"] += measure_words(test, words, recognizer, log_probs, with_transcripts=options.transcripts)
-        if number == 0:
+        if test is longest:
             result["speed"] = measure_speed(options.model, words, recognizer, log_probs, options.copies)
     if options.commands:
         model, _ = read_model_or_file(options.model)
@@ -92,7 +93,7 @@ def parse_options() -> argparse.Namespace:
     parser.add_argument("--model", default="english", help="a model folder or name")
     parser.add_argument("--set", dest="sets", action="append", default=[], help="NAME=MANIFEST[::STEP]; repeatable")
     parser.add_argument("--no-transcripts", dest="transcripts", action="store_false", help="do not transcribe")
-    parser.add_argument("--copies", type=int, default=10, help="how often the index of the speed holds the first set")
+    parser.add_argument("--copies", type=int, default=2, help="how often the index of the speed holds the longest set")
     parser.add_argument("--commands", action="store_true", help="also measure voice commands on all sets")
     parser.add_argument("--noise", type=Path, help="a folder of recordings without speech, for commands")
     parser.add_argument("--json", type=Path, help="also write the result to this file")
