@@ -10,7 +10,8 @@ tenth of that, with one threshold for all words, and at confidence 0.5. Beside i
 transcripts finds, as `asr transcribe` writes them; with words in the order of their confidence for the same numbers of
 false alarms.
 
-Speed: processor seconds on one core of a search of an index of the longest set (--copies times), for 1, 10 and 100 words.
+Speed: processor seconds on one core for a search of an index of the longest set (--copies times), for 1, 10 and 100
+words.
 
 Commands (--commands): ten words, which AN4 has as commands, and twenty phrases of several words, in all sets and in
 noise, each recording as a stream of its own: what is missed, and what is found where it was not said. With `alone`, a

@@ -154,9 +154,12 @@ class StreamingRecognizer:
         if not self._stream.ended:
             self._decode(self._resampler.finish(), last=True)
         text = " ".join(segment.text for segment in self._segments)
+        is_written = self._recognizer.recognizer.decoder.writer is not None
+        raw_text = " ".join(segment.raw_text for segment in self._segments) if is_written else None
         words = [word for segment in self._segments for word in segment.words]
         warnings = self._mixer.describe_levels() or judge_speech(words, self._stream.duration)
-        return Transcript(text, self._stream.duration, segments=tuple(self._segments), warnings=warnings)
+        segments = tuple(self._segments)
+        return Transcript(text, self._stream.duration, segments=segments, warnings=warnings, raw_text=raw_text)
 
     def _decode(self, samples: Waveform, *, last: bool) -> Partial | None:
         latest, num_segments = None, len(self._segments)

@@ -111,6 +111,8 @@ class SpeechStream:
         self._num_samples = 0
         self._utterance = _Utterance(context, utterance_decoder, 0)
         self._finals: list[Segment] = []
+        writer = utterance_decoder.writer
+        self._written = writer.start() if writer is not None else None
         self._latest = Partial()
 
     @property
@@ -183,11 +185,19 @@ class SpeechStream:
         """End the utterance after its first `num_samples` samples and start the next with the others."""
         closed = self._utterance
         if words := closed.finish(self._start_seconds):
-            self._finals.append(Segment(words))
+            self._finals.append(self._write_out(Segment(words), closed.start + num_samples))
         if self._observer is not None:
             self._observer.finish()
         self._utterance = _Utterance(self._context, self._utterance_decoder, closed.start + num_samples)
         self._utterance.feed(closed.waveform[num_samples:], last=self.ended)
+
+    def _write_out(self, segment: Segment, end: int) -> Segment:
+        """Write out the words of an utterance that ends at a sample; with the last of the stream ends a sentence."""
+        if self._written is None:
+            return segment
+        end_seconds = self._start_seconds + end / self._context.recognizer.sample_rate
+        is_last = self.ended and end == self._num_samples
+        return self._written.write(segment, max(0.0, end_seconds - segment.end), closes=is_last)
 
 
 class _Utterance:
