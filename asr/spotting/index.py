@@ -7,8 +7,8 @@ It is an SQLite database, so a job that is killed loses at most the recording th
     segments    of each recording: channel, start in seconds, number of frames, log probabilities
 
 Log probabilities are kept as their distance from the highest of their frame, in steps of 1/8 up to 12: one byte each,
-token by token, compressed by zlib. Since probabilities add up to one, the distances are all that is needed. With steps of
-1/16 up to 16 an index would be half as large again, and finds the same.
+token by token, compressed by zlib. Since probabilities add up to one, the distances are all that is needed. With steps
+of 1/16 up to 16 an index would be half as large again, and finds the same.
 """
 
 import hashlib
