@@ -7,6 +7,7 @@ text does not depend on how a stream is divided into blocks. Knows nothing of th
 import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from typing import Protocol
 
 import numpy as np
 
@@ -75,6 +76,16 @@ class StreamContext:
         self.silent |= recognizer.tokenizer.word_ends
 
 
+class LogProbsObserver(Protocol):
+    """Sees the log probabilities of a stream, utterance by utterance."""
+
+    def feed(self, log_probs: LogProbs, start_seconds: float) -> None:
+        """Take (T, V) further log probabilities of the utterance that starts at a time in the stream."""
+
+    def finish(self) -> None:
+        """End the utterance."""
+
+
 class SpeechStream:
     """One stream of a `MultiStreamRecognizer`.
 
@@ -85,8 +96,15 @@ class SpeechStream:
 
     error: Exception | None = None
 
-    def __init__(self, context: StreamContext, utterance_decoder: UtteranceDecoder, start_seconds: float) -> None:
+    def __init__(
+        self,
+        context: StreamContext,
+        utterance_decoder: UtteranceDecoder,
+        start_seconds: float,
+        observer: LogProbsObserver | None = None,
+    ) -> None:
         self.ended = False
+        self._observer = observer
         self._start_seconds = start_seconds
         self._context = context
         self._utterance_decoder = utterance_decoder
@@ -125,7 +143,11 @@ class SpeechStream:
         Samples after that end belong to the next utterance and go through the network again.
         """
         with self._catch_error():
-            end = self._utterance.feed_log_probs(log_probs)
+            utterance, num_frames = self._utterance, self._utterance.num_frames
+            end = utterance.feed_log_probs(log_probs)
+            if self._observer is not None:
+                start = utterance.start / self._context.recognizer.sample_rate
+                self._observer.feed(log_probs[: utterance.num_frames - num_frames], self._start_seconds + start)
             if end is not None:
                 self._close_utterance(end * self._context.frame_samples)
 
@@ -164,6 +186,8 @@ class SpeechStream:
         closed = self._utterance
         if words := closed.finish(self._start_seconds):
             self._finals.append(self._write_out(Segment(words), closed, num_samples))
+        if self._observer is not None:
+            self._observer.finish()
         self._utterance = _Utterance(self._context, self._utterance_decoder, closed.start + num_samples)
         self._utterance.feed(closed.waveform[num_samples:], last=self.ended)
 
