@@ -13,7 +13,7 @@ import typer
 from typer import Option
 
 from asr import __version__
-from asr.cli import language, live, recognize, training
+from asr.cli import importing, language, live, recognize, training
 from asr.cli.options import ResumableCommand
 
 _WIDE = 80  # columns; in fewer the tables of the help would cut off the names of options
@@ -40,6 +40,12 @@ language_app = typer.Typer(
     pretty_exceptions_enable=False,
     **_layout(),
 )
+import_app = typer.Typer(
+    help="Import models that other programs trained.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    **_layout(),
+)
 
 _SPEECH, _WORDS = "Recognise speech", "Language models and lexicons"
 
@@ -59,6 +65,9 @@ _add(app, training.COMMANDS, "Train a model")
 _add(app, [language.lexicon], _WORDS)
 _add(language_app, language.COMMANDS)
 app.add_typer(language_app, name="lm", rich_help_panel=_WORDS)
+for _name, _command in importing.COMMANDS.items():
+    import_app.command(_name)(_command)
+app.add_typer(import_app, name="import", rich_help_panel=_SPEECH)
 
 
 def _print_version(is_requested: bool) -> None:

@@ -20,7 +20,7 @@ EXTRAS = {
     "whisper": ("faster_whisper", "ctranslate2"),
     "train": ("torch", "lightning_fabric", "lhotse", "urllib3", "tensorboard", "jiwer", "scipy"),
 }
-_GROUP = "lm"  # the command that has subcommands
+_GROUPS = (["lm"], ["import"])  # commands that have subcommands
 
 
 def explain_missing(error: ModuleNotFoundError, arguments: Sequence[str]) -> AsrError | None:
@@ -34,7 +34,7 @@ def explain_missing(error: ModuleNotFoundError, arguments: Sequence[str]) -> Asr
     for extra, modules in EXTRAS.items():
         if module in modules:
             words = [word for word in arguments if not word.startswith("-")]
-            command = " ".join(["asr", *words[: 2 if words[:1] == [_GROUP] else 1]])
+            command = " ".join(["asr", *words[: 2 if words[:1] in _GROUPS else 1]])
             remedy = f"python -m pip install {install_target(extra)}"
             return AsrError(f"{command} needs {module}, which is not installed: {remedy}")
     return None
