@@ -1,5 +1,6 @@
 """`asr import`: model folders from models that other programs trained."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
@@ -25,4 +26,21 @@ def deepspeech_pytorch(
     typer.echo(output)
 
 
-COMMANDS = {"deepspeech.pytorch": deepspeech_pytorch}
+def coqui(
+    model: Annotated[Path, Argument(metavar="MODEL", help="File for TensorFlow Lite (.tflite).")],
+    output: Output,
+    alphabet: Annotated[
+        Path | None, Option(help="Its alphabet.txt. Default: the alphabet in the file.", metavar="FILE")
+    ] = None,
+    licence: Licence = "",
+    source: Source = "",
+) -> None:
+    """Import a model of Coqui STT or Mozilla DeepSpeech."""
+    from asr.convert.coqui import import_coqui
+    from asr.convert.folder import ImportOptions
+
+    import_coqui(model, ImportOptions(output, licence, source), alphabet=alphabet)
+    typer.echo(output)
+
+
+COMMANDS: dict[str, Callable[..., None]] = {"coqui": coqui, "deepspeech.pytorch": deepspeech_pytorch}
