@@ -7,6 +7,8 @@ from typing import Annotated
 import typer
 from typer import Argument, Option
 
+from asr.config import SAMPLE_RATE
+
 Output = Annotated[Path, Argument(metavar="OUT", help="Folder to write.")]
 Licence = Annotated[str, Option("--licence", help="Licence of the model, for the model card.")]
 Source = Annotated[str, Option("--source", help="Where the model comes from, such as an address, for the model card.")]
@@ -43,4 +45,24 @@ def coqui(
     typer.echo(output)
 
 
-COMMANDS: dict[str, Callable[..., None]] = {"coqui": coqui, "deepspeech.pytorch": deepspeech_pytorch}
+def onnx(
+    model: Annotated[Path, Argument(metavar="MODEL", help="CTC model in ONNX with the metadata of sherpa-onnx.")],
+    output: Output,
+    tokens: Annotated[Path, Option(help="Its tokens.txt.", metavar="FILE")],
+    sample_rate: Annotated[int, Option(min=1, help="Hz of its training speech.")] = SAMPLE_RATE,
+    licence: Licence = "",
+    source: Source = "",
+) -> None:
+    """Import a CTC model of icefall, NeMo or WeNet, as exported for sherpa-onnx."""
+    from asr.convert.folder import ImportOptions
+    from asr.convert.onnx_ctc import import_onnx
+
+    import_onnx(model, tokens, ImportOptions(output, licence, source), sample_rate=sample_rate)
+    typer.echo(output)
+
+
+COMMANDS: dict[str, Callable[..., None]] = {
+    "coqui": coqui,
+    "deepspeech.pytorch": deepspeech_pytorch,
+    "onnx": onnx,
+}
