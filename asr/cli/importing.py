@@ -34,6 +34,7 @@ def coqui(
     alphabet: Annotated[
         Path | None, Option(help="Its alphabet.txt. Default: the alphabet in the file.", metavar="FILE")
     ] = None,
+    scorer: Annotated[Path | None, Option(help="Its language model: .scorer, or ARPA.", metavar="FILE")] = None,
     licence: Licence = "",
     source: Source = "",
 ) -> None:
@@ -41,7 +42,7 @@ def coqui(
     from asr.convert.coqui import import_coqui
     from asr.convert.folder import ImportOptions
 
-    import_coqui(model, ImportOptions(output, licence, source), alphabet=alphabet)
+    import_coqui(model, ImportOptions(output, licence, source), alphabet=alphabet, scorer=scorer)
     typer.echo(output)
 
 

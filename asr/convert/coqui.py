@@ -25,6 +25,7 @@ from asr.convert.folder import (
     read_file,
     write_folder,
 )
+from asr.convert.scorer import read_scorer
 from asr.convert.tflite import Graph, Operator, Tensor, read_tflite
 from asr.errors import ModelError
 from asr.files import read_lines
@@ -55,13 +56,16 @@ class Layer:
         return np.asarray(self.weight.value)
 
 
-def import_coqui(path: Path, options: ImportOptions, *, alphabet: Path | None = None) -> None:
+def import_coqui(
+    path: Path, options: ImportOptions, *, alphabet: Path | None = None, scorer: Path | None = None
+) -> None:
     """Import a model.
 
     Args:
         path: The .tflite file.
         options: The user's.
         alphabet: The file alphabet.txt; None: the alphabet in the model's file.
+        scorer: Its language model: a .scorer file, or ARPA text.
 
     Raises:
         ModelError: If a file cannot be read, is broken or holds another network.
@@ -85,8 +89,12 @@ def import_coqui(path: Path, options: ImportOptions, *, alphabet: Path | None = 
         "network": f"3 dense layers, LSTM of {len(stack[_RECURRENT].bias) // 4} units, dense layer, CTC",
         "audio": f"{features.sample_rate} Hz, mono, 26 MFCC every {features.step_seconds * 1000:g} ms",
     }
+    language = None
+    if scorer is not None:
+        language = read_scorer(scorer, labels)
+        facts["language model"] = f"`{scorer.name}`, {len(language.model.words)} words, order {language.model.order}"
     tokenizer = build_tokenizer(["", *labels])
-    write_folder(build_graph(weights, stack), tokenizer, features, feeding, options, facts)
+    write_folder(build_graph(weights, stack), tokenizer, features, feeding, options, facts, language)
 
 
 def find_layers(graph: Graph, path: Path) -> list[Layer]:

@@ -5,11 +5,13 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from asr import __version__
 from asr.atomic import write_text
 from asr.config import (
     SETTINGS_FILE,
+    DecoderSettings,
     FeatureSettings,
     GraphSettings,
     ModelSettings,
@@ -17,6 +19,8 @@ from asr.config import (
     TokenizerSettings,
 )
 from asr.errors import AsrError, ModelError
+from asr.language.load import save_ngram
+from asr.language.ngram.model import NgramModel
 from asr.model_files import CARD, TABLE
 from asr.recognize.model_folder import save_imported
 from asr.text.tokenizer import BLANK_SYMBOL, CharTokenizer, PieceTokenizer, Tokenizer
@@ -57,6 +61,13 @@ class ImportOptions:
     source: str = ""
 
 
+class LanguageModel(NamedTuple):
+    """A language model, and how the search uses it."""
+
+    model: NgramModel
+    decoder: DecoderSettings
+
+
 def check_output(folder: Path) -> None:
     """Check that no model would be overwritten. Raises AsrError if one would."""
     if (folder / SETTINGS_FILE).exists():
@@ -70,6 +81,7 @@ def write_folder(
     feeding: GraphSettings,
     options: ImportOptions,
     facts: Mapping[str, str],
+    language: LanguageModel | None = None,
 ) -> None:
     """Write the folder of an imported model.
 
@@ -80,6 +92,7 @@ def write_folder(
         feeding: How it takes them.
         options: The user's.
         facts: For the card, by their names.
+        language: Its language model, if it has one.
 
     Raises:
         ModelError: If the parts do not fit together.
@@ -91,7 +104,10 @@ def write_folder(
         normalizer=guess_normalizer(tokenizer.symbols),
         tokenizer=TokenizerSettings(kind=kind),
         graph=feeding,
+        decoder=DecoderSettings() if language is None else language.decoder,
     )
+    if language is not None:
+        save_ngram(language.model, options.output / "lm.bin")
     save_imported(graph, tokenizer, settings, options.output)
     streaming = "yes" if feeding.streaming else "no: the network needs whole recordings"
     rows = {

@@ -10,8 +10,11 @@ import pytest
 
 from asr.convert.coqui import import_coqui, read_alphabet
 from asr.convert.folder import ImportOptions
+from asr.convert.scorer import read_scorer, read_words
 from asr.convert.tflite import read_tflite
 from asr.errors import ModelError
+from asr.language.ngram.arpa import read_arpa
+from asr.language.ngram.kenlm import read_trie
 from asr.recognize.options import DecodingOptions
 from asr.recognize.recognizer import Recognizer, load_model
 from asr.recognize.streaming.recognizer import StreamingRecognizer
@@ -83,6 +86,36 @@ def test_an_alphabet_of_another_size_is_refused(tmp_path: Path):
     with pytest.raises(ModelError, match=r"alphabet\.txt: 2 letters, but the network has 28"):
         imported("float", tmp_path, alphabet=tmp_path / "alphabet.txt")
     assert not (tmp_path / "float").exists()
+
+
+@pytest.mark.parametrize("suffix", ["scorer", "arpa"])
+@pytest.mark.parametrize("kind", ["float", "int8"])
+def test_a_scorer_corrects_as_in_the_runtime(tmp_path: Path, kind: str, suffix: str):
+    recognizer = imported(kind, tmp_path, scorer=FOLDER / f"words.{suffix}")
+    spoken = dict(line.split("\t") for line in (SAMPLES / "transcripts.txt").read_text(encoding="utf-8").splitlines())
+    for name, text in spoken.items():  # stt 1.4.0 gives these with words.scorer, and others without
+        assert recognizer.transcribe(SAMPLES / f"{Path(name).stem}.flac").text == text
+    if suffix == "scorer":
+        assert (recognizer.settings.decoder.alpha, round(recognizer.settings.decoder.beta, 6)) == (0.75, 1.85)
+
+
+def test_the_words_of_a_scorer_are_those_it_was_made_with():
+    content, letters = (FOLDER / "words.scorer").read_bytes(), read_alphabet(FOLDER / "alphabet.txt")
+    end = read_trie(content, (), FOLDER).end
+    words = list(read_words(content, end + 4 + 4 + 1 + 8 + 8, letters))
+    assert sorted(words) == sorted(set(read_arpa(FOLDER / "words.arpa").words) - {"<s>", "</s>", "<unk>"})
+
+
+def test_a_scorer_for_another_alphabet_is_refused(tmp_path: Path):
+    with pytest.raises(ModelError, match="has no word that these letters spell"):
+        read_scorer(FOLDER / "words.scorer", ["x", "z", " "])
+
+
+@pytest.mark.parametrize("size", [100, 7000, 7100, 8000])
+def test_a_scorer_that_is_cut_short_is_refused(tmp_path: Path, size: int):
+    (tmp_path / "a.scorer").write_bytes((FOLDER / "words.scorer").read_bytes()[:size])
+    with pytest.raises(ModelError, match=r"a\.scorer: .*(broken|vocabulary)"):
+        read_scorer(tmp_path / "a.scorer", read_alphabet(FOLDER / "alphabet.txt"))
 
 
 def test_8_bit_weights_stay_in_8_bits(tmp_path: Path):
