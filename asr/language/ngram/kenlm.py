@@ -46,7 +46,7 @@ class _Layout:
     backoff_bits: int = 32
     pointer_bits: int = 0  # most high bits of pointers that lie in tables
 
-    def take(self, dtype: str, count: int) -> Array:
+    def read(self, dtype: str, count: int) -> Array:
         """Return the next numbers."""
         array = np.frombuffer(self.content, np.dtype(dtype), count, self.position)
         self.position += array.nbytes
@@ -76,7 +76,7 @@ def read_trie(content: bytes, words: Iterable[str], path: Path) -> Trie:
     """
     try:
         layout = _read_header(content, path)
-        hashes = layout.take("<u8", 1 + layout.counts[0])
+        hashes = layout.read("<u8", 1 + layout.counts[0])
         names = name_words(hashes[1 : 1 + int(hashes[0])], words)
         return Trie(_drop_unnamed(names, list(_read_orders(layout, len(names)))), layout.position)
     except (struct.error, ValueError, IndexError, OverflowError, MemoryError) as error:
@@ -100,7 +100,7 @@ def _read_orders(layout: _Layout, num_words: int) -> Iterator[OrderTable]:
     """Yield the n-grams of each order; words are counted as in the file."""
     order, counts = len(layout.counts), layout.counts
     bins = _read_bins(layout, order)
-    unigrams = layout.take("V16", counts[0] + 2)[: counts[0] + 1].view(
+    unigrams = layout.read("V16", counts[0] + 2)[: counts[0] + 1].view(
         [("prob", "<f4"), ("backoff", "<f4"), ("next", "<u8")]
     )
     if order > 2 and layout.has_tables:
@@ -131,8 +131,8 @@ def _read_bins(layout: _Layout, order: int) -> list[tuple[Array | None, Array | 
     layout.position += 8
     bins: list[tuple[Array | None, Array | None]] = []
     for length in range(2, order + 1):
-        probs = layout.take("<f4", 1 << layout.prob_bits)
-        bins.append((probs, layout.take("<f4", 1 << layout.backoff_bits) if length < order else None))
+        probs = layout.read("<f4", 1 << layout.prob_bits)
+        bins.append((probs, layout.read("<f4", 1 << layout.backoff_bits) if length < order else None))
     return bins
 
 
@@ -187,7 +187,7 @@ def _read_pointers(layout: _Layout, count: int, most: int) -> tuple[int, Array |
     size = (most >> (bits - chopped)) + 1
     before = layout.position
     layout.position = -(-before // 8) * 8 + 8  # a header
-    table = layout.take("<u8", size).astype(np.int64)
+    table = layout.read("<u8", size).astype(np.int64)
     layout.position = before + 8 * (1 + size) + 7
     return bits - chopped, table
 

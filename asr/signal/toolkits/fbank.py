@@ -63,6 +63,8 @@ class FbankExtractor(ToolkitExtractor):
 
 def mirror(samples: Waveform, first: int, last: int) -> Waveform:
     """Return the samples from `first` to `last` of a waveform that is mirrored at its ends, again and again."""
+    if len(samples) == 0:
+        return np.zeros(last - first, np.float32)
     period = 2 * len(samples)
     positions = np.arange(first, last) % period
     mirrored: Waveform = samples[np.minimum(positions, period - 1 - positions)]
