@@ -5,6 +5,6 @@ coqui.py               exports of Coqui STT and Mozilla DeepSpeech, read by tfli
 onnx_ctc.py            CTC models in ONNX with sherpa-onnx's metadata: icefall, NeMo, WeNet
 folder.py              what all of them write
 
-Nothing of a file is executed. Networks become ONNX graphs (runtime/imported_network.py), and front ends are settings
+Nothing of a file is executed. Networks become ONNX graphs (runtime/imported/graph.py), and front ends are settings
 (signal/toolkits/), so that recognition, decoder and servers run an imported model as any other.
 """

@@ -86,7 +86,7 @@ def write_folder(
     """Write the folder of an imported model.
 
     Args:
-        graph: See runtime/imported_network.py.
+        graph: See runtime/imported/graph.py.
         tokenizer: Its tokens, the blank first.
         features: What the graph takes.
         feeding: How it takes them.

@@ -30,7 +30,7 @@ from asr.convert.folder import (
 )
 from asr.errors import ModelError, one_line
 from asr.files import read_lines
-from asr.runtime.imported_network import ImportedNetwork
+from asr.runtime.imported.network import ImportedNetwork
 
 _BLANKS = ("<blk>", "<eps>", "<blank>")
 _LOG_ENERGY_OF_NOTHING = -23.025850929940457  # log(1e-10), with which sherpa-onnx fills up
@@ -170,7 +170,7 @@ def read_tokens(path: Path) -> list[str]:
 
 
 def wrap(model: ModelProto, family: Family, size: int, order: Sequence[int], *, streaming: bool) -> bytes:
-    """Return a graph as runtime/imported_network.py describes it.
+    """Return a graph as runtime/imported/graph.py describes it.
 
     Args:
         model: With inputs (1, T, F), or (1, F, T) of NeMo, and then their lengths, or states.

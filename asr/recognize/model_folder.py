@@ -6,7 +6,9 @@
     lexicon.txt         the words' pronunciations, if the alphabet consists of phones (text/lexicon.py)
     README.md           the model card
 
-Imported models have a graph in place of weights (runtime/imported_network.py):
+    punctuator/         what writes words out with marks and capitals, if anything does (language/punctuator.py)
+
+Imported models have a graph in place of weights (runtime/imported/graph.py):
 
     network.onnx        the network as another program trained it
 
@@ -20,7 +22,7 @@ from asr.atomic import atomic_write, check_writable
 from asr.config import SETTINGS_FILE, ModelSettings
 from asr.errors import AsrError, ModelError, one_line
 from asr.model_files import WEIGHTS_FILE, load_model_files, save_model_files
-from asr.runtime.imported_network import ImportedNetwork
+from asr.runtime.imported.network import ImportedNetwork
 from asr.runtime.parameters import acoustic_shapes
 from asr.signal.front_end import frame_layout
 from asr.text.load import load_tokenizer
