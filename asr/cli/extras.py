@@ -20,7 +20,7 @@ EXTRAS = {
     "whisper": ("faster_whisper", "ctranslate2"),
     "train": ("torch", "lightning_fabric", "lhotse", "urllib3", "tensorboard", "jiwer", "scipy"),
 }
-_GROUPS = ("lm", "punctuate")  # commands that have subcommands, each in the one before
+_GROUPS = (("lm", "punctuate"), ("lm",), ("import",))  # commands that have subcommands, the deepest first
 
 
 def explain_missing(error: ModuleNotFoundError, arguments: Sequence[str]) -> AsrError | None:
@@ -34,8 +34,8 @@ def explain_missing(error: ModuleNotFoundError, arguments: Sequence[str]) -> Asr
     for extra, modules in EXTRAS.items():
         if module in modules:
             words = [word for word in arguments if not word.startswith("-")]
-            depth = 3 if tuple(words[:2]) == _GROUPS else 2 if words[:1] == [_GROUPS[0]] else 1
-            command = " ".join(["asr", *words[:depth]])
+            depth = next((len(group) for group in _GROUPS if tuple(words[: len(group)]) == group), 0)
+            command = " ".join(["asr", *words[: depth + 1]])
             remedy = f"python -m pip install {install_target(extra)}"
             return AsrError(f"{command} needs {module}, which is not installed: {remedy}")
     return None

@@ -11,12 +11,8 @@ from asr.errors import ModelError
 from asr.evaluate.evaluate import Evaluation
 from asr.evaluate.reliability import Reliability
 from asr.evaluate.wer import Edits, ErrorRates
+from asr.model_files import CARD, TABLE
 
-CARD = "README.md"
-TABLE = (
-    "| speech | utterances | words | WER | 95 % interval | CER | ECE of confidences |\n"
-    "| --- | --- | --- | --- | --- | --- | --- |\n"
-)
 # By its first words: cards of before 2026-11-24 lack the last column.
 _HEAD = re.compile(r"^\| speech \| utterances .*\n\|[ |:-]+\n", re.MULTILINE)
 
