@@ -50,7 +50,7 @@ class Refusal(Exception):
         self.kind = kind
 
 
-async def read_event(reader: asyncio.StreamReader, most_bytes: int) -> Event | None:
+async def read_event(source: asyncio.StreamReader, most_bytes: int) -> Event | None:
     """Read an event; None at the end of the connection.
 
     The package's own reader accepts events of any size, which would let a client fill the memory.
@@ -59,14 +59,14 @@ async def read_event(reader: asyncio.StreamReader, most_bytes: int) -> Event | N
         Refusal: If it is no event, or larger than `most_bytes`.
     """
     try:
-        line = await reader.readline()
+        line = await source.readline()
         if not line.strip():
             return None
         header = json.loads(line)
         sizes = [int(header.get(key) or 0) for key in ("data_length", "payload_length")]
         if min(sizes) < 0 or sum(sizes) > most_bytes:
             raise Refusal("message", f"an event may hold {most_bytes} bytes; send shorter chunks")
-        extra, payload = [await reader.readexactly(size) for size in sizes]
+        extra, payload = [await source.readexactly(size) for size in sizes]
         data = (header.get("data") or {}) | (json.loads(extra) if extra else {})
         return Event(str(header["type"]), data, payload or None)
     except asyncio.IncompleteReadError:
@@ -187,13 +187,13 @@ class WyomingServer:
         if self._clients:
             await asyncio.wait(self._clients, timeout=patience)
 
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _serve(self, source: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Serve one client until it leaves or is refused."""
         task = asyncio.current_task()
         if task is None:
             raise RuntimeError("a client must be served in an asyncio task")
         self._clients.add(task)
-        session = _Session(self, reader, writer)
+        session = _Session(self, source, writer)
         try:
             if len(self._clients) > self.limits.clients:
                 raise Refusal("clients", f"{self.limits.clients} clients are connected already; try again later")
@@ -218,9 +218,9 @@ class WyomingServer:
 class _Session:
     """One connection."""
 
-    def __init__(self, server: WyomingServer, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    def __init__(self, server: WyomingServer, source: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._server = server
-        self._reader = reader
+        self._source = source
         self._writer = writer
         self._decoder: UtteranceDecoder | None = None  # for the next recording
         self._stream: TranscriptStream | None = None
@@ -235,17 +235,17 @@ class _Session:
     async def _next_event(self) -> Event | None:
         """Return the next event; None at the end of the connection or of the server."""
         limits = self._server.limits
-        reading = asyncio.ensure_future(read_event(self._reader, limits.message_bytes))
+        receiving = asyncio.ensure_future(read_event(self._source, limits.message_bytes))
         closing = asyncio.ensure_future(self._server.closing.wait())
         try:
-            await asyncio.wait({reading, closing}, timeout=limits.idle_seconds, return_when=asyncio.FIRST_COMPLETED)
-            if reading.done():
-                return reading.result()
+            await asyncio.wait({receiving, closing}, timeout=limits.idle_seconds, return_when=asyncio.FIRST_COMPLETED)
+            if receiving.done():
+                return receiving.result()
             if closing.done():
                 return None
             raise Refusal("idle", f"no event for {limits.idle_seconds:g} s; connect again to continue")
         finally:
-            reading.cancel()
+            receiving.cancel()
             closing.cancel()
 
     async def _answer(self, event: Event) -> Sequence[Eventable]:

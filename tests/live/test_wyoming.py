@@ -190,14 +190,14 @@ def test_a_ping_is_answered_and_unknown_events_are_passed_over(port: int):
 )
 def test_what_is_no_event_is_refused_with_a_reason(port: int, sent: bytes, code: str):
     async def run() -> dict[str, Any]:
-        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        source, writer = await asyncio.open_connection("127.0.0.1", port)
         writer.write(sent)
-        header = json.loads(await asyncio.wait_for(reader.readline(), 20))
+        header = json.loads(await asyncio.wait_for(source.readline(), 20))
         while header["type"] != "error":
-            await reader.readexactly(header.get("data_length", 0))
-            header = json.loads(await asyncio.wait_for(reader.readline(), 20))
-        data = json.loads(await reader.readexactly(header["data_length"]))
-        assert await asyncio.wait_for(reader.read(), 20) == b""  # the server has hung up
+            await source.readexactly(header.get("data_length", 0))
+            header = json.loads(await asyncio.wait_for(source.readline(), 20))
+        data = json.loads(await source.readexactly(header["data_length"]))
+        assert await asyncio.wait_for(source.read(), 20) == b""  # the server has hung up
         writer.close()
         return data
 
