@@ -34,7 +34,7 @@ from asr.signal.resample import Waveform
 
 log = logging.getLogger(__name__)
 _MOST_CHANNELS = 8
-_WIDTHS = {2: np.dtype("<i2"), 4: np.dtype("<i4")}  # bytes of a sample
+_WIDTHS = {2: "<i2", 4: "<i4"}  # bytes of a sample, and how numpy calls them
 
 
 class Refusal(Exception):

@@ -7,7 +7,7 @@ from asr.evaluate.page.examples import Example, Spike
 from asr.evaluate.page.results import UtteranceResult
 
 _BAR = 220  # width of a bar, in units of its SVG
-_PER_SECOND, _NARROWEST = 150, 640  # pixels of a picture per second of sound, and altogether
+_PER_SECOND, _NARROWEST = 200, 640  # pixels of a picture per second of sound, and altogether
 _TEXT_ROW, _SPECTROGRAM, _SPIKES = 22, 120, 96  # heights in pixels
 _LINE = 14  # from the top of a row to the baseline of its text
 

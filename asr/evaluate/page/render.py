@@ -106,13 +106,14 @@ def _render_overview(results: Sequence[SystemResult]) -> str:
     for number, result in enumerate(results):
         rates, edits = result.rates, result.rates.word_edits
         factor = result.summary.get("real_time_factor")
-        cells = [_name(result.label, number), escape(Path(result.model).name if result.model else "")]
+        model = "" if result.model is None else Path(result.model).name
+        cells = [_name(result.label, number) + ("" if model in ("", result.label) else f" ({escape(model)})")]
         cells += [str(rates.utterances), str(rates.words), f"{rates.wer:.2%}", _range(rates.wer_interval)]
         cells.append(draw_interval(rates.wer, rates.wer_interval, largest, number))
         cells += [f"{rates.utterance_error_rate:.2%}", f"{rates.cer:.2%}"]
         cells.append(" / ".join(str(count) for count in edits[1:]))
         rows.append([*cells, "" if factor is None else f"{factor:.3f}"])
-    head = ["", "model", "utterances", "words", "WER", "95 % interval", "", "wrong utterances", "CER"]
+    head = ["", "utterances", "words", "WER", "95 % interval", "", "wrong utterances", "CER"]
     table = _table([*head, "subst. / del. / ins.", "real-time factor"], rows)
     failures = [f"{result.label}: {line}" for result in results for line in result.summary.get("failures", ())]
     notes = "".join(f'<p class="note">{escape(line)}</p>' for line in failures)
