@@ -101,7 +101,8 @@ class Recognizer:
         """Yield the transcripts of recordings in their order, or the error of one that cannot be read.
 
         Args:
-            sources, channel: As for `transcribe`.
+            sources: As for `transcribe`, as is the channel.
+            channel: Which channels are transcribed.
             batch_seconds: Speech that goes through the network at once: more is faster and takes more memory.
             jobs: Threads that read audio, and as many that decode.
             on_progress: Called with the seconds that are done of a long recording whose transcript comes next.
