@@ -307,6 +307,21 @@ class ConfidenceSettings(Settings):
     language: float = 0.0  # score of the language model, per word of the utterance
 
 
+class SpottingSettings(Settings):
+    """Weights of the confidences of phrases that were found (spotting/confidence.py).
+
+    `asr calibrate` fits those of a model. The defaults were fitted to a good model of phones on read and volunteers'
+    speech.
+    """
+
+    bias: float = -3.7808
+    ratio: float = 4.7479  # score of the phrase against its background, per label
+    length: float = 3.205  # logarithm of the number of labels
+    background: float = -1.1809  # score of the background, per label
+    rate: float = 0.8685  # logarithm of the frames per label
+    least_background: float = -1.5759  # below it is no speech
+
+
 class SubtitleSettings(Settings):
     """Formatting of subtitles (transcript/subtitles.py)."""
 
@@ -343,6 +358,7 @@ class ModelSettings(Settings):
     decoder: DecoderSettings = DecoderSettings()
     rescoring: RescoringSettings = RescoringSettings()
     confidence: ConfidenceSettings | None = None  # None: not calibrated
+    spotting: SpottingSettings = SpottingSettings()
     written: WrittenSettings = WrittenSettings()
 
     @classmethod

@@ -13,7 +13,7 @@ import typer
 from typer import Option
 
 from asr import __version__
-from asr.cli import language, live, punctuation, recognize, training
+from asr.cli import language, live, punctuation, recognize, spotting, training
 from asr.cli.options import ResumableCommand
 
 _WIDE = 80  # columns; in fewer the tables of the help would cut off the names of options
@@ -62,6 +62,7 @@ _add(
     [recognize.transcribe, live.mic, live.serve, recognize.align, recognize.plot, recognize.models, recognize.export],
     _SPEECH,
 )
+_add(app, [spotting.find, spotting.index, spotting.listen], "Find phrases")
 _add(app, training.COMMANDS, "Train a model")
 _add(app, [punctuation.punctuate, language.lexicon], _WORDS)
 _add(language_app, language.COMMANDS)

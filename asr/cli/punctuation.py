@@ -30,7 +30,8 @@ def punctuate(
     """Add punctuation and capitals to text."""
     from asr.jobs.punctuate import load_punctuator, punctuate_lines, read_input
 
-    for line in punctuate_lines(read_input(path), load_punctuator(model), numbers=numbers or "words"):
+    punctuator, settings = load_punctuator(model)
+    for line in punctuate_lines(read_input(path), punctuator, numbers=numbers or settings.numbers):
         typer.echo(line)
 
 
@@ -61,8 +62,9 @@ def evaluate(
     from asr.evaluate.punctuation import evaluate_text
     from asr.jobs.punctuate import load_punctuator
 
-    result = evaluate_text(texts, load_punctuator(model))
+    result = evaluate_text(texts, load_punctuator(model)[0])
     typer.echo(f"words\t{result.num_words}")
+    typer.echo(f"lines left out\t{result.left_out}")
     typer.echo("system\twhat\tprecision\trecall\tF1")
     for system, scores in result.systems.items():
         for one in scores:

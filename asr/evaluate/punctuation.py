@@ -107,6 +107,7 @@ class TextResult(NamedTuple):
     """The scores of each system on a text."""
 
     num_words: int
+    left_out: int  # lines whose words are uncertain
     systems: dict[str, list[Score]]
 
 
@@ -120,4 +121,4 @@ def evaluate_text(texts: Sequence[Path], punctuator: Punctuator) -> TextResult:
     words = [text.vocabulary[index] for index in text.words]
     expected = Written(text.punctuation, text.cases)
     found = {"punctuator": punctuator.decide(words), "majority": write_majority(len(words))}
-    return TextResult(len(words), {name: score(expected, one) for name, one in found.items()})
+    return TextResult(len(words), text.left_out, {name: score(expected, one) for name, one in found.items()})

@@ -4,6 +4,7 @@ import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from asr.config import SETTINGS_FILE, ModelSettings, WrittenSettings
 from asr.errors import ModelError, TextError
 from asr.files import decode_lines, read_lines
 from asr.jobs.inputs import STANDARD_INPUT
@@ -14,18 +15,18 @@ from asr.text.normalize import normalize
 from asr.text.written.write import apply_marks, write_numbers
 
 
-def load_punctuator(name: str | Path) -> Punctuator:
-    """Load a punctuator from its own folder, or that of a recogniser's model.
+def load_punctuator(name: str | Path) -> tuple[Punctuator, WrittenSettings]:
+    """Load a punctuator from its own folder, or that of a recogniser's model, with the model's settings.
 
     Raises:
         ModelError: If there is no such folder, or the model has no punctuator.
     """
-    folder = Path(name)
-    if not is_punctuator_folder(folder):
-        folder = find_model(name) / PUNCTUATOR_FOLDER
-        if not is_punctuator_folder(folder):
-            raise ModelError(f"{name}: has no punctuator; expected one in {folder}")
-    return Punctuator.load(folder)
+    if is_punctuator_folder(Path(name)):
+        return Punctuator.load(name), WrittenSettings()
+    model = find_model(name)
+    if not is_punctuator_folder(model / PUNCTUATOR_FOLDER):
+        raise ModelError(f"{name}: has no punctuator; expected one in {model / PUNCTUATOR_FOLDER}")
+    return Punctuator.load(model / PUNCTUATOR_FOLDER), ModelSettings.load_saved(model / SETTINGS_FILE).written
 
 
 def punctuate_lines(lines: Iterable[str], punctuator: Punctuator, *, numbers: str = "words") -> Iterator[str]:

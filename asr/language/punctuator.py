@@ -39,8 +39,8 @@ WORDS_FILE, SPELLINGS_FILE = "words.txt", "spellings.txt"
 
 
 def is_punctuator_folder(path: Path) -> bool:
-    """Whether a path is the folder of a punctuator."""
-    return (path / SPELLINGS_FILE).is_file()
+    """Whether a path is the folder of a punctuator, perhaps an incomplete one."""
+    return any((path / name).is_file() for name in (WORDS_FILE, SPELLINGS_FILE))
 
 
 class PunctuatorNetwork(Protocol):

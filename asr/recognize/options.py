@@ -19,6 +19,7 @@ from asr.language.g2p import G2P
 from asr.language.punctuator import PUNCTUATOR_FOLDER, Punctuator, is_punctuator_folder
 from asr.language.rnn.model import load_rnn
 from asr.recognize.language_models import find_language_model, find_rescorer, load_language_model
+from asr.text.lexicon import Lexicon
 from asr.text.normalize import normalize
 from asr.text.phones import PhoneTokenizer
 from asr.text.tokenizer import Tokenizer
@@ -256,10 +257,15 @@ def add_oov_words(tokenizer: Tokenizer, words: Iterable[str]) -> Tokenizer:
         return tokenizer
     if not (unknown := [word for word in dict.fromkeys(words) if word not in tokenizer.pronunciations]):
         return tokenizer
-    with _g2p_lock:
-        g2p = _train_g2p(tokenizer.lexicon)
+    g2p = train_g2p(tokenizer.lexicon)
     guesses = {word: g2p.guess(word) for word in unknown}
     return tokenizer.with_words({word: phones for word, phones in guesses.items() if phones is not None})
+
+
+def train_g2p(lexicon: Lexicon) -> G2P:
+    """Return what pronounces words that a lexicon lacks; for the last lexicons it is kept."""
+    with _g2p_lock:
+        return _train_g2p(lexicon)
 
 
 _g2p_lock = threading.Lock()  # training takes seconds: clients that come together train once

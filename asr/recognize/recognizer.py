@@ -164,11 +164,7 @@ def load_model(
         ConfigError: If the decoding options contradict one another.
     """
     decoding = decoding or DecodingOptions()
-    path = Path(name)
-    if path.is_file():
-        model, folder = read_onnx(path), path
-    else:
-        model, folder = read_model(name), find_model(name)
+    model, folder = read_model_or_file(name)
     settings = model.settings
     normalizer = settings.normalizer
     decoding, tokenizer = prepare_phrases(decoding, normalizer, model.tokenizer)
@@ -184,3 +180,13 @@ def load_model(
         rescorer=rescorer,
         writer=build_writer(folder, settings, decoding),
     )
+
+
+def read_model_or_file(name: str | Path) -> tuple[Model, Path]:
+    """Read a model folder, a model that comes with the package, or an exported file; return also where it is.
+
+    Raises:
+        ModelError: If there is no such model or it is broken.
+    """
+    path = Path(name)
+    return (read_onnx(path), path) if path.is_file() else (read_model(name), find_model(name))

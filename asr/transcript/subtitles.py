@@ -134,9 +134,8 @@ def _cost(words: Sequence[Word], end: int, length: int, settings: SubtitleSettin
     cost = 1 + max(0.0, 1 - length / room) ** 2
     if end == len(words) or words[end - 1].text.endswith(_ENDS_SENTENCE):
         return cost
-    if words[end - 1].text.endswith(_ENDS_CLAUSE):
-        return cost + _CLAUSE_COST
-    return cost + max(0.0, 1 - (words[end].start - words[end - 1].end) / _CLEAR_PAUSE)
+    unclear = max(0.0, 1 - (words[end].start - words[end - 1].end) / _CLEAR_PAUSE)
+    return cost + (min(_CLAUSE_COST, unclear) if words[end - 1].text.endswith(_ENDS_CLAUSE) else unclear)
 
 
 def _balance(texts: Sequence[str], max_line_length: int) -> list[str]:

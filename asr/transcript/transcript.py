@@ -106,7 +106,7 @@ class Transcript:
         duration: Seconds of audio.
         source: Name of the recording, if it has one.
         segments: The words with their times, split at pauses; empty if nothing was said.
-        alternatives: The n best hypotheses, the text itself first, if they were requested.
+        alternatives: The n best hypotheses as they were recognised, that of the text first, if they were requested.
         raw_text: The words as they were recognised; None if they are the text itself.
         warnings: What makes the text doubtful, a sentence each: a recording that is nearly silent, clipped or unlike
             speech, or speech that is unlike the model's training, or a file that is damaged.

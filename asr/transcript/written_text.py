@@ -57,7 +57,7 @@ class TextWriter:
         """Write out a transcript, whatever its segments: marks and capitals depend on its words and their times."""
         words = transcript.words
         if not words:
-            return transcript
+            return replace(transcript, raw_text=transcript.text)
         stream = WrittenStream(self)
         written = iter(stream.punctuate(words, transcript.duration - words[-1].end, closes=True))
         segments = tuple(

@@ -1,5 +1,6 @@
 """Marks and capitals on the command line: text in, text out; figures of how good they are."""
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -7,6 +8,7 @@ from typer.testing import CliRunner
 
 from asr.cli.app import app
 from asr.cli.extras import explain_missing
+from asr.config import ModelSettings, WrittenSettings
 from asr.language.punctuator import Punctuator, save_punctuator
 from tests.language.punctuators import WORDS, make_settings, random_weights
 
@@ -43,6 +45,21 @@ def test_numbers_can_be_written_in_figures(folder: Path):
     assert "words, digits" in str(result.exception)
 
 
+def test_numbers_are_written_as_the_model_says(folder: Path, tmp_path: Path):
+    for style, expected in (("words", "twenty"), ("digits", "25")):
+        model = tmp_path / style
+        shutil.copytree(folder, model / "punctuator")
+        ModelSettings(written=WrittenSettings(numbers=style)).save(model / "config.yaml")
+        assert expected in ask("punctuate", "-", "--model", model, given="go to twenty five\n").lower()
+
+
+def test_an_incomplete_punctuator_is_named(folder: Path, tmp_path: Path):
+    shutil.copytree(folder, tmp_path / "punctuator")
+    (tmp_path / "punctuator" / "spellings.txt").unlink()
+    result = CliRunner().invoke(app, ["punctuate", "-", "--model", str(tmp_path / "punctuator")], input="go\n")
+    assert "spellings.txt: cannot be read" in str(result.exception)
+
+
 def test_a_model_without_a_punctuator_is_named():
     result = CliRunner().invoke(app, ["punctuate", "-", "--model", "an4"], input="go\n")
     assert "has no punctuator" in str(result.exception)
@@ -50,8 +67,8 @@ def test_a_model_without_a_punctuator_is_named():
 
 def test_a_text_is_measured(folder: Path):
     lines = ask("lm", "punctuate", "evaluate", folder / "text.txt", "--model", folder).splitlines()
-    assert lines[0] == "words\t9"
-    rows = [line.split("\t") for line in lines[2:]]
+    assert lines[:2] == ["words\t9", "lines left out\t0"]
+    rows = [line.split("\t") for line in lines[3:]]
     assert {row[0] for row in rows} == {"punctuator", "majority"}
     assert [row[1] for row in rows[:5]] == ["comma", "full stop", "question mark", "all marks", "capitals"]
     assert all(0 <= float(value) <= 1 for row in rows for value in row[2:])

@@ -1,15 +1,20 @@
 """The server with a punctuator: OpenAI's clients get written text, Vosk's when they ask for it."""
 
 import asyncio
+import re
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 
 import httpx2
+import numpy as np
 import pytest
+import soundfile
 
 from asr.recognize.recognizer import Recognizer, load_model
 from asr.transcript.written_text import TextWriter
 from tests.language.punctuators import random_punctuator
+from tests.live.browser import Tab, browse, find_chromium
 from tests.live.serving import PHONE, RATE, TEXTS, pause, read_pcm, run_server, talk
 
 
@@ -39,6 +44,27 @@ def test_vosk_clients_that_ask_get_it_written(writing_server: str):
         assert [word["word"] for word in result["result"]] == TEXTS[name].split()
         assert " ".join(word["written"] for word in result["result"]) == result["text"]
     assert all(reply["partial"] in (reply["partial"].lower(), "") for reply in replies if "partial" in reply)
+
+
+@pytest.mark.skipif(find_chromium() is None, reason="needs Chromium: apt install chromium")
+def test_the_page_shows_it_written(writing_server: str, tmp_path: Path):
+    replies = asyncio.run(talk(writing_server, PCM, {"sample_rate": RATE, "punctuate": True}))
+    expected = [reply["text"] for reply in replies if reply.get("text")]
+    soundfile.write(tmp_path / "talk.wav", np.frombuffer(PCM + pause(1.5), "<i2"), RATE, subtype="PCM_16")
+
+    async def visit(tab: Tab) -> list[str]:
+        await tab.wait_for("document.getElementById('model')?.textContent === 'an4'")
+        await tab.key("keyDown")
+        await tab.key("keyUp")  # a short press: it goes on listening
+        lines = "[...document.querySelectorAll('#finals p > span')].map(line => line.textContent.trim())"
+        await tab.wait_for(f"{lines}.length === 2", 30)
+        return await tab.evaluate(lines)
+
+    shown = browse(f"http://{writing_server}/", tmp_path / "talk.wav", visit)
+    assert shown[0] == expected[0] != TEXTS["number"]
+    assert [re.sub(r"[^\w' ]", "", line).lower().split() for line in shown] == [
+        TEXTS[name].split() for name in ("number", "phone")
+    ]
 
 
 def test_openai_clients_get_it_written(writing_server: str):

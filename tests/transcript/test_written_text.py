@@ -89,7 +89,8 @@ def test_numbers_need_no_marks_and_marks_no_numbers():
     plain = transcript("it rains twenty five")
     assert TextWriter(numbers=True).write(plain).text == "it rains 25"
     assert TextWriter(Script).write(plain).text == "It rains, twenty five."
-    assert TextWriter(numbers=True).write(transcript()).text == ""
+    silent = TextWriter(numbers=True).write(transcript())
+    assert (silent.text, silent.raw_text) == ("", "")
 
 
 def test_a_live_stream_is_written_segment_by_segment():
@@ -164,6 +165,16 @@ def test_subtitles_are_split_at_sentences():
     whole = Transcript(said, 10.0, segments=(Segment(words),))
     cues = make_cues(whole, SubtitleSettings(max_line_length=42, max_lines=2))
     assert cues[0].text.replace("\n", " ") == "It rains in the evening, so we take the old coat."
+
+
+def test_a_pause_after_a_comma_is_as_good_for_a_split_as_any_other():
+    words, at = [], 0.0
+    for index in range(24):
+        words.append(Word("rain", at, at + 0.3, written="rain," if index == 11 else "rain"))
+        at += 1.3 if index in (8, 11) else 0.3
+    whole = Transcript("", at, segments=(Segment(tuple(words)),))
+    cues = make_cues(whole, SubtitleSettings(max_line_length=42, max_lines=2))
+    assert [len(cue.text.split()) for cue in cues] == [12, 12]  # the more even of the two splits
 
 
 def test_terminals_and_notebooks_show_what_was_written():

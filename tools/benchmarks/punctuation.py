@@ -23,7 +23,6 @@ from asr.recognize.options import DecodingOptions
 from asr.recognize.recognizer import Recognizer, load_model
 from asr.text.normalize import normalize
 from asr.transcript.transcript import Word
-from asr.transcript.written_text import TextWriter
 
 UNKNOWN = float("nan")
 
@@ -58,7 +57,7 @@ def main() -> None:
         "recognised": measure(
             recognised, punctuator, lambda written: (expected, match_words(said.words, recognised.words, written))
         ),
-        "seconds": {"without": seconds, "punctuator": time_punctuator(recognised, punctuator)},
+        "seconds": {"without": seconds, "punctuator": time_punctuator(recognised, options.punctuator)},
     }
     for kind in ("said", "recognised"):
         print(f"{kind}\nsystem\twhat\tprecision\trecall\tF1")
@@ -126,11 +125,10 @@ def describe(one: Score) -> tuple[str, tuple[float, float, float]]:
     return one.name, (one.precision, one.recall, one.f1)
 
 
-def time_punctuator(spoken: Spoken, punctuator: Punctuator) -> float:
-    """Return the seconds to punctuate all words, and with them to load the punctuator's network."""
+def time_punctuator(spoken: Spoken, folder: Path) -> float:
+    """Return the seconds to load the punctuator and to punctuate all words."""
     started = time.perf_counter()
-    TextWriter(punctuator.start).start()
-    punctuator.punctuate(spoken.words, spoken.silences)
+    Punctuator.load(folder).punctuate(spoken.words, spoken.silences)
     return time.perf_counter() - started
 
 
