@@ -100,7 +100,8 @@ class Recognizer:
         """Yield the transcripts of recordings in their order, or the error of one that cannot be read.
 
         Args:
-            sources, channel: As for `transcribe`.
+            sources: As for `transcribe`, as is the channel.
+            channel: Which channels are transcribed.
             batch_seconds: Speech that goes through the network at once: more is faster and takes more memory.
             jobs: Threads that read audio, and as many that decode.
             on_progress: Called with the seconds that are done of a long recording whose transcript comes next.
@@ -134,7 +135,7 @@ def load_network(model: Model, *, device: str, precision: str) -> Network:
         from asr.runtime.torch_network import TorchNetwork
     except ModuleNotFoundError:
         raise AsrError(
-            f"device {device} needs torch, which is not installed; install asr[train], or take cpu"
+            f"device {device} needs torch, which is not installed; install ctc-asr[train], or take cpu"
         ) from None
     except (ImportError, OSError) as error:
         raise AsrError(f"device {device} needs torch, which cannot be loaded: {one_line(error)}; take cpu") from None

@@ -61,12 +61,12 @@ def test_other_modules_are_not_explained():
 @pytest.mark.parametrize(
     ("source", "target"),
     [
-        (None, "'asr[train]'"),  # from an index
+        (None, "'ctc-asr[train]'"),  # from an index
         ({"url": "file://{folder}", "dir_info": {}}, "'{folder}[train]'"),
-        ({"url": "file:///gone/asr", "dir_info": {}}, "'asr[train]'"),
+        ({"url": "file:///gone/asr", "dir_info": {}}, "'ctc-asr[train]'"),
         (
             {"url": "https://example.org/asr.git", "vcs_info": {"vcs": "git", "commit_id": "1"}},
-            "'asr[train] @ git+https://example.org/asr.git'",
+            "'ctc-asr[train] @ git+https://example.org/asr.git'",
         ),
     ],
 )
