@@ -39,6 +39,7 @@ from asr.live.vosk import DecoderFactory
 from asr.recognize.options import DecodingOptions, add_oov_words, build_decoder, find_unspellable
 from asr.recognize.recognizer import Recognizer, load_model
 from asr.recognize.streaming.recognizer import MultiStreamRecognizer
+from asr.recognize.streaming.recordings import RecordingRecognizer, open_streams
 from asr.recognize.streaming.stream import StreamingOptions
 from asr.recognize.utterance import UtteranceDecoder
 from asr.reporter import SILENT, Reporter
@@ -53,7 +54,7 @@ class Server(uvicorn.Server):
     """A web server that lets live clients finish before it closes their connections.
 
     Args:
-        streaming: Recognises live streams; its recogniser transcribes files.
+        streaming: Recognises live streams, or only whole recordings; its recogniser transcribes files.
         name: The model's name for clients.
         settings: Where it listens, to whom, and how much it accepts.
         wyoming: A socket that listens for Wyoming clients; None if there are none.
@@ -61,7 +62,7 @@ class Server(uvicorn.Server):
 
     def __init__(
         self,
-        streaming: MultiStreamRecognizer,
+        streaming: MultiStreamRecognizer | RecordingRecognizer,
         name: str,
         settings: ServerSettings,
         wyoming: socket.socket | None = None,
@@ -236,13 +237,17 @@ def run(
     listener = listen(settings.host, settings.port)
     wyoming = None if settings.wyoming is None else listen(*settings.wyoming)
     recognizer = load_model(model, device=device, precision=precision, decoding=decoding)
-    streams = MultiStreamRecognizer(recognizer, streaming)
+    streams = open_streams(recognizer, streaming)
     streams.warm_up()
     server = Server(streams, Path(model).resolve().name, settings, wyoming)
     # Before uvicorn handles the signal, and after it has closed everything and raises the signal again.
     signal.signal(signal.SIGTERM, lambda *_: setattr(server, "should_exit", True))
     address = _name_address(listener)
-    reporter.line(f"listening on http://{address} (web page) and ws://{address} (Vosk protocol)")
+    if streams.is_live:
+        reporter.line(f"listening on http://{address} (web page) and ws://{address} (Vosk protocol)")
+    else:
+        reporter.line("this model needs whole recordings: live streams are refused, files are welcome", "warning")
+        reporter.line(f"listening on http://{address} (web page)")
     if wyoming is not None:
         reporter.line(f"listening on tcp://{_name_address(wyoming)} (Wyoming protocol)")
     with contextlib.closing(listener), contextlib.suppress(KeyboardInterrupt):

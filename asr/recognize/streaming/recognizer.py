@@ -42,6 +42,8 @@ class MultiStreamRecognizer:
         options: Latency, endpoints and previews.
     """
 
+    is_live = True  # whether text comes before a stream has ended
+
     def __init__(self, recognizer: Recognizer, options: StreamingOptions | None = None) -> None:
         self.recognizer = recognizer
         self._options = options or StreamingOptions()
