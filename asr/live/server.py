@@ -1,6 +1,6 @@
 """The server: live streams on a websocket, files over HTTP, a web page to try both, and health checks.
 
-It can speak the Wyoming protocol (wyoming.py), on a port of its own.
+It can speak the Wyoming protocol (wyoming/), on a port of its own.
 
 Routes hold no logic: sessions.py serves live clients, openai_api.py transcribes files, subtitles_api.py formats
 transcripts, and access.py decides who may use them.
@@ -36,6 +36,7 @@ from asr.live.sessions import SessionManager
 from asr.live.settings import ServerSettings
 from asr.live.subtitles_api import SubtitleWriter
 from asr.live.vosk import DecoderFactory
+from asr.live.wyoming.announce import Announcement
 from asr.recognize.options import DecodingOptions, add_oov_words, build_decoder, find_unspellable
 from asr.recognize.recognizer import Recognizer, load_model
 from asr.recognize.streaming.recognizer import MultiStreamRecognizer
@@ -73,13 +74,15 @@ class Server(uvicorn.Server):
         self._sessions = SessionManager(self._engine, make_decoder, limits, metrics)
         self._wyoming_listener = wyoming
         if wyoming is not None:
-            from asr.live.wyoming import WyomingServer, describe_model  # of an extra
+            from asr.live.wyoming.server import WyomingServer, describe_model  # of an extra
 
             languages = [choose_language(streaming.recognizer, settings)]
             info, is_incremental = describe_model(name, languages), streaming.recognizer.decoder.writer is None
             self._wyoming = WyomingServer(
                 self._engine, make_decoder, info, limits, metrics, is_incremental=is_incremental
             )
+            self._announcement = Announcement(name, *wyoming.getsockname()[:2])
+        self._is_announced = wyoming is not None and settings.announce
         names = settings.model_names
         self._transcriber = Transcriber(streaming.recognizer, name, limits, metrics, settings.channel, names)
         app = _Cors(_build_app(self._sessions, self._transcriber, settings, metrics), settings.origins)
@@ -103,11 +106,13 @@ class Server(uvicorn.Server):
         with self._engine:
             if self._wyoming_listener is not None:
                 await self._wyoming.start(self._wyoming_listener)
+            if self._is_announced:
+                await self._announcement.start()
             await super().serve(sockets)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Finish current utterances and short files, then close."""
-        wyoming = [] if self._wyoming_listener is None else [self._wyoming.close()]
+        wyoming = [] if self._wyoming_listener is None else [self._announcement.close(), self._wyoming.close()]
         await asyncio.gather(self._sessions.close(), self._transcriber.close(), *wyoming)
         await super().shutdown(sockets)
 
@@ -230,7 +235,7 @@ def run(
     logging.basicConfig(level=logging.WARNING)
     logging.getLogger("python_multipart").setLevel(logging.ERROR)  # it warns about each broken form, byte by byte
     if settings.wyoming is not None:
-        import asr.live.wyoming  # noqa: F401  at once, since its package may be missing
+        import asr.live.wyoming.server  # noqa: F401  at once, since its package may be missing
 
         if settings.token is not None:
             reporter.line("Wyoming clients need no token: their protocol has none", "warning")

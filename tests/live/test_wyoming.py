@@ -29,7 +29,7 @@ from wyoming.event import Event
 from wyoming.info import Describe, Info
 from wyoming.ping import Ping, Pong
 
-from asr.live.wyoming import Refusal, to_mono
+from asr.live.wyoming.server import Refusal, to_mono
 
 
 @contextmanager
