@@ -103,11 +103,12 @@ def test_a_live_stream_is_written_segment_by_segment():
     assert script.silences == pytest.approx([0.1, 0.8, 0.1, 0.5])
 
 
-WRITER = TextWriter(random_punctuator().start)
-texts = st.lists(st.sampled_from(WORDS), min_size=1, max_size=30)
+WRITER = TextWriter(random_punctuator().start, numbers=True)
+NUMBERS = "twenty five hundred nineteen may third p m dollars point one".split()  # noqa: SIM905
+texts = st.lists(st.sampled_from(WORDS + NUMBERS), min_size=1, max_size=30)
 
 
-@settings(deadline=None, max_examples=50)
+@settings(deadline=None, max_examples=100)
 @given(texts, st.lists(st.booleans(), min_size=30, max_size=30))
 def test_the_text_does_not_depend_on_the_segments(words: list[str], splits: list[bool]):
     said = timed(" ".join(words))
@@ -123,6 +124,20 @@ def test_the_text_does_not_depend_on_the_segments(words: list[str], splits: list
     assert results[0].text == results[1].text
     assert [word.written for word in results[0].words] == [word.written for word in results[1].words]
     assert results[1].raw_text == " ".join(words)
+    assert [word.text for word in results[1].words] == words
+    assert all(segment.text for segment in results[1].segments)
+
+
+def test_a_number_that_a_pause_interrupts_belongs_to_the_segment_in_which_it_begins():
+    before = transcript("take twenty", "five", "thousand it rains")
+    after = TextWriter(Script, numbers=True).write(before)
+    # The table of marks ends a sentence after five.
+    assert [segment.text for segment in after.segments] == ["take 25.", "thousand It rains,"]
+    assert [len(segment.words) for segment in after.segments] == [3, 3]
+    plain = TextWriter(numbers=True).write(before)
+    assert [segment.text for segment in plain.segments] == ["take 25,000", "it rains"]
+    assert plain.segments[0].end == before.segments[2].words[0].end
+    assert plain.text == "take 25,000 it rains"
 
 
 def test_channels_are_joined_with_both_texts():
