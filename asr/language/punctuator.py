@@ -64,7 +64,7 @@ class WrittenWord(NamedTuple):
         return self.word + self.punctuation
 
 
-class Written(NamedTuple):
+class Decisions(NamedTuple):
     """Decisions about N words, as numbers."""
 
     punctuation: Array  # (N,) marks
@@ -127,12 +127,12 @@ class Punctuator:
         stream = PunctuationStream(self)
         return [written.text for written in stream.feed(words, silences) + stream.finish()]
 
-    def decide(self, words: Sequence[str], silences: Sequence[float] | None = None) -> Written:
+    def decide(self, words: Sequence[str], silences: Sequence[float] | None = None) -> Decisions:
         """Decide about the words of a whole text; see `punctuate`."""
         stream = PunctuationStream(self)
         stream.feed(words, silences)
         stream.finish()
-        return Written(np.array(stream.punctuation, np.int8), np.array(stream.cases, np.int8))
+        return Decisions(np.array(stream.punctuation, np.int8), np.array(stream.cases, np.int8))
 
     def write(self, word: str, punctuation: int, case: int) -> WrittenWord:
         """Write a word with its case, and the mark after it."""

@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 from asr.evaluate.punctuation import PAUSE, Score, match_words, score, write_at_pauses, write_majority
 from asr.language.punctuated_text import label_lines
-from asr.language.punctuator import Punctuator, Written
+from asr.language.punctuator import Decisions, Punctuator
 from asr.recognize.align import align_text
 from asr.recognize.options import DecodingOptions
 from asr.recognize.recognizer import Recognizer, load_model
@@ -79,7 +79,7 @@ def read_corpus(folder: Path, limit: int | None) -> tuple[list[Path], list[str]]
     return [folder.parent / tables[0][name].strip() for name in names], [tables[1][name] for name in names]
 
 
-def align(recognizer: Recognizer, paths: list[Path], texts: list[str]) -> tuple[Spoken, Written]:
+def align(recognizer: Recognizer, paths: list[Path], texts: list[str]) -> tuple[Spoken, Decisions]:
     """Find the times of the words that were said; those of a recording that cannot be aligned are unknown."""
     text = label_lines(texts, recognizer.settings.normalizer)
     words = [text.vocabulary[index] for index in text.words]
@@ -94,7 +94,7 @@ def align(recognizer: Recognizer, paths: list[Path], texts: list[str]) -> tuple[
             spoken.silences.extend([UNKNOWN] * len(expected))
     if spoken.words != words:
         raise SystemExit("the words of the texts cannot be assigned to what is written; see label_lines")
-    return spoken, Written(text.punctuation, text.cases)
+    return spoken, Decisions(text.punctuation, text.cases)
 
 
 def recognize(recognizer: Recognizer, paths: list[Path]) -> tuple[Spoken, float]:
@@ -108,7 +108,7 @@ def recognize(recognizer: Recognizer, paths: list[Path]) -> tuple[Spoken, float]
 
 
 def measure(
-    spoken: Spoken, punctuator: Punctuator, compare: Callable[[Written], tuple[Written, Written]]
+    spoken: Spoken, punctuator: Punctuator, compare: Callable[[Decisions], tuple[Decisions, Decisions]]
 ) -> dict[str, dict[str, tuple[float, float, float]]]:
     """Score each system."""
     systems = {
