@@ -35,6 +35,9 @@ class PunctuationStream(Protocol):
     def finish(self) -> Sequence[WrittenWord]:
         """Commit all words; the last ends a sentence."""
 
+    def close(self) -> WrittenWord | None:
+        """End the sentence that a flush left open; return its last word anew, or None if nothing was open."""
+
 
 class _Plain(NamedTuple):
     word: str
@@ -67,6 +70,10 @@ class TextWriter:
         text = " ".join(segment.text for segment in segments if segment.text)
         return replace(transcript, text=text, raw_text=transcript.text, segments=segments)
 
+    def warm_up(self) -> None:
+        """Load what the first text would wait for."""
+        self.write(Transcript("one", 1.0, segments=(Segment((Word("one", 0.0, 1.0),)),)))
+
     def start(self) -> "WrittenStream":
         """Start to write out the segments of a live stream."""
         return WrittenStream(self)
@@ -78,6 +85,7 @@ class WrittenStream:
     def __init__(self, writer: TextWriter) -> None:
         self._writer = writer
         self._punctuation = writer.start_punctuation() if writer.start_punctuation is not None else None
+        self._latest: tuple[Segment, list[WrittenWord]] | None = None
 
     def write(self, segment: Segment, silence: float = _UNKNOWN, *, closes: bool = False) -> Segment:
         """Write out the next segment.
@@ -87,8 +95,18 @@ class WrittenStream:
             silence: Seconds from its end on in which nothing was said, as far as is known.
             closes: Whether nothing follows, so that it ends a sentence.
         """
-        words = self.combine(segment.words, self.punctuate(segment.words, silence, closes=closes))
-        return replace(segment, words=tuple(words))
+        punctuated = self.punctuate(segment.words, silence, closes=closes)
+        self._latest = segment, punctuated
+        return replace(segment, words=tuple(self.combine(segment.words, punctuated)))
+
+    def close(self) -> Segment | None:
+        """Return the last segment with the mark that ends its sentence; None if it has one. Nothing else changes."""
+        word = self._punctuation.close() if self._punctuation is not None else None
+        if word is None or self._latest is None:
+            return None
+        segment, punctuated = self._latest
+        self._latest = segment, [*punctuated[:-1], word]
+        return replace(segment, words=tuple(self.combine(segment.words, self._latest[1])))
 
     def punctuate(self, words: Sequence[Word], silence: float, *, closes: bool) -> list[WrittenWord]:
         """Return words with their capitals and marks; see `write`."""

@@ -103,6 +103,24 @@ def test_a_live_stream_is_written_segment_by_segment():
     assert script.silences == pytest.approx([0.1, 0.8, 0.1, 0.5])
 
 
+def test_a_live_stream_ends_with_the_end_of_a_sentence():
+    writer = TextWriter(random_punctuator().start)
+    for words in ("she is here", "now", "go to london with mcdonald"):
+        stream = writer.start()
+        final = stream.write(Segment(timed(words)))
+        closed = stream.close()
+        if closed is None:
+            assert final.text[-1] in ".?!"
+            continue
+        assert final.text[-1] not in ".?!"
+        assert closed.words[:-1] == final.words[:-1]
+        assert closed.words[-1].written.rstrip(".?!") == final.words[-1].written.rstrip(",;: –")
+        assert closed.text[-1] in ".?!"
+        assert stream.close() is None
+    assert writer.start().close() is None
+    assert TextWriter(numbers=True).start().close() is None
+
+
 WRITER = TextWriter(random_punctuator().start, numbers=True)
 NUMBERS = "twenty five hundred nineteen may third p m dollars point one".split()  # noqa: SIM905
 texts = st.lists(st.sampled_from(WORDS + NUMBERS), min_size=1, max_size=30)
@@ -180,6 +198,22 @@ def test_subtitles_are_split_at_sentences():
     whole = Transcript(said, 10.0, segments=(Segment(words),))
     cues = make_cues(whole, SubtitleSettings(max_line_length=42, max_lines=2))
     assert cues[0].text.replace("\n", " ") == "It rains in the evening, so we take the old coat."
+
+
+@pytest.mark.parametrize(
+    ("said", "cues"),
+    [
+        ("It will rain in the evening. So take a coat.", ["It will rain in the evening.", "So take a coat."]),
+        ("Yes. It will rain in the evening.", ["Yes. It will rain in the evening."]),  # too short to be read
+        ("At three p.m. we go to the market.", ["At three p.m. we go to the market."]),
+    ],
+)
+def test_short_segments_are_split_at_sentences_too(said: str, cues: list[str]):
+    words = tuple(
+        Word(text.lower(), 0.4 * index, 0.4 * index + 0.4, written=text) for index, text in enumerate(said.split())
+    )
+    whole = Transcript(said, 10.0, segments=(Segment(words),))
+    assert [cue.text.replace("\n", " ") for cue in make_cues(whole, SubtitleSettings())] == cues
 
 
 def test_a_pause_after_a_comma_is_as_good_for_a_split_as_any_other():
