@@ -191,8 +191,8 @@ class VoskStream:
             described = [_describe(word, written=self._config.punctuate) for word in words]
             result = {"result": described, **result}
         if closed is not None and self._config.punctuate:
-            words = [_describe(word, written=True) for word in closed.words] if self._config.words else []
-            result["closed"] = {**({"result": words} if words else {}), "text": closed.text}
+            described = [_describe(word, written=True) for word in closed.words] if self._config.words else []
+            result["closed"] = {**({"result": described} if described else {}), "text": closed.text}
         if self._config.alternatives:
             result = {"alternatives": [{"confidence": 1.0, **result}]}
         return _dump(result)
