@@ -117,7 +117,7 @@ def measure(
     systems = {
         "with silences": punctuator.decide(spoken.words, spoken.silences),
         "without": punctuator.decide(spoken.words),
-        "pauses": write_at_pauses([PAUSE if math.isnan(seconds) else seconds for seconds in spoken.silences]),
+        "pauses": write_at_pauses([0.0 if math.isnan(seconds) else seconds for seconds in spoken.silences]),
         "majority": write_majority(len(spoken.words)),
     }
     return {name: dict(map(describe, score(*compare(written)))) for name, written in systems.items()}
