@@ -123,7 +123,7 @@ class Engine:
         partials = self._recognizer.decode([job.stream for job in batch], preview=preview)
         for job, partial in zip(batch, partials, strict=True):
             if partial is not None:
-                job.latest = replace(partial, finals=(*job.latest.finals, *partial.finals))
+                job.latest = partial.after(job.latest)
             if job.stream.error is not None:
                 job.complete(job.stream.error)
             elif not job.blocks:
@@ -160,5 +160,5 @@ class LiveStream:
 
     async def _decode(self, resampled: Waveform, *, last: bool) -> Partial:
         partial = await self._engine.decode(self._stream, resampled, self._latest, last=last)
-        self._latest = replace(partial, finals=())
+        self._latest = replace(partial, finals=(), closed=None)
         return partial
