@@ -130,7 +130,7 @@ def _render_comparison(comparison: _Comparison, number: int) -> str:
     else:
         summary = "The difference may be chance: its interval contains zero."
     rows = [
-        ["WER of the second minus that of the first", f"{difference:+.2%}", _signed(tests.comparison.interval)],
+        ["WER of the second minus that of the first", f"{100 * difference:+.2f} points", _signed(tests.comparison.interval)],
         ["matched pairs of utterances (Gillick &amp; Cox 1989)", _probability(tests.matched_pairs), ""],
         [
             "McNemar's exact test of wrong utterances",
@@ -150,7 +150,8 @@ def _render_comparison(comparison: _Comparison, number: int) -> str:
 
 
 def _signed(interval: tuple[float, float]) -> str:
-    return f"{interval[0]:+.2%} to {interval[1]:+.2%}"
+    low, high = interval
+    return f"{100 * low:+.2f} to {100 * high:+.2f} points"
 
 
 def _probability(value: float) -> str:
