@@ -99,10 +99,7 @@ def find_in_files(
             with LogProbIndex(recording.source) as index:
                 for _, group in groupby(finder.search_index(index), key=lambda hit: hit.source):
                     pass_on(list(group))
-                held = index.recordings()
-            summary.failures += [AudioError(f"{one.path}: not in the index: {one.error}") for one in held if one.error]
-            if not held:
-                summary.failures.append(AudioError(f"{recording.source}: holds no recordings; `asr index` adds them"))
+                summary.failures += _list_missing(index)
             continue
         try:
             hits = finder.search(recording.source, channel=options.channel)
@@ -113,6 +110,17 @@ def find_in_files(
     for failure in summary.failures:
         reporter.line(str(failure), "failure")
     return summary
+
+
+def _list_missing(index: LogProbIndex) -> list[AudioError]:
+    """Return what an index lacks."""
+    recordings = index.recordings()
+    missing = [AudioError(f"{one.path}: not in the index: {one.error}") for one in recordings if one.error]
+    if index.was_interrupted:
+        missing.append(AudioError(f"{index.path}: lacks recordings, since `asr index` was interrupted; run it again"))
+    elif not recordings:
+        missing.append(AudioError(f"{index.path}: holds no recordings; `asr index` adds them"))
+    return missing
 
 
 def read_phrases(path: Path) -> list[str]:

@@ -42,7 +42,8 @@ def index_recordings(
         try:
             if remaining:
                 recognizer = Recognizer(loaded, device=device)
-                _index(index, remaining, recognizer, channel, summary, reporter)
+                with index.working():
+                    _index(index, remaining, recognizer, channel, summary, reporter)
         except KeyboardInterrupt:
             done = summary.done + summary.skipped
             raise TranscriptionInterrupted(

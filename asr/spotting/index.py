@@ -2,7 +2,8 @@
 
 It is an SQLite database, so a job that is killed loses at most the recording that it was at:
 
-    about       what wrote it: the format's version, the model and a digest of its files, the channels
+    about       what wrote it: the format's version, the model and a digest of its files, the channels; whether the
+                last job was interrupted
     recordings  path, size and time of each file; the seconds of sound, or why it cannot be read
     segments    of each recording: channel, start in seconds, number of frames, log probabilities
 
@@ -78,6 +79,10 @@ class About(NamedTuple):
 class LogProbIndex:
     """An open index. Use it in a `with` block, from one thread.
 
+    Attributes:
+        about: What it was made with.
+        was_interrupted: Whether the last job that added to it did not end, so that it may lack recordings.
+
     Raises:
         AsrError: If the file is no index, or is damaged or cannot be read.
     """
@@ -95,6 +100,7 @@ class LogProbIndex:
                 "remove it and make it again"
             )
         self.about = About(about["model"], about["digest"], about["channel"])
+        self.was_interrupted = "working" in about
 
     @classmethod
     def open(cls, path: Path, about: About) -> "LogProbIndex":
@@ -161,6 +167,15 @@ class LogProbIndex:
         """Note why a recording cannot be read; the next job tries it again."""
         with self._replacing(path, (None, None, 0.0, error)):
             pass
+
+    @contextmanager
+    def working(self) -> Iterator[None]:
+        """Note in the file that a job adds to it, until the block ends without an error."""
+        with self._errors(), self._connection:
+            self._connection.execute("INSERT OR REPLACE INTO about VALUES ('working', '')")
+        yield
+        with self._errors(), self._connection:
+            self._connection.execute("DELETE FROM about WHERE key = 'working'")
 
     def recordings(self) -> list[IndexedRecording]:
         """Return the recordings, by path."""

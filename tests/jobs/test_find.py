@@ -121,7 +121,12 @@ def test_an_interrupted_index_keeps_what_is_done(folder: Path, tmp_path: Path, m
     with pytest.raises(AsrError, match="3 of 6 recordings are done; the same command continues"):
         index([folder], tmp_path / "calls.index")
     monkeypatch.undo()
+    _, summary = search(["enter"], [tmp_path / "calls.index"])
+    missing = f"{tmp_path / 'calls.index'}: lacks recordings, since `asr index` was interrupted; run it again"
+    assert missing in map(str, summary.failures)
     assert index([folder], tmp_path / "calls.index").skipped == 3
+    _, summary = search(["enter"], [tmp_path / "calls.index"])
+    assert missing not in map(str, summary.failures)
 
 
 def test_an_index_without_recordings_is_a_failure(folder: Path, tmp_path: Path):

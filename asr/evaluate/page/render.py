@@ -130,7 +130,11 @@ def _render_comparison(comparison: _Comparison, number: int) -> str:
     else:
         summary = "The difference may be chance: its interval contains zero."
     rows = [
-        ["WER of the second minus that of the first", f"{100 * difference:+.2f} points", _signed(tests.comparison.interval)],
+        [
+            "WER of the second minus that of the first",
+            f"{100 * difference:+.2f} points",
+            _signed(tests.comparison.interval),
+        ],
         ["matched pairs of utterances (Gillick &amp; Cox 1989)", _probability(tests.matched_pairs), ""],
         [
             "McNemar's exact test of wrong utterances",
