@@ -18,6 +18,7 @@ from asr.errors import AsrError
 EXTRAS = {
     "plot": ("matplotlib",),
     "whisper": ("faster_whisper", "ctranslate2"),
+    "cluster": ("ray", "fsspec", "s3fs", "pyarrow"),
     "train": ("torch", "lightning_fabric", "lhotse", "urllib3", "tensorboard", "jiwer", "scipy"),
 }
 _GROUP = "lm"  # the command that has subcommands

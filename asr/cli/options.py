@@ -54,7 +54,8 @@ ChannelName = Annotated[
     str, Option("--channel", metavar="mix|N|each", help="All mixed, one, from 0, or each by itself, as in calls.")
 ]
 OutputDir = Annotated[
-    Path | None, Option("--output-dir", "-o", help="Folder for files, instead of standard output; keeps subfolders.")
+    str | None,
+    Option("--output-dir", "-o", help="Folder or URL for files, instead of standard output; keeps subfolders."),
 ]
 MaxLineLength = Annotated[int, Option(min=1, help="Subtitles: characters per line.")]
 MaxLines = Annotated[int, Option(min=1, help="Subtitles: lines on screen at once.")]

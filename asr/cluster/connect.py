@@ -1,0 +1,71 @@
+"""The name of a cluster in, a connection to Ray out; whatever Ray says about failures, in one line."""
+
+import logging
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from asr.errors import AsrError, one_line
+
+_OBJECT_STORE = 512 << 20  # bytes, of a cluster that is started here: parts of long recordings lie there
+_LOCAL = re.compile(r"local(?::([1-9]\d*))?")
+_ADDRESS = re.compile(r"(?:ray://)?[^\s:/]+:\d+")
+
+
+@contextmanager
+def connect(cluster: str) -> Iterator[None]:
+    """Connect to a cluster while the block runs; one that is started here ends with it.
+
+    Args:
+        cluster: "auto" for the one that runs on this machine or that RAY_ADDRESS names; "ray://HOST:PORT" or
+            "HOST:PORT"; "local" to start one here with all cores, or "local:N" with N.
+
+    Raises:
+        AsrError: If there is no such cluster, or it cannot be used.
+    """
+    options = _parse(cluster)
+    # Nothing is sent to Ray's makers, unless the user says so.
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    import ray  # of [cluster]
+
+    if ray.is_initialized():  # by a program that uses this as a library
+        yield
+        return
+    try:
+        ray.init(log_to_driver=False, logging_level=logging.CRITICAL, configure_logging=False, **options)
+    except Exception as error:  # ConnectionError, RuntimeError, TimeoutError, ValueError and others
+        raise AsrError(f"cluster {cluster}: {explain(cluster, error)}") from None
+    try:
+        yield
+    finally:
+        ray.shutdown()
+
+
+def _parse(cluster: str) -> dict[str, Any]:
+    if cluster == "auto":
+        return {"address": "auto"}
+    if match := _LOCAL.fullmatch(cluster):
+        options = {"address": "local", "include_dashboard": False, "object_store_memory": _OBJECT_STORE}
+        return options if match.group(1) is None else {**options, "num_cpus": int(match.group(1))}
+    if _ADDRESS.fullmatch(cluster):
+        return {"address": cluster}
+    raise AsrError(f"cluster {cluster}: expected auto, ray://HOST:PORT, local, or local:N with N workers")
+
+
+def explain(cluster: str, error: BaseException) -> str:
+    """Say in one line why a cluster cannot be used, and what to do."""
+    text = one_line(error)
+    if "ersion mismatch" in text:
+        versions = re.findall(r"(Ray|Python):? *v?(\d[\w.]*)", text)
+        listed = ", ".join(f"{name} {number}" for name, number in dict.fromkeys(versions))
+        return f"it runs other versions ({listed or text}); install the same Ray and Python on all machines"
+    if "Could not find any running Ray instance" in text:
+        return "no cluster runs here; start one (ray start --head), give ray://HOST:PORT, or local for this machine"
+    if "grpc" in text and "install" in text:
+        return f"{text}; python -m pip install 'ray[client]'"
+    if isinstance(error, ConnectionError | TimeoutError) or "connect" in text.lower():
+        return f"no cluster answers at that address ({text[:120]}); check it, and that ports 6379 and 10001 are open"
+    return f"cannot be used: {text}"
