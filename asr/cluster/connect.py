@@ -63,7 +63,7 @@ def explain(cluster: str, error: BaseException) -> str:
         listed = ", ".join(f"{name} {number}" for name, number in dict.fromkeys(versions))
         return f"it runs other versions ({listed or text}); install the same Ray and Python on all machines"
     if "Could not find any running Ray instance" in text:
-        return "no cluster runs here; start one (ray start --head), give ray://HOST:PORT, or local for this machine"
+        return "no cluster runs here; start one (docs/cluster.md), give ray://HOST:PORT, or local for this machine"
     if "grpc" in text and "install" in text:
         return f"{text}; python -m pip install 'ray[client]'"
     if isinstance(error, ConnectionError | TimeoutError) or "connect" in text.lower():

@@ -133,7 +133,7 @@ class Schedule:
         self._polled = time.monotonic()
         found = self._ray.cluster_resources()
         num_gpus = int(found.get("GPU", 0))
-        wanted = {"cuda": num_gpus, "cpu": max(0, int(found.get("CPU", 0)) - num_gpus)}
+        room = {"cuda": num_gpus, "cpu": max(0, int(found.get("CPU", 0)) - num_gpus)}
         if any(worker.is_loaded for worker in self._workers):
             self._alive = self._polled
         elif self._polled - self._alive > _PATIENCE:
@@ -142,7 +142,7 @@ class Schedule:
                 f"no worker could be started in {_PATIENCE:.0f} s: the cluster has {listed or 'neither CPU nor GPU'}, "
                 "and others may use them; see `ray status`"
             )
-        for device, count in wanted.items():
+        for device, count in room.items():
             for _ in range(count - sum(worker.device == device for worker in self._workers)):
                 self._start_worker(device)
 
@@ -184,7 +184,7 @@ class Schedule:
             split, part, samples = self._parts.popleft()
             split.decoded[part.number] = None
             self._call(Task("decode", worker, (split.item,), part.number, samples), part, samples)
-        elif unit := self._queue.take(num_workers):
+        elif unit := self._queue.next_unit(num_workers):
             self._call(Task("unit", worker, unit), unit)
         elif may_copy and (slow := self._find_slow()) is not None:
             slow.is_copied = True
@@ -204,21 +204,21 @@ class Schedule:
         """Have long recordings read, as fast as their parts are decoded: that bounds the memory they take."""
         if not ready:
             return
-        reading = {id(split.reader) for split in self._splits.values() if split.reader is not None}
-        idle = [worker for worker in ready if id(worker) not in reading]
-        unread = [split for split in self._splits.values() if split.reader is None and not split.is_read]
+        busy = {id(split.worker) for split in self._splits.values() if split.worker is not None}
+        idle = [worker for worker in ready if id(worker) not in busy]
+        unread = [split for split in self._splits.values() if split.worker is None and not split.is_read]
         while idle and (unread or self._queue.long):
             if unread:
                 split = unread.pop()
             else:
                 item = self._queue.long.popleft()
                 split = self._splits.setdefault(item.index, Split(item))
-            split.reader = idle.pop()
+            split.worker = idle.pop()
         for split in self._splits.values():
-            if split.reader is None or split.requested or split.is_read or len(self._parts) > len(ready):
+            if split.worker is None or split.requested or split.is_read or len(self._parts) > len(ready):
                 continue
             split.requested = True
-            self._call(Task("read", split.reader, (split.item,), split.next_number), split.item, split.next_number)
+            self._call(Task("read", split.worker, (split.item,), split.next_number), split.item, split.next_number)
 
     def _collect(self, reference: Any) -> None:
         """Take the result of a call that has ended."""
@@ -229,7 +229,10 @@ class Schedule:
             result = self._ray.get(reference)
         except Exception as error:
             self._fail(found, reference, error)
-            return
+        else:
+            self._take_result(found, reference, result)
+
+    def _take_result(self, found: Handle, reference: Any, result: Any) -> None:
         task = found.tasks.pop(reference)
         if task.kind == "load":
             found.is_loaded = True
@@ -244,7 +247,7 @@ class Schedule:
     def _take_part(self, task: Task, part: PartInfo) -> None:
         (item,) = task.items
         split = self._splits.get(item.index)
-        if split is None or split.reader is not task.worker:
+        if split is None or split.worker is not task.worker:
             return
         if part.error is not None or part.is_short:
             del self._splits[item.index]
@@ -256,7 +259,7 @@ class Schedule:
         if split.add(part):
             self._parts.append((split, part, task.samples))
         if split.is_read:
-            split.reader = None
+            split.worker = None
         self._join_if_decoded(split)
 
     def _take_decoded(self, task: Task, reference: Any) -> None:
@@ -306,6 +309,13 @@ class Schedule:
         """Hand out again what a worker held that died; the task that it was doing may be why."""
         self._workers.remove(worker)
         self.num_lost += 1
+        for reference in list(worker.tasks):  # what it had finished before it died counts, and is not to blame
+            if self._ray.wait([reference], timeout=0)[0]:
+                try:
+                    result = self._ray.get(reference)
+                except Exception:
+                    continue
+                self._take_result(worker, reference, result)
         tasks = [task for task in worker.tasks.values() if task.kind != "read"]
         if tasks and tasks[0].kind == "load" and "ModuleNotFoundError" in str(error):
             raise AsrError("a worker has no asr; install it, in the same version, on all machines of the cluster")
@@ -314,7 +324,7 @@ class Schedule:
         for task in tasks:
             self._again(task)
         for split in self._splits.values():
-            if split.reader is worker or any(place[0] is split for place in self._parts):
+            if split.worker is worker or any(place[0] is split for place in self._parts):
                 self._restart(split)
 
     def _blame(self, task: Task, reason: str) -> None:

@@ -13,7 +13,7 @@ class Split:
 
     Attributes:
         item: The recording.
-        reader: The worker that reads it; None until there is one.
+        worker: The one that reads it; None until there is one.
         requested: Whether that worker has been asked for the next part.
         next_number: Of the next part to be read.
         infos: Of the parts that have been read.
@@ -22,7 +22,7 @@ class Split:
     """
 
     item: Item
-    reader: Any = None
+    worker: Any = None
     requested: bool = False
     next_number: int = 0
     infos: dict[int, PartInfo] = field(default_factory=dict)
@@ -48,5 +48,5 @@ class Split:
 
     def restart(self) -> None:
         """Read it again from its beginning, since the parts lay on a machine that died; keep what was decoded."""
-        self.reader, self.requested, self.next_number = None, False, 0
+        self.worker, self.requested, self.next_number = None, False, 0
         self.decoded = {number: result for number, result in self.decoded.items() if result is not None}

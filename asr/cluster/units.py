@@ -68,7 +68,7 @@ class WorkQueue:
         """Hand these out again, before all others; each by itself, if one of them may be what killed a worker."""
         self._again.extend([(item,) for item in items] if singly else [tuple(items)])
 
-    def take(self, num_workers: int) -> tuple[Item, ...]:
+    def next_unit(self, num_workers: int) -> tuple[Item, ...]:
         """Return the next unit for one of a number of workers; empty if there is none."""
         if self._again:
             return self._again.popleft()

@@ -82,7 +82,7 @@ def _read_manifest(argument: str) -> Iterator[str]:
             paths = []
         if not paths:
             raise AsrError(f"{argument}:{number}: expected a cut or recording of lhotse, or a line with a `path`")
-        yield from (_beside(argument, path) for path in paths)
+        yield from (_relative_to(argument, path) for path in paths)
 
 
 def _paths_of(row: Any) -> list[str]:
@@ -94,7 +94,7 @@ def _paths_of(row: Any) -> list[str]:
     return [source["source"] for source in row.get("recording", row)["sources"] if source["type"] in ("file", "url")]
 
 
-def _beside(table: str, path: str) -> str:
+def _relative_to(table: str, path: str) -> str:
     """Return a path that is relative to the folder of its table."""
     if is_url(path) or Path(path).is_absolute():
         return path
@@ -113,7 +113,7 @@ def _read_parquet(argument: str) -> Iterator[str | ParquetRow]:
             path, column = column, None
         if column is None and path is not None:
             for value in file.read(columns=[path]).column(path).to_pylist():
-                yield _beside(argument, value)
+                yield _relative_to(argument, value)
             return
         if column is not None:
             yield from _rows(argument, file, column, path)
