@@ -3,6 +3,7 @@
 import logging
 import os
 import re
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 from asr.errors import AsrError, one_line
 
 _OBJECT_STORE = 512 << 20  # bytes, of a cluster that is started here: parts of long recordings lie there
+_ANSWER_SECONDS = 10.0
 _LOCAL = re.compile(r"local(?::([1-9]\d*))?")
 _ADDRESS = re.compile(r"(?:ray://)?[^\s:/]+:\d+")
 
@@ -35,8 +37,10 @@ def connect(cluster: str) -> Iterator[None]:
         yield
         return
     try:
+        _check_answer(os.environ.get("RAY_ADDRESS", "") if cluster == "auto" else cluster)
         ray.init(log_to_driver=False, logging_level=logging.CRITICAL, configure_logging=False, **options)
     except Exception as error:  # ConnectionError, RuntimeError, TimeoutError, ValueError and others
+        ray.shutdown()
         raise AsrError(f"cluster {cluster}: {explain(cluster, error)}") from None
     try:
         yield
@@ -55,6 +59,13 @@ def _parse(cluster: str) -> dict[str, Any]:
     raise AsrError(f"cluster {cluster}: expected auto, ray://HOST:PORT, local, or local:N with N workers")
 
 
+def _check_answer(address: str) -> None:
+    """Raise OSError if nothing listens at an address; Ray itself would try for minutes."""
+    if _ADDRESS.fullmatch(address):
+        host, _, port = address.removeprefix("ray://").rpartition(":")
+        socket.create_connection((host, int(port)), timeout=_ANSWER_SECONDS).close()
+
+
 def explain(cluster: str, error: BaseException) -> str:
     """Say in one line why a cluster cannot be used, and what to do."""
     text = one_line(error)
@@ -62,10 +73,12 @@ def explain(cluster: str, error: BaseException) -> str:
         versions = re.findall(r"(Ray|Python):? *v?(\d[\w.]*)", text)
         listed = ", ".join(f"{name} {number}" for name, number in dict.fromkeys(versions))
         return f"it runs other versions ({listed or text}); install the same Ray and Python on all machines"
+    if "token" in text.lower() and "auth" in text.lower():
+        return "it wants a token; copy ~/.ray/auth_token of its head to this machine, or set RAY_AUTH_TOKEN"
     if "Could not find any running Ray instance" in text:
         return "no cluster runs here; start one (docs/cluster.md), give ray://HOST:PORT, or local for this machine"
     if "grpc" in text and "install" in text:
         return f"{text}; python -m pip install 'ray[client]'"
-    if isinstance(error, ConnectionError | TimeoutError) or "connect" in text.lower():
+    if isinstance(error, OSError) or "connect" in text.lower():
         return f"no cluster answers at that address ({text[:120]}); check it, and that ports 6379 and 10001 are open"
     return f"cannot be used: {text}"

@@ -4,6 +4,7 @@ import os
 import threading
 from collections.abc import Iterator
 from typing import Any
+from urllib.request import Request, urlopen
 
 import pytest
 
@@ -83,11 +84,13 @@ def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[Faults]:
         "AWS_REGION": "us-east-1",
     }.items():
         monkeypatch.setenv(name, value)
+    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")  # so that the retries are ours
     monkeypatch.setenv("FSSPEC_S3_ENDPOINT_URL", faults.url)
     monkeypatch.setitem(fsspec.config.conf, "s3", {"endpoint_url": faults.url})
     monkeypatch.setattr("asr.remote._FIRST_WAIT", 0.01)
     s3fs.S3FileSystem.clear_instance_cache()
-    monkeypatch.setattr(s3fs.S3FileSystem, "retries", 1)  # so that the retries are ours
+    monkeypatch.setattr(s3fs.S3FileSystem, "retries", 1)
+    urlopen(Request(f"{faults.url}/moto-api/reset", method="POST")).close()  # what other tests left in this process
     s3fs.S3FileSystem().mkdir("bucket")
     try:
         yield faults
