@@ -241,6 +241,17 @@ class SpeechLoader:
         )
         return self._await(iter(loader), is_stopping)
 
+    def own_batches(self, rank: int, world_size: int) -> Iterator[tuple[int, Batch]]:
+        """Load every `world_size`-th batch from number `rank` on, with their numbers; read in this process.
+
+        The sampler itself would repeat utterances, so that all processes get equally many batches.
+        """
+        self.dataset.epoch = 0
+        self._sampler.set_epoch(0)
+        chosen = islice(self._sampler, rank, None, world_size)
+        for index, batch in enumerate(DataLoader(self.dataset, None, sampler=chosen)):
+            yield rank + index * world_size, batch
+
     def _await(self, batches: Iterator[Batch], is_stopping: Callable[[], bool]) -> Iterator[Batch]:
         """Yield the batches of other processes; these may lose one for which shared memory has no room."""
         waited = 0

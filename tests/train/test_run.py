@@ -19,9 +19,10 @@ from rich.console import Console
 from safetensors.torch import load_file
 
 from asr.cli.console import ConsoleReporter
+from asr.cli.options import start_torchrun
 from asr.config import Config
 from asr.corpus.cuts import load_cuts, read_waveform
-from asr.errors import ConfigError, TrainingError, TrainingInterrupted
+from asr.errors import AsrError, ConfigError, TrainingError, TrainingInterrupted
 from asr.evaluate.evaluate import evaluate
 from asr.recognize.model_folder import read_model, save_model
 from asr.recognize.recognizer import load_model
@@ -132,18 +133,22 @@ def test_two_machines_under_torchrun_train_as_two_processes_on_one_do(conf: Path
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    torchrun = [sys.executable, "-m", "torch.distributed.run", "--nnodes=2", "--nproc-per-node=1"]
-    torchrun += ["--master-addr=127.0.0.1", f"--master-port={port}"]
-    train_both = ["-m", "asr", "train", str(conf), f"output={tmp_path / 'two'}", "train.batch_seconds=6"]
+    two = [sys.executable, "-m", "asr", "train", str(conf), f"output={tmp_path / 'two'}", "train.batch_seconds=6"]
+    two += ["--nodes", "2", "--master", f"127.0.0.1:{port}"]
     machines = [
-        subprocess.Popen(
-            [*torchrun, f"--node-rank={rank}", *train_both], stderr=subprocess.PIPE, text=True, env=ENVIRONMENT
-        )
+        subprocess.Popen([*two, "--node-rank", str(rank)], stderr=subprocess.PIPE, text=True, env=ENVIRONMENT)
         for rank in range(2)
     ]
     reported = [machine.communicate(timeout=240)[1] for machine in machines]
     assert [machine.returncode for machine in machines] == [0, 0], reported
     assert_equal_weights(tmp_path / "one", tmp_path / "two")
+
+
+@pytest.mark.parametrize(("arguments", "message"), [(["2"], "numbered from 0 to 1"), (["0", "node0"], "HOST:PORT")])
+def test_machines_that_cannot_be_right(arguments: list[str], message: str):
+    rank, master = arguments[0], (arguments[1:] or ["node0:1"])[0]
+    with pytest.raises(AsrError, match=message):
+        start_torchrun(2, int(rank), master, devices=1, restarts=0)
 
 
 def test_a_network_learns_the_language_of_tones(conf: Path, tone_manifests: Path, tmp_path: Path):
