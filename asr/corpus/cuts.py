@@ -4,7 +4,9 @@ A manifest is a compressed JSON-lines file with one cut per utterance. It names 
 their true lengths, so that it can be used from any folder. Knows nothing of how a particular corpus is laid out.
 """
 
+import gc
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -151,18 +153,36 @@ def load_cuts(paths: Sequence[Path]) -> CutSet:
     Raises:
         CorpusError: If a file is missing, is not a manifest of cuts, or contains none.
     """
-    cuts: list[Any] = []
+    return CutSet([cut for cuts in load_parts(paths).values() for cut in cuts])
+
+
+def load_parts(paths: Sequence[Path]) -> dict[Path, list[Any]]:
+    """Load the cuts of each manifest. Raises as `load_cuts`."""
+    parts: dict[Path, list[Any]] = {}
     for path in map(Path, paths):
         if not path.is_file():
             raise CorpusError(f"{path}: no such manifest; `asr prepare` writes them")
         try:
-            manifest = load_manifest(path, CutSet)
+            with _without_collection():
+                manifest = load_manifest(path, CutSet)
         except Exception as error:  # not gzip, not JSON, another kind of manifest: lhotse passes on any exception
             raise CorpusError(f"{path}: not a manifest of lhotse cuts: {one_line(error)}") from None
         if len(manifest) == 0:
             raise CorpusError(f"{path}: the manifest contains no cuts")
-        cuts += manifest
-    return CutSet(cuts)
+        parts[path] = [*parts.get(path, []), *manifest]
+    return parts
+
+
+@contextmanager
+def _without_collection() -> Iterator[None]:
+    """Make no searches for garbage meanwhile: among millions of new objects, none of which is, they take half the time."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
 
 
 def read_waveform(cut: Any, sample_rate: int) -> Waveform:

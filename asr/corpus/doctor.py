@@ -28,7 +28,8 @@ from numpy.typing import NDArray
 from asr.alignment import is_feasible, required_frames
 from asr.config import SETTINGS_FILE, ModelSettings, NormalizerSettings
 from asr.corpus.backends import read_samples
-from asr.corpus.cuts import is_misdeclared, load_cuts, read_waveform
+from asr.corpus.cuts import is_misdeclared, load_parts, read_waveform
+from asr.corpus.verdicts import Verdicts
 from asr.errors import AudioError, TextError, one_line
 from asr.recognize.model_folder import find_model
 from asr.reporter import SILENT, Reporter
@@ -72,13 +73,14 @@ def diagnose(
         CorpusError: If a manifest cannot be read.
         ModelError: If there is no such model, or its settings or tokens are broken.
     """
-    cuts = load_cuts(manifests)
+    parts = load_parts(manifests)
+    cuts = CutSet([cut for part in parts.values() for cut in part])
     folder = None if model is None else find_model(model)
     settings = ModelSettings() if folder is None else ModelSettings.load_saved(folder / SETTINGS_FILE)
     tokenizer = None if folder is None else load_tokenizer(folder, settings.tokenizer)
     for line in describe_annotations(cuts, settings.normalizer):
         reporter.line(line)
-    return examine(cuts, tokenizer, settings)
+    return examine(cuts, tokenizer, settings, verdicts=Verdicts(parts))
 
 
 def describe_annotations(cuts: CutSet, settings: NormalizerSettings) -> list[str]:
@@ -102,19 +104,28 @@ def _list_counts(counts: Counter[str]) -> str:
     return ", ".join([*listed, *[f"{unlisted} others"] * (unlisted > 0)])
 
 
-def examine(cuts: CutSet, tokenizer: Tokenizer | None, settings: ModelSettings) -> list[Problem]:
+def examine(
+    cuts: CutSet, tokenizer: Tokenizer | None, settings: ModelSettings, *, verdicts: Verdicts | None = None
+) -> list[Problem]:
     """List the problems of cuts, in the order of the cuts.
 
     Args:
         cuts: One utterance each.
         tokenizer: Must be able to encode the normalised texts; None to count each letter as a token.
         settings: Settings of the model to be trained.
+        verdicts: What is known of recordings, which are then not read; what is found is added.
     """
-    return [problem for problems in _find_problems(list(cuts), tokenizer, settings) for problem in problems]
+    found = _find_problems(list(cuts), tokenizer, settings, verdicts=verdicts)
+    return [problem for problems in found for problem in problems]
 
 
 def keep_usable(
-    cuts: CutSet, tokenizer: Tokenizer | None, settings: ModelSettings, *, speed: float = 1.0
+    cuts: CutSet,
+    tokenizer: Tokenizer | None,
+    settings: ModelSettings,
+    *,
+    speed: float = 1.0,
+    verdicts: Verdicts | None = None,
 ) -> tuple[CutSet, list[Problem]]:
     """Return the cuts without a problem, and the problems of the others.
 
@@ -124,7 +135,7 @@ def keep_usable(
         speed: An utterance must also be feasible at this speed, which training may apply to it.
     """
     cuts = list(cuts)
-    problems_by_cut = _find_problems(cuts, tokenizer, settings, speed)
+    problems_by_cut = _find_problems(cuts, tokenizer, settings, speed, verdicts)
     usable = [cut for cut, problems in zip(cuts, problems_by_cut, strict=True) if not problems]
     return CutSet(usable), [problem for problems in problems_by_cut for problem in problems]
 
@@ -135,7 +146,11 @@ def clipped_share(waveform: NDArray[np.float32]) -> float:
 
 
 def _find_problems(
-    cuts: list[Any], tokenizer: Tokenizer | None, settings: ModelSettings, speed: float = 1.0
+    cuts: list[Any],
+    tokenizer: Tokenizer | None,
+    settings: ModelSettings,
+    speed: float = 1.0,
+    verdicts: Verdicts | None = None,
 ) -> list[list[Problem]]:
     """List the problems of each cut, by index because names may occur twice."""
     tokenizer = tokenizer or given_tokenizer(settings.tokenizer)
@@ -155,13 +170,26 @@ def _find_problems(
         groups[_source_file(cut) or index].append(index)
     # Threads suffice: audio is decoded in C, outside Python's lock.
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        results = pool.map(lambda group: _check_audio([cuts[index] for index in group]), groups.values())
+        results = pool.map(lambda group: _judge([cuts[index] for index in group], verdicts), groups.values())
         for group, faults_of_group in zip(groups.values(), results, strict=True):
             for index, audio_faults in zip(group, faults_of_group, strict=True):
                 faults[index] += audio_faults
+    if verdicts is not None:
+        verdicts.save()
     return [
         [Problem(cut.id, *fault) for fault in faults_of_cut] for cut, faults_of_cut in zip(cuts, faults, strict=True)
     ]
+
+
+def _judge(cuts: Sequence[Any], verdicts: Verdicts | None) -> list[list[_Fault]]:
+    """List what is wrong with the samples of each of the cuts of one recording; read it only if that is not known."""
+    if verdicts is None:
+        return _check_audio(cuts)
+    known = verdicts.get(cuts)
+    if known is None:
+        known = _check_audio(cuts)
+        verdicts.add(cuts, known)
+    return known
 
 
 def _check_manifest(cut: Any) -> Iterator[_Fault]:

@@ -19,9 +19,10 @@ from asr.acoustic.model import AcousticModel
 from asr.acoustic.weights import build_acoustic, get_weights
 from asr.atomic import write_text
 from asr.config import Config, ModelSettings
-from asr.corpus.cuts import load_cuts
+from asr.corpus.cuts import load_parts
 from asr.corpus.doctor import describe_annotations, keep_usable
 from asr.corpus.feature_cache import FeatureCache
+from asr.corpus.verdicts import Verdicts
 from asr.errors import ConfigError, CorpusError, TrainingError
 from asr.evaluate.calibrate import calibrate_greedy
 from asr.model_files import WEIGHTS_FILE
@@ -133,9 +134,10 @@ def _usable(
     part: Literal["train", "dev"], tokenizer: Tokenizer | None, config: Config, fabric: Fabric, reporter: Reporter
 ) -> CutSet:
     """Load the cuts that can be learnt from; list the others in the run's folder, and report how many they are."""
-    cuts = load_cuts(getattr(config.corpus, part))
+    parts = load_parts(getattr(config.corpus, part))
+    cuts = CutSet([cut for cuts_of_part in parts.values() for cut in cuts_of_part])
     speed = max(config.train.augment.speeds, default=1.0) if part == "train" else 1.0
-    kept, problems = keep_usable(cuts, tokenizer, config, speed=speed)
+    kept, problems = keep_usable(cuts, tokenizer, config, speed=speed, verdicts=Verdicts(parts))
     listing = config.output / "run" / f"left-out-{part}.tsv"
     if fabric.is_global_zero:  # processes that write the same file at once would trip over each other
         rows = (f"{problem.utterance}\t{problem.kind}\t{problem.reason}\n" for problem in problems)
