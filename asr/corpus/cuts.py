@@ -175,7 +175,7 @@ def load_parts(paths: Sequence[Path]) -> dict[Path, list[Any]]:
 
 @contextmanager
 def _without_collection() -> Iterator[None]:
-    """Make no searches for garbage meanwhile: among millions of new objects, none of which is, they take half the time."""
+    """Suspend the search for garbage: among millions of new objects, none of which is any, it takes much time."""
     was_enabled = gc.isenabled()
     gc.disable()
     try:

@@ -4,11 +4,12 @@
     python tools/benchmarks/cluster.py throughput CORPUS... --recordings 400   one command, one worker, two workers
 
 CORPUS is a folder with recordings. Where it has fewer than are asked for, they are taken again in other loudness, so
-that no two files are alike. `deaths` adds 30 files that are broken in different ways and one of three hours, joined
+that no two files are alike. `deaths` adds 30 files that are broken in different ways and one of hours, joined
 from the others. Exits 1 if a file differs from those of a single machine, or a failure is not listed once.
 """
 
 import argparse
+import contextlib
 import json
 import os
 import shutil
@@ -24,7 +25,7 @@ import soundfile
 from asr.signal.audio import AUDIO_SUFFIXES, load_audio
 
 RATE = 16000
-LONG_SECONDS = 3 * 3600
+PORT = 6399
 BROKEN = 30
 ASR = [sys.executable, "-m", "asr", "transcribe"]
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "RAY_AUTH_MODE": "disabled"}  # single cores throughout
@@ -41,12 +42,12 @@ def write_recordings(corpora: list[Path], folder: Path, count: int) -> None:
         soundfile.write(folder / f"{index:05d}.flac", waveform * 0.8 ** (index // len(paths)), RATE)
 
 
-def write_hard_ones(folder: Path) -> None:
-    """Write one recording of three hours, and thirty that are broken."""
+def write_hard_ones(folder: Path, long_seconds: float) -> None:
+    """Write one recording of hours, and thirty that are broken."""
     paths = sorted(folder.glob("*.flac"))
     with soundfile.SoundFile(folder / "long.flac", "w", RATE, 1) as long:
         written, index = 0, 0
-        while written < LONG_SECONDS * RATE:
+        while written < long_seconds * RATE:
             waveform = soundfile.read(paths[index % len(paths)], dtype="float32")[0]
             long.write(np.concatenate([waveform, np.zeros(RATE // 2, np.float32)]))
             written, index = written + len(waveform) + RATE // 2, index + 1
@@ -59,29 +60,41 @@ def write_hard_ones(folder: Path) -> None:
 
 def start_nodes(count: int) -> list[subprocess.Popen[bytes]]:
     """Start Ray's head and further nodes with one core each, as processes that can be killed."""
-    port = "6399"
     ray = [str(Path(sys.executable).parent / "ray"), "start", "--block", "--num-cpus=1"]
-    store = "--object-store-memory=300000000"
-    nodes = []
+    ray += ["--object-store-memory=300000000"]
+    head, other = ["--head", f"--port={PORT}", "--include-dashboard=false"], [f"--address=127.0.0.1:{PORT}"]
+    nodes: list[subprocess.Popen[bytes]] = []
     for index in range(count):
-        head, other = ["--head", f"--port={port}", "--include-dashboard=false"], [f"--address=127.0.0.1:{port}"]
-        where = head if index == 0 else other
-        command = [*ray, store, *where]
-        quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-        nodes.append(subprocess.Popen(command, start_new_session=True, env=ENVIRONMENT, **quiet))
-        time.sleep(15 if index == 0 else 5)
+        command = [*ray, *(head if index == 0 else other)]
+        nodes.append(subprocess.Popen(command, env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL))
+        for line in nodes[-1].stdout or ():
+            if b"Ray runtime started" in line:
+                break
+        else:
+            sys.exit(f"{' '.join(command)}: did not start")
     return nodes
 
 
 def kill(node: subprocess.Popen[bytes]) -> None:
-    """Kill a node with all its processes, as a machine that loses its power does."""
-    os.killpg(node.pid, signal.SIGKILL)
+    """Kill a node with all its processes at once, as a machine that loses its power does."""
+    parents = {}
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            parents[int(path.parent.name)] = int(path.read_text().rpartition(")")[2].split()[1])
+        except OSError:  # it has ended
+            continue
+    family = [node.pid]
+    for pid in family:
+        family += [child for child, parent in parents.items() if parent == pid]
+    for pid in family:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
     node.wait()
 
 
 def wait_for(folder: Path, count: int, process: subprocess.Popen[bytes]) -> None:
     while len(list(folder.glob("*.json"))) < count and process.poll() is None:
-        time.sleep(0.5)
+        time.sleep(0.05)
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -96,7 +109,7 @@ def check_deaths(work: Path, model: str) -> bool:
     print(f"one machine: {time.monotonic() - started:.0f} s", flush=True)
     count = len(list((work / "in").iterdir()))
     nodes = start_nodes(3)
-    command = [*ASR, *options, "-o", "cluster", "--cluster", "127.0.0.1:6399", "--skip-existing"]
+    command = [*ASR, *options, "-o", "cluster", "--cluster", f"127.0.0.1:{PORT}", "--skip-existing"]
     command += ["--report", "cluster-report.json"]
     started = time.monotonic()
     try:
@@ -149,6 +162,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("corpora", nargs="+", type=Path, metavar="CORPUS")
     parser.add_argument("--recordings", type=int, default=2000)
     parser.add_argument("--model", default="an4")
+    parser.add_argument("--hours", type=float, default=3.0, help="of the long recording")
     parser.add_argument("--passes", type=int, default=3)
     parser.add_argument("--work", type=Path, default=Path("build/cluster"), help="emptied first")
     return parser.parse_args()
@@ -161,7 +175,7 @@ def main() -> None:
     if arguments.what == "throughput":
         measure_throughput(arguments.work, arguments.model, arguments.passes)
         return
-    write_hard_ones(arguments.work / "in")
+    write_hard_ones(arguments.work / "in", 3600 * arguments.hours)
     sys.exit(0 if check_deaths(arguments.work, arguments.model) else 1)
 
 
