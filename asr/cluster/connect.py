@@ -5,7 +5,7 @@ import os
 import re
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from asr.errors import AsrError, one_line
@@ -42,10 +42,19 @@ def connect(cluster: str) -> Iterator[None]:
     except Exception as error:  # ConnectionError, RuntimeError, TimeoutError, ValueError and others
         ray.shutdown()
         raise AsrError(f"cluster {cluster}: {explain(cluster, error)}") from None
+    _silence()
     try:
         yield
     finally:
         ray.shutdown()
+
+
+def _silence() -> None:
+    """Leave out Ray's reports of deaths, pages of its inner state on standard output: the schedule reports them."""
+    with suppress(ImportError, AttributeError):  # no part of Ray's public interface
+        from ray._private.ray_logging import global_worker_stdstream_dispatcher
+
+        global_worker_stdstream_dispatcher.remove_handler("ray_print_logs")
 
 
 def _parse(cluster: str) -> dict[str, Any]:
