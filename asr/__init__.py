@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from asr.recognize.streaming.recognizer import StreamingRecognizer
     from asr.recognize.streaming.stream import Partial, StreamingOptions
     from asr.signal.audio import load_audio, stream_audio
+    from asr.spotting.find import Hit, find
+    from asr.spotting.listener import PhraseListener
+    from asr.spotting.spotter import PhraseSpotter
     from asr.transcript.transcript import Transcript
 
 __version__ = "0.1.0"
@@ -28,11 +31,15 @@ __all__ = [
     "AsrError",
     "DecodingOptions",
     "Endpoints",
+    "Hit",
     "Partial",
+    "PhraseListener",
+    "PhraseSpotter",
     "Recognizer",
     "StreamingOptions",
     "StreamingRecognizer",
     "Transcript",
+    "find",
     "list_models",
     "load_audio",
     "load_model",
@@ -42,11 +49,15 @@ __all__ = [
 _HOME = {
     "DecodingOptions": "asr.recognize.options",
     "Endpoints": "asr.recognize.streaming.endpoints",
+    "Hit": "asr.spotting.find",
     "Partial": "asr.recognize.streaming.stream",
+    "PhraseListener": "asr.spotting.listener",
+    "PhraseSpotter": "asr.spotting.spotter",
     "Recognizer": "asr.recognize.recognizer",
     "StreamingOptions": "asr.recognize.streaming.stream",
     "StreamingRecognizer": "asr.recognize.streaming.recognizer",
     "Transcript": "asr.transcript.transcript",
+    "find": "asr.spotting.find",
     "list_models": "asr.recognize.model_folder",
     "load_audio": "asr.signal.audio",
     "load_model": "asr.recognize.recognizer",

@@ -307,6 +307,21 @@ class ConfidenceSettings(Settings):
     language: float = 0.0  # score of the language model, per word of the utterance
 
 
+class SpottingSettings(Settings):
+    """Weights of the confidences of phrases that were found (spotting/confidence.py).
+
+    `asr calibrate` fits those of a model. The defaults were fitted to a good model of phones on read and volunteers'
+    speech.
+    """
+
+    bias: float = -3.7808
+    ratio: float = 4.7479  # score of the phrase against its background, per label
+    length: float = 3.205  # logarithm of the number of labels
+    background: float = -1.1809  # score of the background, per label
+    rate: float = 0.8685  # logarithm of the frames per label
+    least_background: float = -1.5759  # below it is no speech
+
+
 class SubtitleSettings(Settings):
     """Formatting of subtitles (transcript/subtitles.py)."""
 
@@ -326,6 +341,13 @@ class RescoringSettings(Settings):
     beta: float = 0.0  # added for each word
 
 
+class WrittenSettings(Settings):
+    """How recognised words are written out, unless the user says otherwise (transcript/written_text.py)."""
+
+    punctuate: bool = True  # with marks and capitals, if the model's folder has a punctuator
+    numbers: Literal["words", "digits"] = "words"  # "digits": numbers, dates and amounts as people write them
+
+
 class ModelSettings(Settings):
     """Settings that a trained model is used with: the `config.yaml` in its folder."""
 
@@ -336,6 +358,8 @@ class ModelSettings(Settings):
     decoder: DecoderSettings = DecoderSettings()
     rescoring: RescoringSettings = RescoringSettings()
     confidence: ConfidenceSettings | None = None  # None: not calibrated
+    spotting: SpottingSettings = SpottingSettings()
+    written: WrittenSettings = WrittenSettings()
 
     @classmethod
     def load_saved(cls, path: Path) -> "ModelSettings":
@@ -374,6 +398,57 @@ class LanguageConfig(LanguageSettings):
     """Settings of a training run of a recurrent language model."""
 
     train: LanguageTrainSettings = LanguageTrainSettings()
+
+
+class PunctuatorNetworkSettings(Settings):
+    """The network that predicts marks and capitals (runtime/punctuator_network.py)."""
+
+    num_words: int = Field(12000, ge=0)  # the most frequent words, which have vectors of their own
+    num_pieces: int = Field(8192, ge=1)  # vectors that the beginnings and ends of all words share, by hash
+    embedding_size: int = Field(64, ge=1)
+    num_layers: int = Field(2, ge=1)
+    hidden_size: int = Field(128, ge=1)  # units per direction
+    dropout: float = Field(0.1, ge=0, lt=1)
+
+
+class PunctuatorWindowSettings(Settings):
+    """The words that the network sees at once: a block, whose marks it decides, and the context on both sides."""
+
+    left: int = Field(32, ge=0)
+    block: int = Field(32, ge=1)
+    right: int = Field(16, ge=1)  # look-ahead
+
+
+class PunctuatorTrainSettings(Settings):
+    """Training of a punctuator (train/punctuator/trainer.py)."""
+
+    epochs: int = Field(3, ge=1)
+    batch_size: int = Field(32, ge=1)  # windows
+    evaluations: int = Field(10, ge=1)  # on the development text, evenly spaced
+    capital_weight: float = Field(0.5, ge=0)  # of the capitals' loss, beside that of the marks
+    silence_probability: float = Field(0.5, ge=0, le=1)  # share of windows whose silences are known
+    # Shares of words whose own vector is withheld, as if they were rare, and that are replaced by others, as a
+    # recogniser may.
+    unknown_probability: float = Field(0.05, ge=0, le=1)
+    noise_probability: float = Field(0.02, ge=0, le=1)
+    precision: _Precision = "auto"
+    seed: int = 1
+    checkpoint_minutes: float = Field(2.0, ge=0)  # 0: after every step
+    optimizer: OptimizerSettings = OptimizerSettings(learning_rate=3e-3, warmup_fraction=0.02)
+
+
+class PunctuatorSettings(Settings):
+    """Settings that a punctuator is used with: the `config.yaml` in its folder."""
+
+    normalizer: NormalizerSettings = NormalizerSettings()
+    network: PunctuatorNetworkSettings = PunctuatorNetworkSettings()
+    window: PunctuatorWindowSettings = PunctuatorWindowSettings()
+
+
+class PunctuatorConfig(PunctuatorSettings):
+    """Settings of a training run of a punctuator."""
+
+    train: PunctuatorTrainSettings = PunctuatorTrainSettings()
 
 
 class _Loader(yaml.SafeLoader):

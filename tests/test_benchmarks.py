@@ -16,6 +16,7 @@ from asr.runtime.network import ChunkSize, Features, LogProbs
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT / "tools" / "benchmarks"))
 
+import spotting  # noqa: E402
 import start  # noqa: E402
 import transcribe  # noqa: E402
 
@@ -126,3 +127,22 @@ def test_a_difference_of_streams_is_seen(recognizer: Recognizer):
     assert 0.005 < found["log_probs"] / max(float(-one.min()) for one in log_probs) < 0.02
     with pytest.raises(SystemExit, match="different shapes"):
         precision.largest_difference(log_probs[0], log_probs[1])
+
+
+def test_words_of_two_syllables_are_found_and_commands_are_counted(samples: Path, recognizer: Recognizer):
+    test = transcribe.read_set(f"all={samples}", None, str)
+    words = spotting.choose_words(test.references, recognizer)
+    assert set(words) == {"enter", "forty", "july", "twenty", "nineteen", "sixty", "hundred"}
+    log_probs = spotting.compute_log_probs(recognizer, test.waveforms)
+    found, transcripts = spotting.measure_words(test, words, recognizer, log_probs, with_transcripts=True)
+    assert (found["words"], found["said"]) == (transcripts["words"], transcripts["said"]) == (7, 8)
+    assert found["recall at 1"] == transcripts["recall"] == transcripts["precision"] == 1.0
+    (speed,) = spotting.measure_speed("an4", words[:1], recognizer, log_probs, copies=2)[:1]
+    assert speed["hours"] * 3600 == pytest.approx(2 * test.seconds, rel=0.05)
+    assert speed["times real time"] > 10
+    counted = spotting.Listening(recognizer, ["forty two", "help"], alone=False)
+    row = counted.measure("two", "samples", test.waveforms, [text.replace("help", "no") for text in test.references])
+    assert (row["said"], row["missed"], row["false alarms"]) == (1, 0, 1)
+    alone = spotting.Listening(recognizer, ["forty two", "help"], alone=True)
+    row = alone.measure("two", "samples", test.waveforms, test.references)
+    assert (row["said"], row["missed"], row["false alarms"]) == (1, 0, 0)

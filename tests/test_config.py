@@ -10,6 +10,7 @@ from asr.config import (
     LanguageConfig,
     LanguageTrainSettings,
     ModelSettings,
+    PunctuatorConfig,
     Settings,
     TrainSettings,
 )
@@ -117,7 +118,9 @@ LANGUAGE_CONFIGS = {path for path in CONFIGS if "\nnetwork:" in path.read_text(e
 
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.name)
 def test_the_settings_that_ship_are_valid(path: Path):
-    if path in LANGUAGE_CONFIGS:
+    if path.name == "punctuator.yaml":
+        assert PunctuatorConfig.load(path).window.right > 0
+    elif path in LANGUAGE_CONFIGS:
         assert LanguageConfig.load(path).network.hidden_size > 0
     else:
         assert Config.load(path).output.name

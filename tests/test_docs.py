@@ -19,6 +19,7 @@ FIGURE = re.compile(r"\b\d+\.\d\d(?= ?%)")
 LINK = re.compile(r"\]\(([^)#:]*)(?:#([^)]*))?\)")
 # Different measurements that happen to be equal.
 COINCIDENCES = {
+    "2.07",  # on AN4's test set: WER of `english-tiny`, CER of the an4 recipe's second seed with trigrams
     "2.57",  # CER on AN4's test set, of the shipped model and of the recipe's first seed
     "2.98",  # WER on AN4's test set, of `an4` with recurrent fusion and of `english` trained further on a tenth of AN4
     "3.88",  # WER on AN4's test set with trigrams, of the shipped model and of the recipe's first seed
@@ -54,7 +55,8 @@ def cards() -> list[tuple[str, str]]:
 
 
 def test_only_the_readme_quotes_the_results_on_model_cards():
-    measured = {figure for _, rows in cards() for figure in FIGURE.findall(rows)}
+    rates = {row.split("|")[4] for _, rows in cards() for row in rows.splitlines()}  # the word error rates
+    measured = {figure for rate in rates for figure in FIGURE.findall(rate)}
     rows = re.findall(r"^\| \*\*asr\*\*.*$", read(ROOT / "README.md"), flags=re.MULTILINE)
     assert len(rows) == len(CARDS)
     assert {figure for row in rows for figure in FIGURE.findall(row)} <= measured
@@ -158,7 +160,7 @@ def test_rooms_import_only_upwards_in_the_map():
     wrong = {
         f"{module} imports {imported}"
         for module, imported in edges()
-        if row_of[part_of(imported)] > row_of.get(part_of(module), len(row_of)) and not module.startswith(BRIDGE)
+        if row_of[part_of(imported)] > row_of.get(part_of(module), len(map_rows())) and not module.startswith(BRIDGE)
     }
     assert wrong == set()
 

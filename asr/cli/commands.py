@@ -13,7 +13,7 @@ import typer
 from typer import Option
 
 from asr import __version__
-from asr.cli import language, live, recognize, training
+from asr.cli import language, live, punctuation, recognize, spotting, training
 from asr.cli.options import ResumableCommand
 
 _WIDE = 80  # columns; in fewer the tables of the help would cut off the names of options
@@ -41,6 +41,13 @@ language_app = typer.Typer(
     **_layout(),
 )
 
+punctuate_app = typer.Typer(
+    help="Train and measure networks that add punctuation and capitals.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    **_layout(),
+)
+
 _SPEECH, _WORDS = "Recognise speech", "Language models and lexicons"
 
 
@@ -55,9 +62,12 @@ _add(
     [recognize.transcribe, live.mic, live.serve, recognize.align, recognize.plot, recognize.models, recognize.export],
     _SPEECH,
 )
+_add(app, [spotting.find, spotting.index, spotting.listen], "Find phrases")
 _add(app, training.COMMANDS, "Train a model")
-_add(app, [language.lexicon], _WORDS)
+_add(app, [punctuation.punctuate, language.lexicon], _WORDS)
 _add(language_app, language.COMMANDS)
+_add(punctuate_app, punctuation.COMMANDS)
+language_app.add_typer(punctuate_app, name="punctuate")
 app.add_typer(language_app, name="lm", rich_help_panel=_WORDS)
 
 

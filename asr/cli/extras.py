@@ -21,7 +21,7 @@ EXTRAS = {
     "cluster": ("ray", "fsspec", "s3fs", "pyarrow"),
     "train": ("torch", "lightning_fabric", "lhotse", "urllib3", "tensorboard", "jiwer", "scipy"),
 }
-_GROUP = "lm"  # the command that has subcommands
+_GROUPS = ("lm", "punctuate")  # commands that have subcommands, each in the one before
 
 
 def explain_missing(error: ModuleNotFoundError, arguments: Sequence[str]) -> AsrError | None:
@@ -35,7 +35,8 @@ def explain_missing(error: ModuleNotFoundError, arguments: Sequence[str]) -> Asr
     for extra, modules in EXTRAS.items():
         if module in modules:
             words = [word for word in arguments if not word.startswith("-")]
-            command = " ".join(["asr", *words[: 2 if words[:1] == [_GROUP] else 1]])
+            depth = 3 if tuple(words[:2]) == _GROUPS else 2 if words[:1] == [_GROUPS[0]] else 1
+            command = " ".join(["asr", *words[:depth]])
             remedy = f"python -m pip install {install_target(extra)}"
             return AsrError(f"{command} needs {module}, which is not installed: {remedy}")
     return None

@@ -29,6 +29,8 @@ def mic(
     beam_size: options.BeamSize = None,
     lm: options.LanguageModel = None,
     hotwords: options.Hotwords = None,
+    punctuate: options.Punctuate = None,
+    numbers: options.NumberStyle = None,
     chunk: options.ChunkSeconds = CHUNK_SECONDS,
     right: options.RightSeconds = RIGHT_SECONDS,
     pause: options.PauseSeconds = options.ENDPOINTS.pause,
@@ -48,7 +50,9 @@ def mic(
     if file is not None and save_audio is not None and file.resolve() == save_audio.resolve():
         raise AudioError(f"--save-audio {save_audio}: is the file that is played; choose another name")
     streaming = StreamingOptions(chunk, right, Endpoints.from_seconds(pause, longest))
-    decoding = options.decoding_options(decoder=decoder, beam_size=beam_size, lm=lm, hotwords=hotwords)
+    decoding = options.decoding_options(
+        decoder=decoder, beam_size=beam_size, lm=lm, hotwords=hotwords, punctuate=punctuate, numbers=numbers
+    )
     recognizer = load_model(model, decoding=decoding)
     audio = Microphone(device) if file is None else PlayedFile(file, recognizer.sample_rate)
     stream = StreamingRecognizer(recognizer, streaming, sample_rate=audio.sample_rate)
@@ -76,6 +80,8 @@ def serve(
     beam_size: options.BeamSize = None,
     lm: options.LanguageModel = None,
     hotwords: options.Hotwords = None,
+    punctuate: options.Punctuate = None,
+    numbers: options.NumberStyle = None,
     chunk: options.ChunkSeconds = CHUNK_SECONDS,
     right: options.RightSeconds = RIGHT_SECONDS,
     pause: options.PauseSeconds = options.ENDPOINTS.pause,
@@ -95,6 +101,8 @@ def serve(
         StreamingOptions(chunk, right, Endpoints.from_seconds(pause, longest)),
         device=device,
         precision=precision,
-        decoding=options.decoding_options(decoder=decoder, beam_size=beam_size, lm=lm, hotwords=hotwords),
+        decoding=options.decoding_options(
+            decoder=decoder, beam_size=beam_size, lm=lm, hotwords=hotwords, punctuate=punctuate, numbers=numbers
+        ),
         reporter=reporter,
     )

@@ -43,6 +43,16 @@ Hotwords = Annotated[
     Option("--hotword", metavar="PHRASE[:WEIGHT]", help="Word or phrase to expect, perhaps weighted; repeatable."),
 ]
 
+# How text is written out
+Punctuate = Annotated[
+    bool | None,
+    Option("--punctuate/--no-punctuate", show_default=False, help="Marks and capitals. Default: the model's setting."),
+]
+NumberStyle = Annotated[
+    str | None,
+    Option("--numbers", metavar="words|digits", help="How numbers are written (English). Default: the model's."),
+]
+
 # Audio in, text out
 Formats = Annotated[
     list[str], Option("--format", "-f", help="txt, json, srt, vtt, tsv, ctm or textgrid; several with commas.")

@@ -32,6 +32,8 @@ def transcribe(
     lm: options.LanguageModel = None,
     rescore: options.Rescore = None,
     hotwords: options.Hotwords = None,
+    punctuate: options.Punctuate = None,
+    numbers: options.NumberStyle = None,
     nbest: Annotated[int | None, Option(min=1, help="Show the N best hypotheses with their scores.")] = None,
     rate: options.RawRate = None,
     channels: options.RawChannels = 1,
@@ -70,7 +72,14 @@ def transcribe(
         )
 
     decoding = options.decoding_options(
-        decoder=decoder, beam_size=beam_size, lm=lm, hotwords=hotwords, nbest=nbest, rescore=rescore
+        decoder=decoder,
+        beam_size=beam_size,
+        lm=lm,
+        hotwords=hotwords,
+        nbest=nbest,
+        rescore=rescore,
+        punctuate=punctuate,
+        numbers=numbers,
     )
     subtitles = SubtitleSettings(max_line_length=max_line_length, max_lines=max_lines)
     inputs = Inputs(paths or (), list_file, rate, channels)

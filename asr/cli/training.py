@@ -153,7 +153,7 @@ def tune(
 def calibrate(
     manifests: options.Manifests, model: options.ModelName = DEFAULT_MODEL, device: options.Device = "auto"
 ) -> None:
-    """Calibrate word confidences on development data; save them in the model folder."""
+    """Calibrate confidences of words and phrases on development data; save them in the model folder."""
     from asr.cli.report import describe_reliability
     from asr.evaluate.calibrate import calibrate as run
 

@@ -1,4 +1,7 @@
-"""`asr calibrate`: development data in, parameters of word confidences into the model's settings."""
+"""`asr calibrate`: development data in, parameters of confidences into the model's settings.
+
+They are those of recognised words, and of phrases that are searched for.
+"""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
@@ -8,11 +11,12 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from asr.config import SETTINGS_FILE, ConfidenceSettings
+from asr.config import SETTINGS_FILE, ConfidenceSettings, SpottingSettings
 from asr.corpus.cuts import load_cuts
 from asr.errors import CorpusError
 from asr.evaluate.evaluate import collect_log_probs
 from asr.evaluate.reliability import Reliability, mark_correct, measure_reliability
+from asr.evaluate.spotting import SpottingExamples, choose_words, collect_hits, fit_hits, measure_threshold
 from asr.recognize.confidence import FEATURES, NBEST, estimate_confidence, fit_confidence, word_features
 from asr.recognize.model_folder import Model, find_writable_model
 from asr.recognize.recognizer import Recognizer, load_model
@@ -20,6 +24,8 @@ from asr.recognize.utterance import SearchResult
 from asr.recognize.words import align_decoded
 from asr.reporter import SILENT, Reporter
 from asr.runtime.network import LogProbs
+from asr.spotting.phrases import LabelEncoder
+from asr.spotting.spotter import THRESHOLD
 from asr.text.tokenizer import Tokenizer, group_tokens
 
 
@@ -37,7 +43,9 @@ class Examples(NamedTuple):
 def calibrate(
     manifests: Sequence[Path], *, model: str, device: str = "auto", reporter: Reporter = SILENT
 ) -> Reliability:
-    """Fit word confidences to development data, never a test set, and save them in the folder of a model.
+    """Fit confidences to development data, never a test set, and save them in the folder of a model.
+
+    They are those of the words of transcripts, and of phrases that are searched for.
 
     The model decodes as it does by default: with its language model, if the folder contains one.
 
@@ -49,7 +57,7 @@ def calibrate(
         reporter: Shows how far the confidences can be trusted on each kind.
 
     Returns:
-        The same on all the data together.
+        The same on all the data together, for the words of transcripts.
 
     Raises:
         CorpusError: If the model recognises no word in the data.
@@ -58,20 +66,31 @@ def calibrate(
     folder = find_writable_model(model)
     recognizer = load_model(folder, device=device)
     recognizer.decoder.least_hypotheses = NBEST
-    kinds = [_decode(recognizer, load_cuts([manifest])) for manifest in manifests]
+    collected = [_collect(recognizer, load_cuts([manifest])) for manifest in manifests]
+    kinds, hits = [kind for kind, _ in collected], [hits for _, hits in collected]
     together = _join(kinds)
     if len(together.correct) == 0:
         raise CorpusError(f"the model recognises no word in {', '.join(map(str, manifests))}, so nothing can be fitted")
     numbers = np.repeat(np.arange(len(kinds)), [len(kind.correct) for kind in kinds])
     settings = fit_confidence(*together, numbers)
-    recognizer.settings.model_copy(update={"confidence": settings}).save(folder / SETTINGS_FILE)
-    for manifest, kind in zip(manifests, kinds, strict=True):
+    spotting = fit_hits(hits) or recognizer.settings.spotting
+    updated = {"confidence": settings, "spotting": spotting}
+    recognizer.settings.model_copy(update=updated).save(folder / SETTINGS_FILE)
+    for manifest, kind, found in zip(manifests, kinds, hits, strict=True):
         if len(kind.correct):
             reporter.line(
                 f"{manifest}: {len(kind.correct)} words, {kind.correct.mean():.1%} of them right, "
-                f"calibration error {kind.measure(settings).error:.1%}"
+                f"calibration error {kind.measure(settings).error:.1%}{_describe_hits(found, spotting)}"
             )
     return together.measure(settings)
+
+
+def _describe_hits(found: SpottingExamples, settings: SpottingSettings) -> str:
+    """Return how well phrases are found, for the end of a line; nothing if there are none to find."""
+    if not found.num_said:
+        return ""
+    point = measure_threshold(found, found.confidences(settings), THRESHOLD)
+    return f"; {point.recall:.1%} of {found.num_said} phrases found, {point.precision:.1%} of the hits right"
 
 
 def calibrate_greedy(model: Model, cuts: Iterable[Any], *, device: str) -> Model:
@@ -81,8 +100,19 @@ def calibrate_greedy(model: Model, cuts: Iterable[Any], *, device: str) -> Model
 
 
 def _decode(recognizer: Recognizer, cuts: Iterable[Any]) -> Examples:
-    references, log_probs = collect_log_probs(recognizer, cuts)
+    return _decode_log_probs(recognizer, *collect_log_probs(recognizer, cuts))
+
+
+def _decode_log_probs(recognizer: Recognizer, references: Sequence[str], log_probs: Sequence[LogProbs]) -> Examples:
     return collect_examples(references, log_probs, map(recognizer.decoder.search, log_probs), recognizer.tokenizer)
+
+
+def _collect(recognizer: Recognizer, cuts: Iterable[Any]) -> tuple[Examples, SpottingExamples]:
+    """Collect what both kinds of confidences are fitted to."""
+    references, log_probs = collect_log_probs(recognizer, cuts)
+    words = choose_words(references, LabelEncoder(recognizer.tokenizer, recognizer.settings.normalizer))
+    hits = collect_hits(words, recognizer, references, log_probs)
+    return _decode_log_probs(recognizer, references, log_probs), hits
 
 
 def fit_examples(examples: Examples) -> ConfidenceSettings | None:

@@ -97,10 +97,12 @@ class JobProgress:
 
 
 @contextmanager
-def track_progress(recordings: Sequence[Recording], summary: Summary, reporter: Reporter) -> Iterator[JobProgress]:
+def track_progress(
+    recordings: Sequence[Recording], summary: Summary, reporter: Reporter, label: str = "transcribing"
+) -> Iterator[JobProgress]:
     """Show the progress of a job, and measure its time, while the block runs."""
     lengths = _measure_lengths(recordings) if reporter.shows_progress else [1.0] * len(recordings)
-    with reporter.progress("transcribing", sum(lengths), transient=True) as bar:
+    with reporter.progress(label, sum(lengths), transient=True) as bar:
         progress = JobProgress(bar, lengths, summary)
         try:
             yield progress

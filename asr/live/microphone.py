@@ -1,6 +1,7 @@
-"""Live audio inputs: a microphone, or a file that is played in its place.
+"""Live audio inputs: a microphone, or a file or a pipe in its place.
 
-Both yield blocks (S,) float32 in real time, and count the blocks that were lost because nobody took them in time.
+All yield blocks (S,) float32. A microphone, and a file that is played in real time, count the blocks that were lost
+because nobody took them in time.
 """
 
 import queue
@@ -8,7 +9,9 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
+
+import numpy as np
 
 from asr.errors import AudioError
 from asr.signal.audio import stream_audio
@@ -131,6 +134,44 @@ class PlayedFile(AudioInput):
                 continue
             time.sleep(max(0.0, -late))
             yield block
+
+
+class ReadFile(AudioInput):
+    """A recording that is read as fast as it is processed.
+
+    Args:
+        path: Any file that `asr transcribe` reads.
+        sample_rate: Hz of the blocks.
+    """
+
+    def __init__(self, path: Path, sample_rate: float) -> None:
+        self.name = str(path)
+        self.sample_rate = sample_rate
+        self.dropped = 0
+        self._path = path
+
+    def __iter__(self) -> Iterator[Waveform]:
+        yield from stream_audio(self._path, block_seconds=BLOCK_SECONDS, sample_rate=int(self.sample_rate))
+
+
+class RawInput(AudioInput):
+    """Raw audio as it arrives: mono, signed 16-bit little-endian samples without a header.
+
+    Args:
+        file: Such as standard input.
+        sample_rate: Hz.
+    """
+
+    def __init__(self, file: BinaryIO, sample_rate: float) -> None:
+        self.name = "raw audio"
+        self.sample_rate = sample_rate
+        self.dropped = 0
+        self._file = file
+
+    def __iter__(self) -> Iterator[Waveform]:
+        size = 2 * round(BLOCK_SECONDS * self.sample_rate)
+        while len(block := self._file.read(size)) >= 2:
+            yield np.frombuffer(block[: len(block) // 2 * 2], "<i2") / np.float32(32768)
 
 
 def list_devices() -> list[tuple[int, str, str]]:

@@ -230,9 +230,13 @@ def _write_verbose(transcript: Transcript, granularities: set[str], language: st
 
 
 def _describe_word(word: Word) -> dict[str, Any]:
-    description = {"word": word.text, "start": round(word.start, 3), "end": round(word.end, 3)}
-    # An extension: OpenAI's clients ignore unknown keys.
-    return description if word.confidence is None else {**description, "confidence": round(word.confidence, 4)}
+    description: dict[str, Any] = {"word": word.text, "start": round(word.start, 3), "end": round(word.end, 3)}
+    # Extensions: OpenAI's clients ignore unknown keys.
+    if word.confidence is not None:
+        description["confidence"] = round(word.confidence, 4)
+    if word.written is not None:
+        description["written"] = word.written
+    return description
 
 
 def _describe_segment(index: int, segment: Segment) -> dict[str, Any]:

@@ -160,7 +160,7 @@ def decoder_factory(recognizer: Recognizer) -> DecoderFactory:
             beam = build_decoder(tokenizer, settings, language_model=model, hotwords=phrases)
         else:
             beam = build_decoder(tokenizer, settings, vocabulary=words)
-        return UtteranceDecoder(tokenizer, shared.timing, beam=beam, confidence=shared.confidence)
+        return UtteranceDecoder(tokenizer, shared.timing, beam=beam, confidence=shared.confidence, writer=shared.writer)
 
     return make
 

@@ -23,6 +23,7 @@ class _WordBody(BaseModel):
     text: str = Field(min_length=1)
     start: float = Field(ge=0, le=_LONGEST)
     end: float = Field(ge=0, le=_LONGEST)
+    written: str | None = None
 
 
 class _SegmentBody(BaseModel):
@@ -80,7 +81,8 @@ def _write_subtitles(body: bytes, style: str) -> str:
         location = ".".join(map(str, problem["loc"])) or "body"
         raise RequestError(f"{location}: {problem['msg']}", param=location) from None
     segments = tuple(
-        Segment(tuple(Word(word.text, word.start, word.end) for word in segment.words)) for segment in parsed.segments
+        Segment(tuple(Word(word.text, word.start, word.end, written=word.written) for word in segment.words))
+        for segment in parsed.segments
     )
     transcript = Transcript(" ".join(segment.text for segment in segments), parsed.duration, segments=segments)
     words = transcript.words  # those of two recordings may overlap by milliseconds, which subtitles can bear

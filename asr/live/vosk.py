@@ -56,6 +56,7 @@ class StreamConfig:
         alternatives: Whether results are lists of alternatives; there is always one.
         phrases: The only phrases expected. With "[unk]" among them they only become more likely.
         committed: Whether partial results include their committed text; the web page asks for it.
+        punctuate: Whether results are written with marks and capitals, if the server writes them; Vosk has none.
     """
 
     sample_rate: float = 8000.0
@@ -63,6 +64,7 @@ class StreamConfig:
     alternatives: bool = False
     phrases: tuple[str, ...] = ()
     committed: bool = False
+    punctuate: bool = False
 
 
 def update_config(config: StreamConfig, changes: Any) -> StreamConfig:
@@ -88,6 +90,7 @@ def update_config(config: StreamConfig, changes: Any) -> StreamConfig:
         alternatives=is_true(changes.get("max_alternatives", config.alternatives)),
         phrases=tuple(phrases),
         committed=is_true(changes.get("committed", config.committed)),
+        punctuate=is_true(changes.get("punctuate", config.punctuate)),
     )
 
 
@@ -179,9 +182,11 @@ class VoskStream:
         """Put all utterances that have ended into one result: a client waits for one reply."""
         self.utterances += len(finals)
         words = [word for segment in finals for word in segment.words]
-        result: dict[str, Any] = {"text": " ".join(word.text for word in words)}
+        text = " ".join(segment.text if self._config.punctuate else segment.raw_text for segment in finals)
+        result: dict[str, Any] = {"text": text}
         if self._config.words and words:
-            result = {"result": [_describe(word) for word in words], **result}
+            described = [_describe(word, written=self._config.punctuate) for word in words]
+            result = {"result": described, **result}
         if self._config.alternatives:
             result = {"alternatives": [{"confidence": 1.0, **result}]}
         return _dump(result)
@@ -204,9 +209,11 @@ def _parse(text: str) -> dict[str, Any]:
     return message
 
 
-def _describe(word: Word) -> dict[str, Any]:
+def _describe(word: Word, *, written: bool) -> dict[str, Any]:
     confidence = 1.0 if word.confidence is None else round(word.confidence, 6)
-    return {"conf": confidence, "end": round(word.end, 3), "start": round(word.start, 3), "word": word.text}
+    times = {"end": round(word.end, 3), "start": round(word.start, 3)}
+    extension = {"written": word.written} if written and word.written is not None else {}
+    return {"conf": confidence, **times, "word": word.text, **extension}
 
 
 def _dump(reply: dict[str, Any]) -> str:

@@ -124,7 +124,7 @@ def _log_odds(log_probs: Values) -> Values:
 def estimate_confidence(features: Values, settings: ConfidenceSettings) -> Values:
     """Estimate the probability that each word is correct: (W, 6) to (W,)."""
     weights = np.array([getattr(settings, name) for name in FEATURES])
-    return _sigmoid(features @ weights + settings.bias)
+    return sigmoid(features @ weights + settings.bias)
 
 
 def fit_confidence(
@@ -145,16 +145,30 @@ def fit_confidence(
     """
     if len(features) == 0:
         raise ValueError("there are no words to fit confidences to")
-    shares = np.ones(len(features)) if kinds is None else _balance(kinds)
+    bias, *weights = fit_logistic(features, correct, np.ones(len(features)) if kinds is None else balance(kinds))
+    return ConfidenceSettings(bias=bias, **dict(zip(FEATURES, weights, strict=True)))
+
+
+def fit_logistic(features: Values, correct: NDArray[np.bool_], shares: Values) -> list[float]:
+    """Fit a logistic regression by Newton's method, with Platt's targets.
+
+    Args:
+        features: (N, F), N at least 1.
+        correct: (N,) what is to be predicted.
+        shares: (N,) how much each example counts.
+
+    Returns:
+        The bias and F weights, rounded to four digits after the point.
+    """
     mean, deviation = features.mean(0), features.std(0) + 1e-6
     inputs = np.column_stack([np.ones(len(features)), (features - mean) / deviation])
     right = float(shares @ correct)
     targets = np.where(correct, (right + 1) / (right + 2), 1 / (len(correct) - right + 2))
-    penalty = np.diag([1e-6, *[_PENALTY] * len(FEATURES)])
+    penalty = np.diag([1e-6, *[_PENALTY] * features.shape[1]])
     weights = np.zeros(inputs.shape[1])
     weights[0] = np.log((right + 1) / (len(correct) - right + 1))
     for _ in range(_ITERATIONS):
-        estimates = _sigmoid(inputs @ weights)
+        estimates = sigmoid(inputs @ weights)
         gradient = inputs.T @ (shares * (estimates - targets)) + penalty @ weights
         curvature = inputs.T @ (inputs * (shares * estimates * (1 - estimates))[:, None]) + penalty
         step = np.linalg.solve(curvature, gradient)
@@ -162,17 +176,16 @@ def fit_confidence(
         if np.abs(step).max() < 1e-9:
             break
     plain = weights[1:] / deviation
-    bias, *rounded = (round(float(weight), 4) for weight in (weights[0] - plain @ mean, *plain))
-    return ConfidenceSettings(bias=bias, **dict(zip(FEATURES, rounded, strict=True)))
+    return [round(float(weight), 4) for weight in (weights[0] - plain @ mean, *plain)]
 
 
-def _balance(kinds: NDArray[np.int_]) -> Values:
+def balance(kinds: NDArray[np.int_]) -> Values:
     """Weight words so that each kind counts equally, and all together as much as their number: (W,)."""
     _, members, counts = np.unique(kinds, return_inverse=True, return_counts=True)
     weights: Values = len(kinds) / (len(counts) * counts[members])
     return weights
 
 
-def _sigmoid(values: Values) -> Values:
+def sigmoid(values: Values) -> Values:
     """Compute 1 / (1 + e^-x), which underflows to 0 and does not overflow."""
     return np.exp(-np.logaddexp(0.0, -values))

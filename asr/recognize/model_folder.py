@@ -6,6 +6,8 @@
     lexicon.txt         the words' pronunciations, if the alphabet consists of phones (text/lexicon.py)
     README.md           the model card
 
+    punctuator/         what writes words out with marks and capitals, if anything does (language/punctuator.py)
+
 Language models may be added (language_models.py).
 """
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from asr.config import DecoderSettings, NormalizerSettings, RescoringSettings
+from asr.config import DecoderSettings, ModelSettings, NormalizerSettings, RescoringSettings
 from asr.decode.decoder import BeamDecoder
 from asr.decode.rescoring import Rescorer
 from asr.decode.scorer.external import LanguageModel
@@ -16,13 +16,16 @@ from asr.decode.scorer.hotwords import parse_hotword, parse_hotwords
 from asr.decode.scorer.rnn import RnnLM
 from asr.errors import AsrWarning, ConfigError
 from asr.language.g2p import G2P
+from asr.language.punctuator import PUNCTUATOR_FOLDER, Punctuator, is_punctuator_folder
 from asr.language.rnn.model import load_rnn
 from asr.recognize.language_models import find_language_model, find_rescorer, load_language_model
+from asr.text.lexicon import Lexicon
 from asr.text.normalize import normalize
 from asr.text.phones import PhoneTokenizer
 from asr.text.tokenizer import Tokenizer
+from asr.transcript.written_text import TextWriter
 
-DECODERS = ("greedy", "beam")
+DECODERS, NUMBERS = ("greedy", "beam"), ("words", "digits")
 _PRONOUNCED, _SYMBOLS = "&@#*%\\/_", ("Sm", "Sc", "So")  # not accents
 
 
@@ -37,6 +40,8 @@ class DecodingOptions:
         hotwords: Phrases to boost, as `phrase` or `phrase:weight`, or a mapping of phrases to weights.
         nbest: Hypotheses to return.
         rescore: The folder of a recurrent language model that rescores the hypotheses.
+        punctuate: Whether the text has punctuation and capitals, for which the model needs a punctuator.
+        numbers: "words", or "digits" to write numbers as people do; English only.
     """
 
     decoder: str | None = None
@@ -45,6 +50,8 @@ class DecodingOptions:
     hotwords: Sequence[str] | Mapping[str, float] = ()
     nbest: int = 1
     rescore: Path | None = None
+    punctuate: bool | None = None
+    numbers: str | None = None
 
     @property
     def needs_beam(self) -> bool:
@@ -212,6 +219,35 @@ def build_rescorer(
     return Rescorer(load_rnn(path, precision=precision), tokenizer.decode, settings) if path else None
 
 
+def build_writer(folder: Path, settings: ModelSettings, options: DecodingOptions) -> TextWriter | None:
+    """Build what writes words out with marks, capitals and numbers; None if they are shown as they are recognised.
+
+    Raises:
+        ConfigError: If the options ask for marks and the model has no punctuator, or for numbers of another language
+            than English.
+        ModelError: If the punctuator is broken.
+    """
+    has_punctuator = is_punctuator_folder(folder / PUNCTUATOR_FOLDER)
+    if options.punctuate and not has_punctuator:
+        raise ConfigError(f"{folder}: the model has no punctuator; leave out the option that asks for punctuation")
+    punctuate = settings.written.punctuate if options.punctuate is None else options.punctuate
+    punctuator = Punctuator.load(folder / PUNCTUATOR_FOLDER) if punctuate and has_punctuator else None
+    numbers = options.numbers or settings.written.numbers
+    check_numbers(numbers, settings.normalizer)
+    if punctuator is None and numbers == "words":
+        return None
+    return TextWriter(punctuator.start if punctuator is not None else None, numbers == "digits")
+
+
+def check_numbers(numbers: str, normalizer: NormalizerSettings) -> None:
+    """Check how numbers are to be written. Raises ConfigError if there is no such way, or not in this language."""
+    if numbers not in NUMBERS:
+        raise ConfigError(f"numbers {numbers}: no such choice; there are: {', '.join(NUMBERS)}")
+    language = normalizer.language or normalizer.spell_out_numbers or "en"
+    if numbers == "digits" and language[:2] != "en":
+        raise ConfigError(f"numbers digits: written in English only, and this model's language is {language}")
+
+
 def add_oov_words(tokenizer: Tokenizer, words: Iterable[str]) -> Tokenizer:
     """Add out-of-vocabulary words to a phone tokenizer, with g2p pronunciations if g2p finds any.
 
@@ -221,10 +257,15 @@ def add_oov_words(tokenizer: Tokenizer, words: Iterable[str]) -> Tokenizer:
         return tokenizer
     if not (unknown := [word for word in dict.fromkeys(words) if word not in tokenizer.pronunciations]):
         return tokenizer
-    with _g2p_lock:
-        g2p = _train_g2p(tokenizer.lexicon)
+    g2p = train_g2p(tokenizer.lexicon)
     guesses = {word: g2p.guess(word) for word in unknown}
     return tokenizer.with_words({word: phones for word, phones in guesses.items() if phones is not None})
+
+
+def train_g2p(lexicon: Lexicon) -> G2P:
+    """Return what pronounces words that a lexicon lacks; for the last lexicons it is kept."""
+    with _g2p_lock:
+        return _train_g2p(lexicon)
 
 
 _g2p_lock = threading.Lock()  # training takes seconds: clients that come together train once

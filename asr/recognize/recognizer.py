@@ -14,7 +14,7 @@ from asr.decode.rescoring import Rescorer
 from asr.errors import AsrError, AudioError, one_line
 from asr.recognize.model_folder import Model, find_model, read_model
 from asr.recognize.onnx_file import read_onnx
-from asr.recognize.options import DecodingOptions, build_rescorer, choose_decoder, prepare_phrases
+from asr.recognize.options import DecodingOptions, build_rescorer, build_writer, choose_decoder, prepare_phrases
 from asr.recognize.pipeline import Pipeline
 from asr.recognize.runner import NetworkRunner
 from asr.recognize.utterance import Decoded, UtteranceDecoder
@@ -28,6 +28,7 @@ from asr.signal.channels import ChannelChoice
 from asr.signal.front_end import build_extractor
 from asr.signal.resample import Waveform
 from asr.transcript.transcript import Transcript
+from asr.transcript.written_text import TextWriter
 
 
 class Recognizer:
@@ -41,6 +42,7 @@ class Recognizer:
         beam: Beam search; None takes the most probable path.
         nbest: Hypotheses to return for each recording, by beam search.
         rescorer: Reorders the hypotheses of beam search.
+        writer: Writes words out with marks, capitals and numbers; None leaves them as they are recognised.
 
     Attributes:
         sample_rate: Hz of the waveforms that the model takes.
@@ -57,6 +59,7 @@ class Recognizer:
         beam: BeamDecoder | None = None,
         nbest: int = 1,
         rescorer: Rescorer | None = None,
+        writer: TextWriter | None = None,
     ) -> None:
         self.tokenizer = model.tokenizer
         self.settings = model.settings
@@ -67,7 +70,7 @@ class Recognizer:
         self.runner = NetworkRunner(extractor, load_network(model, device=device, precision=precision))
         timing = FrameTiming(self.runner.frame_seconds, self.runner.layout.window / self.sample_rate)
         self.decoder = UtteranceDecoder(
-            self.tokenizer, timing, beam=beam, nbest=nbest, confidence=confidence, rescorer=rescorer
+            self.tokenizer, timing, beam=beam, nbest=nbest, confidence=confidence, rescorer=rescorer, writer=writer
         )
 
     def transcribe(self, source: AudioSource, *, channel: ChannelChoice = "mix") -> Transcript:
@@ -148,7 +151,7 @@ def load_model(
     """Load a model folder, or a model that comes with the package by its name. Runs no code from it.
 
     Args:
-        name: The folder, the name, or a file that `asr export` wrote; that has no language model.
+        name: The folder, the name, or a file that `asr export` wrote; that has no language model and no punctuator.
         device: Where the network runs.
         precision: What it computes with; see `Recognizer`.
         decoding: How it decodes; None: with the folder's language model if there is one.
@@ -160,15 +163,29 @@ def load_model(
         ConfigError: If the decoding options contradict one another.
     """
     decoding = decoding or DecodingOptions()
-    path = Path(name)
-    if path.is_file():
-        model, folder = read_onnx(path), path
-    else:
-        model, folder = read_model(name), find_model(name)
+    model, folder = read_model_or_file(name)
     settings = model.settings
     normalizer = settings.normalizer
     decoding, tokenizer = prepare_phrases(decoding, normalizer, model.tokenizer)
     model = replace(model, tokenizer=tokenizer)
     beam = choose_decoder(folder, tokenizer, settings.decoder, decoding, normalizer, precision=precision)
     rescorer = build_rescorer(folder, tokenizer, settings.rescoring, decoding, precision=precision)
-    return Recognizer(model, device=device, precision=precision, beam=beam, nbest=decoding.nbest, rescorer=rescorer)
+    return Recognizer(
+        model,
+        device=device,
+        precision=precision,
+        beam=beam,
+        nbest=decoding.nbest,
+        rescorer=rescorer,
+        writer=build_writer(folder, settings, decoding),
+    )
+
+
+def read_model_or_file(name: str | Path) -> tuple[Model, Path]:
+    """Read a model folder, a model that comes with the package, or an exported file; return also where it is.
+
+    Raises:
+        ModelError: If there is no such model or it is broken.
+    """
+    path = Path(name)
+    return (read_onnx(path), path) if path.is_file() else (read_model(name), find_model(name))

@@ -22,6 +22,7 @@ from asr.runtime.network import LogProbs
 from asr.signal.loudness import Loudness
 from asr.text.tokenizer import Tokenizer
 from asr.transcript.transcript import Alternative, Transcript, Word, judge_speech
+from asr.transcript.written_text import TextWriter
 
 
 @dataclass(frozen=True)
@@ -77,6 +78,7 @@ class UtteranceDecoder:
     confidence: ConfidenceSettings | None = None  # the model's calibration; None leaves out confidences
     rescorer: Rescorer | None = None  # reorders the hypotheses of beam search
     least_hypotheses: int = 1  # that beam search looks for, however many are returned
+    writer: TextWriter | None = None  # writes words out; None leaves them as they are recognised
 
     def decode(self, log_probs: LogProbs, loudness: Loudness | None = None, start_seconds: float = 0.0) -> Decoded:
         """Decode a recording or a segment of it; for the arguments see `find_words`."""
@@ -145,7 +147,7 @@ class UtteranceDecoder:
         The warnings are of how it was read; if there are none, words that are unlike speech are a reason for one.
         """
         decoded = self.join(segments)
-        return Transcript(
+        transcript = Transcript(
             text=decoded.text,
             duration=duration,
             source=source,
@@ -153,6 +155,7 @@ class UtteranceDecoder:
             alternatives=decoded.alternatives if self.nbest > 1 else (),
             warnings=tuple(warnings) or judge_speech(decoded.words, duration),
         )
+        return transcript if self.writer is None else self.writer.write(transcript)
 
     def to_text(self, tokens: Sequence[int]) -> str:
         """Decode tokens to text, with single spaces between its words."""

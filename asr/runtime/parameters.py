@@ -3,7 +3,7 @@
 They are the names of the parameters in torch, which trains the networks.
 """
 
-from asr.config import LanguageNetworkSettings, ModelSettings
+from asr.config import LanguageNetworkSettings, ModelSettings, PunctuatorNetworkSettings
 from asr.signal.front_end import frame_layout, subsampled
 from asr.weights import Shapes
 
@@ -39,6 +39,24 @@ def language_shapes(settings: LanguageNetworkSettings, vocab_size: int) -> Shape
     elif width != narrow:
         shapes |= _with_bias("projection", (narrow, width))
     return shapes
+
+
+# Of a punctuator: how many marks and cases it tells apart, and the numbers that stand for a silence.
+NUM_MARKS, NUM_CASES = 8, 3
+SILENCE_SIZE = 2
+
+
+def punctuator_shapes(settings: PunctuatorNetworkSettings) -> Shapes:
+    """Return the shapes of a punctuator's weights by name."""
+    hidden, width = settings.hidden_size, settings.embedding_size + SILENCE_SIZE
+    rows = 1 + settings.num_words + settings.num_pieces
+    shapes: dict[str, tuple[int, ...]] = {"embedding.weight": (rows, settings.embedding_size)}
+    for index in range(settings.num_layers):
+        for direction in ("forward_rnn", "backward_rnn"):
+            shapes |= _recurrent(f"layers.{index}.{direction}", "lstm", width, hidden)
+        width = 2 * hidden
+    shapes |= _with_bias("marks", (NUM_MARKS, width)) | _with_bias("cases", (NUM_CASES, width))
+    return shapes | {"after_mark.weight": (NUM_MARKS, NUM_CASES)}
 
 
 def _with_bias(name: str, shape: tuple[int, ...]) -> dict[str, tuple[int, ...]]:

@@ -21,7 +21,7 @@ import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 
-from asr.config import LanguageTrainSettings, OptimizerSettings, TrainSettings
+from asr.config import LanguageTrainSettings, OptimizerSettings, PunctuatorTrainSettings, TrainSettings
 from asr.errors import TrainingError, TrainingInterrupted
 from asr.train.checkpoint import CheckpointFolder, Fingerprint, Weights
 from asr.train.monitor import Monitor
@@ -58,7 +58,7 @@ class TrainState:
 class LoopSetup:
     """What every trainer needs, apart from its network."""
 
-    settings: TrainSettings | LanguageTrainSettings
+    settings: TrainSettings | LanguageTrainSettings | PunctuatorTrainSettings
     folder: CheckpointFolder
     monitor: Monitor
     fingerprint: Fingerprint  # must not differ between a checkpoint and the run that resumes it
@@ -77,7 +77,7 @@ class TrainingLoop(ABC, Generic[BatchT]):
 
     max_bad_steps = TrainSettings().max_bad_steps  # language models have no setting of their own
     checkpoint_keys: ClassVar[Mapping[str, str]]  # names in checkpoints of fields of the state, if they differ
-    settings: TrainSettings | LanguageTrainSettings
+    settings: TrainSettings | LanguageTrainSettings | PunctuatorTrainSettings
     monitor: Monitor
 
     def __init__(

@@ -293,10 +293,11 @@ def _compare_with_base(trainer: Trainer, before: DevResult | None, after: DevRes
 
 def _decisive_settings(config: Config, world_size: int) -> tuple[Any, ...]:
     """Return the settings that decide which weights come out, for a fingerprint."""
-    # Not the corpus's paths: the same speech may have moved. Nor what is fitted after training.
+    # Not the corpus's paths: the same speech may have moved. Nor what is fitted or chosen after training.
+    irrelevant = dict.fromkeys(("output", "corpus", "confidence", "written"), True)
     settings = config.model_dump(
         mode="json",
-        exclude={"output": True, "corpus": True, "confidence": True, "train": _HARMLESS, "tokenizer": {"lexicon"}},
+        exclude={**irrelevant, "train": _HARMLESS, "tokenizer": {"lexicon"}},
         by_alias=True,  # runs that were begun when settings had earlier names can be resumed
     )
     if config.train.loss.denominator_weight == 0:  # runs that were begun before there was one can be resumed

@@ -15,7 +15,8 @@ from asr.transcript.transcript import Transcript, Word
 
 _CLEAR_PAUSE = 0.5  # seconds between words at which a split costs nothing
 _ENTITY = re.compile(r"&(?=#?\w+;)")
-_ENDS_CLAUSE = (".", "?", "!", ",", ";", ":", "…", "。", "?", "!")
+_ENDS_SENTENCE, _ENDS_CLAUSE = (".", "?", "!", "…", "。", "?", "!"), (",", ";", ":", "–")
+_CLAUSE_COST = 0.25  # of a split within a sentence, but at the end of a clause
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,7 @@ def _make_cues(transcript: Transcript, settings: SubtitleSettings, channel: int 
     if channel is not None:  # its number comes before the text
         narrower = max(1, settings.max_line_length - len(f"[{channel}] "))
         settings = settings.model_copy(update={"max_line_length": narrower})
-    groups = [words for segment in transcript.segments for words in _split(segment.words, settings)]
+    groups = [words for segment in transcript.segments for words in _split(segment.written_words, settings)]
     starts = [words[0].start for words in groups]
     limits = [*starts[1:], max(transcript.duration, groups[-1][-1].end)] if groups else []
     cues = []
@@ -131,9 +132,10 @@ def _cost(words: Sequence[Word], end: int, length: int, settings: SubtitleSettin
     """Rate a cue of `length` characters that ends before word `end`: 1, plus penalties for space and a bad split."""
     room = settings.max_line_length * settings.max_lines
     cost = 1 + max(0.0, 1 - length / room) ** 2
-    if end == len(words) or words[end - 1].text.endswith(_ENDS_CLAUSE):
+    if end == len(words) or words[end - 1].text.endswith(_ENDS_SENTENCE):
         return cost
-    return cost + max(0.0, 1 - (words[end].start - words[end - 1].end) / _CLEAR_PAUSE)
+    unclear = max(0.0, 1 - (words[end].start - words[end - 1].end) / _CLEAR_PAUSE)
+    return cost + (min(_CLAUSE_COST, unclear) if words[end - 1].text.endswith(_ENDS_CLAUSE) else unclear)
 
 
 def _balance(texts: Sequence[str], max_line_length: int) -> list[str]:

@@ -27,12 +27,15 @@ class Word:
         text: In the spelling of the model's alphabet.
         start, end: Seconds from the start of the recording, half-open.
         confidence: Probability that the word is right; None if the model is not calibrated.
+        written: How it is written out, with capitals and the mark after it; empty if it is part of a number, of which
+            the first word has it all; None: as recognised.
     """
 
     text: str
     start: float
     end: float
     confidence: float | None = None
+    written: str | None = None
 
 
 @dataclass(frozen=True)
@@ -49,8 +52,26 @@ class Segment:
 
     @property
     def text(self) -> str:
-        """The words, separated by spaces."""
+        """The words as they are written out, separated by spaces."""
+        return " ".join(word.text for word in self.written_words)
+
+    @property
+    def raw_text(self) -> str:
+        """The words as they were recognised, separated by spaces."""
         return " ".join(word.text for word in self.words)
+
+    @property
+    def written_words(self) -> tuple["Word", ...]:
+        """The words with the text that is written; those of a number are one, as doubtful as the worst of them."""
+        if all(word.written is None for word in self.words):
+            return self.words
+        groups: list[list[Word]] = []
+        for word in self.words:
+            if word.written == "" and groups:
+                groups[-1].append(word)
+            else:
+                groups.append([word])
+        return tuple(map(_join_words, groups))
 
     @property
     def start(self) -> float:
@@ -81,11 +102,12 @@ class Transcript:
     """The text of one recording. Prints as its text; rich and notebooks also show times and confidences.
 
     Attributes:
-        text: What was said; empty if nothing was.
+        text: What was said, as it is written out; empty if nothing was.
         duration: Seconds of audio.
         source: Name of the recording, if it has one.
         segments: The words with their times, split at pauses; empty if nothing was said.
-        alternatives: The n best hypotheses, the text itself first, if they were requested.
+        alternatives: The n best hypotheses as they were recognised, that of the text first, if they were requested.
+        raw_text: The words as they were recognised; None if they are the text itself.
         warnings: What makes the text doubtful, a sentence each: a recording that is nearly silent, clipped or unlike
             speech, or speech that is unlike the model's training, or a file that is damaged.
     """
@@ -96,6 +118,7 @@ class Transcript:
     segments: tuple[Segment, ...] = ()
     alternatives: tuple[Alternative, ...] = ()
     warnings: tuple[str, ...] = ()
+    raw_text: str | None = None
 
     def __str__(self) -> str:
         return self.text
@@ -132,7 +155,8 @@ class Transcript:
     def in_channel(self, channel: int | None) -> "Transcript":
         """Return the part that was said in one channel."""
         segments = tuple(segment for segment in self.segments if segment.channel == channel)
-        return replace(self, text=_join_texts(segments), segments=segments)
+        raw_text = None if self.raw_text is None else _join_raw_texts(segments)
+        return replace(self, text=_join_texts(segments), raw_text=raw_text, segments=segments)
 
     @property
     def confidence(self) -> float | None:
@@ -154,11 +178,9 @@ class Transcript:
             "file": self.source,
             "duration": round(self.duration, 3),
             "text": self.text,
+            **({} if self.raw_text is None else {"raw_text": self.raw_text}),
             "confidence": _round(self.confidence),
-            "segments": [
-                {**_to_dict(segment), **_channel_of(segment), "words": [_to_dict(word) for word in segment.words]}
-                for segment in self.segments
-            ],
+            "segments": [self._describe(segment) for segment in self.segments],
         }
         if self.alternatives:
             fields["alternatives"] = [
@@ -169,6 +191,13 @@ class Transcript:
         if self.warnings:
             fields["warnings"] = list(self.warnings)
         return fields
+
+    def _describe(self, segment: Segment) -> dict[str, Any]:
+        raw_text = {} if self.raw_text is None else {"raw_text": segment.raw_text}
+        words = [
+            {**_to_dict(word), **({} if word.written is None else {"written": word.written})} for word in segment.words
+        ]
+        return {**_to_dict(segment), **raw_text, **_channel_of(segment), "words": words}
 
 
 def join_channels(transcripts: Sequence[Transcript]) -> Transcript:
@@ -187,12 +216,28 @@ def join_channels(transcripts: Sequence[Transcript]) -> Transcript:
         duration=max(transcript.duration for transcript in transcripts),
         source=transcripts[0].source,
         segments=tuple(segments),
+        raw_text=None if all(one.raw_text is None for one in transcripts) else _join_raw_texts(segments),
         warnings=(*shared, *(long for long, warning in warnings if warning not in shared)),
     )
 
 
 def _join_texts(segments: Iterable[Segment]) -> str:
     return " ".join(segment.text for segment in segments)
+
+
+def _join_raw_texts(segments: Iterable[Segment]) -> str:
+    return " ".join(segment.raw_text for segment in segments)
+
+
+def _join_words(words: Sequence[Word]) -> Word:
+    """Return words that are written as one; their confidence is the lowest, if all have one."""
+    first, confidences = words[0], [word.confidence for word in words if word.confidence is not None]
+    return Word(
+        first.text if first.written is None else first.written,
+        first.start,
+        words[-1].end,
+        min(confidences) if len(confidences) == len(words) else None,
+    )
 
 
 def _channel_of(segment: Segment) -> dict[str, int]:
@@ -244,7 +289,7 @@ def _rich_line(segment: Segment) -> "Text":
 
     channel = "" if segment.channel is None else f"[{segment.channel}] "
     line = Text(f"{_clock(segment.start)}  {channel}", style="dim")
-    return line.append_text(Text(" ").join(Text(word.text, style=_rich_style(word)) for word in segment.words))
+    return line.append_text(Text(" ").join(Text(word.text, style=_rich_style(word)) for word in segment.written_words))
 
 
 def _rich_style(word: Word) -> str:
@@ -255,7 +300,7 @@ def _rich_style(word: Word) -> str:
 
 def _html_paragraph(segment: Segment) -> str:
     start = f'<small style="opacity: 0.6">{_clock(segment.start)}{_html_channel(segment)}</small>'
-    return f"<p>{start} {' '.join(map(_html_word, segment.words))}</p>"
+    return f"<p>{start} {' '.join(map(_html_word, segment.written_words))}</p>"
 
 
 def _html_channel(segment: Segment) -> str:

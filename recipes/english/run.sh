@@ -7,6 +7,9 @@
 # CORPORA: a folder with a folder for each corpus (see README.md); TEXT: one sentence per line, plain or .xz: first the
 # largest, then smaller ones of everyday language; DICTIONARY: the CMU Pronouncing Dictionary, cmudict.dict
 #
+# PUNCTUATED=TEXT[,TEXT...] and PUNCTUATED_DEV=TEXT name text with its case and punctuation, to learn these from
+# (docs/punctuation.md); a text may be weighted: novels.txt.xz,everyday.txt.xz:3
+#
 # Takes a night or two on two cores. Interrupted? Run it again: it continues. english-tiny needs the extra `whisper`
 # (docs/whisper.md); MODELS=english leaves it out.
 set -euo pipefail
@@ -14,6 +17,9 @@ set -euo pipefail
 corpora=$(realpath "$1") dictionary=$(realpath "$3")
 IFS=, read -ra given <<< "$2"
 mapfile -t given < <(realpath "${given[@]}")
+IFS=, read -ra punctuated <<< "${PUNCTUATED:-}"
+mapfile -t punctuated < <([ ${#punctuated[@]} = 0 ] || realpath "${punctuated[@]}")
+[ -z "${PUNCTUATED_DEV:-}" ] || PUNCTUATED_DEV=$(realpath "$PUNCTUATED_DEV")
 shift 3
 cd "$(dirname "$0")/../.."
 PATH="$PWD/.venv/bin:$PATH"
@@ -68,6 +74,10 @@ if [ ! -f $sample ]; then
 fi
 asr lm train $sample "${everyday[@]}" $transcripts:8 --config conf/english-lm.yaml --dev data/english/dev.txt --output $rnn --resume auto
 
+# What adds punctuation and capitals
+punctuator=exp/english-punctuator
+[ ${#punctuated[@]} = 0 ] || asr lm punctuate train "${punctuated[@]}" --dev "$PUNCTUATED_DEV" --config conf/punctuator.yaml --output $punctuator --resume auto
+
 # Tune and test once for the same networks and language model; evaluate.sh repeats the tests.
 finish() { # MODEL
     local output=exp/$1
@@ -75,6 +85,10 @@ finish() { # MODEL
     asr quantize "$output"
     asr quantize $rnn
     cp data/english/lexicon.txt "$output"/lexicon.txt
+    if [ -f $punctuator/model.safetensors ]; then
+        mkdir -p "$output"/punctuator
+        cp $punctuator/{config.yaml,words.txt,spellings.txt,model.safetensors} "$output"/punctuator
+    fi
     asr tune --model "$output" --lm $lm.bin --rescore $rnn data/english/dev.jsonl.gz
     # Confidences: three kinds of speech count equally, so that those of strangers hold as well.
     asr calibrate --model "$output" data/common-voice/dev.jsonl.gz data/robotutor/dev.jsonl.gz data/english/dev.jsonl.gz
@@ -94,7 +108,7 @@ if [ "${MODELS:-}" != english ]; then
     unlabelled=$corpora/common-voice-13-delta-untranscribed
     if [ -d "$unlabelled" ]; then
         if [ ! -f data/labelled/train.jsonl.gz ]; then
-            asr transcribe "$unlabelled" --model exp/english-tiny --format json --output-dir exp/labelled --skip-existing
+            asr transcribe "$unlabelled" --model exp/english-tiny --no-punctuate --format json --output-dir exp/labelled --skip-existing
             mkdir -p data/labelled
             python recipes/english/label.py exp/labelled data/labelled/train.tsv
             asr prepare tsv data/labelled data/labelled

@@ -5,8 +5,9 @@
 #   NAME=mine FROM=an4 LM=texts.txt ...                name of the model (default: mine); model to start from (default:
 #                                                      english; none: FROM=); more text for the language model
 #   ENGLISH=yes ...                                    for English: keep english's phones, lexicon and language models
-#   WHISPER=tiny ...                                   a pre-trained encoder as the front end, tiny.en for English
-#                                                      (docs/whisper.md); starts from no model unless FROM names one
+#   WHISPER=tiny ...                                   a pre-trained encoder as the front end (docs/whisper.md); starts
+#                                                      from no model unless FROM names one
+#   WHISPER=tiny.en ENGLISH=yes ...                    both; starts from english-tiny
 #
 # Interrupted? Run it again: it continues.
 set -euo pipefail
@@ -34,8 +35,11 @@ settings=(${base:+train.epochs=30 train.optimizer.learning_rate=1e-3})
 [ -z "${WHISPER:-}" ] || settings+=(features.kind=whisper features.encoder="$WHISPER" acoustic.num_layers=2)
 text_options=() models=()
 if [ -n "${ENGLISH:-}" ]; then
-    english=asr/models/english lexicon=$manifests/lexicon.txt
-    [ -n "${WHISPER:-}" ] || base=${base:-english}
+    general=english
+    [ "${WHISPER:-}" != tiny.en ] || general=english-tiny
+    english=asr/models/$general lexicon=$manifests/lexicon.txt
+    # There is no model on other encoders to start from.
+    case ${WHISPER:-} in '' | tiny.en) base=${base:-$general} ;; esac
     # english's lexicon, and the words that it lacks: all of your transcripts (weighted three times), and those that occur
     # three times in your texts.
     asr lexicon $english/lexicon.txt $manifests/train.txt:3 $manifests/dev.txt:3 ${texts:+"$texts"} --least 3 \
@@ -71,17 +75,17 @@ asr evaluate --model $output --decoder greedy $manifests/$part.jsonl.gz --json $
 echo "$name on $part, with its language models:"
 asr evaluate --model $output $manifests/$part.jsonl.gz --json $output/beam.json --add-to-card "$name, $part, language model"
 if [ -n "${ENGLISH:-}" ]; then
-    # Was training worth it? Compare with english unchanged, and with your words and language model alone.
+    # Was training worth it? Compare with the model unchanged, and with your words and language model alone.
     untrained=$output-untrained
     if [ ! -d $untrained ]; then
         cp -r $english $untrained
         cp $lexicon $untrained/lexicon.txt
-        echo "The network of asr's model english with the lexicon and language model of $name." > $untrained/README.md
+        echo "The network of asr's model $general with the lexicon and language model of $name." > $untrained/README.md
     fi
     asr tune --model $untrained --lm $lm --rescore $english/rescore $manifests/dev.jsonl.gz
-    echo "english's network with the same lexicon and language models ($untrained) on $part:"
+    echo "$general's network with the same lexicon and language models ($untrained) on $part:"
     asr evaluate --model $untrained $manifests/$part.jsonl.gz --worst 0 --json $output/untrained.json
-    echo "english unchanged on $part:"
-    asr evaluate --model english $manifests/$part.jsonl.gz --worst 0 --json $output/english.json
+    echo "$general unchanged on $part:"
+    asr evaluate --model $general $manifests/$part.jsonl.gz --worst 0 --json $output/english.json
 fi
 echo "try it: asr transcribe --model $output FILE"

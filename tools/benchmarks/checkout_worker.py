@@ -27,7 +27,8 @@ def main() -> None:
         waveforms = [stored[f"{index:06d}"] for index in range(len(stored.files))]
     for line in sys.stdin:
         started = time.process_time()
-        texts = [recognizer.transcribe((waveform, RATE)).text for waveform in waveforms[: int(line)]]
+        transcripts = [recognizer.transcribe((waveform, RATE)) for waveform in waveforms[: int(line)]]
+        texts = [" ".join(word.text for word in transcript.words) for transcript in transcripts]  # without punctuation
         print(json.dumps({"texts": texts, "seconds": time.process_time() - started}), flush=True)
 
 

@@ -36,6 +36,7 @@ from asr.evaluate.evaluate import reference_text
 from asr.evaluate.wer import score_utterances
 from asr.recognize.recognizer import Recognizer, load_model
 from asr.text.normalize import normalize
+from asr.transcript.transcript import Transcript
 
 RATE = 16000  # Hz, of all models
 BENCHMARKS = Path(__file__).parent
@@ -134,14 +135,19 @@ def make_runs(recognizers: dict[str, Recognizer], *, batched: bool) -> dict[str,
 
 def _one_by_one(recognizer: Recognizer, waveforms: Sequence[np.ndarray]) -> tuple[Texts, float]:
     started = time.process_time()
-    texts = [recognizer.transcribe((waveform, RATE)).text for waveform in waveforms]
+    texts = [recognized_text(recognizer.transcribe((waveform, RATE))) for waveform in waveforms]
     return texts, time.process_time() - started
 
 
 def _in_batches(recognizer: Recognizer, waveforms: Sequence[np.ndarray]) -> tuple[Texts, float]:
     started = time.process_time()
     results = list(recognizer.transcribe_many([(waveform, RATE) for waveform in waveforms], jobs=1))
-    return [result.text for result in results], time.process_time() - started
+    return [recognized_text(result) for result in results], time.process_time() - started
+
+
+def recognized_text(transcript: Transcript) -> str:
+    """Return the words without punctuation and capitals, which are not scored."""
+    return " ".join(word.text for word in transcript.words)
 
 
 def time_runs(runs: dict[str, Run], waveforms: Sequence[np.ndarray], passes: int) -> dict[str, tuple[Texts, float]]:

@@ -31,7 +31,7 @@ export class Stream {
     this.socket.onmessage = ({ data }) => this.receive(JSON.parse(data));
     return new Promise((resolve, reject) => {
       this.socket.onopen = () => {
-        const config = { sample_rate: this.audio.sampleRate, words: true, committed: true };
+        const config = { sample_rate: this.audio.sampleRate, words: true, committed: true, punctuate: true };
         this.socket.send(JSON.stringify({ config }));
         resolve();
       };

@@ -17,18 +17,19 @@ export class Transcript {
     const time = document.createElement("time");
     time.textContent = new Date(Math.round(1000 * moved[0].start)).toISOString().slice(14, 19);
     const text = document.createElement("span");
-    moved.forEach((word) => text.append(this.show(word), " "));
+    moved.forEach((word) => word.written !== "" && text.append(this.show(word), " "));
     line.append(time, text);
     this.finals.append(line);
     line.scrollIntoView({ block: "nearest" });
   }
 
-  show({ word, conf }) {
+  // `written` is the word with its mark and capitals; of a number the first word has all of it, the others nothing.
+  show({ word, written, conf }) {
     const span = document.createElement("span");
     span.className = conf < this.doubtful ? "word doubtful" : "word";
     span.style.setProperty("--confidence", conf ?? 1);
     if (conf !== undefined) span.title = `${Math.round(100 * conf)} % sure`;
-    span.textContent = word;
+    span.textContent = written ?? word;
     return span;
   }
 
@@ -39,7 +40,8 @@ export class Transcript {
   }
 
   toText() {
-    return this.utterances.map((words) => words.map(({ word }) => word).join(" ") + "\n").join("");
+    const written = (words) => words.map(({ word, written }) => written ?? word).filter(Boolean);
+    return this.utterances.map((words) => written(words).join(" ") + "\n").join("");
   }
 
   // Keeps the subtitles, so that they can be saved when the server is gone. `duration` is in seconds.
@@ -52,7 +54,7 @@ export class Transcript {
   }
 
   async requestSrt(duration) {
-    const describe = ({ word, start, end }) => ({ text: word, start, end });
+    const describe = ({ word, written, start, end }) => ({ text: word, written: written ?? null, start, end });
     const segments = this.utterances.map((words) => ({ words: words.map(describe) }));
     const headers = { "Content-Type": "application/json" };
     if (this.token) headers.Authorization = `Bearer ${this.token}`;

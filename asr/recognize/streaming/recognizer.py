@@ -16,7 +16,13 @@ from typing import Any
 import numpy as np
 
 from asr.recognize.recognizer import Recognizer
-from asr.recognize.streaming.stream import Partial, SpeechStream, StreamContext, StreamingOptions
+from asr.recognize.streaming.stream import (
+    LogProbsObserver,
+    Partial,
+    SpeechStream,
+    StreamContext,
+    StreamingOptions,
+)
 from asr.recognize.utterance import SearchResult, UtteranceDecoder
 from asr.runtime.threads import map_in_threads
 from asr.signal.arrays import check_peak, to_samples
@@ -41,14 +47,21 @@ class MultiStreamRecognizer:
         self._options = options or StreamingOptions()
         self._context = StreamContext(recognizer, self._options)
 
-    def start(self, utterance_decoder: UtteranceDecoder | None = None, *, start_seconds: float = 0.0) -> SpeechStream:
+    def start(
+        self,
+        utterance_decoder: UtteranceDecoder | None = None,
+        *,
+        start_seconds: float = 0.0,
+        observer: LogProbsObserver | None = None,
+    ) -> SpeechStream:
         """Start a stream.
 
         Args:
             utterance_decoder: Decodes this stream; None takes the recogniser's.
             start_seconds: Added to the times of its words.
+            observer: Sees its log probabilities.
         """
-        return SpeechStream(self._context, utterance_decoder or self.recognizer.decoder, start_seconds)
+        return SpeechStream(self._context, utterance_decoder or self.recognizer.decoder, start_seconds, observer)
 
     def warm_up(self) -> None:
         """Load and compile what the first utterance would otherwise wait for."""
@@ -91,14 +104,21 @@ class StreamingRecognizer:
         recognizer: The model.
         options: Latency, endpoints and previews.
         sample_rate: Hz of the samples that will be fed, at least 1000; None takes the model's.
+        observer: Sees the log probabilities.
 
     Raises:
         ValueError: If the rate is not valid.
     """
 
     def __init__(
-        self, recognizer: Recognizer, options: StreamingOptions | None = None, *, sample_rate: float | None = None
+        self,
+        recognizer: Recognizer,
+        options: StreamingOptions | None = None,
+        *,
+        sample_rate: float | None = None,
+        observer: LogProbsObserver | None = None,
     ) -> None:
+        self._observer = observer
         self._recognizer = MultiStreamRecognizer(recognizer, options)
         self._rate = recognizer.sample_rate if sample_rate is None else sample_rate
         if not self._rate >= 1000:  # also refuses NaN
@@ -107,7 +127,7 @@ class StreamingRecognizer:
 
     def reset(self) -> None:
         """Forget everything and start afresh."""
-        self._stream = self._recognizer.start()
+        self._stream = self._recognizer.start(observer=self._observer)
         self._resampler = Resampler(self._rate, self._recognizer.recognizer.sample_rate)
         self._mixer = Mixer("mix", "stream")  # measures
         self._segments: list[Segment] = []
@@ -134,9 +154,12 @@ class StreamingRecognizer:
         if not self._stream.ended:
             self._decode(self._resampler.finish(), last=True)
         text = " ".join(segment.text for segment in self._segments)
+        is_written = self._recognizer.recognizer.decoder.writer is not None
+        raw_text = " ".join(segment.raw_text for segment in self._segments) if is_written else None
         words = [word for segment in self._segments for word in segment.words]
         warnings = self._mixer.describe_levels() or judge_speech(words, self._stream.duration)
-        return Transcript(text, self._stream.duration, segments=tuple(self._segments), warnings=warnings)
+        segments = tuple(self._segments)
+        return Transcript(text, self._stream.duration, segments=segments, warnings=warnings, raw_text=raw_text)
 
     def _decode(self, samples: Waveform, *, last: bool) -> Partial | None:
         latest, num_segments = None, len(self._segments)

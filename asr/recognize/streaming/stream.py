@@ -7,6 +7,7 @@ text does not depend on how a stream is divided into blocks. Knows nothing of th
 import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from typing import Protocol
 
 import numpy as np
 
@@ -75,6 +76,16 @@ class StreamContext:
         self.silent |= recognizer.tokenizer.word_ends
 
 
+class LogProbsObserver(Protocol):
+    """Sees the log probabilities of a stream, utterance by utterance."""
+
+    def feed(self, log_probs: LogProbs, start_seconds: float) -> None:
+        """Take (T, V) further log probabilities of the utterance that starts at a time in the stream."""
+
+    def finish(self) -> None:
+        """End the utterance."""
+
+
 class SpeechStream:
     """One stream of a `MultiStreamRecognizer`.
 
@@ -85,14 +96,23 @@ class SpeechStream:
 
     error: Exception | None = None
 
-    def __init__(self, context: StreamContext, utterance_decoder: UtteranceDecoder, start_seconds: float) -> None:
+    def __init__(
+        self,
+        context: StreamContext,
+        utterance_decoder: UtteranceDecoder,
+        start_seconds: float,
+        observer: LogProbsObserver | None = None,
+    ) -> None:
         self.ended = False
+        self._observer = observer
         self._start_seconds = start_seconds
         self._context = context
         self._utterance_decoder = utterance_decoder
         self._num_samples = 0
         self._utterance = _Utterance(context, utterance_decoder, 0)
         self._finals: list[Segment] = []
+        writer = utterance_decoder.writer
+        self._written = writer.start() if writer is not None else None
         self._latest = Partial()
 
     @property
@@ -123,7 +143,11 @@ class SpeechStream:
         Samples after that end belong to the next utterance and go through the network again.
         """
         with self._catch_error():
-            end = self._utterance.feed_log_probs(log_probs)
+            utterance, num_frames = self._utterance, self._utterance.num_frames
+            end = utterance.feed_log_probs(log_probs)
+            if self._observer is not None:
+                start = utterance.start / self._context.recognizer.sample_rate
+                self._observer.feed(log_probs[: utterance.num_frames - num_frames], self._start_seconds + start)
             if end is not None:
                 self._close_utterance(end * self._context.frame_samples)
 
@@ -161,9 +185,21 @@ class SpeechStream:
         """End the utterance after its first `num_samples` samples and start the next with the others."""
         closed = self._utterance
         if words := closed.finish(self._start_seconds):
-            self._finals.append(Segment(words))
+            self._finals.append(self._write_out(Segment(words), closed, num_samples))
+        if self._observer is not None:
+            self._observer.finish()
         self._utterance = _Utterance(self._context, self._utterance_decoder, closed.start + num_samples)
         self._utterance.feed(closed.waveform[num_samples:], last=self.ended)
+
+    def _write_out(self, segment: Segment, utterance: "_Utterance", num_samples: int) -> Segment:
+        """Write out the words of an utterance of so many samples; with the last of the stream ends a sentence."""
+        if self._written is None:
+            return segment
+        # Nothing was said up to the last frame, although the end of the pause belongs to the next utterance.
+        known = utterance.start + max(num_samples, utterance.num_frames * self._context.frame_samples)
+        end_seconds = self._start_seconds + known / self._context.recognizer.sample_rate
+        is_last = self.ended and utterance.start + num_samples == self._num_samples
+        return self._written.write(segment, max(0.0, end_seconds - segment.end), closes=is_last)
 
 
 class _Utterance:

@@ -1,6 +1,6 @@
 """English words in, numbers, dates, times, money and abbreviations as people write them out. Read in this order:
 
-window.py         the words around one place: what rules may look at, and whether they looked past the end
+window.py         the words around one place: what rules may look at
 vocabulary.py     number words and the words next to them
 cardinals.py      words -> integers, ordinals among them
 amounts.py        decimals, fractions, money, percent, units

@@ -48,6 +48,8 @@ def find_kept(words: Window, start: int) -> int:
         return _end_of_number(words, start)
     if _is_height(words, start) or _is_half_of_span(words, start):
         return _end_of_number(words, start)
+    if words[start - 1] in ("dollar", "euro", "pound") and words[start - 2] == "a":
+        return _end_of_number(words, start)  # a dollar fifty
     return _find_old(words, start) or _find_approximation(words, start) or _find_fraction(words, start) or start
 
 

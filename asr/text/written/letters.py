@@ -2,7 +2,8 @@
 
 from asr.text.written.window import Window, Written
 
-_MOST_LETTERS = 8
+_MOST_LETTERS = 20
+_SPELLED = 5  # letters from which they are those of a word, and its vowels no words by themselves
 _VOWEL_WORDS = "aio"  # words by themselves
 _ABBREVIATIONS = """
     us usa uk uae eu un tv dvd cd dj dc pc pr hr hq ok gp fm vip phd mp abc atm adhd ibm irs iou isbn api cia fbi
@@ -21,10 +22,15 @@ _MODEL_BEFORE = {"the", "an", "of", "using"}  # before a i, which may be a false
 
 
 def write_letters(words: Window, start: int) -> list[Written] | None:
-    """Write letters as one word. `a`, `i` and `o` are words of their own unless the whole is a known abbreviation."""
+    """Write letters as one word.
+
+    At its ends `a`, `i` and `o` are words of their own, unless the whole is a known abbreviation or long.
+    """
     if len(words[start + 1].removesuffix("'s")) != 1 or _is_letter(words[start - 1]):
         return None
     run = _parse_run(words, start)
+    if len(run) > _MOST_LETTERS:
+        return None
     if "dot" in (words[start - 1], words[start + len(run)]):
         return None  # an address
     letters = "".join(run)
@@ -34,10 +40,9 @@ def write_letters(words: Window, start: int) -> list[Written] | None:
         first = 0
         if name == "ai" and words[start - 1] in _MODEL_BEFORE:
             return [Written("AI", start, start + 2)]
-        while first < len(run) and name[first] in _VOWEL_WORDS:
-            first += 1
-        trimmed = name[first:].rstrip(_VOWEL_WORDS)
-        name, ending = (name[first:], ending) if ending else (trimmed, "")
+        if len(name) < _SPELLED:
+            first = len(name) - len(name.lstrip(_VOWEL_WORDS))
+            name = name[first:] if ending else name[first:].rstrip(_VOWEL_WORDS)
     else:
         name = name[first:]
     if len(name) < 2 or not _is_abbreviation(name, words[start - 1]):
@@ -56,10 +61,10 @@ def _is_abbreviation(name: str, before: str) -> bool:
 
 def _parse_run(words: Window, start: int) -> list[str]:
     run: list[str] = []
-    while len(run) < _MOST_LETTERS and _is_letter(words[start + len(run)]):
+    while len(run) <= _MOST_LETTERS and _is_letter(words[start + len(run)]):
         run.append(words[start + len(run)])
     last = words[start + len(run)]
-    if run and len(run) < _MOST_LETTERS and len(last) == 3 and last.endswith("'s") and last[0].isalpha():
+    if run and len(last) == 3 and last.endswith("'s") and last[0].isalpha():
         run.append(last)
     return run
 

@@ -1,10 +1,10 @@
-"""What a rule sees of the words: a bounded part, with a record of looks past the end."""
+"""What a rule sees of the words: a bounded part."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
 
-# The furthest that a rule looks ahead; so many words at most are open while speech goes on.
-MAX_OPEN_WORDS = 30
+# The furthest that a rule looks ahead, so that the time for a text is proportional to its length.
+MAX_AHEAD = 30
 
 
 class Written(NamedTuple):
@@ -24,28 +24,19 @@ class Written(NamedTuple):
 class Window:
     """Words in small letters around one place.
 
-    Before the first word and after the last there are empty strings. `words` is all of them. `past_end` says whether
-    a rule looked after the last: then its result may change as words are added.
+    Before the first word and after the last there are empty strings. `words` is all of them.
     """
 
     def __init__(self, words: Sequence[str]) -> None:
         self.words = [word.lower() for word in words]
-        self._size = len(self.words)
-        self._limit = 0
-        self.past_end = False
+        self._end = 0  # of what the rule may see
 
     def move_to(self, index: int) -> None:
-        """Let the next rule look MAX_OPEN_WORDS words ahead of a word."""
-        self._limit = index + MAX_OPEN_WORDS
-        self.past_end = False
+        """Let the next rule look MAX_AHEAD words ahead of a word."""
+        self._end = min(index + MAX_AHEAD, len(self.words))
 
     def __getitem__(self, index: int) -> str:
-        if index < 0 or index >= self._limit:
-            return ""
-        if index >= self._size:
-            self.past_end = True
-            return ""
-        return self.words[index]
+        return self.words[index] if 0 <= index < self._end else ""
 
     def has(self, index: int, parts: Sequence[str]) -> bool:
         """Return whether these words begin at a word."""

@@ -31,28 +31,30 @@ _SPANS = {"from", "between", "of"}
 _FIXED = {("twenty", "four", "seven"): "24/7", ("fifty", "fifty"): "50-50"}
 
 
-def write_numbers(words: Sequence[str], start: int = 0) -> list[Written]:
+def write_numbers(words: Sequence[str]) -> list[Written]:
     """Group English words into what people write in figures, signs and capitals, and the words between.
 
     Numbers from ten are written in figures, smaller ones before units and signs, in dates, times and ranges with
-    larger ones. Words are covered exactly once and in order; a word that stays is a group of its own. The result is a
-    function of the words alone, and of those after a group's start and few before it: writing again from the start of
-    any group gives the same groups.
+    larger ones. Words are covered exactly once and in order; a word that stays is a group of its own. A group depends
+    on no word that is MAX_AHEAD or more words after its start.
 
     Args:
         words: The words, as recognised. Capitals do not matter.
-        start: The first word to write, the start of an earlier group; those before it are context.
     """
-    return _scan(words, start)[0]
-
-
-def open_tail(words: Sequence[str], start: int = 0) -> int:
-    """Count the words at the end whose groups may change as more words come; at most MAX_OPEN_WORDS.
-
-    Zero after most words; one or two after a number or after a word that may begin one. The groups before the tail are
-    final: write_numbers gives the same for the words with any others after them.
-    """
-    return len(words) - _scan(words, start)[1]
+    window, index, groups = Window(words), 0, []
+    lowered = window.words
+    while index < len(words):
+        rules = _RULES.get(lowered[index])
+        if rules is None:
+            groups.append(Written(words[index], index, index + 1))
+            index += 1
+            continue
+        window.move_to(index)
+        for text, first, end in _apply(rules, window, index):
+            kept = end == first + 1 and text == lowered[first]
+            groups.append(Written(words[first] if kept else text, first, end))
+        index = groups[-1].end
+    return groups
 
 
 def apply_marks(groups: Sequence[Written], words: Sequence[str], punctuated: Sequence[str]) -> list[str]:
@@ -63,19 +65,18 @@ def apply_marks(groups: Sequence[Written], words: Sequence[str], punctuated: Seq
 
     Args:
         groups: Of write_numbers.
-        words: The words from the first group's on, as recognised.
+        words: The words, as recognised.
         punctuated: As many words, with capitals and a mark at the end.
 
     Raises:
         ValueError: If the groups, the words and the punctuated words are not equally many.
     """
-    first = groups[0].start if groups else 0
-    covered = groups[-1].end - first if groups else 0
+    covered = groups[-1].end if groups else 0
     if not covered == len(words) == len(punctuated):
         raise ValueError(f"{covered} words in groups, {len(words)} words, {len(punctuated)} punctuated words")
     texts = []
     for text, start, end in groups:
-        last, written = words[end - 1 - first], punctuated[end - 1 - first]
+        last, written = words[end - 1], punctuated[end - 1]
         if end == start + 1 and text == last:
             texts.append(written)
             continue
@@ -87,28 +88,6 @@ def _punctuate(text: str, ending: str) -> str:
     if ending and text.endswith(","):
         text = text[:-1]
     return text + ending[1:] if text.endswith(".") and ending.startswith(".") else text + ending
-
-
-def _scan(words: Sequence[str], start: int) -> tuple[list[Written], int]:
-    """Go through the words once; return the groups, and where those begin that later words may change."""
-    window, index, size, groups = Window(words), start, len(words), []
-    closed = size
-    lowered = window.words
-    while index < size:
-        rules = _RULES.get(lowered[index])
-        if rules is None:
-            groups.append(Written(words[index], index, index + 1))
-            index += 1
-            continue
-        window.move_to(index)
-        pieces = _apply(rules, window, index)
-        if window.past_end:
-            closed = min(closed, index)
-        for text, first, end in pieces:
-            kept = end == first + 1 and text == lowered[first]
-            groups.append(Written(words[first] if kept else text, first, end))
-        index = pieces[-1].end
-    return groups, closed
 
 
 def _apply(rules: tuple[_Rule, ...], window: Window, index: int) -> list[Written]:

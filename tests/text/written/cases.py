@@ -281,6 +281,7 @@ CASES = {
         five pounds ten
         five dollars fifty men said -> $5 50 men said
         a dollar
+        a dollar fifty
         a million dollars
         half a million dollars
         my two cents
@@ -399,6 +400,9 @@ CASES = {
         o k -> OK
         the b b c's news -> the BBC's news
         x y z -> XYZ
+        r e y k j a v i k -> REYKJAVIK
+        the name is m a r i a -> the name is MARIA
+        a b c d e f g -> ABCDEFG
         the a i model -> the AI model
         u k -> UK
         the u n -> the UN
