@@ -63,14 +63,8 @@ def transcribe(
         recognizer = load_model(model, device=device, precision=precision, decoding=decoding)
         return partial(recognizer.transcribe_many, channel=choice, batch_seconds=batch_seconds, jobs=jobs)
 
-    if shards is not None and cluster is None:
-        raise AsrError("--shards are written by the workers of a cluster; add --cluster, such as --cluster local")
     choice = options.parse_channel(channel)
-    if choice == "each" and nbest is not None:
-        raise AsrError(
-            "--nbest lists texts of a whole recording; with --channel each there are several, so leave it out"
-        )
-
+    _check_options(choice == "each" and nbest is not None, shards is not None and cluster is None)
     decoding = options.decoding_options(
         decoder=decoder,
         beam_size=beam_size,
@@ -98,6 +92,15 @@ def transcribe(
     if report is not None:
         write_report(report, summary.to_dict())
     raise typer.Exit(1 if summary.failures else 0)
+
+
+def _check_options(lists_texts_by_channel: bool, has_shards_without_cluster: bool) -> None:
+    if has_shards_without_cluster:
+        raise AsrError("--shards are written by the workers of a cluster; add --cluster, such as --cluster local")
+    if lists_texts_by_channel:
+        raise AsrError(
+            "--nbest lists texts of a whole recording; with --channel each there are several, so leave it out"
+        )
 
 
 def align(
