@@ -70,7 +70,7 @@ def _parse(cluster: str) -> dict[str, Any]:
 
 def _check_answer(address: str) -> None:
     """Raise OSError if nothing listens at an address; Ray itself would try for minutes."""
-    if _ADDRESS.fullmatch(address):
+    if _ADDRESS.fullmatch(address) and not _LOCAL.fullmatch(address):
         host, _, port = address.removeprefix("ray://").rpartition(":")
         socket.create_connection((host, int(port)), timeout=_ANSWER_SECONDS).close()
 
