@@ -111,6 +111,7 @@ def _run(
                 schedule.run(lambda: progress.show(schedule))
             finally:
                 summary.elapsed = time.monotonic() - started
+                summary.starting = (schedule.first_loaded or time.monotonic()) - started
                 progress.sort_failures()
     except KeyboardInterrupt:
         for error in summary.failures:

@@ -71,6 +71,7 @@ class Schedule:
 
     Attributes:
         num_lost: Workers that died.
+        first_loaded: When the first worker had its model, by the monotonic clock; None before that.
     """
 
     def __init__(
@@ -91,6 +92,7 @@ class Schedule:
         self._polled = self._alive = time.monotonic()
         self._seconds_per_second = 0.0  # of work, per second of audio: a running mean
         self.num_lost = 0
+        self.first_loaded: float | None = None
 
     @property
     def num_workers(self) -> int:
@@ -236,6 +238,7 @@ class Schedule:
         task = found.tasks.pop(reference)
         if task.kind == "load":
             found.is_loaded = True
+            self.first_loaded = self.first_loaded or time.monotonic()
         elif task.kind == "read":
             self._take_part(task, result)
         elif task.kind == "decode":

@@ -28,6 +28,7 @@ class Summary:
     done: int = 0
     seconds: float = 0.0  # of audio
     elapsed: float = 0.0  # seconds of work
+    starting: float = 0.0  # of these, seconds until a cluster's first worker had its model
 
     @property
     def speed(self) -> float:
@@ -54,6 +55,7 @@ class Summary:
             "failed": len(self.failures),
             "audio_seconds": round(self.seconds, 3),
             "elapsed_seconds": round(self.elapsed, 3),
+            "starting_seconds": round(self.starting, 3),
             "times_real_time": round(self.speed, 2),
             "failures": list(map(str, self.failures)),
         }
