@@ -7,7 +7,7 @@ FILES ?= recipes/english/samples
 KNOWN := constraints/python$(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])').txt
 INSTALL := -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo training test test-base test-cluster test-oldest test-newest figures check bench docs constraints clean
+.PHONY: demo training test test-base test-cluster test-oldest test-newest figures check bench docs dist test-dist constraints clean
 
 # Transcribes the recordings that come with the project, or yours: make demo FILES=talk.wav
 demo: $(VENV)/.installed
@@ -51,6 +51,18 @@ bench: $(VENV)/.installed-dev
 # The documentation site, in build/site
 docs: $(VENV)/.installed-docs
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
+
+# Wheel and source archive
+DIST ?= dist
+dist: | $(BIN)/python
+	$(BIN)/python $(INSTALL) build hatchling
+	rm -rf $(DIST)
+	$(BIN)/python -m build --no-isolation --outdir $(DIST)
+
+# Installs both in fresh environments, which download what they need, and transcribes with them
+test-dist: dist
+	$(BIN)/python $(INSTALL) pytest packaging tomli
+	ASR_DIST=$(abspath $(DIST)) $(BIN)/python -m pytest --noconftest -q tests/test_distribution.py
 
 # Renews the record of known versions; tools/renew_constraints.py says how
 constraints: | $(BIN)/python

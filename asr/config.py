@@ -110,11 +110,25 @@ class Settings(BaseModel):
         write_text(path, yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False, allow_unicode=True))
 
 
+class ToolkitSettings(Settings):
+    """Features as other toolkits compute them, for imported networks (signal/toolkits/)."""
+
+    # TensorFlow's MFCC, a magnitude spectrogram (deepspeech.pytorch), Kaldi's log-mel energies, or those of NeMo.
+    kind: Literal["mfcc", "spectrogram", "kaldi", "nemo"]
+    num_coefficients: int = Field(26, gt=0, le=40)  # "mfcc" only
+    window: Literal["hamming", "hann", "blackman", "bartlett"] = "hamming"  # "spectrogram" only
+    full_scale: float = Field(1.0, gt=0)  # what the largest sample counts; Kaldi itself takes 32768
+    # Mean and deviation are made 0 and 1 over a whole recording: of all its numbers together, or by band.
+    normalization: Literal["none", "recording", "bands"] = "none"
+    subsampling: int = Field(1, ge=1)  # frames of features for one frame of log probabilities
+
+
 class FeatureSettings(Settings):
     """What the network gets to see of the sound (signal/front_end.py)."""
 
     # A log-mel spectrogram, or the frames of a pre-trained Whisper encoder, which is found by its name or folder.
     kind: Literal["log_mel", "whisper"] = "log_mel"
+    toolkit: ToolkitSettings | None = None  # of an imported network: takes the place of the kind
     encoder: str = "tiny.en"  # "whisper" only: name of a published encoder, or a folder with CTranslate2's files
     encoder_size: int | None = Field(None, gt=0)  # numbers per frame; None: those of the published encoder
     sample_rate: int = Field(SAMPLE_RATE, gt=0)  # Hz
@@ -145,7 +159,8 @@ class TokenizerSettings(Settings):
     """Conversion of text to tokens (text/tokenizer.py)."""
 
     # "word" can recognise only words of the training texts, "phone" only words of the lexicon.
-    kind: Literal["char", "subword", "word", "phone"] = "char"
+    # "piece": units of other programs, for which there is no SentencePiece model.
+    kind: Literal["char", "subword", "word", "phone", "piece"] = "char"
     vocab_size: int = Field(256, gt=2)  # number of units; "subword" only
     lexicon: Path | None = None  # words and their phones, copied into the model's folder; "phone" only
 
@@ -341,6 +356,18 @@ class RescoringSettings(Settings):
     beta: float = 0.0  # added for each word
 
 
+class GraphSettings(Settings):
+    """How an imported network, the graph in a model folder's network.onnx, is fed (runtime/imported/graph.py)."""
+
+    source: str  # the program that it comes from
+    # Frames of features that it needs before the first and after the last frame that it returns, and the number that
+    # stands in them beyond the ends of a recording.
+    context: tuple[Annotated[int, Field(ge=0)], Annotated[int, Field(ge=0)]] = (0, 0)
+    padding: float = 0.0
+    chunk: int | None = Field(None, ge=1)  # frames of features that it takes at a time, besides those; None: any number
+    streaming: bool = False  # whether it hands on its state, as live streams need
+
+
 class WrittenSettings(Settings):
     """How recognised words are written out, unless the user says otherwise (transcript/written_text.py)."""
 
@@ -358,6 +385,7 @@ class ModelSettings(Settings):
     decoder: DecoderSettings = DecoderSettings()
     rescoring: RescoringSettings = RescoringSettings()
     confidence: ConfidenceSettings | None = None  # None: not calibrated
+    graph: GraphSettings | None = None  # of an imported network, to which `acoustic` does not apply
     spotting: SpottingSettings = SpottingSettings()
     written: WrittenSettings = WrittenSettings()
 

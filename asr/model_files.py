@@ -18,6 +18,11 @@ from asr.text.tokenizer import Tokenizer
 from asr.weights import Array, Shapes, Weights, read_weights, save_weights, to_half
 
 WEIGHTS_FILE = "model.safetensors"
+CARD = "README.md"
+TABLE = (
+    "| speech | utterances | words | WER | 95 % interval | CER | ECE of confidences |\n"
+    "| --- | --- | --- | --- | --- | --- | --- |\n"
+)
 
 _Settings = TypeVar("_Settings", ModelSettings, LanguageSettings)
 

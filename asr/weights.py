@@ -63,6 +63,10 @@ class Weights(Mapping[str, Array]):
         value = self._stored[name]
         return value if isinstance(value, QuantizedMatrix) else _quantize(value.astype(np.float32))
 
+    def is_quantized(self, name: str) -> bool:
+        """Whether a weight is stored in 8 bits."""
+        return isinstance(self._stored[name], QuantizedMatrix)
+
     def shape(self, name: str) -> tuple[int, ...]:
         """Return the shape of a weight."""
         value = self._stored[name]

@@ -17,7 +17,7 @@ PACKAGE = Path(asr.__file__).parent
 BASE = {"atomic", "config", "errors", "files", "jit", "remote", "reporter", "seeds", "select", "weights"}
 # What runs a model; a part may import from its own layer and from those before it.
 RUNS = [BASE, {"signal", "text"}, {"transcript", "model_files"}, {"runtime"}]
-RUNS += [{"alignment", "language"}, {"decode"}, {"recognize"}, {"spotting"}, {"live", "jobs"}, {"cluster"}]
+RUNS += [{"alignment", "language"}, {"decode"}, {"recognize"}, {"spotting"}, {"live", "jobs", "convert"}, {"cluster"}]
 MAKES = [{"acoustic"}, {"corpus"}, {"evaluate"}, {"train"}]
 LAYERS = [*RUNS, *MAKES, {"cli"}, {"__main__"}]
 # Parts of equal or lower layers that must not know of each other: importer, imported.

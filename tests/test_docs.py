@@ -14,7 +14,8 @@ ROOT = Path(__file__).parent.parent
 DOCS = sorted(ROOT.glob("docs/*.md"))
 RECIPES = sorted(ROOT.glob("recipes/*/README.md"))
 CARDS = sorted(ROOT.glob("asr/models/*/README.md"))
-PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *DOCS, *RECIPES, *CARDS]
+COMMUNITY = [ROOT / "CONTRIBUTING.md", ROOT / "SECURITY.md"]
+PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *COMMUNITY, *DOCS, *RECIPES, *CARDS]
 FIGURE = re.compile(r"\b\d+\.\d\d(?= ?%)")
 LINK = re.compile(r"\]\(([^)#:]*)(?:#([^)]*))?\)")
 # Different measurements that happen to be equal.

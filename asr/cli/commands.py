@@ -40,6 +40,12 @@ language_app = typer.Typer(
     pretty_exceptions_enable=False,
     **_layout(),
 )
+import_app = typer.Typer(
+    help="Import models that other programs trained.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    **_layout(),
+)
 
 punctuate_app = typer.Typer(
     help="Train and measure networks that add punctuation and capitals.",
@@ -69,6 +75,9 @@ _add(language_app, language.COMMANDS)
 _add(punctuate_app, punctuation.COMMANDS)
 language_app.add_typer(punctuate_app, name="punctuate")
 app.add_typer(language_app, name="lm", rich_help_panel=_WORDS)
+for _name, _command in recognize.IMPORTS.items():
+    import_app.command(_name)(_command)
+app.add_typer(import_app, name="import", rich_help_panel=_SPEECH)
 
 
 def _print_version(is_requested: bool) -> None:

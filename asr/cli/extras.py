@@ -14,14 +14,16 @@ from urllib.parse import unquote, urlsplit
 import asr
 from asr.errors import AsrError
 
+DISTRIBUTION = "ctc-asr"  # on package indexes, where the name asr is another project's
 # Modules of the packages that each extra adds; the first extra that brings a module is named.
 EXTRAS = {
     "plot": ("matplotlib",),
     "whisper": ("faster_whisper", "ctranslate2"),
     "cluster": ("ray", "fsspec", "s3fs", "pyarrow"),
+    "wyoming": ("wyoming",),
     "train": ("torch", "lightning_fabric", "lhotse", "urllib3", "tensorboard", "jiwer", "scipy"),
 }
-_GROUPS = ("lm", "punctuate")  # commands that have subcommands, each in the one before
+_GROUPS = (("lm", "punctuate"), ("lm",), ("import",))  # commands that have subcommands, the deepest first
 
 
 def explain_missing(error: ModuleNotFoundError, arguments: Sequence[str]) -> AsrError | None:
@@ -35,8 +37,8 @@ def explain_missing(error: ModuleNotFoundError, arguments: Sequence[str]) -> Asr
     for extra, modules in EXTRAS.items():
         if module in modules:
             words = [word for word in arguments if not word.startswith("-")]
-            depth = 3 if tuple(words[:2]) == _GROUPS else 2 if words[:1] == [_GROUPS[0]] else 1
-            command = " ".join(["asr", *words[:depth]])
+            depth = next((len(group) for group in _GROUPS if tuple(words[: len(group)]) == group), 0)
+            command = " ".join(["asr", *words[: depth + 1]])
             remedy = f"python -m pip install {install_target(extra)}"
             return AsrError(f"{command} needs {module}, which is not installed: {remedy}")
     return None
@@ -49,15 +51,15 @@ def install_target(extra: str) -> str:
         known = _short(root / "constraints" / f"python3.{sys.version_info.minor}.txt")
         return f"-c {shlex.quote(known)} --editable '{_short(root)}[{extra}]'"
     try:
-        source = json.loads(distribution("asr").read_text("direct_url.json") or "{}")
+        source = json.loads(distribution(DISTRIBUTION).read_text("direct_url.json") or "{}")
     except PackageNotFoundError:
         source = {}
     url = urlsplit(source.get("url", ""))
     if url.scheme == "file" and Path(unquote(url.path)).is_dir():
         return f"'{_short(Path(unquote(url.path)))}[{extra}]'"
     if "vcs_info" in source:
-        return f"'asr[{extra}] @ {source['vcs_info']['vcs']}+{source['url']}'"
-    return f"'asr[{extra}]'"
+        return f"'{DISTRIBUTION}[{extra}] @ {source['vcs_info']['vcs']}+{source['url']}'"
+    return f"'{DISTRIBUTION}[{extra}]'"
 
 
 def _short(path: Path) -> str:

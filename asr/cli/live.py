@@ -2,6 +2,7 @@
 
 from pathlib import Path
 from typing import Annotated
+from urllib.parse import urlsplit
 
 import typer
 from rich.console import Console
@@ -10,7 +11,7 @@ from typer import Option
 from asr.cli import options
 from asr.cli.console import reporter
 from asr.config import CHUNK_SECONDS, DEFAULT_MODEL, HOST, PORT, RIGHT_SECONDS
-from asr.errors import AudioError
+from asr.errors import AsrError, AudioError
 from asr.live.settings import Limits, ServerSettings
 from asr.recognize.streaming.endpoints import Endpoints
 
@@ -72,6 +73,12 @@ def serve(
     model_name: Annotated[
         list[str] | None, Option(help="Further name that clients may give the model, such as large-v3; * for any.")
     ] = None,
+    wyoming: Annotated[
+        str | None, Option(metavar="HOST:PORT", help="Also speak Home Assistant's Wyoming protocol, such as on :10300.")
+    ] = None,
+    language: Annotated[
+        str | None, Option(metavar="CODE", help="Language for Wyoming clients, such as en. Default: the model's.")
+    ] = None,
     clients: Annotated[int, Option(min=1, help="Most live streams at a time.")] = _LIMITS.clients,
     minutes: Annotated[float, Option(min=0.1, help="Longest live stream.")] = _LIMITS.session_seconds / 60,
     idle: Annotated[float, Option(min=1, help="Seconds that a client may be idle.")] = _LIMITS.idle_seconds,
@@ -97,7 +104,17 @@ def serve(
     limits = Limits(clients=clients, session_seconds=60 * minutes, idle_seconds=idle, upload_bytes=upload * _MEGABYTE)
     run(
         model,
-        ServerSettings(host, port, token, allow_origin or (), limits, options.parse_channel(channel), model_name or ()),
+        ServerSettings(
+            host=host,
+            port=port,
+            token=token,
+            origins=allow_origin or (),
+            limits=limits,
+            channel=options.parse_channel(channel),
+            model_names=model_name or (),
+            wyoming=None if wyoming is None else parse_address(wyoming),
+            language=language,
+        ),
         StreamingOptions(chunk, right, Endpoints.from_seconds(pause, longest)),
         device=device,
         precision=precision,
@@ -106,3 +123,18 @@ def serve(
         ),
         reporter=reporter,
     )
+
+
+def parse_address(text: str) -> tuple[str, int]:
+    """Parse an address such as 0.0.0.0:10300, [::1]:10300, :10300 (this machine only) or tcp://... with either.
+
+    Raises:
+        AsrError: If it is none.
+    """
+    try:
+        parts = urlsplit(text if "://" in text else f"tcp://{text}")
+        if parts.scheme == "tcp" and parts.port is not None and not parts.path:
+            return parts.hostname or HOST, parts.port
+    except ValueError:
+        pass
+    raise AsrError(f"--wyoming {text}: expected HOST:PORT, such as 0.0.0.0:10300")

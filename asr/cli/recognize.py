@@ -1,5 +1,6 @@
-"""Commands that recognise recordings: transcribe, align, plot; and that list and export models."""
+"""Commands that recognise recordings: transcribe, align, plot; and that list, import and export models."""
 
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -9,11 +10,15 @@ from typer import Argument, Option
 
 from asr.cli import options
 from asr.cli.console import reporter
-from asr.config import BATCH_SECONDS, DEFAULT_MODEL, JOBS, SubtitleSettings
+from asr.config import BATCH_SECONDS, DEFAULT_MODEL, JOBS, SAMPLE_RATE, SubtitleSettings
 from asr.errors import AsrError, TranscriptionInterrupted
 
 if TYPE_CHECKING:
     from asr.jobs.transcribe import Transcribe
+
+_ImportOutput = Annotated[Path, Argument(metavar="OUT", help="Folder to write.")]
+_Licence = Annotated[str, Option("--licence", help="Licence of the model, for the model card.")]
+_Source = Annotated[str, Option("--source", help="Where the model comes from, such as an address, for the model card.")]
 
 
 def transcribe(
@@ -46,7 +51,7 @@ def transcribe(
     jobs: Annotated[int, Option(min=1, help="Threads that read audio, and as many that decode.")] = JOBS,
     cluster: Annotated[
         str | None,
-        Option(metavar="auto|ray://HOST:PORT|local[:N]", help="Let the workers of a Ray cluster do it (asr[cluster])."),
+        Option(metavar="auto|ray://HOST:PORT|local[:N]", help="Let a Ray cluster do it (ctc-asr[cluster])."),
     ] = None,
     shards: Annotated[str | None, Option(help="With --cluster: jsonl or parquet, files of many recordings.")] = None,
     report: Annotated[
@@ -171,3 +176,58 @@ def export(
         raise AsrError(f"--format {format_name}: no such format; there is: onnx")
     write_onnx(read_model(model), output, precision=precision)
     typer.echo(f"{output}\t{output.stat().st_size / 1e6:.1f} MB")
+
+
+def import_deepspeech_pytorch_model(
+    checkpoint: Annotated[Path, Argument(metavar="CHECKPOINT", help="Checkpoint of version 2 or 3.")],
+    output: _ImportOutput,
+    licence: _Licence = "",
+    source: _Source = "",
+) -> None:
+    """Import a checkpoint of SeanNaren's deepspeech.pytorch."""
+    from asr.convert.deepspeech_pytorch import import_deepspeech_pytorch
+    from asr.convert.folder import ImportOptions
+
+    import_deepspeech_pytorch(checkpoint, ImportOptions(output, licence, source))
+    typer.echo(output)
+
+
+def import_coqui_model(
+    model: Annotated[Path, Argument(metavar="MODEL", help="File for TensorFlow Lite (.tflite).")],
+    output: _ImportOutput,
+    alphabet: Annotated[
+        Path | None, Option(help="Its alphabet.txt. Default: the alphabet in the file.", metavar="FILE")
+    ] = None,
+    scorer: Annotated[Path | None, Option(help="Its language model: .scorer, or ARPA.", metavar="FILE")] = None,
+    licence: _Licence = "",
+    source: _Source = "",
+) -> None:
+    """Import a model of Coqui STT or Mozilla DeepSpeech."""
+    from asr.convert.coqui import import_coqui
+    from asr.convert.folder import ImportOptions
+
+    import_coqui(model, ImportOptions(output, licence, source), alphabet=alphabet, scorer=scorer)
+    typer.echo(output)
+
+
+def import_onnx_model(
+    model: Annotated[Path, Argument(metavar="MODEL", help="CTC model in ONNX with the metadata of sherpa-onnx.")],
+    output: _ImportOutput,
+    tokens: Annotated[Path, Option(help="Its tokens.txt.", metavar="FILE")],
+    sample_rate: Annotated[int, Option(min=1, help="Hz of its training speech.")] = SAMPLE_RATE,
+    licence: _Licence = "",
+    source: _Source = "",
+) -> None:
+    """Import a CTC model of icefall, NeMo or WeNet, as exported for sherpa-onnx."""
+    from asr.convert.folder import ImportOptions
+    from asr.convert.onnx_ctc import import_onnx
+
+    import_onnx(model, tokens, ImportOptions(output, licence, source), sample_rate=sample_rate)
+    typer.echo(output)
+
+
+IMPORTS: dict[str, Callable[..., None]] = {
+    "coqui": import_coqui_model,
+    "deepspeech.pytorch": import_deepspeech_pytorch_model,
+    "onnx": import_onnx_model,
+}

@@ -1,4 +1,4 @@
-"""Commands that make a model: prepare, doctor, train, evaluate, tune, calibrate, quantize."""
+"""Commands that make a model: prepare, doctor, train, evaluate, report, tune, calibrate, quantize."""
 
 from pathlib import Path
 from typing import Annotated
@@ -105,7 +105,7 @@ def evaluate(
     """Measure a model's word and character error rates."""
     from asr.cli.report import print_report
     from asr.corpus.cuts import load_cuts
-    from asr.evaluate import report
+    from asr.evaluate import report as files
     from asr.evaluate.evaluate import evaluate as run
     from asr.evaluate.reliability import draw_reliability
     from asr.recognize.model_folder import find_writable_model
@@ -119,22 +119,42 @@ def evaluate(
         raise ModelError(f"{model}: its confidences are not calibrated; `asr calibrate` does that on development data")
     folder = None if add_to_card is None else find_writable_model(model)
     if folder is not None:
-        report.read_results(folder)  # fails before the work if there is no card to add to
+        files.read_results(folder)  # fails before the work if there is no card to add to
     evaluation = run(recognizer, load_cuts(manifests))
     # Files first: standard output may be closed or full.
     if json is not None:
-        report.write_json(json, report.to_json(evaluation))
+        files.write_json(json, files.to_json(evaluation, _name_model(model)))
     if texts is not None:
-        report.write_texts(texts, evaluation)
+        files.write_texts(texts, evaluation)
     if reliability is not None and evaluation.reliability is not None:
         draw_reliability(evaluation.reliability, reliability)
     if folder is not None and add_to_card is not None:
-        report.add_result(folder, add_to_card, evaluation.rates, evaluation.reliability)
+        files.add_result(folder, add_to_card, evaluation.rates, evaluation.reliability)
     print_report(evaluation, Console(), worst=worst)
     for error in evaluation.failures:
         reporter.line(str(error), "failure")
     if evaluation.failures:
         raise typer.Exit(1)
+
+
+def _name_model(model: str) -> str:
+    """Return what finds a model from any folder: its name, or the absolute path of its folder."""
+    return str(Path(model).resolve()) if Path(model).exists() else model
+
+
+def report(
+    results: Annotated[
+        list[Path],
+        Argument(metavar="RESULT", help="Results of `asr evaluate --json`, or of `--texts` (less on the page)."),
+    ],
+    output: Annotated[Path, Option("--output", "-o", help="HTML file to write.")] = Path("report.html"),
+    worst: Annotated[int, Option(min=0, help="Number of worst utterances to show, with their sound.")] = 10,
+) -> None:
+    """Make a web page of results: error rates, worst utterances with sound, systems side by side."""
+    from asr.evaluate.page.render import write_page
+
+    write_page(results, output, worst=worst, reporter=reporter)
+    typer.echo(str(output))
 
 
 def tune(
@@ -170,4 +190,4 @@ def quantize(
         typer.echo(f"{path}\t{before / 1e6:.1f} MB\t{after / 1e6:.1f} MB")
 
 
-COMMANDS = (prepare, doctor, train, evaluate, tune, calibrate, quantize)
+COMMANDS = (prepare, doctor, train, evaluate, report, tune, calibrate, quantize)

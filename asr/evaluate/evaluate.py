@@ -18,7 +18,7 @@ from asr.recognize.utterance import Decoded
 from asr.runtime.network import LogProbs, make_batches
 from asr.signal.resample import Waveform
 from asr.text.normalize import normalize
-from asr.transcript.transcript import ENOUGH_WORDS, is_unfamiliar
+from asr.transcript.transcript import ENOUGH_WORDS, Word, is_unfamiliar
 
 
 class Warned(NamedTuple):
@@ -26,6 +26,17 @@ class Warned(NamedTuple):
 
     judged: int
     unfamiliar: int
+
+
+class UtteranceDetails(NamedTuple):
+    """Where an utterance lies, who speaks it, and when its recognised words are said."""
+
+    audio: str | None  # path of the recording; None if it is no file
+    start: float  # seconds into the recording
+    duration: float  # seconds
+    channel: int | None  # None: all channels mixed
+    speaker: str | None
+    words: tuple[Word, ...]  # times from the start of the utterance
 
 
 @dataclass(frozen=True)
@@ -41,6 +52,7 @@ class Evaluation:
     reliability: Reliability | None = None  # of the confidences of the words; None if the model is not calibrated
     warned: Warned | None = None  # None if the model is not calibrated
     failures: tuple[CorpusError, ...] = ()  # of utterances whose audio cannot be read; nothing else counts them
+    details: tuple[UtteranceDetails, ...] = ()  # in the order of the names
 
 
 def evaluate(recognizer: Recognizer, cuts: CutSet) -> Evaluation:
@@ -77,6 +89,19 @@ def evaluate(recognizer: Recognizer, cuts: CutSet) -> Evaluation:
         reliability=_measure_reliability(references, decoded),
         warned=_count_warnings(decoded) if recognizer.settings.confidence else None,
         failures=tuple(failures),
+        details=tuple(_describe(cut, result) for cut, _, result in scored),
+    )
+
+
+def _describe(cut: Any, result: Decoded) -> UtteranceDetails:
+    files, channel = _files(cut), getattr(cut, "channel", None)
+    return UtteranceDetails(
+        audio=str(files[0].absolute()) if len(files) == 1 else None,
+        start=float(cut.start),
+        duration=float(cut.duration),
+        channel=channel if isinstance(channel, int) and cut.recording.num_channels > 1 else None,
+        speaker=cut.supervisions[0].speaker,
+        words=result.words,
     )
 
 

@@ -11,24 +11,29 @@ from asr.errors import ModelError
 from asr.evaluate.evaluate import Evaluation
 from asr.evaluate.reliability import Reliability
 from asr.evaluate.wer import Edits, ErrorRates
+from asr.model_files import CARD, TABLE
+from asr.transcript.transcript import Word
 
-CARD = "README.md"
-TABLE = (
-    "| speech | utterances | words | WER | 95 % interval | CER | ECE of confidences |\n"
-    "| --- | --- | --- | --- | --- | --- | --- |\n"
-)
+UTTERANCES = "utterance_results"  # the key of the list of utterances in a result's JSON
 # By its first words: cards of before 2026-11-24 lack the last column.
 _HEAD = re.compile(r"^\| speech \| utterances .*\n\|[ |:-]+\n", re.MULTILINE)
 
 
-def to_json(evaluation: Evaluation) -> dict[str, Any]:
-    """Return a result as a dictionary that `json` can write; all rates are fractions (0.05 is 5 %)."""
+def to_json(evaluation: Evaluation, model: str | None = None) -> dict[str, Any]:
+    """Return a result as a dictionary that `json` can write; all rates are fractions (0.05 is 5 %).
+
+    Args:
+        evaluation: The result.
+        model: Name or folder of the model, by which the page of `asr report` finds it.
+    """
     rates = evaluation.rates
     failures = {"failures": list(map(str, evaluation.failures))} if evaluation.failures else {}
     oracle = {"oracle_wer": evaluation.oracle.wer} if evaluation.oracle else {}
     confidence = {"confidence": _describe_confidence(evaluation.reliability)} if evaluation.reliability else {}
     warned = {"warned": evaluation.warned._asdict()} if evaluation.warned else {}
+    named = {} if model is None else {"model": model}
     return {
+        **named,
         "wer": rates.wer,
         "wer_interval": list(rates.wer_interval),
         "cer": rates.cer,
@@ -45,7 +50,27 @@ def to_json(evaluation: Evaluation) -> dict[str, Any]:
         **oracle,
         **confidence,
         **warned,
+        UTTERANCES: _describe_utterances(evaluation),
     }
+
+
+def _describe_utterances(evaluation: Evaluation) -> list[dict[str, Any]]:
+    """Return one dictionary per utterance; a word is a list of its text, start, end and confidence."""
+    described = []
+    for index, (name, reference, hypothesis) in enumerate(
+        zip(evaluation.utterances, evaluation.references, evaluation.hypotheses, strict=True)
+    ):
+        row: dict[str, Any] = {"name": name, "reference": reference, "hypothesis": hypothesis}
+        if evaluation.details:
+            row |= evaluation.details[index]._asdict()
+            row["words"] = [_describe_word(word) for word in row["words"]]
+        described.append(row)
+    return described
+
+
+def _describe_word(word: Word) -> list[Any]:
+    confidence = None if word.confidence is None else round(word.confidence, 4)
+    return [word.text, round(word.start, 3), round(word.end, 3), confidence]
 
 
 def _describe_confidence(reliability: Reliability) -> dict[str, Any]:
@@ -62,8 +87,13 @@ def _count_kinds(edits: Edits) -> dict[str, int]:
 
 
 def write_json(path: Path, result: dict[str, Any]) -> None:
-    """Write a result atomically. Raises AsrError if it cannot be written."""
-    write_text(path, json.dumps(result, indent=2, ensure_ascii=False) + "\n")
+    """Write a result atomically, with one line per utterance. Raises AsrError if it cannot be written."""
+    summary = {key: value for key, value in result.items() if key != UTTERANCES}
+    text = json.dumps(summary, indent=2, ensure_ascii=False)
+    if rows := result.get(UTTERANCES):
+        lines = ",\n".join(f"    {json.dumps(row, ensure_ascii=False)}" for row in rows)
+        text = f'{text.removesuffix("}").rstrip()},\n  "{UTTERANCES}": [\n{lines}\n  ]\n}}'
+    write_text(path, text + "\n")
 
 
 def write_texts(path: Path, evaluation: Evaluation) -> None:

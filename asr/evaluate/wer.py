@@ -161,9 +161,13 @@ def compare(references: Sequence[str], first: Sequence[str], second: Sequence[st
     """
     _check(references, first)
     _check(references, second)
-    before, after = count_edits(references, first), count_edits(references, second)
-    differences = np.array([b.errors - a.errors for a, b in zip(before, after, strict=True)])
-    lengths = np.array([edits.length for edits in before])
+    return compare_edits(count_edits(references, first), count_edits(references, second))
+
+
+def compare_edits(first: Sequence[Edits], second: Sequence[Edits]) -> Comparison:
+    """Compare two systems by the word edits of each utterance, in the same order; as `compare`."""
+    differences = np.array([b.errors - a.errors for a, b in zip(first, second, strict=True)])
+    lengths = np.array([edits.length for edits in first])
     return Comparison(float(differences.sum() / lengths.sum()), _bootstrap(differences, lengths))
 
 

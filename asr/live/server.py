@@ -1,5 +1,7 @@
 """The server: live streams on a websocket, files over HTTP, a web page to try both, and health checks.
 
+It can speak the Wyoming protocol (wyoming.py), on a port of its own.
+
 Routes hold no logic: sessions.py serves live clients, openai_api.py transcribes files, subtitles_api.py formats
 transcripts, and access.py decides who may use them.
 """
@@ -54,12 +56,29 @@ class Server(uvicorn.Server):
         streaming: Recognises live streams; its recogniser transcribes files.
         name: The model's name for clients.
         settings: Where it listens, to whom, and how much it accepts.
+        wyoming: A socket that listens for Wyoming clients; None if there are none.
     """
 
-    def __init__(self, streaming: MultiStreamRecognizer, name: str, settings: ServerSettings) -> None:
+    def __init__(
+        self,
+        streaming: MultiStreamRecognizer,
+        name: str,
+        settings: ServerSettings,
+        wyoming: socket.socket | None = None,
+    ) -> None:
         metrics, limits = Metrics(), settings.limits
         self._engine = Engine(streaming, on_batch=metrics.count_batch)
-        self._sessions = SessionManager(self._engine, decoder_factory(streaming.recognizer), limits, metrics)
+        make_decoder = decoder_factory(streaming.recognizer)
+        self._sessions = SessionManager(self._engine, make_decoder, limits, metrics)
+        self._wyoming_listener = wyoming
+        if wyoming is not None:
+            from asr.live.wyoming import WyomingServer, describe_model  # of an extra
+
+            languages = [choose_language(streaming.recognizer, settings)]
+            info, is_incremental = describe_model(name, languages), streaming.recognizer.decoder.writer is None
+            self._wyoming = WyomingServer(
+                self._engine, make_decoder, info, limits, metrics, is_incremental=is_incremental
+            )
         names = settings.model_names
         self._transcriber = Transcriber(streaming.recognizer, name, limits, metrics, settings.channel, names)
         app = _Cors(_build_app(self._sessions, self._transcriber, settings, metrics), settings.origins)
@@ -81,11 +100,14 @@ class Server(uvicorn.Server):
     async def serve(self, sockets: list[socket.socket] | None = None) -> None:
         """Serve until `should_exit` is set."""
         with self._engine:
+            if self._wyoming_listener is not None:
+                await self._wyoming.start(self._wyoming_listener)
             await super().serve(sockets)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Finish current utterances and short files, then close."""
-        await asyncio.gather(self._sessions.close(), self._transcriber.close())
+        wyoming = [] if self._wyoming_listener is None else [self._wyoming.close()]
+        await asyncio.gather(self._sessions.close(), self._transcriber.close(), *wyoming)
         await super().shutdown(sockets)
 
 
@@ -142,6 +164,21 @@ def _build_app(
     )
 
 
+def choose_language(recognizer: Recognizer, settings: ServerSettings) -> str:
+    """Return the code of the language that is recognised, which Wyoming clients need.
+
+    Raises:
+        AsrError: If neither the settings nor the model's name one.
+    """
+    normalizer = recognizer.settings.normalizer
+    language = settings.language or normalizer.language or normalizer.spell_out_numbers
+    if language is None:
+        raise AsrError(
+            "the model does not say its language, which Home Assistant must know; set `language`, such as en"
+        )
+    return language
+
+
 def decoder_factory(recognizer: Recognizer) -> DecoderFactory:
     """Return a function that makes decoders for phrases: for these words alone, or with a preference for them."""
     shared = recognizer.decoder
@@ -191,30 +228,46 @@ def run(
     """
     logging.basicConfig(level=logging.WARNING)
     logging.getLogger("python_multipart").setLevel(logging.ERROR)  # it warns about each broken form, byte by byte
-    listener = _listen(settings)
+    if settings.wyoming is not None:
+        import asr.live.wyoming  # noqa: F401  at once, since its package may be missing
+
+        if settings.token is not None:
+            reporter.line("Wyoming clients need no token: their protocol has none", "warning")
+    listener = listen(settings.host, settings.port)
+    wyoming = None if settings.wyoming is None else listen(*settings.wyoming)
     recognizer = load_model(model, device=device, precision=precision, decoding=decoding)
     streams = MultiStreamRecognizer(recognizer, streaming)
     streams.warm_up()
-    server = Server(streams, Path(model).resolve().name, settings)
+    server = Server(streams, Path(model).resolve().name, settings, wyoming)
     # Before uvicorn handles the signal, and after it has closed everything and raises the signal again.
     signal.signal(signal.SIGTERM, lambda *_: setattr(server, "should_exit", True))
-    host, port = listener.getsockname()[:2]
-    host = f"[{host}]" if ":" in host else host
-    reporter.line(f"listening on http://{host}:{port} (web page) and ws://{host}:{port} (Vosk protocol)")
+    address = _name_address(listener)
+    reporter.line(f"listening on http://{address} (web page) and ws://{address} (Vosk protocol)")
+    if wyoming is not None:
+        reporter.line(f"listening on tcp://{_name_address(wyoming)} (Wyoming protocol)")
     with contextlib.closing(listener), contextlib.suppress(KeyboardInterrupt):
         asyncio.run(server.serve([listener]))
 
 
-def _listen(settings: ServerSettings) -> socket.socket:
-    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+def listen(host: str, port: int) -> socket.socket:
+    """Open a socket that listens; clients may connect before they are served.
+
+    Raises:
+        AsrError: If the address is not available.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.socket(family)
     if os.name == "posix":  # on Windows it would let two servers listen on one port
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
-        listener.bind((settings.host, settings.port))
+        listener.bind((host, port))
         listener.listen()  # clients that connect while the model loads wait, and are not turned away
     except (OSError, OverflowError) as error:
         listener.close()
-        address = f"{settings.host}:{settings.port}"
-        raise AsrError(f"{address}: cannot be listened on ({error}); choose another host or port") from None
+        raise AsrError(f"{host}:{port}: cannot be listened on ({error}); choose another host or port") from None
     return listener
+
+
+def _name_address(listener: socket.socket) -> str:
+    host, port = listener.getsockname()[:2]
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

@@ -49,6 +49,8 @@ class ServerSettings:
         limits: How much it accepts.
         channel: The channel of files that is transcribed: their mean, one, or each by itself.
         model_names: What clients may call the model besides its name, such as "large-v3"; "*" stands for anything.
+        wyoming: Host and port at which it also speaks the Wyoming protocol; None if it does not.
+        language: Code of the language that Wyoming clients are told; None: that of the model's settings.
     """
 
     host: str = HOST
@@ -58,6 +60,8 @@ class ServerSettings:
     limits: Limits = field(default_factory=Limits)
     channel: "ChannelChoice" = "mix"
     model_names: Sequence[str] = ()
+    wyoming: tuple[str, int] | None = None
+    language: str | None = None
 
 
 def is_true(value: object) -> bool:

@@ -8,30 +8,52 @@
 
     punctuator/         what writes words out with marks and capitals, if anything does (language/punctuator.py)
 
+Imported models have a graph in place of weights (runtime/imported/graph.py):
+
+    network.onnx        the network as another program trained it
+
 Language models may be added (language_models.py).
 """
 
 from dataclasses import dataclass
 from pathlib import Path
 
-from asr.atomic import check_writable
+from asr.atomic import atomic_write, check_writable
 from asr.config import SETTINGS_FILE, ModelSettings
-from asr.errors import AsrError, ModelError
+from asr.errors import AsrError, ModelError, one_line
 from asr.model_files import WEIGHTS_FILE, load_model_files, save_model_files
+from asr.runtime.imported.network import ImportedNetwork
 from asr.runtime.parameters import acoustic_shapes
+from asr.signal.front_end import frame_layout
+from asr.text.load import load_tokenizer
 from asr.text.tokenizer import Tokenizer
-from asr.weights import Weights, quantize_weights
+from asr.weights import Array, Weights, quantize_weights
 
 BUILT_IN = Path(__file__).parent.parent / "models"
+GRAPH_FILE = "network.onnx"
 
 
 @dataclass(frozen=True)
 class Model:
-    """The parts of a trained model."""
+    """The parts of a trained model: weights, or the graph of an imported network."""
 
     weights: Weights
     tokenizer: Tokenizer
     settings: ModelSettings
+    imported: ImportedNetwork | None = None
+
+    @property
+    def statistics(self) -> tuple[Array | None, Array | None]:
+        """Mean and deviation (F,) of the training set's features; None for features that are not normalised by them."""
+        if self.imported is not None:
+            return None, None
+        return self.weights["feature_mean"], self.weights["feature_deviation"]
+
+    def require_weights(self, purpose: str) -> None:
+        """Check that the network can be changed or copied. Raises ModelError that names the purpose if it cannot."""
+        if self.imported is not None:
+            source = self.imported.settings.source
+            raise ModelError(f"{purpose} needs a network of asr, and this one was imported from {source}")
 
     @property
     def folder_settings(self) -> ModelSettings:
@@ -55,7 +77,44 @@ def read_model(name: str | Path) -> Model:
     Raises:
         ModelError: If there is no such model, or its parts do not fit together.
     """
-    return Model(*load_model_files(find_model(name), ModelSettings.load_saved, acoustic_shapes, "model"))
+    folder = find_model(name)
+    if (folder / GRAPH_FILE).is_file():
+        return _read_imported(folder)
+    return Model(*load_model_files(folder, ModelSettings.load_saved, acoustic_shapes, "model"))
+
+
+def save_imported(graph: bytes, tokenizer: Tokenizer, settings: ModelSettings, folder: Path) -> Model:
+    """Write the folder of an imported model without its card, and read it again.
+
+    Raises:
+        ModelError: If its parts do not fit together.
+        AsrError: If the folder cannot be written to.
+    """
+    check_writable(folder / SETTINGS_FILE)
+    settings.save(folder / SETTINGS_FILE)
+    tokenizer.save(folder)
+    with atomic_write(folder / GRAPH_FILE) as partial:
+        partial.write_bytes(graph)  # last: if it is there, the rest is too
+    return _read_imported(folder)
+
+
+def _read_imported(folder: Path) -> Model:
+    try:
+        settings = ModelSettings.load_saved(folder / SETTINGS_FILE)
+        tokenizer = load_tokenizer(folder, settings.tokenizer)
+        graph = (folder / GRAPH_FILE).read_bytes()
+        if settings.graph is None or settings.features.toolkit is None:
+            raise ModelError(f"{SETTINGS_FILE} does not say how {GRAPH_FILE} is fed: graph and features.toolkit")
+        network = ImportedNetwork(graph, settings.graph, settings.features.toolkit.subsampling)
+    except (AsrError, OSError) as error:
+        raise ModelError(f"{folder}: not a usable model: {one_line(error)}") from None
+    size, vocab_size = frame_layout(settings.features).size, tokenizer.vocab_size
+    if network.feature_size not in (size, None) or network.vocab_size != vocab_size:
+        raise ModelError(
+            f"{folder}: its parts do not fit together: {GRAPH_FILE} takes {network.feature_size} numbers per frame and "
+            f"gives {network.vocab_size} probabilities; the features have {size}, and there are {vocab_size} tokens"
+        )
+    return Model(Weights({}), tokenizer, settings, network)
 
 
 def find_model(name: str | Path) -> Path:
@@ -96,6 +155,8 @@ def quantize(name: str) -> dict[Path, tuple[int, int]]:
         AsrError: As `find_writable_model`.
     """
     folder = find_writable_model(name)
+    if (folder / GRAPH_FILE).is_file():
+        read_model(name).require_weights("asr quantize")
     files = [folder / WEIGHTS_FILE, *sorted(folder.glob(f"*/{WEIGHTS_FILE}"))]
     return {path: quantize_weights(path) for path in files}
 

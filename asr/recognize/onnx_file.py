@@ -52,6 +52,7 @@ def write_onnx(model: Model, path: Path, *, precision: str = "fp32") -> None:
         ConfigError: If the network cannot compute with the precision.
         AsrError: If the file cannot be written.
     """
+    model.require_weights("asr export")
     int8 = pick_cpu_precision(precision, model.settings.acoustic.cell) == "int8"
     graphs = AcousticGraphs(model.weights, model.settings, int8=int8, narrow=int8)
     graph = graphs.batch({_FEATURES: json.dumps(_describe_features(model)), **_list_files(model)})

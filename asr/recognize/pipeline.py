@@ -190,7 +190,7 @@ class Pipeline:
         if layout.num_frames(len(waveform)) == 0:
             raise AudioError(
                 f"{source.name or 'audio'}: {len(waveform)} samples are too short to hold speech; "
-                f"at least {layout.window} at {rate} Hz are needed"
+                f"at least {layout.shortest} at {rate} Hz are needed"
             )
         tasks = [
             SegmentTask(segment.start, segment.duration, self.runner.extract(segment.waveform), _loudness(segment))

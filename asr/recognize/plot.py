@@ -78,7 +78,7 @@ def prepare_picture(
     runner, rate = recognizer.runner, recognizer.sample_rate
     samples = load_audio(source, sample_rate=rate)
     waveform = samples[round(start * rate) : round((start + seconds) * rate)]
-    if len(waveform) < runner.layout.window:
+    if len(waveform) < runner.layout.shortest:
         raise AudioError(f"{source}: there is nothing to draw after {start:g} s; it lasts {len(samples) / rate:.2f} s")
     features = runner.extract(waveform)
     (log_probs,) = runner.network.run([features])

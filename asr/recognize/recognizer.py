@@ -11,7 +11,7 @@ from pathlib import Path
 from asr.config import BATCH_SECONDS, DEFAULT_MODEL, JOBS
 from asr.decode.decoder import BeamDecoder
 from asr.decode.rescoring import Rescorer
-from asr.errors import AsrError, AudioError, one_line
+from asr.errors import AsrError, AudioError, ConfigError, one_line
 from asr.recognize.model_folder import Model, find_model, read_model
 from asr.recognize.onnx_file import read_onnx
 from asr.recognize.options import DecodingOptions, build_rescorer, build_writer, choose_decoder, prepare_phrases
@@ -65,8 +65,7 @@ class Recognizer:
         self.settings = model.settings
         self.sample_rate = model.settings.features.sample_rate
         features, confidence = model.settings.features, model.settings.confidence
-        statistics = model.weights["feature_mean"], model.weights["feature_deviation"]
-        extractor = build_extractor(features, *statistics, num_threads=count_threads())
+        extractor = build_extractor(features, *model.statistics, num_threads=count_threads())
         self.runner = NetworkRunner(extractor, load_network(model, device=device, precision=precision))
         timing = FrameTiming(self.runner.frame_seconds, self.runner.layout.window / self.sample_rate)
         self.decoder = UtteranceDecoder(
@@ -101,7 +100,8 @@ class Recognizer:
         """Yield the transcripts of recordings in their order, or the error of one that cannot be read.
 
         Args:
-            sources, channel: As for `transcribe`.
+            sources: As for `transcribe`, as is the channel.
+            channel: Which channels are transcribed.
             batch_seconds: Speech that goes through the network at once: more is faster and takes more memory.
             jobs: Threads that read audio, and as many that decode.
             on_progress: Called with the seconds that are done of a long recording whose transcript comes next.
@@ -124,6 +124,10 @@ def load_network(model: Model, *, device: str, precision: str) -> Network:
         AsrError: If the device cannot be used.
     """
     chosen = pick_device(device)
+    if model.imported is not None:
+        if device not in ("auto", "cpu") or precision not in ("auto", "fp32"):
+            raise ConfigError("imported networks run on the CPU as they were stored; leave device and precision out")
+        return model.imported
     if chosen == "cpu":
         return OnnxNetwork(model.weights, model.settings, precision=precision)
     try:  # heavy, and not needed on the CPU
@@ -131,7 +135,7 @@ def load_network(model: Model, *, device: str, precision: str) -> Network:
         from asr.runtime.torch_network import TorchNetwork
     except ModuleNotFoundError:
         raise AsrError(
-            f"device {device} needs torch, which is not installed; install asr[train], or take cpu"
+            f"device {device} needs torch, which is not installed; install ctc-asr[train], or take cpu"
         ) from None
     except (ImportError, OSError) as error:
         raise AsrError(f"device {device} needs torch, which cannot be loaded: {one_line(error)}; take cpu") from None

@@ -41,10 +41,12 @@ class GraphBuilder:
         weights: By the names that `weight` takes.
         int8: Whether LSTMs compute in 8 bits: weights as they are stored, activations scaled at run time.
         narrow: Whether 8-bit weights lose a bit, for processors without `adds_int8_exactly`.
+        compact: Whether weights that are in 8 bits stay so in the graph, and become float32 when it is loaded.
     """
 
-    def __init__(self, weights: Weights, *, int8: bool = False, narrow: bool = False) -> None:
+    def __init__(self, weights: Weights, *, int8: bool = False, narrow: bool = False, compact: bool = False) -> None:
         self._weights = weights
+        self._compact = compact
         self._int8 = int8
         self._narrow = narrow
         self._nodes: list[Any] = []
@@ -79,6 +81,11 @@ class GraphBuilder:
 
     def weight(self, name: str) -> Value:
         """Add a weight, in float32."""
+        if self._compact and self._weights.is_quantized(name):
+            values, scales = self._quantized(name)
+            shape = [-1] + [1] * (len(self._weights.shape(name)) - 1)
+            factors = self.node("Reshape", scales, self.constant(shape))
+            return self.node("Mul", self.node("Cast", values, to=TensorProto.FLOAT), factors)
         return self._initialize(name, lambda: self._weights[name])
 
     def linear(self, value: Value, prefix: str) -> Value:

@@ -148,7 +148,7 @@ def import_package(name: str) -> Any:
         return __import__(name)
     except ModuleNotFoundError as error:
         raise ModuleNotFoundError(
-            f"a Whisper encoder needs {error.name}, which is not installed: pip install 'asr[whisper]'", name=name
+            f"a Whisper encoder needs {error.name}, which is not installed: pip install 'ctc-asr[whisper]'", name=name
         ) from None
 
 

@@ -190,7 +190,17 @@ def mel_frequencies(num_mels: int, sample_rate: int) -> npt.NDArray[np.float64]:
 def _filter_bank(
     fft_size: int, sample_rate: int, num_mels: int
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]:
-    """Return the bins (F, K) of the spectrum that each band covers, and their weights (F, K).
+    """Return the bins (F, K) of the spectrum that each band of `slaney_bank` covers, and their weights (F, K)."""
+    triangles = slaney_bank(fft_size, sample_rate, num_mels).T  # (F, bins)
+    width = max(1, int((triangles > 0).sum(axis=1).max()))
+    firsts = np.minimum((triangles > 0).argmax(axis=1), triangles.shape[1] - width)
+    bins = firsts[:, None] + np.arange(width)
+    return bins, np.take_along_axis(triangles, bins, axis=1)
+
+
+@lru_cache
+def slaney_bank(fft_size: int, sample_rate: int, num_mels: int) -> npt.NDArray[np.float64]:
+    """Return the weights (bins, F) of the spectrum's bins in each band.
 
     Bands are triangles between the centres of their neighbours, of the same area in Hz (Slaney 1998).
     """
@@ -199,10 +209,7 @@ def _filter_bank(
     rising = (frequencies - edges[:-2, None]) / (edges[1:-1] - edges[:-2])[:, None]
     falling = (edges[2:, None] - frequencies) / (edges[2:] - edges[1:-1])[:, None]
     triangles = np.maximum(0, np.minimum(rising, falling)) * (2 / (edges[2:] - edges[:-2]))[:, None]  # (F, bins)
-    width = max(1, int((triangles > 0).sum(axis=1).max()))
-    firsts = np.minimum((triangles > 0).argmax(axis=1), triangles.shape[1] - width)
-    bins = firsts[:, None] + np.arange(width)
-    return bins, np.take_along_axis(triangles, bins, axis=1)
+    return triangles.T
 
 
 @lru_cache

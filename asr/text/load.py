@@ -17,6 +17,7 @@ from asr.text.tokenizer import (
     TOKENS_FILE,
     WORD_START,
     CharTokenizer,
+    PieceTokenizer,
     SubwordTokenizer,
     Tokenizer,
     WordTokenizer,
@@ -75,6 +76,8 @@ def load_tokenizer(folder: Path, settings: TokenizerSettings) -> Tokenizer:
         return CharTokenizer(symbols)
     if settings.kind == "word":
         return WordTokenizer(symbols)
+    if settings.kind == "piece":
+        return PieceTokenizer(symbols)
     tokenizer: Tokenizer
     if settings.kind == "phone":
         path, unit = folder / LEXICON_FILE, "phones"

@@ -143,6 +143,38 @@ class SubwordTokenizer(Tokenizer):
         (folder / SUBWORD_FILE).write_bytes(self._model)
 
 
+class PieceTokenizer(Tokenizer):
+    """Units of other programs: pieces of words, the first of which begins with `WORD_START`, words or characters.
+
+    Without the model that cut the training texts into units, a text is cut into the longest ones that fit, from left to
+    right. Units in angle brackets, such as `<unk>`, stand for no text.
+    """
+
+    def __init__(self, symbols: Sequence[str]) -> None:
+        super().__init__(symbols)
+        self._marks_words = any(symbol.startswith(WORD_START) for symbol in symbols)
+        self._texts = ["" if _is_special(symbol) else symbol.replace(WORD_START, " ") for symbol in symbols]
+        self._ids = {text: token for token, text in enumerate(self._texts) if text and token > 0}
+        self._longest = max(map(len, self._ids), default=0)
+
+    def encode(self, text: str) -> list[int]:
+        rest = " " + text if self._marks_words and text else text
+        tokens = []
+        while rest:
+            sizes = range(min(len(rest), self._longest), 0, -1)
+            size = next((size for size in sizes if rest[:size] in self._ids), None)
+            if size is None:
+                raise _unknown_symbol(rest[0], text)
+            tokens.append(self._ids[rest[:size]])
+            rest = rest[size:]
+        return tokens
+
+    def decode(self, tokens: Sequence[int]) -> str:
+        self._check_tokens(tokens)
+        text = "".join(self._texts[token] for token in tokens)
+        return text.removeprefix(" ") if self._marks_words else text
+
+
 def group_tokens(tokens: Sequence[int], tokenizer: Tokenizer) -> list[WordTokens]:
     """Group tokens into words, which a space separates, `WORD_START` begins or a word end follows.
 
@@ -162,6 +194,10 @@ def group_tokens(tokens: Sequence[int], tokenizer: Tokenizer) -> list[WordTokens
         bounds.append((first, len(tokens), len(tokens)))
     words = (WordTokens(tokenizer.decode(tokens[start:end]).strip(), start, last) for start, last, end in bounds)
     return [word for word in words if word.text]
+
+
+def _is_special(symbol: str) -> bool:
+    return len(symbol) > 2 and symbol.startswith("<") and symbol.endswith(">")
 
 
 def _unknown_symbol(symbol: str, text: str) -> TextError:

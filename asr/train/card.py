@@ -7,7 +7,7 @@ from pathlib import Path
 from asr import __version__
 from asr.atomic import write_text
 from asr.config import Config, FeatureSettings
-from asr.evaluate.report import CARD, TABLE
+from asr.model_files import CARD, TABLE
 from asr.recognize.model_folder import Model, find_model
 from asr.train.loop import TrainState
 from asr.train.trainer import DevResult

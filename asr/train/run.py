@@ -87,6 +87,8 @@ def train(config: Config, *, resume: Resume = False, devices: int = 1, reporter:
         TrainingError: If training cannot continue, there is nothing to resume, or something would be overwritten.
     """
     base = read_model(config.train.init_from) if config.train.init_from is not None else None
+    if base is not None:
+        base.require_weights("train.init_from")
     # Three sets of settings: the recipe trains in the base's architecture; the model may also decode with the base's.
     recipe = config if base is None else inherit_architecture(config, base)
     fabric = launch(recipe.train.precision, devices)
@@ -234,7 +236,8 @@ def _open_cache(config: Config, computed_by: object = None) -> FeatureCache | No
     # Masks, warps and joins come after the cache.
     later = {"spec_augment", "vocal_tract", "concatenation_probability", "concatenation_start"}
     augment = config.train.augment.model_dump(mode="json", exclude=later)
-    settings = computed_by or config.features.model_dump(mode="json"), augment, config.train.seed
+    features = config.features.model_dump(mode="json", exclude={"toolkit"})
+    settings = computed_by or features, augment, config.train.seed
     return FeatureCache(config.train.feature_cache or config.output / "run" / "features", settings)
 
 
@@ -244,6 +247,7 @@ def _load_teacher(config: Config, tokenizer: Tokenizer) -> Teacher | None:
     if name is None:
         return None
     model = read_model(name)
+    model.require_weights("train.teacher")
     if list(model.tokenizer.symbols) != list(tokenizer.symbols):
         raise ConfigError(f"train.teacher: {name} has other tokens; teacher and network must have the same tokens")
     runner = Recognizer(model, device="cpu").runner
@@ -294,10 +298,10 @@ def _compare_with_base(trainer: Trainer, before: DevResult | None, after: DevRes
 def _decisive_settings(config: Config, world_size: int) -> tuple[Any, ...]:
     """Return the settings that decide which weights come out, for a fingerprint."""
     # Not the corpus's paths: the same speech may have moved. Nor what is fitted or chosen after training.
-    irrelevant = dict.fromkeys(("output", "corpus", "confidence", "written"), True)
+    irrelevant = dict.fromkeys(("output", "corpus", "confidence", "written", "graph"), True)
     settings = config.model_dump(
         mode="json",
-        exclude={**irrelevant, "train": _HARMLESS, "tokenizer": {"lexicon"}},
+        exclude={**irrelevant, "train": _HARMLESS, "tokenizer": {"lexicon"}, "features": {"toolkit"}},
         by_alias=True,  # runs that were begun when settings had earlier names can be resumed
     )
     if config.train.loss.denominator_weight == 0:  # runs that were begun before there was one can be resumed

@@ -8,7 +8,6 @@ import io
 import json
 import subprocess
 import sys
-from importlib.metadata import version
 from pathlib import Path
 from typing import NamedTuple
 from unittest import mock
@@ -18,6 +17,7 @@ import pytest
 import soundfile
 
 from asr.cli.app import main
+from tests.packages import project
 
 ROOT = Path(__file__).parents[2]
 SAMPLES = ROOT / "recipes" / "an4" / "samples"
@@ -169,7 +169,7 @@ def test_help_names_the_commands():
 
 def test_version():
     outcome = run_process("--version")
-    assert outcome.stdout == f"asr {version('asr')}\n"
+    assert outcome.stdout == f"asr {project()['version']}\n"
 
 
 @pytest.mark.parametrize(

@@ -25,6 +25,7 @@ TRAINING = ("torch", "torchaudio", "lhotse", "lightning_fabric", "jiwer", "tenso
         (["train", ROOT / "conf" / "an4.yaml"], TRAINING, "train"),
         (["lm", "train", ROOT / "README.md", "--output", "lm"], TRAINING, "train"),
         (["evaluate", "x.jsonl.gz"], TRAINING, "train"),
+        (["import", "deepspeech.pytorch", ROOT / "README.md", "out"], TRAINING, "train"),
         (["prepare", "--list"], TRAINING, "train"),
         (["plot", ROOT / "recipes" / "an4" / "samples" / "help.flac"], ("matplotlib",), "plot"),
     ],
@@ -36,7 +37,7 @@ def test_what_to_install_is_said_in_a_line(tmp_path: Path, command: list[object]
     ended = subprocess.run([sys.executable, "-c", "\n".join(lines)], cwd=tmp_path, capture_output=True, text=True)
     assert (ended.returncode, ended.stdout) == (1, "")
     assert len(ended.stderr.splitlines()) == 1, ended.stderr
-    name = "asr lm train" if command[0] == "lm" else f"asr {command[0]}"
+    name = " ".join(["asr", *map(str, command[: 2 if command[0] in ("lm", "import") else 1])])
     assert ended.stderr.startswith(f"error: {name} needs ")
     assert ended.stderr.split(" needs ")[1].split(",")[0] in missing
     known = ROOT / "constraints" / f"python3.{sys.version_info.minor}.txt"
@@ -60,12 +61,12 @@ def test_other_modules_are_not_explained():
 @pytest.mark.parametrize(
     ("source", "target"),
     [
-        (None, "'asr[train]'"),  # from an index
+        (None, "'ctc-asr[train]'"),  # from an index
         ({"url": "file://{folder}", "dir_info": {}}, "'{folder}[train]'"),
-        ({"url": "file:///gone/asr", "dir_info": {}}, "'asr[train]'"),
+        ({"url": "file:///gone/asr", "dir_info": {}}, "'ctc-asr[train]'"),
         (
             {"url": "https://example.org/asr.git", "vcs_info": {"vcs": "git", "commit_id": "1"}},
-            "'asr[train] @ git+https://example.org/asr.git'",
+            "'ctc-asr[train] @ git+https://example.org/asr.git'",
         ),
     ],
 )

@@ -44,7 +44,7 @@ def test_words_that_stay_are_left_as_they_came(words: list[str]):
 
 @settings(max_examples=200, deadline=None)
 @given(WORDS, WORDS)
-def test_rules_look_a_bounded_number_of_words_ahead(words: list[str], more: list[str]):
+def test_rules_see_a_bounded_number_of_words_ahead(words: list[str], more: list[str]):
     words = words * 3
     early = [group for group in write_numbers(words) if group.start + MAX_AHEAD <= len(words)]
     assert write_numbers(words + more)[: len(early)] == early

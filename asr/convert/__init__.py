@@ -1,0 +1,10 @@
+"""Models that other programs trained in, model folders out.
+
+deepspeech_pytorch.py  checkpoints of SeanNaren's deepspeech.pytorch, for which torch is needed
+coqui.py               exports of Coqui STT and Mozilla DeepSpeech, read by tflite.py; their scorers, by scorer.py
+onnx_ctc.py            CTC models in ONNX with sherpa-onnx's metadata: icefall, NeMo, WeNet
+folder.py              what all of them write
+
+Nothing of a file is executed. Networks become ONNX graphs (runtime/imported/graph.py), and front ends are settings
+(signal/toolkits/), so that recognition, decoder and servers run an imported model as any other.
+"""
