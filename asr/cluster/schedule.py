@@ -6,8 +6,9 @@ Ray: as soon as the cluster has room a new one takes the place of a dead one, on
 later. When nothing is left to hand out, what a slow worker holds is given to an idle one as well; the first to finish
 counts, which is safe because files are written whole and are alike.
 
-Ray Data's own pool of actors waits for a restart that may never come when the machines that are left are full, and
-retries a batch that kills its worker for ever; it also runs one kind of worker per step. So the schedule is ours.
+The schedule is ours, and not that of Ray Data's pool of actors, because it has to know recordings: to cut work by
+duration, to have parts of long recordings decoded by others, to blame a recording over which several workers died, and
+to run CPU and GPU workers of one job side by side.
 """
 
 import time

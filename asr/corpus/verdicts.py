@@ -25,21 +25,16 @@ _SUFFIX = ".verdicts.gz"
 
 
 class Verdicts:
-    """The verdicts beside some manifests.
+    """The verdicts beside a manifest."""
 
-    Args:
-        parts: The cuts of each manifest.
-    """
-
-    def __init__(self, parts: Mapping[Path, Sequence[Any]]) -> None:
-        self._origins = {id(cut): path for path, cuts in parts.items() for cut in cuts}
-        self._kept: dict[Path, dict[str, tuple[str, Faults]]] = {path: _read(path) for path in parts}
-        self._changed: set[Path] = set()
+    def __init__(self, manifest: Path) -> None:
+        self._path = path_of_verdicts(manifest)
+        self._kept = _read(self._path)
+        self._is_changed = False
 
     def get(self, cuts: Sequence[Any]) -> Faults | None:
         """Return what was found in the cuts of one recording; None if it is not known, or may have changed."""
-        key = _key(cuts)
-        kept = self._kept.get(self._origins.get(id(cuts[0]), Path()), {}).get(key) if key else None
+        kept = self._kept.get(_key(cuts))
         if kept is None or kept[0] != _state(cuts):
             return None
         faults = kept[1] or [[] for _ in cuts]
@@ -47,18 +42,17 @@ class Verdicts:
 
     def add(self, cuts: Sequence[Any], faults: Faults) -> None:
         """Keep what was found in the cuts of one recording, unless it is held in no file."""
-        origin = self._origins.get(id(cuts[0]))
         key, state = _key(cuts), _state(cuts)
-        if origin is not None and key and state:
-            self._kept[origin][key] = state, faults if any(faults) else []
-            self._changed.add(origin)
+        if key and state:
+            self._kept[key] = state, faults if any(faults) else []
+            self._is_changed = True
 
     def save(self) -> None:
         """Write what has changed. Where the manifest's folder cannot be written to, nothing is kept."""
-        for path in self._changed:
-            with suppress(AsrError), atomic_write(path_of_verdicts(path)) as partial:
-                _write(partial, self._kept[path])
-        self._changed = set()
+        if self._is_changed:
+            with suppress(AsrError), atomic_write(self._path) as partial:
+                _write(partial, self._kept)
+        self._is_changed = False
 
 
 def path_of_verdicts(manifest: Path) -> Path:
@@ -73,10 +67,10 @@ def _write(path: Path, kept: Mapping[str, tuple[str, Faults]]) -> None:
             lines.write(json.dumps([key, state, faults]) + "\n")
 
 
-def _read(manifest: Path) -> dict[str, tuple[str, Faults]]:
+def _read(path: Path) -> dict[str, tuple[str, Faults]]:
     """Read what is kept; nothing if that is missing, broken, or of another version."""
     try:
-        with gzip.open(path_of_verdicts(manifest), "rt", encoding="utf-8") as lines:
+        with gzip.open(path, "rt", encoding="utf-8") as lines:
             if json.loads(next(lines, "{}")).get("version") != _VERSION:
                 return {}
             rows = [json.loads(line) for line in lines]
@@ -85,9 +79,9 @@ def _read(manifest: Path) -> dict[str, tuple[str, Faults]]:
         return {}
 
 
-def _files(cuts: Sequence[Any]) -> list[str]:
-    """Return the files of the recording of these cuts; nothing if it lies elsewhere, as mixtures and shards do."""
-    recording = getattr(cuts[0], "recording", None)
+def files_of(cut: Any) -> list[str]:
+    """Return the files of a cut's recording; nothing if it lies elsewhere, as mixtures and shards do."""
+    recording = getattr(cut, "recording", None)
     if recording is None or any(source.type != "file" for source in recording.sources):
         return []
     return [str(source.source) for source in recording.sources]
@@ -95,19 +89,27 @@ def _files(cuts: Sequence[Any]) -> list[str]:
 
 def _key(cuts: Sequence[Any]) -> str:
     """Return what names the cuts of a recording in a manifest."""
-    files = _files(cuts)
+    files = files_of(cuts[0])
     spans = [(cut.id, cut.start, cut.duration, cut.channel) for cut in cuts]
     return hashlib.blake2b(repr((files, spans)).encode(), digest_size=12).hexdigest() if files else ""
 
 
 def _state(cuts: Sequence[Any]) -> str:
     """Return sizes and times of a recording's files, and what the manifest says of it; nothing if a file is missing."""
-    recording = cuts[0].recording if _files(cuts) else None
+    recording = cuts[0].recording if files_of(cuts[0]) else None
     if recording is None:
         return ""
-    try:
-        found = [os.stat(name) for name in _files(cuts)]  # noqa: PTH116  half the time, for millions of files
-    except OSError:
+    found = [size_and_time(name) for name in files_of(cuts[0])]
+    if None in found:
         return ""
     declared = recording.sampling_rate, recording.num_samples, recording.duration, bool(recording.transforms)
-    return repr(([(one.st_size, one.st_mtime_ns) for one in found], declared))
+    return repr((found, declared))
+
+
+def size_and_time(file: str) -> tuple[int, int] | None:
+    """Return the size of a file in bytes and its time in nanoseconds; None if it is missing."""
+    try:
+        found = os.stat(file)  # noqa: PTH116  half the time, for millions of files
+    except OSError:
+        return None
+    return found.st_size, found.st_mtime_ns

@@ -308,10 +308,8 @@ def _ignore_signals(_: int) -> None:
         signal.signal(number, signal.SIG_IGN)
 
 
-def measure_features(
-    cuts: CutSet, extractor: Extractor, cache: FeatureCache | None = None
-) -> tuple[Statistic, Statistic]:
-    """Measure mean and standard deviation (F,) of the cuts' features, on a sample of large sets."""
+def measure_features(cuts: Any, extractor: Extractor, cache: FeatureCache | None = None) -> tuple[Statistic, Statistic]:
+    """Measure mean and standard deviation (F,) of the features of a sequence of cuts, on a sample of large ones."""
     count = 0
     sums = squares = np.zeros(frame_layout(extractor.settings).size)
 
@@ -319,7 +317,8 @@ def measure_features(
         return extractor.plain(read_waveform(cut, extractor.settings.sample_rate))
 
     # From the whole manifest, which may be sorted by speaker or corpus.
-    for cut in islice(cuts, 0, None, max(1, len(cuts) // _STATISTICS_CUTS)):
+    for index in range(0, len(cuts), max(1, len(cuts) // _STATISTICS_CUTS)):
+        cut = cuts[index]
         kept = compute(cut) if cache is None else cache.get(cut, None, partial(compute, cut))
         features = kept.astype(np.float64)
         count += len(features)
