@@ -103,7 +103,9 @@ def train(config: Config, *, resume: Resume = False, devices: int = 1, reporter:
     # A base that knows all tokens can be decoded and compared as the new model is.
     comparable = base if base is not None and set(base.tokenizer.symbols) >= set(tokenizer.symbols) else None
     model_settings = recipe if comparable is None else inherit_decoder_settings(recipe, comparable)
-    network = _build(model_settings, base, tokenizer, speech.train, reporter)
+    # Feature statistics took seconds to measure; the run that is resumed has them.
+    earlier = folder.load_last().get("model", {}) if action == "resume" else {}
+    network = _build(model_settings, base, tokenizer, speech.train, earlier, reporter)
     trainer = Trainer(fabric, network.acoustic, _set_up(recipe, fabric, network, speech, folder, fingerprint, reporter))
     before = None if comparable is None else _evaluate(trainer, "before training", reporter)
     if action == "resume":
@@ -160,9 +162,17 @@ def _usable(
 
 
 def _build(
-    config: Config, base: Model | None, tokenizer: Tokenizer, train_cuts: PackedCuts, reporter: Reporter
+    config: Config,
+    base: Model | None,
+    tokenizer: Tokenizer,
+    train_cuts: PackedCuts,
+    earlier: Weights,
+    reporter: Reporter,
 ) -> NetworkToTrain:
-    """Build the network to train: new, with the statistics of the training speech, or from another model's weights."""
+    """Build the network to train: new, with the statistics of the training speech, or from another model's weights.
+
+    `earlier` are weights of the run that is resumed, of which statistics are taken; empty to measure them.
+    """
     torch.manual_seed(draw_seed(config.train.seed, "weights"))
     settings = ModelSettings(**{name: getattr(config, name) for name in ModelSettings.model_fields})
     acoustic = build_acoustic(settings, tokenizer.vocab_size)
@@ -173,9 +183,13 @@ def _build(
         origin = f"{config.train.init_from}, which knows {num_shared} of the tokens"
         reporter.line(f"starting from {origin}; features and sizes are those of that model")
         return NetworkToTrain(acoustic, tokenizer, settings)
-    mean, deviation = measure_features(train_cuts, build_extractor(config.features), _open_cache(config))
-    acoustic.feature_mean.copy_(torch.from_numpy(mean))
-    acoustic.feature_deviation.copy_(torch.from_numpy(deviation))
+    if {"feature_mean", "feature_deviation"} <= set(earlier):
+        mean, deviation = earlier["feature_mean"], earlier["feature_deviation"]
+    else:
+        measured = measure_features(train_cuts, build_extractor(config.features), _open_cache(config))
+        mean, deviation = map(torch.from_numpy, measured)
+    acoustic.feature_mean.copy_(mean)
+    acoustic.feature_deviation.copy_(deviation)
     return NetworkToTrain(acoustic, tokenizer, settings)
 
 

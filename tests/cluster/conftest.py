@@ -2,8 +2,9 @@
 
 import os
 import threading
+import time
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Literal, TypeAlias
 from urllib.request import Request, urlopen
 
 import pytest
@@ -34,33 +35,55 @@ def cluster() -> Iterator[Any]:
         nodes.shutdown()
 
 
+Fault: TypeAlias = int | Literal["slow", "stalled", "cut"]
+
+
 class Faults:
-    """A server of S3 on this machine, which fails as it is asked to.
+    """What stands between us and a server of S3 on this machine, and fails as it is asked to.
+
+    A fault is a status to answer with; or the server's own answer, but "slow", in pieces with pauses between them;
+    "stalled", after the client's patience has ended; or "cut", without its second half.
 
     Attributes:
         url: Of the server.
-        plan: Statuses to answer the next requests of objects with, first in, first out; 0 closes the connection.
+        plan: Faults of the next requests of objects, first in, first out.
+        always: Fault of each request of a key that holds `broken`.
         count: Faults so far.
     """
+
+    patience = 0.5  # seconds that the client waits for the next bytes
 
     def __init__(self, application: Any) -> None:
         self._application = application
         self.url = ""
-        self.plan: list[int] = []
-        self.always: int | None = None  # for requests of keys that hold `broken`
+        self.plan: list[Fault] = []
+        self.always: Fault | None = None
         self.count = 0
 
     def __call__(self, environ: Any, start_response: Any) -> Any:
-        status = None
+        fault = None
         if environ["REQUEST_METHOD"] in ("GET", "PUT") and environ["PATH_INFO"].count("/") > 1:
-            status = self.plan.pop(0) if self.plan else None
+            fault = self.plan.pop(0) if self.plan else None
             if self.always is not None and "broken" in environ["PATH_INFO"]:
-                status = self.always
-        if status is None:
+                fault = self.always
+        if fault is None:
             return self._application(environ, start_response)
         self.count += 1
-        start_response(f"{status} Fault", [("Content-Type", "application/xml")])
-        return [f"<Error><Code>{'SlowDown' if status == 503 else 'InternalError'}</Code></Error>".encode()]
+        if isinstance(fault, int):
+            start_response(f"{fault} Fault", [("Content-Type", "application/xml")])
+            return [f"<Error><Code>{'SlowDown' if fault == 503 else 'InternalError'}</Code></Error>".encode()]
+        if fault == "stalled":
+            time.sleep(3 * self.patience)
+        answer = b"".join(self._application(environ, start_response))
+        if fault == "slow":
+            return self._in_pieces(answer)
+        return [answer[: len(answer) // 2]] if fault == "cut" else [answer]
+
+    def _in_pieces(self, answer: bytes) -> Iterator[bytes]:
+        size = max(1, len(answer) // 4)
+        for start in range(0, len(answer), size):
+            time.sleep(0.6 * self.patience)
+            yield answer[start : start + size]
 
 
 @pytest.fixture
@@ -90,6 +113,7 @@ def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[Faults]:
     monkeypatch.setattr("asr.remote._FIRST_WAIT", 0.01)
     s3fs.S3FileSystem.clear_instance_cache()
     monkeypatch.setattr(s3fs.S3FileSystem, "retries", 1)
+    monkeypatch.setattr(s3fs.S3FileSystem, "read_timeout", Faults.patience)
     urlopen(Request(f"{faults.url}/moto-api/reset", method="POST")).close()  # what other tests left in this process
     s3fs.S3FileSystem().mkdir("bucket")
     try:

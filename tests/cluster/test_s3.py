@@ -114,6 +114,48 @@ def test_a_connection_that_breaks_off_is_taken_up_where_it_broke(s3: Faults, mon
     assert s3.plan == []
 
 
+def test_slow_answers_are_waited_for_and_stalled_ones_have_a_reason(s3: Faults):
+    fill(4)
+    fsspec.filesystem("s3").pipe_file("bucket/in/broken.wav", wav(0))
+    assert run(s3) == []
+    store = fsspec.filesystem("s3")
+    first = {name: store.cat_file(name) for name in store.find("bucket/out")}
+    store.rm("bucket/out", recursive=True)
+    s3.plan, s3.always = ["slow", "stalled", "cut", "slow", "stalled"], "stalled"
+    (failure,) = run(s3)
+    assert failure.startswith("s3://bucket/in/broken.wav: no answer in time, 5 times in a row")
+    assert "check the network" in failure
+    assert "\n" not in failure
+    assert s3.plan == []
+    assert {name: store.cat_file(name) for name in store.find("bucket/out")} == {
+        name: content for name, content in first.items() if "broken" not in name
+    }
+
+
+def test_a_cluster_reads_from_and_writes_to_a_store_that_fails(s3: Faults, tmp_path: Path):
+    pytest.importorskip("ray")
+    from asr.cluster.job import ClusterOptions, transcribe_on_cluster
+    from asr.recognize.model_folder import save_model
+
+    fill(6)
+    store = fsspec.filesystem("s3")
+    store.pipe_file("bucket/in/broken.wav", b"RIFF, and no more")
+    (expected,) = run(s3)
+    single = {name: store.cat_file(name) for name in store.find("bucket/out")}
+    store.rm("bucket/out", recursive=True)
+    save_model(make_model(), tmp_path / "model")
+    s3.plan = [500, 503, "cut", "slow", 500, 503]
+    options = ClusterOptions("local:2", str(tmp_path / "model"), precision="fp32")
+    outputs = Outputs(("json",), "s3://bucket/out", skip_existing=True)
+    summary = transcribe_on_cluster(Inputs(["s3://bucket/in"]), outputs, options)
+    assert list(map(str, summary.failures)) == [expected]
+    assert (summary.files, summary.skipped) == (7, 0)
+    assert s3.plan == []
+    store.invalidate_cache()
+    assert {name: store.cat_file(name) for name in store.find("bucket/out")} == single
+    assert len(single) == 6
+
+
 def test_reasons_are_one_line(s3: Faults, monkeypatch: pytest.MonkeyPatch):
     with pytest.raises(AudioError, match=r"s3://none does not exist|no such file"):
         RemoteFile("s3://none/x.wav").read()
