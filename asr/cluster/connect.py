@@ -79,9 +79,10 @@ def explain(cluster: str, error: BaseException) -> str:
     """Say in one line why a cluster cannot be used, and what to do."""
     text = one_line(error)
     if "ersion mismatch" in text:
-        versions = re.findall(r"(Ray|Python):? *v?(\d[\w.]*)", text)
-        listed = ", ".join(f"{name} {number}" for name, number in dict.fromkeys(versions))
-        return f"it runs other versions ({listed or text}); install the same Ray and Python on all machines"
+        found = [f"{name} {number}" for name, number in re.findall(r"(Ray|Python):? *v?(\d[\w.]*)", text)]
+        # Those of the cluster, then those of this process.
+        listed = f"it runs {' and '.join(found[:2])}, this machine {' and '.join(found[2:])}" if found[3:] else text
+        return f"{listed}; install the same Ray and Python on all machines"
     if "token" in text.lower() and "auth" in text.lower():
         return "it wants a token; copy ~/.ray/auth_token of its head to this machine, or set RAY_AUTH_TOKEN"
     if "Could not find any running Ray instance" in text:

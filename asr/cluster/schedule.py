@@ -61,6 +61,18 @@ class Handle:
         return sum(task.kind != "read" for task in self.tasks.values())
 
 
+def _make_actor(ray: Any) -> Any:
+    """Return Ray's class of actors that work: they read a long recording while they decode."""
+
+    # By decorators, since ray:// knows no such options of a call; and in a class of its own, which travels as it is.
+    class RayWorker(Worker):
+        @ray.method(concurrency_group="read", num_returns=2)  # type: ignore[untyped-decorator]
+        def next_part(self, item: Item, number: int) -> tuple[PartInfo, Any]:
+            return Worker.next_part(self, item, number)
+
+    return ray.remote(concurrency_groups={"read": 1})(RayWorker)
+
+
 class Schedule:
     """Carries recordings through the workers of a cluster.
 
@@ -81,6 +93,7 @@ class Schedule:
         import ray  # of [cluster]
 
         self._ray = ray
+        self._actor = _make_actor(ray)
         self._queue = queue
         self._setup, self._files = ray.put(setup), ray.put(files)
         self._on_outcome = on_outcome
@@ -150,20 +163,17 @@ class Schedule:
                 self._start_worker(device)
 
     def _start_worker(self, device: str) -> None:
-        groups = {"work": 1, "read": 1}  # a worker reads a long recording while it decodes
-        kind = self._ray.remote(num_cpus=1, num_gpus=device == "cuda", max_restarts=0, concurrency_groups=groups)
-        worker = Handle(kind(Worker).remote(self._setup, device), device)
+        options = self._actor.options(num_cpus=1, num_gpus=int(device == "cuda"), max_restarts=0)
+        worker = Handle(options.remote(self._setup, device), device)
         self._workers.append(worker)
         self._call(Task("load", worker), self._files)
 
     def _call(self, task: Task, *arguments: Any) -> None:
         names = {"unit": "transcribe", "read": "next_part"}
         method = getattr(task.worker.actor, names.get(task.kind, task.kind))
-        is_read = task.kind == "read"
-        options = method.options(concurrency_group="read" if is_read else "work", num_returns=2 if is_read else 1)
         task.started = time.monotonic()
-        references = options.remote(*arguments)
-        if is_read:
+        references = method.remote(*arguments)
+        if task.kind == "read":
             references, task.samples = references
         task.worker.tasks[references] = task
 

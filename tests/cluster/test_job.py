@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Sequence
@@ -14,6 +15,7 @@ import numpy as np
 import pytest
 import soundfile
 
+from asr.cluster.connect import explain
 from asr.cluster.job import ClusterOptions, transcribe_on_cluster
 from asr.cluster.units import Item
 from asr.cluster.worker import Outcome, Worker
@@ -188,3 +190,41 @@ def test_clusters_that_are_not_there(cluster_name: str, message: str, tmp_path: 
 def test_a_cluster_needs_an_output_folder():
     with pytest.raises(AsrError, match="give an output folder"):
         transcribe_on_cluster(Inputs(["x.wav"]), Outputs(), ClusterOptions("auto", "an4"))
+
+
+@pytest.mark.parametrize("theirs", [("2.31.0", None), (None, "3.9.18")])
+def test_other_versions_are_named_in_one_line(theirs: tuple[str | None, str | None]):
+    import ray
+    from ray._private.utils import check_version_info  # what raises the error, for clusters by any address
+
+    python = ".".join(map(str, sys.version_info[:3]))
+    metadata = {"ray_version": theirs[0] or ray.__version__, "python_version": theirs[1] or python}
+    with pytest.raises(RuntimeError) as caught:
+        check_version_info(metadata, "Ray Client", python_version_match_level="minor")
+    text = explain("ray://head:10001", caught.value)
+    assert text == (
+        f"it runs Ray {metadata['ray_version']} and Python {metadata['python_version']}, "
+        f"this machine Ray {ray.__version__} and Python {python}; install the same Ray and Python on all machines"
+    )
+
+
+@pytest.mark.slow
+def test_a_cluster_by_its_address_for_clients_writes_the_same(tmp_path: Path):
+    """By ray:// only a part of Ray's interface works; a long recording needs most of it."""
+    save_model(make_model(), tmp_path / "model")
+    write_speech(tmp_path / "in", count=3, long_seconds=700.0)
+    run_single(Inputs([str(tmp_path / "in")]), Outputs(("txt",), tmp_path / "single"), tmp_path / "model")
+    ray = [str(Path(sys.executable).parent / "ray"), "start", "--head", "--block", "--num-cpus=1"]
+    ray += ["--port=6397", "--ray-client-server-port=23797", "--include-dashboard=false"]
+    ray += ["--object-store-memory=100000000", f"--temp-dir={tempfile.mkdtemp(prefix='ray')}"]
+    head = subprocess.Popen(ray, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    try:
+        assert any(b"Ray runtime started" in line for line in head.stdout)
+        command = [sys.executable, "-m", "asr", "transcribe", str(tmp_path / "in"), "--model", str(tmp_path / "model")]
+        command += ["--cluster", "ray://127.0.0.1:23797", "-o", str(tmp_path / "out"), "--precision", "fp32"]
+        ended = subprocess.run(command, capture_output=True, text=True, timeout=110)
+    finally:
+        head.send_signal(signal.SIGTERM)
+        head.wait(timeout=30)
+    assert (ended.returncode, ended.stderr.count("failed:")) == (1, 2), ended.stderr
+    assert contents(tmp_path / "out") == contents(tmp_path / "single")
