@@ -1,5 +1,6 @@
 """Commands that make a model: prepare, doctor, train, evaluate, report, tune, calibrate, quantize."""
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -74,6 +75,8 @@ def train(
     """Train a model from recordings and their transcripts."""
     from asr.config import Config
 
+    # Torch, once it is loaded, warns of a choice that train/launch.py makes on purpose.
+    os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
     if nodes > 1 and not options.is_started_by_torchrun():
         options.start_torchrun(nodes, node_rank, master, devices, restarts)
     base = [] if init_from is None else [f"train.init_from={init_from}"]

@@ -162,7 +162,7 @@ def run_on_two_machines(conf: Path, *arguments: str, kill_at: int | None = None)
         assert machines[0].returncode != 0
         return
     for machine in machines:
-        print(finish(machine))
+        assert "Warning" not in finish(machine)
 
 
 def dev_losses(output: Path) -> list[float]:

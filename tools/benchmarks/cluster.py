@@ -138,11 +138,27 @@ def check_deaths(work: Path, model: str) -> bool:
     return all(checks.values())
 
 
+def time_two_commands(work: Path, model: str) -> float:
+    """Time two commands side by side, each on every other recording; their time is that of the slower."""
+    paths = sorted((work / "in").iterdir())
+    processes = []
+    for index in range(2):
+        (work / f"half-{index}.txt").write_text("".join(f"{path.absolute()}\n" for path in paths[index::2]))
+        shutil.rmtree(work / f"out-{index}", ignore_errors=True)
+        command = [*ASR, "--list", f"half-{index}.txt", "-m", model, "-f", "json", "-o", f"out-{index}"]
+        command += ["--report", f"report-{index}.json"]
+        processes.append(subprocess.Popen(command, cwd=work, env=ENVIRONMENT, stderr=subprocess.DEVNULL))
+    for process in processes:
+        process.wait()
+    reports = [json.loads((work / f"report-{index}.json").read_text()) for index in range(2)]
+    return max(report["elapsed_seconds"] - report["starting_seconds"] for report in reports)
+
+
 def measure_throughput(work: Path, model: str, passes: int) -> None:
-    """Time one command on one core, one worker and two, in turn; their time is from when the first has its model."""
+    """Time one command on one core, one worker, two, and two commands, in turn, each from when it has its model."""
     options = ["in", "-m", model, "-f", "json"]
     runs = {"one command": [], "one worker": ["--cluster", "local:1"], "two workers": ["--cluster", "local:2"]}
-    seconds: dict[str, list[float]] = {name: [] for name in runs}
+    seconds: dict[str, list[float]] = {name: [] for name in (*runs, "two commands")}
     for _ in range(passes):
         for name, more in runs.items():
             shutil.rmtree(work / "out", ignore_errors=True)
@@ -150,11 +166,16 @@ def measure_throughput(work: Path, model: str, passes: int) -> None:
             subprocess.run(command, cwd=work, env=ENVIRONMENT, stderr=subprocess.DEVNULL)
             report = json.loads((work / "report.json").read_text())
             seconds[name].append(report["elapsed_seconds"] - report["starting_seconds"])
+        seconds["two commands"].append(time_two_commands(work, model))
     best = {name: min(values) for name, values in seconds.items()}
     for name, values in seconds.items():
         print(f"{name}: {', '.join(f'{value:.1f}' for value in values)} s")
     print(f"one worker against one command: {best['one command'] / best['one worker']:.2f}")
     print(f"two workers against one: {best['one worker'] / best['two workers']:.2f}")
+    # Cores that share a unit of the processor are slower together than alone, whoever uses them.
+    ceiling = best["one command"] / best["two commands"]
+    print(f"two commands on a half each against one on all, which is what this machine can do: {ceiling:.2f}")
+    print(f"two workers against that: {best['two commands'] / best['two workers']:.2f}")
 
 
 def parse() -> argparse.Namespace:
