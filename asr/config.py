@@ -350,7 +350,9 @@ class SubtitleSettings(Settings):
 class RescoringSettings(Settings):
     """The optional second pass (decode/rescoring.py); `asr tune` finds the weights."""
 
-    nbest: int = Field(32, ge=1)  # hypotheses of the first pass that are rescored
+    # The hypotheses of the first pass that are rescored: how many, and how far, in natural logs, below the best.
+    nbest: int = Field(16, ge=1)
+    margin: float = Field(5.0, gt=0)
     keep: float = Field(0.5, ge=0)  # weight of the first pass's language score
     alpha: float = Field(0.5, ge=0)  # weight of the second language model
     beta: float = 0.0  # added for each word

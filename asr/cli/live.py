@@ -76,6 +76,9 @@ def serve(
     wyoming: Annotated[
         str | None, Option(metavar="HOST:PORT", help="Also speak Home Assistant's Wyoming protocol, such as on :10300.")
     ] = None,
+    announce: Annotated[
+        bool, Option(help="Announce the Wyoming server in the local network; needs the extra zeroconf.")
+    ] = True,
     language: Annotated[
         str | None, Option(metavar="CODE", help="Language for Wyoming clients, such as en. Default: the model's.")
     ] = None,
@@ -113,6 +116,7 @@ def serve(
             channel=options.parse_channel(channel),
             model_names=model_name or (),
             wyoming=None if wyoming is None else parse_address(wyoming),
+            announce=announce,
             language=language,
         ),
         StreamingOptions(chunk, right, Endpoints.from_seconds(pause, longest)),

@@ -193,7 +193,7 @@ def import_deepspeech_pytorch_model(
 
 
 def import_coqui_model(
-    model: Annotated[Path, Argument(metavar="MODEL", help="File for TensorFlow Lite (.tflite).")],
+    model: Annotated[Path, Argument(metavar="MODEL", help="Its file: .tflite, .pb or .pbmm.")],
     output: _ImportOutput,
     alphabet: Annotated[
         Path | None, Option(help="Its alphabet.txt. Default: the alphabet in the file.", metavar="FILE")

@@ -1,13 +1,14 @@
 """The second pass: a language model that scores whole sentences reorders the n best hypotheses of the first.
 
 The new score is acoustic + boost + keep * language + alpha * second language model + beta * words, natural logs.
+Hypotheses far below the best of the first pass would not win: they keep their places after the others, unscored.
 """
 
 import logging
 from collections.abc import Callable, Sequence, Set
 from contextlib import suppress
 from dataclasses import replace
-from itertools import count, product
+from itertools import count, product, takewhile
 from typing import NamedTuple, Protocol, TypeAlias
 
 import numpy as np
@@ -82,14 +83,31 @@ class Rescorer:
             words=np.array([len(text.split()) for text in texts]),
         )
 
+    def select(self, hypotheses: Sequence[Hypothesis]) -> Sequence[Hypothesis]:
+        """Return those of an utterance's hypotheses, best first, that may win: the first of them."""
+        least = hypotheses[0].score - self.settings.margin
+        return list(takewhile(lambda one: one.score >= least, hypotheses[: self.settings.nbest]))
+
     def rescore(self, hypotheses: Sequence[Hypothesis]) -> list[Hypothesis]:
-        """Return the hypotheses of an utterance with their new scores, best first."""
-        scores = self.score(hypotheses)
+        """Return the hypotheses of an utterance, given best first, in their new order with their new scores.
+
+        Those that are not rescored are as far below the first of the given ones as before, and below all rescored ones.
+        """
+        rescored = self.select(hypotheses)
+        if len(rescored) == 1:
+            return list(hypotheses)
+        scores = self.score(rescored)
         totals, language = scores.total(self.settings), scores.text(self.settings)
-        return [
-            replace(hypotheses[index], score=float(totals[index]), language=float(language[index]))
+        reordered = [
+            replace(rescored[index], score=float(totals[index]), language=float(language[index]))
             for index in np.argsort(-totals, kind="stable").tolist()
         ]
+        change, lowest = float(totals[0]) - hypotheses[0].score, reordered[-1].score
+        return reordered + [_shift(one, min(change, lowest - one.score)) for one in hypotheses[len(rescored) :]]
+
+
+def _shift(hypothesis: Hypothesis, change: float) -> Hypothesis:
+    return replace(hypothesis, score=hypothesis.score + change, language=hypothesis.language + change)
 
 
 def _check_alphabet(model: SentenceModel, decode: Decode) -> None:

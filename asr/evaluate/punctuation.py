@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from asr.language.punctuated_text import UNKNOWN_CASE, read_punctuated_text
-from asr.language.punctuator import Punctuator, Written
+from asr.language.punctuator import Decisions, Punctuator
 from asr.language.written_words import COMMA, FULL_STOP, LOWER, NO_MARK, QUESTION
 from asr.weights import Array
 
@@ -44,7 +44,7 @@ class Score:
         return 2 * self.right / (self.found + self.expected) if self.found + self.expected else 0.0
 
 
-def score(expected: Written, found: Written) -> list[Score]:
+def score(expected: Decisions, found: Decisions) -> list[Score]:
     """Score comma, full stop and question mark, any mark, and capitals; unknown cases do not count."""
     scores = [_compare(name, expected.punctuation == mark, found.punctuation == mark) for name, mark in NAMES.items()]
     all_right = (expected.punctuation == found.punctuation) & (expected.punctuation != NO_MARK)
@@ -58,7 +58,7 @@ def _compare(name: str, expected: Array, found: Array) -> Score:
     return Score(name, int((expected & found).sum()), int(found.sum()), int(expected.sum()))
 
 
-def match_words(reference: Sequence[str], hypothesis: Sequence[str], found: Written) -> Written:
+def match_words(reference: Sequence[str], hypothesis: Sequence[str], found: Decisions) -> Decisions:
     """Move what was written with recognised words to the words that were said.
 
     Words are aligned with the fewest errors. A mark after a word that was not said counts as that of the word before
@@ -86,21 +86,21 @@ def match_words(reference: Sequence[str], hypothesis: Sequence[str], found: Writ
             size = chunk.ref_end_idx - own
             marks[own : own + size] = found.punctuation[other : other + size]
             cases[own : own + size] = found.cases[other : other + size]
-    return Written(marks, cases)
+    return Decisions(marks, cases)
 
 
-def write_majority(num_words: int) -> Written:
+def write_majority(num_words: int) -> Decisions:
     """Write what most words have: no mark, small letters."""
-    return Written(np.full(num_words, NO_MARK), np.full(num_words, LOWER))
+    return Decisions(np.full(num_words, NO_MARK), np.full(num_words, LOWER))
 
 
-def write_at_pauses(silences: Sequence[float]) -> Written:
+def write_at_pauses(silences: Sequence[float]) -> Decisions:
     """Write a full stop after each pause of `PAUSE` seconds and at the end, and a capital after each full stop."""
     ends = np.asarray(silences) >= PAUSE
     if len(ends):
         ends[-1] = True
     starts = np.append(True, ends[:-1])[: len(ends)]
-    return Written(np.where(ends, FULL_STOP, NO_MARK), starts.astype(np.int8))
+    return Decisions(np.where(ends, FULL_STOP, NO_MARK), starts.astype(np.int8))
 
 
 class TextResult(NamedTuple):
@@ -119,6 +119,6 @@ def evaluate_text(texts: Sequence[Path], punctuator: Punctuator) -> TextResult:
     """
     text = read_punctuated_text(texts, punctuator.settings.normalizer)
     words = [text.vocabulary[index] for index in text.words]
-    expected = Written(text.punctuation, text.cases)
+    expected = Decisions(text.punctuation, text.cases)
     found = {"punctuator": punctuator.decide(words), "majority": write_majority(len(words))}
     return TextResult(len(words), text.left_out, {name: score(expected, one) for name, one in found.items()})

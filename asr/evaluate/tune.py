@@ -186,7 +186,7 @@ def _search_beam(parts: _Parts, speech: Speech, start: Weights, reporter: Report
 
 def _search_rescoring(parts: _Parts, rescorer: Rescorer, speech: Speech, reporter: Reporter) -> Rescorer:
     """Return the rescorer with the weights that choose best among the hypotheses of the first pass."""
-    utterances = list(parts.first_pass(speech))
+    utterances = [rescorer.select(nbest) for nbest in parts.first_pass(speech)]
     scores = [rescorer.score(nbest) for nbest in utterances]
     errors = []
     for reference, nbest in zip(speech.references, utterances, strict=True):

@@ -99,9 +99,10 @@ def find_in_files(
             with LogProbIndex(recording.source) as index:
                 for _, group in groupby(finder.search_index(index), key=lambda hit: hit.source):
                     pass_on(list(group))
-                summary.failures += [
-                    AudioError(f"{one.path}: not in the index: {one.error}") for one in index.recordings() if one.error
-                ]
+                held = index.recordings()
+            summary.failures += [AudioError(f"{one.path}: not in the index: {one.error}") for one in held if one.error]
+            if not held:
+                summary.failures.append(AudioError(f"{recording.source}: holds no recordings; `asr index` adds them"))
             continue
         try:
             hits = finder.search(recording.source, channel=options.channel)

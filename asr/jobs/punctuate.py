@@ -12,7 +12,7 @@ from asr.language.punctuator import PUNCTUATOR_FOLDER, Punctuator, is_punctuator
 from asr.recognize.model_folder import find_model
 from asr.recognize.options import check_numbers
 from asr.text.normalize import normalize
-from asr.text.written.write import apply_marks, write_numbers
+from asr.text.written.punctuated import write_punctuated
 
 
 def load_punctuator(name: str | Path) -> tuple[Punctuator, WrittenSettings]:
@@ -46,7 +46,9 @@ def punctuate_lines(lines: Iterable[str], punctuator: Punctuator, *, numbers: st
     for line in lines:
         words = normalize(line, settings).split()
         written = punctuator.punctuate(words)
-        yield " ".join(apply_marks(write_numbers(words), words, written) if numbers == "digits" else written)
+        if numbers == "digits":
+            written = [group.text for group in write_punctuated(words, written)]
+        yield " ".join(written)
 
 
 def read_input(path: str) -> Iterator[str]:

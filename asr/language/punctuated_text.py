@@ -20,7 +20,7 @@ from asr.config import NormalizerSettings
 from asr.errors import TextError
 from asr.files import read_lines
 from asr.language.text_files import parse_weighted_text
-from asr.language.written_words import CAPITAL, CLOSING, COMMA, FULL_STOP, LOWER, MARKS, NO_MARK, find_case
+from asr.language.written_words import CAPITAL, CLOSING, COMMA, FULL_STOP, LOWER, MARKS, NO_MARK, UPPER, find_case
 from asr.text.normalize import normalize
 from asr.weights import Array
 
@@ -64,17 +64,27 @@ class PunctuatedText(NamedTuple):
         return [self.vocabulary[index] for index in order if counts[index] > 1]
 
     def find_spellings(self) -> list[str]:
-        """Return the words, as they are written, that have capitals wherever they stand: I, iPhone, USA, London."""
+        """Return the words, as they are written, that have capitals wherever they stand: I, iPhone, USA, London.
+
+        Words in capitals count only within sentences and away from others: not the speakers of plays, nor headlines.
+        """
         size = len(self.vocabulary)
         counts = np.bincount(self.words, minlength=size)
         inside = np.append(False, ~np.isin(self.punctuation[:-1], CLOSING))  # within sentences
         small, capital = (
             np.bincount(self.words[inside & (self.cases == case)], minlength=size) for case in (LOWER, CAPITAL)
         )
+        upper = self.cases == UPPER
+        next_to_upper = np.append(False, upper[:-1]) | np.append(upper[1:], False)
+        emphasised = np.bincount(self.words[upper & (next_to_upper | ~inside)], minlength=size)
         found = []
         for index, word in enumerate(self.vocabulary):
-            form, mixed = max(self.forms.get(word, {"": 0}).items(), key=lambda pair: (pair[1], pair[0]))
-            if mixed >= _MIXED_COUNT and mixed >= _MIXED_SHARE * counts[index]:
+            forms = {
+                form: count - emphasised[index] * (find_case(word, form) == UPPER)
+                for form, count in self.forms.get(word, {"": 0}).items()
+            }
+            form, mixed = max(forms.items(), key=lambda pair: (pair[1], pair[0]))
+            if mixed >= max(_MIXED_COUNT, _MIXED_SHARE * (counts[index] - emphasised[index])):
                 found.append(form)
             elif capital[index] >= max(_CAPITAL_COUNT, _CAPITAL_SHARE * (small[index] + capital[index])):
                 found.append(word[:1].upper() + word[1:])

@@ -64,7 +64,7 @@ class WrittenWord(NamedTuple):
         return self.word + self.punctuation
 
 
-class Written(NamedTuple):
+class Decisions(NamedTuple):
     """Decisions about N words, as numbers."""
 
     punctuation: Array  # (N,) marks
@@ -127,12 +127,12 @@ class Punctuator:
         stream = PunctuationStream(self)
         return [written.text for written in stream.feed(words, silences) + stream.finish()]
 
-    def decide(self, words: Sequence[str], silences: Sequence[float] | None = None) -> Written:
+    def decide(self, words: Sequence[str], silences: Sequence[float] | None = None) -> Decisions:
         """Decide about the words of a whole text; see `punctuate`."""
         stream = PunctuationStream(self)
         stream.feed(words, silences)
         stream.finish()
-        return Written(np.array(stream.punctuation, np.int8), np.array(stream.cases, np.int8))
+        return Decisions(np.array(stream.punctuation, np.int8), np.array(stream.cases, np.int8))
 
     def write(self, word: str, punctuation: int, case: int) -> WrittenWord:
         """Write a word with its case, and the mark after it."""
@@ -171,6 +171,7 @@ class PunctuationStream:
         self._words: list[str] = []  # not committed yet, from the position on
         self._silences: list[float] = []
         self._position = 0
+        self._last: tuple[str, int] | None = None  # the last committed word, and the mark that would close a sentence
 
     @property
     def pending(self) -> Sequence[str]:
@@ -198,6 +199,16 @@ class PunctuationStream:
         """Commit all words; the last closes a sentence."""
         return self._commit_blocks(self._remaining(), closes=True)
 
+    def close(self) -> WrittenWord | None:
+        """End the sentence that a flush left open; return its last word anew, or None if nothing was open.
+
+        Nothing changes but the mark after this word.
+        """
+        if self._words or self._last is None or self.punctuation[-1] in CLOSING:
+            return None
+        word, self.punctuation[-1] = self._last
+        return self._punctuator.write(word, self.punctuation[-1], self.cases[-1])
+
     def _remaining(self) -> list[int]:
         """Return the sizes of the blocks of all words that are not committed."""
         blocks, rest = divmod(len(self._words), self._window.block)
@@ -221,8 +232,9 @@ class PunctuationStream:
         first = len(self._before[0])
         marks, cases = self._punctuator.network.run(rows, silences)
         chosen = marks[first : first + count].argmax(axis=1)
+        self._last = words[count - 1], CLOSING[int(marks[first + count - 1, list(CLOSING)].argmax())]
         if closes:
-            chosen[-1] = CLOSING[int(marks[first + count - 1, list(CLOSING)].argmax())]
+            chosen[-1] = self._last[1]
         # A text begins as if a sentence had ended before it.
         previous = np.array([self.punctuation[-1] if self.punctuation else FULL_STOP, *chosen[:-1]])
         scores = cases[first : first + count] + self._punctuator.network.after_mark[previous]

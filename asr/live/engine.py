@@ -12,13 +12,17 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, InvalidStateError
 from dataclasses import dataclass, replace
+from typing import Any, TypeAlias
 
 from asr.recognize.streaming.recognizer import MultiStreamRecognizer, split_into_blocks
+from asr.recognize.streaming.recordings import RecordingRecognizer, RecordingStream
 from asr.recognize.streaming.stream import Partial, SpeechStream
 from asr.recognize.utterance import UtteranceDecoder
 from asr.runtime.threads import map_in_threads
 from asr.signal.resample import Resampler, Waveform
 
+_Recognizer: TypeAlias = MultiStreamRecognizer | RecordingRecognizer
+_Stream: TypeAlias = SpeechStream | RecordingStream
 # If a block has waited this long, previews are left out for everyone: committed text comes first.
 _LATE_SECONDS = 0.05
 
@@ -27,7 +31,7 @@ _LATE_SECONDS = 0.05
 class _Job:
     """Audio that waits to be decoded."""
 
-    stream: SpeechStream
+    stream: _Stream
     blocks: list[tuple[Waveform, bool]]  # those that remain, each with whether the stream ends after it
     latest: Partial  # what is known of the stream so far
     future: "Future[Partial]"  # receives it once all blocks are decoded
@@ -45,12 +49,14 @@ class Engine:
     Args:
         recognizer: Decodes the streams; used by one thread only.
         on_batch: Called after each batch with its number of streams and the seconds that it took.
+
+    Attributes:
+        is_live: Whether text comes before a stream has ended.
     """
 
-    def __init__(
-        self, recognizer: MultiStreamRecognizer, on_batch: Callable[[int, float], None] = lambda *_: None
-    ) -> None:
-        self._recognizer = recognizer
+    def __init__(self, recognizer: _Recognizer, on_batch: Callable[[int, float], None] = lambda *_: None) -> None:
+        self._recognizer: Any = recognizer  # its streams are its own
+        self.is_live = recognizer.is_live
         self._on_batch = on_batch
         self._jobs: list[_Job] = []
         self._changed = threading.Condition()
@@ -75,7 +81,7 @@ class Engine:
         stream = self._recognizer.start(utterance_decoder, start_seconds=start_seconds)
         return LiveStream(self, stream, resampler, sample_rate)
 
-    async def decode(self, stream: SpeechStream, samples: Waveform, latest: Partial, *, last: bool) -> Partial:
+    async def decode(self, stream: _Stream, samples: Waveform, latest: Partial, *, last: bool) -> Partial:
         """Decode (S,) samples at the model's rate; `latest` is what was known before."""
         blocks = split_into_blocks(samples, self._recognizer.recognizer.sample_rate, last=last)
         job = _Job(stream, blocks, latest, Future(), time.perf_counter())
@@ -117,7 +123,7 @@ class Engine:
         partials = self._recognizer.decode([job.stream for job in batch], preview=preview)
         for job, partial in zip(batch, partials, strict=True):
             if partial is not None:
-                job.latest = replace(partial, finals=(*job.latest.finals, *partial.finals))
+                job.latest = partial.after(job.latest)
             if job.stream.error is not None:
                 job.complete(job.stream.error)
             elif not job.blocks:
@@ -133,7 +139,7 @@ def _feed(job: _Job) -> None:
 class LiveStream:
     """One live stream of an `Engine`, fed at `sample_rate` Hz."""
 
-    def __init__(self, engine: Engine, stream: SpeechStream, resampler: Resampler, sample_rate: float) -> None:
+    def __init__(self, engine: Engine, stream: _Stream, resampler: Resampler, sample_rate: float) -> None:
         self.sample_rate = sample_rate
         self._engine = engine
         self._stream = stream
@@ -154,5 +160,5 @@ class LiveStream:
 
     async def _decode(self, resampled: Waveform, *, last: bool) -> Partial:
         partial = await self._engine.decode(self._stream, resampled, self._latest, last=last)
-        self._latest = replace(partial, finals=())
+        self._latest = replace(partial, finals=(), closed=None)
         return partial

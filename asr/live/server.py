@@ -1,6 +1,6 @@
 """The server: live streams on a websocket, files over HTTP, a web page to try both, and health checks.
 
-It can speak the Wyoming protocol (wyoming.py), on a port of its own.
+It can speak the Wyoming protocol (wyoming/), on a port of its own.
 
 Routes hold no logic: sessions.py serves live clients, openai_api.py transcribes files, subtitles_api.py formats
 transcripts, and access.py decides who may use them.
@@ -36,9 +36,11 @@ from asr.live.sessions import SessionManager
 from asr.live.settings import ServerSettings
 from asr.live.subtitles_api import SubtitleWriter
 from asr.live.vosk import DecoderFactory
+from asr.live.wyoming.announce import Announcement
 from asr.recognize.options import DecodingOptions, add_oov_words, build_decoder, find_unspellable
 from asr.recognize.recognizer import Recognizer, load_model
 from asr.recognize.streaming.recognizer import MultiStreamRecognizer
+from asr.recognize.streaming.recordings import RecordingRecognizer, open_streams
 from asr.recognize.streaming.stream import StreamingOptions
 from asr.recognize.utterance import UtteranceDecoder
 from asr.reporter import SILENT, Reporter
@@ -53,7 +55,7 @@ class Server(uvicorn.Server):
     """A web server that lets live clients finish before it closes their connections.
 
     Args:
-        streaming: Recognises live streams; its recogniser transcribes files.
+        streaming: Recognises live streams, or only whole recordings; its recogniser transcribes files.
         name: The model's name for clients.
         settings: Where it listens, to whom, and how much it accepts.
         wyoming: A socket that listens for Wyoming clients; None if there are none.
@@ -61,7 +63,7 @@ class Server(uvicorn.Server):
 
     def __init__(
         self,
-        streaming: MultiStreamRecognizer,
+        streaming: MultiStreamRecognizer | RecordingRecognizer,
         name: str,
         settings: ServerSettings,
         wyoming: socket.socket | None = None,
@@ -72,13 +74,15 @@ class Server(uvicorn.Server):
         self._sessions = SessionManager(self._engine, make_decoder, limits, metrics)
         self._wyoming_listener = wyoming
         if wyoming is not None:
-            from asr.live.wyoming import WyomingServer, describe_model  # of an extra
+            from asr.live.wyoming.server import WyomingServer, describe_model  # of an extra
 
             languages = [choose_language(streaming.recognizer, settings)]
             info, is_incremental = describe_model(name, languages), streaming.recognizer.decoder.writer is None
             self._wyoming = WyomingServer(
                 self._engine, make_decoder, info, limits, metrics, is_incremental=is_incremental
             )
+            self._announcement = Announcement(name, *wyoming.getsockname()[:2])
+        self._is_announced = wyoming is not None and settings.announce
         names = settings.model_names
         self._transcriber = Transcriber(streaming.recognizer, name, limits, metrics, settings.channel, names)
         app = _Cors(_build_app(self._sessions, self._transcriber, settings, metrics), settings.origins)
@@ -102,11 +106,13 @@ class Server(uvicorn.Server):
         with self._engine:
             if self._wyoming_listener is not None:
                 await self._wyoming.start(self._wyoming_listener)
+            if self._is_announced:
+                await self._announcement.start()
             await super().serve(sockets)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Finish current utterances and short files, then close."""
-        wyoming = [] if self._wyoming_listener is None else [self._wyoming.close()]
+        wyoming = [] if self._wyoming_listener is None else [self._announcement.close(), self._wyoming.close()]
         await asyncio.gather(self._sessions.close(), self._transcriber.close(), *wyoming)
         await super().shutdown(sockets)
 
@@ -229,20 +235,24 @@ def run(
     logging.basicConfig(level=logging.WARNING)
     logging.getLogger("python_multipart").setLevel(logging.ERROR)  # it warns about each broken form, byte by byte
     if settings.wyoming is not None:
-        import asr.live.wyoming  # noqa: F401  at once, since its package may be missing
+        import asr.live.wyoming.server  # noqa: F401  at once, since its package may be missing
 
         if settings.token is not None:
             reporter.line("Wyoming clients need no token: their protocol has none", "warning")
     listener = listen(settings.host, settings.port)
     wyoming = None if settings.wyoming is None else listen(*settings.wyoming)
     recognizer = load_model(model, device=device, precision=precision, decoding=decoding)
-    streams = MultiStreamRecognizer(recognizer, streaming)
+    streams = open_streams(recognizer, streaming)
     streams.warm_up()
     server = Server(streams, Path(model).resolve().name, settings, wyoming)
     # Before uvicorn handles the signal, and after it has closed everything and raises the signal again.
     signal.signal(signal.SIGTERM, lambda *_: setattr(server, "should_exit", True))
     address = _name_address(listener)
-    reporter.line(f"listening on http://{address} (web page) and ws://{address} (Vosk protocol)")
+    if streams.is_live:
+        reporter.line(f"listening on http://{address} (web page) and ws://{address} (Vosk protocol)")
+    else:
+        reporter.line("this model needs whole recordings: live streams are refused, files are welcome", "warning")
+        reporter.line(f"listening on http://{address} (web page)")
     if wyoming is not None:
         reporter.line(f"listening on tcp://{_name_address(wyoming)} (Wyoming protocol)")
     with contextlib.closing(listener), contextlib.suppress(KeyboardInterrupt):

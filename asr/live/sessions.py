@@ -66,6 +66,10 @@ class SessionManager:
     async def _run_session(self, websocket: WebSocket) -> None:
         if self._closing.is_set():
             raise _shutting_down()
+        if not self._engine.is_live:
+            raise Refusal(
+                "recordings", 1008, "this model needs whole recordings: POST files to /v1/audio/transcriptions"
+            )
         if len(self._clients) >= self._limits.clients:
             raise Refusal("clients", 1013, f"{self._limits.clients} clients are connected already; try again later")
         task = asyncio.current_task()

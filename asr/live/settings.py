@@ -50,6 +50,7 @@ class ServerSettings:
         channel: The channel of files that is transcribed: their mean, one, or each by itself.
         model_names: What clients may call the model besides its name, such as "large-v3"; "*" stands for anything.
         wyoming: Host and port at which it also speaks the Wyoming protocol; None if it does not.
+        announce: Whether the Wyoming server is announced in the local network, if the package zeroconf is installed.
         language: Code of the language that Wyoming clients are told; None: that of the model's settings.
     """
 
@@ -61,6 +62,7 @@ class ServerSettings:
     channel: "ChannelChoice" = "mix"
     model_names: Sequence[str] = ()
     wyoming: tuple[str, int] | None = None
+    announce: bool = True
     language: str | None = None
 
 

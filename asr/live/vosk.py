@@ -162,7 +162,7 @@ class VoskStream:
         partial = await self._stream.finish() if self._stream else Partial()
         self._stream = None
         self._half_sample = b""
-        return self._format_result(partial.finals)
+        return self._format_result(partial.finals, partial.closed)
 
     async def _open(self) -> LiveStream:
         if self._stream is None:
@@ -178,8 +178,11 @@ class VoskStream:
             )
         return self._stream
 
-    def _format_result(self, finals: Sequence[Segment]) -> str:
-        """Put all utterances that have ended into one result: a client waits for one reply."""
+    def _format_result(self, finals: Sequence[Segment], closed: Segment | None = None) -> str:
+        """Put all utterances that have ended into one result: a client waits for one reply.
+
+        An extension, `closed`, is the last utterance again, with the mark that ends its sentence.
+        """
         self.utterances += len(finals)
         words = [word for segment in finals for word in segment.words]
         text = " ".join(segment.text if self._config.punctuate else segment.raw_text for segment in finals)
@@ -187,6 +190,9 @@ class VoskStream:
         if self._config.words and words:
             described = [_describe(word, written=self._config.punctuate) for word in words]
             result = {"result": described, **result}
+        if closed is not None and self._config.punctuate:
+            described = [_describe(word, written=True) for word in closed.words] if self._config.words else []
+            result["closed"] = {**({"result": described} if described else {}), "text": closed.text}
         if self._config.alternatives:
             result = {"alternatives": [{"confidence": 1.0, **result}]}
         return _dump(result)

@@ -1,7 +1,7 @@
 """Words with times in, subtitles out: cues that fit the screen and stay long enough to be read.
 
-A cue never spans two segments. A segment that is too long is split where it costs least: preferably at pauses and
-after sentences, into few cues of even length.
+A cue never spans two segments. A segment is split after sentences that are long enough to be read by themselves, and
+where it is too long where it costs least: preferably at pauses, into few cues of even length.
 """
 
 import math
@@ -17,6 +17,7 @@ _CLEAR_PAUSE = 0.5  # seconds between words at which a split costs nothing
 _ENTITY = re.compile(r"&(?=#?\w+;)")
 _ENDS_SENTENCE, _ENDS_CLAUSE = (".", "?", "!", "…", "。", "?", "!"), (",", ";", ":", "–")
 _CLAUSE_COST = 0.25  # of a split within a sentence, but at the end of a clause
+_JOINED_COST = 2.0  # of each sentence that ends within a cue, although it and the rest are long enough for two
 
 
 @dataclass(frozen=True)
@@ -103,6 +104,7 @@ def _split(words: Sequence[Word], settings: SubtitleSettings) -> list[Sequence[W
     for first in range(len(words)):
         for end, length in _fitting(words, first, settings):
             total = cost[first] + _cost(words, end, length, settings)
+            total += _JOINED_COST * _count_joined(words, first, end, settings.min_seconds)
             if total < cost[end]:
                 cost[end], previous[end] = total, first
     groups, end = [], len(words)
@@ -132,10 +134,26 @@ def _cost(words: Sequence[Word], end: int, length: int, settings: SubtitleSettin
     """Rate a cue of `length` characters that ends before word `end`: 1, plus penalties for space and a bad split."""
     room = settings.max_line_length * settings.max_lines
     cost = 1 + max(0.0, 1 - length / room) ** 2
-    if end == len(words) or words[end - 1].text.endswith(_ENDS_SENTENCE):
+    if end == len(words) or _ends_sentence(words, end):
         return cost
     unclear = max(0.0, 1 - (words[end].start - words[end - 1].end) / _CLEAR_PAUSE)
     return cost + (min(_CLAUSE_COST, unclear) if words[end - 1].text.endswith(_ENDS_CLAUSE) else unclear)
+
+
+def _count_joined(words: Sequence[Word], first: int, end: int, min_seconds: float) -> int:
+    """Count the ends of sentences within a cue before and after which it is long enough to be read."""
+    start, stop = words[first].start, words[end - 1].end
+    return sum(
+        _ends_sentence(words, index)
+        and words[index].start - start >= min_seconds
+        and stop - words[index].start >= min_seconds
+        for index in range(first + 1, end)
+    )
+
+
+def _ends_sentence(words: Sequence[Word], index: int) -> bool:
+    """Return whether a sentence ends before a word: 3 p.m. does not end one if a small letter follows."""
+    return words[index - 1].text.endswith(_ENDS_SENTENCE) and not words[index].text[:1].islower()
 
 
 def _balance(texts: Sequence[str], max_line_length: int) -> list[str]:

@@ -6,7 +6,7 @@ how marks and numbers are found.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from itertools import pairwise
+from itertools import pairwise, takewhile
 from typing import NamedTuple, Protocol
 
 from asr.transcript.transcript import Segment, Transcript, Word
@@ -35,6 +35,9 @@ class PunctuationStream(Protocol):
     def finish(self) -> Sequence[WrittenWord]:
         """Commit all words; the last ends a sentence."""
 
+    def close(self) -> WrittenWord | None:
+        """End the sentence that a flush left open; return its last word anew, or None if nothing was open."""
+
 
 class _Plain(NamedTuple):
     word: str
@@ -47,24 +50,29 @@ class TextWriter:
 
     Attributes:
         start_punctuation: Starts a stream that punctuates; None: neither marks nor capitals.
-        numbers: Whether numbers and the like are written as in English text, within segments.
+        numbers: Whether numbers and the like are written as in English text.
     """
 
     start_punctuation: Callable[[], PunctuationStream] | None = None
     numbers: bool = False
 
     def write(self, transcript: Transcript) -> Transcript:
-        """Write out a transcript, whatever its segments: marks and capitals depend on its words and their times."""
+        """Write out a transcript, whatever its segments: what is written depends on its words and their times.
+
+        A number that goes on in the next segment belongs to the one in which it begins, with all its words.
+        """
         words = transcript.words
         if not words:
             return replace(transcript, raw_text=transcript.text)
         stream = WrittenStream(self)
-        written = iter(stream.punctuate(words, transcript.duration - words[-1].end, closes=True))
-        segments = tuple(
-            stream.combine(segment, [next(written) for _ in segment.words]) for segment in transcript.segments
-        )
+        punctuated = stream.punctuate(words, transcript.duration - words[-1].end, closes=True)
+        segments = _share_out(transcript.segments, stream.combine(words, punctuated))
         text = " ".join(segment.text for segment in segments if segment.text)
         return replace(transcript, text=text, raw_text=transcript.text, segments=segments)
+
+    def warm_up(self) -> None:
+        """Load what the first text would wait for."""
+        self.write(Transcript("one", 1.0, segments=(Segment((Word("one", 0.0, 1.0),)),)))
 
     def start(self) -> "WrittenStream":
         """Start to write out the segments of a live stream."""
@@ -77,6 +85,7 @@ class WrittenStream:
     def __init__(self, writer: TextWriter) -> None:
         self._writer = writer
         self._punctuation = writer.start_punctuation() if writer.start_punctuation is not None else None
+        self._latest: tuple[Segment, list[WrittenWord]] | None = None
 
     def write(self, segment: Segment, silence: float = _UNKNOWN, *, closes: bool = False) -> Segment:
         """Write out the next segment.
@@ -86,7 +95,18 @@ class WrittenStream:
             silence: Seconds from its end on in which nothing was said, as far as is known.
             closes: Whether nothing follows, so that it ends a sentence.
         """
-        return self.combine(segment, self.punctuate(segment.words, silence, closes=closes))
+        punctuated = self.punctuate(segment.words, silence, closes=closes)
+        self._latest = segment, punctuated
+        return replace(segment, words=tuple(self.combine(segment.words, punctuated)))
+
+    def close(self) -> Segment | None:
+        """Return the last segment with the mark that ends its sentence; None if it has one. Nothing else changes."""
+        word = self._punctuation.close() if self._punctuation is not None else None
+        if word is None or self._latest is None:
+            return None
+        segment, punctuated = self._latest
+        self._latest = segment, [*punctuated[:-1], word]
+        return replace(segment, words=tuple(self.combine(segment.words, self._latest[1])))
 
     def punctuate(self, words: Sequence[Word], silence: float, *, closes: bool) -> list[WrittenWord]:
         """Return words with their capitals and marks; see `write`."""
@@ -97,21 +117,35 @@ class WrittenStream:
         written = [*self._punctuation.feed(texts, [*pauses, silence])]
         return [*written, *(self._punctuation.finish() if closes else self._punctuation.flush())]
 
-    def combine(self, segment: Segment, written: Sequence[WrittenWord]) -> Segment:
-        """Put words with capitals and marks, and the numbers among them, together."""
-        forms = [word.word + word.punctuation for word in written]
+    def combine(self, words: Sequence[Word], punctuated: Sequence[WrittenWord]) -> list[Word]:
+        """Put on words how they are written: with capitals and marks, and the numbers among them."""
+        forms = [word.word + word.punctuation for word in punctuated]
         if self._writer.numbers:
-            forms = _write_numbers([word.text for word in segment.words], forms)
-        words = zip(segment.words, forms, strict=True)
-        return replace(segment, words=tuple(replace(word, written=form) for word, form in words))
+            forms = _write_numbers([word.text for word in words], forms)
+        return [replace(word, written=form) for word, form in zip(words, forms, strict=True)]
+
+
+def _share_out(segments: Sequence[Segment], words: Sequence[Word]) -> tuple[Segment, ...]:
+    """Put all words into their segments, those of a number into the segment in which it begins."""
+    shared: list[Segment] = []
+    first = 0
+    for segment in segments:
+        own = tuple(words[first : first + len(segment.words)])
+        first += len(own)
+        if shared:
+            continued = tuple(takewhile(lambda word: not word.written, own))
+            shared[-1] = replace(shared[-1], words=shared[-1].words + continued)
+            own = own[len(continued) :]
+        if own:
+            shared.append(replace(segment, words=own))
+    return tuple(shared)
 
 
 def _write_numbers(texts: Sequence[str], punctuated: Sequence[str]) -> list[str]:
     """Return how each word is written: the first of a number stands for all its words, and the others are empty."""
-    from asr.text.written.write import apply_marks, write_numbers  # their tables take time to build
+    from asr.text.written.punctuated import write_punctuated  # its tables take time to build
 
     forms = [""] * len(texts)
-    groups = write_numbers(texts)
-    for group, form in zip(groups, apply_marks(groups, texts, punctuated), strict=True):
-        forms[group.start] = form
+    for group in write_punctuated(texts, punctuated):
+        forms[group.start] = group.text
     return forms

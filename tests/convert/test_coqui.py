@@ -9,7 +9,9 @@ import numpy as np
 import pytest
 
 from asr.convert.coqui import import_coqui, read_alphabet
+from asr.convert.coqui_file import read_coqui
 from asr.convert.folder import ImportOptions
+from asr.convert.graph_def import read_graph_def
 from asr.convert.scorer import read_scorer, read_words
 from asr.convert.tflite import read_tflite
 from asr.errors import ModelError
@@ -20,26 +22,51 @@ from asr.recognize.recognizer import Recognizer, load_model
 from asr.recognize.streaming.recognizer import StreamingRecognizer
 from asr.runtime.network import ChunkSize
 from asr.signal.audio import load_audio
+from tests.convert.hybrid import compute_log_probs, read_weights
 
 FOLDER = Path(__file__).parent / "coqui"
 SAMPLES = Path(__file__).parents[2] / "recipes" / "an4" / "samples"
+FILES = {"float": "float.tflite", "int8": "int8.tflite", "plain": "plain.pbmm"}
 TEXTS = json.loads((FOLDER / "texts.json").read_text(encoding="utf-8"))
 
 
 def imported(kind: str, tmp_path: Path, **given: Path) -> Recognizer:
-    import_coqui(FOLDER / f"{kind}.tflite", ImportOptions(tmp_path / kind), **given)
+    import_coqui(FOLDER / FILES.get(kind, kind), ImportOptions(tmp_path / kind), **given)
     return load_model(tmp_path / kind, decoding=DecodingOptions(decoder="beam", beam_size=100))
 
 
+def log_probs_of_tensorflow(kind: str, name: str) -> np.ndarray:
+    return np.roll(np.load(FOLDER / "log_probs.npz")[f"{kind}.{name}"], 1, axis=1)  # the blank comes first here
+
+
+@pytest.mark.parametrize("kind", ["float", "plain", "float.pb"])
 @pytest.mark.parametrize("name", ["help", "code"])
-def test_log_probs_are_those_of_tensorflow_lite(tmp_path: Path, name: str):
-    recognizer = imported("float", tmp_path)
+def test_log_probs_are_those_of_tensorflow_lite(tmp_path: Path, kind: str, name: str):
+    recognizer = imported(kind, tmp_path)
     (log_probs,) = recognizer.runner.compute_log_probs([load_audio(SAMPLES / f"{name}.flac", sample_rate=16000)])
-    expected = np.roll(np.load(FOLDER / "log_probs.npz")[name], 1, axis=1)  # the blank comes first here
+    expected = log_probs_of_tensorflow(kind.removesuffix(".pb"), name)
     np.testing.assert_allclose(log_probs, expected, atol=1e-3)
 
 
-@pytest.mark.parametrize("kind", ["float", "int8"])
+@pytest.mark.parametrize("name", ["help", "code"])
+def test_8_bit_weights_give_the_log_probs_of_tensorflow_lite_once_inputs_are_rounded(tmp_path: Path, name: str):
+    runner, samples = imported("int8", tmp_path).runner, load_audio(SAMPLES / f"{name}.flac", sample_rate=16000)
+    weights, features = read_weights(tmp_path / "int8"), runner.extract(samples)
+    expected = log_probs_of_tensorflow("int8", name)
+    np.testing.assert_allclose(compute_log_probs(weights, features, 9), expected, atol=1e-3)
+    (log_probs,) = runner.compute_log_probs([samples])
+    np.testing.assert_allclose(compute_log_probs(weights, features, 9, rounded=False), log_probs, atol=1e-3)
+
+
+@pytest.mark.parametrize("name", ["help", "code"])
+def test_8_bit_weights_are_closer_to_the_float_network_than_in_tensorflow_lite(tmp_path: Path, name: str):
+    samples = load_audio(SAMPLES / f"{name}.flac", sample_rate=16000)
+    (log_probs,) = imported("int8", tmp_path).runner.compute_log_probs([samples])
+    exact, theirs = log_probs_of_tensorflow("plain", name), log_probs_of_tensorflow("int8", name)
+    assert np.abs(log_probs - exact).mean() < np.abs(theirs - exact).mean()
+
+
+@pytest.mark.parametrize("kind", ["float", "int8", "plain"])
 @pytest.mark.parametrize("name", ["city", "code", "date", "help", "number", "phone"])
 def test_texts_are_those_of_the_runtimes(tmp_path: Path, kind: str, name: str):
     recognizer = imported(kind, tmp_path)
@@ -133,20 +160,46 @@ def test_a_reader_of_its_own_finds_the_same_constants():
     assert np.asarray(tensor.value, "<f4").tobytes() in content
 
 
-@pytest.mark.parametrize("size", [0, 3, 8, 100, 5000, 150_000])
-def test_files_that_are_cut_short_are_refused(tmp_path: Path, size: int):
-    content = (FOLDER / "float.tflite").read_bytes()
-    path = tmp_path / "a.tflite"
-    path.write_bytes(content[:size])
-    with pytest.raises(ModelError, match=r"a\.tflite: "):
+def test_constants_of_a_mapped_graph_are_where_its_directory_says():
+    content = (FOLDER / "plain.pbmm").read_bytes()
+    nodes = read_graph_def(content, FOLDER)
+    kernel = nodes["layer_1/weights"].value
+    assert isinstance(kernel, np.ndarray)
+    assert kernel.shape == (494, 40)
+    assert content.index(kernel.tobytes()) % 64 == 0  # TensorFlow aligns constants
+    assert nodes["metadata_sample_rate"].value == np.array([16000])
+    assert nodes["input_node"].shape == (1, 16, 19, 26)
+
+
+@pytest.mark.parametrize(
+    ("name", "size"), [("float.tflite", size) for size in (0, 3, 8, 100, 5000, 150_000)]
+    + [(name, size) for name in ("float.pb", "plain.pbmm") for size in (1, 9, 5000, 100_000, 155_000)]
+)  # fmt: skip
+def test_files_that_are_cut_short_are_refused(tmp_path: Path, name: str, size: int):
+    path = tmp_path / f"a{Path(name).suffix}"
+    path.write_bytes((FOLDER / name).read_bytes()[:size])
+    with pytest.raises(ModelError, match=r"a\.\w+: "):
         import_coqui(path, ImportOptions(tmp_path / "model"))
 
 
-def test_no_change_of_a_byte_does_anything_but_fail_or_read(tmp_path: Path):
-    content = (FOLDER / "int8.tflite").read_bytes()
+@pytest.mark.parametrize("name", ["int8.tflite", "float.pb", "plain.pbmm"])
+def test_no_change_of_a_byte_does_anything_but_fail_or_read(tmp_path: Path, name: str):
+    content = (FOLDER / name).read_bytes()
     rng = np.random.default_rng(5)
-    for position in rng.integers(0, len(content), 60):
+    # Mostly where the structure is, which is a small part of a file.
+    positions = [*rng.integers(0, len(content), 40), *rng.integers(len(content) - 20_000, len(content), 160)]
+    for position in positions:
         broken = bytearray(content)
         struct.pack_into("<B", broken, position, broken[position] ^ int(rng.integers(1, 256)))
         with contextlib.suppress(ModelError):  # any other error fails
-            read_tflite(bytes(broken), tmp_path)
+            read_coqui(bytes(broken), tmp_path)
+
+
+def test_a_graph_of_another_program_is_refused(tmp_path: Path):
+    node = b"\x0a\x01x\x12\x06MatMul"  # name and operator
+    (tmp_path / "a.pb").write_bytes(b"\x0a" + bytes([len(node)]) + node)
+    with pytest.raises(ModelError, match=r"a\.pb: has no metadata_sample_rate; models of DeepSpeech before 0\.7"):
+        import_coqui(tmp_path / "a.pb", ImportOptions(tmp_path / "model"))
+    (tmp_path / "a.bin").write_bytes(b"what else")
+    with pytest.raises(ModelError, match=r"a\.bin: neither a file of TensorFlow Lite nor a frozen graph"):
+        import_coqui(tmp_path / "a.bin", ImportOptions(tmp_path / "model"))

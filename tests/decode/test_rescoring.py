@@ -31,7 +31,7 @@ def hypotheses(seed, count=6):
 @pytest.mark.parametrize("seed", range(5))
 def test_hypotheses_are_ordered_by_the_sum_written_out(seed: int):
     model = make_model("ab ")
-    settings = RescoringSettings(alpha=0.8, beta=0.6, keep=0.3)
+    settings = RescoringSettings(alpha=0.8, beta=0.6, keep=0.3, margin=100)
     first = hypotheses(seed)
 
     def total(one):
@@ -46,6 +46,39 @@ def test_hypotheses_are_ordered_by_the_sum_written_out(seed: int):
         original = next(o for o in originals.values() if (o.tokens, o.acoustic) == (one.tokens, one.acoustic))
         assert one.score == pytest.approx(total(original), rel=1e-5)
         assert one.score == pytest.approx(one.acoustic + one.language + one.boost, rel=1e-6)
+
+
+@pytest.mark.parametrize("seed", range(20))
+@pytest.mark.parametrize(("margin", "nbest"), [(2.0, 6), (5.0, 6), (100.0, 3), (5.0, 3)])
+def test_only_what_may_win_is_rescored(seed: int, margin: float, nbest: int):
+    model, first, asked = make_model("ab "), hypotheses(seed), []
+
+    class Listening:
+        alphabet = model.alphabet
+
+        def score_sentences(self, sentences):
+            asked.extend(sentences)
+            return model.score_sentences(sentences)
+
+    settings = RescoringSettings(margin=margin, nbest=nbest, alpha=1.5)
+    found = Rescorer(Listening(), decode, settings).rescore(first)
+    near = [one for one in first[:nbest] if first[0].score - one.score <= margin]
+    alone = Rescorer(model, decode, RescoringSettings(margin=100, alpha=1.5)).rescore(near)
+    if len(near) == 1:
+        assert found == first
+        assert not asked
+        return
+    assert set(asked) == {" ".join(decode(one.tokens).split()) for one in near}
+    assert found[: len(near)] == alone
+    rest = found[len(near) :]
+    assert [one.tokens for one in rest] == [one.tokens for one in first[len(near) :]]
+    assert [one.score for one in found] == sorted((one.score for one in found), reverse=True)
+    # The distance from the first pass's best stays as it was, unless that would rank one above a rescored one.
+    best = next(one for one in alone if (one.tokens, one.acoustic) == (first[0].tokens, first[0].acoustic))
+    for before, after in zip(first[len(near) :], rest, strict=True):
+        distance = best.score - (first[0].score - before.score)
+        assert after.score == pytest.approx(min(distance, found[len(near) - 1].score))
+        assert after.score == pytest.approx(after.acoustic + after.language + after.boost)
 
 
 def test_a_model_of_other_letters_is_refused_and_a_missing_letter_named(caplog):
@@ -65,7 +98,7 @@ def test_weights_that_leave_the_first_pass_as_it_is_change_nothing():
 
 def test_the_weights_found_make_as_few_errors_as_any_of_the_grid():
     model, rng = make_model("ab "), np.random.default_rng(0)
-    start = RescoringSettings()
+    start = RescoringSettings(margin=100)
     first = [hypotheses(seed, count=2 + seed % 4) for seed in range(12)]
     rescorer = Rescorer(model, decode, start)
     scores = [rescorer.score(own) for own in first]

@@ -7,17 +7,17 @@ import pytest
 
 from asr.evaluate.punctuation import evaluate_text, match_words, score, write_at_pauses, write_majority
 from asr.language.punctuated_text import UNKNOWN_CASE
-from asr.language.punctuator import Written
+from asr.language.punctuator import Decisions
 from asr.language.written_words import CAPITAL, COMMA, FULL_STOP, LOWER, NO_MARK, QUESTION, UPPER
 from tests.language.punctuators import random_punctuator
 
 
 def test_scores_by_hand():
-    expected = Written(
+    expected = Decisions(
         np.array([NO_MARK, COMMA, NO_MARK, FULL_STOP, COMMA, QUESTION]),
         np.array([CAPITAL, LOWER, CAPITAL, LOWER, UNKNOWN_CASE, UPPER]),
     )
-    found = Written(
+    found = Decisions(
         np.array([COMMA, COMMA, NO_MARK, QUESTION, NO_MARK, QUESTION]),
         np.array([CAPITAL, CAPITAL, LOWER, LOWER, CAPITAL, CAPITAL]),
     )
@@ -44,7 +44,7 @@ def test_baselines():
 def test_marks_of_recognised_words_are_moved_to_the_words_that_were_said():
     reference = "we saw him and her over there again".split()  # noqa: SIM905
     hypothesis = "we uh saw them and over there again now".split()  # noqa: SIM905
-    found = Written(
+    found = Decisions(
         np.array([0, COMMA, 0, COMMA, 0, 0, QUESTION, QUESTION, FULL_STOP]), np.array([1, 0, 0, 1, 0, 0, 0, 0, 1])
     )
     moved = match_words(reference, hypothesis, found)
@@ -58,7 +58,9 @@ def test_a_text_is_scored_by_its_words_alone(tmp_path: Path):
     punctuator = random_punctuator()
     result = evaluate_text([tmp_path / "text"], punctuator)
     words = ["she", "is", "here", "are", "you", "coming", "now"]
-    expected = Written(np.array([0, 0, FULL_STOP, 0, 0, COMMA, QUESTION]), np.array([CAPITAL, 0, 0, CAPITAL, 0, 0, 0]))
+    expected = Decisions(
+        np.array([0, 0, FULL_STOP, 0, 0, COMMA, QUESTION]), np.array([CAPITAL, 0, 0, CAPITAL, 0, 0, 0])
+    )
     assert result.num_words == 7
     assert result.systems["punctuator"] == score(expected, punctuator.decide(words))
     assert [one.found for one in result.systems["majority"]] == [0] * 5

@@ -124,6 +124,18 @@ def test_an_interrupted_index_keeps_what_is_done(folder: Path, tmp_path: Path, m
     assert index([folder], tmp_path / "calls.index").skipped == 3
 
 
+def test_an_index_without_recordings_is_a_failure(folder: Path, tmp_path: Path):
+    index([folder], tmp_path / "a.index")
+    with sqlite3.connect(tmp_path / "a.index") as connection:
+        connection.execute("DELETE FROM recordings")
+    connection.close()
+    hits, summary = search(["help"], [tmp_path / "a.index"])
+    assert hits == []
+    assert [str(error) for error in summary.failures] == [
+        f"{tmp_path / 'a.index'}: holds no recordings; `asr index` adds them"
+    ]
+
+
 def test_channels_are_searched_by_themselves(tmp_path: Path):
     left, right = (soundfile.read(SAMPLES / f"{name}.flac")[0] for name in ("phone", "help"))
     both = np.zeros((max(len(left), len(right)), 2))

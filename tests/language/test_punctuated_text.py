@@ -89,7 +89,7 @@ _TOKENS += [
 @settings(deadline=None)
 @given(st.lists(st.sampled_from(_TOKENS) | st.text("ab'’.-,!? 1\"", max_size=6), max_size=12))
 def test_words_are_those_of_the_normaliser(tokens: list[str]):
-    line = " ".join(tokens)
+    line = " ".join(" ".join(tokens).split())  # to the normaliser "1  ½" are two numbers
     text = label_lines([line], ENGLISH)
     assert len(text.words) == len(text.punctuation) == len(text.cases)
     if not text.left_out:
@@ -111,6 +111,12 @@ def test_spellings_are_learned_from_words_that_always_have_them():
     lines += ["Please STOP it.", "Well, we met in London, not in london."] + ["Then he came to Paris with may."] * 150
     text = label_lines(lines * 5, PLAIN)
     assert text.find_spellings() == ["Paris", "iPhone"]  # the others are too rare, or not always so
+
+
+def test_speakers_of_plays_and_headlines_are_no_spellings():
+    play = ["MASHA. Why do you ask?", "MEDVIEDENKO. I saw it on TV.", "ENTER MASHA, AND A DOCTOR FROM NATO.", "Well!"]
+    text = label_lines([*play, "He went to NATO, and the TV was on."] * 10, PLAIN)
+    assert text.find_spellings() == ["NATO", "TV"]
 
 
 def test_frequent_words_come_first():

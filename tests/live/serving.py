@@ -16,7 +16,7 @@ import websockets
 from asr.live.server import Server
 from asr.live.settings import ServerSettings
 from asr.recognize.recognizer import Recognizer
-from asr.recognize.streaming.recognizer import MultiStreamRecognizer
+from asr.recognize.streaming.recordings import open_streams
 
 RECIPES = Path(__file__).parents[2] / "recipes"
 SAMPLES, ENGLISH_SAMPLES = RECIPES / "an4" / "samples", RECIPES / "english" / "samples"
@@ -33,7 +33,7 @@ def read_pcm(name: str, folder: Path = SAMPLES) -> bytes:
 def run_server(recognizer: Recognizer, **settings: Any) -> Iterator[str]:
     """The address, as host:port, of a server that runs meanwhile."""
     chosen = ServerSettings(port=0, **settings)
-    server = Server(MultiStreamRecognizer(recognizer), "an4", chosen)
+    server = Server(open_streams(recognizer), "an4", chosen)
     thread = threading.Thread(target=server.run)
     thread.start()
     try:

@@ -1,6 +1,7 @@
 """The server with a punctuator: OpenAI's clients get written text, Vosk's when they ask for it."""
 
 import asyncio
+import json
 import re
 from collections.abc import Iterator
 from dataclasses import replace
@@ -36,6 +37,22 @@ def test_vosk_clients_get_what_was_recognised(writing_server: str):
     assert set(results[0]["result"][0]) == {"conf", "start", "end", "word"}
 
 
+def test_the_sentence_ends_with_the_stream_even_if_its_words_were_final_before(writing_server: str):
+    for words in (True, False):
+        config = {"sample_rate": RATE, "punctuate": True, "words": words}
+        replies = asyncio.run(talk(writing_server, PCM + pause(1.5), config))
+        final = [reply for reply in replies if reply.get("text")][-1]
+        closed = replies[-1].get("closed")
+        assert "closed" in replies[-1] or final["text"][-1] in ".?!"
+        if closed is not None:
+            assert final["text"][-1] not in ".?!"
+            assert closed["text"][-1] in ".?!"
+            assert closed["text"].rstrip(".?!") == final["text"].rstrip(",;: –")
+            assert ("result" in closed) == words
+    plain = asyncio.run(talk(writing_server, PCM + pause(1.5), {"sample_rate": RATE}))
+    assert "closed" not in plain[-1]
+
+
 def test_vosk_clients_that_ask_get_it_written(writing_server: str):
     replies = asyncio.run(talk(writing_server, PCM, {"sample_rate": RATE, "punctuate": True}))
     results = [reply for reply in replies if reply.get("text")]
@@ -44,6 +61,13 @@ def test_vosk_clients_that_ask_get_it_written(writing_server: str):
         assert [word["word"] for word in result["result"]] == TEXTS[name].split()
         assert " ".join(word["written"] for word in result["result"]) == result["text"]
     assert all(reply["partial"] in (reply["partial"].lower(), "") for reply in replies if "partial" in reply)
+
+
+NUMBER = [
+    {"word": "go", "written": "Go", "conf": 0.9},
+    {"word": "twenty", "written": "25.", "conf": 0.8},
+    {"word": "five", "written": "", "conf": 0.4},
+]
 
 
 @pytest.mark.skipif(find_chromium() is None, reason="needs Chromium: apt install chromium")
@@ -58,6 +82,9 @@ def test_the_page_shows_it_written(writing_server: str, tmp_path: Path):
         await tab.key("keyUp")  # a short press: it goes on listening
         lines = "[...document.querySelectorAll('#finals p > span')].map(line => line.textContent.trim())"
         await tab.wait_for(f"{lines}.length === 2", 30)
+        module = "import('/page/transcript.js')"
+        joined = f"{module}.then(page => page.joinNumbers({json.dumps(NUMBER)}).map(word => [word.written, word.conf]))"
+        assert await tab.evaluate(joined) == [["Go", 0.9], ["25.", 0.4]]
         return await tab.evaluate(lines)
 
     shown = browse(f"http://{writing_server}/", tmp_path / "talk.wav", visit)

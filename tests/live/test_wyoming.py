@@ -16,7 +16,7 @@ from asr.errors import AsrError
 from asr.live.server import Server, choose_language, listen
 from asr.live.settings import Limits, ServerSettings
 from asr.recognize.recognizer import Recognizer
-from asr.recognize.streaming.recognizer import MultiStreamRecognizer
+from asr.recognize.streaming.recordings import open_streams
 from tests.live.serving import RATE, TEXTS, pause, read_pcm
 
 pytest.importorskip("wyoming", reason="needs wyoming: python -m pip install --editable '.[wyoming]'")
@@ -29,7 +29,7 @@ from wyoming.event import Event
 from wyoming.info import Describe, Info
 from wyoming.ping import Ping, Pong
 
-from asr.live.wyoming import Refusal, to_mono
+from asr.live.wyoming.server import Refusal, to_mono
 
 
 @contextmanager
@@ -37,7 +37,7 @@ def run_wyoming(recognizer: Recognizer, **settings: Any) -> Iterator[tuple[Serve
     """A server that also speaks Wyoming, and its port."""
     listener = listen("127.0.0.1", 0)
     chosen = ServerSettings(port=0, language="en", **settings)
-    server = Server(MultiStreamRecognizer(recognizer), "an4", chosen, listener)
+    server = Server(open_streams(recognizer), "an4", chosen, listener)
     thread = threading.Thread(target=server.run)
     thread.start()
     try:

@@ -74,11 +74,12 @@ def test_every_format_says_who_spoke(recognizer: Recognizer):
     channels = {segment["channel"]: segment["text"] for segment in json.loads(written["json"])["segments"]}
     assert channels == {0: garden, 1: letter}
     lines = [line.split() for line in written["ctm"].splitlines()]
-    assert [" ".join(line[4] for line in lines if line[1] == letter_) for letter_ in "AB"] == [garden, letter]
+    recognized = [both.in_channel(channel).raw_text for channel in (0, 1)]
+    assert [" ".join(line[4] for line in lines if line[1] == letter_) for letter_ in "AB"] == recognized
     assert [line[1] for line in lines] == sorted(line[1] for line in lines)
     for tier in ("segments 0", "words 0", "segments 1", "words 1"):
         assert f'name = "{tier}"' in written["textgrid"]
-    assert "\n[0] there was" in written["srt"]
+    assert "\n[0] There was" in written["srt"]
     assert "\n<v channel 1>" in written["vtt"]
 
 

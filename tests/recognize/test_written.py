@@ -15,7 +15,7 @@ from asr.recognize.model_folder import find_model, quantize
 from asr.recognize.options import DecodingOptions
 from asr.recognize.recognizer import Recognizer, load_model
 from asr.recognize.streaming.endpoints import Endpoints
-from asr.recognize.streaming.recognizer import StreamingRecognizer
+from asr.recognize.streaming.recognizer import MultiStreamRecognizer, StreamingRecognizer
 from tests.language.punctuators import make_settings, random_weights
 
 RATE = 16000
@@ -117,6 +117,29 @@ def test_a_stream_is_written_utterance_by_utterance_however_it_is_cut(recognizer
     assert [segment.text for segment in results[0].segments] == [segment.text for segment in results[1].segments]
     assert results[0].text != results[0].raw_text
     assert results[0].text[-1] in ".?!"
+
+
+@pytest.mark.parametrize("block", [1600, 10**6])
+def test_the_last_sentence_ends_though_its_words_were_final_before(recognizer: Recognizer, block: int):
+    quiet = 1e-3 * np.random.default_rng(0).standard_normal(RATE * 3 // 2).astype(np.float32)
+    is_open = 0
+    for name in ("number", "code", "phone"):
+        talk = np.concatenate([quiet, read(name), quiet, quiet])
+        stream, finals = StreamingRecognizer(recognizer), []
+        for at in range(0, len(talk), block):
+            partial = stream.feed(talk[at : at + block])
+            finals += partial.finals if partial is not None else ()
+        (segment,) = stream.finish().segments
+        assert segment.text[-1] in ".?!"
+        assert [final.words[:-1] for final in finals] == [segment.words[:-1]]
+        is_open += finals[0].text[-1] not in ".?!"
+    assert is_open  # else this says nothing
+
+
+def test_a_stream_is_ready_before_the_first_utterance(folder: Path):
+    recognizer = load_model(folder, device="cpu")
+    MultiStreamRecognizer(recognizer).warm_up()
+    assert "_session" in vars(recognizer.decoder.writer.start_punctuation.__self__.network)
 
 
 def test_a_stream_knows_the_whole_pause_that_ended_an_utterance(

@@ -103,11 +103,30 @@ def test_a_live_stream_is_written_segment_by_segment():
     assert script.silences == pytest.approx([0.1, 0.8, 0.1, 0.5])
 
 
-WRITER = TextWriter(random_punctuator().start)
-texts = st.lists(st.sampled_from(WORDS), min_size=1, max_size=30)
+def test_a_live_stream_ends_with_the_end_of_a_sentence():
+    writer = TextWriter(random_punctuator().start)
+    for words in ("she is here", "now", "go to london with mcdonald"):
+        stream = writer.start()
+        final = stream.write(Segment(timed(words)))
+        closed = stream.close()
+        if closed is None:
+            assert final.text[-1] in ".?!"
+            continue
+        assert final.text[-1] not in ".?!"
+        assert closed.words[:-1] == final.words[:-1]
+        assert closed.words[-1].written.rstrip(".?!") == final.words[-1].written.rstrip(",;: –")
+        assert closed.text[-1] in ".?!"
+        assert stream.close() is None
+    assert writer.start().close() is None
+    assert TextWriter(numbers=True).start().close() is None
 
 
-@settings(deadline=None, max_examples=50)
+WRITER = TextWriter(random_punctuator().start, numbers=True)
+NUMBERS = "twenty five hundred nineteen may third p m dollars point one".split()  # noqa: SIM905
+texts = st.lists(st.sampled_from(WORDS + NUMBERS), min_size=1, max_size=30)
+
+
+@settings(deadline=None, max_examples=100)
 @given(texts, st.lists(st.booleans(), min_size=30, max_size=30))
 def test_the_text_does_not_depend_on_the_segments(words: list[str], splits: list[bool]):
     said = timed(" ".join(words))
@@ -123,6 +142,20 @@ def test_the_text_does_not_depend_on_the_segments(words: list[str], splits: list
     assert results[0].text == results[1].text
     assert [word.written for word in results[0].words] == [word.written for word in results[1].words]
     assert results[1].raw_text == " ".join(words)
+    assert [word.text for word in results[1].words] == words
+    assert all(segment.text for segment in results[1].segments)
+
+
+def test_a_number_that_a_pause_interrupts_belongs_to_the_segment_in_which_it_begins():
+    before = transcript("take twenty", "five", "thousand it rains")
+    after = TextWriter(Script, numbers=True).write(before)
+    # The table of marks ends a sentence after five.
+    assert [segment.text for segment in after.segments] == ["take 25.", "thousand It rains,"]
+    assert [len(segment.words) for segment in after.segments] == [3, 3]
+    plain = TextWriter(numbers=True).write(before)
+    assert [segment.text for segment in plain.segments] == ["take 25,000", "it rains"]
+    assert plain.segments[0].end == before.segments[2].words[0].end
+    assert plain.text == "take 25,000 it rains"
 
 
 def test_channels_are_joined_with_both_texts():
@@ -165,6 +198,22 @@ def test_subtitles_are_split_at_sentences():
     whole = Transcript(said, 10.0, segments=(Segment(words),))
     cues = make_cues(whole, SubtitleSettings(max_line_length=42, max_lines=2))
     assert cues[0].text.replace("\n", " ") == "It rains in the evening, so we take the old coat."
+
+
+@pytest.mark.parametrize(
+    ("said", "cues"),
+    [
+        ("It will rain in the evening. So take a coat.", ["It will rain in the evening.", "So take a coat."]),
+        ("Yes. It will rain in the evening.", ["Yes. It will rain in the evening."]),  # too short to be read
+        ("At three p.m. we go to the market.", ["At three p.m. we go to the market."]),
+    ],
+)
+def test_short_segments_are_split_at_sentences_too(said: str, cues: list[str]):
+    words = tuple(
+        Word(text.lower(), 0.4 * index, 0.4 * index + 0.4, written=text) for index, text in enumerate(said.split())
+    )
+    whole = Transcript(said, 10.0, segments=(Segment(words),))
+    assert [cue.text.replace("\n", " ") for cue in make_cues(whole, SubtitleSettings())] == cues
 
 
 def test_a_pause_after_a_comma_is_as_good_for_a_split_as_any_other():

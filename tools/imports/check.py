@@ -1,13 +1,16 @@
 """Imported models beside the programs that they come from: texts, differences of log probabilities, times.
 
     python tools/imports/check.py deepspeech.pytorch --checkout DIR --packages DIR [--steps 30] WAV...
-    python tools/imports/check.py coqui MODEL.tflite --tensorflow PYTHON --runtime PYTHON [--package stt] WAV...
+    python tools/imports/check.py coqui MODEL --tensorflow PYTHON --runtime PYTHON [--package stt] [--exact FILE] WAV...
     python tools/imports/check.py onnx --sherpa PYTHON WAV...
 
 The first runs the model class of a checkout of SeanNaren/deepspeech.pytorch, with random weights and after some steps
 of its own training; --packages holds omegaconf and Levenshtein (pip install --target). The second asks TensorFlow 1.15
-(Python 3.7) for log probabilities, and stt 1.4.0 or deepspeech-tflite 0.9.3 (Python 3.9) for texts. The third makes
-small models in sherpa-onnx's format, and asks sherpa-onnx for texts. Recordings are 16-bit WAV files at 16 kHz.
+(Python 3.7) for log probabilities, and stt 1.4.0, deepspeech-tflite 0.9.3 or deepspeech 0.9.3 (Python 3.9) for texts.
+With --exact, a file of the same network with float weights, which TensorFlow can read, it also reports how far both
+programs are from that. `rounded` is the difference once inputs are rounded to 8 bits (tests/convert/hybrid.py). The
+third makes small models in sherpa-onnx's format, and asks sherpa-onnx for texts. Recordings are 16-bit WAV files at
+16 kHz.
 """
 
 import argparse
@@ -34,6 +37,7 @@ from asr.recognize.options import DecodingOptions  # noqa: E402
 from asr.recognize.recognizer import Recognizer, load_model  # noqa: E402
 from asr.recognize.streaming.recognizer import StreamingRecognizer  # noqa: E402
 from asr.signal.audio import load_audio  # noqa: E402
+from tests.convert.hybrid import compute_log_probs, read_weights  # noqa: E402
 
 WORKERS = Path(__file__).parent
 _SURE = -11.0  # natural log; less probable tokens are rounded to zero elsewhere
@@ -123,9 +127,14 @@ def check_coqui(arguments: argparse.Namespace, folder: Path) -> None:
     import_coqui(arguments.model, ImportOptions(folder / "model"), scorer=arguments.scorer)
     recognizer = load_model(folder / "model", decoding=DecodingOptions(decoder="beam", beam_size=500))
     paths = [str(recording) for recording in arguments.recordings]
-    command = [arguments.tensorflow, WORKERS / "tflite_worker.py", arguments.model, folder / "out.npz", *paths]
-    subprocess.run(command, check=True, capture_output=True)
-    log_probs = np.load(folder / "out.npz")
+    files = {"theirs": arguments.model, "exact": arguments.exact}
+    if arguments.model.suffix == ".pbmm":  # packages for Python do not read it
+        files = {"theirs": arguments.exact}
+    log_probs = {
+        name: run_tensorflow(arguments.tensorflow, path, folder, paths)
+        for name, path in files.items()
+        if path is not None
+    }
     command = [
         arguments.runtime,
         WORKERS / "stt_worker.py",
@@ -134,11 +143,18 @@ def check_coqui(arguments: argparse.Namespace, folder: Path) -> None:
         arguments.scorer or "-",
     ]
     texts = json.loads(subprocess.run([*command, "500", *paths], check=True, capture_output=True).stdout)
+    weights = read_weights(folder / "model")
     for recording in arguments.recordings:
         samples = load_audio(recording, sample_rate=recognizer.sample_rate)
         (ours,) = recognizer.runner.compute_log_probs([samples])
-        theirs = np.roll(log_probs[str(recording)], 1, axis=1)
-        difference = float(np.abs(ours - theirs)[theirs > _SURE].max())
+        theirs = {name: np.roll(values[str(recording)], 1, axis=1) for name, values in log_probs.items()}
+        measures = {"log_probs": measure(ours, theirs["theirs"])}
+        if any(value.dtype == np.int8 for value in weights.values()):
+            rounded = compute_log_probs(weights, recognizer.runner.extract(samples), 9)
+            measures["rounded"] = measure(rounded, theirs["theirs"])
+        if "exact" in theirs:
+            measures["ours_from_exact"] = measure(ours, theirs["exact"])
+            measures["theirs_from_exact"] = measure(theirs["theirs"], theirs["exact"])
         started = time.perf_counter()
         text = recognizer.transcribe(recording).text
         seconds = time.perf_counter() - started
@@ -147,7 +163,19 @@ def check_coqui(arguments: argparse.Namespace, folder: Path) -> None:
             text == " ".join(expected["text"].split()),
             stream(recognizer, samples) == " ".join(expected["stream"].split()),
         )
-        report(recording.name, log_probs=difference, same_texts=same, theirs=expected["seconds"], ours=seconds)
+        report(recording.name, **measures, same_texts=same, theirs=expected["seconds"], ours=seconds)
+
+
+def run_tensorflow(python: str, model: Path, folder: Path, recordings: list[str]) -> dict[str, np.ndarray]:
+    """Return what TensorFlow computes with a file, the blank last."""
+    output = folder / "out.npz"
+    subprocess.run([python, WORKERS / "tflite_worker.py", model, output, *recordings], check=True, capture_output=True)
+    return dict(np.load(output))
+
+
+def measure(values: np.ndarray, expected: np.ndarray) -> float:
+    """Return the largest difference of what is not rounded to zero."""
+    return float(np.abs(values - expected)[expected > _SURE].max())
 
 
 def stream(recognizer: Recognizer, samples: np.ndarray) -> str:
@@ -199,6 +227,7 @@ def main() -> None:
             command.add_argument("--runtime", required=True)
             command.add_argument("--package", default="stt")
             command.add_argument("--scorer", type=Path)
+            command.add_argument("--exact", type=Path)
         else:
             command.add_argument("--sherpa", required=True)
         command.add_argument("recordings", type=Path, nargs="+")

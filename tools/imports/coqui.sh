@@ -8,6 +8,7 @@
 # KENLM    the folder of KenLM's build_binary
 # FOLDER   alphabet.txt, and train.csv with the columns wav_filename, wav_filesize and transcript
 set -eu
+TOOLS=$(cd "$(dirname "$0")" && pwd)
 cd "$1"
 export CUDA_VISIBLE_DEVICES= OMP_NUM_THREADS=1
 PATH=$(dirname "$PYTHON"):$PATH # where the converter looks for its program
@@ -16,12 +17,22 @@ train() {
     "$PYTHON" -m coqui_stt_training.train --show_progressbar false --alphabet_config_path alphabet.txt \
         --train_files train.csv --train_batch_size 6 --train_cudnn false --dropout_rate 0.0 --learning_rate 0.003 \
         --checkpoint_dir "checkpoint-$1" --n_hidden "$2" --epochs "$3" --layer_norm "$4"
-    "$PYTHON" -m coqui_stt_training.export --alphabet_config_path alphabet.txt --checkpoint_dir "checkpoint-$1" \
-        --export_dir "$1" --export_tflite true --remove_export true --export_language en --n_hidden "$2" \
-        --layer_norm "$4" --export_quantize "$5"
 }
-train float 36 200 true false
-train int8 40 400 false true
+# Checkpoint, units, layer normalisation, file for TensorFlow Lite or frozen graph, 8 bits or not, output.
+export_to() {
+    "$PYTHON" -m coqui_stt_training.export --alphabet_config_path alphabet.txt --checkpoint_dir "checkpoint-$1" \
+        --export_dir exported --remove_export true --export_language en --n_hidden "$2" --layer_norm "$3" \
+        --export_tflite "$4" --export_quantize "$5"
+    mv exported/output_graph.* "$6"
+}
+train norm 36 200 true
+train plain 40 400 false
+export_to norm 36 true true false float.tflite
+export_to norm 36 true false false float.pb
+export_to plain 40 false true true int8.tflite
+export_to plain 40 false true false plain.tflite
+export_to plain 40 false false false plain.pb
+"$PYTHON" "$TOOLS/memmap.py" plain.pb plain.pbmm
 
 # A language model of the transcripts and of the same words in other orders: words.arpa, by `asr lm estimate`.
 "$KENLM/build_binary" -a 255 -q 8 -v trie words.arpa words.bin

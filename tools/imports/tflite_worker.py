@@ -1,6 +1,6 @@
-"""Log probabilities of a model of Coqui STT by TensorFlow Lite; runs where TensorFlow is, and knows nothing of asr.
+"""Log probabilities of a model of Coqui STT by TensorFlow (Lite); runs where that is, and knows nothing of asr.
 
-    python tflite_worker.py MODEL OUT.npz WAV...
+    python tflite_worker.py MODEL.tflite|MODEL.pb OUT.npz WAV...
 
 It feeds the file as the runtime does (native_client/stt.cc in coqui-ai/STT): windows of samples to its MFCC, the last
 one filled up with zeros, and 16 frames at a time to its network, with zeros before the first and after the last.
@@ -9,6 +9,7 @@ one filled up with zeros, and 16 frames at a time to its network, with zeros bef
 import sys
 import time
 import wave
+from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
@@ -36,7 +37,34 @@ class Network:
         return int(self.get("metadata_" + name).reshape(-1)[0])
 
 
-def compute(network: Network, samples: np.ndarray) -> np.ndarray:
+class FrozenGraph:
+    """The same of a frozen graph."""
+
+    def __init__(self, path: str) -> None:
+        graph = tf.GraphDef()
+        graph.ParseFromString(Path(path).read_bytes())
+        self.session = tf.Session(graph=tf.Graph())
+        with self.session.graph.as_default():
+            tf.import_graph_def(graph, name="")
+        names = ("input_samples", "input_node", "previous_state_c", "previous_state_h")
+        self.inputs = {name: {"shape": self.session.graph.get_tensor_by_name(name + ":0").shape} for name in names}
+        self.results = {}
+
+    def run(self, **values: np.ndarray) -> None:
+        names = ["mfccs"] if "input_samples" in values else ["logits", "new_state_c", "new_state_h"]
+        feed = {name + ":0": value for name, value in values.items()}
+        if "input_node" in values:
+            feed["input_lengths:0"] = [values["input_node"].shape[1]]
+        self.results = self.session.run({name: name + ":0" for name in names}, feed)
+
+    def get(self, name: str) -> np.ndarray:
+        return self.results[name]
+
+    def number(self, name: str) -> int:
+        return int(self.session.run("metadata_" + name + ":0").reshape(-1)[0])
+
+
+def compute(network: "Network | FrozenGraph", samples: np.ndarray) -> np.ndarray:
     rate = network.number("sample_rate")
     window = int(rate * (network.number("feature_win_len") / 1000))
     step = int(rate * (network.number("feature_win_step") / 1000))
@@ -49,11 +77,14 @@ def compute(network: Network, samples: np.ndarray) -> np.ndarray:
     for frame in frames:
         network.run(input_samples=frame)
         mfccs.append(network.get("mfccs").reshape(-1))
-    _, steps, width, size = network.inputs["input_node"]["shape"]
+    _, steps, width, size = map(int, network.inputs["input_node"]["shape"])
     zeros = [np.zeros(size)] * (width // 2)
     padded = np.array(zeros + mfccs + zeros)
     windows = np.array([padded[index : index + width] for index in range(len(mfccs))])
-    state = {name: np.zeros(network.inputs[name]["shape"]) for name in ("previous_state_c", "previous_state_h")}
+    state = {
+        name: np.zeros([int(size) for size in network.inputs[name]["shape"]])
+        for name in ("previous_state_c", "previous_state_h")
+    }
     outputs = []
     for first in range(0, len(windows), steps):
         batch = windows[first : first + steps]
@@ -66,7 +97,7 @@ def compute(network: Network, samples: np.ndarray) -> np.ndarray:
 
 def main() -> None:
     path, output, *recordings = sys.argv[1:]
-    network, results = Network(path), {}
+    network, results = (FrozenGraph if path.endswith(".pb") else Network)(path), {}
     started = time.perf_counter()
     for recording in recordings:
         with wave.open(recording) as file:

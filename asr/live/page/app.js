@@ -44,7 +44,10 @@ function showTalking(isTalking) {
 async function start() {
   const started = new Stream(token, picture, {
     partial: showPartial,
-    result: add,
+    result: (words, closed) => {
+      add(words);
+      transcript.close(closed, recordedSeconds);
+    },
     dropped: (count) => showStatus(`Listening. ${count} blocks of audio lost: the connection is too slow.`, true),
     end: (reason) => end(started, reason),
   });

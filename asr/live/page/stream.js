@@ -5,7 +5,7 @@ export class Stream {
   constructor(token, picture, on) {
     this.token = token;
     this.picture = picture;
-    this.on = on; // partial(committed, tail), result(words), dropped(count), end(reason)
+    this.on = on; // partial(committed, tail), result(words, closed), dropped(count), end(reason)
     this.seconds = 0;
     this.dropped = 0;
   }
@@ -61,7 +61,7 @@ export class Stream {
 
   receive(reply) {
     if ("partial" in reply) this.on.partial(reply.committed, reply.partial.slice(reply.committed.length));
-    else this.on.result(reply.result ?? []);
+    else this.on.result(reply.result ?? [], reply.closed?.result ?? []);
   }
 
   stop() {

@@ -1,3 +1,14 @@
+// Of a number the first word has all of what is written, the others nothing: one word, as doubtful as the worst of them.
+export function joinNumbers(words) {
+  const joined = [];
+  for (const word of words) {
+    const number = joined.at(-1);
+    if (word.written !== "" || !number) joined.push({ ...word });
+    else if (word.conf !== undefined) number.conf = Math.min(number.conf ?? 1, word.conf);
+  }
+  return joined;
+}
+
 // The transcript so far: on the page, and as a file to download. The server writes the subtitles.
 export class Transcript {
   constructor(finals, token) {
@@ -5,6 +16,14 @@ export class Transcript {
     this.token = token;
     this.doubtful = 0; // confidence below which a word is underlined; the server says
     this.clear();
+  }
+
+  // Puts the words of the last utterance again, now that its sentence has ended.
+  close(words, offset) {
+    if (!words.length || !this.utterances.length) return;
+    this.utterances.pop();
+    this.finals.lastElementChild.remove();
+    this.add(words, offset);
   }
 
   // Words with their times in seconds; `offset` is where their recording starts.
@@ -17,13 +36,13 @@ export class Transcript {
     const time = document.createElement("time");
     time.textContent = new Date(Math.round(1000 * moved[0].start)).toISOString().slice(14, 19);
     const text = document.createElement("span");
-    moved.forEach((word) => word.written !== "" && text.append(this.show(word), " "));
+    joinNumbers(moved).forEach((word) => text.append(this.show(word), " "));
     line.append(time, text);
     this.finals.append(line);
     line.scrollIntoView({ block: "nearest" });
   }
 
-  // `written` is the word with its mark and capitals; of a number the first word has all of it, the others nothing.
+  // `written` is the word with its mark and capitals.
   show({ word, written, conf }) {
     const span = document.createElement("span");
     span.className = conf < this.doubtful ? "word doubtful" : "word";

@@ -10,7 +10,6 @@
 """
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -42,6 +41,8 @@ class MultiStreamRecognizer:
         options: Latency, endpoints and previews.
     """
 
+    is_live = True  # whether text comes before a stream has ended
+
     def __init__(self, recognizer: Recognizer, options: StreamingOptions | None = None) -> None:
         self.recognizer = recognizer
         self._options = options or StreamingOptions()
@@ -70,6 +71,8 @@ class MultiStreamRecognizer:
         self.decode([stream])
         log_probs = np.full((25, len(self.recognizer.tokenizer.symbols)), -1.0, np.float32)
         self.recognizer.decoder.find_words(log_probs, SearchResult.greedy([1]), np.zeros(100))
+        if self.recognizer.decoder.writer is not None:
+            self.recognizer.decoder.writer.warm_up()
 
     def decode(self, batch: Sequence[SpeechStream], *, preview: bool = True) -> list[Partial | None]:
         """Decode what a batch of streams has been fed.
@@ -162,16 +165,18 @@ class StreamingRecognizer:
         return Transcript(text, self._stream.duration, segments=segments, warnings=warnings, raw_text=raw_text)
 
     def _decode(self, samples: Waveform, *, last: bool) -> Partial | None:
-        latest, num_segments = None, len(self._segments)
+        latest: Partial | None = None
         for waveform, is_last in split_into_blocks(samples, self._recognizer.recognizer.sample_rate, last=last):
             self._stream.feed(waveform, last=is_last)
             partial = self._recognizer.decode([self._stream])[0]
             if self._stream.error is not None:
                 raise self._stream.error
             if partial is not None:
-                latest = partial
+                latest = partial if latest is None else partial.after(latest)
                 self._segments += partial.finals
-        return None if latest is None else replace(latest, finals=tuple(self._segments[num_segments:]))
+                if partial.closed is not None:
+                    self._segments[-1] = partial.closed
+        return latest
 
 
 def to_waveform(samples: Any) -> Waveform:

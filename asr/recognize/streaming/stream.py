@@ -49,16 +49,25 @@ class Partial:
         committed: Text of the current utterance that will not change any more.
         tail: Provisional text after it.
         finals: Utterances that have ended since the previous result.
+        closed: At the end of a stream whose last utterance was final before, and left its sentence open: that utterance
+            again, with the mark after its last word.
     """
 
     committed: str = ""
     tail: str = ""
     finals: tuple[Segment, ...] = ()
+    closed: Segment | None = None
 
     @property
     def text(self) -> str:
         """The current utterance so far."""
         return self.committed + self.tail
+
+    def after(self, earlier: "Partial") -> "Partial":
+        """Return this result together with the utterances of an earlier one that was not reported."""
+        if self.closed is not None and earlier.finals:
+            return replace(self, finals=(*earlier.finals[:-1], self.closed), closed=None)
+        return replace(self, finals=(*earlier.finals, *self.finals))
 
 
 class StreamContext:
@@ -111,6 +120,7 @@ class SpeechStream:
         self._num_samples = 0
         self._utterance = _Utterance(context, utterance_decoder, 0)
         self._finals: list[Segment] = []
+        self._closed: Segment | None = None
         writer = utterance_decoder.writer
         self._written = writer.start() if writer is not None else None
         self._latest = Partial()
@@ -154,8 +164,10 @@ class SpeechStream:
     def finish_if_ended(self) -> None:
         """Close the last utterance if the stream has ended; all log probabilities must have been fed."""
         with self._catch_error():
-            if self.ended and self.error is None and self._utterance.num_frames:
-                self._close_utterance(len(self._utterance.waveform))
+            if self.ended and self.error is None:
+                if self._utterance.num_frames:
+                    self._close_utterance(len(self._utterance.waveform))
+                self._close_sentence()
 
     def preview(self, log_probs: LogProbs) -> None:
         """Show provisional text from (T, V) log probabilities that `feed_log_probs` will replace."""
@@ -166,11 +178,12 @@ class SpeechStream:
         if self.error is not None:
             return None
         committed, text = self._utterance.texts()
-        partial = Partial(committed, text[len(committed) :], tuple(self._finals))
+        partial = Partial(committed, text[len(committed) :], tuple(self._finals), self._closed)
         self._finals.clear()
+        self._closed = None
         if partial == self._latest:
             return None
-        self._latest = replace(partial, finals=())
+        self._latest = replace(partial, finals=(), closed=None)
         return partial
 
     @contextlib.contextmanager
@@ -190,6 +203,14 @@ class SpeechStream:
             self._observer.finish()
         self._utterance = _Utterance(self._context, self._utterance_decoder, closed.start + num_samples)
         self._utterance.feed(closed.waveform[num_samples:], last=self.ended)
+
+    def _close_sentence(self) -> None:
+        """End the last sentence, since nothing follows any more."""
+        closed = self._written.close() if self._written is not None else None
+        if closed is not None and self._finals:
+            self._finals[-1] = closed
+        else:
+            self._closed = closed
 
     def _write_out(self, segment: Segment, utterance: "_Utterance", num_samples: int) -> Segment:
         """Write out the words of an utterance of so many samples; with the last of the stream ends a sentence."""

@@ -9,7 +9,8 @@ times.py          times of day
 digit_strings.py  telephone numbers, versions
 letters.py        spelled-out letters
 context.py        numbers that stay words: idioms, lists, approximations
-write.py          all of it in one pass over the words; marks of punctuation put behind what was written
+write.py          all of it in one pass over the words
+punctuated.py     the same with punctuation: marks end numbers, or stand behind what was written
 
 Knows nothing of recognisers. Each rule takes a window and a place and returns what it wrote, or None. Words are
 covered exactly once and in order. Where a rule is not sure, the words stay.

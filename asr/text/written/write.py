@@ -57,39 +57,6 @@ def write_numbers(words: Sequence[str]) -> list[Written]:
     return groups
 
 
-def apply_marks(groups: Sequence[Written], words: Sequence[str], punctuated: Sequence[str]) -> list[str]:
-    """Put marks and capitals on groups: written words for one text, each with the mark that follows it.
-
-    A word that stays is taken as it was punctuated. What was written out takes the mark of its last word; a full stop
-    is not doubled (3 p.m.), and a comma that belongs to a date gives way to another mark (May 3, 2020).
-
-    Args:
-        groups: Of write_numbers.
-        words: The words, as recognised.
-        punctuated: As many words, with capitals and a mark at the end.
-
-    Raises:
-        ValueError: If the groups, the words and the punctuated words are not equally many.
-    """
-    covered = groups[-1].end if groups else 0
-    if not covered == len(words) == len(punctuated):
-        raise ValueError(f"{covered} words in groups, {len(words)} words, {len(punctuated)} punctuated words")
-    texts = []
-    for text, start, end in groups:
-        last, written = words[end - 1], punctuated[end - 1]
-        if end == start + 1 and text == last:
-            texts.append(written)
-            continue
-        texts.append(_punctuate(text, written[len(last) :] if written.lower().startswith(last.lower()) else ""))
-    return texts
-
-
-def _punctuate(text: str, ending: str) -> str:
-    if ending and text.endswith(","):
-        text = text[:-1]
-    return text + ending[1:] if text.endswith(".") and ending.startswith(".") else text + ending
-
-
 def _apply(rules: tuple[_Rule, ...], window: Window, index: int) -> list[Written]:
     for rule in rules:
         if pieces := rule(window, index):

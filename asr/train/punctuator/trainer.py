@@ -13,7 +13,7 @@ from torch.nn import functional as F
 from asr.config import PunctuatorSettings, PunctuatorTrainSettings
 from asr.evaluate.punctuation import score
 from asr.language.punctuated_text import UNKNOWN_CASE
-from asr.language.punctuator import Written
+from asr.language.punctuator import Decisions
 from asr.language.written_words import NO_MARK
 from asr.seeds import draw_seed
 from asr.train.loop import LoopSetup, TrainingLoop
@@ -135,18 +135,18 @@ class PunctuatorTrainer(TrainingLoop[Batch]):
         scores = []
         for penalty in _PENALTIES:
             marks[:, NO_MARK] -= penalty
-            found = Written(marks.argmax(1), cases)
+            found = Decisions(marks.argmax(1), cases)
             marks[:, NO_MARK] += penalty
             scores.append(next(one.f1 for one in score(expected, found) if one.name == "all marks"))
         return _PENALTIES[int(np.argmax(scores))]
 
-    def _measure_dev(self) -> tuple[Written, Written]:
+    def _measure_dev(self) -> tuple[Decisions, Decisions]:
         """Return what the development text has, and what the network writes, window by window."""
         expected, marks, cases = self._score_dev()
-        return expected, Written(marks.argmax(1), cases)
+        return expected, Decisions(marks.argmax(1), cases)
 
     @torch.inference_mode()
-    def _score_dev(self) -> tuple[Written, Array, Array]:
+    def _score_dev(self) -> tuple[Decisions, Array, Array]:
         """Return what the development text has, scores of its marks (N, M), and the cases (N,) that are found."""
         self.network.eval()
         rows: list[tuple[Array, ...]] = []
@@ -155,4 +155,4 @@ class PunctuatorTrainer(TrainingLoop[Batch]):
             rows.append((batch.punctuation.ravel(), batch.cases.ravel(), marks, cases.argmax(1)))
         self.network.train()
         punctuation, known, marks, found = map(np.concatenate, zip(*rows, strict=True))
-        return Written(punctuation, known), marks, found
+        return Decisions(punctuation, known), marks, found

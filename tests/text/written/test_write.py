@@ -6,7 +6,7 @@ import asr.text.written.vocabulary as vocabulary
 from asr.config import NormalizerSettings
 from asr.text.normalize import normalize
 from asr.text.written.window import MAX_AHEAD
-from asr.text.written.write import apply_marks, write_numbers
+from asr.text.written.write import write_numbers
 
 NORMALIZER = NormalizerSettings(spell_out_numbers="en")
 # Words that rules look at, and some that they do not.
@@ -123,25 +123,3 @@ def test_tables_hold_what_num2words_says():
     for name, value in vocabulary.ORDINALS_BELOW_HUNDRED.items():
         assert num2words(value, to="ordinal").replace("-", " ") == name.replace("-", " ")
     assert all(num2words(value) == f"one {name}" for name, value in vocabulary.SCALES.items())
-
-
-@settings(deadline=None)
-@given(WORDS, st.randoms(use_true_random=False))
-def test_marks_are_put_on_groups_and_nothing_is_lost(words: list[str], random):
-    groups = write_numbers(words)
-    assert apply_marks(groups, words, words) == [group.text for group in groups]
-    punctuated = [word + random.choice(["", ",", ".", "?"]) for word in words]
-    for text, group in zip(apply_marks(groups, words, punctuated), groups, strict=True):
-        ending = punctuated[group.end - 1][len(words[group.end - 1]) :]
-        assert text.endswith(ending)
-        assert text.rstrip(",.?") == group.text.rstrip(",.?")
-
-
-def test_marks_come_from_the_last_word():
-    said = "i came at three thirty p m on may third twenty twenty with twenty five dollars no"
-    marked = "I came at three thirty p m, on May third, twenty twenty. With twenty five dollars? No."
-    words, punctuated = said.split(), marked.split()
-    texts = apply_marks(write_numbers(words), words, punctuated)
-    assert " ".join(texts) == "I came at 3:30 p.m., on May 3, 2020. With $25? No."
-    words, punctuated = ["at", "two", "p", "m"], ["At", "two", "p", "m."]
-    assert apply_marks(write_numbers(words), words, punctuated) == ["At", "2", "p.m."]

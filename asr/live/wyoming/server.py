@@ -105,7 +105,7 @@ class TranscriptStream:
         self._decoder = decoder
         self._is_incremental = is_incremental
         self._stream: LiveStream | None = None
-        self._text = ""  # of the utterances that have ended
+        self._texts: list[str] = []  # of the utterances that have ended
         self._sent = ""
         self.seconds = 0.0
         self.utterances = 0
@@ -123,13 +123,16 @@ class TranscriptStream:
     async def finish(self) -> list[Eventable]:
         """End the audio; return the last events."""
         rest = [] if self._stream is None else self._report(await self._stream.finish())
-        return [*rest, Transcript(self._text), TranscriptStop()]
+        return [*rest, Transcript(" ".join(self._texts)), TranscriptStop()]
 
     def _report(self, partial: Partial) -> list[Eventable]:
-        for segment in partial.finals:
-            self._text = _join(self._text, segment.text)
+        self._texts += [segment.text for segment in partial.finals]
+        if partial.closed is not None:
+            self._texts[-1] = partial.closed.text
         self.utterances += len(partial.finals)
-        committed = _join(self._text, partial.committed.strip()) if self._is_incremental else self._text
+        committed = " ".join(self._texts)
+        if self._is_incremental:
+            committed = _join(committed, partial.committed.strip())
         if not committed.startswith(self._sent) or committed == self._sent:
             return []
         new, self._sent = committed[len(self._sent) :], committed

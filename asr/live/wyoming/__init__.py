@@ -1,0 +1,1 @@
+"""The Wyoming protocol: its server, and how Home Assistant learns of it."""
