@@ -7,7 +7,7 @@ FILES ?= recipes/english/samples
 KNOWN := constraints/python$(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])').txt
 INSTALL := -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo training test test-base test-oldest test-newest figures check bench docs dist test-dist constraints clean
+.PHONY: demo training test test-base test-cluster test-oldest test-newest figures check bench docs dist test-dist constraints clean
 
 # Transcribes the recordings that come with the project, or yours: make demo FILES=talk.wav
 demo: $(VENV)/.installed
@@ -22,6 +22,10 @@ test: $(VENV)/.installed-dev
 # Without torch: the tests of what runs a model; the others are skipped
 test-base: $(VENV)-base/.installed
 	$(VENV)-base/bin/python -m pytest -n 2
+
+# Ray and a server of S3 on this machine; `make test` skips these
+test-cluster: $(VENV)/.installed-cluster
+	$(BIN)/python -m pytest tests/cluster tests/test_remote.py
 
 # The decoder alone, with the oldest supported numpy
 test-oldest: $(VENV)-oldest/.installed
@@ -84,6 +88,10 @@ $(VENV)/.installed-train: pyproject.toml $(KNOWN) | $(BIN)/python
 $(VENV)/.installed-dev: pyproject.toml $(KNOWN) | $(BIN)/python
 	$(BIN)/python $(INSTALL) --constraint $(KNOWN) --editable '.[dev]'
 	touch $@ $(VENV)/.installed
+
+$(VENV)/.installed-cluster: $(VENV)/.installed-dev
+	$(BIN)/python $(INSTALL) --constraint $(KNOWN) --editable '.[test-cluster]'
+	touch $@
 
 $(VENV)/.installed-docs: pyproject.toml $(KNOWN) | $(BIN)/python
 	$(BIN)/python $(INSTALL) --constraint $(KNOWN) --editable '.[docs]'

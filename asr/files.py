@@ -5,10 +5,11 @@ import io
 import lzma
 import zlib
 from collections.abc import Iterable, Iterator
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import IO, Literal, cast
 
 from asr.errors import AsrError, TextError
+from asr.remote import is_url, read_file
 
 
 def read_lines(
@@ -50,6 +51,18 @@ def open_text(path: Path | str) -> IO[str]:
 
 
 def _open(path: Path | str, mode: Literal["rb", "wb"]) -> IO[bytes]:
+    if is_url(path):
+        if mode == "wb":
+            raise AsrError(f"{path}: text is written to files of this machine only; name one")
+        content = io.BytesIO(read_file(str(path)))
+        suffix = PurePath(str(path)).suffix
+        return (
+            cast(IO[bytes], gzip.open(content))
+            if suffix == ".gz"
+            else lzma.open(content)
+            if suffix == ".xz"
+            else content
+        )
     path = Path(path)
     if path.suffix == ".gz":
         # Level 9, the default, takes four times as long for a few per cent.

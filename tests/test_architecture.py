@@ -14,10 +14,10 @@ import pytest
 import asr
 
 PACKAGE = Path(asr.__file__).parent
-BASE = {"atomic", "config", "errors", "files", "jit", "reporter", "seeds", "select", "weights"}
+BASE = {"atomic", "config", "errors", "files", "jit", "remote", "reporter", "seeds", "select", "weights"}
 # What runs a model; a part may import from its own layer and from those before it.
 RUNS = [BASE, {"signal", "text"}, {"transcript", "model_files"}, {"runtime"}]
-RUNS += [{"alignment", "language"}, {"decode"}, {"recognize"}, {"spotting"}, {"live", "jobs", "convert"}]
+RUNS += [{"alignment", "language"}, {"decode"}, {"recognize"}, {"spotting"}, {"live", "jobs", "convert"}, {"cluster"}]
 MAKES = [{"acoustic"}, {"corpus"}, {"evaluate"}, {"train"}]
 LAYERS = [*RUNS, *MAKES, {"cli"}, {"__main__"}]
 # Parts of equal or lower layers that must not know of each other: importer, imported.
@@ -29,6 +29,7 @@ STRANGERS = {
     ("decode", "runtime"),
     ("live", "jobs"),
     ("jobs", "live"),
+    ("cluster", "live"),
     ("acoustic", "text"),
     ("corpus", "acoustic"),
 }

@@ -19,6 +19,7 @@ DISTRIBUTION = "ctc-asr"  # on package indexes, where the name asr is another pr
 EXTRAS = {
     "plot": ("matplotlib",),
     "whisper": ("faster_whisper", "ctranslate2"),
+    "cluster": ("ray", "fsspec", "s3fs", "pyarrow"),
     "wyoming": ("wyoming",),
     "train": ("torch", "lightning_fabric", "lhotse", "urllib3", "tensorboard", "jiwer", "scipy"),
 }

@@ -3,9 +3,11 @@
 Defaults come from the settings classes. Options whose default is None leave the choice to the model or the library.
 """
 
+import os
+import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar, cast
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn, TypeVar, cast
 
 from typer import Argument, Option
 from typer.core import TyperCommand
@@ -64,7 +66,8 @@ ChannelName = Annotated[
     str, Option("--channel", metavar="mix|N|each", help="All mixed, one, from 0, or each by itself, as in calls.")
 ]
 OutputDir = Annotated[
-    Path | None, Option("--output-dir", "-o", help="Folder for files, instead of standard output; keeps subfolders.")
+    str | None,
+    Option("--output-dir", "-o", help="Folder or URL for files, instead of standard output; keeps subfolders."),
 ]
 MaxLineLength = Annotated[int, Option(min=1, help="Subtitles: characters per line.")]
 MaxLines = Annotated[int, Option(min=1, help="Subtitles: lines on screen at once.")]
@@ -134,6 +137,48 @@ def parse_resume(value: str) -> bool | Literal["auto"]:
     if value not in ("yes", "no"):
         raise AsrError(f"--resume={value}: expected --resume or --resume auto")
     return value == "yes"
+
+
+def is_started_by_torchrun() -> bool:
+    """Return whether torchrun started this process."""
+    return "TORCHELASTIC_RUN_ID" in os.environ
+
+
+def start_torchrun(nodes: int, node_rank: int, master: str, devices: int, restarts: int) -> NoReturn:
+    """Become torchrun, which starts this command once for each process of this machine.
+
+    With restarts, all machines begin again from the last checkpoint, as soon as there are as many as before: with
+    fewer, other weights would come out.
+
+    Raises:
+        AsrError: If the machine's number or the master's address cannot be right.
+    """
+    host, _, port = master.rpartition(":")
+    if node_rank >= nodes:
+        raise AsrError(f"--node-rank {node_rank}: machines are numbered from 0 to {nodes - 1}")
+    if not host or not port.isdigit():
+        raise AsrError(f"--master {master}: expected HOST:PORT, such as node0:29500")
+    command = [sys.executable, "-m", "torch.distributed.run", f"--nnodes={nodes}", f"--nproc-per-node={devices}"]
+    command += [f"--node-rank={node_rank}", f"--master-addr={host}", f"--master-port={port}"]
+    if restarts:
+        command += [f"--max-restarts={restarts}", "--rdzv-backend=c10d", f"--rdzv-endpoint={master}"]
+        command += ["--rdzv-id=asr"]
+    arguments = _without_machines(sys.argv[1:]) + (
+        ["--resume", "auto"] if restarts and "--resume" not in sys.argv else []
+    )
+    os.execv(sys.executable, [*command, "-m", "asr", *arguments])
+
+
+def _without_machines(arguments: Sequence[str]) -> list[str]:
+    """Leave out the options that torchrun now has: it takes them for its own, wherever they are."""
+    names = ("--nodes", "--node-rank", "--master", "--restarts")
+    kept: list[str] = []
+    is_value = False
+    for argument in arguments:
+        if not (is_value or argument in names or argument.startswith(tuple(f"{name}=" for name in names))):
+            kept.append(argument)
+        is_value = argument in names
+    return kept
 
 
 def parse_numbers(text: str, name: str, number: type[_Number]) -> list[_Number]:

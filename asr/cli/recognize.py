@@ -49,10 +49,18 @@ def transcribe(
     precision: options.PrecisionName = "auto",
     batch_seconds: Annotated[float, Option(min=1, help="Speech per batch; more takes more memory.")] = BATCH_SECONDS,
     jobs: Annotated[int, Option(min=1, help="Threads that read audio, and as many that decode.")] = JOBS,
+    cluster: Annotated[
+        str | None,
+        Option(metavar="auto|ray://HOST:PORT|local[:N]", help="Let a Ray cluster do it (ctc-asr[cluster])."),
+    ] = None,
+    shards: Annotated[str | None, Option(help="With --cluster: jsonl or parquet, files of many recordings.")] = None,
+    report: Annotated[
+        str | None, Option(metavar="FILE", help="JSON file for counts and each failure's reason.")
+    ] = None,
 ) -> None:
     """Transcribe recordings to text, subtitles or tables."""
     from asr.jobs.inputs import Inputs
-    from asr.jobs.outputs import Outputs
+    from asr.jobs.outputs import Outputs, write_report
     from asr.jobs.transcribe import transcribe_files
     from asr.recognize.recognizer import load_model
 
@@ -61,11 +69,7 @@ def transcribe(
         return partial(recognizer.transcribe_many, channel=choice, batch_seconds=batch_seconds, jobs=jobs)
 
     choice = options.parse_channel(channel)
-    if choice == "each" and nbest is not None:
-        raise AsrError(
-            "--nbest lists texts of a whole recording; with --channel each there are several, so leave it out"
-        )
-
+    _check_options(choice == "each" and nbest is not None, shards is not None and cluster is None)
     decoding = options.decoding_options(
         decoder=decoder,
         beam_size=beam_size,
@@ -80,11 +84,28 @@ def transcribe(
     inputs = Inputs(paths or (), list_file, rate, channels)
     outputs = Outputs(formats, output_dir, skip_existing, subtitles)
     try:
-        summary = transcribe_files(inputs, outputs, load=load, reporter=reporter)
+        if cluster is None:
+            summary = transcribe_files(inputs, outputs, load=load, reporter=reporter)
+        else:
+            from asr.cluster.job import ClusterOptions, transcribe_on_cluster
+
+            how = ClusterOptions(cluster, model, decoding, choice, precision, batch_seconds, jobs, shards)
+            summary = transcribe_on_cluster(inputs, outputs, how, reporter=reporter)
     except TranscriptionInterrupted as error:
         remedy = "add --output-dir to be able to continue with" if output_dir is None else "to continue, add"
         raise TranscriptionInterrupted(f"{error}; {remedy} --skip-existing") from None
+    if report is not None:
+        write_report(report, summary.to_dict())
     raise typer.Exit(1 if summary.failures else 0)
+
+
+def _check_options(lists_texts_by_channel: bool, has_shards_without_cluster: bool) -> None:
+    if has_shards_without_cluster:
+        raise AsrError("--shards are written by the workers of a cluster; add --cluster, such as --cluster local")
+    if lists_texts_by_channel:
+        raise AsrError(
+            "--nbest lists texts of a whole recording; with --channel each there are several, so leave it out"
+        )
 
 
 def align(

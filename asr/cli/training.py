@@ -1,5 +1,6 @@
 """Commands that make a model: prepare, doctor, train, evaluate, report, tune, calibrate, quantize."""
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -64,10 +65,20 @@ def train(
     init_from: Annotated[
         str | None, Option("--from", help="Start from the weights of this model (folder or name).")
     ] = None,
+    nodes: Annotated[int, Option(min=1, help="Machines; give the same command on each, with its own --node-rank.")] = 1,
+    node_rank: Annotated[int, Option(min=0, help="Number of this machine, from 0.")] = 0,
+    master: Annotated[str, Option(metavar="HOST:PORT", help="Machine 0, and a free port there.")] = "localhost:29500",
+    restarts: Annotated[
+        int, Option(min=0, help="Times that the run goes on by itself when a machine comes back after it died.")
+    ] = 0,
 ) -> None:
     """Train a model from recordings and their transcripts."""
     from asr.config import Config
 
+    # Torch, once it is loaded, warns of a choice that train/launch.py makes on purpose.
+    os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
+    if nodes > 1 and not options.is_started_by_torchrun():
+        options.start_torchrun(nodes, node_rank, master, devices, restarts)
     base = [] if init_from is None else [f"train.init_from={init_from}"]
     settings = Config.load(config, [*(overrides or []), *base])
     mode = options.parse_resume(resume)

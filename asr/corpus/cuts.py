@@ -4,6 +4,8 @@ A manifest is a compressed JSON-lines file with one cut per utterance. It names 
 their true lengths, so that it can be used from any folder. Knows nothing of how a particular corpus is laid out.
 """
 
+import gzip
+import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -13,7 +15,7 @@ import soundfile
 from lhotse import CutSet, MonoCut, Recording, SupervisionSegment
 from lhotse.audio import AudioSource
 from lhotse.cut import MultiCut
-from lhotse.serialization import load_manifest
+from lhotse.serialization import decode_json_line, deserialize_item, load_manifest
 
 from asr.atomic import atomic_write, write_text
 from asr.corpus.backends import read_samples
@@ -151,18 +153,38 @@ def load_cuts(paths: Sequence[Path]) -> CutSet:
     Raises:
         CorpusError: If a file is missing, is not a manifest of cuts, or contains none.
     """
-    cuts: list[Any] = []
-    for path in map(Path, paths):
-        if not path.is_file():
-            raise CorpusError(f"{path}: no such manifest; `asr prepare` writes them")
-        try:
-            manifest = load_manifest(path, CutSet)
-        except Exception as error:  # not gzip, not JSON, another kind of manifest: lhotse passes on any exception
-            raise CorpusError(f"{path}: not a manifest of lhotse cuts: {one_line(error)}") from None
-        if len(manifest) == 0:
-            raise CorpusError(f"{path}: the manifest contains no cuts")
-        cuts += manifest
-    return CutSet(cuts)
+    return CutSet([cut for path in paths for _, cut in stream_cuts(path)])
+
+
+def stream_cuts(path: Path) -> Iterator[tuple[bytes, Any]]:
+    """Read the cuts of a manifest one by one, each with its line of JSON. Raises as `load_cuts`."""
+    path = Path(path)
+    if not path.is_file():
+        raise CorpusError(f"{path}: no such manifest; `asr prepare` writes them")
+    count = 0
+    try:
+        for line, cut in _stream(path):
+            if not hasattr(cut, "supervisions"):
+                raise TypeError(f"{type(cut).__name__} {cut.id} where a cut should be")
+            count += 1
+            yield line, cut
+    except GeneratorExit:
+        raise
+    except Exception as error:  # not gzip, not JSON, another kind of manifest: lhotse passes on any exception
+        raise CorpusError(f"{path}: not a manifest of lhotse cuts: {one_line(error)}") from None
+    if count == 0:
+        raise CorpusError(f"{path}: the manifest contains no cuts")
+
+
+def _stream(path: Path) -> Iterator[tuple[bytes, Any]]:
+    if not path.name.endswith((".jsonl", ".jsonl.gz")):  # YAML and others, which lhotse reads as a whole
+        for cut in load_manifest(path, CutSet):
+            yield json.dumps(cut.to_dict()).encode(), cut
+        return
+    with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as lines:
+        for line in lines:
+            if line.strip():
+                yield line, deserialize_item(decode_json_line(line))
 
 
 def read_waveform(cut: Any, sample_rate: int) -> Waveform:

@@ -12,23 +12,26 @@
 Training leaves all of them out, because a single one can spoil a batch.
 """
 
+import gc
 import os
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import soundfile
-from lhotse import CutSet
 from numpy.typing import NDArray
 
 from asr.alignment import is_feasible, required_frames
 from asr.config import SETTINGS_FILE, ModelSettings, NormalizerSettings
 from asr.corpus.backends import read_samples
-from asr.corpus.cuts import is_misdeclared, load_cuts, read_waveform
+from asr.corpus.cuts import is_misdeclared, read_waveform, stream_cuts
+from asr.corpus.packed import PackedCuts
+from asr.corpus.verdicts import Verdicts, files_of, size_and_time
 from asr.errors import AudioError, TextError, one_line
 from asr.recognize.model_folder import find_model
 from asr.reporter import SILENT, Reporter
@@ -43,6 +46,7 @@ from asr.text.tokenizer import Tokenizer
 SILENT_PEAK = 1e-3  # -60 dBFS
 # lhotse tolerates as much when it reads audio, so training does too.
 DURATION_TOLERANCE = 0.025  # seconds
+_PORTION = 5000  # cuts that are examined at once
 _MOST_MARKS = 10  # kinds of annotations that are listed
 
 
@@ -72,28 +76,121 @@ def diagnose(
         CorpusError: If a manifest cannot be read.
         ModelError: If there is no such model, or its settings or tokens are broken.
     """
-    cuts = load_cuts(manifests)
     folder = None if model is None else find_model(model)
     settings = ModelSettings() if folder is None else ModelSettings.load_saved(folder / SETTINGS_FILE)
     tokenizer = None if folder is None else load_tokenizer(folder, settings.tokenizer)
-    for line in describe_annotations(cuts, settings.normalizer):
+    found = pack_usable(manifests, tokenizer, settings)
+    for line in found.annotations:
         reporter.line(line)
-    return examine(cuts, tokenizer, settings)
+    return found.problems
 
 
-def describe_annotations(cuts: CutSet, settings: NormalizerSettings) -> list[str]:
+@dataclass
+class Examined:
+    """What came of the cuts of some manifests."""
+
+    usable: PackedCuts = field(default_factory=PackedCuts)
+    problems: list[Problem] = field(default_factory=list)  # of the others
+    num_cuts: int = 0
+    annotations: list[str] = field(default_factory=list)  # lines about those of all texts
+    files: dict[str, tuple[int, int] | None] = field(default_factory=dict)  # of recordings: size and time
+    key: str = ""  # of what decided it
+    is_kept: bool = False  # in a file, from which it came
+
+
+def pack_usable(
+    manifests: Sequence[Path], tokenizer: Tokenizer | None, settings: ModelSettings, *, speed: float = 1.0
+) -> Examined:
+    """Examine manifests cut by cut, so that they need not fit into memory; keep those without a problem.
+
+    What is known of recordings is kept beside the manifests, and those are not read again. Of utterances that share a
+    name the first is kept.
+
+    Args:
+        manifests: Files written by `asr prepare`.
+        tokenizer: Must be able to encode the normalised texts; None to count each letter as a token.
+        settings: Settings of the model to be trained.
+        speed: An utterance must also be feasible at this speed, which training may apply to it.
+
+    Raises:
+        CorpusError: If a manifest cannot be read.
+    """
+    examined, names, counts = Examined(), set[str](), _AnnotationCounts(settings.normalizer)
+    tokenizer = tokenizer or given_tokenizer(settings.tokenizer)
+    with _without_collection():
+        for manifest in manifests:
+            verdicts = Verdicts(manifest)
+            for lines, cuts in _portions(stream_cuts(manifest)):
+                for cut in cuts:
+                    examined.files.update((file, size_and_time(file)) for file in files_of(cut))
+                    counts.add(supervision.text or "" for supervision in cut.supervisions)
+                problems_by_cut = _find_problems(cuts, tokenizer, settings, speed, verdicts, names)
+                for line, cut, problems in zip(lines, cuts, problems_by_cut, strict=True):
+                    examined.problems += problems
+                    if not problems:
+                        examined.usable.append(line, cut, normalize(cut.supervisions[0].text, settings.normalizer))
+                examined.num_cuts += len(cuts)
+            verdicts.save()
+    examined.annotations = counts.describe()
+    return examined
+
+
+@contextmanager
+def _without_collection() -> Iterator[None]:
+    """Suspend the search for garbage: among so many new objects, none of which is in a circle, it takes much time."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
+
+
+def _portions(cuts: Iterable[tuple[bytes, Any]]) -> Iterator[tuple[list[bytes], list[Any]]]:
+    """Divide a manifest, so that utterances of one recording that follow one another stay together."""
+    lines: list[bytes] = []
+    portion: list[Any] = []
+    for line, cut in cuts:
+        is_full = len(portion) >= _PORTION and (files_of(cut) != files_of(portion[-1]) or len(portion) > 10 * _PORTION)
+        if is_full:
+            yield lines, portion
+            lines, portion = [], []
+        lines.append(line)
+        portion.append(cut)
+    if portion:
+        yield lines, portion
+
+
+class _AnnotationCounts:
+    """How often texts have which annotations, and what else stands in brackets."""
+
+    def __init__(self, settings: NormalizerSettings) -> None:
+        self._settings = settings
+        self._known: Counter[str] = Counter()
+        self._marked: Counter[str] = Counter()
+
+    def add(self, texts: Iterable[str]) -> None:
+        for text in texts:
+            self._known.update(find_annotations(text, self._settings.extra_annotations))
+            self._marked.update(find_marked(text))
+
+    def describe(self) -> list[str]:
+        known, lines = self._known, []
+        if known:
+            outcome = {"drop": "dropped", "keep": "kept as words", "error": "refused"}[self._settings.annotations]
+            lines.append(f"annotations, {outcome} (normalizer.annotations): {_list_counts(known)}")
+        if others := Counter({mark: count for mark, count in self._marked.items() if mark not in known}):
+            remedy = "if they are not said, name them in normalizer.extra_annotations"
+            lines.append(f"in brackets, kept as words: {_list_counts(others)}; {remedy}")
+        return lines
+
+
+def describe_annotations(cuts: Iterable[Any], settings: NormalizerSettings) -> list[str]:
     """Describe in a line each the annotations of the texts, and what else stands in brackets, with their numbers."""
-    texts = [supervision.text or "" for cut in cuts for supervision in cut.supervisions]
-    known = Counter(mark for text in texts for mark in find_annotations(text, settings.extra_annotations))
-    marked = Counter(mark for text in texts for mark in find_marked(text))
-    lines = []
-    if known:
-        outcome = {"drop": "dropped", "keep": "kept as words", "error": "refused"}[settings.annotations]
-        lines.append(f"annotations, {outcome} (normalizer.annotations): {_list_counts(known)}")
-    if others := Counter({mark: count for mark, count in marked.items() if mark not in known}):
-        remedy = "if they are not said, name them in normalizer.extra_annotations"
-        lines.append(f"in brackets, kept as words: {_list_counts(others)}; {remedy}")
-    return lines
+    counts = _AnnotationCounts(settings)
+    counts.add(supervision.text or "" for cut in cuts for supervision in cut.supervisions)
+    return counts.describe()
 
 
 def _list_counts(counts: Counter[str]) -> str:
@@ -102,7 +199,7 @@ def _list_counts(counts: Counter[str]) -> str:
     return ", ".join([*listed, *[f"{unlisted} others"] * (unlisted > 0)])
 
 
-def examine(cuts: CutSet, tokenizer: Tokenizer | None, settings: ModelSettings) -> list[Problem]:
+def examine(cuts: Iterable[Any], tokenizer: Tokenizer | None, settings: ModelSettings) -> list[Problem]:
     """List the problems of cuts, in the order of the cuts.
 
     Args:
@@ -110,23 +207,8 @@ def examine(cuts: CutSet, tokenizer: Tokenizer | None, settings: ModelSettings) 
         tokenizer: Must be able to encode the normalised texts; None to count each letter as a token.
         settings: Settings of the model to be trained.
     """
-    return [problem for problems in _find_problems(list(cuts), tokenizer, settings) for problem in problems]
-
-
-def keep_usable(
-    cuts: CutSet, tokenizer: Tokenizer | None, settings: ModelSettings, *, speed: float = 1.0
-) -> tuple[CutSet, list[Problem]]:
-    """Return the cuts without a problem, and the problems of the others.
-
-    Of utterances that share a name the first is kept. Other arguments are as for `examine`.
-
-    Args:
-        speed: An utterance must also be feasible at this speed, which training may apply to it.
-    """
-    cuts = list(cuts)
-    problems_by_cut = _find_problems(cuts, tokenizer, settings, speed)
-    usable = [cut for cut, problems in zip(cuts, problems_by_cut, strict=True) if not problems]
-    return CutSet(usable), [problem for problems in problems_by_cut for problem in problems]
+    found = _find_problems(list(cuts), tokenizer or given_tokenizer(settings.tokenizer), settings)
+    return [problem for problems in found for problem in problems]
 
 
 def clipped_share(waveform: NDArray[np.float32]) -> float:
@@ -135,14 +217,18 @@ def clipped_share(waveform: NDArray[np.float32]) -> float:
 
 
 def _find_problems(
-    cuts: list[Any], tokenizer: Tokenizer | None, settings: ModelSettings, speed: float = 1.0
+    cuts: list[Any],
+    tokenizer: Tokenizer | None,
+    settings: ModelSettings,
+    speed: float = 1.0,
+    verdicts: Verdicts | None = None,
+    names: set[str] | None = None,
 ) -> list[list[Problem]]:
-    """List the problems of each cut, by index because names may occur twice."""
-    tokenizer = tokenizer or given_tokenizer(settings.tokenizer)
+    """List the problems of each cut, by index because names may occur twice; `names` are those of earlier cuts."""
     layout = frame_layout(settings.features)
     rate = settings.features.sample_rate / speed
     faults: list[list[_Fault]] = []
-    names: set[str] = set()
+    names = set() if names is None else names
     for cut in cuts:
         num_frames = layout.num_outputs(layout.num_frames(round(cut.duration * rate)))
         faults.append([*_check_manifest(cut), *_check_text(cut, tokenizer, settings, num_frames)])
@@ -155,13 +241,24 @@ def _find_problems(
         groups[_source_file(cut) or index].append(index)
     # Threads suffice: audio is decoded in C, outside Python's lock.
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        results = pool.map(lambda group: _check_audio([cuts[index] for index in group]), groups.values())
+        results = pool.map(lambda group: _judge([cuts[index] for index in group], verdicts), groups.values())
         for group, faults_of_group in zip(groups.values(), results, strict=True):
             for index, audio_faults in zip(group, faults_of_group, strict=True):
                 faults[index] += audio_faults
     return [
         [Problem(cut.id, *fault) for fault in faults_of_cut] for cut, faults_of_cut in zip(cuts, faults, strict=True)
     ]
+
+
+def _judge(cuts: Sequence[Any], verdicts: Verdicts | None) -> list[list[_Fault]]:
+    """List what is wrong with the samples of each of the cuts of one recording; read it only if that is not known."""
+    if verdicts is None:
+        return _check_audio(cuts)
+    known = verdicts.get(cuts)
+    if known is None:
+        known = _check_audio(cuts)
+        verdicts.add(cuts, known)
+    return known
 
 
 def _check_manifest(cut: Any) -> Iterator[_Fault]:
@@ -260,7 +357,7 @@ def _describe_mismatch(recording: Any, path: Path, num_samples: int) -> str | No
 
 
 def _check_samples(waveform: NDArray[np.float32]) -> Iterator[_Fault]:
-    peak = float(np.max(np.abs(waveform), initial=0.0))
+    peak = float(max(waveform.max(initial=0.0), -waveform.min(initial=0.0)))
     if peak < SILENT_PEAK:
         peak_db = f"{20 * np.log10(peak):.0f} dBFS" if peak > 0 else "zero throughout"
         yield "silent", f"peak level {peak_db}; speech reaches at least -60 dBFS"

@@ -1,11 +1,13 @@
 """Arguments in, recordings out: each once, with a name for its outputs.
 
-Arguments are files, folders, globs that no shell has expanded, a list of these, and standard input. Nothing is
-opened here: signal/audio.py finds out whether a recording can be read.
+Arguments are files, folders, globs that no shell has expanded, manifests and Parquet files (tables.py), all of them by
+path or URL (remote.py), a list of these, and standard input. No recording is opened here: signal/audio.py finds out
+whether it can be read.
 """
 
 import glob
 import os
+import re
 import select
 import sys
 import threading
@@ -14,10 +16,12 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import BinaryIO, TypeAlias, cast
 
 from asr.errors import AsrError, AudioError
 from asr.files import decode_lines, read_lines
+from asr.jobs.tables import ParquetRow, is_table, read_table
+from asr.remote import RemoteFile, is_url, list_files, without_scheme
 from asr.signal.audio import AUDIO_SUFFIXES, AudioSource
 from asr.signal.containers.find import au_header
 
@@ -26,6 +30,9 @@ _DEVICES = {"con", "prn", "aux", "nul", *(f"{port}{number}" for port in ("com", 
 _MAGIC = (b"RIFF", b"fLaC", b"OggS", b"FORM")  # first bytes of WAV, FLAC, Ogg and AIFF; raw audio rarely has them
 _POLL_SECONDS = 0.1  # between checks whether to stop waiting
 _is_folder = os.path.isdir  # Path.is_dir raises for names without permission and those that are too long
+
+
+_Found: TypeAlias = Path | RemoteFile | ParquetRow
 
 
 @dataclass(frozen=True)
@@ -41,7 +48,8 @@ class Inputs:
     """What to transcribe.
 
     Attributes:
-        paths: Files, folders, globs (`**` matches subfolders), and `-` for standard input.
+        paths: Files, folders, globs (`**` matches subfolders), manifests and Parquet files, all of them also by URL,
+            and `-` for standard input.
         list_file: A text file with more of them, one per line, relative to the current folder.
             Empty lines and lines that start with `#` are ignored. `-` reads the list from standard input.
         rate: Hz of raw standard input: signed 16-bit little-endian samples. None: it has a format with a header.
@@ -65,19 +73,21 @@ def find_recordings(inputs: Inputs) -> tuple[list[Recording], list[AudioError]]:
         AsrError: If there is no argument, the list cannot be read, or standard input is used twice or wrongly.
     """
     _check_input_is_open(inputs)
-    arguments = [*inputs.paths, *_read_list(inputs.list_file)]
+    arguments = list(map(without_scheme, [*inputs.paths, *_read_list(inputs.list_file)]))
     _check(inputs, arguments)
     sources: dict[str, AudioSource] = {}  # by absolute path
     errors: dict[str, AudioError] = {}
+    folders: list[str] = []
     for argument in arguments:
         if argument == STANDARD_INPUT:
             sources.setdefault(STANDARD_INPUT, cast(BinaryIO, StandardInput(inputs.rate, inputs.channels)))
             continue
-        paths, problems = _expand(argument)
-        for path in paths:
-            sources.setdefault(_absolute(path), path)
+        found, problems = _expand(argument)
+        for source in found:
+            sources.setdefault(_absolute(_location(source)), cast(AudioSource, source))
+        folders.append(_anchor(argument, found))
         errors.update((str(problem), problem) for problem in problems)
-    names = _name_outputs(list(sources), arguments)
+    names = _name_outputs(list(sources), folders)
     return list(map(Recording, sources.values(), names)), list(errors.values())
 
 
@@ -152,8 +162,16 @@ def _check(inputs: Inputs, arguments: Sequence[str]) -> None:
         raise AsrError("a number of channels describes raw audio; also give its sample rate")
 
 
-def _expand(argument: str) -> tuple[list[Path], list[AudioError]]:
+def _expand(argument: str) -> tuple[Sequence[_Found], list[AudioError]]:
     """Return the recordings that one argument names."""
+    if is_table(argument):
+        parts = [[row] if isinstance(row, ParquetRow) else _name_file(row) for row in read_table(argument)]
+        return [source for part in parts for source in part], []
+    if is_url(argument):
+        try:
+            return list_files(argument, AUDIO_SUFFIXES), []
+        except AudioError as error:
+            return [], [error]
     path = Path(argument)
     if _is_folder(path):
         paths, errors = _search(path)
@@ -161,6 +179,15 @@ def _expand(argument: str) -> tuple[list[Path], list[AudioError]]:
             errors = [AudioError(f"{path}: a folder without audio; looked for {', '.join(sorted(AUDIO_SUFFIXES))}")]
         return paths, errors
     return _match(argument) if _is_glob(argument) else ([path], [])  # the reader reports a missing or forbidden file
+
+
+def _name_file(path: str) -> list[_Found]:
+    """Return a recording that a table names; reading tells whether it exists."""
+    return [RemoteFile(path) if is_url(path) else Path(path)]
+
+
+def _location(source: _Found) -> str | Path:
+    return source if isinstance(source, Path) else source.name
 
 
 def _match(pattern: str) -> tuple[list[Path], list[AudioError]]:
@@ -204,14 +231,15 @@ def _would_block(path: Path) -> bool:
     return os.path.exists(path) and not os.path.isfile(path)  # noqa: PTH110, PTH113  without permission, Path's raise
 
 
-def _name_outputs(keys: Sequence[str], arguments: Iterable[str]) -> list[str]:
-    """Name each recording's outputs: its path below the common folder of all arguments, without its suffix.
+def _name_outputs(keys: Sequence[str], folders: Iterable[str]) -> list[str]:
+    """Name each recording's outputs: its path below what the arguments' folders have in common, without its suffix.
 
     Recordings that would share a name, such as `x.wav` and `x.flac`, keep their suffixes. The names depend on the
     arguments only, not on what is done already, so an interrupted job finds its outputs again.
     """
-    folders = [_anchor(argument) for argument in arguments if argument != STANDARD_INPUT]
-    base = os.path.commonpath(folders or [_absolute(Path())])  # the deepest that holds all that arguments can match
+    base = os.path.commonpath(
+        list(folders) or [_absolute(Path())]
+    )  # the deepest that holds all that arguments can match
     full_names = ["stdin" if key == STANDARD_INPUT else os.path.relpath(key, base) for key in keys]
     full_names = list(map(_allowed_name, full_names))
     stems = [_allowed_name(str(Path(name).with_suffix(""))) for name in full_names]
@@ -239,8 +267,17 @@ def _allowed_name(name: str, system: str = os.name) -> str:
     return str(path.with_name(".".join([f"{stem}_", *suffixes])))
 
 
-def _anchor(argument: str) -> str:
-    """Return a folder itself, the folder of a file, or the part of a glob before its first wildcard."""
+def _anchor(argument: str, found: Sequence[_Found]) -> str:
+    """Return a folder itself, the folder of a file, or the part of a glob before its first wildcard.
+
+    Recordings that a table names may lie anywhere: of these, the folder that holds all.
+    """
+    if is_table(argument) and found:
+        return os.path.commonpath([os.path.dirname(_absolute(_location(source))) for source in found])  # noqa: PTH120
+    if is_url(argument):
+        before = argument[: match.start()] if (match := re.search(r"[*?\[]", argument)) else argument
+        is_folder = before == argument and [_location(source) for source in found] != [argument]
+        return _absolute(before if is_folder else before.rpartition("/")[0])
     path = Path(argument)
     if not _is_folder(path):
         path = path.parent
@@ -249,6 +286,8 @@ def _anchor(argument: str) -> str:
     return _absolute(path)
 
 
-def _absolute(path: Path) -> str:
-    """Remove `..` but keep links: whoever gave a file two names means two recordings."""
+def _absolute(path: Path | str) -> str:
+    """Remove `..` but keep links: whoever gave a file two names means two recordings. A URL becomes like a path."""
+    if is_url(path):
+        path = os.sep + re.sub(r"^(https?:[^?#]*).*", r"\1", str(path)).replace("://", ":/")
     return os.path.abspath(path)  # noqa: PTH100  Path.resolve follows links

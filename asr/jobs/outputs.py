@@ -1,22 +1,25 @@
-"""Where transcripts go: files below a folder, or standard output.
+"""Where transcripts go: files below a folder, by path or URL, or standard output.
 
 A file is written whole or not at all. A recording is done when it has files in all requested formats, so a job that
 was killed between two of them transcribes that recording again.
 """
 
+import json
 import os
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
+from asr import remote
 from asr.atomic import atomic_write
 from asr.config import SubtitleSettings
 from asr.errors import AsrError
 from asr.jobs.inputs import Recording
+from asr.remote import is_url, without_scheme
 from asr.transcript.formats import FORMATS, FormatOptions, format_part, format_transcript, parse_formats
 from asr.transcript.transcript import Transcript
 
@@ -27,12 +30,13 @@ class Outputs:
 
     Attributes:
         formats: Names of formats; an item may hold several, separated by commas.
-        folder: For the files, which keep the recordings' subfolders. None: one format goes to standard output.
+        folder: For the files, which keep the recordings' subfolders; also a URL. None: one format goes to standard
+            output.
         skip_existing: Skip recordings that are done; otherwise existing files are replaced.
     """
 
     formats: Sequence[str] = ("txt",)
-    folder: Path | None = None
+    folder: Path | str | None = None
     skip_existing: bool = False
     subtitles: SubtitleSettings = field(default_factory=SubtitleSettings)
 
@@ -61,7 +65,8 @@ def open_destination(outputs: Outputs, *, several: bool) -> Destination:
     """
     formats = parse_formats(outputs.formats)
     if outputs.folder is not None:
-        destination = _Folder(outputs.folder, formats, outputs)
+        folder = without_scheme(str(outputs.folder))
+        destination = _RemoteFolder(folder, formats, outputs) if is_url(folder) else _Folder(folder, formats, outputs)
         destination.check()
         return destination
     if outputs.skip_existing:
@@ -78,8 +83,8 @@ def open_destination(outputs: Outputs, *, several: bool) -> Destination:
 
 
 class _Folder(Destination):
-    def __init__(self, folder: Path, formats: Sequence[str], outputs: Outputs) -> None:
-        self._folder = folder
+    def __init__(self, folder: str, formats: Sequence[str], outputs: Outputs) -> None:
+        self._folder = Path(folder)
         self._formats = formats
         self._skip_existing = outputs.skip_existing
         self._subtitles = outputs.subtitles
@@ -88,9 +93,7 @@ class _Folder(Destination):
         return self._skip_existing and all(self._path(recording, name).is_file() for name in self._formats)
 
     def write(self, recording: Recording, transcript: Transcript) -> None:
-        options = FormatOptions(name=recording.name, subtitles=self._subtitles)
-        texts = {name: format_transcript(transcript, name, options) for name in self._formats}
-        for name, text in texts.items():
+        for name, text in write_texts(recording, transcript, self._formats, self._subtitles).items():
             with atomic_write(self._path(recording, name)) as partial:
                 partial.write_bytes(_encode(text))
 
@@ -105,6 +108,39 @@ class _Folder(Destination):
 
     def _path(self, recording: Recording, name: str) -> Path:
         return self._folder / f"{recording.name}.{name}"
+
+
+class _RemoteFolder(Destination):
+    """A folder by URL. What it holds is listed once, since asking for each file would take a request each."""
+
+    def __init__(self, folder: str, formats: Sequence[str], outputs: Outputs) -> None:
+        self._folder = folder
+        self._formats = formats
+        self._skip_existing = outputs.skip_existing
+        self._subtitles = outputs.subtitles
+        self._present: set[str] | None = None
+
+    def is_done(self, recording: Recording) -> bool:
+        if not self._skip_existing:
+            return False
+        if self._present is None:
+            self._present = set(remote.list_names(self._folder))
+        return all(f"{recording.name}.{name}" in self._present for name in self._formats)
+
+    def write(self, recording: Recording, transcript: Transcript) -> None:
+        for name, text in write_texts(recording, transcript, self._formats, self._subtitles).items():
+            remote.write_file(remote.join_url(self._folder, f"{recording.name}.{name}"), _encode(text))
+
+    def check(self) -> None:
+        remote.check_writable(self._folder)
+
+
+def write_texts(
+    recording: Recording, transcript: Transcript, formats: Sequence[str], subtitles: SubtitleSettings
+) -> dict[str, str]:
+    """Return a recording's files, by their formats."""
+    options = FormatOptions(name=recording.name, subtitles=subtitles)
+    return {name: format_transcript(transcript, name, options) for name in formats}
 
 
 class _StandardOutput(Destination):
@@ -136,6 +172,16 @@ class _StandardOutput(Destination):
     def check(self) -> None:
         if self._failure is not None:
             raise self._failure
+
+
+def write_report(path: str, content: Mapping[str, Any]) -> None:
+    """Write what came of a job as JSON, to a path or URL. Raises AsrError if that fails."""
+    text = json.dumps(content, indent=2, ensure_ascii=False) + "\n"
+    if is_url(path):
+        remote.write_file(path, _encode(text))
+        return
+    with atomic_write(Path(without_scheme(path))) as partial:
+        partial.write_bytes(_encode(text))
 
 
 def _encode(text: str) -> bytes:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from itertools import accumulate
 from pathlib import Path
 from time import monotonic
+from typing import Any
 
 from asr.errors import AsrError, AudioError
 from asr.jobs.inputs import Recording
@@ -27,6 +28,7 @@ class Summary:
     done: int = 0
     seconds: float = 0.0  # of audio
     elapsed: float = 0.0  # seconds of work
+    starting: float = 0.0  # of these, seconds until a cluster's first worker had its model
 
     @property
     def speed(self) -> float:
@@ -40,9 +42,23 @@ class Summary:
         if self.failures:
             parts.append(f"{len(self.failures)} failed")
         if self.seconds:
-            work = f"{_format_duration(self.seconds)} of audio in {_format_duration(self.elapsed)}"
+            work = f"{describe_duration(self.seconds)} of audio in {describe_duration(self.elapsed)}"
             parts.append(f"{work}: {self.speed:.0f} times real time")
         return ", ".join(parts)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the outcome for a report: counts, seconds, and the reason of each failure."""
+        return {
+            "files": self.files,
+            "skipped": self.skipped,
+            "done": self.files - self.skipped - len(self.failures),
+            "failed": len(self.failures),
+            "audio_seconds": round(self.seconds, 3),
+            "elapsed_seconds": round(self.elapsed, 3),
+            "starting_seconds": round(self.starting, 3),
+            "times_real_time": round(self.speed, 2),
+            "failures": list(map(str, self.failures)),
+        }
 
     def report(self, reporter: Reporter) -> None:
         """Show each failure on its own line, then the totals."""
@@ -115,7 +131,7 @@ def _quick_duration(recording: Recording) -> float | None:
         return 0.0  # it will fail, and soon
 
 
-def _format_duration(seconds: float) -> str:
+def describe_duration(seconds: float) -> str:
     """Write a duration in the unit that a person would use."""
     if seconds < 100:
         return f"{seconds:.1f} s"

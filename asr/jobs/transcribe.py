@@ -77,7 +77,7 @@ def _transcribe(
     # Texts on the terminal show the progress themselves, and a bar would garble them.
     shown = SILENT if destination.uses_stdout and sys.stdout.isatty() else reporter
     with (
-        _stop_on_signals([recording.source for recording in recordings]),
+        stop_on_signals([recording.source for recording in recordings]),
         track_progress(recordings, summary, shown) as progress,
     ):
         results = transcribe((recording.source for recording in recordings), on_progress=progress.show_seconds)
@@ -102,7 +102,7 @@ def _write(recording: Recording, transcript: Transcript, destination: Destinatio
 
 
 @contextmanager
-def _stop_on_signals(sources: Sequence[object]) -> Iterator[None]:
+def stop_on_signals(sources: Sequence[object]) -> Iterator[None]:
     """Make SIGTERM raise KeyboardInterrupt, as SIGINT does; neither waits for more on standard input.
 
     A second signal acts as it did before. Outputs are written whole or not at all, so a job may stop anywhere.

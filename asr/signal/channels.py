@@ -118,6 +118,8 @@ def count_clipped(waveform: Waveform) -> int:
     Args:
         waveform: (S,) within ±1, at the rate of the recording, because resampling bends flat tops.
     """
+    if max(waveform.max(initial=0.0), -waveform.min(initial=0.0)) < _FLAT_TOP:  # most recordings
+        return 0
     magnitude = np.abs(waveform)
     clipped = magnitude >= _FULL_SCALE
     equal = (waveform[1:] == waveform[:-1]) & (magnitude[1:] >= _FLAT_TOP)

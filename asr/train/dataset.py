@@ -241,6 +241,17 @@ class SpeechLoader:
         )
         return self._await(iter(loader), is_stopping)
 
+    def own_batches(self, rank: int, world_size: int) -> Iterator[tuple[int, Batch]]:
+        """Load every `world_size`-th batch from number `rank` on, with their numbers; read in this process.
+
+        The sampler itself would repeat utterances, so that all processes get equally many batches.
+        """
+        self.dataset.epoch = 0
+        self._sampler.set_epoch(0)
+        chosen = islice(self._sampler, rank, None, world_size)
+        for index, batch in enumerate(DataLoader(self.dataset, None, sampler=chosen)):
+            yield rank + index * world_size, batch
+
     def _await(self, batches: Iterator[Batch], is_stopping: Callable[[], bool]) -> Iterator[Batch]:
         """Yield the batches of other processes; these may lose one for which shared memory has no room."""
         waited = 0
@@ -297,10 +308,8 @@ def _ignore_signals(_: int) -> None:
         signal.signal(number, signal.SIG_IGN)
 
 
-def measure_features(
-    cuts: CutSet, extractor: Extractor, cache: FeatureCache | None = None
-) -> tuple[Statistic, Statistic]:
-    """Measure mean and standard deviation (F,) of the cuts' features, on a sample of large sets."""
+def measure_features(cuts: Any, extractor: Extractor, cache: FeatureCache | None = None) -> tuple[Statistic, Statistic]:
+    """Measure mean and standard deviation (F,) of the features of a sequence of cuts, on a sample of large ones."""
     count = 0
     sums = squares = np.zeros(frame_layout(extractor.settings).size)
 
@@ -308,7 +317,8 @@ def measure_features(
         return extractor.plain(read_waveform(cut, extractor.settings.sample_rate))
 
     # From the whole manifest, which may be sorted by speaker or corpus.
-    for cut in islice(cuts, 0, None, max(1, len(cuts) // _STATISTICS_CUTS)):
+    for index in range(0, len(cuts), max(1, len(cuts) // _STATISTICS_CUTS)):
+        cut = cuts[index]
         kept = compute(cut) if cache is None else cache.get(cut, None, partial(compute, cut))
         features = kept.astype(np.float64)
         count += len(features)

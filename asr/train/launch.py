@@ -6,6 +6,7 @@ import warnings
 
 import torch
 from lightning_fabric import Fabric
+from lightning_fabric.strategies import DDPStrategy
 
 from asr.runtime.torch_device import pick_torch_device, pick_torch_precision
 
@@ -34,7 +35,9 @@ def launch(precision: str, devices: int = 1) -> Fabric:
         accelerator=device.type,
         devices=devices,
         num_nodes=nodes,
-        strategy="ddp" if nodes * devices > 1 else "auto",
+        # Otherwise gradients are regrouped after the first step, of a resumed run as well. More than two processes then
+        # add them up in another order, and other weights come out than without the interruption.
+        strategy=DDPStrategy(find_unused_parameters=True) if nodes * devices > 1 else "auto",
         precision=_FABRIC_PRECISIONS[pick_torch_precision(precision, device)],
     )
     if devices > 1 and fabric.device.type == "cpu":

@@ -19,9 +19,9 @@ from asr.acoustic.model import AcousticModel
 from asr.acoustic.weights import build_acoustic, get_weights
 from asr.atomic import write_text
 from asr.config import Config, ModelSettings
-from asr.corpus.cuts import load_cuts
-from asr.corpus.doctor import describe_annotations, keep_usable
 from asr.corpus.feature_cache import FeatureCache
+from asr.corpus.packed import PackedCuts
+from asr.corpus.usable import keep, load_usable
 from asr.errors import ConfigError, CorpusError, TrainingError
 from asr.evaluate.calibrate import calibrate_greedy
 from asr.model_files import WEIGHTS_FILE
@@ -32,7 +32,6 @@ from asr.runtime.torch_device import pick_torch_device, pick_torch_precision
 from asr.seeds import draw_seed
 from asr.signal.front_end import build_extractor, frame_layout
 from asr.text.load import build_tokenizer
-from asr.text.normalize import normalize
 from asr.text.tokenizer import Tokenizer
 from asr.train.card import write_card
 from asr.train.checkpoint import CheckpointFolder, Fingerprint, Resume, Weights, without_later_settings
@@ -51,8 +50,8 @@ _HARMLESS = {"num_workers", "checkpoint_minutes", "feature_cache"}  # settings t
 class Speech(NamedTuple):
     """The usable cuts, to train on and to watch."""
 
-    train: CutSet
-    dev: CutSet
+    train: PackedCuts
+    dev: PackedCuts
 
 
 class NetworkToTrain(NamedTuple):
@@ -100,11 +99,13 @@ def train(config: Config, *, resume: Resume = False, devices: int = 1, reporter:
         return recipe.output
     speech, tokenizer = _prepare(recipe, fabric, reporter)
     for cuts in speech:
-        fingerprint.add(f"{cut.id} {cut.supervisions[0].text}" for cut in cuts)
+        fingerprint.add(f"{name} {text}" for name, text in zip(cuts.names, cuts.texts, strict=True))
     # A base that knows all tokens can be decoded and compared as the new model is.
     comparable = base if base is not None and set(base.tokenizer.symbols) >= set(tokenizer.symbols) else None
     model_settings = recipe if comparable is None else inherit_decoder_settings(recipe, comparable)
-    network = _build(model_settings, base, tokenizer, speech.train, reporter)
+    # Feature statistics took seconds to measure; the run that is resumed has them.
+    earlier = folder.load_last().get("model", {}) if action == "resume" else {}
+    network = _build(model_settings, base, tokenizer, speech.train, earlier, reporter)
     trainer = Trainer(fabric, network.acoustic, _set_up(recipe, fabric, network, speech, folder, fingerprint, reporter))
     before = None if comparable is None else _evaluate(trainer, "before training", reporter)
     if action == "resume":
@@ -126,38 +127,52 @@ def _prepare(config: Config, fabric: Fabric, reporter: Reporter) -> tuple[Speech
     """Load the cuts that can be used, and build the tokenizer of the training texts."""
     # First without an alphabet: what is left out must not put its letters into it.
     train_cuts = _usable("train", None, config, fabric, reporter)
-    texts = (normalize(cut.supervisions[0].text, config.normalizer) for cut in train_cuts)
-    tokenizer = build_tokenizer(texts, config.tokenizer)
+    tokenizer = build_tokenizer(train_cuts.normalized, config.tokenizer)
     return Speech(train_cuts, _usable("dev", tokenizer, config, fabric, reporter)), tokenizer
 
 
 def _usable(
     part: Literal["train", "dev"], tokenizer: Tokenizer | None, config: Config, fabric: Fabric, reporter: Reporter
-) -> CutSet:
+) -> PackedCuts:
     """Load the cuts that can be learnt from; list the others in the run's folder, and report how many they are."""
-    cuts = load_cuts(getattr(config.corpus, part))
     speed = max(config.train.augment.speeds, default=1.0) if part == "train" else 1.0
-    kept, problems = keep_usable(cuts, tokenizer, config, speed=speed)
-    listing = config.output / "run" / f"left-out-{part}.tsv"
-    if fabric.is_global_zero:  # processes that write the same file at once would trip over each other
+    folder = config.output / "run"
+    kept, listing = folder / f"usable-{part}", folder / f"left-out-{part}.tsv"
+    examined = load_usable(getattr(config.corpus, part), tokenizer, config, speed=speed, kept=kept)
+    usable, problems = examined.usable, examined.problems
+    if (
+        fabric.is_global_zero and not examined.is_kept
+    ):  # processes that write one file at once would trip over each other
         rows = (f"{problem.utterance}\t{problem.kind}\t{problem.reason}\n" for problem in problems)
         write_text(listing, "".join(rows))
-    for line in describe_annotations(cuts, config.normalizer):
+        keep(examined, kept)
+    for line in examined.annotations:
         reporter.line(f"{part}: {line}")
     for problem in problems[:_MOST_PROBLEMS]:
         reporter.line(f"  {problem.utterance}: {problem.reason}")
+    num_left_out = examined.num_cuts - len(usable)
     if problems:
-        reporter.line(f"{part}: {len(cuts) - len(kept)} of {len(cuts)} utterances left out; {listing} has the reasons")
-    if not kept:
-        raise CorpusError(f"{part}: no usable utterance among {len(cuts)}; {listing} says what is wrong with them")
-    reporter.line(f"{part}: {len(kept)} utterances, {_hours(kept)}")
-    return kept
+        reporter.line(f"{part}: {num_left_out} of {examined.num_cuts} utterances left out; {listing} has the reasons")
+    if not usable:
+        raise CorpusError(
+            f"{part}: no usable utterance among {examined.num_cuts}; {listing} says what is wrong with them"
+        )
+    reporter.line(f"{part}: {len(usable)} utterances, {_hours(usable)}")
+    return usable
 
 
 def _build(
-    config: Config, base: Model | None, tokenizer: Tokenizer, train_cuts: CutSet, reporter: Reporter
+    config: Config,
+    base: Model | None,
+    tokenizer: Tokenizer,
+    train_cuts: PackedCuts,
+    earlier: Weights,
+    reporter: Reporter,
 ) -> NetworkToTrain:
-    """Build the network to train: new, with the statistics of the training speech, or from another model's weights."""
+    """Build the network to train: new, with the statistics of the training speech, or from another model's weights.
+
+    `earlier` are weights of the run that is resumed, of which statistics are taken; empty to measure them.
+    """
     torch.manual_seed(draw_seed(config.train.seed, "weights"))
     settings = ModelSettings(**{name: getattr(config, name) for name in ModelSettings.model_fields})
     acoustic = build_acoustic(settings, tokenizer.vocab_size)
@@ -168,9 +183,13 @@ def _build(
         origin = f"{config.train.init_from}, which knows {num_shared} of the tokens"
         reporter.line(f"starting from {origin}; features and sizes are those of that model")
         return NetworkToTrain(acoustic, tokenizer, settings)
-    mean, deviation = measure_features(train_cuts, build_extractor(config.features), _open_cache(config))
-    acoustic.feature_mean.copy_(torch.from_numpy(mean))
-    acoustic.feature_deviation.copy_(torch.from_numpy(deviation))
+    if {"feature_mean", "feature_deviation"} <= set(earlier):
+        mean, deviation = earlier["feature_mean"], earlier["feature_deviation"]
+    else:
+        measured = measure_features(train_cuts, build_extractor(config.features), _open_cache(config))
+        mean, deviation = map(torch.from_numpy, measured)
+    acoustic.feature_mean.copy_(mean)
+    acoustic.feature_deviation.copy_(deviation)
     return NetworkToTrain(acoustic, tokenizer, settings)
 
 
@@ -191,7 +210,7 @@ def _set_up(
     plain = SpeechDataset(extractor, network.tokenizer, config.normalizer, seed=recipe.seed, cache=_open_cache(config))
     views = 2 if recipe.loss.consistency_weight > 0 else 1
     train_loader = SpeechLoader(
-        speech.train,
+        CutSet(speech.train),
         replace(
             plain,
             augment=recipe.augment,
@@ -209,8 +228,8 @@ def _set_up(
     return TrainingSetup(
         settings=recipe,
         train_loader=train_loader,
-        dev_loader=SpeechLoader(speech.dev, plain, batch_seconds=recipe.batch_seconds),
-        train_seconds=_seconds(speech.train),
+        dev_loader=SpeechLoader(CutSet(speech.dev), plain, batch_seconds=recipe.batch_seconds),
+        train_seconds=speech.train.seconds,
         frame_seconds=layout.output_step / config.features.sample_rate,
         tokenizer=network.tokenizer,
         denominator=_denominator(config, network.tokenizer, speech.train, fabric.device),
@@ -257,10 +276,12 @@ def _load_teacher(config: Config, tokenizer: Tokenizer) -> Teacher | None:
     return Teacher(runner, _open_cache(config, computed_by=weights))
 
 
-def _denominator(config: Config, tokenizer: Tokenizer, train_cuts: CutSet, device: torch.device) -> Denominator | None:
+def _denominator(
+    config: Config, tokenizer: Tokenizer, train_cuts: PackedCuts, device: torch.device
+) -> Denominator | None:
     if config.train.loss.denominator_weight == 0:
         return None
-    texts = [tokenizer.encode(normalize(cut.supervisions[0].text, config.normalizer)) for cut in train_cuts]
+    texts = [tokenizer.encode(text) for text in train_cuts.normalized]
     return Denominator(estimate_trigrams(texts, tokenizer.vocab_size).to(device))
 
 
@@ -319,9 +340,5 @@ def _decisive_settings(config: Config, world_size: int) -> tuple[Any, ...]:
     return settings, world_size, pick_torch_precision(config.train.precision, pick_torch_device("auto"))
 
 
-def _seconds(cuts: CutSet) -> float:
-    return float(sum(cut.duration for cut in cuts))
-
-
-def _hours(cuts: CutSet) -> str:
-    return f"{_seconds(cuts) / 3600:.2f} h"
+def _hours(cuts: PackedCuts) -> str:
+    return f"{cuts.seconds / 3600:.2f} h"

@@ -8,7 +8,7 @@ import math
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 import torch
 from lightning_fabric import Fabric
@@ -38,6 +38,12 @@ class DevResult:
     wer: float
     cer: float
     samples: list[tuple[str, str]]  # reference, hypothesis
+
+
+class _BatchResult(NamedTuple):
+    loss: float  # summed over the utterances
+    num_tokens: int
+    pairs: list[tuple[str, str]]  # reference, hypothesis
 
 
 @dataclass(frozen=True)
@@ -80,22 +86,44 @@ class Trainer(TrainingLoop[Batch]):
         return (wer, loss) if self.denominator is None else (loss, wer)
 
     def evaluate(self) -> DevResult:
-        """Decode the development set greedily with the current weights."""
+        """Decode the development set greedily with the current weights, each process a part of its batches.
+
+        The result is that of one process, to the last digit: batches are counted in their order, whoever had them.
+        """
         self.network.eval()
-        loss, num_tokens = 0.0, 0
-        pairs: list[tuple[str, str]] = []
+        results: dict[int, _BatchResult] = {}
         with torch.inference_mode():
-            for batch in self.setup.dev_loader.batches():
-                output = self.network(batch.features.to(self.fabric.device), batch.lengths)
-                loss += float(self._criterion(output.log_probs, output.lengths, batch).sum())
-                num_tokens += int(batch.token_lengths.sum())
-                decoded = greedy_decode(output.log_probs.float().cpu().numpy(), output.lengths.cpu().numpy())
-                pairs += zip(batch.texts, map(self.setup.tokenizer.decode, decoded), strict=True)
+            for number, batch in self.setup.dev_loader.own_batches(self.fabric.global_rank, self.fabric.world_size):
+                results[number] = self._evaluate_batch(batch)
         self.network.train()
+        results = self._gather(results)
+        ordered = [results[number] for number in sorted(results)]
+        pairs = [pair for result in ordered for pair in result.pairs]
         references, hypotheses = zip(*pairs, strict=True)
         rates = score_utterances(references, hypotheses)
         samples = pairs[:: max(1, len(pairs) // _NUM_SAMPLES)][:_NUM_SAMPLES]
-        return DevResult(loss / num_tokens, rates.wer, rates.cer, samples)
+        loss = sum(result.loss for result in ordered) / sum(result.num_tokens for result in ordered)
+        return DevResult(loss, rates.wer, rates.cer, samples)
+
+    def _evaluate_batch(self, batch: Batch) -> "_BatchResult":
+        features = batch.features.to(self.fabric.device)
+        if self.fabric.world_size == 1:
+            output = self.network(features, batch.lengths)
+        else:  # without what distributes it: processes have different numbers of batches, so none may wait for others
+            with self.fabric.autocast():
+                output = self.module(features, batch.lengths)
+        loss = float(self._criterion(output.log_probs, output.lengths, batch).sum())
+        decoded = greedy_decode(output.log_probs.float().cpu().numpy(), output.lengths.cpu().numpy())
+        pairs = list(zip(batch.texts, map(self.setup.tokenizer.decode, decoded), strict=True))
+        return _BatchResult(loss, int(batch.token_lengths.sum()), pairs)
+
+    def _gather(self, results: dict[int, "_BatchResult"]) -> dict[int, "_BatchResult"]:
+        """Return the results of all processes, by the numbers of their batches."""
+        if self.fabric.world_size == 1:
+            return results
+        gathered: list[dict[int, _BatchResult]] = [{} for _ in range(self.fabric.world_size)]
+        torch.distributed.all_gather_object(gathered, results)
+        return {number: result for part in gathered for number, result in part.items()}
 
     def loss(self, batch: Batch) -> Tensor:
         """Compute the loss of a batch, in nats per token; with two views each counts as an utterance."""

@@ -7,7 +7,7 @@ from lhotse import CutSet
 
 from asr.config import ModelSettings, NormalizerSettings, TokenizerSettings
 from asr.corpus.cuts import load_cuts
-from asr.corpus.doctor import clipped_share, describe_annotations, diagnose, examine, keep_usable
+from asr.corpus.doctor import clipped_share, describe_annotations, diagnose, examine, pack_usable
 from asr.corpus.prepare import prepare
 from asr.text.tokenizer import CharTokenizer
 
@@ -82,9 +82,9 @@ def test_every_kind_is_found_and_the_good_are_kept(tmp_path):
     assert "U+00F1" in reasons["strange"]
     assert "gone.wav" in reasons["gone"]
     assert "-66 dBFS" in reasons["silent"]
-    kept, again = keep_usable(cuts, tokenizer, SETTINGS)
-    assert [cut.id for cut in kept] == ["good"]
-    assert again == problems
+    examined = pack_usable([tmp_path / "cuts" / "all.jsonl.gz"], tokenizer, SETTINGS)
+    assert [cut.id for cut in examined.usable] == ["good"]
+    assert examined.problems == problems
 
 
 def test_annotations_are_listed_and_refused_if_the_settings_say_so(tmp_path):
@@ -109,10 +109,11 @@ def test_feasibility_counts_repeats_and_frames_exactly(tmp_path):
     assert "give 2" in reasons[0]
 
 
-def test_a_name_given_twice_keeps_the_first(good):
-    kept, problems = keep_usable(CutSet([*good, *good]), TOKENIZER, SETTINGS)
-    assert len(kept) == 1
-    assert [problem.kind for problem in problems] == ["misdeclared"]
+def test_a_name_given_twice_keeps_the_first(good, tmp_path):
+    manifest = tmp_path / "good" / "cuts" / "all.jsonl.gz"
+    examined = pack_usable([manifest, manifest], TOKENIZER, SETTINGS)
+    assert len(examined.usable) == 1
+    assert [problem.kind for problem in examined.problems] == ["misdeclared"]
 
 
 @pytest.mark.parametrize("field", ["duration", "rate"])

@@ -79,6 +79,15 @@ def test_each_process_gets_its_share(cuts):
     assert names[0] | names[1] == {cut.id for cut in cuts}
 
 
+@pytest.mark.parametrize("world_size", [2, 3])
+def test_processes_share_development_batches_without_repeating_any(cuts, world_size: int):
+    loader = make_loader(cuts, augment=False)
+    whole = list(loader.batches())
+    shares = [dict(loader.own_batches(rank, world_size)) for rank in range(world_size)]
+    assert [len(share) for share in shares] == [len(range(rank, len(whole), world_size)) for rank in range(world_size)]
+    assert_equal([shares[number % world_size][number] for number in range(len(whole))], whole)
+
+
 def test_utterances_are_joined_in_the_later_half_with_pauses_and_all_of_their_words(cuts):
     texts = {cut.id: cut.supervisions[0].text for cut in cuts}
     plain = {name: row for batch in make_loader(cuts, augment=False).batches() for name, row in rows(batch)}

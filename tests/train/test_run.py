@@ -9,7 +9,8 @@ import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from itertools import product
+from dataclasses import replace
+from itertools import chain, product
 from pathlib import Path
 
 import numpy as np
@@ -19,13 +20,14 @@ from rich.console import Console
 from safetensors.torch import load_file
 
 from asr.cli.console import ConsoleReporter
+from asr.cli.options import start_torchrun
 from asr.config import Config
 from asr.corpus.cuts import load_cuts, read_waveform
-from asr.errors import ConfigError, TrainingError, TrainingInterrupted
+from asr.errors import AsrError, ConfigError, TrainingError, TrainingInterrupted
 from asr.evaluate.evaluate import evaluate
 from asr.recognize.model_folder import read_model, save_model
 from asr.recognize.recognizer import load_model
-from asr.train.dataset import Batch
+from asr.train.dataset import Batch, SpeechLoader
 from asr.train.run import train
 from asr.train.trainer import Trainer
 from tests.models import make_model
@@ -126,24 +128,84 @@ def test_two_processes_train_one_model_and_resume_to_the_same(conf: Path, tmp_pa
         train(Config.load(conf, [f"output={tmp_path / 'whole'}", "train.batch_seconds=6", *OFTEN]), resume=True)
 
 
-@pytest.mark.slow
-def test_two_machines_under_torchrun_train_as_two_processes_on_one_do(conf: Path, tmp_path: Path):
-    finish(start(conf, f"output={tmp_path / 'one'}", "--devices", "2", "train.batch_seconds=6"))
+def free_port() -> int:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    torchrun = [sys.executable, "-m", "torch.distributed.run", "--nnodes=2", "--nproc-per-node=1"]
-    torchrun += ["--master-addr=127.0.0.1", f"--master-port={port}"]
-    train_both = ["-m", "asr", "train", str(conf), f"output={tmp_path / 'two'}", "train.batch_seconds=6"]
-    machines = [
-        subprocess.Popen(
-            [*torchrun, f"--node-rank={rank}", *train_both], stderr=subprocess.PIPE, text=True, env=ENVIRONMENT
-        )
-        for rank in range(2)
-    ]
-    reported = [machine.communicate(timeout=240)[1] for machine in machines]
-    assert [machine.returncode for machine in machines] == [0, 0], reported
-    assert_equal_weights(tmp_path / "one", tmp_path / "two")
+        return int(free.getsockname()[1])
+
+
+def start_machine(conf: Path, rank: int, port: int, *arguments: str) -> "subprocess.Popen[str]":
+    """Start one of two machines, which has two processes."""
+    more = ["--devices", "2", "--nodes", "2", "--node-rank", str(rank), "--master", f"127.0.0.1:{port}"]
+    return start(conf, *arguments, *more)
+
+
+def kill_machine(machine: "subprocess.Popen[str]") -> None:
+    """Kill a machine's processes at once. torchrun has them in sessions of their own."""
+    found = [machine.pid]
+    for pid in found:
+        found += [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    for pid in found:
+        os.kill(pid, signal.SIGKILL)
+    machine.wait()
+
+
+def run_on_two_machines(conf: Path, *arguments: str, kill_at: int | None = None) -> None:
+    """Train with two processes on each of two machines; kill the second machine after a step, if one is given."""
+    port = free_port()
+    machines = [start_machine(conf, rank, port, *arguments) for rank in range(2)]
+    if kill_at is not None:
+        output = Path(arguments[0].removeprefix("output="))
+        wait_for_step(machines[1], output, kill_at)
+        kill_machine(machines[1])
+        machines[0].communicate(timeout=240)
+        assert machines[0].returncode != 0
+        return
+    for machine in machines:
+        assert "Warning" not in finish(machine)
+
+
+def dev_losses(output: Path) -> list[float]:
+    entries = [json.loads(line) for line in (output / "run" / "log.jsonl").read_text().splitlines()]
+    return [entry["dev_loss"] for entry in entries if "dev_loss" in entry]
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("_one_thread")
+def test_two_machines_of_two_processes_train_as_one_process_and_survive_the_death_of_one(
+    conf: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    # Dropout alone is drawn for each process. Small batches, so that there are twenty steps.
+    settings = ["train.batch_seconds=2.5", "acoustic.dropout=0", "train.epochs=5", "train.checkpoint_minutes=0"]
+    whole, killed, alone = (f"output={tmp_path / name}" for name in ("whole", "killed", "alone"))
+    run_on_two_machines(conf, whole, *settings)
+    assert steps_done(tmp_path / "whole") >= 20
+    run_on_two_machines(conf, killed, *settings, kill_at=7)
+    assert 7 <= steps_done(tmp_path / "killed") < steps_done(tmp_path / "whole")
+    run_on_two_machines(conf, killed, *settings, "--resume")
+    assert_equal_weights(tmp_path / "whole", tmp_path / "killed")
+
+    # One process that takes the batches of all four for each step.
+    batches = SpeechLoader.batches
+
+    def batches_of_all(self: SpeechLoader, *arguments: int, **options: object) -> Iterator[Batch]:
+        if not self.shuffle:  # development speech
+            return batches(self, *arguments, **options)
+        loaders = [replace(self, rank=rank, world_size=4) for rank in range(4)]
+        return chain.from_iterable(zip(*(batches(loader, *arguments, **options) for loader in loaders), strict=True))
+
+    monkeypatch.setattr(SpeechLoader, "batches", batches_of_all)
+    train(Config.load(conf, [alone, *settings, "train.optimizer.accumulate=4"]))
+    assert steps_done(tmp_path / "alone") == steps_done(tmp_path / "whole")
+    assert dev_losses(tmp_path / "whole") == pytest.approx(dev_losses(tmp_path / "alone"), abs=1e-3)
+    assert max(dev_losses(tmp_path / "alone")) - min(dev_losses(tmp_path / "alone")) > 0.1  # it learns
+
+
+@pytest.mark.parametrize(("arguments", "message"), [(["2"], "numbered from 0 to 1"), (["0", "node0"], "HOST:PORT")])
+def test_machines_that_cannot_be_right(arguments: list[str], message: str):
+    rank, master = arguments[0], (arguments[1:] or ["node0:1"])[0]
+    with pytest.raises(AsrError, match=message):
+        start_torchrun(2, int(rank), master, devices=1, restarts=0)
 
 
 def test_a_network_learns_the_language_of_tones(conf: Path, tone_manifests: Path, tmp_path: Path):
