@@ -8,6 +8,8 @@ from asr.text.written.write import write_numbers
 
 _SOFT = {",", ":", " –"}  # marks after which a number may go on; all others end it
 _JOINS = {"and", "or", "to"}
+_CONTINUE = {"celsius", "fahrenheit", "oh", "percent"}
+_LONG_STRING = 5  # digits
 _MONEY = {*CURRENCIES, "pound", "pounds"}
 
 
@@ -15,7 +17,8 @@ def write_punctuated(words: Sequence[str], punctuated: Sequence[str]) -> list[Wr
     """Group words as `write_numbers` does, and put their marks and capitals on the groups.
 
     A number ends with its sentence (he had twenty. Five were old), and at a comma between two numbers (in nineteen
-    ninety, five men). A comma within what people write as one is left out: one thousand, two hundred.
+    ninety, five men). A comma within what people write as one is left out (one thousand, two hundred), and any mark
+    within what can only be one: letters of a word, long strings of digits, half past ten a. M.
 
     Args:
         words: The words, as recognised.
@@ -26,7 +29,9 @@ def write_punctuated(words: Sequence[str], punctuated: Sequence[str]) -> list[Wr
     """
     if len(words) != len(punctuated):
         raise ValueError(f"{len(words)} words, {len(punctuated)} punctuated words; expected equally many")
-    marks = list(map(_find_mark, words, punctuated))
+    inseparable = _find_inseparable(words)
+    found_marks = list(map(_find_mark, words, punctuated))
+    marks = ["" if index in inseparable else mark for index, mark in enumerate(found_marks, start=1)]
     breaks = {index for index, mark in enumerate(marks, start=1) if mark and mark not in _SOFT}
     while True:
         groups = _write_between(words, breaks)
@@ -35,7 +40,8 @@ def write_punctuated(words: Sequence[str], punctuated: Sequence[str]) -> list[Wr
         if not found:
             break
         breaks |= found
-    texts = apply_marks(groups, words, punctuated)
+    kept = [form.removesuffix(old) + new for form, old, new in zip(punctuated, found_marks, marks, strict=True)]
+    texts = apply_marks(groups, words, kept)
     return [Written(text, start, end) for text, (_, start, end) in zip(texts, groups, strict=True)]
 
 
@@ -55,6 +61,26 @@ def _write_between(words: Sequence[str], breaks: Set[int]) -> list[Written]:
         if position is not None:
             groups.append(Written(text, position, position + end - start))
     return groups
+
+
+def _find_inseparable(words: Sequence[str]) -> set[int]:
+    """Return the words that continue the one before them, whatever mark a network that knows no spelling put there."""
+    found: set[int] = set()
+    for text, start, end in write_numbers(words):
+        members = [word.lower() for word in words[start:end]]
+        if text in ("a.m.", "p.m."):
+            found.add(start)  # the time is before it
+        if all(len(word.removesuffix("'s")) == 1 for word in members) or (
+            len(members) >= _LONG_STRING and all(word in DIGITS or word in REPEATS for word in members)
+        ):
+            found.update(range(start + 1, end))
+        found.update(start + index for index in range(1, len(members)) if _continues(members, index))
+    return found
+
+
+def _continues(members: Sequence[str], index: int) -> bool:
+    """Return whether a word of a number cannot begin a sentence there: five degrees celsius, one oh one, ten a m."""
+    return members[index] in _CONTINUE or members[index - (members[index] == "m") :][:2] in (["a", "m"], ["p", "m"])
 
 
 def _ends_number(words: Sequence[str], index: int, groups: Sequence[Written]) -> bool:
