@@ -179,6 +179,60 @@ def read_file(url: str) -> bytes:
         raise AsrError(f"{url}: {explain(url, error)}") from None
 
 
+def read_range(url: str, start: int, size: int) -> bytes:
+    """Read `size` bytes of a file from byte `start` on, by one request. Raises AsrError if they cannot be read."""
+    system, path = find_system(url)
+
+    def request() -> bytes:
+        content = bytes(system.cat_file(path, start=start, end=start + size))
+        if len(content) != size:
+            raise OSError(f"{len(content)} bytes came of {size} from byte {start} on")
+        return content
+
+    try:
+        return retry(request)
+    except Exception as error:
+        raise AsrError(f"{url}: {explain(url, error)}") from None
+
+
+def find_size(url: str) -> int | None:
+    """Return the bytes of a file; None if it does not exist, or nobody knows. Raises AsrError as `list_names`."""
+    found = _find_info(url)
+    return None if found is None else found.get("size")
+
+
+def find_version(url: str) -> str | None:
+    """Return what changes when a file does; None if it does not exist. Raises AsrError as `list_names`."""
+    found = _find_info(url)
+    return None if found is None else repr(sorted((key, str(value)) for key, value in found.items()))
+
+
+def _find_info(url: str) -> dict[str, Any] | None:
+    system, path = find_system(url)
+
+    def request() -> dict[str, Any]:
+        system.invalidate_cache()
+        return dict(system.info(path))
+
+    try:
+        return retry(request)
+    except FileNotFoundError:
+        return None
+    except Exception as error:
+        raise AsrError(f"{url}: {explain(url, error)}") from None
+
+
+def remove_file(url: str) -> None:
+    """Remove a file, if it exists. Raises AsrError if it cannot be removed."""
+    system, path = find_system(url)
+    try:
+        retry(lambda: system.rm_file(path))
+    except FileNotFoundError:
+        return
+    except Exception as error:
+        raise AsrError(f"{url}: cannot be removed: {explain(url, error)}") from None
+
+
 def write_file(url: str, content: bytes) -> None:
     """Write a file whole or not at all. Raises AsrError if it cannot be written."""
     system, path = find_system(url)

@@ -26,7 +26,8 @@ from torch.utils.data import DataLoader, Dataset
 from asr.config import AugmentSettings, NormalizerSettings
 from asr.corpus.cuts import read_waveform
 from asr.corpus.feature_cache import FeatureCache
-from asr.errors import ConfigError, TrainingError, one_line
+from asr.corpus.ranges import ByteRange, fetch
+from asr.errors import AsrError, ConfigError, TrainingError, one_line
 from asr.recognize.runner import NetworkRunner
 from asr.runtime.network import LogProbs
 from asr.seeds import draw_seed
@@ -45,6 +46,7 @@ _READ_HERE = "set train.num_workers=0 to read audio in the training process"
 _SHUFFLE_BUFFER = 10_000  # cuts that the sampler holds at once
 _NUM_BUCKETS = 10
 _MOST_JOINED = 4  # utterances in a row
+_FETCHED = 64  # utterances that are read from a store at once, when they are measured
 _STATISTICS_CUTS = 2000  # approximate size of the sample for the statistics of features
 
 
@@ -93,6 +95,7 @@ class SpeechDataset(Dataset[Batch]):
 
     def __post_init__(self) -> None:
         self._layout = frame_layout(self.extractor.settings)
+        self._fetched: dict[ByteRange, bytes] = {}  # of the present batch, from shards in stores
         if self.augment is not None:
             if self.augment.vocal_tract is not None and not self._layout.has_bands:
                 raise ConfigError("train.augment.vocal_tract: an encoder's features have no bands; take speeds instead")
@@ -100,6 +103,8 @@ class SpeechDataset(Dataset[Batch]):
 
     def __getitem__(self, cuts: CutSet) -> Batch:
         cuts = list(cuts)
+        # What is in the cache need not be read.
+        self._fetched = fetch(cuts) if self.cache is None else {}
         rows = self._rows(cuts)
         utterances = ["+".join(cut.id for cut in row) for row in rows]
         texts = [" ".join(normalize(cut.supervisions[0].text, self.normalizer) for cut in row) for row in rows]
@@ -163,7 +168,7 @@ class SpeechDataset(Dataset[Batch]):
 
     def _waveform(self, row: list[Any]) -> Tensor:
         rate = self.extractor.settings.sample_rate
-        waveforms = [torch.from_numpy(read_waveform(cut, rate)) for cut in row]
+        waveforms = [torch.from_numpy(read_waveform(cut, rate, self._fetched)) for cut in row]
         if self.augment is None:
             return waveforms[0]
         rngs = [np.random.default_rng(draw_seed(self.seed, self._variation, cut.id)) for cut in row]
@@ -190,6 +195,19 @@ class SpeechDataset(Dataset[Batch]):
             shorter = round(masks.max_frames * sizes.step_seconds / step_seconds)
             masks = masks.model_copy(update={"num_band_masks": 0, "max_frames": shorter})
         return spec_augment(features, masks, step_seconds=step_seconds, seed=seed)
+
+
+class _Guarded(Dataset["Batch | AsrError"]):
+    """Returns errors that have a message for users; of those that are raised torch would send a traceback as text."""
+
+    def __init__(self, dataset: SpeechDataset) -> None:
+        self._dataset = dataset
+
+    def __getitem__(self, cuts: CutSet) -> Batch | AsrError:
+        try:
+            return self._dataset[cuts]
+        except AsrError as error:
+            return error
 
 
 @dataclass
@@ -224,6 +242,7 @@ class SpeechLoader:
 
         Raises:
             TrainingError: If shared memory has no room for the batches of other processes.
+            AsrError: If a recording cannot be read.
         """
         self.dataset.epoch = epoch
         self._sampler.set_epoch(epoch)
@@ -232,7 +251,7 @@ class SpeechLoader:
             return iter(DataLoader(self.dataset, None, sampler=chosen))
         self._check_shared_memory(num_batches=1)
         loader = DataLoader(
-            self.dataset,
+            _Guarded(self.dataset),
             None,
             sampler=chosen,
             num_workers=self.num_workers,
@@ -252,7 +271,7 @@ class SpeechLoader:
         for index, batch in enumerate(DataLoader(self.dataset, None, sampler=chosen)):
             yield rank + index * world_size, batch
 
-    def _await(self, batches: Iterator[Batch], is_stopping: Callable[[], bool]) -> Iterator[Batch]:
+    def _await(self, batches: Iterator[Batch | AsrError], is_stopping: Callable[[], bool]) -> Iterator[Batch]:
         """Yield the batches of other processes; these may lose one for which shared memory has no room."""
         waited = 0
         while True:
@@ -272,6 +291,8 @@ class SpeechLoader:
                     self._check_shared_memory(num_batches=_PREFETCHED * self.num_workers + 1)
                 continue
             waited = 0
+            if isinstance(batch, AsrError):
+                raise batch
             yield batch
 
     def _check_shared_memory(self, num_batches: int) -> None:
@@ -308,18 +329,25 @@ def _ignore_signals(_: int) -> None:
         signal.signal(number, signal.SIG_IGN)
 
 
+def _with_sound(cuts: Iterator[Any], *, is_read: bool) -> Iterator[tuple[Any, dict[ByteRange, bytes]]]:
+    """Yield cuts with what was fetched of their sound, if anything must be."""
+    while some := list(islice(cuts, _FETCHED)):
+        fetched = fetch(some) if is_read else {}
+        yield from ((cut, fetched) for cut in some)
+
+
 def measure_features(cuts: Any, extractor: Extractor, cache: FeatureCache | None = None) -> tuple[Statistic, Statistic]:
     """Measure mean and standard deviation (F,) of the features of a sequence of cuts, on a sample of large ones."""
     count = 0
     sums = squares = np.zeros(frame_layout(extractor.settings).size)
 
-    def compute(cut: Any) -> Features:
-        return extractor.plain(read_waveform(cut, extractor.settings.sample_rate))
+    def compute(cut: Any, fetched: dict[ByteRange, bytes] | None = None) -> Features:
+        return extractor.plain(read_waveform(cut, extractor.settings.sample_rate, fetched))
 
     # From the whole manifest, which may be sorted by speaker or corpus.
-    for index in range(0, len(cuts), max(1, len(cuts) // _STATISTICS_CUTS)):
-        cut = cuts[index]
-        kept = compute(cut) if cache is None else cache.get(cut, None, partial(compute, cut))
+    chosen = (cuts[index] for index in range(0, len(cuts), max(1, len(cuts) // _STATISTICS_CUTS)))
+    for cut, fetched in _with_sound(chosen, is_read=cache is None):
+        kept = compute(cut, fetched) if cache is None else cache.get(cut, None, partial(compute, cut))
         features = kept.astype(np.float64)
         count += len(features)
         sums = sums + features.sum(0)
