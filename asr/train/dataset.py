@@ -274,26 +274,30 @@ class SpeechLoader:
     def _await(self, batches: Iterator[Batch | AsrError], is_stopping: Callable[[], bool]) -> Iterator[Batch]:
         """Yield the batches of other processes; these may lose one for which shared memory has no room."""
         waited = 0
-        while True:
-            try:
-                batch = next(batches)
-            except StopIteration:
-                return
-            except RuntimeError as error:
-                if any(sign in str(error) for sign in _LOST_PROCESS):
-                    raise TrainingError(f"{one_line(error)}; {_READ_HERE}") from None
-                if "timed out" not in str(error):
-                    raise
-                waited += _POLL_SECONDS
-                if is_stopping():
+        try:
+            while True:
+                try:
+                    batch = next(batches)
+                except StopIteration:
                     return
-                if waited >= _STALL_SECONDS:
-                    self._check_shared_memory(num_batches=_PREFETCHED * self.num_workers + 1)
-                continue
-            waited = 0
-            if isinstance(batch, AsrError):
-                raise batch
-            yield batch
+                except RuntimeError as error:
+                    if any(sign in str(error) for sign in _LOST_PROCESS):
+                        raise TrainingError(f"{one_line(error)}; {_READ_HERE}") from None
+                    if "timed out" not in str(error):
+                        raise
+                    waited += _POLL_SECONDS
+                    if is_stopping():
+                        return
+                    if waited >= _STALL_SECONDS:
+                        self._check_shared_memory(num_batches=_PREFETCHED * self.num_workers + 1)
+                    continue
+                waited = 0
+                if isinstance(batch, AsrError):
+                    raise batch
+                yield batch
+        finally:
+            # Ends the processes, even if an error that is kept refers to this frame: Python would wait for them.
+            del batches
 
     def _check_shared_memory(self, num_batches: int) -> None:
         """Raise TrainingError if shared memory, where processes put their batches, is smaller than so many."""

@@ -1,0 +1,98 @@
+"""How long training waits for data: a stand-in for a network takes batches, each for a fixed time.
+
+    asr shard data/train.jsonl.gz --flac -o build/shards
+    python tools/benchmarks/loading.py files=data/train.jsonl.gz shards=build/shards/train.jsonl.gz \
+        store=slow://build/shards/train.jsonl.gz
+
+First one batch after the other is loaded in this process, which gives the time that a process needs for one. The
+network then takes `--ease` times as long as all the processes that load need for a batch, so that there is no reason to
+wait, but for the first batch of an epoch. `slow://` reads local shards as from a store that answers each request after
+`--latency` seconds, which needs fsspec.
+"""
+
+import argparse
+import time
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from lhotse import CutSet
+
+from asr.config import AugmentSettings, ModelSettings
+from asr.corpus.doctor import pack_usable
+from asr.signal.front_end import build_extractor
+from asr.text.load import build_tokenizer
+from asr.train.dataset import SpeechDataset, SpeechLoader
+
+
+def register_slow_store(latency: float) -> None:
+    """Have slow:// read local files, each range after a pause."""
+    import fsspec
+    from fsspec.implementations.local import LocalFileSystem
+
+    class SlowFileSystem(LocalFileSystem):
+        protocol = "slow"
+
+        @classmethod
+        def _strip_protocol(cls, path: str) -> str:
+            return str(Path(path.removeprefix("slow://")).absolute())
+
+        def cat_file(self, path: str, start: int | None = None, end: int | None = None, **more: Any) -> bytes:
+            time.sleep(latency)
+            return super().cat_file(path, start, end, **more)
+
+    fsspec.register_implementation("slow", SlowFileSystem)
+
+
+def make_loader(manifest: str, num_workers: int, batch_seconds: float) -> SpeechLoader:
+    settings = ModelSettings()
+    usable = pack_usable([manifest], None, settings).usable
+    size = build_extractor(settings.features).plain(np.zeros(16000, dtype=np.float32)).shape[1]
+    extractor = build_extractor(settings.features, np.zeros(size, np.float32), np.ones(size, np.float32))
+    tokenizer = build_tokenizer(usable.normalized, settings.tokenizer)
+    dataset = SpeechDataset(extractor, tokenizer, settings.normalizer, augment=AugmentSettings())
+    return SpeechLoader(CutSet(usable), dataset, batch_seconds=batch_seconds, shuffle=True, num_workers=num_workers)
+
+
+def waits(batches: Iterator[Any], step: float) -> Iterator[float]:
+    """Yield how long each batch is waited for by a network that takes `step` seconds for one."""
+    started = time.perf_counter()
+    for _ in batches:
+        yield time.perf_counter() - started
+        time.sleep(step)
+        started = time.perf_counter()
+
+
+def mean_seconds(loader: SpeechLoader, count: int) -> float:
+    """Return how long a batch takes when it is loaded in this process, without the first."""
+    _, *others = islice(waits(loader.batches(), 0), count + 1)
+    return sum(others) / len(others)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("manifests", nargs="+", metavar="NAME=MANIFEST")
+    parser.add_argument("--workers", nargs="+", type=int, default=[1, 2])
+    parser.add_argument("--batches", type=int, default=30, help="of an epoch; the first is counted apart")
+    parser.add_argument("--batch-seconds", type=float, default=60.0)
+    parser.add_argument("--ease", type=float, default=1.25)
+    parser.add_argument("--latency", type=float, default=0.03)
+    arguments = parser.parse_args()
+    if any("slow://" in manifest for manifest in arguments.manifests):
+        register_slow_store(arguments.latency)
+    print("| speech | processes | s to load a batch | the network's s | first batch, s | waiting |")
+    print("| --- | ---: | ---: | ---: | ---: | ---: |")
+    for name, manifest in (text.split("=", 1) for text in arguments.manifests):
+        alone = mean_seconds(make_loader(manifest, 0, arguments.batch_seconds), min(arguments.batches, 10))
+        for num_workers in arguments.workers:
+            step = arguments.ease * alone / num_workers
+            loader = make_loader(manifest, num_workers, arguments.batch_seconds)
+            first, *others = islice(waits(loader.batches(), step), arguments.batches + 1)
+            share = sum(others) / (sum(others) + step * len(others))
+            print(f"| {name} | {num_workers} | {alone:.3f} | {step:.3f} | {first:.2f} | {share:.1%} |", flush=True)
+
+
+if __name__ == "__main__":
+    main()
