@@ -9,6 +9,7 @@ import random
 import re
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
 from asr.errors import AsrError, AudioError, one_line
@@ -16,6 +17,7 @@ from asr.errors import AsrError, AudioError, one_line
 ATTEMPTS = 5  # of each request, after which an error counts
 _FIRST_WAIT, _LONGEST_WAIT = 0.3, 10.0  # seconds between attempts, doubled each time
 _ONE_REQUEST = 16 << 20  # bytes; smaller files are read by one request, if their size is known
+_AT_ONCE = 16  # requests that one call sends
 _WHOLE_PUTS = {"s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", "hf", "memory"}  # show no object before it is whole
 # Names of exceptions, most of which belong to packages that need not be installed.
 _LASTING: tuple[str, ...] = (
@@ -179,10 +181,21 @@ def read_file(url: str) -> bytes:
         raise AsrError(f"{url}: {explain(url, error)}") from None
 
 
-def read_range(url: str, start: int, size: int) -> bytes:
-    """Read `size` bytes of a file from byte `start` on, by one request. Raises AsrError if they cannot be read."""
-    system, path = find_system(url)
+def read_ranges(ranges: Sequence[tuple[str, int, int]]) -> list[bytes]:
+    """Read parts of files, each given by URL, first byte and size; each by a request of its own, many at once.
 
+    Raises:
+        AsrError: If one cannot be read, after several attempts.
+    """
+    # Found here, since fsspec makes another file system, with connections of its own, for each thread that asks.
+    found = [(url, *find_system(url), start, size) for url, start, size in ranges]
+    if len(found) < 2:
+        return [_read_range(*one) for one in found]
+    with ThreadPoolExecutor(min(_AT_ONCE, len(found))) as pool:
+        return list(pool.map(lambda one: _read_range(*one), found))
+
+
+def _read_range(url: str, system: Any, path: str, start: int, size: int) -> bytes:
     def request() -> bytes:
         content = bytes(system.cat_file(path, start=start, end=start + size))
         if len(content) != size:

@@ -8,7 +8,6 @@ beginning to their end, do not allow. Who reads from a store waits mostly, so `f
 
 import io
 from collections.abc import Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -22,7 +21,6 @@ from asr.errors import AsrError, AudioError, CorpusError, one_line
 
 SHARD = "shard"  # the type of a source
 SUFFIX = ".tar"
-_AT_ONCE = 16  # requests of a process
 
 
 class ByteRange(NamedTuple):
@@ -62,60 +60,61 @@ def resolve(row: Any, folder: str) -> None:
             source["source"] = remote.join_url(folder, name) if remote.is_url(folder) else str(Path(folder, name))
 
 
-def read_range(place: ByteRange) -> bytes:
+def read_range(span: ByteRange) -> bytes:
     """Read some bytes of a shard. Raises ShardError if they cannot be read, from a store after several attempts."""
-    if remote.is_url(place.file):
-        try:
-            return remote.read_range(place.file, place.start, place.size)
-        except AsrError as error:
-            raise ShardError(str(error)) from None
+    if remote.is_url(span.file):
+        return _read_remote([span])[0]
     try:
-        with Path(place.file).open("rb") as file:
-            file.seek(place.start)
-            content = file.read(place.size)
+        with Path(span.file).open("rb") as file:
+            file.seek(span.start)
+            content = file.read(span.size)
     except FileNotFoundError:
-        raise ShardError(f"{place.file}: no such shard; copy it there, or make the shards again") from None
+        raise ShardError(f"{span.file}: no such shard; copy it there, or make the shards again") from None
     except OSError as error:
-        raise ShardError(f"{place.file}: cannot be read: {error.strerror or error}") from None
-    if len(content) != place.size:
-        raise ShardError(f"{place.file}: the shard is cut off; copy it again, or make the shards again")
+        raise ShardError(f"{span.file}: cannot be read: {error.strerror or error}") from None
+    if len(content) != span.size:
+        raise ShardError(f"{span.file}: the shard is cut off; copy it again, or make the shards again")
     return content
+
+
+def _read_remote(spans: list[ByteRange]) -> list[bytes]:
+    try:
+        return remote.read_ranges(spans)
+    except AsrError as error:
+        raise ShardError(str(error)) from None
 
 
 def fetch(cuts: Iterable[Any]) -> dict[ByteRange, bytes]:
     """Read the sound of those cuts that lie in shards of a store, many at once. Raises ShardError as `read_range`."""
-    places = [place for place in map(range_of, cuts) if place is not None and remote.is_url(place.file)]
-    if not places:
-        return {}
-    with ThreadPoolExecutor(min(_AT_ONCE, len(places))) as pool:
-        return dict(zip(places, pool.map(read_range, places), strict=True))
+    spans = [span for span in map(range_of, cuts) if span is not None and remote.is_url(span.file)]
+    return dict(zip(spans, _read_remote(spans), strict=True)) if spans else {}
 
 
-def read_stored(cut: Any, place: ByteRange, fetched: Mapping[ByteRange, bytes] | None = None) -> NDArray[np.float32]:
+def read_stored(cut: Any, span: ByteRange, fetched: Mapping[ByteRange, bytes] | None = None) -> NDArray[np.float32]:
     """Read the samples (channels, S) of a cut in a shard, at its own rate.
 
     Args:
         cut: The cut.
-        place: Where it lies, see `range_of`.
+        span: Where it lies, see `range_of`.
         fetched: What was read before, see `fetch`.
 
     Raises:
         ShardError: If the shard cannot be read.
         AudioError: If what lies there is not the sound that the manifest describes.
     """
-    content = (fetched or {}).get(place)
-    content = read_range(place) if content is None else content
+    content = (fetched or {}).get(span)
+    content = read_range(span) if content is None else content
     try:
         samples, rate = soundfile.read(io.BytesIO(content), dtype="float32", always_2d=True)
     except soundfile.SoundFileError as error:
-        raise AudioError(f"{place}: no sound: {one_line(error)}; make the shards again") from None
+        raise AudioError(f"{span}: no sound: {one_line(error)}; make the shards again") from None
     recording = cut.recording
     if (len(samples), rate) != (recording.num_samples, recording.sampling_rate):
         found, expected = (
             f"{len(samples)} samples at {rate} Hz",
             f"{recording.num_samples} at {recording.sampling_rate}",
         )
-        raise AudioError(f"{place}: the manifest says {expected} Hz, the shard has {found}; make the shards again")
+        raise AudioError(f"{span}: the manifest says {expected} Hz, the shard has {found}; make the shards again")
     start = round(cut.start * rate)
     return np.ascontiguousarray(samples[start : start + cut.num_samples].T)
 

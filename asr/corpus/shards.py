@@ -196,6 +196,7 @@ class _Job:
                 self._write(group)
                 self._reporter.line(f"{self._name}: {len(self._parts)} shards")
             self._verdicts.save()
+            self._remove_rest()
         if first is not None or self._folder.size(self._manifest) is None:
             self._finish()
         lines = [json.loads(line) for part in self._parts for line in part.lines]
@@ -273,6 +274,14 @@ class _Job:
         self._folder.write(f"{shard}{SUFFIX}", content)
         self._folder.write(f"{shard}.json.gz", gzip.compress(json.dumps(vars(part)).encode(), mtime=0))
         self._parts.append(part)
+
+    def _remove_rest(self) -> None:
+        """Remove shards of an earlier manifest that come after the last."""
+        number = len(self._parts)
+        while self._folder.size(name := f"{self._shard(number)}.json.gz") is not None:
+            self._folder.remove(f"{self._shard(number)}{SUFFIX}")
+            self._folder.remove(name)
+            number += 1
 
     def _finish(self) -> None:
         """Write transcripts, verdicts and manifest."""

@@ -246,7 +246,10 @@ class SpeechLoader:
         """
         self.dataset.epoch = epoch
         self._sampler.set_epoch(epoch)
-        chosen = islice(self._sampler, skip, None)
+        return self._load(islice(self._sampler, skip, None), is_stopping)
+
+    def _load(self, chosen: Iterator[CutSet], is_stopping: Callable[[], bool] = lambda: False) -> Iterator[Batch]:
+        """Load the batches that the sampler has chosen."""
         if self.num_workers == 0:
             return iter(DataLoader(self.dataset, None, sampler=chosen))
         self._check_shared_memory(num_batches=1)
@@ -255,20 +258,21 @@ class SpeechLoader:
             None,
             sampler=chosen,
             num_workers=self.num_workers,
+            prefetch_factor=_PREFETCHED,
             worker_init_fn=_ignore_signals,
             timeout=_POLL_SECONDS,
         )
         return self._await(iter(loader), is_stopping)
 
     def own_batches(self, rank: int, world_size: int) -> Iterator[tuple[int, Batch]]:
-        """Load every `world_size`-th batch from number `rank` on, with their numbers; read in this process.
+        """Load every `world_size`-th batch from number `rank` on, with their numbers.
 
         The sampler itself would repeat utterances, so that all processes get equally many batches.
         """
         self.dataset.epoch = 0
         self._sampler.set_epoch(0)
         chosen = islice(self._sampler, rank, None, world_size)
-        for index, batch in enumerate(DataLoader(self.dataset, None, sampler=chosen)):
+        for index, batch in enumerate(self._load(chosen)):
             yield rank + index * world_size, batch
 
     def _await(self, batches: Iterator[Batch | AsrError], is_stopping: Callable[[], bool]) -> Iterator[Batch]:

@@ -245,7 +245,9 @@ def _set_up(
     return TrainingSetup(
         settings=recipe,
         train_loader=train_loader,
-        dev_loader=SpeechLoader(CutSet(speech.dev), plain, batch_seconds=recipe.batch_seconds),
+        dev_loader=SpeechLoader(
+            CutSet(speech.dev), plain, batch_seconds=recipe.batch_seconds, num_workers=recipe.num_workers
+        ),
         train_seconds=speech.train.seconds,
         frame_seconds=layout.output_step / config.features.sample_rate,
         tokenizer=network.tokenizer,

@@ -24,6 +24,7 @@ from asr.config import AugmentSettings, ModelSettings
 from asr.corpus.doctor import pack_usable
 from asr.signal.front_end import build_extractor
 from asr.text.load import build_tokenizer
+from asr.train import dataset
 from asr.train.dataset import SpeechDataset, SpeechLoader
 
 
@@ -52,8 +53,8 @@ def make_loader(manifest: str, num_workers: int, batch_seconds: float) -> Speech
     size = build_extractor(settings.features).plain(np.zeros(16000, dtype=np.float32)).shape[1]
     extractor = build_extractor(settings.features, np.zeros(size, np.float32), np.ones(size, np.float32))
     tokenizer = build_tokenizer(usable.normalized, settings.tokenizer)
-    dataset = SpeechDataset(extractor, tokenizer, settings.normalizer, augment=AugmentSettings())
-    return SpeechLoader(CutSet(usable), dataset, batch_seconds=batch_seconds, shuffle=True, num_workers=num_workers)
+    speech = SpeechDataset(extractor, tokenizer, settings.normalizer, augment=AugmentSettings())
+    return SpeechLoader(CutSet(usable), speech, batch_seconds=batch_seconds, shuffle=True, num_workers=num_workers)
 
 
 def waits(batches: Iterator[Any], step: float) -> Iterator[float]:
@@ -79,7 +80,9 @@ def main() -> None:
     parser.add_argument("--batch-seconds", type=float, default=60.0)
     parser.add_argument("--ease", type=float, default=1.25)
     parser.add_argument("--latency", type=float, default=0.03)
+    parser.add_argument("--prefetched", type=int, default=dataset._PREFETCHED, help="batches of each process")
     arguments = parser.parse_args()
+    dataset._PREFETCHED = arguments.prefetched
     if any("slow://" in manifest for manifest in arguments.manifests):
         register_slow_store(arguments.latency)
     print("| speech | processes | s to load a batch | the network's s | first batch, s | waiting |")
