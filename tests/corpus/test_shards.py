@@ -127,7 +127,9 @@ def test_a_shard_that_is_missing_or_cut_off_is_written_again(manifest: Path, tmp
     assert path.read_bytes() == content
 
 
-def test_doctor_finds_the_same_by_verdicts_that_are_copied_with_the_shards(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_doctor_finds_the_same_by_verdicts_that_are_copied_with_the_shards(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
     rng = np.random.default_rng(0)
     for name in ("fine", "silent", "broken"):
         soundfile.write(tmp_path / f"{name}.wav", (name != "silent") * 0.1 * rng.standard_normal(RATE), RATE)
