@@ -6,8 +6,10 @@
 
 First one batch after the other is loaded in this process, which gives the time that a process needs for one. The
 network then takes `--ease` times as long as all the processes that load need for a batch, so that there is no reason to
-wait, but for the first batch of an epoch. `slow://` reads local shards as from a store that answers each request after
-`--latency` seconds, which needs fsspec.
+wait, but for the first batch of an epoch. While it waits, the training process is busy for a part of the time: it chooses
+the utterances of later batches, and takes batches from the other processes.
+
+`slow://` reads local shards as from a store that answers each request after `--latency` seconds, which needs fsspec.
 """
 
 import argparse
@@ -15,7 +17,7 @@ import time
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from lhotse import CutSet
@@ -57,19 +59,26 @@ def make_loader(manifest: str, num_workers: int, batch_seconds: float) -> Speech
     return SpeechLoader(CutSet(usable), speech, batch_seconds=batch_seconds, shuffle=True, num_workers=num_workers)
 
 
-def waits(batches: Iterator[Any], step: float) -> Iterator[float]:
+class Wait(NamedTuple):
+    """How long a batch was waited for, and how much of that the training process itself was busy, in seconds."""
+
+    elapsed: float
+    busy: float
+
+
+def waits(batches: Iterator[Any], step: float) -> Iterator[Wait]:
     """Yield how long each batch is waited for by a network that takes `step` seconds for one."""
-    started = time.perf_counter()
+    started = time.perf_counter(), time.thread_time()
     for _ in batches:
-        yield time.perf_counter() - started
+        yield Wait(time.perf_counter() - started[0], time.thread_time() - started[1])
         time.sleep(step)
-        started = time.perf_counter()
+        started = time.perf_counter(), time.thread_time()
 
 
 def mean_seconds(loader: SpeechLoader, count: int) -> float:
     """Return how long a batch takes when it is loaded in this process, without the first."""
     _, *others = islice(waits(loader.batches(), 0), count + 1)
-    return sum(others) / len(others)
+    return sum(one.elapsed for one in others) / len(others)
 
 
 def main() -> None:
@@ -85,16 +94,26 @@ def main() -> None:
     dataset._PREFETCHED = arguments.prefetched
     if any("slow://" in manifest for manifest in arguments.manifests):
         register_slow_store(arguments.latency)
-    print("| speech | processes | s to load a batch | the network's s | first batch, s | waiting |")
-    print("| --- | ---: | ---: | ---: | ---: | ---: |")
+    print("| speech | processes | s to load a batch | the network's s | first batch, s | waiting | of it busy |")
+    print("| --- | ---: | ---: | ---: | ---: | ---: | ---: |")
     for name, manifest in (text.split("=", 1) for text in arguments.manifests):
         alone = mean_seconds(make_loader(manifest, 0, arguments.batch_seconds), min(arguments.batches, 10))
         for num_workers in arguments.workers:
             step = arguments.ease * alone / num_workers
             loader = make_loader(manifest, num_workers, arguments.batch_seconds)
             first, *others = islice(waits(loader.batches(), step), arguments.batches + 1)
-            share = sum(others) / (sum(others) + step * len(others))
-            print(f"| {name} | {num_workers} | {alone:.3f} | {step:.3f} | {first:.2f} | {share:.1%} |", flush=True)
+            elapsed = sum(one.elapsed for one in others)
+            share, busy = (part / (elapsed + step * len(others)) for part in (elapsed, sum(o.busy for o in others)))
+            row = [
+                name,
+                num_workers,
+                f"{alone:.3f}",
+                f"{step:.3f}",
+                f"{first.elapsed:.2f}",
+                f"{share:.1%}",
+                f"{busy:.1%}",
+            ]
+            print(f"| {' | '.join(map(str, row))} |", flush=True)
 
 
 if __name__ == "__main__":
