@@ -6,7 +6,7 @@
 
 First one batch after the other is loaded in this process, which gives the time that a process needs for one. The
 network then takes `--ease` times as long as all the processes that load need for a batch, so that there is no reason to
-wait, but for the first batch of an epoch. While it waits, the training process is busy for a part of the time: it chooses
+wait, but for the first batch of an epoch. While it waits, the training process is busy for a part of the time: it picks
 the utterances of later batches, and takes batches from the other processes.
 
 `slow://` reads local shards as from a store that answers each request after `--latency` seconds, which needs fsspec.
