@@ -9,7 +9,9 @@ import numpy as np
 import pytest
 import soundfile
 from lhotse import CutSet
+from typer.testing import CliRunner
 
+from asr.cli.commands import app
 from asr.corpus import doctor
 from asr.corpus.cuts import load_cuts, read_waveform
 from asr.corpus.doctor import diagnose
@@ -127,9 +129,9 @@ def test_a_shard_that_is_missing_or_cut_off_is_written_again(manifest: Path, tmp
     assert path.read_bytes() == content
 
 
-def test_doctor_finds_the_same_by_verdicts_that_are_copied_with_the_shards(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-):
+@pytest.fixture
+def partly_broken(tmp_path: Path) -> Path:
+    """The manifest of a fine recording, a silent one, and one that has been overwritten since."""
     rng = np.random.default_rng(0)
     for name in ("fine", "silent", "broken"):
         soundfile.write(tmp_path / f"{name}.wav", (name != "silent") * 0.1 * rng.standard_normal(RATE), RATE)
@@ -139,7 +141,20 @@ def test_doctor_finds_the_same_by_verdicts_that_are_copied_with_the_shards(
         path.rename(tmp_path / "tables" / path.name)
     prepare("tsv", tmp_path / "tables", tmp_path / "cuts")
     (tmp_path / "tables" / "broken.wav").write_bytes(b"no sound")
-    (done,) = write_shards([tmp_path / "cuts" / "all.jsonl.gz"], tmp_path / "shards")
+    return tmp_path / "cuts" / "all.jsonl.gz"
+
+
+def test_the_command_lists_what_it_leaves_out(partly_broken: Path, tmp_path: Path):
+    result = CliRunner().invoke(app, ["shard", str(partly_broken), "-o", str(tmp_path / "shards")])
+    assert result.exit_code == 1
+    assert "broken\tunreadable\t" in result.stdout
+    assert f"{tmp_path / 'shards' / 'all.jsonl.gz'}\t2 utterances\t0.00 h\t1 shards" in result.stdout
+
+
+def test_doctor_finds_the_same_by_verdicts_that_are_copied_with_the_shards(
+    partly_broken: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    (done,) = write_shards([partly_broken], tmp_path / "shards")
     assert [(problem.utterance, problem.kind) for problem in done.left_out] == [("broken", "unreadable")]
     assert (done.num_utterances, done.num_shards, done.seconds) == (2, 1, 2.0)
     shutil.copytree(tmp_path / "shards", tmp_path / "copy")
