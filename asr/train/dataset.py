@@ -8,11 +8,13 @@ Random draws depend on seed, epoch and utterances only (augment.py).
 import shutil
 import signal
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import KW_ONLY, dataclass, replace
 from functools import partial
 from itertools import islice
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import numpy as np
@@ -197,6 +199,27 @@ class SpeechDataset(Dataset[Batch]):
         return spec_augment(features, masks, step_seconds=step_seconds, seed=seed)
 
 
+def _one_ahead(load: Callable[[Callable[[], bool]], Iterator[Batch]]) -> Iterator[Batch]:
+    """Yield batches, while a thread takes the next one from other processes and picks the utterances of later ones.
+
+    That takes some milliseconds, for which a network on a GPU would wait.
+
+    Args:
+        load: Returns the batches, given what tells whether they should end.
+    """
+    closed = Event()
+    batches = load(closed.is_set)
+    with ThreadPoolExecutor(1) as pool:
+        try:
+            upcoming = pool.submit(next, batches, None)
+            while (batch := upcoming.result()) is not None:
+                upcoming = pool.submit(next, batches, None)
+                yield batch
+        finally:
+            closed.set()
+            del batches
+
+
 class _Guarded(Dataset["Batch | AsrError"]):
     """Returns errors that have a message for users; of those that are raised torch would send a traceback as text."""
 
@@ -262,7 +285,7 @@ class SpeechLoader:
             worker_init_fn=_ignore_signals,
             timeout=_POLL_SECONDS,
         )
-        return self._await(iter(loader), is_stopping)
+        return _one_ahead(lambda is_closed: self._await(iter(loader), lambda: is_closed() or is_stopping()))
 
     def own_batches(self, rank: int, world_size: int) -> Iterator[tuple[int, Batch]]:
         """Load every `world_size`-th batch from number `rank` on, with their numbers.
@@ -293,7 +316,7 @@ class SpeechLoader:
                     if is_stopping():
                         return
                     if waited >= _STALL_SECONDS:
-                        self._check_shared_memory(num_batches=_PREFETCHED * self.num_workers + 1)
+                        self._check_shared_memory(num_batches=_PREFETCHED * self.num_workers + 2)
                     continue
                 waited = 0
                 if isinstance(batch, AsrError):
