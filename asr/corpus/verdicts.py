@@ -10,6 +10,7 @@ What depends on settings, such as the text, is no part of it.
 
 import gzip
 import hashlib
+import io
 import json
 import os
 import zlib
@@ -73,18 +74,21 @@ def _save(path: str, content: bytes) -> None:
 
 
 def _pack(kept: Mapping[str, tuple[str, Faults]]) -> bytes:
-    rows = [{"version": _VERSION}, *([key, state, faults] for key, (state, faults) in kept.items())]
-    return gzip.compress("".join(json.dumps(row) + "\n" for row in rows).encode(), compresslevel=1)
+    buffer = io.BytesIO()
+    with gzip.open(buffer, "wt", encoding="utf-8", compresslevel=1) as lines:
+        lines.write(json.dumps({"version": _VERSION}) + "\n")
+        lines.writelines(json.dumps([key, state, faults]) + "\n" for key, (state, faults) in kept.items())
+    return buffer.getvalue()
 
 
 def _read(path: str) -> dict[str, tuple[str, Faults]]:
     """Read what is kept; nothing if that is missing, broken, or of another version."""
     try:
         content = remote.read_file(path) if remote.is_url(path) else Path(remote.without_scheme(path)).read_bytes()
-        lines = iter(gzip.decompress(content).decode().splitlines())
-        if json.loads(next(lines, "{}")).get("version") != _VERSION:
-            return {}
-        return {key: (state, faults) for key, state, faults in map(json.loads, lines)}
+        with gzip.open(io.BytesIO(content), "rt", encoding="utf-8") as lines:
+            if json.loads(next(lines, "{}")).get("version") != _VERSION:
+                return {}
+            return {key: (state, faults) for key, state, faults in map(json.loads, lines)}
     except (AsrError, OSError, EOFError, ValueError, TypeError, AttributeError, zlib.error):
         return {}
 
