@@ -138,6 +138,15 @@ def check_deaths(work: Path, model: str) -> bool:
     return all(checks.values())
 
 
+def start(command: list[str], work: Path, cores: set[int]) -> subprocess.Popen[bytes]:
+    """Start a command whose processes, Ray's among them, use these cores only."""
+
+    def pin() -> None:
+        os.sched_setaffinity(0, cores)
+
+    return subprocess.Popen(command, cwd=work, env=ENVIRONMENT, stderr=subprocess.DEVNULL, preexec_fn=pin)
+
+
 def time_two_commands(work: Path, model: str) -> float:
     """Time two commands side by side, each on every other recording; their time is that of the slower."""
     paths = sorted((work / "in").iterdir())
@@ -147,7 +156,7 @@ def time_two_commands(work: Path, model: str) -> float:
         shutil.rmtree(work / f"out-{index}", ignore_errors=True)
         command = [*ASR, "--list", f"half-{index}.txt", "-m", model, "-f", "json", "-o", f"out-{index}"]
         command += ["--report", f"report-{index}.json"]
-        processes.append(subprocess.Popen(command, cwd=work, env=ENVIRONMENT, stderr=subprocess.DEVNULL))
+        processes.append(start(command, work, {index}))
     for process in processes:
         process.wait()
     reports = [json.loads((work / f"report-{index}.json").read_text()) for index in range(2)]
@@ -157,13 +166,18 @@ def time_two_commands(work: Path, model: str) -> float:
 def measure_throughput(work: Path, model: str, passes: int) -> None:
     """Time one command on one core, one worker, two, and two commands, in turn, each from when it has its model."""
     options = ["in", "-m", model, "-f", "json"]
-    runs = {"one command": [], "one worker": ["--cluster", "local:1"], "two workers": ["--cluster", "local:2"]}
+    # A worker's own threads are two, so only pinning makes it a worker of one core.
+    runs = {
+        "one command": ({0}, []),
+        "one worker": ({0}, ["--cluster", "local:1"]),
+        "two workers": ({0, 1}, ["--cluster", "local:2"]),
+    }
     seconds: dict[str, list[float]] = {name: [] for name in (*runs, "two commands")}
     for _ in range(passes):
-        for name, more in runs.items():
+        for name, (cores, more) in runs.items():
             shutil.rmtree(work / "out", ignore_errors=True)
             command = [*ASR, *options, "-o", "out", "--report", "report.json", *more]
-            subprocess.run(command, cwd=work, env=ENVIRONMENT, stderr=subprocess.DEVNULL)
+            start(command, work, cores).wait()
             report = json.loads((work / "report.json").read_text())
             seconds[name].append(report["elapsed_seconds"] - report["starting_seconds"])
         seconds["two commands"].append(time_two_commands(work, model))
