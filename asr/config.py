@@ -279,11 +279,15 @@ class LanguageTrainSettings(Settings):
     optimizer: OptimizerSettings = OptimizerSettings(learning_rate=6e-3, warmup_fraction=0.05)
 
 
-class CorpusSettings(Settings):
-    """Training and development speech: manifests of lhotse cuts, written by `asr prepare`."""
+# A string either way: the class Path would merge the slashes of a URL.
+_PathOrUrl = Annotated[str, BeforeValidator(lambda value: str(value) if isinstance(value, Path) else value)]
 
-    train: list[Path] = Field(min_length=1)
-    dev: list[Path] = Field(min_length=1)
+
+class CorpusSettings(Settings):
+    """Training and development speech: manifests of lhotse cuts, written by `asr prepare` or `asr shard`."""
+
+    train: list[_PathOrUrl] = Field(min_length=1)
+    dev: list[_PathOrUrl] = Field(min_length=1)
     name: str = ""  # for the model card
     licence: str = ""
 

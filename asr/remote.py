@@ -9,6 +9,7 @@ import random
 import re
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
 from asr.errors import AsrError, AudioError, one_line
@@ -16,6 +17,7 @@ from asr.errors import AsrError, AudioError, one_line
 ATTEMPTS = 5  # of each request, after which an error counts
 _FIRST_WAIT, _LONGEST_WAIT = 0.3, 10.0  # seconds between attempts, doubled each time
 _ONE_REQUEST = 16 << 20  # bytes; smaller files are read by one request, if their size is known
+_AT_ONCE = 16  # requests that one call sends
 _WHOLE_PUTS = {"s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", "hf", "memory"}  # show no object before it is whole
 # Names of exceptions, most of which belong to packages that need not be installed.
 _LASTING: tuple[str, ...] = (
@@ -177,6 +179,71 @@ def read_file(url: str) -> bytes:
         return bytes(retry(lambda: system.cat_file(path)))
     except Exception as error:
         raise AsrError(f"{url}: {explain(url, error)}") from None
+
+
+def read_ranges(ranges: Sequence[tuple[str, int, int]]) -> list[bytes]:
+    """Read parts of files, each given by URL, first byte and size; each by a request of its own, many at once.
+
+    Raises:
+        AsrError: If one cannot be read, after several attempts.
+    """
+    # Found here, since fsspec makes another file system, with connections of its own, for each thread that asks.
+    found = [(url, *find_system(url), start, size) for url, start, size in ranges]
+    if len(found) < 2:
+        return [_read_range(*one) for one in found]
+    with ThreadPoolExecutor(min(_AT_ONCE, len(found))) as pool:
+        return list(pool.map(lambda one: _read_range(*one), found))
+
+
+def _read_range(url: str, system: Any, path: str, start: int, size: int) -> bytes:
+    def request() -> bytes:
+        content = bytes(system.cat_file(path, start=start, end=start + size))
+        if len(content) != size:
+            raise OSError(f"{len(content)} bytes came of {size} from byte {start} on")
+        return content
+
+    try:
+        return retry(request)
+    except Exception as error:
+        raise AsrError(f"{url}: {explain(url, error)}") from None
+
+
+def find_size(url: str) -> int | None:
+    """Return the bytes of a file; None if it does not exist, or nobody knows. Raises AsrError as `list_names`."""
+    found = _find_info(url)
+    return None if found is None else found.get("size")
+
+
+def find_version(url: str) -> str | None:
+    """Return what changes when a file does; None if it does not exist. Raises AsrError as `list_names`."""
+    found = _find_info(url)
+    return None if found is None else repr(sorted((key, str(value)) for key, value in found.items()))
+
+
+def _find_info(url: str) -> dict[str, Any] | None:
+    system, path = find_system(url)
+
+    def request() -> dict[str, Any]:
+        system.invalidate_cache()
+        return dict(system.info(path))
+
+    try:
+        return retry(request)
+    except FileNotFoundError:
+        return None
+    except Exception as error:
+        raise AsrError(f"{url}: {explain(url, error)}") from None
+
+
+def remove_file(url: str) -> None:
+    """Remove a file, if it exists. Raises AsrError if it cannot be removed."""
+    system, path = find_system(url)
+    try:
+        retry(lambda: system.rm_file(path))
+    except FileNotFoundError:
+        return
+    except Exception as error:
+        raise AsrError(f"{url}: cannot be removed: {explain(url, error)}") from None
 
 
 def write_file(url: str, content: bytes) -> None:

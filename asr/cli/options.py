@@ -79,7 +79,10 @@ PauseSeconds = Annotated[float, Option(help="Seconds of silence that end an utte
 LongestSeconds = Annotated[float, Option(help="Seconds after which an utterance ends at the next short pause.")]
 
 # Text, corpora and what is made of them
-Manifests = Annotated[list[Path], Argument(metavar="MANIFEST", help="Manifests, as written by `asr prepare`.")]
+Manifests = Annotated[
+    list[str],
+    Argument(metavar="MANIFEST", help="Manifests, as written by `asr prepare` or `asr shard`; or their URLs."),
+]
 Texts = Annotated[
     list[Path],
     Argument(metavar="TEXT", help="Text files (also .gz, .xz), one sentence per line. TEXT:8 counts a file 8 times."),

@@ -1,4 +1,4 @@
-"""Commands that make a model: prepare, doctor, train, evaluate, report, tune, calibrate, quantize."""
+"""Commands that make a model: prepare, shard, doctor, train, evaluate, report, tune, calibrate, quantize."""
 
 import os
 from pathlib import Path
@@ -39,6 +39,30 @@ def prepare(
     for name, cuts in run(corpus, source, output, channel=options.parse_channel(channel)).items():
         hours = sum(cut.duration for cut in cuts) / 3600
         typer.echo(f"{output / name}.jsonl.gz\t{len(cuts)} utterances\t{hours:.2f} h")
+
+
+def shard(
+    manifests: options.Manifests,
+    output: Annotated[
+        str, Option("--output", "-o", metavar="FOLDER", help="Folder for the shards, by path or URL such as s3://...")
+    ],
+    megabytes: Annotated[float, Option(min=0.001, help="Size of a shard, about.")] = 100.0,
+    flac: Annotated[
+        bool,
+        Option("--flac", help="Store all sound as FLAC. Otherwise files that hold one utterance stay as they are."),
+    ] = False,
+) -> None:
+    """Pack utterances into few large files, from which training reads, also from an object store."""
+    from asr.corpus.shards import write_shards
+
+    is_complete = True
+    for done in write_shards(manifests, output, megabytes=megabytes, flac=flac, reporter=reporter):
+        for problem in done.left_out:
+            typer.echo(f"{problem.utterance}\t{problem.kind}\t{problem.reason}")
+            is_complete = False
+        count, hours = done.num_utterances, done.seconds / 3600
+        typer.echo(f"{done.manifest}\t{count} utterances\t{hours:.2f} h\t{done.num_shards} shards")
+    raise typer.Exit(0 if is_complete else 1)
 
 
 def doctor(
@@ -193,4 +217,4 @@ def quantize(
         typer.echo(f"{path}\t{before / 1e6:.1f} MB\t{after / 1e6:.1f} MB")
 
 
-COMMANDS = (prepare, doctor, train, evaluate, report, tune, calibrate, quantize)
+COMMANDS = (prepare, shard, doctor, train, evaluate, report, tune, calibrate, quantize)

@@ -5,11 +5,12 @@ their true lengths, so that it can be used from any folder. Knows nothing of how
 """
 
 import gzip
+import io
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import IO, Any, NamedTuple, TypeAlias
 
 import soundfile
 from lhotse import CutSet, MonoCut, Recording, SupervisionSegment
@@ -17,13 +18,17 @@ from lhotse.audio import AudioSource
 from lhotse.cut import MultiCut
 from lhotse.serialization import decode_json_line, deserialize_item, load_manifest
 
+from asr import remote
 from asr.atomic import atomic_write, write_text
 from asr.corpus.backends import read_samples
+from asr.corpus.ranges import SHARD, ByteRange, resolve
 from asr.errors import AudioError, CorpusError, one_line
 from asr.files import read_lines
 from asr.signal.audio import describe_audio, load_audio
 from asr.signal.channels import Channel, ChannelChoice
 from asr.signal.resample import Waveform
+
+Manifest: TypeAlias = Path | str  # a path or a URL
 
 
 class Utterance(NamedTuple):
@@ -147,7 +152,7 @@ def write_manifests(output: Path, parts: Mapping[str, CutSet]) -> dict[str, CutS
     return dict(parts)
 
 
-def load_cuts(paths: Sequence[Path]) -> CutSet:
+def load_cuts(paths: Sequence[Manifest]) -> CutSet:
     """Load manifests and concatenate their cuts.
 
     Raises:
@@ -156,14 +161,12 @@ def load_cuts(paths: Sequence[Path]) -> CutSet:
     return CutSet([cut for path in paths for _, cut in stream_cuts(path)])
 
 
-def stream_cuts(path: Path) -> Iterator[tuple[bytes, Any]]:
+def stream_cuts(path: Manifest) -> Iterator[tuple[bytes, Any]]:
     """Read the cuts of a manifest one by one, each with its line of JSON. Raises as `load_cuts`."""
-    path = Path(path)
-    if not path.is_file():
-        raise CorpusError(f"{path}: no such manifest; `asr prepare` writes them")
+    file, folder = _open(path)
     count = 0
     try:
-        for line, cut in _stream(path):
+        for line, cut in _stream(file, folder):
             if not hasattr(cut, "supervisions"):
                 raise TypeError(f"{type(cut).__name__} {cut.id} where a cut should be")
             count += 1
@@ -176,30 +179,59 @@ def stream_cuts(path: Path) -> Iterator[tuple[bytes, Any]]:
         raise CorpusError(f"{path}: the manifest contains no cuts")
 
 
-def _stream(path: Path) -> Iterator[tuple[bytes, Any]]:
-    if not path.name.endswith((".jsonl", ".jsonl.gz")):  # YAML and others, which lhotse reads as a whole
-        for cut in load_manifest(path, CutSet):
+def _open(path: Manifest) -> tuple[Path | IO[bytes], str]:
+    """Return a manifest to be read, and its folder or URL, to which the names of shards are relative."""
+    if isinstance(path, str) and remote.is_url(path):
+        file = io.BytesIO(remote.read_file(path))
+        return (gzip.open(file) if path.endswith(".gz") else file), path.rpartition("/")[0]  # type: ignore[return-value]
+    path = Path(remote.without_scheme(str(path)))
+    if not path.is_file():
+        raise CorpusError(f"{path}: no such manifest; `asr prepare` writes them")
+    return path, str(path.absolute().parent)
+
+
+def _stream(file: Path | IO[bytes], folder: str) -> Iterator[tuple[bytes, Any]]:
+    if not isinstance(file, Path):
+        yield from _parse_lines(file, folder)
+    elif file.name.endswith((".jsonl", ".jsonl.gz")):
+        with gzip.open(file) if file.suffix == ".gz" else file.open("rb") as lines:
+            yield from _parse_lines(lines, folder)
+    else:  # YAML and others, which lhotse reads as a whole
+        for cut in load_manifest(file, CutSet):
             yield json.dumps(cut.to_dict()).encode(), cut
-        return
-    with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as lines:
-        for line in lines:
-            if line.strip():
-                yield line, deserialize_item(decode_json_line(line))
 
 
-def read_waveform(cut: Any, sample_rate: int) -> Waveform:
+def _parse_lines(lines: Iterable[bytes], folder: str) -> Iterator[tuple[bytes, Any]]:
+    yield from (parse_line(line, folder) for line in lines if line.strip())
+
+
+def parse_line(line: bytes, folder: str) -> tuple[bytes, Any]:
+    """Return a line of a manifest, in which shards have whole names, and its cut."""
+    row = decode_json_line(line)
+    if SHARD.encode() in line:
+        resolve(row, folder)
+        line = json.dumps(row, ensure_ascii=False).encode()
+    return line, deserialize_item(row)
+
+
+def read_waveform(cut: Any, sample_rate: int, fetched: Mapping[ByteRange, bytes] | None = None) -> Waveform:
     """Read the audio of a cut: (S,) float32, mono, at `sample_rate` Hz.
+
+    Args:
+        cut: The cut.
+        sample_rate: Hz of the result.
+        fetched: What `ranges.fetch` has read of shards already.
 
     Raises:
         AudioError: If there are no samples, or some are not finite.
-        CorpusError: If reading needs torchaudio, and it does not load.
+        CorpusError: If reading needs torchaudio, and it does not load, or a shard cannot be read.
     """
     if is_misdeclared(cut):
         channel: Channel = int(cut.channel) if isinstance(cut, MonoCut) else "mix"
         path = cut.recording.sources[0].source
         waveform = load_audio(path, sample_rate=sample_rate, channel=channel, on_warning=lambda warning: None)
         return waveform[round(cut.start * sample_rate) : round(cut.end * sample_rate)]
-    samples = read_samples(cut)  # (channels, S) at the cut's own rate
+    samples = read_samples(cut, fetched)  # (channels, S) at the cut's own rate
     # Mixed down and resampled by the code that transcription uses, so that both get the same waveform.
     return load_audio((samples.T, cut.sampling_rate), sample_rate=sample_rate)
 

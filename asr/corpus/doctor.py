@@ -29,9 +29,10 @@ from numpy.typing import NDArray
 from asr.alignment import is_feasible, required_frames
 from asr.config import SETTINGS_FILE, ModelSettings, NormalizerSettings
 from asr.corpus.backends import read_samples
-from asr.corpus.cuts import is_misdeclared, read_waveform, stream_cuts
+from asr.corpus.cuts import Manifest, is_misdeclared, read_waveform, stream_cuts
 from asr.corpus.packed import PackedCuts
-from asr.corpus.verdicts import Verdicts, files_of, size_and_time
+from asr.corpus.ranges import ShardError
+from asr.corpus.verdicts import Verdicts, files_of, size_and_time, sources_of
 from asr.errors import AudioError, TextError, one_line
 from asr.recognize.model_folder import find_model
 from asr.reporter import SILENT, Reporter
@@ -62,12 +63,12 @@ class Problem(NamedTuple):
 
 
 def diagnose(
-    manifests: Sequence[Path], model: str | Path | None = None, *, reporter: Reporter = SILENT
+    manifests: Sequence[Manifest], model: str | Path | None = None, *, reporter: Reporter = SILENT
 ) -> list[Problem]:
     """Examine manifests, as `asr doctor` does.
 
     Args:
-        manifests: Files written by `asr prepare`.
+        manifests: Written by `asr prepare` or `asr shard`, by path or URL.
         model: Check against this model's alphabet and settings. Without one, each letter counts as a token, and all
             letters are accepted.
         reporter: Shows the annotations that the texts hold.
@@ -99,7 +100,7 @@ class Examined:
 
 
 def pack_usable(
-    manifests: Sequence[Path], tokenizer: Tokenizer | None, settings: ModelSettings, *, speed: float = 1.0
+    manifests: Sequence[Manifest], tokenizer: Tokenizer | None, settings: ModelSettings, *, speed: float = 1.0
 ) -> Examined:
     """Examine manifests cut by cut, so that they need not fit into memory; keep those without a problem.
 
@@ -107,20 +108,20 @@ def pack_usable(
     name the first is kept.
 
     Args:
-        manifests: Files written by `asr prepare`.
+        manifests: Written by `asr prepare` or `asr shard`, by path or URL.
         tokenizer: Must be able to encode the normalised texts; None to count each letter as a token.
         settings: Settings of the model to be trained.
         speed: An utterance must also be feasible at this speed, which training may apply to it.
 
     Raises:
-        CorpusError: If a manifest cannot be read.
+        CorpusError: If a manifest or a shard cannot be read.
     """
     examined, names, counts = Examined(), set[str](), _AnnotationCounts(settings.normalizer)
     tokenizer = tokenizer or given_tokenizer(settings.tokenizer)
     with _without_collection():
         for manifest in manifests:
             verdicts = Verdicts(manifest)
-            for lines, cuts in _portions(stream_cuts(manifest)):
+            for lines, cuts in portions(stream_cuts(manifest)):
                 for cut in cuts:
                     examined.files.update((file, size_and_time(file)) for file in files_of(cut))
                     counts.add(supervision.text or "" for supervision in cut.supervisions)
@@ -147,12 +148,14 @@ def _without_collection() -> Iterator[None]:
             gc.enable()
 
 
-def _portions(cuts: Iterable[tuple[bytes, Any]]) -> Iterator[tuple[list[bytes], list[Any]]]:
+def portions(cuts: Iterable[tuple[bytes, Any]]) -> Iterator[tuple[list[bytes], list[Any]]]:
     """Divide a manifest, so that utterances of one recording that follow one another stay together."""
     lines: list[bytes] = []
     portion: list[Any] = []
     for line, cut in cuts:
-        is_full = len(portion) >= _PORTION and (files_of(cut) != files_of(portion[-1]) or len(portion) > 10 * _PORTION)
+        is_full = len(portion) >= _PORTION and (
+            sources_of(cut) != sources_of(portion[-1]) or len(portion) > 10 * _PORTION
+        )
         if is_full:
             yield lines, portion
             lines, portion = [], []
@@ -235,19 +238,30 @@ def _find_problems(
         if cut.id in names:
             faults[-1].append(("misdeclared", "an earlier utterance has the same name"))
         names.add(cut.id)
+    return [
+        [Problem(cut.id, *fault) for fault in [*others, *of_sound]]
+        for cut, others, of_sound in zip(cuts, faults, check_sound(cuts, verdicts), strict=True)
+    ]
+
+
+def check_sound(cuts: Sequence[Any], verdicts: Verdicts | None = None) -> list[list[_Fault]]:
+    """List what is wrong with the sound of each cut; of recordings that have verdicts nothing is read.
+
+    Raises:
+        ShardError: If a shard cannot be read.
+    """
     # Utterances of one recording are checked together, so that it is read once.
     groups = defaultdict(list)
     for index, cut in enumerate(cuts):
         groups[_source_file(cut) or index].append(index)
+    faults: list[list[_Fault]] = [[] for _ in cuts]
     # Threads suffice: audio is decoded in C, outside Python's lock.
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         results = pool.map(lambda group: _judge([cuts[index] for index in group], verdicts), groups.values())
         for group, faults_of_group in zip(groups.values(), results, strict=True):
             for index, audio_faults in zip(group, faults_of_group, strict=True):
-                faults[index] += audio_faults
-    return [
-        [Problem(cut.id, *fault) for fault in faults_of_cut] for cut, faults_of_cut in zip(cuts, faults, strict=True)
-    ]
+                faults[index] = audio_faults
+    return faults
 
 
 def _judge(cuts: Sequence[Any], verdicts: Verdicts | None) -> list[list[_Fault]]:
@@ -332,6 +346,8 @@ def _check_audio(cuts: Sequence[Any]) -> list[list[_Fault]]:
 def _check_other_audio(cut: Any) -> Iterator[_Fault]:
     try:
         waveform = read_waveform(cut, cut.sampling_rate)[None] if is_misdeclared(cut) else read_samples(cut)
+    except ShardError:
+        raise
     except Exception as error:  # whatever lhotse's many backends raise
         yield "unreadable", one_line(error)
         return

@@ -5,14 +5,13 @@ They are those of recognised words, and of phrases that are searched for.
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from asr.config import SETTINGS_FILE, ConfidenceSettings, SpottingSettings
-from asr.corpus.cuts import load_cuts
+from asr.corpus.cuts import Manifest, load_cuts
 from asr.errors import CorpusError
 from asr.evaluate.evaluate import collect_log_probs
 from asr.evaluate.reliability import Reliability, mark_correct, measure_reliability
@@ -41,7 +40,7 @@ class Examples(NamedTuple):
 
 
 def calibrate(
-    manifests: Sequence[Path], *, model: str, device: str = "auto", reporter: Reporter = SILENT
+    manifests: Sequence[Manifest], *, model: str, device: str = "auto", reporter: Reporter = SILENT
 ) -> Reliability:
     """Fit confidences to development data, never a test set, and save them in the folder of a model.
 

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from asr.config import SETTINGS_FILE, ConfidenceSettings, ModelSettings, RescoringSettings
-from asr.corpus.cuts import load_cuts
+from asr.corpus.cuts import Manifest, load_cuts
 from asr.decode.decoder import BeamDecoder
 from asr.decode.parts import Hypothesis
 from asr.decode.rescoring import Rescorer, search_rescoring
@@ -95,7 +95,7 @@ class _Parts:
 
 
 def tune(
-    manifests: Sequence[Path],
+    manifests: Sequence[Manifest],
     *,
     model: str,
     lm: Path | None = None,

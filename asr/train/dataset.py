@@ -8,11 +8,13 @@ Random draws depend on seed, epoch and utterances only (augment.py).
 import shutil
 import signal
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import KW_ONLY, dataclass, replace
 from functools import partial
 from itertools import islice
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import numpy as np
@@ -26,7 +28,8 @@ from torch.utils.data import DataLoader, Dataset
 from asr.config import AugmentSettings, NormalizerSettings
 from asr.corpus.cuts import read_waveform
 from asr.corpus.feature_cache import FeatureCache
-from asr.errors import ConfigError, TrainingError, one_line
+from asr.corpus.ranges import ByteRange, fetch
+from asr.errors import AsrError, ConfigError, TrainingError, one_line
 from asr.recognize.runner import NetworkRunner
 from asr.runtime.network import LogProbs
 from asr.seeds import draw_seed
@@ -45,6 +48,7 @@ _READ_HERE = "set train.num_workers=0 to read audio in the training process"
 _SHUFFLE_BUFFER = 10_000  # cuts that the sampler holds at once
 _NUM_BUCKETS = 10
 _MOST_JOINED = 4  # utterances in a row
+_FETCHED = 64  # utterances that are read from a store at once, when they are measured
 _STATISTICS_CUTS = 2000  # approximate size of the sample for the statistics of features
 
 
@@ -93,6 +97,7 @@ class SpeechDataset(Dataset[Batch]):
 
     def __post_init__(self) -> None:
         self._layout = frame_layout(self.extractor.settings)
+        self._fetched: dict[ByteRange, bytes] = {}  # of the present batch, from shards in stores
         if self.augment is not None:
             if self.augment.vocal_tract is not None and not self._layout.has_bands:
                 raise ConfigError("train.augment.vocal_tract: an encoder's features have no bands; take speeds instead")
@@ -100,6 +105,8 @@ class SpeechDataset(Dataset[Batch]):
 
     def __getitem__(self, cuts: CutSet) -> Batch:
         cuts = list(cuts)
+        # What is in the cache need not be read.
+        self._fetched = fetch(cuts) if self.cache is None else {}
         rows = self._rows(cuts)
         utterances = ["+".join(cut.id for cut in row) for row in rows]
         texts = [" ".join(normalize(cut.supervisions[0].text, self.normalizer) for cut in row) for row in rows]
@@ -163,7 +170,7 @@ class SpeechDataset(Dataset[Batch]):
 
     def _waveform(self, row: list[Any]) -> Tensor:
         rate = self.extractor.settings.sample_rate
-        waveforms = [torch.from_numpy(read_waveform(cut, rate)) for cut in row]
+        waveforms = [torch.from_numpy(read_waveform(cut, rate, self._fetched)) for cut in row]
         if self.augment is None:
             return waveforms[0]
         rngs = [np.random.default_rng(draw_seed(self.seed, self._variation, cut.id)) for cut in row]
@@ -190,6 +197,40 @@ class SpeechDataset(Dataset[Batch]):
             shorter = round(masks.max_frames * sizes.step_seconds / step_seconds)
             masks = masks.model_copy(update={"num_band_masks": 0, "max_frames": shorter})
         return spec_augment(features, masks, step_seconds=step_seconds, seed=seed)
+
+
+def _one_ahead(load: Callable[[Callable[[], bool]], Iterator[Batch]]) -> Iterator[Batch]:
+    """Yield batches, while a thread takes the next one from other processes and picks the utterances of later ones.
+
+    That takes some milliseconds, for which a network on a GPU would wait.
+
+    Args:
+        load: Returns the batches, given what tells whether they should end.
+    """
+    closed = Event()
+    batches = load(closed.is_set)
+    with ThreadPoolExecutor(1) as pool:
+        try:
+            upcoming = pool.submit(next, batches, None)
+            while (batch := upcoming.result()) is not None:
+                upcoming = pool.submit(next, batches, None)
+                yield batch
+        finally:
+            closed.set()
+            del batches
+
+
+class _Guarded(Dataset["Batch | AsrError"]):
+    """Returns errors that have a message for users; of those that are raised torch would send a traceback as text."""
+
+    def __init__(self, dataset: SpeechDataset) -> None:
+        self._dataset = dataset
+
+    def __getitem__(self, cuts: CutSet) -> Batch | AsrError:
+        try:
+            return self._dataset[cuts]
+        except AsrError as error:
+            return error
 
 
 @dataclass
@@ -224,55 +265,66 @@ class SpeechLoader:
 
         Raises:
             TrainingError: If shared memory has no room for the batches of other processes.
+            AsrError: If a recording cannot be read.
         """
         self.dataset.epoch = epoch
         self._sampler.set_epoch(epoch)
-        chosen = islice(self._sampler, skip, None)
+        return self._load(islice(self._sampler, skip, None), is_stopping)
+
+    def _load(self, chosen: Iterator[CutSet], is_stopping: Callable[[], bool] = lambda: False) -> Iterator[Batch]:
+        """Load the batches that the sampler has chosen."""
         if self.num_workers == 0:
             return iter(DataLoader(self.dataset, None, sampler=chosen))
         self._check_shared_memory(num_batches=1)
         loader = DataLoader(
-            self.dataset,
+            _Guarded(self.dataset),
             None,
             sampler=chosen,
             num_workers=self.num_workers,
+            prefetch_factor=_PREFETCHED,
             worker_init_fn=_ignore_signals,
             timeout=_POLL_SECONDS,
         )
-        return self._await(iter(loader), is_stopping)
+        return _one_ahead(lambda is_closed: self._await(iter(loader), lambda: is_closed() or is_stopping()))
 
     def own_batches(self, rank: int, world_size: int) -> Iterator[tuple[int, Batch]]:
-        """Load every `world_size`-th batch from number `rank` on, with their numbers; read in this process.
+        """Load every `world_size`-th batch from number `rank` on, with their numbers.
 
         The sampler itself would repeat utterances, so that all processes get equally many batches.
         """
         self.dataset.epoch = 0
         self._sampler.set_epoch(0)
         chosen = islice(self._sampler, rank, None, world_size)
-        for index, batch in enumerate(DataLoader(self.dataset, None, sampler=chosen)):
+        for index, batch in enumerate(self._load(chosen)):
             yield rank + index * world_size, batch
 
-    def _await(self, batches: Iterator[Batch], is_stopping: Callable[[], bool]) -> Iterator[Batch]:
+    def _await(self, batches: Iterator[Batch | AsrError], is_stopping: Callable[[], bool]) -> Iterator[Batch]:
         """Yield the batches of other processes; these may lose one for which shared memory has no room."""
         waited = 0
-        while True:
-            try:
-                batch = next(batches)
-            except StopIteration:
-                return
-            except RuntimeError as error:
-                if any(sign in str(error) for sign in _LOST_PROCESS):
-                    raise TrainingError(f"{one_line(error)}; {_READ_HERE}") from None
-                if "timed out" not in str(error):
-                    raise
-                waited += _POLL_SECONDS
-                if is_stopping():
+        try:
+            while True:
+                try:
+                    batch = next(batches)
+                except StopIteration:
                     return
-                if waited >= _STALL_SECONDS:
-                    self._check_shared_memory(num_batches=_PREFETCHED * self.num_workers + 1)
-                continue
-            waited = 0
-            yield batch
+                except RuntimeError as error:
+                    if any(sign in str(error) for sign in _LOST_PROCESS):
+                        raise TrainingError(f"{one_line(error)}; {_READ_HERE}") from None
+                    if "timed out" not in str(error):
+                        raise
+                    waited += _POLL_SECONDS
+                    if is_stopping():
+                        return
+                    if waited >= _STALL_SECONDS:
+                        self._check_shared_memory(num_batches=_PREFETCHED * self.num_workers + 2)
+                    continue
+                waited = 0
+                if isinstance(batch, AsrError):
+                    raise batch
+                yield batch
+        finally:
+            # Ends the processes, even if an error that is kept refers to this frame: Python would wait for them.
+            del batches
 
     def _check_shared_memory(self, num_batches: int) -> None:
         """Raise TrainingError if shared memory, where processes put their batches, is smaller than so many."""
@@ -308,18 +360,25 @@ def _ignore_signals(_: int) -> None:
         signal.signal(number, signal.SIG_IGN)
 
 
+def _with_sound(cuts: Iterator[Any], *, is_read: bool) -> Iterator[tuple[Any, dict[ByteRange, bytes]]]:
+    """Yield cuts with what was fetched of their sound, if anything must be."""
+    while some := list(islice(cuts, _FETCHED)):
+        fetched = fetch(some) if is_read else {}
+        yield from ((cut, fetched) for cut in some)
+
+
 def measure_features(cuts: Any, extractor: Extractor, cache: FeatureCache | None = None) -> tuple[Statistic, Statistic]:
     """Measure mean and standard deviation (F,) of the features of a sequence of cuts, on a sample of large ones."""
     count = 0
     sums = squares = np.zeros(frame_layout(extractor.settings).size)
 
-    def compute(cut: Any) -> Features:
-        return extractor.plain(read_waveform(cut, extractor.settings.sample_rate))
+    def compute(cut: Any, fetched: dict[ByteRange, bytes] | None = None) -> Features:
+        return extractor.plain(read_waveform(cut, extractor.settings.sample_rate, fetched))
 
     # From the whole manifest, which may be sorted by speaker or corpus.
-    for index in range(0, len(cuts), max(1, len(cuts) // _STATISTICS_CUTS)):
-        cut = cuts[index]
-        kept = compute(cut) if cache is None else cache.get(cut, None, partial(compute, cut))
+    chosen = (cuts[index] for index in range(0, len(cuts), max(1, len(cuts) // _STATISTICS_CUTS)))
+    for cut, fetched in _with_sound(chosen, is_read=cache is None):
+        kept = compute(cut, fetched) if cache is None else cache.get(cut, None, partial(compute, cut))
         features = kept.astype(np.float64)
         count += len(features)
         sums = sums + features.sum(0)

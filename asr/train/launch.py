@@ -3,13 +3,17 @@
 import logging
 import os
 import warnings
+from collections.abc import Callable
+from threading import Event, Thread
 
 import torch
 from lightning_fabric import Fabric
 from lightning_fabric.strategies import DDPStrategy
 
+from asr.errors import TrainingError
 from asr.runtime.torch_device import pick_torch_device, pick_torch_precision
 
+_TURN_SECONDS = 0.5  # between questions whether others are done
 _FABRIC_PRECISIONS = {"fp32": "32-true", "bf16": "bf16-mixed"}
 
 
@@ -36,7 +40,9 @@ def launch(precision: str, devices: int = 1) -> Fabric:
         devices=devices,
         num_nodes=nodes,
         # Otherwise gradients are regrouped after the first step, of a resumed run as well. More than two processes then
-        # add them up in another order, and other weights come out than without the interruption.
+        # add them up in another order, and other weights come out than without the interruption. Two processes on a
+        # CPU took as long for a step with it as without: 62 ms in the median of 57, with a million weights, and 0.40 s
+        # with seven million.
         strategy=DDPStrategy(find_unused_parameters=True) if nodes * devices > 1 else "auto",
         precision=_FABRIC_PRECISIONS[pick_torch_precision(precision, device)],
     )
@@ -44,3 +50,46 @@ def launch(precision: str, devices: int = 1) -> Fabric:
         torch.set_num_threads(max(1, (os.cpu_count() or 1) // devices))
     fabric.launch()
     return fabric
+
+
+def in_turn(fabric: Fabric, is_own: bool, work: Callable[[], None]) -> None:
+    """Do something in some processes while the others wait; all must call this.
+
+    It may take hours, after which a barrier would have given up, so all ask each other again and again.
+
+    Args:
+        fabric: Launched.
+        is_own: Whether it is this process's turn.
+        work: Called then.
+
+    Raises:
+        TrainingError: If the work of another process has failed. Errors of the own work are raised as they are.
+    """
+    if fabric.world_size == 1:
+        if is_own:
+            work()
+        return
+    errors: list[BaseException] = []
+    done = Event()
+
+    def run() -> None:
+        try:
+            work()
+        except BaseException as error:
+            errors.append(error)
+        finally:
+            done.set()
+
+    if is_own:
+        Thread(target=run, daemon=True).start()  # so that an interruption need not wait for it
+    else:
+        done.set()
+    while True:
+        done.wait(_TURN_SECONDS)
+        has_ended = done.is_set()
+        counts = torch.tensor([float(not has_ended), float(len(errors))], device=fabric.device)
+        num_pending, num_failed = fabric.all_reduce(counts, reduce_op="sum").tolist()
+        if num_failed:
+            raise errors[0] if errors else TrainingError("another process could not go on; its message says why")
+        if not num_pending:
+            return

@@ -190,16 +190,19 @@ class TrainingLoop(ABC, Generic[BatchT]):
         self.network.train()
         batches = iter(self._remaining())
         saved = started = time.monotonic()
-        while group := list(islice(batches, self.settings.optimizer.accumulate)):
-            self.step(group)
-            now = time.monotonic()
-            self.state.elapsed += now - started
-            started = now
-            self._after_step()
-            if self._any(now - saved >= 60 * self.settings.checkpoint_minutes):
-                self._save()
-                saved = now
-            self._stop_if_requested()
+        try:
+            while group := list(islice(batches, self.settings.optimizer.accumulate)):
+                self.step(group)
+                now = time.monotonic()
+                self.state.elapsed += now - started
+                started = now
+                self._after_step()
+                if self._any(now - saved >= 60 * self.settings.checkpoint_minutes):
+                    self._save()
+                    saved = now
+                self._stop_if_requested()
+        finally:
+            del batches  # and the processes that read them, whoever keeps an error with this frame
         self._stop_if_requested()  # the batches end early if a signal comes while one is awaited
         self.state.epoch += 1
         self.state.batches, self.state.size = 0, 0.0

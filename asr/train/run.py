@@ -8,7 +8,7 @@ import hashlib
 import math
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, TypeAlias
 
 import torch
 from lhotse import CutSet
@@ -19,6 +19,7 @@ from asr.acoustic.model import AcousticModel
 from asr.acoustic.weights import build_acoustic, get_weights
 from asr.atomic import write_text
 from asr.config import Config, ModelSettings
+from asr.corpus.doctor import Examined
 from asr.corpus.feature_cache import FeatureCache
 from asr.corpus.packed import PackedCuts
 from asr.corpus.usable import keep, load_usable
@@ -37,10 +38,12 @@ from asr.train.card import write_card
 from asr.train.checkpoint import CheckpointFolder, Fingerprint, Resume, Weights, without_later_settings
 from asr.train.dataset import SpeechDataset, SpeechLoader, Teacher, measure_features
 from asr.train.init_from import copy_weights, inherit_architecture, inherit_decoder_settings
-from asr.train.launch import launch
+from asr.train.launch import in_turn, launch
 from asr.train.monitor import SpeechMonitor
 from asr.train.trainer import DevResult, Trainer, TrainingSetup
 from asr.weights import Weights as ModelWeights
+
+Part: TypeAlias = Literal["train", "dev"]
 
 _MOST_PROBLEMS = 10  # named before training; the rest are counted
 _VARIATIONS = 4  # of each utterance, if an encoder computes the features and nothing else is said
@@ -131,21 +134,35 @@ def _prepare(config: Config, fabric: Fabric, reporter: Reporter) -> tuple[Speech
     return Speech(train_cuts, _usable("dev", tokenizer, config, fabric, reporter)), tokenizer
 
 
-def _usable(
-    part: Literal["train", "dev"], tokenizer: Tokenizer | None, config: Config, fabric: Fabric, reporter: Reporter
-) -> PackedCuts:
-    """Load the cuts that can be learnt from; list the others in the run's folder, and report how many they are."""
+def _listing(config: Config, part: str) -> Path:
+    return config.output / "run" / f"left-out-{part}.tsv"
+
+
+def _examine(part: Part, tokenizer: Tokenizer | None, config: Config, *, is_kept: bool = True) -> Examined:
+    """Load the cuts that can be learnt from; keep them in the run's folder, and list the others there."""
     speed = max(config.train.augment.speeds, default=1.0) if part == "train" else 1.0
-    folder = config.output / "run"
-    kept, listing = folder / f"usable-{part}", folder / f"left-out-{part}.tsv"
+    kept = config.output / "run" / f"usable-{part}"
     examined = load_usable(getattr(config.corpus, part), tokenizer, config, speed=speed, kept=kept)
-    usable, problems = examined.usable, examined.problems
-    if (
-        fabric.is_global_zero and not examined.is_kept
-    ):  # processes that write one file at once would trip over each other
-        rows = (f"{problem.utterance}\t{problem.kind}\t{problem.reason}\n" for problem in problems)
-        write_text(listing, "".join(rows))
+    if is_kept and not examined.is_kept:
+        rows = (f"{problem.utterance}\t{problem.kind}\t{problem.reason}\n" for problem in examined.problems)
+        write_text(_listing(config, part), "".join(rows))
         keep(examined, kept)
+    return examined
+
+
+def _usable(part: Part, tokenizer: Tokenizer | None, config: Config, fabric: Fabric, reporter: Reporter) -> PackedCuts:
+    """Load the cuts that can be learnt from, and report how many there are.
+
+    One process examines them, then one on each machine that does not see the folder of the first; the others read what
+    these have kept.
+    """
+    found: list[Examined] = []
+    is_first = fabric.local_rank == 0
+    for is_own in (fabric.is_global_zero, is_first and not fabric.is_global_zero):
+        in_turn(fabric, is_own, lambda: found.append(_examine(part, tokenizer, config)))
+    examined = found[0] if found else _examine(part, tokenizer, config, is_kept=False)
+    listing = _listing(config, part)
+    usable, problems = examined.usable, examined.problems
     for line in examined.annotations:
         reporter.line(f"{part}: {line}")
     for problem in problems[:_MOST_PROBLEMS]:
@@ -228,7 +245,9 @@ def _set_up(
     return TrainingSetup(
         settings=recipe,
         train_loader=train_loader,
-        dev_loader=SpeechLoader(CutSet(speech.dev), plain, batch_seconds=recipe.batch_seconds),
+        dev_loader=SpeechLoader(
+            CutSet(speech.dev), plain, batch_seconds=recipe.batch_seconds, num_workers=recipe.num_workers
+        ),
         train_seconds=speech.train.seconds,
         frame_seconds=layout.output_step / config.features.sample_rate,
         tokenizer=network.tokenizer,

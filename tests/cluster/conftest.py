@@ -46,7 +46,7 @@ class Faults:
 
     Attributes:
         url: Of the server.
-        plan: Faults of the next requests of objects, first in, first out.
+        plan: Faults of the next requests of objects, first in, first out; None: none.
         always: Fault of each request of a key that holds `broken`.
         count: Faults so far.
     """
@@ -56,7 +56,7 @@ class Faults:
     def __init__(self, application: Any) -> None:
         self._application = application
         self.url = ""
-        self.plan: list[Fault] = []
+        self.plan: list[Fault | None] = []
         self.always: Fault | None = None
         self.count = 0
 

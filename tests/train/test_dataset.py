@@ -2,6 +2,7 @@
 
 import dataclasses
 import pickle
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -201,6 +202,43 @@ def test_shared_memory_without_room_is_reported_before_the_first_batch(cuts, mon
     assert len(list(make_loader(cuts, num_workers=0).batches())) > 3  # needs none
     monkeypatch.setattr(dataset, "_SHARED_MEMORY", Path("/nowhere"))  # not Linux
     make_loader(cuts, num_workers=1).batches()
+
+
+def test_the_next_batch_is_taken_while_one_is_used():
+    taken: list[int] = []
+
+    def load(is_closed):
+        for number in range(3):
+            taken.append(number)
+            yield number
+        raise TrainingError("no more")
+
+    batches = dataset._one_ahead(load)
+    assert next(batches) == 0
+    deadline = time.monotonic() + 10
+    while len(taken) < 2:
+        assert time.monotonic() < deadline
+        time.sleep(0.001)
+    time.sleep(0.02)
+    assert taken == [0, 1]
+    assert [next(batches), next(batches)] == [1, 2]
+    with pytest.raises(TrainingError, match="no more"):
+        next(batches)
+
+
+def test_batches_that_nobody_needs_any_more_are_not_waited_for():
+    ended: list[bool] = []
+
+    def load(is_closed):
+        yield "batch"
+        while not is_closed():
+            time.sleep(0.001)
+        ended.append(True)
+
+    batches = dataset._one_ahead(load)
+    assert next(batches) == "batch"
+    batches.close()
+    assert ended == [True]
 
 
 class Stuck(Iterator):
