@@ -59,8 +59,8 @@ def read_graph_def(content: bytes, path: Path) -> dict[str, Node]:
         regions = _read_directory(memoryview(content))
         graph = _split(regions.get(_GRAPH, memoryview(content)))
         nodes = dict(_read_node(_split(node), regions) for node in graph.get(1, []))
-    except (struct.error, ArithmeticError, LookupError, TypeError, ValueError) as error:
-        raise ModelError(f"{path}: neither a file of TensorFlow Lite nor a frozen graph, or broken: {error}") from None
+    except (struct.error, ArithmeticError, LookupError, TypeError, ValueError):
+        raise ModelError(f"{path}: neither a file of TensorFlow Lite nor a frozen graph, or broken") from None
     if not nodes:
         raise ModelError(f"{path}: a graph without nodes")
     return nodes

@@ -18,6 +18,7 @@ from asr.spotting.listener import PhraseListener
 logger = logging.getLogger(__name__)
 
 _MOST_PROGRAMS = 8  # that run at the same time
+_STDERR = 2  # the file descriptor
 _FIELDS = ("phrase", "start", "end", "confidence")
 
 
@@ -75,7 +76,8 @@ class ProgramRunner:
             logger.warning("%r: not run, since %d programs still run", hit.phrase, len(self._running))
             return
         try:
-            self._running.append(subprocess.Popen(self.fill(hit), stdin=subprocess.DEVNULL))
+            # Standard output holds the hits, so what the program prints goes to standard error.
+            self._running.append(subprocess.Popen(self.fill(hit), stdin=subprocess.DEVNULL, stdout=_STDERR))
         except (OSError, ValueError) as error:
             logger.warning("%s: cannot be run: %s", self._arguments[0], error)
 

@@ -22,11 +22,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from lhotse import CutSet
 
+import asr.train.dataset as dataset
 from asr.config import AugmentSettings, ModelSettings
 from asr.corpus.doctor import pack_usable
 from asr.signal.front_end import build_extractor
 from asr.text.load import build_tokenizer
-from asr.train import dataset
 from asr.train.dataset import SpeechDataset, SpeechLoader
 
 
