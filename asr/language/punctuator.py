@@ -7,8 +7,9 @@ written depends on the words and where the text was flushed, and not on the piec
 changed otherwise, lost or doubled. Without torch, and knows nothing of audio.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
+from itertools import groupby
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
@@ -25,6 +26,7 @@ from asr.language.written_words import (
     LOWER,
     MARKS,
     ROWS_PER_WORD,
+    UPPER,
     WordRows,
     write_word,
 )
@@ -240,12 +242,27 @@ class PunctuationStream:
         scores = cases[first : first + count] + self._punctuator.network.after_mark[previous]
         decided = scores.argmax(axis=1)
         decided[(previous == FULL_STOP) & (decided == LOWER)] = CAPITAL
+        for run in _find_letters(words[:count]):
+            if (decided[run] != LOWER).any():
+                decided[run] = UPPER
         self._position += count
         kept = slice(max(0, first + count - self._window.left), first + count)
         self._before = rows[kept], silences[kept]
         self.punctuation += chosen.tolist()
         self.cases += decided.tolist()
         return list(map(self._punctuator.write, words[:count], chosen.tolist(), decided.tolist()))
+
+
+def _find_letters(words: Sequence[str]) -> Iterator[slice]:
+    """Yield where letters are spelled one by one, u s a, so that all of them are written alike.
+
+    At the end of two letters a, i and o are words: plan b a.
+    """
+    letters = [len(word) == 1 and word.isalpha() for word in words]
+    for is_letter, group in groupby(range(len(words)), key=letters.__getitem__):
+        run = list(group)
+        if is_letter and (len(run) > 2 or (len(run) == 2 and words[run[-1]] not in "aio")):
+            yield slice(run[0], run[-1] + 1)
 
 
 def save_punctuator(

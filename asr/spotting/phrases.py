@@ -9,6 +9,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import islice, product
+from unicodedata import combining
+from unicodedata import normalize as normalize_unicode
 
 import numpy as np
 
@@ -87,7 +89,9 @@ class LabelEncoder:
 
     def _pronounce(self, words: Sequence[str], tokenizer: PhoneTokenizer) -> list[Labels]:
         """Combine the pronunciations of the words, the first ones of all words first."""
-        ways = [_pronunciations(word, tokenizer)[:MOST_PRONUNCIATIONS] for word in words]
+        # The lexicon of a language without accents may still have the word: café.
+        found = [_pronunciations(word, tokenizer) or _pronunciations(_drop_accents(word), tokenizer) for word in words]
+        ways = [several[:MOST_PRONUNCIATIONS] for several in found]
         for word, several in zip(words, ways, strict=True):
             if not several:
                 raise TextError(f"{word!r}: cannot be pronounced; write it in the letters of the lexicon")
@@ -97,6 +101,8 @@ class LabelEncoder:
         ]
 
     def _encode_letters(self, words: str) -> Labels:
+        if find_unspellable(words, self._tokenizer):
+            words = _drop_accents(words)
         if lost := find_unspellable(words, self._tokenizer):
             raise TextError(f"{words!r}: the alphabet has no {' '.join(lost)}; write the phrase as the model would")
         tokens = tuple(self._tokenizer.encode(words))
@@ -104,6 +110,10 @@ class LabelEncoder:
             return tokens
         labels = tuple(self.boundary if token in self._boundary_tokens else token for token in tokens)
         return (self.boundary, *labels, self.boundary)
+
+
+def _drop_accents(text: str) -> str:
+    return "".join(letter for letter in normalize_unicode("NFD", text) if not combining(letter))
 
 
 def _pronunciations(word: str, tokenizer: PhoneTokenizer) -> list[Labels]:

@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-import fsspec
 import pytest
 import torch
 from safetensors.torch import load_file
@@ -18,6 +17,8 @@ from asr.train.run import train
 from tests.cluster.conftest import Faults
 from tests.train.conftest import conf  # noqa: F401  a fixture
 from tests.train.test_shards import PARTS, read_from
+
+fsspec = pytest.importorskip("fsspec", reason="needs fsspec: python -m pip install --editable '.[test-cluster]'")
 
 URL = "s3://bucket/shards"
 

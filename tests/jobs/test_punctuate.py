@@ -1,5 +1,8 @@
 """Plain text that a recogniser did not write: what is no word stays as it is."""
 
+from itertools import groupby
+from operator import itemgetter
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -55,3 +58,23 @@ def test_spelled_words_and_times_are_joined_whatever_the_network_thinks(punctuat
     assert "DAVID" in first
     assert "10:30 a.m." in second
     assert "101" in third
+
+
+@settings(deadline=None, max_examples=50)
+@given(st.lists(st.sampled_from([*"abcimopus", "the", "man", "in"]), max_size=50))
+def test_letters_that_are_spelled_are_written_alike(punctuator: Punctuator, words: list[str]):
+    block = punctuator.settings.window.block
+    written = [
+        (len(word) == 1, form[0].isupper()) for word, form in zip(words, punctuator.punctuate(words), strict=True)
+    ]
+    for first in range(0, len(words), block):
+        for is_letter, group in groupby(written[first : first + block], key=itemgetter(0)):
+            cases = [is_upper for _, is_upper in group]
+            if is_letter and len(cases) > 2:
+                assert len(set(cases)) == 1
+
+
+def test_a_word_of_one_letter_is_not_spelled(punctuator: Punctuator):
+    (written,) = punctuate_lines(["he lives in the u s a and has a plan b a good one"], punctuator)
+    assert "the U S A" in written
+    assert "B A" not in written

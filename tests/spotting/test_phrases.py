@@ -57,6 +57,7 @@ def test_words_that_the_lexicon_lacks_are_pronounced_by_rule(phones: PhoneTokeni
     assert guesses
     assert all(guess.startswith("| D R ") and guess.endswith(" D |") for guess in guesses)
     assert phones.pronunciations.keys() == {"red", "read", "a", "deed"}  # nothing was added
+    assert spelled(encoder, phones, "réad") == spelled(encoder, phones, "read")
     with pytest.raises(TextError, match=r"'straße': cannot be pronounced"):
         encoder.encode("straße")
 
