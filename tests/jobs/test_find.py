@@ -191,7 +191,7 @@ def test_the_command_answers_as_grep_does(folder: Path, tmp_path: Path):
     assert status == 2
     assert "missing.wav: no such file" in errors
     assert [json.loads(line)["phrase"] for line in output.splitlines()] == ["oh one", "eight"]
-    assert run("find", "ö", phone)[0] == 2
+    assert run("find", "ß", phone)[0] == 2
     assert run("find", "eight")[0] == 2
     assert run("index", phone, "-o", str(tmp_path / "i"))[0] == 0
     status, output, _ = run("find", "eight", str(tmp_path / "i"), "--clips", str(tmp_path / "clips"), "--no-context")
