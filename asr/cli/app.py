@@ -88,7 +88,7 @@ def _end_with(error: AsrError) -> NoReturn:
     from asr.cli.console import console
 
     label = "[yellow]stopped:[/]" if error.exit_status == STOPPED else "[bold red]error:[/]"
-    console.print(f"{label} {escape(str(error))}", soft_wrap=True, highlight=False)
+    console.print(f"{label} {escape(str(error))}", soft_wrap=True, highlight=False, emoji=False)
     sys.exit(error.exit_status)
 
 

@@ -163,10 +163,19 @@ def write_shards(
     if twice := {name for name in names if names.count(name) > 1}:
         raise CorpusError(f"two manifests are named {min(twice)}; give them to two commands with two output folders")
     folder = Folder(str(output))
+    for manifest in manifests:  # its shards' manifest would replace it
+        if _same_place(str(PurePath(str(manifest)).parent), str(output), str(manifest)):
+            raise CorpusError(f"{manifest}: lies in the output folder; choose another folder")
     if remote.is_url(str(folder)):
         remote.check_writable(str(folder))
     for name, manifest in zip(names, manifests, strict=True):
         yield _Job(manifest, name, folder, megabytes, flac, reporter).run()
+
+
+def _same_place(parent: str, output: str, manifest: str) -> bool:
+    if remote.is_url(manifest) or remote.is_url(output):
+        return manifest.rpartition("/")[0].rstrip("/") == output.rstrip("/")
+    return Path(parent).resolve() == Path(output).resolve()
 
 
 def _name(manifest: Manifest) -> str:

@@ -187,3 +187,13 @@ def test_what_is_wrong_with_shards_is_said_in_a_line(manifest: Path, tmp_path: P
         diagnose([shards])
     with pytest.raises(CorpusError, match="two manifests are named x"):
         list(write_shards(["a/x.jsonl.gz", "b/x.jsonl"], tmp_path))
+
+
+def test_a_manifest_is_not_replaced_by_that_of_its_shards(manifest: Path):
+    before = manifest.read_bytes()
+    for folder in (manifest.parent, manifest.parent / "." / ".." / manifest.parent.name):
+        with pytest.raises(CorpusError, match="lies in the output folder; choose another"):
+            list(write_shards([manifest], folder))
+    with pytest.raises(CorpusError, match="lies in the output folder"):
+        list(write_shards(["s3://bucket/speech/train.jsonl.gz"], "s3://bucket/speech/"))
+    assert manifest.read_bytes() == before
