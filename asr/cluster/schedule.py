@@ -64,7 +64,7 @@ class Handle:
 def _make_actor(ray: Any) -> Any:
     """Return Ray's class of actors that work: they read a long recording while they decode."""
 
-    # By decorators, since ray:// knows no such options of a call; and in a class of its own, which travels as it is.
+    # Decorators set these options, because ray:// does not accept them in a call. Ray sends this class to the workers.
     class RayWorker(Worker):
         @ray.method(concurrency_group="read", num_returns=2)  # type: ignore[untyped-decorator]
         def next_part(self, item: Item, number: int) -> tuple[PartInfo, Any]:

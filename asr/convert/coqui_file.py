@@ -1,6 +1,6 @@
 """Files of Coqui STT and Mozilla DeepSpeech in, what they hold out: layers, features and letters.
 
-    .tflite      each step of the LSTM by operators of its own: layers are found by the order of operators
+    .tflite      every step of the LSTM has separate operators; layers are found by the order of the operators
     .pb, .pbmm   layers are found by the names that the programs give them
 
 The network is that of training/coqui_stt_training/deepspeech_model.py in the public repository coqui-ai/STT.

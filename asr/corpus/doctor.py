@@ -104,8 +104,8 @@ def pack_usable(
 ) -> Examined:
     """Examine manifests cut by cut, so that they need not fit into memory; keep those without a problem.
 
-    What is known of recordings is kept beside the manifests, and those are not read again. Of utterances that share a
-    name the first is kept.
+    Results for each recording are saved next to its manifest, so that it is not read again. If several utterances
+    have the same name, the first is kept.
 
     Args:
         manifests: Written by `asr prepare` or `asr shard`, by path or URL.

@@ -1,6 +1,6 @@
 """Manifests in, shards out: few large tar files, from which training reads single utterances by their byte ranges.
 
-    train-00000.tar           utterances, each as a file of its own, FLAC or as it was
+    train-00000.tar           a file for each utterance, as FLAC or unchanged
     train-00000.json.gz       what of the manifest is in it; an interrupted job goes on after the last of these
     train.txt                 the transcripts
     train.jsonl.gz.verdicts.gz   what the doctor found in the sound
@@ -164,7 +164,7 @@ def write_shards(
         raise CorpusError(f"two manifests are named {min(twice)}; give them to two commands with two output folders")
     folder = Folder(str(output))
     for manifest in manifests:  # its shards' manifest would replace it
-        if _same_place(str(PurePath(str(manifest)).parent), str(output), str(manifest)):
+        if _find_folder(str(manifest)) == _find_folder(folder.path("manifest")):
             raise CorpusError(f"{manifest}: lies in the output folder; choose another folder")
     if remote.is_url(str(folder)):
         remote.check_writable(str(folder))
@@ -172,10 +172,11 @@ def write_shards(
         yield _Job(manifest, name, folder, megabytes, flac, reporter).run()
 
 
-def _same_place(parent: str, output: str, manifest: str) -> bool:
-    if remote.is_url(manifest) or remote.is_url(output):
-        return manifest.rpartition("/")[0].rstrip("/") == output.rstrip("/")
-    return Path(parent).resolve() == Path(output).resolve()
+def _find_folder(manifest: str) -> PurePath:
+    """Return the folder of a manifest, by path or URL, to be compared with others."""
+    if remote.is_url(manifest):
+        return PurePath(manifest).parent
+    return Path(remote.without_scheme(manifest)).parent.resolve()
 
 
 def _name(manifest: Manifest) -> str:

@@ -195,5 +195,7 @@ def test_a_manifest_is_not_replaced_by_that_of_its_shards(manifest: Path):
         with pytest.raises(CorpusError, match="lies in the output folder; choose another"):
             list(write_shards([manifest], folder))
     with pytest.raises(CorpusError, match="lies in the output folder"):
+        list(write_shards([f"file://{manifest}"], f"file://{manifest.parent}"))
+    with pytest.raises(CorpusError, match="lies in the output folder"):
         list(write_shards(["s3://bucket/speech/train.jsonl.gz"], "s3://bucket/speech/"))
     assert manifest.read_bytes() == before
