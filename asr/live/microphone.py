@@ -110,32 +110,6 @@ class Microphone(AudioInput):
         self._blocks.put_nowait(None)
 
 
-class PlayedFile(AudioInput):
-    """A recording that is played in real time.
-
-    Args:
-        path: Any file that `asr transcribe` reads.
-        sample_rate: Hz of the blocks.
-    """
-
-    def __init__(self, path: Path, sample_rate: float) -> None:
-        self.name = str(path)
-        self.sample_rate = sample_rate
-        self.dropped = 0
-        self._path = path
-
-    def __iter__(self) -> Iterator[Waveform]:
-        due = time.monotonic()
-        for block in stream_audio(self._path, block_seconds=BLOCK_SECONDS, sample_rate=int(self.sample_rate)):
-            due += len(block) / self.sample_rate
-            late = time.monotonic() - due
-            if late > _MAX_WAITING_BLOCKS * BLOCK_SECONDS:
-                self.dropped += 1  # as a microphone would have
-                continue
-            time.sleep(max(0.0, -late))
-            yield block
-
-
 class ReadFile(AudioInput):
     """A recording that is read as fast as it is processed.
 
@@ -152,6 +126,21 @@ class ReadFile(AudioInput):
 
     def __iter__(self) -> Iterator[Waveform]:
         yield from stream_audio(self._path, block_seconds=BLOCK_SECONDS, sample_rate=int(self.sample_rate))
+
+
+class PlayedFile(ReadFile):
+    """A recording that is played in real time."""
+
+    def __iter__(self) -> Iterator[Waveform]:
+        due = time.monotonic()
+        for block in super().__iter__():
+            due += len(block) / self.sample_rate
+            late = time.monotonic() - due
+            if late > _MAX_WAITING_BLOCKS * BLOCK_SECONDS:
+                self.dropped += 1  # as a microphone would have
+                continue
+            time.sleep(max(0.0, -late))
+            yield block
 
 
 class RawInput(AudioInput):
