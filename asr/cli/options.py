@@ -154,13 +154,15 @@ def start_torchrun(nodes: int, node_rank: int, master: str, devices: int, restar
     fewer, other weights would come out.
 
     Raises:
-        AsrError: If the machine's number or the master's address cannot be right.
+        AsrError: If the numbers of machines or the master's address cannot be right.
     """
     host, _, port = master.rpartition(":")
+    if nodes == 1:
+        raise AsrError("--node-rank and --restarts are for several machines; give their number, such as --nodes 2")
     if node_rank >= nodes:
         raise AsrError(f"--node-rank {node_rank}: machines are numbered from 0 to {nodes - 1}")
-    if not host or not port.isdigit():
-        raise AsrError(f"--master {master}: expected HOST:PORT, such as node0:29500")
+    if not (host and port.isascii() and port.isdigit() and 0 < int(port) < 65536):
+        raise AsrError(f"--master {master}: expected HOST:PORT, such as node0:29500, with a port from 1 to 65535")
     command = [sys.executable, "-m", "torch.distributed.run", f"--nnodes={nodes}", f"--nproc-per-node={devices}"]
     command += [f"--node-rank={node_rank}", f"--master-addr={host}", f"--master-port={port}"]
     if restarts:

@@ -101,11 +101,11 @@ def train(
 
     # Torch, once it is loaded, warns of a choice that train/launch.py makes on purpose.
     os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
-    if nodes > 1 and not options.is_started_by_torchrun():
-        options.start_torchrun(nodes, node_rank, master, devices, restarts)
     base = [] if init_from is None else [f"train.init_from={init_from}"]
     settings = Config.load(config, [*(overrides or []), *base])
     mode = options.parse_resume(resume)
+    if (nodes > 1 or node_rank or restarts) and not options.is_started_by_torchrun():
+        options.start_torchrun(nodes, node_rank, master, devices, restarts)
 
     from asr.train.run import train as run
 

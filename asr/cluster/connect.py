@@ -37,7 +37,7 @@ def connect(cluster: str) -> Iterator[None]:
         yield
         return
     try:
-        _check_answer(os.environ.get("RAY_ADDRESS", "") if cluster == "auto" else cluster)
+        _check_answer(_address_for_auto() if cluster == "auto" else cluster)
         ray.init(log_to_driver=False, logging_level=logging.CRITICAL, configure_logging=False, **options)
     except Exception as error:  # ConnectionError, RuntimeError, TimeoutError, ValueError and others
         ray.shutdown()
@@ -68,6 +68,15 @@ def _parse(cluster: str) -> dict[str, Any]:
     raise AsrError(f"cluster {cluster}: expected auto, ray://HOST:PORT, local, or local:N with N workers")
 
 
+def _address_for_auto() -> str:
+    """Return the address that Ray takes for `auto`, perhaps that of a cluster that was killed."""
+    try:  # no part of Ray's public interface
+        from ray._private.services import get_ray_address_from_environment
+    except ImportError:
+        return os.environ.get("RAY_ADDRESS", "")
+    return str(get_ray_address_from_environment("auto", None))
+
+
 def _check_answer(address: str) -> None:
     """Raise OSError if nothing listens at an address; Ray itself would try for minutes."""
     if _ADDRESS.fullmatch(address) and not _LOCAL.fullmatch(address):
@@ -85,7 +94,8 @@ def explain(cluster: str, error: BaseException) -> str:
         return f"{listed}; install the same Ray and Python on all machines"
     if "token" in text.lower() and "auth" in text.lower():
         return "it wants a token; copy ~/.ray/auth_token of its head to this machine, or set RAY_AUTH_TOKEN"
-    if "Could not find any running Ray instance" in text:
+    is_left_behind = cluster == "auto" and isinstance(error, OSError) and not os.environ.get("RAY_ADDRESS")
+    if is_left_behind or "Could not find any running Ray instance" in text:
         return "no cluster runs here; start one (docs/cluster.md), give ray://HOST:PORT, or local for this machine"
     if "grpc" in text and "install" in text:
         return f"{text}; python -m pip install 'ray[client]'"

@@ -20,7 +20,7 @@ from asr.jobs.inputs import Inputs, find_recordings
 from asr.recognize.model_folder import find_model
 from asr.recognize.options import DecodingOptions
 from asr.recognize.recognizer import Recognizer
-from asr.remote import RemoteFile, is_url
+from asr.remote import RemoteFile, is_url, without_scheme
 from asr.runtime.precision import check_precision
 from asr.signal.audio import AudioSource
 from asr.signal.channels import ChannelChoice
@@ -44,7 +44,8 @@ def transcribe(
 
     Args:
         source: A `ray.data.Dataset`; or recordings, folders and globs, each by path or URL, or a list of these.
-        column: Of the data set: paths, URLs, the bytes of recordings, or structs of `bytes` and `path`.
+        column: Of the data set: paths, URLs, the bytes of recordings, or structs of `bytes` and `path`, one of which may
+            be missing.
         model: A model's name or folder on this machine; workers get a copy.
         decoding: How it decodes.
         channel: As for `Recognizer.transcribe`.
@@ -123,11 +124,12 @@ def _as_text(source: Any) -> str:
 
 
 def _as_source(value: Any) -> AudioSource:
-    if isinstance(value, str):
-        return cast(AudioSource, RemoteFile(value) if is_url(value) else value)
     name = None
     if isinstance(value, dict):
         value, name = value.get("bytes"), value.get("path")
+        value = name if value is None else value
+    if isinstance(value, str):
+        return cast(AudioSource, RemoteFile(value) if is_url(value) else without_scheme(value))
     return _NamedBytes(name or "audio stream", value or b"")
 
 

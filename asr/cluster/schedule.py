@@ -3,8 +3,8 @@
 Ray places the workers, carries the calls and reports deaths; the decisions are made here. A unit whose worker died is
 handed out again, its recordings each by itself, so that one that kills workers fails alone. Actors are not restarted by
 Ray: as soon as the cluster has room a new one takes the place of a dead one, on any machine, which may have joined
-later. When nothing is left to hand out, what a slow worker holds is given to an idle one as well; the first to finish
-counts, which is safe because files are written whole and are alike.
+later. When nothing is left to hand out, a unit that a slow worker holds is given to an idle one as well; the first to
+finish counts, which is safe because files are written whole and are alike.
 
 The schedule is ours, and not that of Ray Data's pool of actors, because it has to know recordings: to cut work by
 duration, to have parts of long recordings decoded by others, to blame a recording over which several workers died, and
@@ -206,12 +206,18 @@ class Schedule:
     def _find_slow(self) -> Task | None:
         """Return a unit that has taken far longer than others of its length."""
         now = time.monotonic()
-        units = [task for worker in self._workers for task in worker.tasks.values() if task.kind == "unit"]
-        for task in units:
+        for task in self._held("unit"):
             expected = self._seconds_per_second * sum(item.seconds for item in task.items)
             if not (task.is_copy or task.is_copied) and now - task.started > max(_LEAST_SLOW, _SLOW * expected):
                 return task
         return None
+
+    def _held(self, kind: Kind) -> list[Task]:
+        return [task for worker in self._workers for task in worker.tasks.values() if task.kind == kind]
+
+    def _is_reader(self, task: Task) -> bool:
+        split = self._splits.get(task.items[0].index)
+        return split is not None and split.worker is task.worker
 
     def _read_ahead(self, ready: Sequence[Handle]) -> None:
         """Have long recordings read, as fast as their parts are decoded: that bounds the memory they take."""
@@ -260,9 +266,9 @@ class Schedule:
 
     def _take_part(self, task: Task, part: PartInfo) -> None:
         (item,) = task.items
-        split = self._splits.get(item.index)
-        if split is None or split.worker is not task.worker:
+        if not self._is_reader(task):
             return
+        split = self._splits[item.index]
         if part.error is not None or part.is_short:
             del self._splits[item.index]
             if part.is_short:
@@ -311,6 +317,8 @@ class Schedule:
             self._lose(worker, error)
             return
         task = worker.tasks.pop(reference)
+        if task.kind == "read" and not self._is_reader(task):  # another worker reads it by now
+            return
         lost = (exceptions.ObjectLostError, exceptions.OwnerDiedError, exceptions.ObjectFetchTimedOutError)
         if isinstance(error, lost) or isinstance(cause, lost):
             self._again(task)
@@ -355,9 +363,13 @@ class Schedule:
 
     def _again(self, task: Task) -> None:
         items = [item for item in task.items if item.index in self._open]
-        if task.kind == "unit" and not task.is_copy:
+        if task.is_copy:
+            for other in self._held("unit"):
+                if other.items == task.items:
+                    other.is_copied = False  # it may get another copy
+        elif task.kind == "unit":
             self._queue.put_back(items, singly=any(item.index in self._deaths for item in items))
-        elif task.kind in ("decode", "join") and items and (split := self._splits.get(items[0].index)):
+        elif items and (split := self._splits.get(items[0].index)):
             self._restart(split)
 
     def _restart(self, split: Split) -> None:

@@ -18,7 +18,6 @@ class Split:
         next_number: Of the next part to be read.
         infos: Of the parts that have been read.
         decoded: References to what was decoded of each part; None while a worker decodes it.
-        attempts: How often a worker died that read it.
     """
 
     item: Item
@@ -27,7 +26,6 @@ class Split:
     next_number: int = 0
     infos: dict[int, PartInfo] = field(default_factory=dict)
     decoded: dict[int, Any] = field(default_factory=dict)
-    attempts: int = 0
 
     @property
     def is_read(self) -> bool:

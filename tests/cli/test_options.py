@@ -48,6 +48,26 @@ def test_resume_swallows_no_argument(monkeypatch: pytest.MonkeyPatch, arguments,
     assert (options["resume"], config.train.epochs) == (resume, epochs)
 
 
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--node-rank", "1"], "--node-rank and --restarts are for several machines"),
+        (["--restarts", "2"], "--node-rank and --restarts are for several machines"),
+        (["--nodes", "2", "--node-rank", "2"], "machines are numbered from 0 to 1"),
+        (["--nodes", "2", "--master", "node0"], "expected HOST:PORT"),
+        (["--nodes", "2", "--master", "node0:99999"], "a port from 1 to 65535"),
+        (["--nodes", "2", "train.epochs=never"], "train.epochs"),
+    ],
+)
+def test_machines_that_cannot_be_are_refused_before_processes_start(
+    monkeypatch: pytest.MonkeyPatch, arguments: list[str], message: str
+):
+    monkeypatch.setattr("os.execv", lambda *_: pytest.fail("it became torchrun"))
+    result = CliRunner().invoke(app, ["train", CONF, *arguments])
+    assert isinstance(result.exception, AsrError)
+    assert message in str(result.exception)
+
+
 def test_an_interrupted_run_names_the_option_that_continues_it(monkeypatch: pytest.MonkeyPatch):
     def stop(*_: object, **options: object) -> None:
         raise TrainingInterrupted("stopped in epoch 1; resume it to continue")

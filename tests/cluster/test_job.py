@@ -16,15 +16,17 @@ import pytest
 import soundfile
 
 from asr.cluster.connect import explain
+from asr.cluster.dataset import _as_source
 from asr.cluster.job import ClusterOptions, transcribe_on_cluster
 from asr.cluster.units import Item
-from asr.cluster.worker import Outcome, Worker
+from asr.cluster.worker import Outcome, PartInfo, Worker
 from asr.errors import AsrError
 from asr.jobs.inputs import Inputs
 from asr.jobs.outputs import Outputs
 from asr.jobs.transcribe import transcribe_files
 from asr.recognize.model_folder import save_model
 from asr.recognize.recognizer import load_model
+from asr.signal.audio import load_audio
 from tests.jobs.reporting import RecordingReporter
 from tests.recognize.test_recognizer import RATE, make_model
 
@@ -32,13 +34,18 @@ pytest.importorskip("ray", reason="needs Ray: python -m pip install --editable '
 
 
 class SlowWorker(Worker):
-    """Takes its time, so that others can die meanwhile, and dies itself of one recording."""
+    """Takes its time, so that others can die meanwhile, dies itself of one recording, and cannot read another."""
 
     def transcribe(self, items: Sequence[Item]) -> list[Outcome]:
         if any("poison" in item.recording.name for item in items):
             os._exit(1)
         time.sleep(0.15 * len(items))
         return super().transcribe(items)
+
+    def next_part(self, item: Item, number: int) -> tuple[PartInfo, Any]:
+        if "huge" in item.recording.name:
+            raise MemoryError("no room for it")
+        return super().next_part(item, number)
 
 
 def write_speech(folder: Path, *, count: int, long_seconds: float) -> None:
@@ -117,6 +124,22 @@ def test_a_recording_that_kills_workers_fails_alone(cluster: Any, tmp_path: Path
     assert len(list((tmp_path / "out").glob("*.txt"))) == 7
 
 
+def test_a_long_recording_that_cannot_be_held_fails_alone(
+    cluster: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    save_model(make_model(), tmp_path / "model")
+    write_speech(tmp_path / "in", count=4, long_seconds=20.0)
+    (tmp_path / "in" / "long.wav").rename(tmp_path / "in" / "huge.wav")
+    monkeypatch.setattr("asr.cluster.units.LONG_SECONDS", 10.0)
+    monkeypatch.setattr("asr.cluster.schedule.Worker", SlowWorker)
+    options = ClusterOptions("auto", str(tmp_path / "model"), precision="fp32")
+    summary = transcribe_on_cluster(Inputs([str(tmp_path / "in")]), Outputs(("txt",), tmp_path / "out"), options)
+    failures = {Path(text.split(":")[0]).stem: text for text in map(str, summary.failures)}
+    assert sorted(failures) == ["empty", "huge", "noise"]
+    assert failures["huge"].endswith("huge.wav: MemoryError: no room for it")
+    assert len(list((tmp_path / "out").glob("*.txt"))) == 4
+
+
 def test_shards_hold_each_recording_once(cluster: Any, tmp_path: Path):
     import pyarrow.parquet
 
@@ -149,6 +172,16 @@ def test_a_data_set_gets_transcripts_and_errors_as_columns(cluster: Any, tmp_pat
         assert found[path.stem]["text"] == path.read_text().rstrip("\n")
 
 
+def test_a_column_holds_paths_urls_bytes_or_structs(tmp_path: Path):
+    path = tmp_path / "x.wav"
+    soundfile.write(path, np.zeros(RATE, np.float32), RATE)
+    values = [str(path), path.as_uri(), path.read_bytes(), {"bytes": None, "path": str(path)}]
+    values.append({"bytes": path.read_bytes(), "path": "calls/x.wav"})
+    sources = list(map(_as_source, values))
+    assert [len(load_audio(source)) for source in sources] == 5 * [RATE]
+    assert sources[-1].name == "calls/x.wav"
+
+
 def test_the_driver_is_killed_and_the_next_one_continues(tmp_path: Path):
     save_model(make_model(), tmp_path / "model")
     write_speech(tmp_path / "in", count=40, long_seconds=0)
@@ -173,12 +206,16 @@ def test_the_driver_is_killed_and_the_next_one_continues(tmp_path: Path):
     ("cluster_name", "message"),
     [
         ("auto", "no cluster runs here"),
+        ("left behind", "no cluster runs here"),
         ("127.0.0.1:1", "no cluster answers at that address"),
         ("everywhere", "expected auto, ray://HOST:PORT, local"),
     ],
 )
 def test_clusters_that_are_not_there(cluster_name: str, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    if cluster_name == "left behind":  # by a cluster that was killed: Ray itself would wait for it
+        cluster_name = "auto"
+        monkeypatch.setattr("ray._private.services.find_bootstrap_address", lambda folder: "127.0.0.1:1")
     write_speech(tmp_path / "in", count=1, long_seconds=0)
     save_model(make_model(), tmp_path / "model")
     options = ClusterOptions(cluster_name, str(tmp_path / "model"))
