@@ -9,8 +9,8 @@ of its own training; --packages holds omegaconf and Levenshtein (pip install --t
 (Python 3.7) for log probabilities, and stt 1.4.0, deepspeech-tflite 0.9.3 or deepspeech 0.9.3 (Python 3.9) for texts.
 With --exact, a file of the same network with float weights, which TensorFlow can read, it also reports how far both
 programs are from that. `rounded` is the difference once inputs are rounded to 8 bits (tests/convert/hybrid.py). The
-third makes small models in sherpa-onnx's format, and asks sherpa-onnx for texts. Recordings are 16-bit WAV files at
-16 kHz.
+third makes small models in sherpa-onnx's format, asks sherpa-onnx for texts, and kaldi-native-fbank and onnxruntime,
+which have to be installed beside it, for log probabilities. Recordings are 16-bit WAV files at 16 kHz.
 """
 
 import argparse
@@ -200,7 +200,16 @@ def check_onnx(arguments: argparse.Namespace, folder: Path) -> None:
         recognizer = load_model(folder / kind)
         command = [arguments.sherpa, WORKERS / "sherpa_worker.py", kind, folder / f"{kind}.onnx", tokens, *paths]
         texts = json.loads(subprocess.run(command, check=True, capture_output=True, env={}).stdout)
+        command = [arguments.sherpa, WORKERS / "fbank_worker.py", kind, folder / f"{kind}.onnx", folder / "out.npz"]
+        subprocess.run([*command, *paths], check=True, capture_output=True, env={})
+        log_probs = dict(np.load(folder / "out.npz"))
+        order = [symbols.index(name) for name in SYMBOLS if name != "<blk>"]
+        order.insert(0, len(SYMBOLS) - 1 if kind == "nemo" else 0)
         for recording in arguments.recordings:
+            (computed,) = recognizer.runner.compute_log_probs([load_audio(recording, sample_rate=16000)])
+            exact = log_probs[str(recording)][:, order]
+            difference = float(np.abs(computed[: len(exact)] - exact).max())
+            assert len(exact) == len(computed) or kind == "stream"
             started = time.perf_counter()
             text = recognizer.transcribe(recording).text
             seconds = time.perf_counter() - started
@@ -208,7 +217,13 @@ def check_onnx(arguments: argparse.Namespace, folder: Path) -> None:
             theirs = " ".join(expected["text"].split())
             # sherpa-onnx leaves out the frames of a stream that fill no chunk.
             same = text.startswith(theirs) if kind == "stream" else text == theirs
-            report(f"{kind} {recording.name}", same_text=same, theirs=expected["seconds"], ours=seconds)
+            report(
+                f"{kind} {recording.name}",
+                log_probs=difference,
+                same_text=same,
+                theirs=expected["seconds"],
+                ours=seconds,
+            )
 
 
 def main() -> None:
