@@ -12,7 +12,7 @@ from typer import Argument, Option
 from asr.cli import options
 from asr.cli.console import reporter
 from asr.config import CHUNK_SECONDS, DEFAULT_MODEL, RIGHT_SECONDS
-from asr.errors import AsrError
+from asr.errors import AsrError, TextError
 
 if TYPE_CHECKING:
     from asr.live.microphone import AudioInput
@@ -120,10 +120,15 @@ def listen(
         if program is not None:
             program.run(hit)
 
+    if None not in (file, microphone):
+        raise AsrError(f"--device {microphone}: a microphone, but {file} is to be heard; leave one of them out")
     program = None if run is None else ProgramRunner(run)
     loaded, _ = read_model_or_file(model)
     texts = read_phrases(phrases)
-    spotter = PhraseSpotter(texts, loaded.tokenizer, loaded.settings, threshold=threshold, exclusive=True)
+    try:
+        spotter = PhraseSpotter(texts, loaded.tokenizer, loaded.settings, threshold=threshold, exclusive=True)
+    except TextError as error:
+        raise TextError(f"{phrases}: {error}") from None
     recognizer = Recognizer(loaded, device="cpu")
     streaming = StreamingOptions(chunk, right, Endpoints.from_seconds(pause, options.ENDPOINTS.longest), preview=False)
     audio = Microphone(microphone) if file is None else _open_recording(file, rate, recognizer.sample_rate)

@@ -36,7 +36,7 @@ A speech recognition model that was imported; give this folder to `asr transcrib
 
 ## Results
 
-As measured by `asr evaluate`:
+As measured by `asr evaluate`; `--add-to-card NAME` adds a row:
 
 {table}
 ## Limits

@@ -115,3 +115,8 @@ def test_the_command_writes_a_line_for_each(tmp_path: Path):
     (hit,) = map(json.loads, output.splitlines())
     assert (status, hit["phrase"]) == (0, "oh one")
     assert run("listen", "--phrases", str(phrases), "-")[0] == 1  # the sample rate is missing
+    status, _, errors = run("listen", "--phrases", str(phrases), "--device", "2", str(PHONE))
+    assert (status, errors.startswith("error: --device 2: a microphone, but ")) == (1, True)
+    phrases.write_text("oh one\n日本\n")
+    status, _, errors = run("listen", "--phrases", str(phrases), str(PHONE))
+    assert (status, errors.startswith(f"error: {phrases}: '日本'")) == (1, True)
