@@ -44,8 +44,8 @@ def transcribe(
 
     Args:
         source: A `ray.data.Dataset`; or recordings, folders and globs, each by path or URL, or a list of these.
-        column: Of the data set: paths, URLs, the bytes of recordings, or structs of `bytes` and `path`, one of which may
-            be missing.
+        column: Of the data set: paths, URLs, the bytes of recordings, or structs of `bytes` and `path`, with one of
+            them or both.
         model: A model's name or folder on this machine; workers get a copy.
         decoding: How it decodes.
         channel: As for `Recognizer.transcribe`.

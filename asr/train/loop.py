@@ -10,7 +10,7 @@ import signal
 import threading
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from itertools import islice
@@ -261,6 +261,24 @@ class TrainingLoop(ABC, Generic[BatchT]):
             return list(values)
         tensor = torch.tensor(values, dtype=torch.float64, device=self.fabric.device)
         return self.fabric.all_reduce(tensor, reduce_op="sum").tolist()
+
+    def _record(self, metrics: Any, report: Callable[[], None], *, times: int = 1) -> None:
+        """Note an evaluation, keep the weights if they are among the best, report, save.
+
+        Args:
+            metrics: A data class of its figures.
+            report: Called once the weights are kept.
+            times: How often it counts: evaluations that fell due together are one that was made several times.
+        """
+        history = self.state.history
+        history += [asdict(metrics)] * times
+        best = self.best_epochs()
+        if self.fabric.is_global_zero and len(history) - 1 in best:
+            self.folder.save_epoch(len(history) - 1, self.module.state_dict())
+        report()
+        self._save()
+        if self.fabric.is_global_zero:
+            self.folder.keep_epochs(best)  # after the save: what it still names must be there
 
     def _save(self) -> None:
         if self.fabric.is_global_zero:

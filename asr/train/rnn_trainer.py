@@ -7,7 +7,7 @@ is in loop.py.
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from itertools import islice
 from typing import Any, ClassVar
 
@@ -131,14 +131,7 @@ class RnnTrainer(TrainingLoop[Segment]):
             sample="".join(generate(self.model, length=_SAMPLE_TOKENS, temperature=_SAMPLE_TEMPERATURE)),
         )
         self.network.train()
-        # Evaluations that fell due together count as one that was made several times.
-        state.history += [asdict(metrics)] * (due - len(state.history))
-        best = self.best_epochs()
-        if best == [len(state.history) - 1]:
-            self.folder.save_epoch(best[0], self.module.state_dict())
-        self.monitor.evaluation(metrics)
-        self._save()
-        self.folder.keep_epochs(best)  # after the save: what it still names must be there
+        self._record(metrics, lambda: self.monitor.evaluation(metrics), times=due - len(state.history))
 
     def _measure_dev(self) -> float:
         """Measure bits per character of the development text, read as in training: with carried state or without."""

@@ -7,7 +7,7 @@ loop.py.
 import math
 import time
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import ClassVar, NamedTuple
 
 import torch
@@ -198,14 +198,7 @@ class Trainer(TrainingLoop[Batch]):
             bad_steps=state.bad_steps,
             minutes=state.elapsed / 60,
         )
-        state.history.append(asdict(metrics))
-        best = self.best_epochs()
-        if self.fabric.is_global_zero and metrics.epoch in best:
-            self.folder.save_epoch(metrics.epoch, self.module.state_dict())
-        self.monitor.epoch(metrics, dev.samples)
-        self._save()
-        if self.fabric.is_global_zero:
-            self.folder.keep_epochs(best)  # after the save: what it still names must be there
+        self._record(metrics, lambda: self.monitor.epoch(metrics, dev.samples))
 
     def _is_finished(self) -> bool:
         patience, epoch = self.settings.patience, self.state.epoch

@@ -1,7 +1,6 @@
 """Training of punctuators: windows of text in, better weights out. What is common to every training is in loop.py."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict
 from typing import Any, ClassVar
 
 import numpy as np
@@ -117,14 +116,7 @@ class PunctuatorTrainer(TrainingLoop[Batch]):
             steps=state.steps,
             minutes=state.elapsed / 60,
         )
-        # Evaluations that fell due together count as one that was made several times.
-        state.history += [asdict(metrics)] * (due - len(state.history))
-        best = self.best_epochs()
-        if best == [len(state.history) - 1]:
-            self.folder.save_epoch(best[0], self.module.state_dict())
-        self.monitor.evaluation(metrics)
-        self._save()
-        self.folder.keep_epochs(best)  # after the save: what it still names must be there
+        self._record(metrics, lambda: self.monitor.evaluation(metrics), times=due - len(state.history))
 
     def find_penalty(self) -> float:
         """Return what to subtract from the score of no mark for the best F1 of all marks on the development text.
