@@ -3,6 +3,10 @@
     python tools/benchmarks/cluster.py deaths CORPUS... --recordings 2000      kill a node, then the driver, then finish
     python tools/benchmarks/cluster.py throughput CORPUS... --recordings 400   one command, one worker, two workers
 
+Two cores of which each is a thread of the same core of the processor are slower together than alone, whoever uses them.
+So `throughput` also times one worker while a command keeps the other core busy: two workers against that worker shows
+what the cluster costs.
+
 CORPUS is a folder with recordings. Where it has fewer than are asked for, they are taken again in other loudness, so
 that no two files are alike. `deaths` adds 30 files that are broken in different ways and one of hours, joined
 from the others. Exits 1 if a file differs from those of a single machine, or a failure is not listed once.
@@ -16,7 +20,10 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -163,13 +170,38 @@ def time_two_commands(work: Path, model: str) -> float:
     return max(report["elapsed_seconds"] - report["starting_seconds"] for report in reports)
 
 
+@contextmanager
+def busy_core(core: int, work: Path, model: str) -> Iterator[None]:
+    """Keep a core busy with commands, one after the other, while the block runs."""
+    command = [*ASR, "in", "-m", model, "-f", "json", "-o", "beside"]
+    current = [start(command, work, {core})]
+    is_over = threading.Event()
+
+    def go_on() -> None:
+        while not is_over.is_set():
+            current[0].wait()
+            if not is_over.is_set():
+                current[0] = start(command, work, {core})
+
+    thread = threading.Thread(target=go_on)
+    thread.start()
+    try:
+        yield
+    finally:
+        is_over.set()
+        while thread.is_alive():  # it may just have started another
+            current[0].kill()
+            thread.join(0.1)
+
+
 def measure_throughput(work: Path, model: str, passes: int) -> None:
-    """Time one command on one core, one worker, two, and two commands, in turn, each from when it has its model."""
+    """Time commands and workers in turn, each from when it has its model."""
     options = ["in", "-m", model, "-f", "json"]
     # A worker's own threads are two, so only pinning makes it a worker of one core.
     runs = {
         "one command": ({0}, []),
         "one worker": ({0}, ["--cluster", "local:1"]),
+        "one worker beside a command": ({0}, ["--cluster", "local:1"]),
         "two workers": ({0, 1}, ["--cluster", "local:2"]),
     }
     seconds: dict[str, list[float]] = {name: [] for name in (*runs, "two commands")}
@@ -177,7 +209,8 @@ def measure_throughput(work: Path, model: str, passes: int) -> None:
         for name, (cores, more) in runs.items():
             shutil.rmtree(work / "out", ignore_errors=True)
             command = [*ASR, *options, "-o", "out", "--report", "report.json", *more]
-            start(command, work, cores).wait()
+            with busy_core(1, work, model) if "beside" in name else contextlib.nullcontext():
+                start(command, work, cores).wait()
             report = json.loads((work / "report.json").read_text())
             seconds[name].append(report["elapsed_seconds"] - report["starting_seconds"])
         seconds["two commands"].append(time_two_commands(work, model))
@@ -186,7 +219,8 @@ def measure_throughput(work: Path, model: str, passes: int) -> None:
         print(f"{name}: {', '.join(f'{value:.1f}' for value in values)} s")
     print(f"one worker against one command: {best['one command'] / best['one worker']:.2f}")
     print(f"two workers against one: {best['one worker'] / best['two workers']:.2f}")
-    # Cores that share a unit of the processor are slower together than alone, whoever uses them.
+    shared = best["one worker beside a command"] / best["two workers"]
+    print(f"two workers against one whose neighbour is busy: {shared:.2f}")
     ceiling = best["one command"] / best["two commands"]
     print(f"two commands on a half each against one on all, which is what this machine can do: {ceiling:.2f}")
     print(f"two workers against that: {best['two commands'] / best['two workers']:.2f}")
