@@ -17,6 +17,7 @@ import argparse
 import dataclasses
 import functools
 import json
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -43,10 +44,21 @@ WORKERS = Path(__file__).parent
 _SURE = -11.0  # natural log; less probable tokens are rounded to zero elsewhere
 
 
-def report(name: str, **values: object) -> None:
-    print(
-        name, *(f"{key} {value:.2g}" if isinstance(value, float) else f"{key} {value}" for key, value in values.items())
-    )
+_seconds: dict[str, list[float]] = {"theirs": [], "ours": []}
+
+
+def report(name: str, *, theirs: float, ours: float, **values: object) -> None:
+    """Print what was found of a recording, with seconds; `report_times` sums them up."""
+    _seconds["theirs"].append(theirs)
+    _seconds["ours"].append(ours)
+    pairs = (values | {"theirs": theirs, "ours": ours}).items()
+    print(name, *(f"{key} {value:.2g}" if isinstance(value, float) else f"{key} {value}" for key, value in pairs))
+
+
+def report_times() -> None:
+    """Print the medians; the first recording, for which code is compiled and memory taken, counts as the others."""
+    medians = (f"{name} {1000 * statistics.median(values):.0f} ms" for name, values in _seconds.items())
+    print("median times:", ", ".join(medians))
 
 
 def check_deepspeech_pytorch(arguments: argparse.Namespace, folder: Path) -> None:
@@ -249,6 +261,7 @@ def main() -> None:
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         arguments.run(arguments, Path(folder))
+    report_times()
 
 
 if __name__ == "__main__":
