@@ -36,7 +36,7 @@ A speech recognition model that was imported; give this folder to `asr transcrib
 
 ## Results
 
-As measured by `asr evaluate`; `--add-to-card NAME` adds a row:
+As measured by `asr evaluate`, which adds rows if it is told to:
 
 {table}
 ## Limits

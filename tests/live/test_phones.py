@@ -13,7 +13,7 @@ from asr.recognize.streaming.stream import StreamingOptions
 from tests.live.serving import ENGLISH_SAMPLES, RATE, read_pcm, run_server, talk, text_of
 
 CONFIG = {"sample_rate": RATE}
-GARDEN = "there was nobody in the garden but the gate stood open"
+RIVER = "we left the village before the sun was up and walked along the river"
 
 
 @pytest.fixture(scope="module")
@@ -28,13 +28,13 @@ def server(english: Recognizer) -> Iterator[str]:
 
 
 def test_text_grows_by_whole_words_to_what_was_said(english: Recognizer, server: str):
-    replies = asyncio.run(talk(server, read_pcm("garden", ENGLISH_SAMPLES), {**CONFIG, "committed": True}))
-    assert text_of(replies) == GARDEN
+    replies = asyncio.run(talk(server, read_pcm("river", ENGLISH_SAMPLES), {**CONFIG, "committed": True}))
+    assert text_of(replies) == RIVER
     partials = [reply["partial"].strip() for reply in replies if reply.get("partial", "").strip()]
     assert len(partials) > 3
     assert set(" ".join(partials).split()) <= set(english.tokenizer.pronunciations)  # no phones
     committed = [reply["committed"].strip() for reply in replies if reply.get("committed")]
-    assert all(f"{GARDEN} ".startswith(f"{text} ") for text in committed)
+    assert all(f"{RIVER} ".startswith(f"{text} ") for text in committed)
 
 
 def test_words_show_before_they_are_committed(english: Recognizer):
@@ -58,24 +58,24 @@ def test_phrases_may_hold_words_that_no_lexicon_has(server: str):
 
 
 def test_with_other_words_possible_the_language_model_stays(english: Recognizer, server: str):
-    decoder = decoder_factory(english)(["garden"], True)
+    decoder = decoder_factory(english)(["village"], True)
     assert decoder.beam.language_model is english.decoder.beam.language_model
-    config = {**CONFIG, "phrase_list": ["garden", "[unk]"]}
-    assert text_of(asyncio.run(talk(server, read_pcm("garden", ENGLISH_SAMPLES), config))) == GARDEN
+    config = {**CONFIG, "phrase_list": ["village", "[unk]"]}
+    assert text_of(asyncio.run(talk(server, read_pcm("river", ENGLISH_SAMPLES), config))) == RIVER
 
 
 def test_words_of_one_client_are_none_of_another(english: Recognizer, server: str):
     async def transcribe_both() -> list[str]:
-        pcm = read_pcm("garden", ENGLISH_SAMPLES)
+        pcm = read_pcm("river", ENGLISH_SAMPLES)
         with_phrases, plain = await asyncio.gather(
             talk(server, pcm, {**CONFIG, "phrase_list": ["gaardne", "[unk]"]}), talk(server, pcm, CONFIG)
         )
         return [text_of(with_phrases), text_of(plain)]
 
-    assert asyncio.run(transcribe_both())[1] == GARDEN
+    assert asyncio.run(transcribe_both())[1] == RIVER
     assert "gaardne" not in english.tokenizer.pronunciations
 
 
 def test_a_phrase_that_cannot_be_pronounced_is_passed_over(server: str):
-    config = {**CONFIG, "phrase_list": ["garden", "日本", "[unk]"]}
-    assert text_of(asyncio.run(talk(server, read_pcm("garden", ENGLISH_SAMPLES), config))) == GARDEN
+    config = {**CONFIG, "phrase_list": ["village", "日本", "[unk]"]}
+    assert text_of(asyncio.run(talk(server, read_pcm("river", ENGLISH_SAMPLES), config))) == RIVER

@@ -8,8 +8,9 @@ intervals, and real-time factors: seconds of processor time over seconds of audi
 set, in which its precisions, the networks in torch and another version of asr (--checkout) take turns, and with
 --batched also batches of recordings, as `asr transcribe` takes many files; of these the figures are medians. The peers
 make one pass: Whisper in faster-whisper, with the weights in FOLDER and by the Python of the environment that has it;
-PocketSphinx, if it is installed, with its US English model. All texts are normalised in the same way.
-NAME=MANIFEST::4 takes every fourth utterance by name. --texts writes what `tools/compare_results.py` reads.
+PocketSphinx, if it is installed and unless --no-pocketsphinx is given, with its US English model. All texts are
+normalised in the same way. NAME=MANIFEST::4 takes every fourth utterance by name. --texts writes what
+`tools/compare_results.py` reads.
 """
 
 import argparse
@@ -72,7 +73,7 @@ def main() -> None:
         with saved(test.waveforms) as path, running_checkout(options, path) as checkout:
             runs = make_runs(recognizers, batched=options.batched) | checkout
             results = time_runs(runs, test.waveforms, options.passes)
-            peers = {WHISPER: run_whisper(path, options), "PocketSphinx": run_pocketsphinx(test.waveforms)}
+            peers = {WHISPER: run_whisper(path, options), "PocketSphinx": run_pocketsphinx(test.waveforms, options)}
         for peer, result in peers.items():
             if result is not None:
                 results[peer] = [normalize(text, normalizer) for text in result[0]], result[1]
@@ -96,6 +97,7 @@ def parse_options() -> argparse.Namespace:
     parser.add_argument("--passes", type=int, default=3, help="how often asr transcribes each set")
     parser.add_argument("--whisper", help="a folder of Whisper's weights for faster-whisper")
     parser.add_argument("--whisper-python", default=sys.executable, help="Python of an environment with faster-whisper")
+    parser.add_argument("--no-pocketsphinx", dest="pocketsphinx", action="store_false", help="leave it out: it is slow")
     parser.add_argument("--texts", type=Path, help="also write references and hypotheses to files in this folder")
     parser.add_argument("--json", type=Path, help="also write the result to this file")
     return parser.parse_args()
@@ -199,8 +201,10 @@ def run_whisper(path: Path, options: argparse.Namespace) -> tuple[Texts, float] 
     return result["texts"], sum(result["seconds"])
 
 
-def run_pocketsphinx(waveforms: Sequence[np.ndarray]) -> tuple[Texts, float] | None:
-    """Return texts and seconds; None if it is not installed."""
+def run_pocketsphinx(waveforms: Sequence[np.ndarray], options: argparse.Namespace) -> tuple[Texts, float] | None:
+    """Return texts and seconds; None if it is not installed, or not wanted."""
+    if not options.pocketsphinx:
+        return None
     try:
         from pocketsphinx import Decoder
     except ImportError:

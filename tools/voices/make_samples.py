@@ -38,7 +38,7 @@ SENTENCES = {
     "river": "we left the village before the sun was up and walked along the river",
     "weather": "it will rain in the evening so take a coat with you",
 }
-READERS = ["rms", "rms", "slt", "slt", "awb"]
+READERS = ["rms", "rms", "slt", "slt", "rms"]
 
 
 def main() -> None:

@@ -14,7 +14,7 @@ from asr.recognize.utterance import SearchResult, choose_best
 from asr.runtime.network import LogProbs
 
 # Natural log. Previews search each frame again with every block. With this threshold that takes half the time it
-# takes with the one of `english`, 15; one preview in forty differs (measured on LibriSpeech dev).
+# takes with the one of `english-tiny`, 15; one preview in forty differs (measured on LibriSpeech dev).
 _PREVIEW_THRESHOLD = 10.0
 
 
