@@ -10,7 +10,15 @@ from functools import lru_cache
 from asr.config import NormalizerSettings
 from asr.errors import TextError
 from asr.text.annotations import drop_annotations, find_annotations
-from asr.text.spelling import JOINERS, join_thousands, lowercase, place_sigmas, remove_invisible, unify_letters
+from asr.text.spelling import (
+    JOINERS,
+    join_thousands,
+    lowercase,
+    place_sigmas,
+    remove_invisible,
+    tidy_joiners,
+    unify_letters,
+)
 
 # Typed and typographic relatives of the apostrophe, the Hebrew geresh among them.
 _APOSTROPHES = dict.fromkeys(map(ord, "\u2018\u2019\u201b\u02bc\u02b9\u00b4`\uff07\u05f3"), "'")
@@ -63,7 +71,7 @@ def _replace_numbers(text: str, language: str | None) -> str:
         return text
     from asr.text.numbers import spell_out_numbers  # num2words loads all its languages
 
-    return spell_out_numbers(text, language)
+    return tidy_joiners(spell_out_numbers(text, language))  # those of digits join words no more
 
 
 def _handle_annotations(text: str, settings: NormalizerSettings) -> str:

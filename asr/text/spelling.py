@@ -47,7 +47,12 @@ def remove_invisible(text: str) -> str:
     text = "".join(map(_visible, text))
     for spelled, letter in _ATOMIC.items():
         text = text.replace(spelled, letter)
-    return _JOINERS.sub(_tidy_joiners, text)
+    return tidy_joiners(text)
+
+
+def tidy_joiners(text: str) -> str:
+    """Remove joiners where they are no part of the spelling."""
+    return _JOINERS.sub(_tidy_joiner, text)
 
 
 def unify_letters(text: str, language: str) -> str:
@@ -74,7 +79,7 @@ def _visible(symbol: str) -> str:
     return "" if unicodedata.category(symbol) == "Cf" and symbol not in JOINERS else symbol
 
 
-def _tidy_joiners(match: re.Match[str]) -> str:
+def _tidy_joiner(match: re.Match[str]) -> str:
     before, after = match.string[: match.start()][-1:], match.string[match.end() :][:1]
     if _is_joining(before) and _is_joining(after):
         return match[0][0]

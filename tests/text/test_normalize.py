@@ -115,6 +115,8 @@ ANY_TEXT |= st.text("[]<>()*{} noise'1", max_size=30)
 
 @example(text="/¼", settings=NormalizerSettings(spell_out_numbers="en"))
 @example(text="\u012e\u0307", settings=NormalizerSettings())
+@example(text="\u0610\u200c\u0660", settings=NormalizerSettings(spell_out_numbers="en", strip_punctuation=False))
+@example(text="\u06f2\u06f0\u200c\u0633\u0627\u0644\u0647", settings=NormalizerSettings(spell_out_numbers="en"))
 @given(text=ANY_TEXT, settings=ANY_SETTINGS)
 def test_normalising_twice_changes_nothing_more(text, settings):
     once = normalize(text, settings)
