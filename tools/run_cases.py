@@ -24,8 +24,9 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 TIMEOUT = 150  # seconds; a case that waits for ever is wrong
-GARDEN = "there was nobody in the garden but the gate stood open"
-LETTER = "she read the letter twice and put it back in the"  # drawer; the model says "door" of the sample itself, too
+# Without the ends of which the model hears something else in the samples themselves: "stood open" and "drawer".
+GARDEN = "there was nobody in the garden but the gate"
+LETTER = "she read the letter twice and put it back in the"
 # What a case needs besides the command of its first line.
 FURTHER = {
     "flac-unknown-length": "asr prepare tsv train.tsv prepared",
@@ -48,9 +49,14 @@ class Outcome:
         """All output."""
         return f"{self.stdout}\n{self.stderr}"
 
+    @property
+    def words(self) -> str:
+        """All output in lower case and without punctuation, which texts have."""
+        return re.sub(r"[^\w\s'-]", "", self.text).lower()
+
     def holds(self, *parts: str) -> bool:
-        """Return whether the output holds all of these."""
-        return all(part in self.text for part in parts)
+        """Return whether the output holds all of these, as they are or as plain words."""
+        return all(part in self.text or part in self.words for part in parts)
 
     @property
     def is_refused(self) -> bool:
@@ -72,7 +78,7 @@ RULES: dict[str, Callable[[Outcome], bool]] = {
     "cp1252-doctor": lambda o: o.holds("exit 1", "out-of-alphabet") and not o.holds("UnicodeEncodeError"),
     "evaluate-one-file-gone": lambda o: o.holds("h3", "exit 1", "r.json", "3 utterances"),
     "flac-unknown-length": lambda o: o.holds(GARDEN) and not o.holds("160127986750"),
-    "fork-after-transcribe": lambda o: o.text.count(GARDEN) == 3 or o.holds("fork"),
+    "fork-after-transcribe": lambda o: o.words.count(GARDEN) == 3 or o.holds("fork"),
     "hotword-with-colon": lambda o: o.status == 0 and o.holds(GARDEN),
     "kaldi-segment-overshoots": lambda o: o.status == 0 and o.holds("2 utterances", "no problems"),
     "long-file-name": lambda o: o.holds("exit 0", ".txt"),
