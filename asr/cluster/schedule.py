@@ -43,7 +43,6 @@ class Task:
     samples: Any = None  # reference to those of a part
     started: float = 0.0
     is_copy: bool = False  # of a task that another worker holds
-    is_copied: bool = False
 
 
 @dataclass(eq=False)
@@ -200,24 +199,25 @@ class Schedule:
         elif unit := self._queue.next_unit(num_workers):
             self._call(Task("unit", worker, unit), unit)
         elif may_copy and (slow := self._find_slow()) is not None:
-            slow.is_copied = True
             self._call(Task("unit", worker, slow.items, is_copy=True), slow.items)
 
     def _find_slow(self) -> Task | None:
         """Return a unit that has taken far longer than others of its length."""
         now = time.monotonic()
-        for task in self._held("unit"):
+        units = [task for worker in self._workers for task in worker.tasks.values() if task.kind == "unit"]
+        copied = [task.items for task in units if task.is_copy]
+        for task in units:
+            if task.is_copy or task.items in copied or not any(item.index in self._open for item in task.items):
+                continue
             expected = self._seconds_per_second * sum(item.seconds for item in task.items)
-            if not (task.is_copy or task.is_copied) and now - task.started > max(_LEAST_SLOW, _SLOW * expected):
+            if now - task.started > max(_LEAST_SLOW, _SLOW * expected):
                 return task
         return None
 
-    def _held(self, kind: Kind) -> list[Task]:
-        return [task for worker in self._workers for task in worker.tasks.values() if task.kind == kind]
-
-    def _is_reader(self, task: Task) -> bool:
+    def _split_read_by(self, task: Task) -> Split | None:
+        """Return the recording that a task reads; None if another worker reads it by now."""
         split = self._splits.get(task.items[0].index)
-        return split is not None and split.worker is task.worker
+        return split if split is not None and split.worker is task.worker else None
 
     def _read_ahead(self, ready: Sequence[Handle]) -> None:
         """Have long recordings read, as fast as their parts are decoded: that bounds the memory they take."""
@@ -266,9 +266,9 @@ class Schedule:
 
     def _take_part(self, task: Task, part: PartInfo) -> None:
         (item,) = task.items
-        if not self._is_reader(task):
+        split = self._split_read_by(task)
+        if split is None:
             return
-        split = self._splits[item.index]
         if part.error is not None or part.is_short:
             del self._splits[item.index]
             if part.is_short:
@@ -317,7 +317,7 @@ class Schedule:
             self._lose(worker, error)
             return
         task = worker.tasks.pop(reference)
-        if task.kind == "read" and not self._is_reader(task):  # another worker reads it by now
+        if task.kind == "read" and self._split_read_by(task) is None:
             return
         lost = (exceptions.ObjectLostError, exceptions.OwnerDiedError, exceptions.ObjectFetchTimedOutError)
         if isinstance(error, lost) or isinstance(cause, lost):
@@ -363,11 +363,9 @@ class Schedule:
 
     def _again(self, task: Task) -> None:
         items = [item for item in task.items if item.index in self._open]
-        if task.is_copy:
-            for other in self._held("unit"):
-                if other.items == task.items:
-                    other.is_copied = False  # it may get another copy
-        elif task.kind == "unit":
+        if task.is_copy:  # the other worker still holds it
+            return
+        if task.kind == "unit":
             self._queue.put_back(items, singly=any(item.index in self._deaths for item in items))
         elif items and (split := self._splits.get(items[0].index)):
             self._restart(split)

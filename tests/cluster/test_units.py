@@ -1,6 +1,7 @@
 """How work is cut: every recording once, large units first; and the simulation that plans by it."""
 
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -57,6 +58,23 @@ def test_a_split_that_lost_its_worker_is_read_again_and_keeps_what_was_decoded()
     assert [split.add(PartInfo("mix", number, is_last=number == 2)) for number in range(3)] == [False, True, False]
     split.decoded[1] = "text 1"
     assert split.is_decoded
+
+
+def test_a_slow_unit_is_copied_once_and_again_only_if_the_copy_is_lost():
+    item = Item(0, Recording(Path("x.wav"), "x"), 60.0)
+    slow, idle = (schedule.Handle(None, "cpu") for _ in range(2))
+    plan = object.__new__(schedule.Schedule)  # without Ray
+    plan._workers, plan._open, plan._seconds_per_second = [slow, idle], {0}, 0.01
+    unit = slow.tasks[1] = schedule.Task("unit", slow, (item,), started=time.monotonic() - 29.0)
+    assert plan._find_slow() is None
+    unit.started -= 2.0
+    assert plan._find_slow() is unit
+    idle.tasks[2] = schedule.Task("unit", idle, (item,), started=unit.started, is_copy=True)
+    assert plan._find_slow() is None
+    plan._again(idle.tasks.pop(2))
+    assert plan._find_slow() is unit
+    plan._open.clear()
+    assert plan._find_slow() is None
 
 
 def test_the_simulation_has_the_schedules_constants():

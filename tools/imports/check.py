@@ -32,7 +32,7 @@ sys.path[:0] = [str(ROOT)]
 
 from asr.convert.coqui import import_coqui  # noqa: E402
 from asr.convert.deepspeech_pytorch import import_deepspeech_pytorch  # noqa: E402
-from asr.convert.folder import ImportOptions  # noqa: E402
+from asr.convert.folder import ImportOptions, blank_first  # noqa: E402
 from asr.convert.onnx_ctc import import_onnx  # noqa: E402
 from asr.recognize.options import DecodingOptions  # noqa: E402
 from asr.recognize.recognizer import Recognizer, load_model  # noqa: E402
@@ -215,13 +215,12 @@ def check_onnx(arguments: argparse.Namespace, folder: Path) -> None:
         command = [arguments.sherpa, WORKERS / "fbank_worker.py", kind, folder / f"{kind}.onnx", folder / "out.npz"]
         subprocess.run([*command, *paths], check=True, capture_output=True, env={})
         log_probs = dict(np.load(folder / "out.npz"))
-        order = [symbols.index(name) for name in SYMBOLS if name != "<blk>"]
-        order.insert(0, len(SYMBOLS) - 1 if kind == "nemo" else 0)
+        order = blank_first(symbols.index("<blk>"), len(symbols))
         for recording in arguments.recordings:
             (computed,) = recognizer.runner.compute_log_probs([load_audio(recording, sample_rate=16000)])
             exact = log_probs[str(recording)][:, order]
-            difference = float(np.abs(computed[: len(exact)] - exact).max())
             assert len(exact) == len(computed) or kind == "stream"
+            difference = float(np.abs(computed[: len(exact)] - exact).max())
             started = time.perf_counter()
             text = recognizer.transcribe(recording).text
             seconds = time.perf_counter() - started
