@@ -104,7 +104,7 @@ def pack_usable(
 ) -> Examined:
     """Examine manifests cut by cut, so that they need not fit into memory; keep those without a problem.
 
-    Results for each recording are saved next to its manifest, so that it is not read again. If several utterances
+    What is found is saved next to the manifest, so recordings are not read again. If several utterances
     have the same name, the first is kept.
 
     Args:

@@ -2,7 +2,7 @@
 
 As objects cuts take kilobytes each, as compressed lines of their manifest some 30 bytes. Names, texts and durations,
 which are needed without the rest, are kept apart. A manifest that changes while it is trained on does no harm, because
-it is not read again. Packed cuts can be saved to a file.
+it is read only once; what was read can be saved to a file of its own.
 """
 
 import json

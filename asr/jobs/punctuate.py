@@ -39,7 +39,8 @@ def load_punctuator(name: str | Path) -> tuple[Punctuator, WrittenSettings]:
 def punctuate_lines(lines: Iterable[str], punctuator: Punctuator, *, numbers: str = "words") -> Iterator[str]:
     """Write each line as a text of its own; marks and capitals that it has already do not count.
 
-    What is more than a word stays as it is, but for the marks at its ends: 3.5%, $1,000.50, p.m., me@example.com.
+    Figures, abbreviations and addresses stay as they are, except for the marks at their ends: 3.5%, $1,000.50, p.m.,
+    me@example.com.
 
     Args:
         lines: Text; its digits stay digits.

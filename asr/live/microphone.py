@@ -111,7 +111,7 @@ class Microphone(AudioInput):
 
 
 class ReadFile(AudioInput):
-    """A recording that is read as fast as it is processed.
+    """A recording in place of a microphone, read as fast as it is recognised.
 
     Args:
         path: Any file that `asr transcribe` reads.

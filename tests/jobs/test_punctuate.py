@@ -1,4 +1,4 @@
-"""Plain text that a recogniser did not write: what is no word stays as it is."""
+"""Punctuation of text that no recogniser wrote: figures, abbreviations and addresses stay as they are."""
 
 from itertools import groupby
 from operator import itemgetter
