@@ -22,7 +22,7 @@ from asr.decode.parts import DecoderParts, Hypothesis, count_cores
 from asr.decode.scorer.build import Unit, build_scorer, reweigh
 from asr.decode.scorer.external import LanguageModel
 from asr.decode.scorer.hotwords import parse_hotwords
-from asr.decode.stream import UPKEEP_FRAMES, BeamStream
+from asr.decode.stream import UPKEEP_FRAMES, BeamStream, Distinct
 from asr.errors import ConfigError
 from asr.jit import Array, warm_up
 
@@ -127,6 +127,7 @@ class BeamDecoder:
         lengths: Sequence[int] | None = None,
         *,
         nbest: int = 1,
+        distinct: Distinct = tuple,
         num_threads: int | None = None,
     ) -> list[list[Hypothesis]]:
         """Decode many utterances on all cores; the results do not depend on their number.
@@ -135,6 +136,7 @@ class BeamDecoder:
             batch: Utterances of (T, V) log probabilities, or an array (B, T, V).
             lengths: (B,) valid frames of each; None: all.
             nbest: As in `decode`.
+            distinct: What these have to differ in, computed from their tokens; of equal ones, the best is returned.
             num_threads: None: one per core that this process may use.
 
         Raises:
@@ -148,7 +150,10 @@ class BeamDecoder:
         utterances = self._name_utterances(batch, lengths)
         share = -(-sum(len(utterance.log_probs) for utterance in utterances) // num_threads)
         max_frames = _MAX_GROUP_FRAMES if nbest == 1 and not self.parts.scorer.lm.is_external else -1  # no groups
-        groups, decode = group_utterances(utterances, min(share, max_frames)), partial(self._decode, max_frames, nbest)
+        groups, decode = (
+            group_utterances(utterances, min(share, max_frames)),
+            partial(self._decode, max_frames, nbest, distinct),
+        )
         if num_threads == 1 or len(groups) < 2:
             return [hypotheses for group in groups for hypotheses in decode(group)]
         with ThreadPoolExecutor(num_threads) as pool:
@@ -168,7 +173,9 @@ class BeamDecoder:
                 utterances.append(Utterance(valid[:length], name))
         return utterances
 
-    def _decode(self, max_frames: int, nbest: int, group: list[Utterance]) -> list[list[Hypothesis]]:
+    def _decode(
+        self, max_frames: int, nbest: int, distinct: Distinct, group: list[Utterance]
+    ) -> list[list[Hypothesis]]:
         """Decode a group of utterances of at most `max_frames`, or a longer one by itself."""
         utterance = group[0]
         if len(utterance.log_probs) <= max_frames:
@@ -177,7 +184,7 @@ class BeamDecoder:
         stream = self.start()
         with name_errors(utterance.name):
             stream.feed(utterance.log_probs)
-            hypotheses = stream.finish(nbest)
+            hypotheses = stream.finish(nbest, distinct)
         stream.release()
         return [hypotheses]
 
@@ -194,7 +201,7 @@ def _load_compiled_streams() -> None:
     stream = BeamStream(parts)
     stream.feed(_TOY)
     stream.commit()
-    stream.best()
+    stream.best(2)
     stream.release()
     drop_divergent(parts.acquire_buffers(), 0)  # the stream's
 

@@ -5,13 +5,15 @@ The compiled search (kernel/) works on `SearchBuffers`; here their size is kept 
 
 import copy
 import math
+from collections.abc import Callable, Hashable
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
 from asr.decode.kernel.frame import DEAD, DONE, FULL, NOT_NORMALIZED, PENDING, init_search, search_frames
 from asr.decode.kernel.memory import NONE, SearchBuffers, copy_search
+from asr.decode.kernel.nbest import list_paths
 from asr.decode.kernel.prefix_tree import clear_gains, compact, drop_divergent, trace_back
 from asr.decode.kernel.scores import score_beam
 from asr.decode.parts import DecoderParts, Hypothesis, make_hypothesis
@@ -19,10 +21,14 @@ from asr.decode.scorer.external import make_external_lm
 from asr.errors import AsrError
 from asr.jit import Array, pack
 
+Distinct: TypeAlias = Callable[[tuple[int, ...]], Hashable]
+
 # Every UPKEEP_FRAMES frames of a stream, however it is cut into blocks, alternatives that differ
 # more than _MAX_OPEN tokens back are dropped; so memory stays bounded.
 UPKEEP_FRAMES = 1024
 _MAX_OPEN = 250
+_PATHS_PER_HYPOTHESIS = 8  # that are looked at, since many differ in pronunciation only
+_RESIZED = ("nodes", "backpointers", "alternatives")
 
 
 class BeamStream:
@@ -104,23 +110,30 @@ class BeamStream:
         """Return the best hypotheses so far, as if more frames followed: an open last word is not scored yet."""
         return self._rank(self._scores(is_final=False), nbest)
 
-    def finish(self, nbest: int = 1) -> list[Hypothesis]:
-        """Return the best hypotheses of the utterance: last words end, incomplete phrases lose their credit."""
+    def finish(self, nbest: int = 1, distinct: Distinct = tuple) -> list[Hypothesis]:
+        """Return the best hypotheses of the utterance: last words end, incomplete phrases lose their credit.
+
+        Args:
+            nbest: At most so many.
+            distinct: What these have to differ in, computed from their tokens; of equal ones, the best is returned.
+        """
         self._is_finished = True
         scores = self._scores(is_final=True)
         if scores[:, 3].max() > -math.inf:
-            return self._rank(scores, nbest)
+            return self._rank(scores, nbest, distinct)
         # Vocabulary or language model rule out a prefix's last word.
         is_impossible = np.isneginf(self._search.nodes["word_gain"][self._node_ids()])  # (N,)
         if not is_impossible.all():
             # A language model allows no end after any of the last words, which are then better than nothing.
             scores[:, 3] = np.where(is_impossible, -math.inf, 0.0)
-            return self._rank(scores, nbest)
+            return self._rank(scores, nbest, distinct)
         # The utterance broke off within a word: the incomplete word is dropped.
         scores[:, 3] = 0.0
-        hypotheses: dict[tuple[int, ...], Hypothesis] = {}
+        hypotheses: dict[Hashable, Hypothesis] = {}
         for hypothesis in map(self._cut_last_word, self._rank(scores, nbest)):
-            hypotheses.setdefault(hypothesis.tokens, hypothesis)  # of those that are equal now, the first is the best
+            hypotheses.setdefault(
+                distinct(hypothesis.tokens), hypothesis
+            )  # of those that are equal now, the first is the best
         return list(hypotheses.values())
 
     def release(self) -> None:
@@ -129,7 +142,7 @@ class BeamStream:
 
     def commit(self) -> tuple[list[int], list[int]]:
         """Return, once, the tokens and frames that no later frame can change; later results leave them out."""
-        self._compact()
+        self._compact(decides=True)
         committed, self._committed = self._committed, ([], [])
         return committed
 
@@ -164,18 +177,18 @@ class BeamStream:
     def _make_room(self) -> None:
         self._compact()
         search, progress = self._search, self._search.progress[0]
-        if max(int(progress["num_nodes"]), int(progress["num_backpointers"])) > len(search.nodes) // 2:
-            nodes = np.concatenate([search.nodes, np.empty_like(search.nodes)])
-            backpointers = np.concatenate([search.backpointers, np.empty_like(search.backpointers)])
-            self._use(search._replace(nodes=nodes, backpointers=backpointers))
+        if max(int(progress[f"num_{name}"]) for name in _RESIZED) > len(search.nodes) // 2:
+            grown = {name: np.resize(getattr(search, name), 2 * len(search.nodes)) for name in _RESIZED}
+            self._use(search._replace(**grown))
 
     def _drop_old_alternatives(self) -> None:
         self._compact()
         if drop_divergent(self._search, _MAX_OPEN):
-            self._compact()
+            self._compact(decides=True)
 
-    def _compact(self) -> None:
-        tokens, frames = (array.tolist() for array in compact(self._search))
+    def _compact(self, *, decides: bool = False) -> None:
+        parts = compact(self._search, decides=decides, whole_words=self._parts.scorer.trie.is_closed)
+        tokens, frames = (array.tolist() for array in parts)
         self._committed[0].extend(tokens)
         self._committed[1].extend(frames)
         if self._external:
@@ -195,20 +208,26 @@ class BeamStream:
             scores[:, 3] = self._external.closing_gains(search, scorer, self._node_ids())
         return scores
 
-    def _rank(self, scores: Array, nbest: int) -> list[Hypothesis]:
-        """Return the best members of the beam by their (N, 7) scores."""
+    def _rank(self, scores: Array, nbest: int, distinct: Distinct = tuple) -> list[Hypothesis]:
+        """Return the best hypotheses by the (N, 7) scores of the members of the beam; see `finish`."""
         if nbest < 1:
             raise ValueError(f"nbest is {nbest}; expected at least 1")
         totals = scores[:, 0] + scores[:, 3] + scores[:, 4]
-        order = np.argsort(-totals, kind="stable").tolist() if nbest > 1 else [int(totals.argmax())]
-        hypotheses: dict[tuple[int, ...], Hypothesis] = {}  # with and without a last word end: the better one counts
-        for index in order:
+        if nbest == 1:
+            best = int(totals.argmax())
+            return [self._make_hypothesis(scores[best], *trace_back(self._search, best))]
+        hypotheses: dict[Hashable, Hypothesis] = {}  # with and without a last word end: the better one counts
+        for path in list_paths(self._search, totals, max(_PATHS_PER_HYPOTHESIS * nbest, len(scores))):
+            change = (path.score - totals[path.member], path.language, path.boost, 0.0, 0.0, 0.0, 0.0)
+            hypothesis = self._make_hypothesis(scores[path.member] + change, path.tokens, path.frames)
+            hypotheses.setdefault(distinct(hypothesis.tokens), hypothesis)
             if len(hypotheses) == nbest:
                 break
-            if scores[index, 3] == -math.inf:
-                continue
-            path = (array.tolist() for array in trace_back(self._search, index))
-            tokens, frames = (before + after for before, after in zip(self._committed, path, strict=True))
-            hypothesis = make_hypothesis(scores[index].tolist(), tokens, frames, self.num_frames)
-            hypotheses.setdefault(hypothesis.tokens, hypothesis)
         return list(hypotheses.values())
+
+    def _make_hypothesis(self, scores: Array, tokens: Array, frames: Array) -> Hypothesis:
+        """Make a hypothesis from its scores (7,) and its tokens and frames (L,) after the committed ones."""
+        before, frames_before = self._committed
+        return make_hypothesis(
+            scores.tolist(), [*before, *tokens.tolist()], [*frames_before, *frames.tolist()], self.num_frames
+        )

@@ -10,8 +10,9 @@ whole utterance, how much the hypotheses of the search agree on the word, and ho
 the text.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -74,23 +75,29 @@ def compute_posteriors(hypotheses: Sequence[Hypothesis], tokenizer: Tokenizer) -
     scores = np.array([hypothesis.score for hypothesis in hypotheses])
     shares = np.exp(scores - scores[0])
     shares /= shares.sum()
-    words = _time_words(hypotheses[0], tokenizer)
+    decode = cache(tokenizer.decode)  # hypotheses share most words
+    words = _time_words(hypotheses[0], tokenizer, decode)
     posteriors = np.full(len(words), shares[0])
     for hypothesis, share in zip(hypotheses[1:], shares[1:].tolist(), strict=True):
-        if share >= _LEAST_SHARE:
-            others = _time_words(hypothesis, tokenizer)
-            for index, (text, first, end) in enumerate(words):
-                if any(text == other and first < other_end and start < end for other, start, other_end in others):
-                    posteriors[index] += share
+        if share < _LEAST_SHARE:
+            continue
+        others: dict[str, list[tuple[int, int]]] = {}
+        for text, first, end in _time_words(hypothesis, tokenizer, decode):
+            others.setdefault(text, []).append((first, end))
+        for index, (text, first, end) in enumerate(words):
+            if any(first < other_end and start < end for start, other_end in others.get(text, ())):
+                posteriors[index] += share
     return posteriors
 
 
-def _time_words(hypothesis: Hypothesis, tokenizer: Tokenizer) -> list[tuple[str, int, int]]:
+def _time_words(
+    hypothesis: Hypothesis, tokenizer: Tokenizer, decode: Callable[[Sequence[int]], str]
+) -> list[tuple[str, int, int]]:
     """Return the text, first frame and end of each word; it lasts until the next token after it."""
     frames = [*hypothesis.frames, hypothesis.frames[-1] + 1] if hypothesis.frames else []
     return [
         (word.text, frames[word.first], max(frames[word.last], frames[word.first] + 1))
-        for word in group_tokens(hypothesis.tokens, tokenizer)
+        for word in group_tokens(hypothesis.tokens, tokenizer, decode)
     ]
 
 

@@ -7,6 +7,7 @@ import heapq
 import math
 from collections.abc import Sequence
 from dataclasses import KW_ONLY, dataclass
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -180,13 +181,7 @@ def decode_distinct(
     """Return the `nbest` best hypotheses of each utterance; of those that differ in pronunciation only, the best."""
     if nbest == 1 or tokenizer.pronunciations is None:
         return beam.decode_batch(utterances, nbest=nbest, num_threads=num_threads)
-    results = []
-    for hypotheses in beam.decode_batch(utterances, nbest=beam.beam_size, num_threads=num_threads):
-        distinct: dict[str, Hypothesis] = {}
-        for hypothesis in hypotheses:
-            distinct.setdefault(_to_text(tokenizer, hypothesis.tokens), hypothesis)
-        results.append(list(distinct.values())[:nbest])
-    return results
+    return beam.decode_batch(utterances, nbest=nbest, distinct=partial(_to_text, tokenizer), num_threads=num_threads)
 
 
 def _to_text(tokenizer: Tokenizer, tokens: Sequence[int]) -> str:

@@ -80,14 +80,12 @@ class PhoneTokenizer(Tokenizer):
         """
         self._check_tokens(tokens)
         words: list[str] = []
-        sounds: list[int] = []
-        for token in tokens:
+        start = 0
+        for index, token in enumerate(tokens):
             if token in self.word_ends:
-                words.append(self._word(sounds, token))
-                sounds = []
-            elif token != 0:
-                sounds.append(token)
-        words.append(self.pronunciations.find_word((*sounds, 1)) or "")
+                words.append(self._word(tokens[start:index], token))
+                start = index + 1
+        words.append(self._find_word(tokens[start:], 1) or "")
         return " ".join(word for word in words if word)
 
     def save(self, folder: Path) -> None:
@@ -96,8 +94,11 @@ class PhoneTokenizer(Tokenizer):
         self.lexicon.save(folder / LEXICON_FILE)
 
     def _word(self, sounds: Sequence[int], word_end: int) -> str:
-        word = self.pronunciations.find_word((*sounds, word_end)) or self.pronunciations.find_word((*sounds, 1))
-        return word or "-".join(self.symbols[sound].lower() for sound in sounds)
+        word = self._find_word(sounds, word_end) or self._find_word(sounds, 1)
+        return word or "-".join(self.symbols[sound].lower() for sound in sounds if sound != 0)
+
+    def _find_word(self, sounds: Sequence[int], word_end: int) -> str | None:
+        return self.pronunciations.find_word([*filter(None, sounds), word_end])  # without blanks
 
 
 def is_word_end(symbol: str) -> bool:

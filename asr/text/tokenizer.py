@@ -6,7 +6,7 @@ names it, never a silent loss. Knows nothing of networks.
 
 import unicodedata
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -67,9 +67,9 @@ class Tokenizer(ABC):
 
     def _check_tokens(self, tokens: Sequence[int]) -> None:
         size = self.vocab_size
-        for token in tokens:
-            if not 0 <= token < size:
-                raise ValueError(f"token {token} does not exist; there are 0 to {size - 1}")
+        if len(tokens) and not (min(tokens) >= 0 and max(tokens) < size):
+            wrong = next(token for token in tokens if not 0 <= token < size)
+            raise ValueError(f"token {wrong} does not exist; there are 0 to {size - 1}")
 
 
 class CharTokenizer(Tokenizer):
@@ -175,11 +175,19 @@ class PieceTokenizer(Tokenizer):
         return text.removeprefix(" ") if self._marks_words else text
 
 
-def group_tokens(tokens: Sequence[int], tokenizer: Tokenizer) -> list[WordTokens]:
+def group_tokens(
+    tokens: Sequence[int], tokenizer: Tokenizer, decode: Callable[[Sequence[int]], str] | None = None
+) -> list[WordTokens]:
     """Group tokens into words, which a space separates, `WORD_START` begins or a word end follows.
 
     Spaces and word ends belong to no word.
+
+    Args:
+        tokens: Of any text.
+        tokenizer: What they are tokens of.
+        decode: Returns the text of a word's tokens; None: the tokenizer's method.
     """
+    decode = tokenizer.decode if decode is None else decode
     bounds: list[tuple[int, int, int]] = []  # of each word: its first token, the one after its last, or after its end
     first: int | None = None  # of the current word
     for index, token in enumerate(tokens):
@@ -192,7 +200,7 @@ def group_tokens(tokens: Sequence[int], tokenizer: Tokenizer) -> list[WordTokens
             first = index
     if first is not None:
         bounds.append((first, len(tokens), len(tokens)))
-    words = (WordTokens(tokenizer.decode(tokens[start:end]).strip(), start, last) for start, last, end in bounds)
+    words = (WordTokens(decode(tokens[start:end]).strip(), start, last) for start, last, end in bounds)
     return [word for word in words if word.text]
 
 

@@ -230,6 +230,13 @@ def before_label(parent: Record, token: int) -> tuple[float, float, int]:
 
 
 @jit
+def best_backpointer(hypothesis: Record) -> int:
+    """Return the backpointer of the last token in a prefix's best alignment."""
+    is_label_best = hypothesis.viterbi_nonblank >= hypothesis.viterbi_blank
+    return hypothesis.backpointer_nonblank if is_label_best else hypothesis.backpointer_blank
+
+
+@jit
 def _keep_hypothesis(search: SearchBuffers, old: Record, new: Record) -> None:
     new.node, new.token, new.pruning_boost = old.node, old.token, old.pruning_boost
     new.p_blank, new.p_nonblank = old.next_p_blank, old.next_p_nonblank
@@ -271,6 +278,7 @@ def _find_or_add_node(search: SearchBuffers, scorer: Scorer, parent_id: int, exp
     node = search.nodes[node_id]
     node.parent, node.token = parent_id, expansion.token
     node.first_child, node.next_sibling = NONE, parent.first_child
+    node.first_alternative = NONE
     parent.first_child = node_id
     # 3. Set its gains and states.
     node.gain = math.exp(expansion.language + expansion.boost)

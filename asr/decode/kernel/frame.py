@@ -28,14 +28,16 @@ A frame can be searched again: until `form_beam`, it changes only caches and wha
 computes again. So the search may stop in it (PENDING) for gains that the interpreter has to fill in.
 
 Nothing is allocated here, and pruning is decided by exact comparisons: with a full-width
-beam and no limits the result is the exact sum over all alignments.
+beam and no limits the result is the exact sum over all alignments. Where prefixes are pruned, those that continue in
+the same way are recombined (recombine.py).
 """
 
 import math
 
 from asr.decode.kernel.expand import before_label, expand, form_beam, select_tokens
 from asr.decode.kernel.memory import NONE, SearchBuffers
-from asr.decode.kernel.scores import Scorer
+from asr.decode.kernel.recombine import recombine
+from asr.decode.kernel.scores import NO_MODEL, Scorer
 from asr.jit import Array, jit
 
 DONE, FULL, PENDING, DEAD, NOT_NORMALIZED = 0, 1, 2, 3, 4
@@ -62,7 +64,8 @@ def search_frames(search: SearchBuffers, scorer: Scorer, block: Array, first: in
     beam_size = search.beams.shape[1]
     for frame in range(first, len(block)):
         num_nodes, num_backpointers = progress.num_nodes + beam_size, progress.num_backpointers + beam_size
-        if num_nodes > len(search.nodes) or num_backpointers > len(search.backpointers):
+        num_alternatives = progress.num_alternatives + beam_size
+        if max(num_nodes, num_backpointers, num_alternatives) > len(search.nodes):
             return FULL, frame
         probs = block[frame]  # (V,)
         if not abs(probs.sum() - 1) < _TOLERANCE:
@@ -84,7 +87,7 @@ def init_search(search: SearchBuffers, state: int, phrase: int) -> None:
     progress = search.progress[0]
     progress.log_scale = 0.0
     progress.frame = progress.side = progress.in_blanks = 0
-    progress.num_backpointers = progress.num_expansions = progress.num_pending = 0
+    progress.num_backpointers = progress.num_alternatives = progress.num_expansions = progress.num_pending = 0
     progress.num_nodes = progress.num_hypotheses = 1
     progress.num_free_rows = len(search.free_rows)
     for row in range(len(search.free_rows)):
@@ -92,7 +95,8 @@ def init_search(search: SearchBuffers, state: int, phrase: int) -> None:
     # 2. The tree's root: the empty prefix.
     root = search.nodes[0]
     root.parent = root.first_child = root.next_sibling = root.row = root.state_after = root.word_end = NONE
-    root.token = root.beam_index = root.trie_node = 0
+    root.first_alternative = NONE
+    root.token = root.beam_index = root.trie_node = root.text = 0
     root.state, root.phrase = state, phrase
     root.gain = 1.0
     root.language = root.boost = 0.0
@@ -141,7 +145,10 @@ def _search_frame(search: SearchBuffers, scorer: Scorer, probs: Array) -> int:
     form_beam(search, scorer)
     if progress.num_hypotheses == 0:
         return DEAD
-    # 6. Keep probabilities within the range of doubles.
+    # 6. Of prefixes that continue in the same way, keep the best.
+    if scorer.lm_level != NO_MODEL and not scorer.lm.is_external:
+        recombine(search)
+    # 7. Keep probabilities within the range of doubles.
     if progress.best_p < _SMALL or progress.best_p > _LARGE:
         _rescale(search)
     return DONE

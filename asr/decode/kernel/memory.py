@@ -1,10 +1,10 @@
 """The buffers of a beam search: what its arrays hold, field by field.
 
-Compiled code works on plain arrays of records. A search owns a tree of label prefixes
-(`NODE`), the backpointers that give each token its frame (`BACKPOINTER`) and the beam itself
-(`HYPOTHESIS`). Probabilities are stored as probabilities, not logarithms: sums over alignments are
-then additions, and the search spends no time on exponentials. They are rescaled by powers of
-two, which is exact, long before they underflow.
+Compiled code works on plain arrays of records. A search owns a tree of label prefixes (`NODE`), the backpointers that
+give each token its frame (`BACKPOINTER`), prefixes that were left for better ones which continue in the same way
+(`ALTERNATIVE`), and the beam itself (`HYPOTHESIS`). Probabilities are stored as probabilities, not logarithms: sums
+over alignments are then additions, and the search spends no time on exponentials. They are rescaled by powers of two,
+which is exact, long before they underflow.
 """
 
 from typing import NamedTuple
@@ -32,6 +32,21 @@ NODE = np.dtype(
         ("boost", np.float64),  # sum of the gains of complete phrases from the root, natural log
         ("word_gain", np.float64),  # gain of ending the word at `word_end`; NaN: not computed yet
         ("word_end", np.int32),  # a trie node
+        ("first_alternative", np.int32),  # the others follow by `next`
+        ("text", np.int64),  # a number that prefixes of the same words share, but hardly any others
+    ],
+    align=True,
+)
+
+# A prefix that left the beam because another one, the winner, is better and continues just as it would.
+ALTERNATIVE = np.dtype(
+    [
+        ("winner", np.int32),  # a node
+        ("node", np.int32),  # its own
+        ("backpointer", np.int32),  # of its best alignment
+        ("next", np.int32),  # alternative to the same winner
+        ("first_child", np.int32),  # the first node that was added later: what grew from the winner before differs
+        ("log_ratio", np.float64),  # natural log of its probability, divided by the winner's
     ],
     align=True,
 )
@@ -90,6 +105,7 @@ PROGRESS = np.dtype(
         ("stamp", np.int64),  # of the prefix that is being expanded
         ("num_nodes", np.int32),
         ("num_backpointers", np.int32),
+        ("num_alternatives", np.int32),
         ("num_hypotheses", np.int32),
         ("num_expansions", np.int32),
         ("num_tokens", np.int32),  # worth trying at this frame
@@ -119,6 +135,7 @@ class SearchBuffers(NamedTuple):
     limits: Array  # (1,) LIMITS
     nodes: Array  # (N,) NODE
     backpointers: Array  # (M,) BACKPOINTER
+    alternatives: Array  # (A,) ALTERNATIVE
     beams: Array  # (2, beam_size) HYPOTHESIS
     expansions: Array  # (E,) EXPANSION
     score_scratch: Array  # (beam_size + E,) float64
@@ -130,13 +147,15 @@ class SearchBuffers(NamedTuple):
     row_states: Array  # (R, V) int32 language model states after them
     free_rows: Array  # (R,) int32 stack
     pending: Array  # (beam_size,) int32 nodes whose gains the interpreter must fill in
+    classes: Array  # (C,) int32 hash table of beam indices, while prefixes are recombined
+    twins: Array  # (beam_size, 2) int32 stack of nodes, while prefixes are recombined
 
 
 def new_buffers(beam_size: int, vocab_size: int, limits: Array, num_rows: int, num_nodes: int) -> SearchBuffers:
     """Allocate the buffers of a search, which `init_search` then begins.
 
     `num_rows` is 0, or beam_size if a language model scores every token; `num_nodes` is the number of prefixes that
-    fit before the tree has to be compacted.
+    fit before the tree has to be compacted, and of backpointers and alternatives.
     """
     num_expansions = 4 * beam_size + 64
     return SearchBuffers(
@@ -144,6 +163,7 @@ def new_buffers(beam_size: int, vocab_size: int, limits: Array, num_rows: int, n
         limits=limits,
         nodes=np.empty(num_nodes, NODE),
         backpointers=np.empty(num_nodes, BACKPOINTER),
+        alternatives=np.empty(num_nodes, ALTERNATIVE),
         beams=np.empty((2, beam_size), HYPOTHESIS),
         expansions=np.empty(num_expansions, EXPANSION),
         score_scratch=np.empty(beam_size + num_expansions),
@@ -155,14 +175,16 @@ def new_buffers(beam_size: int, vocab_size: int, limits: Array, num_rows: int, n
         row_states=np.zeros((num_rows, vocab_size), np.int32),
         free_rows=np.empty(num_rows, np.int32),
         pending=np.empty(beam_size, np.int32),
+        classes=np.empty(4 * beam_size, np.int32),
+        twins=np.empty((beam_size, 2), np.int32),
     )
 
 
 def copy_search(search: SearchBuffers) -> SearchBuffers:
     """Copy a search: of the tree and the backpointers only what is in use, which saves most of the time."""
     progress, copied = search.progress[0], {}
-    for name, used in (("nodes", progress["num_nodes"]), ("backpointers", progress["num_backpointers"])):
-        array = getattr(search, name)
+    for name in ("nodes", "backpointers", "alternatives"):
+        array, used = getattr(search, name), progress[f"num_{name}"]
         copied[name] = np.empty_like(array)
         copied[name][:used] = array[:used]
     others = {name: array.copy() for name, array in search._asdict().items() if name not in copied}

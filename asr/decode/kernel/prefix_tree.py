@@ -1,13 +1,16 @@
 """Upkeep of a search's tree of prefixes, compiled: tracing hypotheses back, and making room.
 
-Compaction drops prefixes that no member of the beam grew from, and cuts off at the root the tokens that
-all members agree on: no later frame can change them. It never changes the result.
+Compaction drops prefixes that no member of the beam grew from, nor any alternative (recombine.py), and cuts off at the
+root the tokens that all agree on: no later frame can change them. It never changes the result, except that with
+`decides` alternatives do not count: the tokens on which the members of the beam agree are cut off, and the alternatives
+that lack them are dropped.
 """
 
 import math
 
 import numpy as np
 
+from asr.decode.kernel.expand import best_backpointer
 from asr.decode.kernel.memory import NONE, SearchBuffers
 from asr.decode.kernel.scores import release_row
 from asr.jit import Array, jit
@@ -20,11 +23,15 @@ def trace_back(search: SearchBuffers, index: int) -> tuple[Array, Array]:
     return paths[0, :length], paths[1, :length]
 
 
-def compact(search: SearchBuffers) -> tuple[Array, Array]:
-    """Drop what no hypothesis needs; returns the tokens that all agree on, and their frames."""
+def compact(search: SearchBuffers, *, decides: bool, whole_words: bool) -> tuple[Array, Array]:
+    """Drop what no hypothesis needs; returns the tokens that all agree on, and their frames.
+
+    With `whole_words`, which a lexicon needs, these end where a word does: an utterance may break off within one that
+    is not allowed, and then has to lose all of it.
+    """
     num_nodes, num_backpointers = (int(search.progress[field][0]) for field in ("num_nodes", "num_backpointers"))
-    paths, scratch = np.empty((2, num_nodes), np.int32), np.empty((3, max(num_nodes, num_backpointers) + 1), np.int32)
-    length = _compact(search, paths, scratch)
+    paths, scratch = np.empty((2, num_nodes), np.int32), np.empty((4, max(num_nodes, num_backpointers) + 1), np.int32)
+    length = _compact(search, paths, scratch, decides, whole_words)
     return paths[0, :length], paths[1, :length]
 
 
@@ -66,9 +73,7 @@ def write_path(search: SearchBuffers, index: int, tokens: Array, frames: Array) 
     """Fill (L,) arrays with the tokens and frames of `trace_back`."""
     # 1. The end of its best alignment.
     hypothesis = search.beams[search.progress[0].side, index]
-    node_id = hypothesis.node
-    is_label_best = hypothesis.viterbi_nonblank >= hypothesis.viterbi_blank
-    backpointer = hypothesis.backpointer_nonblank if is_label_best else hypothesis.backpointer_blank
+    node_id, backpointer = hypothesis.node, best_backpointer(hypothesis)
     # 2. Follow parents and backpointers to the root.
     for position in range(len(tokens) - 1, -1, -1):
         tokens[position] = search.nodes[node_id].token
@@ -78,21 +83,19 @@ def write_path(search: SearchBuffers, index: int, tokens: Array, frames: Array) 
 
 
 @jit
-def _compact(search: SearchBuffers, paths: Array, scratch: Array) -> int:
+def _compact(search: SearchBuffers, paths: Array, scratch: Array, decides: bool, whole_words: bool) -> int:
     """Compact; write committed tokens and their frames to `paths` (2, N), and return their number."""
-    progress = search.progress[0]
     # 1. The last prefix that all hypotheses share becomes the root.
-    counts = scratch[0]
-    _count_descendants(search, counts)
-    root = 0
-    for node_id in range(progress.num_nodes):
-        if counts[node_id] == progress.num_hypotheses:
-            root = node_id  # they form one path, numbered downwards
+    is_needed, counts, renumbered = scratch[0], scratch[1], scratch[2]
+    _mark_needed(search, is_needed, scratch[3])
+    root = _find_shared(search, is_needed, counts, decides, whole_words)
     # 2. The tokens before it are committed.
     _trace_back(search, _find_best(search), paths)
     length = count_tokens(search, root)
     # 3. The rest is renumbered.
-    _compact_nodes(search, counts, scratch[1], root)
+    places = counts  # which are not needed any more
+    _compact_nodes(search, is_needed, renumbered, places, root)
+    _compact_alternatives(search, renumbered, places)
     _compact_backpointers(search, length, scratch)
     return length
 
@@ -137,41 +140,85 @@ def _find_best(search: SearchBuffers) -> int:
 
 
 @jit
-def _count_descendants(search: SearchBuffers, counts: Array) -> None:
-    """Count the members of the beam that grew from each prefix; parents have lower numbers than children."""
-    progress = search.progress[0]
-    # 1. The hypothesis of each prefix.
+def _mark_needed(search: SearchBuffers, is_needed: Array, stack: Array) -> None:
+    """Mark the prefixes from which the beam grew, those of its alternatives, and so on."""
+    progress, nodes, alternatives = search.progress[0], search.nodes, search.alternatives
+    for node_id in range(progress.num_nodes):
+        is_needed[node_id] = 0
+    for index in range(progress.num_hypotheses):
+        # 1. The member of the beam; its path waits until it is marked up to one that is marked already.
+        stack[0] = search.beams[progress.side, index].node
+        count = 1
+        while count > 0:
+            count -= 1
+            node_id = stack[count]
+            # 2. Alternatives to prefixes on the path wait as well; each is marked at once, so that it waits once.
+            while node_id != NONE and is_needed[node_id] != 1:
+                is_needed[node_id] = 1
+                alternative = nodes[node_id].first_alternative
+                while alternative != NONE:
+                    other = alternatives[alternative].node
+                    if is_needed[other] == 0:
+                        is_needed[other] = 2
+                        stack[count] = other
+                        count += 1
+                    alternative = alternatives[alternative].next
+                node_id = nodes[node_id].parent
+
+
+@jit
+def _find_shared(search: SearchBuffers, is_needed: Array, counts: Array, decides: bool, whole_words: bool) -> int:
+    """Return the last prefix that all members of the beam share and, unless `decides`, their alternatives."""
+    progress, nodes = search.progress[0], search.nodes
+    # 1. The ends of hypotheses.
     for node_id in range(progress.num_nodes):
         counts[node_id] = 0
     for index in range(progress.num_hypotheses):
         counts[search.beams[progress.side, index].node] += 1
-    # 2. Those of its children, from the last to the first.
+    total = progress.num_hypotheses
+    for alternative in range(progress.num_alternatives):
+        if not decides and is_needed[search.alternatives[alternative].winner]:
+            counts[search.alternatives[alternative].node] += 1
+            total += 1
+    # 2. How many grew from each prefix; parents have lower numbers than children.
     for node_id in range(progress.num_nodes - 1, 0, -1):
-        parent = search.nodes[node_id].parent
-        if parent != NONE:
-            counts[parent] += counts[node_id]
+        if nodes[node_id].parent != NONE:
+            counts[nodes[node_id].parent] += counts[node_id]
+    # 3. Those from which all did form one path, numbered downwards.
+    shared = 0
+    for node_id in range(progress.num_nodes):
+        if counts[node_id] == total and (nodes[node_id].trie_node == 0 or not whole_words):
+            shared = node_id
+    return shared
 
 
 @jit
-def _compact_nodes(search: SearchBuffers, counts: Array, renumbered: Array, root: int) -> None:
+def _compact_nodes(search: SearchBuffers, is_needed: Array, renumbered: Array, places: Array, root: int) -> None:
+    """Move the prefixes from the root on that are needed to the front.
+
+    Their numbers go to `renumbered`, NONE for those that are dropped; the number of the next one to `places`.
+    """
     progress = search.progress[0]
-    # 1. Move the prefixes that are needed to the front, and link them again.
+    # 1. Move them, and link them again.
     count = 0
-    for node_id in range(root, progress.num_nodes):
-        if counts[node_id] == 0:
+    for node_id in range(progress.num_nodes):
+        parent_id = search.nodes[node_id].parent
+        descends = node_id == root or (node_id > root and parent_id != NONE and renumbered[parent_id] != NONE)
+        renumbered[node_id], places[node_id] = NONE, count
+        if not descends or not is_needed[node_id]:
             continue
         renumbered[node_id] = count
         search.nodes[count] = search.nodes[node_id]
         node = search.nodes[count]
-        node.first_child = node.next_sibling = NONE
-        if node_id == root:
-            node.parent = NONE
-        else:
-            node.parent = renumbered[node.parent]
+        node.first_child = node.next_sibling = node.first_alternative = NONE
+        node.parent = NONE
+        if node_id != root:
+            node.parent = renumbered[parent_id]
             parent = search.nodes[node.parent]
             node.next_sibling = parent.first_child
             parent.first_child = count
         count += 1
+    places[progress.num_nodes] = count
     progress.num_nodes = count
     # 2. Renumber them in the beam.
     for index in range(progress.num_hypotheses):
@@ -180,13 +227,33 @@ def _compact_nodes(search: SearchBuffers, counts: Array, renumbered: Array, root
 
 
 @jit
+def _compact_alternatives(search: SearchBuffers, renumbered: Array, places: Array) -> None:
+    """Keep the alternatives of prefixes that stay, unless they are dropped themselves."""
+    progress, alternatives, count = search.progress[0], search.alternatives, 0
+    for index in range(progress.num_alternatives):
+        winner, node_id = renumbered[alternatives[index].winner], renumbered[alternatives[index].node]
+        if winner == NONE or node_id == NONE:
+            continue
+        alternatives[count] = alternatives[index]
+        alternative = alternatives[count]
+        alternative.winner, alternative.node = winner, node_id
+        alternative.first_child = places[alternative.first_child]
+        alternative.next = search.nodes[winner].first_alternative
+        search.nodes[winner].first_alternative = count
+        count += 1
+    progress.num_alternatives = count
+
+
+@jit
 def _compact_backpointers(search: SearchBuffers, num_committed: int, scratch: Array) -> None:
-    """Keep the backpointers of the beam's best alignments, except those of the committed tokens."""
+    """Keep the backpointers of best alignments, except those of the committed tokens."""
     progress, backpointers = search.progress[0], search.backpointers
     is_used, depth, renumbered = scratch[0], scratch[1], scratch[2]
-    # 1. Those that the beam refers to.
+    # 1. Those that the beam and its alternatives refer to.
     for backpointer in range(progress.num_backpointers):
         is_used[backpointer] = 0
+    for index in range(progress.num_alternatives):
+        is_used[search.alternatives[index].backpointer] = 1
     for index in range(progress.num_hypotheses):
         hypothesis = search.beams[progress.side, index]
         for backpointer in (hypothesis.backpointer_nonblank, hypothesis.backpointer_blank):
@@ -201,7 +268,7 @@ def _compact_backpointers(search: SearchBuffers, num_committed: int, scratch: Ar
         previous = backpointers[backpointer].previous
         if is_used[backpointer] and previous != NONE:
             is_used[previous] = 1
-    # 4. Move them to the front, and renumber them in the beam.
+    # 4. Move them to the front, and renumber them in the beam and the alternatives.
     renumbered[NONE] = NONE  # the last element, which no backpointer has
     count = 0
     for backpointer in range(progress.num_backpointers):
@@ -216,3 +283,5 @@ def _compact_backpointers(search: SearchBuffers, num_committed: int, scratch: Ar
         hypothesis = search.beams[progress.side, index]
         hypothesis.backpointer_nonblank = renumbered[hypothesis.backpointer_nonblank]
         hypothesis.backpointer_blank = renumbered[hypothesis.backpointer_blank]
+    for index in range(progress.num_alternatives):
+        search.alternatives[index].backpointer = renumbered[search.alternatives[index].backpointer]

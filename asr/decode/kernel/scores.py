@@ -46,6 +46,7 @@ class TrieTables(NamedTuple):
     first_child: Array  # (L + 1,) int32; children of a node are numbered consecutively
     letters: Array  # (L,) int32, letter that leads to a node; rising among siblings
     words: Array  # (L,) int32, word that ends there: the model's number, HOT minus it, or NONE
+    entries: Array  # (L,) int32, its place in the lexicon, which all its spellings share
     best_scores: Array  # (L + 1,) float64, best unigram score of a word at or below the node; last the unknown word's
     look_ahead: Array  # (L + 1,) float64, gain of a word being spelled until it ends
 
@@ -171,6 +172,7 @@ def init_node(search: SearchBuffers, scorer: Scorer, parent_id: int, token: int,
     node.phrase = 0
     if scorer.phrases.is_boosted:
         node.phrase = scorer.phrases.next_state[parent.phrase, token]
+    node.text = parent.text if scorer.tokens.has_word_ends else _add_to_text(parent.text, token)
     # 3. The language model's state and the trie node, as `language_gain` follows them.
     if scorer.lm_level == TOKEN_LEVEL:
         node.state = search.row_states[parent.row, token]
@@ -183,8 +185,15 @@ def init_node(search: SearchBuffers, scorer: Scorer, parent_id: int, token: int,
         if scorer.tokens.ends_word[token]:
             word_end_gain(search, scorer, parent_id, trie_node)  # the cache may hold a homophone by now
             node.state = parent.state_after
+            node.text = _add_to_text(parent.text, scorer.trie.entries[trie_node])
             trie_node = 0
         node.trie_node = trie_node
+
+
+@jit
+def _add_to_text(text: int, part: int) -> int:
+    """Return the number of a text and one more token or word, below 2**31."""
+    return (1_000_003 * text + part + 1) % 2_147_483_647
 
 
 @jit

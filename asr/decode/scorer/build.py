@@ -190,7 +190,8 @@ def _trie_part(
     numbers = np.zeros(len(listed), np.int32), np.zeros(len(outside), np.int32)
     if ngram:
         numbers = ngram.find_numbers(words)[kept], ngram.find_numbers(outside)
-    first_child, letters, ending = build_trie(encoded, np.append(numbers[0], HOT - numbers[1])[owners])
+    first_child, letters, entries = build_trie(encoded, owners.astype(np.int32))
+    ending = np.append(np.append(numbers[0], HOT - numbers[1]).astype(np.int32), NONE)[entries]  # NONE is the last
     # Unigram scores of the words that end at each node; last, the unknown word's.
     best_scores = np.zeros(len(ending) + 1)
     if ngram:
@@ -200,7 +201,9 @@ def _trie_part(
     smear(first_child, best_scores)
     # No word is at or below the root of an empty lexicon: -inf there would become NaN with an alpha of 0.
     best_scores[np.isneginf(best_scores)] = 0.0
-    return TrieTables(is_closed, first_child, letters, ending, best_scores, look_ahead=np.zeros_like(best_scores))
+    return TrieTables(
+        is_closed, first_child, letters, ending, entries, best_scores, look_ahead=np.zeros_like(best_scores)
+    )
 
 
 def _with_bounds(scorer: Scorer) -> Scorer:
