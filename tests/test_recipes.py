@@ -18,6 +18,7 @@ import groups  # noqa: E402
 import leave_out  # noqa: E402
 import make_quarters  # noqa: E402
 import pieces  # noqa: E402
+import reweight  # noqa: E402
 import split  # noqa: E402
 import tables  # noqa: E402
 
@@ -47,6 +48,17 @@ def test_recipes_are_sound_shell_and_print_their_usage(script: str):
     subprocess.run(["bash", "-n", ROOT / script], check=True)
     assert os.access(ROOT / script, os.X_OK)
     assert f"#   {script}" in (ROOT / script).read_text(encoding="utf-8").partition("\nset -euo pipefail\n")[0]
+
+
+def test_the_second_training_has_more_of_some_speech_and_less_of_other(tmp_path: Path, monkeypatch):
+    names = ("speechocean762-1", "an4-1", "an4-2")
+    write_manifests(tmp_path / "english", {"train": make_cuts(tmp_path, [(name, "s", name) for name in names])})
+    labelled = make_cuts(tmp_path, [(f"cv{number}", "s", "text") for number in range(4)])
+    write_manifests(tmp_path / "labelled", {"train": labelled})
+    run(monkeypatch, reweight, tmp_path, tmp_path / "again")
+    chosen = [cut.id for cut in load_cuts([tmp_path / "again" / "train.jsonl.gz"])]
+    copies = ["speechocean762-1", "speechocean762-1-copy2", "speechocean762-1-copy3"]
+    assert sorted(chosen) == sorted([*copies, "an4-1", "an4-2", "cv0", "cv2"])
 
 
 def test_development_has_speakers_and_sentences_that_training_has_not(tmp_path: Path, monkeypatch):

@@ -95,13 +95,13 @@ finish() { # MODEL
     CARD=yes recipes/english/evaluate.sh "$corpora" "$output"
     touch "$output"/tested
 }
-train() { # MODEL [KEY=VALUE ...]
-    asr train conf/"$1".yaml output=exp/"$1" train.augment.noise="$corpora/esc10-noise" "${@:2}" --resume auto
+train() { # CONFIG OUTPUT [KEY=VALUE ...]
+    asr train conf/"$1".yaml output=exp/"$2" train.augment.noise="$corpora/esc10-noise" "${@:3}" --resume auto
 }
 
 manifests=data/english/train.jsonl.gz settings=(train.teacher=null)
 if [ "${MODELS:-}" != english ]; then
-    train english-tiny "$@"
+    train english-tiny english-tiny "$@"
     finish english-tiny
     # english learns from english-tiny: its log probabilities, and its transcripts of speech that has none.
     settings=()
@@ -116,5 +116,14 @@ if [ "${MODELS:-}" != english ]; then
         manifests+=,data/labelled/train.jsonl.gz
     fi
 fi
-train english "corpus.train=[$manifests]" "${settings[@]}" "$@"
+train english english-first "corpus.train=[$manifests]" "${settings[@]}" "$@"
+
+# The second training goes on from the first, with more of what that learned too little of, and some synthetic voices.
+if [ ! -f data/synthetic/train.jsonl.gz ] && [ ${#everyday[@]} != 0 ] && command -v flite && command -v espeak-ng; then
+    python tools/voices/make_synthetic_speech.py exp/synthetic/train --text "${everyday[0]}" --utterances 600
+    asr prepare kaldi exp/synthetic data/synthetic
+fi
+[ -f data/english-again/train.jsonl.gz ] || python recipes/english/reweight.py data data/english-again
+train english english train.init_from=exp/english-first "corpus.train=[data/english-again/train.jsonl.gz]" "${settings[@]}" \
+    train.epochs=3 train.optimizer.learning_rate=1e-3 train.average=1 "$@"
 finish english
