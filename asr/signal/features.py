@@ -14,6 +14,7 @@ import numpy.typing as npt
 from numpy.lib.stride_tricks import sliding_window_view
 
 from asr.config import FeatureSettings
+from asr.jit import Array, jit, warm_up
 from asr.signal.gain import AutomaticGain
 from asr.signal.resample import Waveform
 
@@ -154,14 +155,36 @@ def mel_energies(waveform: Waveform, sizes: SpectrogramSizes, *, without_mean: b
     # In float64, so that the order in which a library sums never reaches the float32 result: streams and whole
     # recordings agree to the bit.
     frames = sliding_window_view(waveform.astype(np.float64), window)[::step]
-    if without_mean:
-        frames = frames - frames.mean(axis=1, keepdims=True)
-    spectrum = np.fft.rfft(frames * _hann(window), n=fft_size)
-    power = spectrum.real**2 + spectrum.imag**2
-    bins, weights = _filter_bank(fft_size, sample_rate, num_mels)
-    # Not a product of matrices: nine weights in ten are zero, and the threads of BLAS spin while they wait.
-    energies: Energies = np.einsum("tfk,fk->tf", power[:, bins], weights)
+    mean = frames.mean(axis=1, keepdims=True) if without_mean else 0.0
+    windowed = np.subtract(frames, mean)
+    windowed *= _hann(window)
+    spectrum = np.fft.rfft(windowed, n=fft_size)
+    energies, power = np.empty((len(spectrum), num_mels)), np.empty(spectrum.shape[1])
+    _load_compiled()
+    _sum_bands(spectrum.view(np.float64), *_filter_bank(fft_size, sample_rate, num_mels), power, energies)
     return energies
+
+
+@warm_up("spectrogram")
+def _load_compiled() -> None:
+    _sum_bands(np.zeros((1, 2)), np.zeros(1, np.int64), np.ones((1, 1)), np.empty(1), np.empty((1, 1)))
+
+
+@jit
+def _sum_bands(spectrum: Array, firsts: Array, weights: Array, power: Array, energies: Array) -> None:
+    """Write the mel energies (T, F) of a spectrum (T, 2 * bins), whose real and imaginary parts alternate.
+
+    Not a product of matrices: nine weights in ten are zero, and the threads of BLAS spin while they wait. `power`
+    (bins,) is scratch.
+    """
+    for frame in range(len(spectrum)):
+        for index in range(len(power)):
+            power[index] = spectrum[frame, 2 * index] ** 2 + spectrum[frame, 2 * index + 1] ** 2
+        for band in range(len(firsts)):
+            energy = 0.0
+            for index in range(weights.shape[1]):
+                energy += weights[band, index] * power[firsts[band] + index]
+            energies[frame, band] = energy
 
 
 def band_centres(num_mels: int, sample_rate: int) -> npt.NDArray[np.float64]:
@@ -190,12 +213,11 @@ def mel_frequencies(num_mels: int, sample_rate: int) -> npt.NDArray[np.float64]:
 def _filter_bank(
     fft_size: int, sample_rate: int, num_mels: int
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]:
-    """Return the bins (F, K) of the spectrum that each band of `slaney_bank` covers, and their weights (F, K)."""
+    """Return the first (F,) of the K bins that each band of `slaney_bank` covers, and their weights (F, K)."""
     triangles = slaney_bank(fft_size, sample_rate, num_mels).T  # (F, bins)
     width = max(1, int((triangles > 0).sum(axis=1).max()))
     firsts = np.minimum((triangles > 0).argmax(axis=1), triangles.shape[1] - width)
-    bins = firsts[:, None] + np.arange(width)
-    return bins, np.take_along_axis(triangles, bins, axis=1)
+    return firsts, np.take_along_axis(triangles, firsts[:, None] + np.arange(width), axis=1)
 
 
 @lru_cache
