@@ -113,7 +113,7 @@ class BeamDecoder:
 
         Args:
             log_probs: (T, V) natural-log probabilities, blank first; anything that numpy takes as an array.
-            nbest: Number of hypotheses, best first; fewer are returned if the beam holds fewer, but at least one.
+            nbest: Number of hypotheses, best first; fewer are returned if pruning leaves fewer, but at least one.
 
         Raises:
             ValueError: If the shape is wrong, a frame's probabilities do not sum to 1, or nbest is below 1.

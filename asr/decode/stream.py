@@ -28,6 +28,9 @@ Distinct: TypeAlias = Callable[[tuple[int, ...]], Hashable]
 UPKEEP_FRAMES = 1024
 _MAX_OPEN = 250
 _PATHS_PER_HYPOTHESIS = 8  # that are looked at, since many differ in pronunciation only
+# Natural log: tokens are committed in spite of alternatives that have less of the probability of what is committed.
+# Confidences take no notice of so little (recognize/confidence.py).
+_LEAST_RATIO = -3.0
 _RESIZED = ("nodes", "backpointers", "alternatives")
 
 
@@ -127,14 +130,9 @@ class BeamStream:
             # A language model allows no end after any of the last words, which are then better than nothing.
             scores[:, 3] = np.where(is_impossible, -math.inf, 0.0)
             return self._rank(scores, nbest, distinct)
-        # The utterance broke off within a word: the incomplete word is dropped.
+        # The utterance broke off within a word: the incomplete word is dropped, and equal texts are returned once.
         scores[:, 3] = 0.0
-        hypotheses: dict[Hashable, Hypothesis] = {}
-        for hypothesis in map(self._cut_last_word, self._rank(scores, nbest)):
-            hypotheses.setdefault(
-                distinct(hypothesis.tokens), hypothesis
-            )  # of those that are equal now, the first is the best
-        return list(hypotheses.values())
+        return self._rank(scores, nbest, distinct, cuts_last_word=True)
 
     def release(self) -> None:
         """Let another search use this finished one's buffers."""
@@ -142,7 +140,7 @@ class BeamStream:
 
     def commit(self) -> tuple[list[int], list[int]]:
         """Return, once, the tokens and frames that no later frame can change; later results leave them out."""
-        self._compact(decides=True)
+        self._compact(_LEAST_RATIO)
         committed, self._committed = self._committed, ([], [])
         return committed
 
@@ -184,10 +182,11 @@ class BeamStream:
     def _drop_old_alternatives(self) -> None:
         self._compact()
         if drop_divergent(self._search, _MAX_OPEN):
-            self._compact(decides=True)
+            self._compact(0.0)
 
-    def _compact(self, *, decides: bool = False) -> None:
-        parts = compact(self._search, decides=decides, whole_words=self._parts.scorer.trie.is_closed)
+    def _compact(self, least: float = -math.inf) -> None:
+        scorer = self._parts.scorer
+        parts = compact(self._search, scorer.tokens, whole_words=scorer.trie.is_closed, least=least)
         tokens, frames = (array.tolist() for array in parts)
         self._committed[0].extend(tokens)
         self._committed[1].extend(frames)
@@ -208,18 +207,22 @@ class BeamStream:
             scores[:, 3] = self._external.closing_gains(search, scorer, self._node_ids())
         return scores
 
-    def _rank(self, scores: Array, nbest: int, distinct: Distinct = tuple) -> list[Hypothesis]:
+    def _rank(
+        self, scores: Array, nbest: int, distinct: Distinct = tuple, *, cuts_last_word: bool = False
+    ) -> list[Hypothesis]:
         """Return the best hypotheses by the (N, 7) scores of the members of the beam; see `finish`."""
         if nbest < 1:
             raise ValueError(f"nbest is {nbest}; expected at least 1")
         totals = scores[:, 0] + scores[:, 3] + scores[:, 4]
         if nbest == 1:
             best = int(totals.argmax())
-            return [self._make_hypothesis(scores[best], *trace_back(self._search, best))]
+            hypothesis = self._make_hypothesis(scores[best], *trace_back(self._search, best))
+            return [self._cut_last_word(hypothesis) if cuts_last_word else hypothesis]
         hypotheses: dict[Hashable, Hypothesis] = {}  # with and without a last word end: the better one counts
         for path in list_paths(self._search, totals, max(_PATHS_PER_HYPOTHESIS * nbest, len(scores))):
             change = (path.score - totals[path.member], path.language, path.boost, 0.0, 0.0, 0.0, 0.0)
             hypothesis = self._make_hypothesis(scores[path.member] + change, path.tokens, path.frames)
+            hypothesis = self._cut_last_word(hypothesis) if cuts_last_word else hypothesis
             hypotheses.setdefault(distinct(hypothesis.tokens), hypothesis)
             if len(hypotheses) == nbest:
                 break

@@ -174,8 +174,8 @@ def _load_compiled() -> None:
 def _sum_bands(spectrum: Array, firsts: Array, weights: Array, power: Array, energies: Array) -> None:
     """Write the mel energies (T, F) of a spectrum (T, 2 * bins), whose real and imaginary parts alternate.
 
-    Not a product of matrices: nine weights in ten are zero, and the threads of BLAS spin while they wait. `power`
-    (bins,) is scratch.
+    `firsts` (F,) and `weights` (F, K) are those of `_filter_bank`, `power` (bins,) is scratch. As a product of matrices
+    it would take longer: nine weights in ten are zero.
     """
     for frame in range(len(spectrum)):
         for index in range(len(power)):

@@ -15,7 +15,7 @@ from asr.corpus.cuts import load_cuts, write_manifests
 
 # Copies of an utterance in an epoch. They have names of their own, so that each is varied otherwise.
 COPIES = {"speechocean762": 3}
-LABELLED_STEP = 2  # of what english-tiny transcribed, every Nth recording: the first training heard it all
+LABELLED_STEP = 2  # every Nth recording of those that english-tiny transcribed, some of them wrongly
 
 
 def choose(data: Path) -> Iterator[object]:

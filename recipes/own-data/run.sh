@@ -45,7 +45,7 @@ if [ -n "${ENGLISH:-}" ]; then
     asr lexicon $english/lexicon.txt $manifests/train.txt:3 $manifests/dev.txt:3 ${texts:+"$texts"} --least 3 \
         --spell-out-numbers en --base $english/lexicon.txt --output $lexicon
     settings+=(tokenizer.kind=phone tokenizer.lexicon=$lexicon normalizer.spell_out_numbers=en
-        decoder.beam_threshold=15 decoder.token_threshold=9
+        decoder.beam_threshold=12 decoder.token_threshold=7
         train.loss.consistency_weight=0 train.loss.denominator_weight=0.9)
     settings+=(${base:+train.epochs=20 train.optimizer.learning_rate=5e-4})
     text_options=(--spell-out-numbers en --vocabulary $lexicon)

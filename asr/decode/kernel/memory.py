@@ -45,7 +45,7 @@ ALTERNATIVE = np.dtype(
         ("node", np.int32),  # its own
         ("backpointer", np.int32),  # of its best alignment
         ("next", np.int32),  # alternative to the same winner
-        ("first_child", np.int32),  # the first node that was added later: what grew from the winner before differs
+        ("frame", np.int32),  # after which they continue in the same way
         ("log_ratio", np.float64),  # natural log of its probability, divided by the winner's
     ],
     align=True,

@@ -91,12 +91,13 @@ def list_paths(search: SearchBuffers, scores: Array, most: int) -> Iterator[List
 
 @jit
 def _count_frames(search: SearchBuffers) -> int:
-    """Return the number of frames since the root, and so of tokens at most."""
+    """Return the number of frames from the first token to the last, and so of tokens at most."""
     progress = search.progress[0]
-    first = progress.frame
-    for backpointer in range(progress.num_backpointers):
-        first = min(first, search.backpointers[backpointer].frame)
-    return progress.frame - first
+    first, last = progress.frame, progress.frame - 1
+    for index in range(progress.num_backpointers):
+        frame = search.backpointers[index].frame
+        first, last = min(first, frame), max(frame, last)
+    return last - first + 1
 
 
 @jit
@@ -142,24 +143,24 @@ def _write_path(search: SearchBuffers, paths: Paths, row: int) -> None:
         position -= 1
         tokens[position], frames[position] = paths.tokens[path.row, position], paths.frames[path.row, position]
     # 2. Its own.
-    node_id, backpointer, child = path.node, path.backpointer, NONE
+    node_id, backpointer = path.node, path.backpointer
     while True:
+        is_root = search.nodes[node_id].parent == NONE
+        entered = NONE if is_root else search.backpointers[backpointer].frame
+        left = frames[position] if position < len(tokens) else search.progress[0].frame
         alternative = search.nodes[node_id].first_alternative
         while alternative != NONE:
-            # At its own end a path has all alternatives: what follows was added after them.
-            if child == NONE or child >= search.alternatives[alternative].first_child:
+            # What the path left before they were the same would not have grown from the alternative as well.
+            if entered <= search.alternatives[alternative].frame < left:
                 _open_alternative(search, paths, search.alternatives[alternative], row, len(tokens) - position)
             alternative = search.alternatives[alternative].next
-        if search.nodes[node_id].parent == NONE or position == 0:
+        if is_root or position == 0:
             break
-        position -= 1
-        tokens[position] = search.nodes[node_id].token
-        frames[position] = search.backpointers[backpointer].frame
         # An alternative may have entered its last token after its winner was followed by another one.
-        if position + 1 < len(tokens):
-            frames[position] = min(frames[position], frames[position + 1] - 1)
-        child, node_id, backpointer = node_id, search.nodes[node_id].parent, search.backpointers[backpointer].previous
-    paths.lengths[row] = len(tokens) - position if search.nodes[node_id].parent == NONE else NONE
+        position -= 1
+        tokens[position], frames[position] = search.nodes[node_id].token, min(entered, left - 1)
+        node_id, backpointer = search.nodes[node_id].parent, search.backpointers[backpointer].previous
+    paths.lengths[row] = len(tokens) - position if is_root else NONE
 
 
 @jit
@@ -186,10 +187,10 @@ def _drop_worst(paths: Paths) -> None:
     for index in range(paths.counts[0]):
         paths.scratch[index] = paths.open[index].score
     least = nth_largest(paths.scratch, paths.counts[0], paths.counts[0] // 2)
-    # 2. Keep those above it.
-    count = 0
+    # 2. Keep those above it, and of those that equal it as many as fit.
+    count, most = 0, paths.counts[0] // 2
     for index in range(paths.counts[0]):
-        if paths.open[index].score > least:
+        if paths.open[index].score >= least and count < most:
             paths.open[count] = paths.open[index]
             count += 1
     paths.counts[0] = count

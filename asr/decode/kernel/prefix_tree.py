@@ -1,9 +1,8 @@
 """Upkeep of a search's tree of prefixes, compiled: tracing hypotheses back, and making room.
 
 Compaction drops prefixes that no member of the beam grew from, nor any alternative (recombine.py), and cuts off at the
-root the tokens that all agree on: no later frame can change them. It never changes the result, except that with
-`decides` alternatives do not count: the tokens on which the members of the beam agree are cut off, and the alternatives
-that lack them are dropped.
+root the tokens that all agree on: no later frame can change them. It never changes the result, unless improbable
+alternatives are dropped on purpose.
 """
 
 import math
@@ -12,7 +11,7 @@ import numpy as np
 
 from asr.decode.kernel.expand import best_backpointer
 from asr.decode.kernel.memory import NONE, SearchBuffers
-from asr.decode.kernel.scores import release_row
+from asr.decode.kernel.scores import TokenTables, release_row
 from asr.jit import Array, jit
 
 
@@ -23,15 +22,19 @@ def trace_back(search: SearchBuffers, index: int) -> tuple[Array, Array]:
     return paths[0, :length], paths[1, :length]
 
 
-def compact(search: SearchBuffers, *, decides: bool, whole_words: bool) -> tuple[Array, Array]:
+def compact(search: SearchBuffers, tokens: TokenTables, *, whole_words: bool, least: float) -> tuple[Array, Array]:
     """Drop what no hypothesis needs; returns the tokens that all agree on, and their frames.
 
-    With `whole_words`, which a lexicon needs, these end where a word does: an utterance may break off within one that
-    is not allowed, and then has to lose all of it.
+    Args:
+        search: What to compact.
+        tokens: How tokens spell words.
+        whole_words: The tokens end where a word does. A lexicon needs that: an utterance may break off within a word
+            that is not allowed, and then has to lose all of it.
+        least: Alternatives whose log ratio is lower do not count; those that disagree with the others are dropped.
     """
     num_nodes, num_backpointers = (int(search.progress[field][0]) for field in ("num_nodes", "num_backpointers"))
     paths, scratch = np.empty((2, num_nodes), np.int32), np.empty((4, max(num_nodes, num_backpointers) + 1), np.int32)
-    length = _compact(search, paths, scratch, decides, whole_words)
+    length = _compact(search, tokens, paths, scratch, whole_words, float(least))
     return paths[0, :length], paths[1, :length]
 
 
@@ -83,19 +86,21 @@ def write_path(search: SearchBuffers, index: int, tokens: Array, frames: Array) 
 
 
 @jit
-def _compact(search: SearchBuffers, paths: Array, scratch: Array, decides: bool, whole_words: bool) -> int:
+def _compact(
+    search: SearchBuffers, tokens: TokenTables, paths: Array, scratch: Array, whole_words: bool, least: float
+) -> int:
     """Compact; write committed tokens and their frames to `paths` (2, N), and return their number."""
     # 1. The last prefix that all hypotheses share becomes the root.
     is_needed, counts, renumbered = scratch[0], scratch[1], scratch[2]
     _mark_needed(search, is_needed, scratch[3])
-    root = _find_shared(search, is_needed, counts, decides, whole_words)
+    _count_hypotheses(search, is_needed, counts, least)
+    root = _find_shared(search, tokens, counts, whole_words)
     # 2. The tokens before it are committed.
     _trace_back(search, _find_best(search), paths)
     length = count_tokens(search, root)
     # 3. The rest is renumbered.
-    places = counts  # which are not needed any more
-    _compact_nodes(search, is_needed, renumbered, places, root)
-    _compact_alternatives(search, renumbered, places)
+    _compact_nodes(search, is_needed, renumbered, root)
+    _compact_alternatives(search, renumbered)
     _compact_backpointers(search, length, scratch)
     return length
 
@@ -167,44 +172,48 @@ def _mark_needed(search: SearchBuffers, is_needed: Array, stack: Array) -> None:
 
 
 @jit
-def _find_shared(search: SearchBuffers, is_needed: Array, counts: Array, decides: bool, whole_words: bool) -> int:
-    """Return the last prefix that all members of the beam share and, unless `decides`, their alternatives."""
-    progress, nodes = search.progress[0], search.nodes
-    # 1. The ends of hypotheses.
+def _count_hypotheses(search: SearchBuffers, is_needed: Array, counts: Array, least: float) -> None:
+    """Count the members of the beam and the probable alternatives that grew from each prefix."""
+    progress, nodes, alternatives = search.progress[0], search.nodes, search.alternatives
+    # 1. Those that end there.
     for node_id in range(progress.num_nodes):
         counts[node_id] = 0
     for index in range(progress.num_hypotheses):
         counts[search.beams[progress.side, index].node] += 1
-    total = progress.num_hypotheses
-    for alternative in range(progress.num_alternatives):
-        if not decides and is_needed[search.alternatives[alternative].winner]:
-            counts[search.alternatives[alternative].node] += 1
-            total += 1
-    # 2. How many grew from each prefix; parents have lower numbers than children.
+    for index in range(progress.num_alternatives):
+        if is_needed[alternatives[index].winner] and alternatives[index].log_ratio >= least:
+            counts[alternatives[index].node] += 1
+    # 2. Those of its children, from the last to the first; parents have lower numbers than children.
     for node_id in range(progress.num_nodes - 1, 0, -1):
         if nodes[node_id].parent != NONE:
             counts[nodes[node_id].parent] += counts[node_id]
-    # 3. Those from which all did form one path, numbered downwards.
-    shared = 0
-    for node_id in range(progress.num_nodes):
-        if counts[node_id] == total and (nodes[node_id].trie_node == 0 or not whole_words):
+
+
+@jit
+def _find_shared(search: SearchBuffers, tokens: TokenTables, counts: Array, whole_words: bool) -> int:
+    """Return the last prefix from which all hypotheses grew, or the last of these at the end of a word."""
+    nodes, shared = search.nodes, 0
+    for node_id in range(1, search.progress[0].num_nodes):
+        if counts[node_id] < counts[0]:
+            continue
+        # Those from which all grew form one path, numbered downwards.
+        if not whole_words or nodes[node_id].trie_node == 0:
             shared = node_id
+        elif tokens.starts_word[nodes[node_id].token]:
+            shared = nodes[node_id].parent
     return shared
 
 
 @jit
-def _compact_nodes(search: SearchBuffers, is_needed: Array, renumbered: Array, places: Array, root: int) -> None:
-    """Move the prefixes from the root on that are needed to the front.
-
-    Their numbers go to `renumbered`, NONE for those that are dropped; the number of the next one to `places`.
-    """
+def _compact_nodes(search: SearchBuffers, is_needed: Array, renumbered: Array, root: int) -> None:
+    """Move the prefixes from the root on that are needed to the front; `renumbered` is NONE for the others."""
     progress = search.progress[0]
     # 1. Move them, and link them again.
     count = 0
     for node_id in range(progress.num_nodes):
         parent_id = search.nodes[node_id].parent
         descends = node_id == root or (node_id > root and parent_id != NONE and renumbered[parent_id] != NONE)
-        renumbered[node_id], places[node_id] = NONE, count
+        renumbered[node_id] = NONE
         if not descends or not is_needed[node_id]:
             continue
         renumbered[node_id] = count
@@ -218,7 +227,6 @@ def _compact_nodes(search: SearchBuffers, is_needed: Array, renumbered: Array, p
             node.next_sibling = parent.first_child
             parent.first_child = count
         count += 1
-    places[progress.num_nodes] = count
     progress.num_nodes = count
     # 2. Renumber them in the beam.
     for index in range(progress.num_hypotheses):
@@ -227,7 +235,7 @@ def _compact_nodes(search: SearchBuffers, is_needed: Array, renumbered: Array, p
 
 
 @jit
-def _compact_alternatives(search: SearchBuffers, renumbered: Array, places: Array) -> None:
+def _compact_alternatives(search: SearchBuffers, renumbered: Array) -> None:
     """Keep the alternatives of prefixes that stay, unless they are dropped themselves."""
     progress, alternatives, count = search.progress[0], search.alternatives, 0
     for index in range(progress.num_alternatives):
@@ -237,7 +245,6 @@ def _compact_alternatives(search: SearchBuffers, renumbered: Array, places: Arra
         alternatives[count] = alternatives[index]
         alternative = alternatives[count]
         alternative.winner, alternative.node = winner, node_id
-        alternative.first_child = places[alternative.first_child]
         alternative.next = search.nodes[winner].first_alternative
         search.nodes[winner].first_alternative = count
         count += 1

@@ -129,22 +129,20 @@ def _add_alternative(search: SearchBuffers, winner: Record, loser: Record) -> No
     ratio = _probability(loser) / _probability(winner)
     if ratio < search.limits[0].beam_ratio or nodes[loser.node].text == nodes[winner.node].text:
         return
-    # 1. Of the alternatives with the same words, the best one stays.
+    # 1. One with the same words may be at least as good.
+    log_ratio = math.log(ratio)
     alternative = nodes[winner.node].first_alternative
-    while alternative != NONE and nodes[alternatives[alternative].node].text != nodes[loser.node].text:
+    while alternative != NONE:
+        is_same = nodes[alternatives[alternative].node].text == nodes[loser.node].text
+        if is_same and alternatives[alternative].log_ratio >= log_ratio:
+            return
         alternative = alternatives[alternative].next
-    if alternative == NONE:
-        alternative = progress.num_alternatives
-        progress.num_alternatives += 1
-        alternatives[alternative].winner = winner.node
-        alternatives[alternative].next = nodes[winner.node].first_alternative
-        nodes[winner.node].first_alternative = alternative
-    elif alternatives[alternative].log_ratio >= math.log(ratio):
-        return
-    # 2. The prefix and its best alignment.
-    added = alternatives[alternative]
-    added.node, added.log_ratio, added.first_child = loser.node, math.log(ratio), progress.num_nodes
-    added.backpointer = best_backpointer(loser)
+    # 2. Add it as the first of them.
+    added = alternatives[progress.num_alternatives]
+    added.winner, added.node, added.backpointer = winner.node, loser.node, best_backpointer(loser)
+    added.next, added.frame, added.log_ratio = nodes[winner.node].first_alternative, progress.frame, log_ratio
+    nodes[winner.node].first_alternative = progress.num_alternatives
+    progress.num_alternatives += 1
 
 
 @jit

@@ -191,7 +191,7 @@ def _trie_part(
     if ngram:
         numbers = ngram.find_numbers(words)[kept], ngram.find_numbers(outside)
     first_child, letters, entries = build_trie(encoded, owners.astype(np.int32))
-    ending = np.append(np.append(numbers[0], HOT - numbers[1]).astype(np.int32), NONE)[entries]  # NONE is the last
+    ending = np.concatenate([numbers[0], HOT - numbers[1], [NONE]]).astype(np.int32)[entries]  # NONE is the last
     # Unigram scores of the words that end at each node; last, the unknown word's.
     best_scores = np.zeros(len(ending) + 1)
     if ngram:

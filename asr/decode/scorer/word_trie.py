@@ -92,10 +92,10 @@ def build_trie(encoded: Array, numbers: Array) -> tuple[Array, Array, Array]:
 
     Args:
         encoded: (M, longest), as `encode_words` returns them.
-        numbers: (M,) int32 numbers of the words; of equal spellings the last counts.
+        numbers: (M,) int32 places of the words in the lexicon; of equal spellings the last counts.
 
     Returns:
-        `first_child`, `letters` and `words` of `TrieTables`.
+        `first_child`, `letters` and `entries` of `TrieTables`.
     """
     if encoded.size == 0:
         return np.array([1, 1], np.int32), np.zeros(1, np.int32), np.full(1, -1, np.int32)
