@@ -25,7 +25,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 TIMEOUT = 150  # seconds; a case that waits for ever is wrong
 # What the model hears in the samples themselves; said are "the gate stood open" and "drawer".
-GARDEN = "there was nobody in the garden but the gates to it open"
+GARDEN = "there was nobody in the garden but the gates stood open"
 LETTER = "she read the letter twice and put it back in the door"
 # What a case needs besides the command of its first line.
 FURTHER = {
