@@ -39,7 +39,7 @@ class GraphBuilder:
 
     Args:
         weights: By the names that `weight` takes.
-        int8: Whether LSTMs compute in 8 bits: weights as they are stored, activations scaled at run time.
+        int8: Whether LSTMs and `product` compute in 8 bits: weights as they are stored, activations scaled at run time.
         narrow: Whether 8-bit weights lose a bit, for processors without `adds_int8_exactly`.
         compact: Whether weights that are in 8 bits stay so in the graph, and become float32 when it is loaded.
     """
@@ -92,6 +92,14 @@ class GraphBuilder:
         """Multiply (..., D) by the matrix `prefix`.weight (E, D) and add `prefix`.bias (E,): (..., E)."""
         product = self.node("MatMul", value, self.node("Transpose", self.weight(f"{prefix}.weight"), perm=[1, 0]))
         return self.node("Add", product, self.weight(f"{prefix}.bias"))
+
+    def product(self, value: Value, name: str) -> Value:
+        """Multiply (N, D) by a matrix (E, D), in 8 bits if LSTMs are: (N, E)."""
+        if not self._int8:
+            return self.node("MatMul", value, self.node("Transpose", self.weight(name), perm=[1, 0]))
+        values, scales = self._quantized(name)
+        matrix = self.node("Transpose", values, perm=[1, 0])
+        return self.node("DynamicQuantizeMatMul", value, matrix, scales, domain=_OWN_OPERATORS)
 
     def layer_norm(self, value: Value, prefix: str) -> Value:
         """Normalise the last dimension; scale and shift are `prefix`.weight and .bias."""

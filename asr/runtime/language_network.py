@@ -34,7 +34,8 @@ class OnnxLanguageNetwork:
     Args:
         weights: Those of `language_shapes`.
         settings: The network's sizes.
-        precision: "int8": LSTMs compute in 8 bits; "auto": likewise. Anything else is fp32, and so are other cells.
+        precision: "int8": with LSTMs, matrices are multiplied in 8 bits; "auto": likewise. Anything else is fp32, and so
+            are networks of other cells.
     """
 
     def __init__(self, weights: Weights, settings: LanguageNetworkSettings, *, precision: str = "auto") -> None:
@@ -64,8 +65,10 @@ class OnnxLanguageNetwork:
     @cached_property
     def _sessions(self) -> tuple[ort.InferenceSession, ort.InferenceSession]:
         int8 = self.precision == "int8"
-        recurrence = build_recurrence(self.weights, self.settings, int8=int8, narrow=int8 and not adds_int8_exactly())
-        return open_session(recurrence), open_session(build_read_out(self.weights, self.settings))
+        narrow = int8 and not adds_int8_exactly()
+        recurrence = build_recurrence(self.weights, self.settings, int8=int8, narrow=narrow)
+        read_out = build_read_out(self.weights, self.settings, int8=int8, narrow=narrow)
+        return open_session(recurrence), open_session(read_out)
 
     def __getstate__(self) -> dict[str, Any]:
         return {name: value for name, value in self.__dict__.items() if name != "_sessions"}  # they are built anew
@@ -91,14 +94,15 @@ def build_recurrence(
     return builder.build()
 
 
-def build_read_out(weights: Weights, settings: LanguageNetworkSettings) -> ModelProto:
-    """Build the graph of the last step: outputs to log_probs."""
-    builder = GraphBuilder(weights)
+def build_read_out(
+    weights: Weights, settings: LanguageNetworkSettings, *, int8: bool = False, narrow: bool = False
+) -> ModelProto:
+    """Build the graph of the last step: outputs to log_probs; options as `GraphBuilder`'s."""
+    builder = GraphBuilder(weights, int8=int8, narrow=narrow)
     outputs = builder.input("outputs", ["N", settings.hidden_size])
     if settings.tied and settings.hidden_size != settings.embedding_size:
-        outputs = builder.linear(outputs, "projection")
-    matrix = builder.weight("embedding.weight" if settings.tied else "head_weight")
-    product = builder.node("MatMul", outputs, builder.node("Transpose", matrix, perm=[1, 0]))
+        outputs = builder.node("Add", builder.product(outputs, "projection.weight"), builder.weight("projection.bias"))
+    product = builder.product(outputs, "embedding.weight" if settings.tied else "head_weight")
     logits = builder.node("Add", product, builder.weight("head_bias"))
     builder.output("log_probs", builder.node("LogSoftmax", logits, axis=-1), ["N", "V"])
     return builder.build()
