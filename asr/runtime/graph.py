@@ -39,7 +39,7 @@ class GraphBuilder:
 
     Args:
         weights: By the names that `weight` takes.
-        int8: Whether LSTMs and `product` compute in 8 bits: weights as they are stored, activations scaled at run time.
+        int8: Whether LSTMs and `product` compute in 8 bits: weights as stored, activations scaled at run time.
         narrow: Whether 8-bit weights lose a bit, for processors without `adds_int8_exactly`.
         compact: Whether weights that are in 8 bits stay so in the graph, and become float32 when it is loaded.
     """
