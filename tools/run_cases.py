@@ -26,6 +26,7 @@ ROOT = Path(__file__).parents[1]
 TIMEOUT = 150  # seconds; a case that waits for ever is wrong
 # What the model hears in the samples themselves; said are "the gate stood open" and "drawer".
 GARDEN = "there was nobody in the garden but the gates stood open"
+GARDEN_OTHERWISE = "there was nobody in the garden but the gates to it open"  # live, or with other speech after it
 LETTER = "she read the letter twice and put it back in the door"
 # What a case needs besides the command of its first line.
 FURTHER = {
@@ -88,7 +89,7 @@ RULES: dict[str, Callable[[Outcome], bool]] = {
     "mp3-zeros-after-id3": lambda o: o.holds(GARDEN),
     "numba-cache-empty-index": lambda o: o.holds("exit 0") and not o.holds("Aborted"),
     "numbers-point-five": lambda o: o.holds("point five"),
-    "ogg-chained-vorbis": lambda o: o.holds(GARDEN, LETTER) or o.is_refused,
+    "ogg-chained-vorbis": lambda o: o.holds(GARDEN_OTHERWISE, LETTER) or o.is_refused,
     "quiet-minus-50": lambda o: o.holds(GARDEN) or o.holds("nearly silent"),
     "read-only-install": lambda o: (match := re.search(r"(\d+) err", o.stdout)) is not None and int(match[1]) <= 3,
     "srt-markup-in-text": lambda o: o.status == 0 and not re.search("-->|<gate>", read_cues(o)),
@@ -99,7 +100,7 @@ RULES: dict[str, Callable[[Outcome], bool]] = {
     "stream-floats-not-divided": lambda o: o.holds("floats must lie within ±1") or o.status == 0,
     "train-small-shm": lambda o: o.holds("/dev/shm", "train.num_workers=0"),
     "upload-without-filename": lambda o: o.holds(GARDEN) or o.holds("filename"),
-    "vosk-phrase-list-unspellable": lambda o: o.holds(GARDEN),
+    "vosk-phrase-list-unspellable": lambda o: o.holds(GARDEN_OTHERWISE),
     "wav-size-too-small": lambda o: o.holds(GARDEN) or o.holds("beyond"),
     "wav-size-zero": lambda o: o.holds(GARDEN),
     "windows-fsync": lambda o: o.status == 0 and (o.folder / "out" / "IN.txt").is_file(),

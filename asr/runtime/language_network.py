@@ -34,8 +34,8 @@ class OnnxLanguageNetwork:
     Args:
         weights: Those of `language_shapes`.
         settings: The network's sizes.
-        precision: "int8": with LSTMs, matrices are multiplied in 8 bits; "auto": likewise. Anything else is fp32, and so
-            are networks of other cells.
+        precision: "int8": LSTMs and the last matrices compute in 8 bits; "auto": likewise. Anything else is fp32, and
+            so are networks of other cells.
     """
 
     def __init__(self, weights: Weights, settings: LanguageNetworkSettings, *, precision: str = "auto") -> None:
