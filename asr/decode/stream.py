@@ -28,9 +28,10 @@ Distinct: TypeAlias = Callable[[tuple[int, ...]], Hashable]
 UPKEEP_FRAMES = 1024
 _MAX_OPEN = 250
 _PATHS_PER_HYPOTHESIS = 8  # that are looked at, since many differ in pronunciation only
-# Natural log: tokens are committed in spite of alternatives that have less of the probability of what is committed.
-# Confidences take no notice of so little (recognize/confidence.py).
-_LEAST_RATIO = -3.0
+# Tokens are committed in spite of alternatives that have less than this of the probability of what is committed (a
+# natural log), since confidences take no notice of so little (recognize/confidence.py), or that are older (in frames):
+# no later frame decides between them.
+_LEAST_RATIO, _OPEN_FRAMES = -3.0, 100
 _RESIZED = ("nodes", "backpointers", "alternatives")
 
 
@@ -140,7 +141,7 @@ class BeamStream:
 
     def commit(self) -> tuple[list[int], list[int]]:
         """Return, once, the tokens and frames that no later frame can change; later results leave them out."""
-        self._compact(_LEAST_RATIO)
+        self._compact(_LEAST_RATIO, self.num_frames - _OPEN_FRAMES)
         committed, self._committed = self._committed, ([], [])
         return committed
 
@@ -182,11 +183,11 @@ class BeamStream:
     def _drop_old_alternatives(self) -> None:
         self._compact()
         if drop_divergent(self._search, _MAX_OPEN):
-            self._compact(0.0)
+            self._compact(math.inf)
 
-    def _compact(self, least: float = -math.inf) -> None:
+    def _compact(self, least: float = -math.inf, oldest: int = 0) -> None:
         scorer = self._parts.scorer
-        parts = compact(self._search, scorer.tokens, whole_words=scorer.trie.is_closed, least=least)
+        parts = compact(self._search, scorer.tokens, whole_words=scorer.trie.is_closed, least=least, oldest=oldest)
         tokens, frames = (array.tolist() for array in parts)
         self._committed[0].extend(tokens)
         self._committed[1].extend(frames)

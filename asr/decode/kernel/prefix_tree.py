@@ -22,7 +22,9 @@ def trace_back(search: SearchBuffers, index: int) -> tuple[Array, Array]:
     return paths[0, :length], paths[1, :length]
 
 
-def compact(search: SearchBuffers, tokens: TokenTables, *, whole_words: bool, least: float) -> tuple[Array, Array]:
+def compact(
+    search: SearchBuffers, tokens: TokenTables, *, whole_words: bool, least: float = -math.inf, oldest: int = 0
+) -> tuple[Array, Array]:
     """Drop what no hypothesis needs; returns the tokens that all agree on, and their frames.
 
     Args:
@@ -31,10 +33,11 @@ def compact(search: SearchBuffers, tokens: TokenTables, *, whole_words: bool, le
         whole_words: The tokens end where a word does. A lexicon needs that: an utterance may break off within a word
             that is not allowed, and then has to lose all of it.
         least: Alternatives whose log ratio is lower do not count; those that disagree with the others are dropped.
+        oldest: Nor do those of an earlier frame.
     """
     num_nodes, num_backpointers = (int(search.progress[field][0]) for field in ("num_nodes", "num_backpointers"))
     paths, scratch = np.empty((2, num_nodes), np.int32), np.empty((4, max(num_nodes, num_backpointers) + 1), np.int32)
-    length = _compact(search, tokens, paths, scratch, whole_words, float(least))
+    length = _compact(search, tokens, paths, scratch, whole_words, float(least), oldest)
     return paths[0, :length], paths[1, :length]
 
 
@@ -87,13 +90,19 @@ def write_path(search: SearchBuffers, index: int, tokens: Array, frames: Array) 
 
 @jit
 def _compact(
-    search: SearchBuffers, tokens: TokenTables, paths: Array, scratch: Array, whole_words: bool, least: float
+    search: SearchBuffers,
+    tokens: TokenTables,
+    paths: Array,
+    scratch: Array,
+    whole_words: bool,
+    least: float,
+    oldest: int,
 ) -> int:
     """Compact; write committed tokens and their frames to `paths` (2, N), and return their number."""
     # 1. The last prefix that all hypotheses share becomes the root.
     is_needed, counts, renumbered = scratch[0], scratch[1], scratch[2]
     _mark_needed(search, is_needed, scratch[3])
-    _count_hypotheses(search, is_needed, counts, least)
+    _count_hypotheses(search, is_needed, counts, least, oldest)
     root = _find_shared(search, tokens, counts, whole_words)
     # 2. The tokens before it are committed.
     _trace_back(search, _find_best(search), paths)
@@ -172,8 +181,8 @@ def _mark_needed(search: SearchBuffers, is_needed: Array, stack: Array) -> None:
 
 
 @jit
-def _count_hypotheses(search: SearchBuffers, is_needed: Array, counts: Array, least: float) -> None:
-    """Count the members of the beam and the probable alternatives that grew from each prefix."""
+def _count_hypotheses(search: SearchBuffers, is_needed: Array, counts: Array, least: float, oldest: int) -> None:
+    """Count the members of the beam and the alternatives that count from each prefix; see `compact`."""
     progress, nodes, alternatives = search.progress[0], search.nodes, search.alternatives
     # 1. Those that end there.
     for node_id in range(progress.num_nodes):
@@ -181,8 +190,9 @@ def _count_hypotheses(search: SearchBuffers, is_needed: Array, counts: Array, le
     for index in range(progress.num_hypotheses):
         counts[search.beams[progress.side, index].node] += 1
     for index in range(progress.num_alternatives):
-        if is_needed[alternatives[index].winner] and alternatives[index].log_ratio >= least:
-            counts[alternatives[index].node] += 1
+        alternative = alternatives[index]
+        if is_needed[alternative.winner] and alternative.log_ratio >= least and alternative.frame >= oldest:
+            counts[alternative.node] += 1
     # 2. Those of its children, from the last to the first; parents have lower numbers than children.
     for node_id in range(progress.num_nodes - 1, 0, -1):
         if nodes[node_id].parent != NONE:
