@@ -24,9 +24,9 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 TIMEOUT = 150  # seconds; a case that waits for ever is wrong
-# What the model hears in the samples themselves; said are "the gate stood open" and "drawer".
+# What the model recognises in the samples. Their speakers say "the gate stood open" and "drawer".
 GARDEN = "there was nobody in the garden but the gates stood open"
-GARDEN_OTHERWISE = "there was nobody in the garden but the gates to it open"  # live, or with other speech after it
+GARDEN_OTHERWISE = "there was nobody in the garden but the gates to it open"  # live, or if more speech follows
 LETTER = "she read the letter twice and put it back in the door"
 # What a case needs besides the command of its first line.
 FURTHER = {

@@ -104,8 +104,8 @@ def pack_usable(
 ) -> Examined:
     """Examine manifests cut by cut, so that they need not fit into memory; keep those without a problem.
 
-    What is found is saved next to the manifest, so recordings are not read again. If several utterances
-    have the same name, the first is kept.
+    The findings are saved next to the manifest, so that recordings are read only once. If several utterances have the
+    same name, the first is kept.
 
     Args:
         manifests: Written by `asr prepare` or `asr shard`, by path or URL.

@@ -1,8 +1,8 @@
 """Many cuts in little memory: lines of JSON in, lhotse's cuts out whenever they are asked for.
 
 As objects cuts take kilobytes each, as compressed lines of their manifest some 30 bytes. Names, texts and durations,
-which are needed without the rest, are kept apart. A manifest that changes while it is trained on does no harm, because
-it is read only once; what was read can be saved to a file of its own.
+which are needed without the rest, are kept apart. A manifest may change during a training, because
+it is read only once. Its packed lines can be saved to a file.
 """
 
 import json

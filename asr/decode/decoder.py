@@ -150,10 +150,8 @@ class BeamDecoder:
         utterances = self._name_utterances(batch, lengths)
         share = -(-sum(len(utterance.log_probs) for utterance in utterances) // num_threads)
         max_frames = _MAX_GROUP_FRAMES if nbest == 1 and not self.parts.scorer.lm.is_external else -1  # no groups
-        groups, decode = (
-            group_utterances(utterances, min(share, max_frames)),
-            partial(self._decode, max_frames, nbest, distinct),
-        )
+        groups = group_utterances(utterances, min(share, max_frames))
+        decode = partial(self._decode, max_frames, nbest, distinct)
         if num_threads == 1 or len(groups) < 2:
             return [hypotheses for group in groups for hypotheses in decode(group)]
         with ThreadPoolExecutor(num_threads) as pool:

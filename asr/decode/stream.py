@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from asr.decode.kernel.frame import DEAD, DONE, FULL, NOT_NORMALIZED, PENDING, init_search, search_frames
-from asr.decode.kernel.memory import NONE, SearchBuffers, copy_search
+from asr.decode.kernel.memory import NONE, RESIZED, SearchBuffers, copy_search
 from asr.decode.kernel.nbest import list_paths
 from asr.decode.kernel.prefix_tree import clear_gains, compact, drop_divergent, trace_back
 from asr.decode.kernel.scores import score_beam
@@ -32,7 +32,6 @@ _PATHS_PER_HYPOTHESIS = 8  # that are looked at, since many differ in pronunciat
 # natural log), since confidences take no notice of so little (recognize/confidence.py), or that are older (in frames):
 # no later frame decides between them.
 _LEAST_RATIO, _OPEN_FRAMES = -3.0, 100
-_RESIZED = ("nodes", "backpointers", "alternatives")
 
 
 class BeamStream:
@@ -176,8 +175,8 @@ class BeamStream:
     def _make_room(self) -> None:
         self._compact()
         search, progress = self._search, self._search.progress[0]
-        if max(int(progress[f"num_{name}"]) for name in _RESIZED) > len(search.nodes) // 2:
-            grown = {name: np.resize(getattr(search, name), 2 * len(search.nodes)) for name in _RESIZED}
+        if max(int(progress[f"num_{name}"]) for name in RESIZED) > len(search.nodes) // 2:
+            grown = {name: np.resize(getattr(search, name), 2 * len(search.nodes)) for name in RESIZED}
             self._use(search._replace(**grown))
 
     def _drop_old_alternatives(self) -> None:

@@ -111,7 +111,7 @@ class Microphone(AudioInput):
 
 
 class ReadFile(AudioInput):
-    """A recording in place of a microphone, read as fast as it is recognised.
+    """A recording that replaces the microphone. It is read as fast as it can be recognised.
 
     Args:
         path: Any file that `asr transcribe` reads.

@@ -262,15 +262,22 @@ def _add_hypothesis(search: SearchBuffers, scorer: Scorer, expansion: Record, pa
 
 
 @jit
+def find_child(search: SearchBuffers, node_id: int, token: int) -> int:
+    """Return the extension of a prefix by a token, or NONE."""
+    child = search.nodes[node_id].first_child
+    while child != NONE and search.nodes[child].token != token:
+        child = search.nodes[child].next_sibling
+    return child
+
+
+@jit
 def _find_or_add_node(search: SearchBuffers, scorer: Scorer, parent_id: int, expansion: Record) -> int:
     """Return the prefix in the tree; one that fell out of the beam and comes back is the same as before."""
     # 1. Look for the token among the parent's children.
     parent = search.nodes[parent_id]
-    node_id = parent.first_child
-    while node_id != NONE:
-        if search.nodes[node_id].token == expansion.token:
-            return node_id
-        node_id = search.nodes[node_id].next_sibling
+    node_id = find_child(search, parent_id, expansion.token)
+    if node_id != NONE:
+        return node_id
     # 2. Add it as the first of them.
     progress = search.progress[0]
     node_id = progress.num_nodes

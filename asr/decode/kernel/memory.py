@@ -14,6 +14,7 @@ import numpy as np
 from asr.jit import Array
 
 NONE = -1  # no node, backpointer, beam index, row or state
+RESIZED = ("nodes", "backpointers", "alternatives")  # buffers of one length, which grows with the utterance
 
 NODE = np.dtype(
     [
@@ -183,7 +184,7 @@ def new_buffers(beam_size: int, vocab_size: int, limits: Array, num_rows: int, n
 def copy_search(search: SearchBuffers) -> SearchBuffers:
     """Copy a search: of the tree and the backpointers only what is in use, which saves most of the time."""
     progress, copied = search.progress[0], {}
-    for name in ("nodes", "backpointers", "alternatives"):
+    for name in RESIZED:
         array, used = getattr(search, name), progress[f"num_{name}"]
         copied[name] = np.empty_like(array)
         copied[name][:used] = array[:used]

@@ -16,7 +16,7 @@ in another way for a few frames. While nothing is pruned, nothing is recombined,
 
 import math
 
-from asr.decode.kernel.expand import best_backpointer
+from asr.decode.kernel.expand import best_backpointer, find_child
 from asr.decode.kernel.memory import NONE, SearchBuffers
 from asr.decode.kernel.scores import release_row
 from asr.jit import Array, Record, jit
@@ -93,21 +93,12 @@ def _replace(search: SearchBuffers, beam: Array, winner: int, loser: int) -> int
         child = nodes[dropped].first_child
         while child != NONE:
             if nodes[child].beam_index != NONE:
-                twin = _find_child(search, kept, nodes[child].token)
+                twin = find_child(search, kept, nodes[child].token)
                 if twin != NONE and _is_better(search, beam, twin, child):
                     twins[count, 0], twins[count, 1] = twin, child
                     count += 1
             child = nodes[child].next_sibling
     return num_dropped
-
-
-@jit
-def _find_child(search: SearchBuffers, node_id: int, token: int) -> int:
-    """Return the extension of a prefix by a token, or NONE."""
-    child = search.nodes[node_id].first_child
-    while child != NONE and search.nodes[child].token != token:
-        child = search.nodes[child].next_sibling
-    return child
 
 
 @jit
