@@ -16,7 +16,7 @@ sys.path[:0] = [str(ROOT / "recipes" / recipe) for recipe in ("english", "fsdd",
 
 import groups  # noqa: E402
 import leave_out  # noqa: E402
-import make_quarters  # noqa: E402
+import make_trial_data  # noqa: E402
 import pieces  # noqa: E402
 import reweight  # noqa: E402
 import split  # noqa: E402
@@ -97,16 +97,18 @@ def test_what_development_says_is_left_out_of_the_text(tmp_path: Path, monkeypat
         assert file.read().splitlines() == ["a good morning", "two three four five six eight"]
 
 
-def test_trials_have_a_quarter_of_the_speech_of_all_corpora_or_of_some(tmp_path: Path, monkeypatch):
-    names = [*(f"an4-{n}" for n in range(10)), *(f"kathleen-{n}" for n in range(10)), *(f"cv-{n}" for n in range(20))]
-    write_manifests(tmp_path, {"train": make_cuts(tmp_path, [(name, "x", "a") for name in names])})
-    run(monkeypatch, make_quarters, tmp_path, tmp_path / "quarters")
-    parts = {
-        part: [cut.id for cut in load_cuts([tmp_path / "quarters" / f"{part}.jsonl.gz"])] for part in ("all", "few")
-    }
-    assert {part: len(set(found)) for part, found in parts.items()} == {"all": 10, "few": 10}
-    assert any(name.startswith("cv") for name in parts["all"])
-    assert not any(name.startswith("cv") for name in parts["few"])
+def test_trials_have_an_eighth_of_the_speech_of_all_corpora_or_of_some(tmp_path: Path, monkeypatch):
+    names = [*(f"an4-{n}" for n in range(10)), *(f"kathleen-{n}" for n in range(10)), *(f"cv-{n}" for n in range(60))]
+    write_manifests(tmp_path / "english", {"train": make_cuts(tmp_path, [(name, "x", "a") for name in names])})
+    guessed = [(f"delta-{n}", "x", "a") for n in range(16)]
+    write_manifests(tmp_path / "labelled", {"train": make_cuts(tmp_path, guessed)})
+    run(monkeypatch, make_trial_data, tmp_path, tmp_path / "trials")
+    parts = {path.name: [cut.id for cut in load_cuts([path])] for path in (tmp_path / "trials").glob("*.gz")}
+    all_, few, labelled = (parts[f"{name}.jsonl.gz"] for name in ("all", "few", "labelled"))
+    assert [len(set(found)) for found in (all_, few, labelled)] == [10, 10, 2]
+    assert any(name.startswith("cv") for name in all_)
+    assert not any(name.startswith("cv") for name in few)
+    assert all(name.startswith("delta") for name in labelled)
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """Devices, processes and precision for a training run, by Lightning Fabric."""
 
+import faulthandler
 import logging
 import os
 import warnings
@@ -13,6 +14,7 @@ from lightning_fabric.strategies import DDPStrategy
 from asr.errors import TrainingError
 from asr.runtime.torch_device import pick_torch_device, pick_torch_precision
 
+_STANDARD_ERROR = 2  # file descriptor
 _TURN_SECONDS = 0.5  # between questions whether others are done
 _FABRIC_PRECISIONS = {"fp32": "32-true", "bf16": "bf16-mixed"}
 
@@ -26,6 +28,7 @@ def launch(precision: str, devices: int = 1) -> Fabric:
         precision: "auto", "fp32" or "bf16".
         devices: Number of processes; torchrun's own number takes precedence.
     """
+    give_signals_a_stack()
     # These libraries log devices and programming advice, which users of the command do not need.
     logging.getLogger("lightning_fabric").setLevel(logging.ERROR)
     for module in ("lightning", "lhotse"):
@@ -50,6 +53,18 @@ def launch(precision: str, devices: int = 1) -> Fabric:
         torch.set_num_threads(max(1, (os.cpu_count() or 1) // devices))
     fabric.launch()
     return fabric
+
+
+def give_signals_a_stack() -> None:
+    """Have the main thread handle signals on a stack of their own, as long as the process lives.
+
+    oneDNN's float32 matrix products over more than 2048 terms (jit_avx512_common_gemm_f32.cpp, jit_avx_gemm_f32.cpp)
+    point the stack pointer at a buffer on the heap. The operating system would handle a signal that comes meanwhile,
+    Ctrl-C or the end of a process that read audio, on that stack, and overwrite the memory before the buffer: training
+    would crash, at once or minutes later.
+    """
+    if not faulthandler.is_enabled():  # what it brings besides, where a crash happened, is welcome
+        faulthandler.enable(_STANDARD_ERROR)
 
 
 def in_turn(fabric: Fabric, is_own: bool, work: Callable[[], None]) -> None:

@@ -1,0 +1,55 @@
+"""Take an eighth of the English recipe's training speech, for short trials.
+
+python recipes/english/make_trial_data.py DATA OUTPUT
+
+DATA has the manifests `english/train` and `labelled/train`. OUTPUT gets `all`, an eighth of the first by duration;
+`few`, as much of it without Common Voice, RoboTutor and the training parts of LibriSpeech; and `labelled`, an eighth of
+the second.
+"""
+
+import random
+import sys
+from pathlib import Path
+
+from lhotse import CutSet
+
+from asr.corpus.cuts import load_cuts, write_manifests
+
+FEW = ("an4", "speechocean762", "librispeech-dev-clean-half", "kathleen", "ljspeech-part")
+
+
+def main() -> None:
+    source, output = map(Path, sys.argv[1:3])
+    cuts, labelled = (shuffled(source / name / "train.jsonl.gz") for name in ("english", "labelled"))
+    seconds = sum(cut.duration for cut in cuts) / 8
+    few = [cut for cut in cuts if cut.id.startswith(FEW)]
+    parts = {
+        "all": limit(cuts, seconds),
+        "few": limit(few, seconds),
+        "labelled": limit(labelled, sum(cut.duration for cut in labelled) / 8),
+    }
+    write_manifests(output, {part: CutSet(chosen) for part, chosen in parts.items()})
+    for part, chosen in parts.items():
+        print(f"{part}: {len(chosen)} utterances, {sum(cut.duration for cut in chosen) / 3600:.2f} h")
+
+
+def shuffled(manifest: Path) -> list:
+    """Return the manifest's cuts in an order that is always the same."""
+    cuts = list(load_cuts([manifest]))
+    random.Random(1).shuffle(cuts)
+    return cuts
+
+
+def limit(cuts: list, seconds: float) -> list:
+    """Return the first cuts that have so many seconds together."""
+    chosen = []
+    for cut in cuts:
+        if seconds <= 0:
+            break
+        seconds -= cut.duration
+        chosen.append(cut)
+    return chosen
+
+
+if __name__ == "__main__":
+    main()
