@@ -63,7 +63,8 @@ def give_signals_a_stack() -> None:
     Ctrl-C or the end of a process that read audio, on that stack, and overwrite the memory before the buffer: training
     would crash, at once or minutes later.
     """
-    if not faulthandler.is_enabled():  # what it brings besides, where a crash happened, is welcome
+    # It brings such a stack, on which Python's handlers run (SA_ONSTACK). That it also reports crashes is welcome.
+    if not faulthandler.is_enabled():
         faulthandler.enable(_STANDARD_ERROR)
 
 

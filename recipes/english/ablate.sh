@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
 # Measure what each idea is worth to people whom the network never heard: short trainings with an eighth of the speech
-# that differ from conf/english.yaml in one thing each; error rates on the development set, and on each part of it.
+# that differ from conf/english.yaml in one thing each; error rates on the development set, and on its strangers.
 #
-#   recipes/english/ablate.sh CORPORA [NAME ...]     after run.sh has prepared the data; NAME: a row of the table in
-#                                                    README.md; default: all. The teacher is exp/english-tiny.
+#   recipes/english/ablate.sh CORPORA [NAME ...]     NAME: a row of the table in README.md; default: all
 #
-# Each row takes twenty minutes on one core; start it twice, with different rows, to use two.
+# Comes after run.sh, of which it needs the data, english-tiny, the speech that it has labelled and the language model.
+#
+# Each row takes twenty minutes on one core; start it again, with other rows, to use two.
 # Interrupted? Run it again: it continues.
 set -euo pipefail
 [ $# -ge 1 ] || { sed --quiet '2,/^[^#]/ s/^# \?//p' "$0" >&2; exit 2; }
@@ -47,6 +48,13 @@ for row in "$@"; do
     cp exp/english-lm.bin $output/lm.bin
     asr evaluate --model $output data/english/dev.jsonl.gz --worst 0 --json $results/$row.json --texts $results/$row.tsv
 done
-shopt -s nullglob
-others=("$results"/[!b]*.tsv)
-if [ -f $results/base.tsv ] && [ ${#others[@]} -gt 0 ]; then python tools/compare_results.py $results/base.tsv "${others[@]}"; fi
+
+# Compare what there is with base: on all of the development set, then on its speakers of Common Voice.
+[ -f $results/base.tsv ] || exit 0
+mkdir -p $results/common-voice
+for texts in $results/*.tsv; do grep '^common-voice' "$texts" > $results/common-voice/"${texts##*/}"; done
+for folder in $results $results/common-voice; do
+    others=$(find $folder -maxdepth 1 -name '*.tsv' ! -name base.tsv | sort)
+    # shellcheck disable=SC2086  # several files
+    [ -z "$others" ] || python tools/compare_results.py $folder/base.tsv $others
+done

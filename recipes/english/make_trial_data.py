@@ -3,8 +3,8 @@
 python recipes/english/make_trial_data.py DATA OUTPUT
 
 DATA has the manifests `english/train` and `labelled/train`. OUTPUT gets `all`, an eighth of the first by duration;
-`few`, as much of it without Common Voice, RoboTutor and the training parts of LibriSpeech; and `labelled`, an eighth of
-the second.
+`few`, as much of it without Common Voice, RoboTutor and LibriSpeech's train-clean sets; and `labelled`, an eighth of
+the second, if that is there.
 """
 
 import random
@@ -20,14 +20,13 @@ FEW = ("an4", "speechocean762", "librispeech-dev-clean-half", "kathleen", "ljspe
 
 def main() -> None:
     source, output = map(Path, sys.argv[1:3])
-    cuts, labelled = (shuffled(source / name / "train.jsonl.gz") for name in ("english", "labelled"))
+    cuts = shuffled(source / "english" / "train.jsonl.gz")
     seconds = sum(cut.duration for cut in cuts) / 8
     few = [cut for cut in cuts if cut.id.startswith(FEW)]
-    parts = {
-        "all": limit(cuts, seconds),
-        "few": limit(few, seconds),
-        "labelled": limit(labelled, sum(cut.duration for cut in labelled) / 8),
-    }
+    parts = {"all": limit(cuts, seconds), "few": limit(few, seconds)}
+    if (manifest := source / "labelled" / "train.jsonl.gz").exists():
+        labelled = shuffled(manifest)
+        parts["labelled"] = limit(labelled, sum(cut.duration for cut in labelled) / 8)
     write_manifests(output, {part: CutSet(chosen) for part, chosen in parts.items()})
     for part, chosen in parts.items():
         print(f"{part}: {len(chosen)} utterances, {sum(cut.duration for cut in chosen) / 3600:.2f} h")

@@ -2,10 +2,11 @@
 # Train two general English models from random weights, `english` and `english-tiny`, which has the encoder of Whisper
 # tiny.en as its front end, on eleven corpora, with two language models; evaluate on six test sets.
 #
-#   recipes/english/run.sh CORPORA TEXT[,TEXT...] DICTIONARY [KEY=VALUE ...]
+#   recipes/english/run.sh CORPORA TEXT[,TEXT...] DICTIONARY [OPTION or KEY=VALUE ...]
 #
 # CORPORA: a folder with a folder for each corpus (see README.md); TEXT: one sentence per line, plain or .xz: first the
-# largest, then smaller ones of everyday language; DICTIONARY: the CMU Pronouncing Dictionary, cmudict.dict
+# largest, then smaller ones of everyday language; DICTIONARY: the CMU Pronouncing Dictionary, cmudict.dict. Options and
+# settings, such as --devices 2, go to all trainings.
 #
 # PUNCTUATED=TEXT[,TEXT...] and PUNCTUATED_DEV=TEXT name text with its case and punctuation, to learn these from
 # (docs/punctuation.md); a text may be weighted: novels.txt.xz,everyday.txt.xz:3
@@ -118,8 +119,11 @@ if [ "${MODELS:-}" != english ]; then
 fi
 train english english-first "corpus.train=[$manifests]" "${settings[@]}" "$@"
 
-# The second training goes on from the first, with more of what that learned too little of, and some synthetic voices.
-if [ ! -f data/synthetic/train.jsonl.gz ] && [ ${#everyday[@]} != 0 ] && command -v flite && command -v espeak-ng; then
+# The second training goes on from the first, with more of the speech that the first one recognised worst, and some
+# synthetic voices.
+if [ ${#everyday[@]} = 0 ] || ! command -v flite >/dev/null || ! command -v espeak-ng >/dev/null; then
+    echo "no text of everyday language, flite or espeak-ng: training without synthetic voices" >&2
+elif [ ! -f data/synthetic/train.jsonl.gz ]; then
     python tools/voices/make_synthetic_speech.py exp/synthetic/train --text "${everyday[0]}" --utterances 600
     asr prepare kaldi exp/synthetic data/synthetic
 fi

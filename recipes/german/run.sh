@@ -35,4 +35,4 @@ train() { # NAME SETTING ...
 }
 # The network of another language has learnt what speech is; only the output layer is new.
 train german train.init_from=english train.epochs=30 train.optimizer.learning_rate=1e-3 "$@"
-train german-scratch "$@"
+train german-scratch acoustic.num_layers=4 "$@"
