@@ -28,7 +28,7 @@ def launch(precision: str, devices: int = 1) -> Fabric:
         precision: "auto", "fp32" or "bf16".
         devices: Number of processes; torchrun's own number takes precedence.
     """
-    give_signals_a_stack()
+    _give_signals_a_stack()
     # These libraries log devices and programming advice, which users of the command do not need.
     logging.getLogger("lightning_fabric").setLevel(logging.ERROR)
     for module in ("lightning", "lhotse"):
@@ -55,7 +55,7 @@ def launch(precision: str, devices: int = 1) -> Fabric:
     return fabric
 
 
-def give_signals_a_stack() -> None:
+def _give_signals_a_stack() -> None:
     """Have the main thread handle signals on a stack of their own, as long as the process lives.
 
     oneDNN's float32 matrix products over more than 2048 terms (jit_avx512_common_gemm_f32.cpp, jit_avx_gemm_f32.cpp)

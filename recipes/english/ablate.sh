@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
 # Measure what each idea is worth to people whom the network never heard: short trainings with an eighth of the speech
-# that differ from conf/english.yaml in one thing each; error rates on the development set, and on its strangers.
+# that differ from conf/english.yaml in one thing each; error rates on the development set, and on its Common Voice.
 #
 #   recipes/english/ablate.sh CORPORA [NAME ...]     NAME: a row of the table in README.md; default: all
 #
 # Comes after run.sh, of which it needs the data, english-tiny, the speech that it has labelled and the language model.
 #
-# Each row takes twenty minutes on one core; start it again, with other rows, to use two.
+# Each row takes twenty minutes on one core; once the first trains, start it again, with other rows, to use two.
 # Interrupted? Run it again: it continues.
 set -euo pipefail
 [ $# -ge 1 ] || { sed --quiet '2,/^[^#]/ s/^# \?//p' "$0" >&2; exit 2; }
@@ -22,7 +22,7 @@ settings_of() { # NAME
     case $1 in
         base) ;;
         few-speakers) echo "corpus.train=[$trials/few.jsonl.gz]" ;;
-        labelled) echo "corpus.train=[$trials/all.jsonl.gz,$trials/labelled.jsonl.gz] train.epochs=3" ;; # about as many steps
+        labelled) echo "corpus.train=[$trials/all.jsonl.gz,$trials/labelled.jsonl.gz] train.epochs=3" ;; # a seventh fewer steps
         no-teacher) echo train.teacher=null ;;
         no-vocal-tract) echo train.augment.vocal_tract=null ;;
         three-speeds) echo "train.augment.speeds=[0.9,1.0,1.1]" ;;

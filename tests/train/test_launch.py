@@ -95,6 +95,7 @@ print(len(signals))
 def test_signals_leave_the_buffers_of_matrix_products_alone():
     # Without a stack of their own, on a processor with AVX-512, this ends in a segmentation fault or a corrupted heap.
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONFAULTHANDLER"}
-    ended = subprocess.run([sys.executable, "-c", _SIGNALLED], capture_output=True, text=True, env=environment)
+    command = [sys.executable, "-c", _SIGNALLED]
+    ended = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=240)
     assert ended.returncode == 0, ended.stderr
     assert int(ended.stdout) > 0
