@@ -87,6 +87,14 @@ def test_development_has_speakers_and_sentences_that_training_has_not(tmp_path: 
     assert not sentences & of(train, "kathleen", "text")
     assert 2 <= len(sentences) <= 25  # one in twenty of 200
 
+    run(monkeypatch, split, tmp_path, tmp_path / "eighth", "speechocean762", "kathleen", "an4", "--share", 8)
+    eighth = {
+        part: [cut.id for cut in load_cuts([tmp_path / "eighth" / f"{part}.jsonl.gz"])] for part in ("train", "dev")
+    }
+    assert set(eighth["train"]) < set(train)
+    assert len(eighth["train"]) == -(-len(train) // 8)
+    assert set(eighth["dev"]) == set(dev)  # figures on it can be compared
+
 
 def test_what_development_says_is_left_out_of_the_text(tmp_path: Path, monkeypatch):
     (tmp_path / "dev.txt").write_text("Good morning.\nOne two three four five six, seven\n", encoding="utf-8")
@@ -95,6 +103,11 @@ def test_what_development_says_is_left_out_of_the_text(tmp_path: Path, monkeypat
     run(monkeypatch, leave_out, tmp_path / "text.txt", tmp_path / "dev.txt", tmp_path / "left.txt.gz")
     with gzip.open(tmp_path / "left.txt.gz", "rt", encoding="utf-8") as file:
         assert file.read().splitlines() == ["a good morning", "two three four five six eight"]
+    run(
+        monkeypatch, leave_out, tmp_path / "text.txt", tmp_path / "dev.txt", tmp_path / "left.txt.gz", 3
+    )  # lines 1 and 4
+    with gzip.open(tmp_path / "left.txt.gz", "rt", encoding="utf-8") as file:
+        assert file.read().splitlines() == ["two three four five six eight"]
 
 
 def test_trials_have_an_eighth_of_the_speech_of_all_corpora_or_of_some(tmp_path: Path, monkeypatch):

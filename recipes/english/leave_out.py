@@ -1,8 +1,8 @@
 """Remove sentences of the development set from a text, so that a language model of it does not know them.
 
-python recipes/english/leave_out.py TEXT DEV OUTPUT
+python recipes/english/leave_out.py TEXT DEV OUTPUT [SHARE]
 
-TEXT: one sentence per line, plain, .gz or .xz
+TEXT: one sentence per line, plain, .gz or .xz; SHARE: 8 keeps only each eighth line
 
 Lines that equal one of DEV, or share six consecutive words with one, are removed.
 """
@@ -11,6 +11,7 @@ import gzip
 import sys
 from collections.abc import Iterable
 from functools import partial
+from itertools import islice
 from pathlib import Path
 
 from asr.atomic import atomic_write
@@ -27,13 +28,14 @@ def runs(words: list[str]) -> Iterable[tuple[str, ...]]:
 
 
 def main() -> None:
-    text, dev, output = map(Path, sys.argv[1:])
+    text, dev, output = map(Path, sys.argv[1:4])
+    share = int(sys.argv[4]) if len(sys.argv) > 4 else 1
     settings = NormalizerSettings()
     sentences = partial(read_sentences, unit="word", prepare=lambda line: normalize(line, settings))
     known = {run for words in sentences([dev]) for run in runs(words)}
     left_out = 0
     with atomic_write(output) as unfinished, gzip.open(unfinished, "wt", encoding="utf-8", compresslevel=1) as file:
-        for words in sentences([text]):
+        for words in islice(sentences([text]), 0, None, share):
             if known.isdisjoint(runs(words)):
                 file.write(" ".join(words) + "\n")
             else:

@@ -1,12 +1,13 @@
 """Combine the training parts of several corpora, and set aside a development set.
 
-python recipes/english/split.py DATA OUTPUT [CORPUS ...]
+python recipes/english/split.py DATA OUTPUT [CORPUS ...] [--share SHARE]
 
 DATA has one folder per corpus, as written by `asr prepare`; all corpora of the recipe are used unless some are named.
+SHARE: 8 keeps only each eighth utterance of the training parts
 """
 
+import argparse
 import hashlib
-import sys
 from pathlib import Path
 
 from lhotse import CutSet
@@ -50,14 +51,21 @@ def split(source: Path, corpus: str) -> dict[str, list]:
 
 
 def main() -> None:
-    source, output = map(Path, sys.argv[1:3])
-    corpora = sys.argv[3:] or (*WITH_DEV, *DEV_SPEAKERS, *DEV_SENTENCES, *TRAIN_ONLY)
-    output.mkdir(parents=True, exist_ok=True)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("data", type=Path)
+    parser.add_argument("output", type=Path)
+    parser.add_argument(
+        "corpora", metavar="CORPUS", nargs="*", default=[*WITH_DEV, *DEV_SPEAKERS, *DEV_SENTENCES, *TRAIN_ONLY]
+    )
+    parser.add_argument("--share", type=int, default=1)
+    arguments = parser.parse_args()
+    arguments.output.mkdir(parents=True, exist_ok=True)
     together = {"dev": [], "train": []}  # run.sh checks for the training part, so it comes last
-    for corpus in corpora:
-        for part, cuts in split(source, corpus).items():
+    for corpus in arguments.corpora:
+        for part, cuts in split(arguments.data, corpus).items():
             together[part] += cuts
-    write_manifests(output, {part: CutSet(cuts) for part, cuts in together.items()})
+    together["train"] = together["train"][:: arguments.share]
+    write_manifests(arguments.output, {part: CutSet(cuts) for part, cuts in together.items()})
     for part, cuts in together.items():
         print(f"{part}: {len(cuts)} utterances, {sum(cut.duration for cut in cuts) / 3600:.2f} h")
 
