@@ -124,6 +124,22 @@ def test_trials_have_an_eighth_of_the_speech_of_all_corpora_or_of_some(tmp_path:
     assert all(name.startswith("delta") for name in labelled)
 
 
+def test_trials_leave_an_accent_out_to_test_with(tmp_path: Path, monkeypatch):
+    clips = [f"common-voice-cv1-{n:06d}" for n in range(40)]
+    table = [f"cv-valid-dev/sample-{n:06d}.mp3,{'england' if n % 4 == 0 else 'us'}\n" for n in range(40)]
+    (tmp_path / "clips.csv").write_text("filename,accent\n" + "".join(table), encoding="utf-8")
+    later = [f"common-voice-13-delta-{n:06d}" for n in range(40)]  # not in the table, though their numbers are
+    for part, names in (("train", [*clips[:32], *later, *(f"an4-{n}" for n in range(9))]), ("dev", clips[32:])):
+        write_manifests(tmp_path / "english", {part: make_cuts(tmp_path, [(name, "x", "a") for name in names])})
+    run(monkeypatch, make_trial_data, tmp_path, tmp_path / "trials", tmp_path / "clips.csv")
+    all_, accent = (
+        {cut.id for cut in load_cuts([tmp_path / "trials" / f"{part}.jsonl.gz"])} for part in ("all", "accent")
+    )
+    assert accent == set(clips[::4])
+    assert all_
+    assert not all_ & accent
+
+
 @pytest.mark.parametrize(
     ("left_out", "counts"),
     [([], {"train": 3 * 42, "dev": 3 * 3, "test": 3 * 5}), (["bob"], {"train": 94, "dev": 6, "test": 50})],

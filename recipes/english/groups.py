@@ -37,8 +37,7 @@ def group_by_age(corpus: Path) -> Callable[[Any], str]:
 
 def group_by_accent(table: Path, cuts: list[Any]) -> Callable[[Any], str]:
     """Return a function from a cut of Common Voice to its accent; rare ones are grouped together."""
-    with table.open(encoding="utf-8", newline="") as file:
-        accents = {Path(row["filename"]).stem.rpartition("-")[2]: row["accent"] for row in csv.DictReader(file)}
+    accents = read_accents(table)
     found = [accents[clip_number(cut)] for cut in cuts]
 
     def find(cut: Any) -> str:
@@ -48,6 +47,12 @@ def group_by_accent(table: Path, cuts: list[Any]) -> Callable[[Any], str]:
         return f"accent {accent}" if found.count(accent) >= FEWEST else "other accents"
 
     return find
+
+
+def read_accents(table: Path) -> dict[str, str]:
+    """Return the accents in Common Voice's table of clips by the clips' numbers; empty where none is named."""
+    with table.open(encoding="utf-8", newline="") as file:
+        return {Path(row["filename"]).stem.rpartition("-")[2]: row["accent"] for row in csv.DictReader(file)}
 
 
 def clip_number(cut: Any) -> str:

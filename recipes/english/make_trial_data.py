@@ -1,29 +1,42 @@
 """Take an eighth of the English recipe's training speech, for short trials.
 
-python recipes/english/make_trial_data.py DATA OUTPUT
+python recipes/english/make_trial_data.py DATA OUTPUT [CLIPS]
 
 DATA has the manifests `english/train` and `labelled/train`. OUTPUT gets `all`, an eighth of the first by duration;
 `few`, as much of it without Common Voice, RoboTutor and LibriSpeech's train-clean sets; and `labelled`, an eighth of
-the second, if that is there.
+the second, if that is there. CLIPS is Common Voice's table of clips: the first two then have no clip whose speaker
+names the accent of England, and `accent` has them all, from the development set too: an accent to test with.
 """
 
 import random
 import sys
 from pathlib import Path
 
+from groups import clip_number, read_accents
 from lhotse import CutSet
 
 from asr.corpus.cuts import load_cuts, write_manifests
 
 FEW = ("an4", "speechocean762", "librispeech-dev-clean-half", "kathleen", "ljspeech-part")
+CLIPS = ("common-voice-cv1-", "common-voice-sample-")  # how the names of the table's clips start
+ACCENT = "england"  # of the accents that Common Voice names, the one with most clips after that of the USA
 
 
 def main() -> None:
     source, output = map(Path, sys.argv[1:3])
     cuts = shuffled(source / "english" / "train.jsonl.gz")
     seconds = sum(cut.duration for cut in cuts) / 8
+    parts = {}
+    if sys.argv[3:]:
+        accents = read_accents(Path(sys.argv[3]))
+        everything = [*cuts, *load_cuts([source / "english" / "dev.jsonl.gz"])]
+        parts["accent"] = [
+            cut for cut in everything if cut.id.startswith(CLIPS) and accents[clip_number(cut)] == ACCENT
+        ]
+        left_out = {cut.id for cut in parts["accent"]}
+        cuts = [cut for cut in cuts if cut.id not in left_out]
     few = [cut for cut in cuts if cut.id.startswith(FEW)]
-    parts = {"all": limit(cuts, seconds), "few": limit(few, seconds)}
+    parts |= {"all": limit(cuts, seconds), "few": limit(few, seconds)}
     if (manifest := source / "labelled" / "train.jsonl.gz").exists():
         labelled = shuffled(manifest)
         parts["labelled"] = limit(labelled, sum(cut.duration for cut in labelled) / 8)
