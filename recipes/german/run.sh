@@ -1,38 +1,59 @@
 #!/usr/bin/env bash
-# Train a model for another language: German, from less than two hours of one voice; from english and from scratch.
+# Train models for another language: German, from less than two hours of one voice; from english with phones and with
+# letters, and from scratch.
 #
-#   recipes/german/run.sh CORPUS TEXT [KEY=VALUE ...]   CORPUS: a Kaldi folder with train, dev and test (see README.md);
-#                                                       TEXT: German sentences for the language model, plain, .gz or .xz
+#   recipes/german/run.sh CORPUS TEXT[,TEXT...] [OPTION or KEY=VALUE ...]
 #
-# Interrupted? Run it again: it continues.
+# CORPUS: a Kaldi folder with train, dev and test (see README.md); TEXT: German sentences for the language model, plain,
+# .gz or .xz. Options and settings, such as --devices 2, go to all trainings.
+#
+# Needs espeak-ng, which pronounces the words. Interrupted? Run it again: it continues.
 set -euo pipefail
 [ $# -ge 2 ] || { sed --quiet '2,/^[^#]/ s/^# \?//p' "$0" >&2; exit 2; }
-corpus=$(realpath "$1") text=$(realpath "$2")
+corpus=$(realpath "$1")
+IFS=, read -ra given <<< "$2"
+mapfile -t given < <(realpath "${given[@]}")
 shift 2
 cd "$(dirname "$0")/../.."
 PATH="$PWD/.venv/bin:$PATH"
-data=data/german
+data=data/german numbers=(--spell-out-numbers de)
 
 [ -f $data/train.jsonl.gz ] || asr prepare kaldi "$corpus" $data
-# What is read in the development and test parts must not be in the language model's text.
+# What is read in the development and test parts must not be in the language model's texts.
 cat $data/dev.txt $data/test.txt > $data/left-out.txt
-[ -f $data/text.txt.gz ] || python recipes/english/leave_out.py "$text" $data/left-out.txt $data/text.txt.gz
+texts=()
+for number in "${!given[@]}"; do
+    texts+=("$data/text$number.txt.gz")
+    [ -f "${texts[-1]}" ] || python recipes/english/leave_out.py "${given[number]}" $data/left-out.txt "${texts[-1]}"
+done
+
+# Training learns to pronounce all words; the models' lexicon has those that occur three times in all, and all of the
+# transcripts'.
+transcripts=$data/train.txt
+[ -f $data/dictionary.txt ] || python tools/pronounce.py "${texts[@]}" $transcripts $data/dev.txt --voice de "${numbers[@]}" --output $data/dictionary.txt
+[ -f $data/lexicon.txt ] || asr lexicon $data/dictionary.txt "${texts[@]}" $transcripts:3 --least 3 "${numbers[@]}" --output $data/lexicon.txt
 lm=exp/german-lm
 if [ ! -f $lm.bin ]; then
     mkdir -p exp
-    asr lm estimate $data/text.txt.gz --order 3 --spell-out-numbers de --output $lm-text.bin
-    asr lm estimate $data/train.txt --order 3 --spell-out-numbers de --output $lm-transcripts.bin
-    asr lm mix $lm-text.bin $lm-transcripts.bin --dev $data/dev.txt --spell-out-numbers de --output $lm-whole.bin
-    asr lm prune $lm-whole.bin --keep 1000000 --output $lm.bin
+    parts=()
+    for text in "${texts[@]}" $transcripts; do
+        parts+=("$lm-part${#parts[@]}.bin")
+        asr lm estimate "$text" --order 3 --vocabulary $data/lexicon.txt "${numbers[@]}" --output "${parts[-1]}"
+    done
+    asr lm mix "${parts[@]}" --dev $data/dev.txt "${numbers[@]}" --output $lm-whole.bin
+    asr lm prune $lm-whole.bin --keep 1500000 --output $lm.bin
 fi
 
 train() { # NAME SETTING ...
     local output=exp/$1
     asr train conf/german.yaml output="$output" "${@:2}" --resume auto
+    [ ! -f "$output/lexicon.txt" ] || cp $data/lexicon.txt "$output/lexicon.txt"
     asr tune --model "$output" --lm $lm.bin $data/dev.jsonl.gz
     asr evaluate --model "$output" --decoder greedy $data/test.jsonl.gz --json "$output/greedy.json" --add-to-card "Kerstin test, greedy"
     asr evaluate --model "$output" $data/test.jsonl.gz --json "$output/beam.json" --add-to-card "Kerstin test, language model"
 }
-# The network of another language has learnt what speech is; only the output layer is new.
-train german train.init_from=english train.epochs=30 train.optimizer.learning_rate=1e-3 "$@"
+# The network of another language has learnt what speech is. With phones, it knows many of the tokens, too.
+start=(train.init_from=english train.epochs=30 train.optimizer.learning_rate=1e-3)
+train german "${start[@]}" tokenizer.kind=phone tokenizer.lexicon=$data/dictionary.txt decoder.beam_threshold=12 decoder.token_threshold=7 "$@"
+train german-letters "${start[@]}" "$@"
 train german-scratch acoustic.num_layers=4 "$@"

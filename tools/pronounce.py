@@ -1,0 +1,86 @@
+"""Write a pronouncing dictionary of the words in texts, for a language that has no published one.
+
+    python tools/pronounce.py texts.txt data/mine/train.txt --voice de --spell-out-numbers de --output dictionary.txt
+    asr lexicon dictionary.txt texts.txt data/mine/train.txt --spell-out-numbers de --output lexicon.txt
+
+The program espeak-ng pronounces the words; `espeak-ng --voices` lists its languages. Phones that English has too get
+the names that the CMU Pronouncing Dictionary gives them, so a network that starts from `english` knows them already.
+All others keep espeak-ng's names.
+"""
+
+import argparse
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from asr.atomic import atomic_write
+from asr.config import NormalizerSettings
+from asr.language.text_files import read_sentences
+from asr.text.normalize import normalize
+
+# espeak-ng's names of phones that English has, or nearly has; then two that English uses for consonants
+CONSONANTS = (
+    "p=P b=B t=T d=D k=K g=G f=F v=V s=S z=Z S=SH Z=ZH T=TH D=DH tS=CH dZ=JH h=HH m=M n=N N=NG l=L r=R R=R j=Y w=W"
+)
+VOWELS = "i=IY i:=IY I=IH I2=IH e:=EY eI=EY EI=EY E=EH E2=EH @=AH @-=AH V=AH 3=ER 3:=ER A=AA A:=AA"
+ROUNDED = "O=AO O:=AO 0=AO o:=OW oU=OW U=UH u:=UW"
+DIPHTHONGS = "aI=AY aU=AW OY=OY OI=OY"
+PAIRS = "ts=T+S pF=P+F UR=UH+R A@=AA+R @L=AH+L e@=EH+AH i@=IY+AH i@3=IY+AH o@=AO+AH U@=UH+AH aI@=AY+AH A~=AA+N O~=AO+N"
+OTHERS = "W=OE W:=OE: Y=OE Y:=OE:"
+NAMES = dict(pair.split("=") for pair in " ".join([CONSONANTS, VOWELS, ROUNDED, DIPHTHONGS, PAIRS, OTHERS]).split())
+MARKS = re.compile(r"[',%=|!;#]")  # stress, pauses and other signs that are no phones
+LANGUAGE = re.compile(r"\([a-z-]+\)")  # where espeak-ng takes a word for another language's
+
+
+def find_words(texts: Iterable[Path], numbers: str | None) -> list[str]:
+    """Return the words of texts, as `asr lexicon` sees them, in the order in which they first come."""
+    settings = NormalizerSettings(spell_out_numbers=numbers)
+    sentences = read_sentences(texts, prepare=lambda line: normalize(line, settings))
+    return list(dict.fromkeys(word for words in sentences for word in words))
+
+
+def pronounce(words: list[str], voice: str) -> Iterator[tuple[str, str]]:
+    """Yield words and their phones; words in which espeak-ng finds none are left out."""
+    if shutil.which("espeak-ng") is None:
+        sys.exit("the program espeak-ng is not installed; on Debian and Ubuntu: apt-get install espeak-ng")
+    command = ["espeak-ng", "-q", "-x", "--sep=_", "-v", voice, "--stdin"]
+    # An empty line ends a paragraph, so each word is spoken by itself.
+    spoken = subprocess.run(command, input="\n\n".join(words) + "\n", capture_output=True, encoding="utf-8")
+    lines = [line for line in spoken.stdout.splitlines() if line.strip()]
+    if spoken.returncode or len(lines) != len(words):
+        sys.exit(
+            f"espeak-ng pronounced {len(lines)} of {len(words)} words by the voice {voice!r}: {spoken.stderr.strip()}"
+        )
+    for word, line in zip(words, lines, strict=True):
+        if phones := name_phones(line):
+            yield word, phones
+
+
+def name_phones(line: str) -> str:
+    """Return the names of the phones that espeak-ng wrote, separated by spaces."""
+    names = [MARKS.sub("", name) for name in re.split(r"[_\s]+", LANGUAGE.sub("_", line))]
+    return " ".join(
+        NAMES.get(name, name).replace("+", " ") for name in names if name.strip(":0123456789") or name in NAMES
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("texts", nargs="+", type=Path, help="text files (also .gz, .xz), one sentence per line")
+    parser.add_argument("--voice", required=True, help="espeak-ng's name of the language, such as de")
+    parser.add_argument(
+        "--spell-out-numbers", metavar="LANGUAGE", help="spell out numbers in this language, such as de"
+    )
+    parser.add_argument("--output", required=True, type=Path)
+    options = parser.parse_args()
+    entries = list(pronounce(find_words(options.texts, options.spell_out_numbers), options.voice))
+    with atomic_write(options.output) as unfinished:
+        unfinished.write_text("".join(f"{word} {phones}\n" for word, phones in entries), encoding="utf-8")
+    print(f"{options.output}: {len(entries):,} words")
+
+
+if __name__ == "__main__":
+    main()
