@@ -17,6 +17,7 @@ import soundfile
 from rich.console import Console
 
 ROOT = Path(__file__).parent.parent
+ENGLISH_PHONES = (ROOT / "asr" / "models" / "english" / "tokens.txt").read_text(encoding="utf-8").split()
 sys.path[:0] = [str(ROOT / folder) for folder in ("tools", "tools/benchmarks", "tools/voices", "recipes/an4")]
 
 import average_models  # noqa: E402
@@ -27,6 +28,7 @@ import espeak  # noqa: E402
 import flite  # noqa: E402
 import language_models  # noqa: E402
 import make_synthetic_speech as synthetic  # noqa: E402
+import pronounce  # noqa: E402
 import pyctcdecode_worker  # noqa: E402
 import run_cases  # noqa: E402
 import summarize  # noqa: E402
@@ -68,6 +70,56 @@ def test_phrases_are_drawn_by_seed_and_never_those_of_the_samples():
     assert set("abcdefghijklmnopqrstuvwxyz") <= words
     assert {"erase", "seven", "nineteen", "hundred"} <= words
     assert all(word.isascii() and word.isalpha() and word.islower() for word in words)
+
+
+@pytest.mark.parametrize(
+    ("spoken", "phones"),
+    [
+        ("f_'A:_t_3", "F AA T ER"),
+        ("ts_v_'E_l_f", "T S V EH L F"),
+        ("k_'W_l_n", "K OE L N"),
+        ("_!_'y:_b_U_N", "y: B UH NG"),
+        ("S_t_,UR_m", "SH T UH R M"),
+        ("(en)_a#_k_'aU_n_t_(de)", "a K AW N T"),
+        ("_'0_", "AO"),
+        ("_:_1", ""),
+    ],
+)
+def test_phones_of_english_have_the_names_of_its_dictionary(spoken: str, phones: str):
+    assert pronounce.name_phones(spoken) == phones
+
+
+def test_no_phone_has_the_name_of_another():
+    english = {phone for names in pronounce.NAMES.values() for phone in names.split("+")}
+    kept = {"a", "C", "x", "y", "y:", "E:"}  # German's others, which keep espeak-ng's names
+    assert not english & kept
+    assert english <= set(ENGLISH_PHONES) | {"OE", "OE:"}
+
+
+@pytest.mark.skipif(shutil.which("espeak-ng") is None, reason="espeak-ng is not installed")
+def test_words_of_texts_are_pronounced_one_by_one(tmp_path: Path, monkeypatch):
+    (tmp_path / "a.txt").write_text("Der Vater, 12 Väter!\n", encoding="utf-8")
+    (tmp_path / "b.txt").write_text("der Account\n", encoding="utf-8")
+    output = tmp_path / "dictionary.txt"
+    arguments = [
+        tmp_path / "a.txt",
+        tmp_path / "b.txt",
+        "--voice",
+        "de",
+        "--spell-out-numbers",
+        "de",
+        "--output",
+        output,
+    ]
+    monkeypatch.setattr(sys, "argv", ["pronounce.py", *map(str, arguments)])
+    pronounce.main()
+    entries = dict(line.split(" ", 1) for line in output.read_text(encoding="utf-8").splitlines())
+    assert list(entries) == ["der", "vater", "zwölf", "väter", "account"]
+    assert entries["vater"] == "F AA T ER"
+    assert entries["zwölf"] == "T S V OE L F"
+    monkeypatch.setattr(sys, "argv", ["pronounce.py", *map(str, [*arguments[:3], "no-such-language", *arguments[4:]])])
+    with pytest.raises(SystemExit, match="no-such-language"):
+        pronounce.main()
 
 
 def test_letters_are_spelled_and_words_are_spoken():

@@ -46,17 +46,25 @@ def pronounce(words: list[str], voice: str) -> Iterator[tuple[str, str]]:
     """Yield words and their phones; words in which espeak-ng finds none are left out."""
     if shutil.which("espeak-ng") is None:
         sys.exit("the program espeak-ng is not installed; on Debian and Ubuntu: apt-get install espeak-ng")
-    command = ["espeak-ng", "-q", "-x", "--sep=_", "-v", voice, "--stdin"]
+    # An unknown voice would be English to it, without a word.
+    known = {line.split()[1] for line in run_espeak("--voices").splitlines()[1:]}
+    if voice not in known:
+        sys.exit(f"espeak-ng has no voice {voice!r}; it has {', '.join(sorted(known))}")
     # An empty line ends a paragraph, so each word is spoken by itself.
-    spoken = subprocess.run(command, input="\n\n".join(words) + "\n", capture_output=True, encoding="utf-8")
-    lines = [line for line in spoken.stdout.splitlines() if line.strip()]
-    if spoken.returncode or len(lines) != len(words):
-        sys.exit(
-            f"espeak-ng pronounced {len(lines)} of {len(words)} words by the voice {voice!r}: {spoken.stderr.strip()}"
-        )
+    spoken = run_espeak("-q", "-x", "--sep=_", "-v", voice, "--stdin", text="\n\n".join(words) + "\n")
+    lines = [line for line in spoken.splitlines() if line.strip()]
+    if len(lines) != len(words):
+        sys.exit(f"espeak-ng pronounced {len(lines)} of {len(words)} words")
     for word, line in zip(words, lines, strict=True):
         if phones := name_phones(line):
             yield word, phones
+
+
+def run_espeak(*arguments: str, text: str | None = None) -> str:
+    """Return what espeak-ng writes to standard output."""
+    return subprocess.run(
+        ["espeak-ng", *arguments], input=text, stdout=subprocess.PIPE, encoding="utf-8", check=True
+    ).stdout
 
 
 def name_phones(line: str) -> str:
