@@ -68,6 +68,12 @@ class Lexicon:
         lexicon._set_entries(words, phones, sounds)
         return lexicon
 
+    def with_phones(self, phones: list[str]) -> "Lexicon":
+        """Return the same entries, numbered by these phones: at least all that the entries have, sorted."""
+        numbers = np.array([0, *(1 + phones.index(phone) for phone in self.phones)], np.min_scalar_type(len(phones)))
+        words = list(self.numbers)
+        return Lexicon.from_rows([words[owner] for owner in self.owners], phones, numbers[self.sounds])
+
     @cached_property
     def entries(self) -> tuple[tuple[str, Phones], ...]:
         """The words and their phones."""

@@ -81,7 +81,7 @@ def load_tokenizer(folder: Path, settings: TokenizerSettings) -> Tokenizer:
     tokenizer: Tokenizer
     if settings.kind == "phone":
         path, unit = folder / LEXICON_FILE, "phones"
-        tokenizer = _load_phones(path, num_word_ends=sum(map(is_word_end, symbols)))
+        tokenizer = _load_phones(path, symbols)
     else:
         path, unit = folder / SUBWORD_FILE, "units"
         tokenizer = _load_subwords(path)
@@ -90,13 +90,18 @@ def load_tokenizer(folder: Path, settings: TokenizerSettings) -> Tokenizer:
     return tokenizer
 
 
-def _load_phones(path: Path, num_word_ends: int) -> PhoneTokenizer:
+def _load_phones(path: Path, symbols: list[str]) -> PhoneTokenizer:
     try:
         lexicon = read_lexicon(path)
     except TextError as error:
         raise ModelError(str(error)) from None
+    word_ends = list(filter(is_word_end, symbols))
+    # Another lexicon than that of training may do without some rare phones.
+    phones = symbols[1 + len(word_ends) :]
+    if lexicon.phones != phones and set(lexicon.phones) <= set(phones):
+        lexicon = lexicon.with_phones(phones)
     try:
-        return PhoneTokenizer(lexicon, num_word_ends)
+        return PhoneTokenizer(lexicon, len(word_ends))
     except TextError as error:
         raise ModelError(f"{path}: {error}") from None
 

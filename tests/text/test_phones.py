@@ -50,7 +50,7 @@ def test_phones_are_saved_with_their_lexicon(phones, tmp_path):
     tokenizer.save(tmp_path)
     stored = TokenizerSettings(kind="phone")
     assert load_tokenizer(tmp_path, stored).pronunciations == tokenizer.pronunciations
-    (tmp_path / "lexicon.txt").write_text("red R EH D\n", encoding="utf-8")
+    (tmp_path / "lexicon.txt").write_text("red R EH D\nrye R AY\n", encoding="utf-8")
     with pytest.raises(ModelError, match=r"lexicon\.txt: its phones are not those of tokens\.txt"):
         load_tokenizer(tmp_path, stored)
     (tmp_path / "lexicon.txt").write_text(
@@ -61,6 +61,16 @@ def test_phones_are_saved_with_their_lexicon(phones, tmp_path):
     (tmp_path / "lexicon.txt").unlink()
     with pytest.raises(ModelError, match=r"lexicon\.txt: cannot be read"):
         load_tokenizer(tmp_path, stored)
+
+
+def test_a_lexicon_may_lack_phones_of_training(phones, tmp_path):
+    tokenizer = build_tokenizer([], phones)
+    tokenizer.save(tmp_path)
+    (tmp_path / "lexicon.txt").write_text("deer D IY R\nid IY D\n", encoding="utf-8")  # no EH
+    smaller = load_tokenizer(tmp_path, TokenizerSettings(kind="phone"))
+    assert smaller.symbols == tokenizer.symbols
+    assert smaller.encode("deer id") == ids(tokenizer, "D IY R |1 IY D |1")
+    assert smaller.decode(ids(tokenizer, "IY D |1 R EH D |1")) == "id r-eh-d"
 
 
 def test_phones_need_a_lexicon_of_phones(tmp_path):
