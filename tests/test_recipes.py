@@ -50,6 +50,22 @@ def test_recipes_are_sound_shell_and_print_their_usage(script: str):
     assert f"#   {script}" in (ROOT / script).read_text(encoding="utf-8").partition("\nset -euo pipefail\n")[0]
 
 
+@pytest.mark.parametrize(
+    ("script", "settings", "message"),
+    [
+        ("english", {}, "there is no {corpora}/an4"),
+        ("english", {"SHARE": "half"}, "SHARE=half: expected a whole number"),
+        ("own-data", {"PHONES": "de"}, "PHONES=de needs LM=texts.txt"),
+        ("own-data", {"PHONES": "de", "LM": "texts.txt", "ENGLISH": "yes"}, "PHONES=de is for other languages"),
+    ],
+)
+def test_recipes_refuse_at_the_start_what_would_fail_later(tmp_path: Path, script: str, settings: dict, message: str):
+    command = [ROOT / "recipes" / script / "run.sh", tmp_path, tmp_path, tmp_path]
+    result = subprocess.run(command, env=os.environ | settings, cwd=tmp_path, capture_output=True, text=True)
+    assert result.returncode == 2
+    assert message.format(corpora=tmp_path) in result.stderr
+
+
 def test_the_second_training_has_more_of_some_speech_and_less_of_other(tmp_path: Path, monkeypatch):
     names = ("speechocean762-1", "an4-1", "an4-2")
     write_manifests(tmp_path / "english", {"train": make_cuts(tmp_path, [(name, "s", name) for name in names])})
@@ -131,13 +147,15 @@ def test_trials_leave_an_accent_out_to_test_with(tmp_path: Path, monkeypatch):
     later = [f"common-voice-13-delta-{n:06d}" for n in range(40)]  # not in the table, though their numbers are
     for part, names in (("train", [*clips[:32], *later, *(f"an4-{n}" for n in range(9))]), ("dev", clips[32:])):
         write_manifests(tmp_path / "english", {part: make_cuts(tmp_path, [(name, "x", "a") for name in names])})
-    run(monkeypatch, make_trial_data, tmp_path, tmp_path / "trials", tmp_path / "clips.csv")
+    run(monkeypatch, make_trial_data, tmp_path, tmp_path / "trials", tmp_path / "clips.csv", "england")
     all_, accent = (
         {cut.id for cut in load_cuts([tmp_path / "trials" / f"{part}.jsonl.gz"])} for part in ("all", "accent")
     )
     assert accent == set(clips[::4])
     assert all_
     assert not all_ & accent
+    with pytest.raises(SystemExit, match="no speaker names the accent 'welsh'; there are england, us"):
+        run(monkeypatch, make_trial_data, tmp_path, tmp_path / "trials", tmp_path / "clips.csv", "welsh")
 
 
 @pytest.mark.parametrize(

@@ -69,10 +69,10 @@ class Lexicon:
         return lexicon
 
     def with_phones(self, phones: list[str]) -> "Lexicon":
-        """Return the same entries, numbered by these phones: at least all that the entries have, sorted."""
+        """Return the same entries with their phones numbered by `phones`, sorted, which must contain all of theirs."""
         numbers = np.array([0, *(1 + phones.index(phone) for phone in self.phones)], np.min_scalar_type(len(phones)))
         words = list(self.numbers)
-        return Lexicon.from_rows([words[owner] for owner in self.owners], phones, numbers[self.sounds])
+        return Lexicon.from_rows([words[owner] for owner in self.owners.tolist()], phones, numbers[self.sounds])
 
     @cached_property
     def entries(self) -> tuple[tuple[str, Phones], ...]:

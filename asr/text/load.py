@@ -96,7 +96,7 @@ def _load_phones(path: Path, symbols: list[str]) -> PhoneTokenizer:
     except TextError as error:
         raise ModelError(str(error)) from None
     word_ends = list(filter(is_word_end, symbols))
-    # Another lexicon than that of training may do without some rare phones.
+    # A lexicon that replaces that of training may lack rare phones.
     phones = symbols[1 + len(word_ends) :]
     if lexicon.phones != phones and set(lexicon.phones) <= set(phones):
         lexicon = lexicon.with_phones(phones)

@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
 # Measure what each idea is worth to people whom the network never heard: short trainings with an eighth of the speech
-# that differ from conf/english.yaml in one thing each; error rates on the development set, on its Common Voice and, if
-# CORPORA has common-voice/clips.csv, on an accent that training never heard.
+# that differ from conf/english.yaml in one thing each; error rates on the development set, and on its Common Voice.
 #
 #   recipes/english/ablate.sh CORPORA [NAME ...]     NAME: a row of the table in README.md; default: all
+#   ACCENT=england recipes/english/ablate.sh ...     without the clips of CORPORA/common-voice whose speakers name that
+#                                                    accent, with error rates on these
 #
 # Comes after run.sh, of which it needs the data, english-tiny, the speech that it has labelled and the language model.
 #
@@ -11,15 +12,14 @@
 # Interrupted? Run it again: it continues.
 set -euo pipefail
 [ $# -ge 1 ] || { sed --quiet '2,/^[^#]/ s/^# \?//p' "$0" >&2; exit 2; }
-noise=$(realpath "$1")/esc10-noise clips=("$(realpath "$1")"/common-voice/clips.csv)
-[ -f "${clips[0]}" ] || clips=()
+noise=$(realpath "$1")/esc10-noise accent=(${ACCENT:+"$(realpath "$1")/common-voice/clips.csv" "$ACCENT"})
 shift
 cd "$(dirname "$0")/../.."
 PATH="$PWD/.venv/bin:$PATH"
-trials=data/english-trials results=exp/english-trials
-mkdir -p $results/{common-voice,accent}
+trials=data/english-trials${ACCENT:+-without-$ACCENT} results=exp/english-trials${ACCENT:+-without-$ACCENT}
+mkdir -p "$results"/{common-voice,accent}
 
-[ -f $trials/few.jsonl.gz ] || python recipes/english/make_trial_data.py data $trials "${clips[@]}"
+[ -f $trials/few.jsonl.gz ] || python recipes/english/make_trial_data.py data $trials "${accent[@]}"
 
 settings_of() { # NAME
     case $1 in
@@ -50,12 +50,12 @@ for row in "$@"; do
     cp data/english/lexicon.txt $output/lexicon.txt
     cp exp/english-lm.bin $output/lm.bin
     asr evaluate --model $output data/english/dev.jsonl.gz --worst 0 --json $results/$row.json --texts $results/$row.tsv
-    [ ! -f $trials/accent.jsonl.gz ] || asr evaluate --model $output $trials/accent.jsonl.gz --worst 0 --texts $results/accent/$row.tsv
+    [ -z "${ACCENT:-}" ] || asr evaluate --model $output $trials/accent.jsonl.gz --worst 0 --texts $results/accent/$row.tsv
 done
 
-# Compare what there is with base: on all of the development set, then on its speakers of Common Voice, and on the accent.
+# Compare what there is with base: on all of the development set, on its speakers of Common Voice, and on the accent.
 [ -f $results/base.tsv ] || exit 0
-for texts in $results/*.tsv; do grep '^common-voice' "$texts" > $results/common-voice/"${texts##*/}"; done
+for texts in $results/*.tsv; do grep '^common-voice' "$texts" > $results/common-voice/"${texts##*/}" || rm $results/common-voice/"${texts##*/}"; done
 for folder in $results $results/common-voice $results/accent; do
     others=$(find $folder -maxdepth 1 -name '*.tsv' ! -name base.tsv | sort)
     # shellcheck disable=SC2086  # several files

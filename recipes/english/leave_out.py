@@ -2,7 +2,7 @@
 
 python recipes/english/leave_out.py TEXT DEV OUTPUT [SHARE]
 
-TEXT: one sentence per line, plain, .gz or .xz; SHARE: 8 keeps only each eighth line
+TEXT: one sentence per line, plain, .gz or .xz; SHARE: 8 keeps only every eighth line
 
 Lines that equal one of DEV, or share six consecutive words with one, are removed.
 """

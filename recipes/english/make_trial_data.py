@@ -1,11 +1,11 @@
 """Take an eighth of the English recipe's training speech, for short trials.
 
-python recipes/english/make_trial_data.py DATA OUTPUT [CLIPS]
+python recipes/english/make_trial_data.py DATA OUTPUT [CLIPS ACCENT]
 
 DATA has the manifests `english/train` and `labelled/train`. OUTPUT gets `all`, an eighth of the first by duration;
 `few`, as much of it without Common Voice, RoboTutor and LibriSpeech's train-clean sets; and `labelled`, an eighth of
-the second, if that is there. CLIPS is Common Voice's table of clips: the first two then have no clip whose speaker
-names the accent of England, and `accent` has them all, from the development set too: an accent to test with.
+the second, if that is there. With Common Voice's table of CLIPS and an ACCENT of it, the clips whose speakers name that
+accent are in none of them but in `accent`, with those of the development set: an accent to test with.
 """
 
 import random
@@ -19,7 +19,6 @@ from asr.corpus.cuts import load_cuts, write_manifests
 
 FEW = ("an4", "speechocean762", "librispeech-dev-clean-half", "kathleen", "ljspeech-part")
 CLIPS = ("common-voice-cv1-", "common-voice-sample-")  # how the names of the table's clips start
-ACCENT = "england"  # of the accents that Common Voice names, the one with most clips after that of the USA
 
 
 def main() -> None:
@@ -28,10 +27,13 @@ def main() -> None:
     seconds = sum(cut.duration for cut in cuts) / 8
     parts = {}
     if sys.argv[3:]:
-        accents = read_accents(Path(sys.argv[3]))
+        accents, accent = read_accents(Path(sys.argv[3])), sys.argv[4]
+        if accent not in accents.values():
+            names = ", ".join(sorted(set(filter(None, accents.values()))))
+            sys.exit(f"{sys.argv[3]}: no speaker names the accent {accent!r}; there are {names}")
         everything = [*cuts, *load_cuts([source / "english" / "dev.jsonl.gz"])]
         parts["accent"] = [
-            cut for cut in everything if cut.id.startswith(CLIPS) and accents[clip_number(cut)] == ACCENT
+            cut for cut in everything if cut.id.startswith(CLIPS) and accents[clip_number(cut)] == accent
         ]
         left_out = {cut.id for cut in parts["accent"]}
         cuts = [cut for cut in cuts if cut.id not in left_out]

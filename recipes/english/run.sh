@@ -12,13 +12,14 @@
 # (docs/punctuation.md); a text may be weighted: novels.txt.xz,everyday.txt.xz:3
 #
 # Takes a night or two on two cores. Interrupted? Run it again: it continues. english-tiny needs the extra `whisper`
-# (docs/whisper.md); MODELS=english leaves it out. SHARE=8 takes an eighth of the training speech and of the texts: a
-# rehearsal of the whole within an hour, in a clone of its own. A corpus that is missing is left out.
+# (docs/whisper.md); MODELS=english leaves it out. Corpora that serve training alone may be missing. SHARE=8 takes an eighth
+# of the training speech and of TEXT: a rehearsal of the whole, in a clone of its own.
 set -euo pipefail
 [ $# -ge 3 ] || { sed --quiet '2,/^[^#]/ s/^# \?//p' "$0" >&2; exit 2; }
 corpora=$(realpath "$1") dictionary=$(realpath "$3")
 IFS=, read -ra given <<< "$2"
-mapfile -t given < <(realpath "${given[@]}")
+found=$(realpath "${given[@]}") # stops if a folder is missing
+mapfile -t given <<< "$found"
 IFS=, read -ra punctuated <<< "${PUNCTUATED:-}"
 mapfile -t punctuated < <([ ${#punctuated[@]} = 0 ] || realpath "${punctuated[@]}")
 [ -z "${PUNCTUATED_DEV:-}" ] || PUNCTUATED_DEV=$(realpath "$PUNCTUATED_DEV")
@@ -26,20 +27,29 @@ shift 3
 cd "$(dirname "$0")/../.."
 PATH="$PWD/.venv/bin:$PATH"
 share=${SHARE:-1}
-corpora_read="speechocean762 librispeech-dev-clean-half librispeech-train-clean-5 librispeech-three common-voice
-    common-voice-13-delta common-voice-small robotutor kathleen ljspeech-part"
+[[ $share =~ ^[1-9][0-9]*$ ]] || { echo "SHARE=$share: expected a whole number, such as 8 for an eighth" >&2; exit 2; }
+needed="an4 speechocean762 librispeech-dev-clean-half common-voice robotutor kathleen"
+more="librispeech-train-clean-5 librispeech-three common-voice-13-delta common-voice-small ljspeech-part"
+for corpus in $needed esc10-noise; do
+    [ -d "$corpora/$corpus" ] || { echo "there is no $corpora/$corpus, with which the models are tested or varied" >&2; exit 2; }
+done
 
 # Prepare each corpus, then set aside development speakers and sentences that training does not see.
 if [ ! -f data/english/train.jsonl.gz ]; then
     asr prepare an4 "$corpora/an4" data/an4
     there=(an4)
-    for corpus in $corpora_read; do
-        [ -d "$corpora/$corpus" ] || { echo "no folder $corpora/$corpus: training without it" >&2 && continue; }
+    for corpus in ${needed#an4} $more; do
+        if [ ! -d "$corpora/$corpus" ]; then
+            echo "there is no $corpora/$corpus: training without it" >&2
+            continue
+        fi
         asr prepare kaldi "$corpora/$corpus" data/"$corpus"
         there+=("$corpus")
     done
     python recipes/english/split.py data data/english "${there[@]}" --share "$share"
+    echo "$share" > data/english/share
 fi
+[ ! -f data/english/share ] || [ "$(< data/english/share)" = "$share" ] || { echo "data/english was made with SHARE=$(< data/english/share); go on with that, or use another clone" >&2; exit 2; }
 # Sentences of the development set are removed from the texts.
 texts=()
 for number in "${!given[@]}"; do
@@ -116,8 +126,14 @@ if [ "${MODELS:-}" != english ]; then
     unlabelled=$corpora/common-voice-13-delta-untranscribed
     if [ -d "$unlabelled" ]; then
         if [ ! -f data/labelled/train.jsonl.gz ]; then
-            find -L "$unlabelled" -type f -print0 | sort --zero-terminated | sed --null-data --quiet "1~${share}p" |
-                xargs --null asr transcribe --model exp/english-tiny --no-punctuate --format json --output-dir exp/labelled --skip-existing
+            # All recordings, or each eighth
+            labelling=(--model exp/english-tiny --no-punctuate --format json --output-dir exp/labelled --skip-existing)
+            if [ "$share" = 1 ]; then
+                asr transcribe "$unlabelled" "${labelling[@]}"
+            else
+                find -L "$unlabelled" -type f \( -name '*.mp3' -o -name '*.flac' -o -name '*.opus' -o -name '*.wav' \) | LC_ALL=C sort |
+                    sed --quiet "1~${share}p" | asr transcribe --list - "${labelling[@]}"
+            fi
             mkdir -p data/labelled
             python recipes/english/label.py exp/labelled data/labelled/train.tsv
             asr prepare tsv data/labelled data/labelled

@@ -3,7 +3,7 @@
 python recipes/english/split.py DATA OUTPUT [CORPUS ...] [--share SHARE]
 
 DATA has one folder per corpus, as written by `asr prepare`; all corpora of the recipe are used unless some are named.
-SHARE: 8 keeps only each eighth utterance of the training parts
+SHARE: 8 keeps only every eighth utterance of the training parts
 """
 
 import argparse

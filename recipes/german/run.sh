@@ -12,7 +12,8 @@ set -euo pipefail
 [ $# -ge 2 ] || { sed --quiet '2,/^[^#]/ s/^# \?//p' "$0" >&2; exit 2; }
 corpus=$(realpath "$1")
 IFS=, read -ra given <<< "$2"
-mapfile -t given < <(realpath "${given[@]}")
+found=$(realpath "${given[@]}") # stops if a folder is missing
+mapfile -t given <<< "$found"
 shift 2
 cd "$(dirname "$0")/../.."
 PATH="$PWD/.venv/bin:$PATH"
@@ -27,18 +28,16 @@ for number in "${!given[@]}"; do
     [ -f "${texts[-1]}" ] || python recipes/english/leave_out.py "${given[number]}" $data/left-out.txt "${texts[-1]}"
 done
 
-# Training learns to pronounce all words; the models' lexicon has those that occur three times in all, and all of the
-# transcripts'.
-transcripts=$data/train.txt
-[ -f $data/dictionary.txt ] || python tools/pronounce.py "${texts[@]}" $transcripts $data/dev.txt --voice de "${numbers[@]}" --output $data/dictionary.txt
-[ -f $data/lexicon.txt ] || asr lexicon $data/dictionary.txt "${texts[@]}" $transcripts:3 --least 3 "${numbers[@]}" --output $data/lexicon.txt
+# All words, as espeak-ng pronounces them: those of the development part are for its loss, and no language model has them.
+transcripts=$data/train.txt lexicon=$data/lexicon.txt
+[ -f $lexicon ] || python tools/voices/pronounce.py "${texts[@]}" $transcripts $data/dev.txt --voice de "${numbers[@]}" --output $lexicon
 lm=exp/german-lm
 if [ ! -f $lm.bin ]; then
     mkdir -p exp
     parts=()
     for text in "${texts[@]}" $transcripts; do
         parts+=("$lm-part${#parts[@]}.bin")
-        asr lm estimate "$text" --order 3 --vocabulary $data/lexicon.txt "${numbers[@]}" --output "${parts[-1]}"
+        asr lm estimate "$text" --order 3 --vocabulary $lexicon "${numbers[@]}" --output "${parts[-1]}"
     done
     asr lm mix "${parts[@]}" --dev $data/dev.txt "${numbers[@]}" --output $lm-whole.bin
     asr lm prune $lm-whole.bin --keep 1500000 --output $lm.bin
@@ -47,13 +46,12 @@ fi
 train() { # NAME SETTING ...
     local output=exp/$1
     asr train conf/german.yaml output="$output" "${@:2}" --resume auto
-    [ ! -f "$output/lexicon.txt" ] || cp $data/lexicon.txt "$output/lexicon.txt"
     asr tune --model "$output" --lm $lm.bin $data/dev.jsonl.gz
     asr evaluate --model "$output" --decoder greedy $data/test.jsonl.gz --json "$output/greedy.json" --add-to-card "Kerstin test, greedy"
     asr evaluate --model "$output" $data/test.jsonl.gz --json "$output/beam.json" --add-to-card "Kerstin test, language model"
 }
 # The network of another language has learnt what speech is. With phones, it knows many of the tokens, too.
 start=(train.init_from=english train.epochs=30 train.optimizer.learning_rate=1e-3)
-train german "${start[@]}" tokenizer.kind=phone tokenizer.lexicon=$data/dictionary.txt decoder.beam_threshold=12 decoder.token_threshold=7 "$@"
+train german "${start[@]}" tokenizer.kind=phone tokenizer.lexicon=$lexicon decoder.beam_threshold=12 decoder.token_threshold=7 "$@"
 train german-letters "${start[@]}" "$@"
 train german-scratch acoustic.num_layers=4 "$@"

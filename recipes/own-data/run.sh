@@ -4,8 +4,7 @@
 #   recipes/own-data/run.sh TABLE [KEY=VALUE ...]      TABLE: lines of path<TAB>text, or a folder with train.tsv, dev.tsv, test.tsv
 #   NAME=mine FROM=an4 LM=texts.txt ...                name of the model (default: mine); model to start from (default:
 #                                                      english; none: FROM=); more text for the language model
-#   PHONES=de ...                                      phones in place of letters, as espeak-ng pronounces German (needs
-#                                                      espeak-ng, and texts: LM=texts.txt)
+#   PHONES=de LM=texts.txt ...                         phones in place of letters, as espeak-ng pronounces German
 #   ENGLISH=yes ...                                    for English: keep english's phones, lexicon and language models
 #   WHISPER=tiny ...                                   a pre-trained encoder as the front end (docs/whisper.md); starts
 #                                                      from no model unless FROM names one
@@ -16,6 +15,13 @@ set -euo pipefail
 [ $# -ge 1 ] || { sed --quiet '2,/^[^#]/ s/^# \?//p' "$0" >&2; exit 2; }
 table=$(realpath "$1")
 shift
+if [ -n "${PHONES:-}" ] && [ -z "${LM:-}" ]; then
+    echo "PHONES=$PHONES needs LM=texts.txt: words that are in no text are not recognised" >&2
+    exit 2
+elif [ -n "${PHONES:-}" ] && [ -n "${ENGLISH:-}" ]; then
+    echo "PHONES=$PHONES is for other languages: ENGLISH=yes keeps the phones of english" >&2
+    exit 2
+fi
 texts=${LM:+$(realpath "$LM")}
 base=${FROM-}
 [ -n "${FROM+set}${WHISPER:-}" ] || base=english
@@ -53,19 +59,14 @@ if [ -n "${ENGLISH:-}" ]; then
     text_options=(--spell-out-numbers en --vocabulary $lexicon)
     models=($english/lm.bin)
 elif [ -n "${PHONES:-}" ]; then
-    # Training learns to pronounce all words; the model recognises those of your transcripts, and those that occur three
-    # times in your texts.
-    dictionary=$manifests/dictionary.txt lexicon=$manifests/lexicon.txt
-    python tools/pronounce.py $manifests/train.txt $manifests/dev.txt ${texts:+"$texts"} --voice "$PHONES" --output $dictionary
-    asr lexicon $dictionary $manifests/train.txt:3 ${texts:+"$texts"} --least 3 --output $lexicon
-    settings+=(tokenizer.kind=phone tokenizer.lexicon=$dictionary decoder.beam_threshold=12 decoder.token_threshold=7)
+    lexicon=$manifests/lexicon.txt
+    [ -f $lexicon ] || python tools/voices/pronounce.py $manifests/train.txt $manifests/dev.txt "$texts" --voice "$PHONES" --output $lexicon
+    settings+=(tokenizer.kind=phone tokenizer.lexicon=$lexicon decoder.beam_threshold=12 decoder.token_threshold=7)
     text_options=(--vocabulary $lexicon)
 fi
 
 asr train conf/own-data.yaml "corpus.train=[$manifests/train.jsonl.gz]" "corpus.dev=[$manifests/dev.jsonl.gz]" \
     "corpus.name='$name'" output=$output ${base:+--from "$base"} "${settings[@]}" "$@" --resume auto
-
-[ -z "${PHONES:-}" ] || cp $lexicon $output/lexicon.txt
 
 # A language model of the transcripts, interpolated with that of your other texts if you gave any
 mkdir -p $lms

@@ -38,13 +38,18 @@ def make_voices() -> list[Voice]:
 
 def speak(text: str, voice: Voice) -> NDArray[np.float32]:
     """Return the audio of a text, (S,) at 16 kHz."""
-    if shutil.which("espeak-ng") is None:
-        sys.exit("the program espeak-ng is not installed; on Debian and Ubuntu: apt-get install espeak-ng")
+    require_program()
     command = ["espeak-ng", "--stdout", "-v", voice.name, "-s", str(voice.rate), "-p", str(voice.pitch)]
     command += ["-a", str(voice.volume), "--", text]
     sound = subprocess.run(command, check=True, capture_output=True).stdout
     samples, rate = soundfile.read(io.BytesIO(sound), dtype="float32")
     return librosa.resample(samples, orig_sr=rate, target_sr=RATE)
+
+
+def require_program() -> None:
+    """Exit with a message if espeak-ng is not installed."""
+    if shutil.which("espeak-ng") is None:
+        sys.exit("the program espeak-ng is not installed; on Debian and Ubuntu: apt-get install espeak-ng")
 
 
 def mark_letters(text: str) -> str:

@@ -1,27 +1,27 @@
 """Write a pronouncing dictionary of the words in texts, for a language that has no published one.
 
-    python tools/pronounce.py texts.txt data/mine/train.txt --voice de --spell-out-numbers de --output dictionary.txt
-    asr lexicon dictionary.txt texts.txt data/mine/train.txt --spell-out-numbers de --output lexicon.txt
+    python tools/voices/pronounce.py texts.txt data/mine/train.txt --voice de --output dictionary.txt
 
 The program espeak-ng pronounces the words; `espeak-ng --voices` lists its languages. Phones that English has too get
 the names that the CMU Pronouncing Dictionary gives them, so a network that starts from `english` knows them already.
-All others keep espeak-ng's names.
+All others keep espeak-ng's names. Words that it does not pronounce are left out.
 """
 
 import argparse
 import re
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+
+from espeak import require_program
 
 from asr.atomic import atomic_write
 from asr.config import NormalizerSettings
 from asr.language.text_files import read_sentences
 from asr.text.normalize import normalize
 
-# espeak-ng's names of phones that English has, or nearly has; then two that English uses for consonants
+# espeak-ng's names of phones that English has, or nearly has; then rounded vowels, whose names are those of consonants
 CONSONANTS = (
     "p=P b=B t=T d=D k=K g=G f=F v=V s=S z=Z S=SH Z=ZH T=TH D=DH tS=CH dZ=JH h=HH m=M n=N N=NG l=L r=R R=R j=Y w=W"
 )
@@ -31,7 +31,8 @@ DIPHTHONGS = "aI=AY aU=AW OY=OY OI=OY"
 PAIRS = "ts=T+S pF=P+F UR=UH+R A@=AA+R @L=AH+L e@=EH+AH i@=IY+AH i@3=IY+AH o@=AO+AH U@=UH+AH aI@=AY+AH A~=AA+N O~=AO+N"
 OTHERS = "W=OE W:=OE: Y=OE Y:=OE:"
 NAMES = dict(pair.split("=") for pair in " ".join([CONSONANTS, VOWELS, ROUNDED, DIPHTHONGS, PAIRS, OTHERS]).split())
-MARKS = re.compile(r"[',%=|!;#]")  # stress, pauses and other signs that are no phones
+CMU = {phone for names in NAMES.values() for phone in names.split("+")}
+MARKS = re.compile(r"[',%=|!#]")  # stress, pauses and other signs that are no phones
 LANGUAGE = re.compile(r"\([a-z-]+\)")  # where espeak-ng takes a word for another language's
 
 
@@ -43,19 +44,20 @@ def find_words(texts: Iterable[Path], numbers: str | None) -> list[str]:
 
 
 def pronounce(words: list[str], voice: str) -> Iterator[tuple[str, str]]:
-    """Yield words and their phones; words in which espeak-ng finds none are left out."""
-    if shutil.which("espeak-ng") is None:
-        sys.exit("the program espeak-ng is not installed; on Debian and Ubuntu: apt-get install espeak-ng")
+    """Yield words and their phones, but not those that espeak-ng does not pronounce."""
+    require_program()
     # An unknown voice would be English to it, without a word.
     known = {line.split()[1] for line in run_espeak("--voices").splitlines()[1:]}
     if voice not in known:
         sys.exit(f"espeak-ng has no voice {voice!r}; it has {', '.join(sorted(known))}")
-    # An empty line ends a paragraph, so each word is spoken by itself.
-    spoken = run_espeak("-q", "-x", "--sep=_", "-v", voice, "--stdin", text="\n\n".join(words) + "\n")
-    lines = [line for line in spoken.splitlines() if line.strip()]
-    if len(lines) != len(words):
-        sys.exit(f"espeak-ng pronounced {len(lines)} of {len(words)} words")
-    for word, line in zip(words, lines, strict=True):
+    # An empty line ends a paragraph, so each word is spoken by itself, and its phones are on a line of their own.
+    lines = run_espeak("-q", "-x", "--sep=_", "-v", voice, "--stdin", text="\n\n".join(words) + "\n").splitlines()
+    if len(lines) != len(words) and len(words) > 1:
+        middle = len(words) // 2
+        yield from pronounce(words[:middle], voice)
+        yield from pronounce(words[middle:], voice)
+        return
+    for word, line in zip(words, lines, strict=False):
         if phones := name_phones(line):
             yield word, phones
 
@@ -69,10 +71,17 @@ def run_espeak(*arguments: str, text: str | None = None) -> str:
 
 def name_phones(line: str) -> str:
     """Return the names of the phones that espeak-ng wrote, separated by spaces."""
-    names = [MARKS.sub("", name) for name in re.split(r"[_\s]+", LANGUAGE.sub("_", line))]
-    return " ".join(
-        NAMES.get(name, name).replace("+", " ") for name in names if name.strip(":0123456789") or name in NAMES
-    )
+    names = (MARKS.sub("", name) for name in re.split(r"[_\s]+", LANGUAGE.sub("_", line)))
+    return " ".join(filter(None, map(name_phone, names)))
+
+
+def name_phone(name: str) -> str:
+    """Return our name of one of espeak-ng's phones; empty if it is none."""
+    if name in NAMES:
+        return NAMES[name].replace("+", " ")
+    if not name.strip(":;0123456789"):
+        return ""
+    return f"{name}_" if name in CMU else name  # another phone of CMU's has this name
 
 
 def main() -> None:
