@@ -100,7 +100,7 @@ def test_words_of_texts_are_pronounced_one_by_one(tmp_path: Path, monkeypatch):
     (tmp_path / "a.txt").write_text("Der Vater, 12 Väter!\n", encoding="utf-8")
     (tmp_path / "b.txt").write_text(
         "der Account \u0663\n", encoding="utf-8"
-    )  # an Arabic digit, which it does not speak
+    )  # \ua800 is a letter that it does not know
     output = tmp_path / "dictionary.txt"
     arguments = [
         tmp_path / "a.txt",
