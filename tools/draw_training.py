@@ -9,10 +9,11 @@ import sys
 from pathlib import Path
 
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import MaxNLocator, NullFormatter
 
 COLOURS = ("#24527a", "#c1543c", "#4a8c5c", "#8a6fae", "#b58a2e", "#777777")
 FLOOR = 5e-4  # an error rate of 0 is drawn here, on a logarithmic scale
+RATES = {FLOOR: "0", 0.001: "0.1 %", 0.01: "1 %", 0.03: "3 %", 0.1: "10 %", 0.2: "20 %", 0.5: "50 %", 1: "100 %"}
 
 
 def main() -> None:
@@ -45,10 +46,15 @@ def draw(trainings: dict[str, list[dict[str, float]]], output: Path) -> None:
         above.plot(numbers, [epoch["dev_loss"] for epoch in epochs], color=colour, label=name)
         below.plot(numbers, [max(epoch["dev_wer"], FLOOR) for epoch in epochs], color=colour, label=name)
     above.set(ylabel="nats a token", yscale="log", title="loss: dotted in training, solid on development speech")
-    below.set(ylabel="word error rate", yscale="log", ylim=(FLOOR * 0.8, 1.5), xlabel="epoch")
+    # The axis ends below the best epoch.
+    best = min(max(epoch["dev_wer"], FLOOR) for epochs in trainings.values() for epoch in epochs)
+    lowest = max(rate for rate in RATES if rate <= best)
+    below.set(ylabel="word error rate", yscale="log", ylim=(lowest * 0.8, 1.5), xlabel="epoch")
     below.xaxis.set_major_locator(MaxNLocator(integer=True))
     below.set_title("errors on development speech")
-    below.set_yticks([FLOOR, 0.001, 0.01, 0.1, 1], labels=["0", "0.1 %", "1 %", "10 %", "100 %"])
+    shown = {rate: label for rate, label in RATES.items() if rate >= lowest}
+    below.set_yticks(list(shown), labels=list(shown.values()))
+    below.yaxis.set_minor_formatter(NullFormatter())
     for axes in (above, below):
         axes.spines[["top", "right"]].set_visible(False)
         axes.grid(alpha=0.2)
