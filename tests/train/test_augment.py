@@ -116,21 +116,27 @@ ROOMS = [
 ]
 
 
-@pytest.mark.parametrize("threads", [1, 2])
-def test_rooms_are_the_same_on_any_number_of_threads(monkeypatch: pytest.MonkeyPatch, threads: int):
-    monkeypatch.setattr(augment, "_NUM_ROOMS", len(ROOMS))
+def simulate_with_threads(threads: int) -> list[torch.Tensor]:
     simulate_rooms.cache_clear()
     before = torch.get_num_threads()
     torch.set_num_threads(threads)
     try:
-        rooms = simulate_rooms(RATE)
+        return simulate_rooms(RATE)
     finally:
         torch.set_num_threads(before)
         simulate_rooms.cache_clear()
+
+
+def test_rooms_are_the_same_on_any_number_of_threads(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(augment, "_NUM_ROOMS", len(ROOMS))
+    rooms = simulate_with_threads(1)
+    assert all(map(torch.equal, rooms, simulate_with_threads(2)))
     for room, (length, place, peak, energy) in zip(rooms, ROOMS, strict=True):
         assert (len(room), int(room.abs().argmax())) == (length, place)
-        assert float(room.abs().max()) == pytest.approx(peak, rel=1e-5)
-        assert float(room.square().sum()) == pytest.approx(energy, rel=1e-5)
+        # Processors round differently (torch.linspace with AVX2, with AVX-512, without): now and then, a reflection falls on
+        # the next sample. On a Zen 5 this changes an energy by 1e-4.
+        assert float(room.abs().max()) == pytest.approx(peak, rel=1e-4)
+        assert float(room.square().sum()) == pytest.approx(energy, rel=1e-3)
 
 
 def test_the_highpass_filter_is_a_butterworth():
