@@ -133,8 +133,8 @@ def test_rooms_are_the_same_on_any_number_of_threads(monkeypatch: pytest.MonkeyP
     assert all(map(torch.equal, rooms, simulate_with_threads(2)))
     for room, (length, place, peak, energy) in zip(rooms, ROOMS, strict=True):
         assert (len(room), int(room.abs().argmax())) == (length, place)
-        # Processors round differently (torch.linspace with AVX2, with AVX-512, without): now and then, a reflection falls on
-        # the next sample. On a Zen 5 this changes an energy by 1e-4.
+        # Processors round differently, so now and then a reflection falls on the next sample. On one Zen 5 this changes
+        # an energy by 1e-4.
         assert float(room.abs().max()) == pytest.approx(peak, rel=1e-4)
         assert float(room.square().sum()) == pytest.approx(energy, rel=1e-3)
 
