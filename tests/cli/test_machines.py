@@ -137,5 +137,6 @@ def test_a_signal_while_a_command_works_ends_it_in_one_line(tmp_path: Path):
         _, stderr = process.communicate(timeout=60)
     *reported, last = stderr.splitlines()
     assert (process.returncode, last) == (130, "stopped: the command was interrupted")
-    assert all(line.startswith("2-grams: too little text") for line in reported)  # a warning that came before
+    # What came before: a warning, and where no test has called them yet, that functions are compiled
+    assert all(line.startswith(("2-grams: too little text", "compiling the ")) for line in reported)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["out", "text"]
