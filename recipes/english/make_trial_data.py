@@ -55,7 +55,7 @@ def shuffled(manifest: Path) -> list:
 
 
 def limit(cuts: list, seconds: float) -> list:
-    """Return the first cuts that have so many seconds together."""
+    """Return the first cuts, until they last that many seconds in all."""
     chosen = []
     for cut in cuts:
         if seconds <= 0:

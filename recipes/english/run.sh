@@ -126,7 +126,7 @@ if [ "${MODELS:-}" != english ]; then
     unlabelled=$corpora/common-voice-13-delta-untranscribed
     if [ -d "$unlabelled" ]; then
         if [ ! -f data/labelled/train.jsonl.gz ]; then
-            # All recordings, or each eighth
+            # All recordings, or with SHARE=8 every eighth
             labelling=(--model exp/english-tiny --no-punctuate --format json --output-dir exp/labelled --skip-existing)
             if [ "$share" = 1 ]; then
                 asr transcribe "$unlabelled" "${labelling[@]}"
