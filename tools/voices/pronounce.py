@@ -43,13 +43,15 @@ def find_words(texts: Iterable[Path], numbers: str | None) -> list[str]:
     return list(dict.fromkeys(word for words in sentences for word in words))
 
 
-def pronounce(words: list[str], voice: str) -> Iterator[tuple[str, str]]:
-    """Yield words and their phones, but not those that espeak-ng does not pronounce."""
-    require_program()
-    # An unknown voice would be English to it, without a word.
+def require_voice(voice: str) -> None:
+    """Exit with a message if espeak-ng has no such voice: it would take an English one and say nothing."""
     known = {line.split()[1] for line in run_espeak("--voices").splitlines()[1:]}
     if voice not in known:
         sys.exit(f"espeak-ng has no voice {voice!r}; it has {', '.join(sorted(known))}")
+
+
+def pronounce(words: list[str], voice: str) -> Iterator[tuple[str, str]]:
+    """Yield words and their phones, but not those that espeak-ng does not pronounce."""
     # An empty line ends a paragraph, so each word is spoken by itself, and its phones are on a line of their own.
     lines = run_espeak("-q", "-x", "--sep=_", "-v", voice, "--stdin", text="\n\n".join(words) + "\n").splitlines()
     if len(lines) != len(words) and len(words) > 1:
@@ -93,6 +95,8 @@ def main() -> None:
     )
     parser.add_argument("--output", required=True, type=Path)
     options = parser.parse_args()
+    require_program()
+    require_voice(options.voice)
     entries = list(pronounce(find_words(options.texts, options.spell_out_numbers), options.voice))
     with atomic_write(options.output) as unfinished:
         unfinished.write_text("".join(f"{word} {phones}\n" for word, phones in entries), encoding="utf-8")
