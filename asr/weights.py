@@ -107,7 +107,7 @@ def save_weights(stored: Mapping[str, Array], path: Path) -> None:
 
 
 def quantize_weights(path: Path) -> tuple[int, int]:
-    """Rewrite a file with its matrices in 8 bits; those that are in 8 bits already do not change.
+    """Rewrite a file with its matrices in 8 bits; those that are in 8 bits already do not change, nor does their file.
 
     Returns:
         The size of the file in bytes, before and after.
@@ -118,9 +118,11 @@ def quantize_weights(path: Path) -> tuple[int, int]:
     """
     before, stored = path.stat().st_size if path.is_file() else 0, _read(path)
     _check_finite(stored, path)
-    for name, value in list(stored.items()):
-        if value.dtype.kind == "f" and value.ndim > 1:
-            stored[name], stored[name + SCALE_SUFFIX] = _quantize(value.astype(np.float32))
+    matrices = [name for name, value in stored.items() if value.dtype.kind == "f" and value.ndim > 1]
+    if not matrices:
+        return before, before
+    for name in matrices:
+        stored[name], stored[name + SCALE_SUFFIX] = _quantize(stored[name].astype(np.float32))
     save_weights(stored, path)
     return before, path.stat().st_size
 

@@ -55,6 +55,8 @@ def test_recipes_are_sound_shell_and_print_their_usage(script: str):
     [
         ("english", {}, "there is no {corpora}/an4"),
         ("english", {"SHARE": "half"}, "SHARE=half: expected a whole number"),
+        ("english", {"MODELS": "tiny"}, "MODELS=tiny: expected english"),
+        ("english", {"PUNCTUATED": "novels.txt"}, "PUNCTUATED needs PUNCTUATED_DEV"),
         ("own-data", {"PHONES": "de"}, "PHONES=de needs LM=texts.txt"),
         ("own-data", {"PHONES": "de", "LM": "texts.txt", "ENGLISH": "yes"}, "PHONES=de is for other languages"),
     ],

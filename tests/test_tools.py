@@ -122,6 +122,12 @@ def test_words_of_texts_are_pronounced_one_by_one(tmp_path: Path, monkeypatch):
         pronounce.main()
 
 
+def test_signs_and_foreign_scripts_are_not_pronounced():
+    german = [f"wört{number}" for number in range(150)]
+    assert pronounce.leave_out_foreign([*german, "12", "♥", "你好", "тест", "geht's"]) == [*german, "12", "geht's"]
+    assert pronounce.leave_out_foreign(["да", "нет", "ok"]) == ["да", "нет", "ok"]
+
+
 def test_letters_are_spelled_and_words_are_spoken():
     assert [espeak.pronounce(word) for word in ["a", "b", "go"]] == ["[['eI]]", "B", "go"]
 

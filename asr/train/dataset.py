@@ -63,7 +63,8 @@ class Batch:
     tokens: Tensor  # (B, U) padded token ids
     token_lengths: Tensor  # (B,) valid tokens
     seconds: float  # of speech as recorded, before any change of speed
-    targets: Tensor | None = None  # (B, T', V) log probabilities of a teacher, if there is one
+    targets: Tensor | None = None  # (B, T', V) log probabilities of a teacher, if there is one, padded with zeros
+    target_lengths: Tensor | None = None  # (B,) valid frames of these
 
     def to(self, device: torch.device) -> "Batch":
         """Move features and tokens to a device; lengths stay on the CPU."""
@@ -113,7 +114,7 @@ class SpeechDataset(Dataset[Batch]):
         tokens = [torch.tensor(self.tokenizer.encode(text)) for text in texts] * self.views
         with _one_thread():
             plain = [torch.from_numpy(self._extract(row)) for row in rows]
-            targets = self._ask_teacher(rows)
+            targets, target_lengths = self._ask_teacher(rows)
         features = [
             self._vary(frames, name, view)
             for view in range(self.views)
@@ -128,6 +129,7 @@ class SpeechDataset(Dataset[Batch]):
             token_lengths=torch.tensor([len(ids) for ids in tokens]),
             seconds=sum(cut.duration for cut in cuts),
             targets=targets,
+            target_lengths=target_lengths,
         )
 
     def _rows(self, cuts: list[Any]) -> list[list[Any]]:
@@ -149,11 +151,11 @@ class SpeechDataset(Dataset[Batch]):
     def _extract_plain(self, cut: Any) -> Features:
         return self.extractor.plain(self._waveform([cut]).numpy())
 
-    def _ask_teacher(self, rows: list[list[Any]]) -> Tensor | None:
-        """Return the teacher's log probabilities (B, T', V); None without a teacher, or for joined utterances."""
+    def _ask_teacher(self, rows: list[list[Any]]) -> tuple[Tensor | None, Tensor | None]:
+        """Return the teacher's log probabilities (B, T', V) and lengths (B,); none for joined utterances."""
         teacher = self.teacher
         if teacher is None or any(len(row) > 1 for row in rows):
-            return None
+            return None, None
         found = []
         for (cut,) in rows:
 
@@ -161,7 +163,8 @@ class SpeechDataset(Dataset[Batch]):
                 return teacher.runner.compute_log_probs([self._waveform([cut]).numpy()])[0]
 
             found.append(compute() if teacher.cache is None else teacher.cache.get(cut, self._variation, compute))
-        return pad_sequence([torch.from_numpy(log_probs) for log_probs in found] * self.views, batch_first=True)
+        targets = [torch.from_numpy(log_probs) for log_probs in found] * self.views
+        return pad_sequence(targets, batch_first=True), torch.tensor([len(log_probs) for log_probs in targets])
 
     @property
     def _variation(self) -> int:

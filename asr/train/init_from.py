@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from asr.config import ModelSettings
+from asr.errors import ConfigError
 from asr.recognize.model_folder import Model
 from asr.text.tokenizer import Tokenizer
 from asr.weights import Weights
@@ -23,7 +24,17 @@ def inherit_architecture(recipe: _Recipe, base: Model) -> _Recipe:
     """Replace the recipe's features and network sizes with the base's, because its weights fit no others.
 
     Dropout and all settings of text stay the recipe's.
+
+    Raises:
+        ConfigError: If the recipe asks for another front end than the base has.
     """
+    for name in ("kind", "encoder"):
+        asked, found = getattr(recipe.features, name), getattr(base.settings.features, name)
+        if name in recipe.features.model_fields_set and asked != found:
+            raise ConfigError(
+                f"features.{name}: {asked}, but the model to start from has {found}; "
+                f"start from a model with {asked}, or from none"
+            )
     acoustic = base.settings.acoustic.model_copy(update={"dropout": recipe.acoustic.dropout})
     return recipe.model_copy(update={"features": base.settings.features, "acoustic": acoustic})
 

@@ -82,6 +82,7 @@ def train(config: Config, *, resume: Resume = False, devices: int = 1, reporter:
         The model folder, `config.output`.
 
     Raises:
+        ConfigError: If settings contradict each other, or the model to start from.
         CorpusError: If there is nothing to train on, or to watch.
         ModelError: If the model to start from is missing or broken.
         TrainingInterrupted: On SIGINT and SIGTERM; `resume` continues.

@@ -142,11 +142,7 @@ class Trainer(TrainingLoop[Batch]):
         if settings.consistency_weight > 0:
             loss = loss + settings.consistency_weight * consistency_loss(output.log_probs, output.lengths)
         if batch.targets is not None:
-            # Another front end may count a frame more or less at the end.
-            num_frames = min(batch.targets.shape[1], output.log_probs.shape[1])
-            targets, log_probs = batch.targets[:, :num_frames], output.log_probs[:, :num_frames]
-            distance = divergence_from(targets, log_probs, output.lengths.clamp(max=num_frames))
-            loss = loss + settings.teacher_weight * distance
+            loss = loss + settings.teacher_weight * self._distance(output.log_probs, output.lengths, batch)
         return loss.sum() / batch.token_lengths.sum().to(loss.device)
 
     def _criterion(self, log_probs: Tensor, lengths: Tensor, batch: Batch) -> Tensor:
@@ -158,6 +154,14 @@ class Trainer(TrainingLoop[Batch]):
         others = self.denominator(log_probs, lengths) - self.denominator.score(tokens, batch.token_lengths)
         others = others.to(loss.dtype).masked_fill(loss == 0, 0)  # infeasible utterances teach nothing
         return loss + self.settings.loss.denominator_weight * others
+
+    def _distance(self, log_probs: Tensor, lengths: Tensor, batch: Batch) -> Tensor:
+        """Compute the (B,) distances from the teacher's log probabilities."""
+        assert batch.targets is not None and batch.target_lengths is not None
+        # Another front end may count a frame more or less at the end.
+        num_frames = min(batch.targets.shape[1], log_probs.shape[1])
+        targets, log_probs = batch.targets[:, :num_frames], log_probs[:, :num_frames]
+        return divergence_from(targets, log_probs, torch.minimum(lengths, batch.target_lengths))
 
     def _ctc(self, log_probs: Tensor, lengths: Tensor, batch: Batch) -> Tensor:
         return ctc_loss(log_probs, lengths, batch.tokens.to(log_probs.device), batch.token_lengths)

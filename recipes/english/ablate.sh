@@ -5,6 +5,7 @@
 #   recipes/english/ablate.sh CORPORA [NAME ...]     NAME: a row of the table in README.md; default: all
 #   ACCENT=england recipes/english/ablate.sh ...     without the clips of CORPORA/common-voice whose speakers name that
 #                                                    accent, with error rates on these
+#   IMPULSES=FOLDER recipes/english/ablate.sh ...    the folder of impulse responses for the row of that name
 #
 # Comes after run.sh, of which it needs the data, english-tiny, the speech that it has labelled and the language model.
 #
@@ -13,6 +14,7 @@
 set -euo pipefail
 [ $# -ge 1 ] || { sed --quiet '2,/^[^#]/ s/^# \?//p' "$0" >&2; exit 2; }
 noise=$(realpath "$1")/esc10-noise accent=(${ACCENT:+"$(realpath "$1")/common-voice/clips.csv" "$ACCENT"})
+impulses=${IMPULSES:+$(realpath "$IMPULSES")}
 shift
 cd "$(dirname "$0")/../.."
 PATH="$PWD/.venv/bin:$PATH"
@@ -32,6 +34,7 @@ settings_of() { # NAME
         one-level) echo train.augment.gain_db=null ;;
         no-noise) echo train.augment.noise_probability=0 train.augment.reverberation_probability=0 train.augment.telephone_probability=0 ;;
         no-masks) echo train.augment.spec_augment=null ;;
+        pitch | codecs | impulses) echo "corpus.train=[$trials/$1/train.jsonl.gz]" ;;
         ctc) echo train.loss.denominator_weight=0 ;;
         no-intermediate) echo train.loss.intermediate_weight=0 ;;
         three-layers) echo acoustic.num_layers=3 ;;
@@ -39,10 +42,14 @@ settings_of() { # NAME
         *) echo "there is no row $1" >&2 && return 2 ;;
     esac
 }
-[ $# -gt 0 ] || set -- base few-speakers labelled no-teacher no-vocal-tract three-speeds one-level no-noise no-masks ctc no-intermediate three-layers wide
+[ $# -gt 0 ] || set -- base few-speakers labelled no-teacher no-vocal-tract three-speeds one-level no-noise no-masks pitch codecs impulses ctc no-intermediate three-layers wide
 for row in "$@"; do
     output=$results/$row changes=$(settings_of "$row")
-    # The decoder's weights are close to those that english was tuned to.
+    case $row in pitch | codecs | impulses)
+        [ -f "$trials/$row/train.jsonl.gz" ] ||
+            python recipes/english/vary_speech.py $trials/all.jsonl.gz "$trials/$row" "$row" ${impulses:+"$impulses"} ;;
+    esac
+    # The same weights for all, not tuned to each row.
     # shellcheck disable=SC2086  # several settings
     asr train conf/english.yaml output=$output train.augment.noise="$noise" \
         "corpus.train=[$trials/all.jsonl.gz]" train.epochs=5 train.average=1 train.feature_cache=$results/features \

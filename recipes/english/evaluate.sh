@@ -13,7 +13,10 @@ PATH="$PWD/.venv/bin:$PATH"
 # Results go next to the model's folder; for a model that comes with asr, to exp/.
 results=exp/shipped-$model-results
 [ ! -d "$model" ] || results=$model-results
-results+=${3:+-otherwise} # results with other options are kept apart
+if [ $# -gt 2 ]; then # results with other options are kept apart
+    [ -z "${CARD:-}" ] || { echo "CARD=yes takes no OPTION: the card has one result for each test" >&2; exit 2; }
+    results+=-$(printf '%s' "${options[*]}" | tr -cs '[:alnum:].' -)
+fi
 mkdir -p "$results"
 
 [ -f data/an4/test.jsonl.gz ] || asr prepare an4 "$corpora/an4" data/an4

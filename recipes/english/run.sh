@@ -16,23 +16,31 @@
 # of the training speech and of TEXT: a rehearsal of the whole, in a clone of its own.
 set -euo pipefail
 [ $# -ge 3 ] || { sed --quiet '2,/^[^#]/ s/^# \?//p' "$0" >&2; exit 2; }
-corpora=$(realpath "$1") dictionary=$(realpath "$3")
+corpora=$(realpath -e "$1")
+dictionary=$(realpath -e "$3") # stops if it is missing
 IFS=, read -ra given <<< "$2"
-found=$(realpath "${given[@]}") # stops if a folder is missing
+found=$(realpath -e "${given[@]}")
 mapfile -t given <<< "$found"
-IFS=, read -ra punctuated <<< "${PUNCTUATED:-}"
+IFS=, read -ra punctuated <<< "${PUNCTUATED:-}" # with weights, so they may have other names than files
 mapfile -t punctuated < <([ ${#punctuated[@]} = 0 ] || realpath "${punctuated[@]}")
-[ -z "${PUNCTUATED_DEV:-}" ] || PUNCTUATED_DEV=$(realpath "$PUNCTUATED_DEV")
+[ -n "${PUNCTUATED_DEV:-}" ] || [ ${#punctuated[@]} = 0 ] || { echo "PUNCTUATED needs PUNCTUATED_DEV: other text, to watch it by" >&2; exit 2; }
+[ -z "${PUNCTUATED_DEV:-}" ] || PUNCTUATED_DEV=$(realpath -e "$PUNCTUATED_DEV")
+case ${MODELS:-} in '' | english) ;; *) echo "MODELS=$MODELS: expected english, to leave out english-tiny" >&2; exit 2 ;; esac
 shift 3
 cd "$(dirname "$0")/../.."
 PATH="$PWD/.venv/bin:$PATH"
 share=${SHARE:-1}
+inputs="CORPORA=$corpora TEXT=$(IFS=,; echo "${given[*]}") DICTIONARY=$dictionary SHARE=$share"
 [[ $share =~ ^[1-9][0-9]*$ ]] || { echo "SHARE=$share: expected a whole number, such as 8 for an eighth" >&2; exit 2; }
 needed="an4 speechocean762 librispeech-dev-clean-half common-voice robotutor kathleen"
 more="librispeech-train-clean-5 librispeech-three common-voice-13-delta common-voice-small ljspeech-part"
 for corpus in $needed esc10-noise; do
     [ -d "$corpora/$corpus" ] || { echo "there is no $corpora/$corpus, with which the models are tested or varied" >&2; exit 2; }
 done
+
+if [ -z "${MODELS:-}" ]; then # stops if the encoder is missing
+    asr transcribe --model english-tiny recipes/an4/samples/*.wav > /dev/null
+fi
 
 # Prepare each corpus, then set aside development speakers and sentences that training does not see.
 if [ ! -f data/english/train.jsonl.gz ]; then
@@ -47,9 +55,9 @@ if [ ! -f data/english/train.jsonl.gz ]; then
         there+=("$corpus")
     done
     python recipes/english/split.py data data/english "${there[@]}" --share "$share"
-    echo "$share" > data/english/share
+    echo "$inputs" > data/english/inputs
 fi
-[ ! -f data/english/share ] || [ "$(< data/english/share)" = "$share" ] || { echo "data/english was made with SHARE=$(< data/english/share); go on with that, or use another clone" >&2; exit 2; }
+[ ! -f data/english/inputs ] || [ "$(< data/english/inputs)" = "$inputs" ] || { printf '%s\n' "data/english was made with other inputs; go on with them, or use another clone:" "$(< data/english/inputs)" >&2; exit 2; }
 # Sentences of the development set are removed from the texts.
 texts=()
 for number in "${!given[@]}"; do
@@ -91,6 +99,7 @@ if [ ! -f $sample ]; then
     mv $sample.part $sample
 fi
 asr lm train $sample "${everyday[@]}" $transcripts:8 --config conf/english-lm.yaml --dev data/english/dev.txt --output $rnn --resume auto
+asr quantize $rnn
 
 # What adds punctuation and capitals
 punctuator=exp/english-punctuator
@@ -101,7 +110,6 @@ finish() { # MODEL
     local output=exp/$1
     [ ! "$output"/tested -nt "$output"/model.safetensors ] || [ ! "$output"/tested -nt $lm.bin ] || [ ! "$output"/tested -nt $rnn/model.safetensors ] || return 0
     asr quantize "$output"
-    asr quantize $rnn
     cp data/english/lexicon.txt "$output"/lexicon.txt
     if [ -f $punctuator/model.safetensors ]; then
         mkdir -p "$output"/punctuator
@@ -127,13 +135,12 @@ if [ "${MODELS:-}" != english ]; then
     if [ -d "$unlabelled" ]; then
         if [ ! -f data/labelled/train.jsonl.gz ]; then
             # All recordings, or with SHARE=8 every eighth
-            labelling=(--model exp/english-tiny --no-punctuate --format json --output-dir exp/labelled --skip-existing)
-            if [ "$share" = 1 ]; then
-                asr transcribe "$unlabelled" "${labelling[@]}"
-            else
-                find -L "$unlabelled" -type f \( -name '*.mp3' -o -name '*.flac' -o -name '*.opus' -o -name '*.wav' \) | LC_ALL=C sort |
-                    sed --quiet "1~${share}p" | asr transcribe --list - "${labelling[@]}"
-            fi
+            report=exp/labelled-report.json
+            rm -f $report
+            find -L "$unlabelled" -type f \( -name '*.mp3' -o -name '*.flac' -o -name '*.opus' -o -name '*.wav' \) | LC_ALL=C sort |
+                sed --quiet "1~${share}p" | asr transcribe --list - --model exp/english-tiny --no-punctuate --format json \
+                --output-dir exp/labelled --skip-existing --report $report ||
+                [ -f $report ] # all were tried: those that cannot be read are left out
             mkdir -p data/labelled
             python recipes/english/label.py exp/labelled data/labelled/train.tsv
             asr prepare tsv data/labelled data/labelled

@@ -12,7 +12,7 @@ set -euo pipefail
 [ $# -ge 2 ] || { sed --quiet '2,/^[^#]/ s/^# \?//p' "$0" >&2; exit 2; }
 corpus=$(realpath "$1")
 IFS=, read -ra given <<< "$2"
-found=$(realpath "${given[@]}") # stops if a folder is missing
+found=$(realpath -e "${given[@]}") # stops if one is missing
 mapfile -t given <<< "$found"
 shift 2
 cd "$(dirname "$0")/../.."

@@ -22,7 +22,8 @@ elif [ -n "${PHONES:-}" ] && [ -n "${ENGLISH:-}" ]; then
     echo "PHONES=$PHONES is for other languages: ENGLISH=yes keeps the phones of english" >&2
     exit 2
 fi
-texts=${LM:+$(realpath "$LM")}
+texts=${LM:+$(realpath -e "$LM")}
+[ ! -d "${WHISPER:-}" ] || WHISPER=$(realpath "$WHISPER")
 base=${FROM-}
 [ -n "${FROM+set}${WHISPER:-}" ] || base=english
 [ ! -f "$base/config.yaml" ] || base=$(realpath "$base")
@@ -47,7 +48,7 @@ if [ -n "${ENGLISH:-}" ]; then
     [ "${WHISPER:-}" != tiny.en ] || general=english-tiny
     english=asr/models/$general lexicon=$manifests/lexicon.txt
     # There is no model on other encoders to start from.
-    case ${WHISPER:-} in '' | tiny.en) base=${base:-$general} ;; esac
+    [ -n "${FROM+set}" ] || case ${WHISPER:-} in '' | tiny.en) base=$general ;; esac
     # english's lexicon, and the words that it lacks: all of your transcripts (weighted three times), and those that occur
     # three times in your texts.
     asr lexicon $english/lexicon.txt $manifests/train.txt:3 $manifests/dev.txt:3 ${texts:+"$texts"} --least 3 \

@@ -11,7 +11,7 @@ import torch
 from asr.acoustic.model import AcousticModel
 from asr.acoustic.weights import build_acoustic, load_weights
 from asr.config import AcousticSettings, Config, DecoderSettings, FeatureSettings, ModelSettings, RescoringSettings
-from asr.errors import ModelError
+from asr.errors import ConfigError, ModelError
 from asr.recognize.model_folder import Model, read_model
 from asr.train.init_from import copy_weights, inherit_architecture, inherit_decoder_settings
 from asr.train.run import train
@@ -55,6 +55,17 @@ def test_sizes_and_features_are_the_bases_and_dropout_is_the_recipes():
     assert merged.features == base.settings.features
     assert (merged.acoustic.hidden_size, merged.acoustic.dropout) == (16, 0.45)
     assert merged.tokenizer == recipe.tokenizer
+
+
+def test_another_front_end_than_the_bases_is_refused():
+    recipe = ModelSettings(features=FeatureSettings(kind="whisper"))
+    with pytest.raises(ConfigError, match=r"features\.kind: whisper, but .* has log_mel; start from a model with whisper"):
+        inherit_architecture(recipe, base := make_model("ab", 0))
+    encoder = base.settings.features.model_copy(update={"kind": "whisper", "encoder": "tiny.en"})
+    base = dataclasses.replace(base, settings=base.settings.model_copy(update={"features": encoder}))
+    recipe = ModelSettings(features=FeatureSettings(kind="whisper", encoder="tiny"))
+    with pytest.raises(ConfigError, match=r"features\.encoder: tiny, but the model to start from has tiny\.en"):
+        inherit_architecture(recipe, base)
 
 
 def test_decoder_weights_are_the_bases_if_the_recipe_sets_none():

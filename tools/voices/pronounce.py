@@ -4,13 +4,16 @@
 
 The program espeak-ng pronounces the words; `espeak-ng --voices` lists its languages. Phones that English has too get
 the names that the CMU Pronouncing Dictionary gives them, so a network that starts from `english` knows them already.
-All others keep espeak-ng's names. Words that it does not pronounce are left out.
+All others keep espeak-ng's names. Words that it does not pronounce are left out, and so are signs and letters of foreign
+scripts: espeak-ng would speak their names.
 """
 
 import argparse
 import re
 import subprocess
 import sys
+import unicodedata
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -33,6 +36,7 @@ OTHERS = "W=OE W:=OE: Y=OE Y:=OE:"
 NAMES = dict(pair.split("=") for pair in " ".join([CONSONANTS, VOWELS, ROUNDED, DIPHTHONGS, PAIRS, OTHERS]).split())
 CMU = {phone for names in NAMES.values() for phone in names.split("+")}
 MARKS = re.compile(r"[',%=|!#]")  # stress, pauses and other signs that are no phones
+LEAST_SHARE = 0.01  # of all words that have letters of a script, unless it is foreign
 LANGUAGE = re.compile(r"\([a-z-]+\)")  # where espeak-ng takes a word for another language's
 
 
@@ -41,6 +45,19 @@ def find_words(texts: Iterable[Path], numbers: str | None) -> list[str]:
     settings = NormalizerSettings(spell_out_numbers=numbers)
     sentences = read_sentences(texts, prepare=lambda line: normalize(line, settings))
     return list(dict.fromkeys(word for words in sentences for word in words))
+
+
+def leave_out_foreign(words: list[str]) -> list[str]:
+    """Return the words that have letters or digits, and no letters of scripts that hardly any word has."""
+    scripts = {word: {find_script(letter) for letter in word if letter.isalpha()} for word in words}
+    counts = Counter(script for found in scripts.values() for script in found)
+    common = {script for script, count in counts.items() if count >= LEAST_SHARE * len(words)}
+    return [word for word in words if any(map(str.isalnum, word)) and scripts[word] <= common]
+
+
+def find_script(letter: str) -> str:
+    """Return the script of a letter, such as LATIN or CYRILLIC."""
+    return unicodedata.name(letter, "unknown").split()[0]
 
 
 def require_voice(voice: str) -> None:
@@ -97,7 +114,8 @@ def main() -> None:
     options = parser.parse_args()
     require_program()
     require_voice(options.voice)
-    entries = list(pronounce(find_words(options.texts, options.spell_out_numbers), options.voice))
+    words = leave_out_foreign(find_words(options.texts, options.spell_out_numbers))
+    entries = list(pronounce(words, options.voice))
     with atomic_write(options.output) as unfinished:
         unfinished.write_text("".join(f"{word} {phones}\n" for word, phones in entries), encoding="utf-8")
     print(f"{options.output}: {len(entries):,} words")
