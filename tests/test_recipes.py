@@ -21,8 +21,16 @@ import pieces  # noqa: E402
 import reweight  # noqa: E402
 import split  # noqa: E402
 import tables  # noqa: E402
+import vary_speech  # noqa: E402
 
-from asr.corpus.cuts import Utterance, describe_recording, load_cuts, to_cuts, write_manifests  # noqa: E402
+from asr.corpus.cuts import (  # noqa: E402
+    Utterance,
+    describe_recording,
+    load_cuts,
+    read_waveform,
+    to_cuts,
+    write_manifests,
+)
 
 RATE = 16000
 
@@ -112,6 +120,30 @@ def test_development_has_speakers_and_sentences_that_training_has_not(tmp_path: 
     assert set(eighth["train"]) < set(train)
     assert len(eighth["train"]) == -(-len(train) // 8)
     assert set(eighth["dev"]) == set(dev)  # figures on it can be compared
+
+
+def test_half_of_the_recordings_get_an_impulse_response(tmp_path: Path, monkeypatch):
+    soundfile.write(tmp_path / "speech.wav", np.random.default_rng(0).normal(0, 0.1, 3 * RATE).astype(np.float32), RATE)
+    echo = np.zeros(RATE // 10, np.float32)
+    echo[[100, 900]] = 0.8, 0.4  # after a delay of 100 samples, and again 800 later
+    (tmp_path / "impulses").mkdir()
+    soundfile.write(tmp_path / "impulses" / "echo.wav", echo, RATE)
+    recording = describe_recording("r", tmp_path / "speech.wav", "speech")
+    cuts = to_cuts(
+        Utterance(f"u{number}", recording, "said", start=number / 4, end=number / 4 + 1) for number in range(8)
+    )
+    write_manifests(tmp_path, {"all": cuts})
+    run(monkeypatch, vary_speech, tmp_path / "all.jsonl.gz", tmp_path, "impulses", tmp_path / "impulses")
+
+    before, after = (list(load_cuts([tmp_path / f"{part}.jsonl.gz"])) for part in ("all", "train"))
+    assert [(cut.id, cut.supervisions[0].text) for cut in after] == [(cut.id, "said") for cut in before]
+    varied = [pair for pair in zip(before, after, strict=True) if pair[0].recording_id != pair[1].recording_id]
+    assert 0 < len(varied) < len(before)
+    for cut, other in varied:
+        plain, found = (read_waveform(one, RATE) for one in (cut, other))
+        expected = plain + 0.5 * np.concatenate([np.zeros(800, np.float32), plain[:-800]])
+        expected *= np.linalg.norm(plain) / np.linalg.norm(expected)
+        np.testing.assert_allclose(found, expected, atol=1e-4)  # 16 bits
 
 
 def test_what_development_says_is_left_out_of_the_text(tmp_path: Path, monkeypatch):

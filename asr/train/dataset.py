@@ -15,7 +15,7 @@ from functools import partial
 from itertools import islice
 from pathlib import Path
 from threading import Event
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -52,6 +52,13 @@ _FETCHED = 64  # utterances that are read from a store at once, when they are me
 _STATISTICS_CUTS = 2000  # approximate size of the sample for the statistics of features
 
 
+class Targets(NamedTuple):
+    """What a teacher makes of the utterances of a batch."""
+
+    log_probs: Tensor  # (B, T', V), padded with zeros
+    lengths: Tensor  # (B,) valid frames of T'
+
+
 @dataclass(frozen=True)
 class Batch:
     """Utterances side by side. With two views of each, tensors have 2B rows: all first views, then all second ones."""
@@ -63,12 +70,11 @@ class Batch:
     tokens: Tensor  # (B, U) padded token ids
     token_lengths: Tensor  # (B,) valid tokens
     seconds: float  # of speech as recorded, before any change of speed
-    targets: Tensor | None = None  # (B, T', V) log probabilities of a teacher, if there is one, padded with zeros
-    target_lengths: Tensor | None = None  # (B,) valid frames of these
+    targets: Targets | None = None  # of a teacher, if there is one
 
     def to(self, device: torch.device) -> "Batch":
         """Move features and tokens to a device; lengths stay on the CPU."""
-        targets = None if self.targets is None else self.targets.to(device)
+        targets = None if self.targets is None else self.targets._replace(log_probs=self.targets.log_probs.to(device))
         return replace(self, features=self.features.to(device), tokens=self.tokens.to(device), targets=targets)
 
 
@@ -114,7 +120,7 @@ class SpeechDataset(Dataset[Batch]):
         tokens = [torch.tensor(self.tokenizer.encode(text)) for text in texts] * self.views
         with _one_thread():
             plain = [torch.from_numpy(self._extract(row)) for row in rows]
-            targets, target_lengths = self._ask_teacher(rows)
+            targets = self._ask_teacher(rows)
         features = [
             self._vary(frames, name, view)
             for view in range(self.views)
@@ -129,7 +135,6 @@ class SpeechDataset(Dataset[Batch]):
             token_lengths=torch.tensor([len(ids) for ids in tokens]),
             seconds=sum(cut.duration for cut in cuts),
             targets=targets,
-            target_lengths=target_lengths,
         )
 
     def _rows(self, cuts: list[Any]) -> list[list[Any]]:
@@ -151,11 +156,11 @@ class SpeechDataset(Dataset[Batch]):
     def _extract_plain(self, cut: Any) -> Features:
         return self.extractor.plain(self._waveform([cut]).numpy())
 
-    def _ask_teacher(self, rows: list[list[Any]]) -> tuple[Tensor | None, Tensor | None]:
-        """Return the teacher's log probabilities (B, T', V) and lengths (B,); none for joined utterances."""
+    def _ask_teacher(self, rows: list[list[Any]]) -> Targets | None:
+        """Return what the teacher says; None without a teacher, or for joined utterances."""
         teacher = self.teacher
         if teacher is None or any(len(row) > 1 for row in rows):
-            return None, None
+            return None
         found = []
         for (cut,) in rows:
 
@@ -163,8 +168,8 @@ class SpeechDataset(Dataset[Batch]):
                 return teacher.runner.compute_log_probs([self._waveform([cut]).numpy()])[0]
 
             found.append(compute() if teacher.cache is None else teacher.cache.get(cut, self._variation, compute))
-        targets = [torch.from_numpy(log_probs) for log_probs in found] * self.views
-        return pad_sequence(targets, batch_first=True), torch.tensor([len(log_probs) for log_probs in targets])
+        log_probs = [torch.from_numpy(one) for one in found] * self.views
+        return Targets(pad_sequence(log_probs, batch_first=True), torch.tensor([len(one) for one in log_probs]))
 
     @property
     def _variation(self) -> int:

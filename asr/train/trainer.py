@@ -23,7 +23,7 @@ from asr.evaluate.wer import score_utterances
 from asr.runtime.network import ChunkSize
 from asr.seeds import draw_seed
 from asr.text.tokenizer import Tokenizer
-from asr.train.dataset import Batch, SpeechLoader
+from asr.train.dataset import Batch, SpeechLoader, Targets
 from asr.train.loop import LoopSetup, TrainingLoop
 from asr.train.monitor import EpochMetrics, SpeechMonitor
 
@@ -142,7 +142,7 @@ class Trainer(TrainingLoop[Batch]):
         if settings.consistency_weight > 0:
             loss = loss + settings.consistency_weight * consistency_loss(output.log_probs, output.lengths)
         if batch.targets is not None:
-            loss = loss + settings.teacher_weight * self._distance(output.log_probs, output.lengths, batch)
+            loss = loss + settings.teacher_weight * self._distance(output.log_probs, output.lengths, batch.targets)
         return loss.sum() / batch.token_lengths.sum().to(loss.device)
 
     def _criterion(self, log_probs: Tensor, lengths: Tensor, batch: Batch) -> Tensor:
@@ -155,13 +155,12 @@ class Trainer(TrainingLoop[Batch]):
         others = others.to(loss.dtype).masked_fill(loss == 0, 0)  # infeasible utterances teach nothing
         return loss + self.settings.loss.denominator_weight * others
 
-    def _distance(self, log_probs: Tensor, lengths: Tensor, batch: Batch) -> Tensor:
-        """Compute the (B,) distances from the teacher's log probabilities."""
-        assert batch.targets is not None and batch.target_lengths is not None
+    def _distance(self, log_probs: Tensor, lengths: Tensor, targets: Targets) -> Tensor:
+        """Compute the (B,) distances from a teacher's log probabilities."""
         # Another front end may count a frame more or less at the end.
-        num_frames = min(batch.targets.shape[1], log_probs.shape[1])
-        targets, log_probs = batch.targets[:, :num_frames], log_probs[:, :num_frames]
-        return divergence_from(targets, log_probs, torch.minimum(lengths, batch.target_lengths))
+        num_frames = min(targets.log_probs.shape[1], log_probs.shape[1])
+        lengths = torch.minimum(lengths, targets.lengths)
+        return divergence_from(targets.log_probs[:, :num_frames], log_probs[:, :num_frames], lengths)
 
     def _ctc(self, log_probs: Tensor, lengths: Tensor, batch: Batch) -> Tensor:
         return ctc_loss(log_probs, lengths, batch.tokens.to(log_probs.device), batch.token_lengths)

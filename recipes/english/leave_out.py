@@ -1,10 +1,10 @@
-"""Remove sentences of the development set from a text, so that a language model of it does not know them.
+"""Remove sentences of the development and test sets from a text, so that a language model of it does not know them.
 
-python recipes/english/leave_out.py TEXT DEV OUTPUT [SHARE]
+python recipes/english/leave_out.py TEXT SENTENCES OUTPUT [SHARE]
 
 TEXT: one sentence per line, plain, .gz or .xz; SHARE: 8 keeps only every eighth line
 
-Lines that equal one of DEV, or share six consecutive words with one, are removed.
+Lines that equal one of SENTENCES, or share six consecutive words with one, are removed.
 """
 
 import gzip
@@ -28,11 +28,11 @@ def runs(words: list[str]) -> Iterable[tuple[str, ...]]:
 
 
 def main() -> None:
-    text, dev, output = map(Path, sys.argv[1:4])
+    text, others, output = map(Path, sys.argv[1:4])
     share = int(sys.argv[4]) if len(sys.argv) > 4 else 1
     settings = NormalizerSettings()
     sentences = partial(read_sentences, unit="word", prepare=lambda line: normalize(line, settings))
-    known = {run for words in sentences([dev]) for run in runs(words)}
+    known = {run for words in sentences([others]) for run in runs(words)}
     left_out = 0
     with atomic_write(output) as unfinished, gzip.open(unfinished, "wt", encoding="utf-8", compresslevel=1) as file:
         for words in islice(sentences([text]), 0, None, share):

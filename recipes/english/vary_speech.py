@@ -7,26 +7,25 @@ codecs    GSM 06.10, as mobile telephones use it, or MP3 of the lowest quality
 impulses  a microphone, loudspeaker or room that was measured: one of the impulse responses in FOLDER, as of
           https://github.com/idiap/acoustic-simulator
 
-Needs `pip install pedalboard`. The draws are always the same.
+The first two need `pip install pedalboard`. The draws are always the same.
 """
 
 import random
 import sys
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 
 import numpy as np
-import pedalboard
 import soundfile
+import torch
 from lhotse import CutSet
 
 from asr.corpus.cuts import Utterance, describe_recording, load_cuts, read_waveform, to_cuts, write_manifests
-from asr.signal.audio import SAMPLE_RATE, load_audio
+from asr.signal.audio import SAMPLE_RATE, Waveform, load_audio
+from asr.train.augment import reverberate
 
 SEMITONES = 2.0
 LOWEST_QUALITY = 9.9  # of MP3 with a variable rate: some 32 kb/s
-Effect = Callable[[np.ndarray, float], np.ndarray]
 
 
 def main() -> None:
@@ -49,27 +48,24 @@ def main() -> None:
     write_manifests(output, {"train": CutSet(cuts)})
 
 
-def vary(waveform: np.ndarray, kind: str, draws: random.Random, impulses: list[Path]) -> np.ndarray:
-    """Return a variation (S,) of a waveform (S,), with its energy."""
-    effect = draw_effect(kind, draws, impulses)
-    varied = effect(waveform, SAMPLE_RATE)[: len(waveform)]
-    varied = np.pad(varied, (0, len(waveform) - len(varied)))
-    varied *= np.linalg.norm(waveform) / max(float(np.linalg.norm(varied)), 1e-8)
+def vary(waveform: Waveform, kind: str, draws: random.Random, impulses: list[Path]) -> Waveform:
+    """Return a variation (S,) of a waveform (S,), with its energy unless that would clip."""
+    if kind == "impulses":
+        varied = reverberate(torch.from_numpy(waveform), torch.from_numpy(load_audio(draws.choice(impulses)))).numpy()
+    else:
+        varied = draw_effect(kind, draws)(waveform, SAMPLE_RATE)[: len(waveform)]
+        varied = np.pad(varied, (0, len(waveform) - len(varied)))
+        varied *= np.linalg.norm(waveform) / max(float(np.linalg.norm(varied)), 1e-8)
     return varied / max(1.0, float(np.abs(varied).max()))
 
 
-def draw_effect(kind: str, draws: random.Random, impulses: list[Path]) -> Effect:
+def draw_effect(kind: str, draws: random.Random) -> Callable[[Waveform, float], Waveform]:
     """Draw what changes a waveform, given its sample rate."""
+    import pedalboard  # here, so that impulse responses do without it
+
     if kind == "pitch":
         return pedalboard.PitchShift(draws.uniform(-SEMITONES, SEMITONES))
-    if kind == "codecs":
-        return draws.choice([pedalboard.GSMFullRateCompressor(), pedalboard.MP3Compressor(LOWEST_QUALITY)])
-    return partial(convolve, load_audio(draws.choice(impulses)))
-
-
-def convolve(impulse: np.ndarray, waveform: np.ndarray, sample_rate: float) -> np.ndarray:
-    """Apply an impulse response (S,) to a waveform (S,), without its delay."""
-    return np.convolve(waveform, impulse)[int(np.abs(impulse).argmax()) :]
+    return draws.choice([pedalboard.GSMFullRateCompressor(), pedalboard.MP3Compressor(LOWEST_QUALITY)])
 
 
 if __name__ == "__main__":

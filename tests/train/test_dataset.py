@@ -163,8 +163,8 @@ def test_a_teacher_is_given_the_same_variation_of_each_utterance(cuts, tmp_path)
     loader.dataset.variations = 2
     for epoch, calls in ((0, len(cuts)), (1, 2 * len(cuts)), (2, 2 * len(cuts))):  # the third repeats the first's
         for batch in loader.batches(epoch):
-            lengths = zip(batch.lengths.tolist(), batch.target_lengths.tolist(), strict=True)
-            for (length, num_targets), targets in zip(lengths, batch.targets, strict=True):
+            lengths = zip(batch.lengths.tolist(), batch.targets.lengths.tolist(), strict=True)
+            for (length, num_targets), targets in zip(lengths, batch.targets.log_probs, strict=True):
                 num_samples = -1000 * float(targets[0, 0])
                 assert num_targets == round(num_samples) // 640
                 assert length == pytest.approx((num_samples - 240) / 160, abs=2 + num_samples / 1e5)

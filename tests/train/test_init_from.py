@@ -59,7 +59,9 @@ def test_sizes_and_features_are_the_bases_and_dropout_is_the_recipes():
 
 def test_another_front_end_than_the_bases_is_refused():
     recipe = ModelSettings(features=FeatureSettings(kind="whisper"))
-    with pytest.raises(ConfigError, match=r"features\.kind: whisper, but .* has log_mel; start from a model with whisper"):
+    with pytest.raises(
+        ConfigError, match=r"features\.kind: whisper, but .* has log_mel; start from a model with whisper"
+    ):
         inherit_architecture(recipe, base := make_model("ab", 0))
     encoder = base.settings.features.model_copy(update={"kind": "whisper", "encoder": "tiny.en"})
     base = dataclasses.replace(base, settings=base.settings.model_copy(update={"features": encoder}))

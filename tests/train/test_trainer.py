@@ -1,6 +1,5 @@
 """The parts of the loop, each against its definition; whole runs are in test_run.py."""
 
-import dataclasses
 import itertools
 import math
 
@@ -15,7 +14,7 @@ from asr.acoustic.model import AcousticModel
 from asr.alignment import required_frames
 from asr.config import AcousticSettings, LossSettings, TrainSettings
 from asr.runtime.network import ChunkSize
-from asr.train.dataset import Batch
+from asr.train.dataset import Batch, Targets
 from asr.train.trainer import Trainer, draw_chunk_size, gradient_norms
 
 
@@ -99,14 +98,9 @@ def test_only_frames_that_both_teacher_and_network_have_are_compared():
     torch.manual_seed(0)
     log_probs, targets = torch.randn(2, 3, 6, 3).log_softmax(-1)
     lengths, target_lengths = torch.tensor([6, 4, 5]), torch.tensor([5, 5, 3])
-    batch = Batch(
-        ["u", "v", "w"], ["x", "y", "z"], torch.zeros(3, 24, 1), lengths, torch.ones(3, 1), torch.ones(3), 1.0
-    )
     padding = torch.arange(5)[:, None] >= target_lengths[:, None, None]
-    batch = dataclasses.replace(
-        batch, targets=targets[:, :5].masked_fill(padding, 0.0), target_lengths=target_lengths
-    )
-    found = make_trainer(0.0, torch.zeros(3, 3, 3))._distance(log_probs, lengths, batch)
+    padded = Targets(targets[:, :5].masked_fill(padding, 0.0), target_lengths)
+    found = make_trainer(0.0, torch.zeros(3, 3, 3))._distance(log_probs, lengths, padded)
     for row, common in enumerate((5, 4, 3)):
         expected = (targets[row, :common].exp() * (targets[row, :common] - log_probs[row, :common])).sum()
         assert float(found[row]) == pytest.approx(float(expected), rel=1e-5)

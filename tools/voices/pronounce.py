@@ -4,8 +4,8 @@
 
 The program espeak-ng pronounces the words; `espeak-ng --voices` lists its languages. Phones that English has too get
 the names that the CMU Pronouncing Dictionary gives them, so a network that starts from `english` knows them already.
-All others keep espeak-ng's names. Words that it does not pronounce are left out, and so are signs and letters of foreign
-scripts: espeak-ng would speak their names.
+All others keep espeak-ng's names. Words that it does not pronounce are left out, and so are signs and letters of
+foreign scripts: espeak-ng would speak their names.
 """
 
 import argparse
