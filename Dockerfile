@@ -3,11 +3,13 @@
 
 FROM python:3.13-slim AS build
 WORKDIR /src
+# wyoming,whisper adds what english-tiny needs.
+ARG EXTRAS=wyoming
 COPY pyproject.toml README.md LICENSE NOTICE ./
 COPY constraints ./constraints
 COPY asr ./asr
 RUN python -m venv /opt/asr \
-    && /opt/asr/bin/pip install --no-cache-dir --no-compile --constraint constraints/python3.13.txt '.[wyoming]' \
+    && /opt/asr/bin/pip install --no-cache-dir --no-compile --constraint constraints/python3.13.txt ".[$EXTRAS]" \
     && /opt/asr/bin/pip uninstall --yes pip \
     && find /opt/asr -name tests -type d -prune -exec rm -rf {} +
 

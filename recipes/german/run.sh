@@ -19,7 +19,9 @@ cd "$(dirname "$0")/../.."
 PATH="$PWD/.venv/bin:$PATH"
 data=data/german numbers=(--spell-out-numbers de)
 
-[ -f $data/train.jsonl.gz ] || asr prepare kaldi "$corpus" $data
+inputs="CORPUS=$corpus TEXT=$(IFS=,; echo "${given[*]}")"
+[ -f $data/train.jsonl.gz ] || { asr prepare kaldi "$corpus" $data && echo "$inputs" > $data/inputs; }
+[ ! -f $data/inputs ] || [ "$(< $data/inputs)" = "$inputs" ] || { printf '%s\n' "$data was made with other inputs; go on with them, or use another clone:" "$(< $data/inputs)" >&2; exit 2; }
 # What is read in the development and test parts must not be in the language model's texts.
 cat $data/dev.txt $data/test.txt > $data/left-out.txt
 texts=()
