@@ -7,7 +7,7 @@ FILES ?= recipes/english/samples
 KNOWN := constraints/python$(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])').txt
 INSTALL := -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo training test test-base test-cluster test-oldest test-newest figures check bench docs dist test-dist constraints clean
+.PHONY: demo training whisper test test-base test-cluster test-oldest test-newest figures check bench docs dist test-dist constraints clean
 
 # Transcribes the recordings that come with the project, or yours: make demo FILES=talk.wav
 demo: $(VENV)/.installed
@@ -15,6 +15,9 @@ demo: $(VENV)/.installed
 
 # Adds what training and evaluation need, PyTorch for one
 training: $(VENV)/.installed-train
+
+# Adds what models on a Whisper encoder need, such as english-tiny
+whisper: $(VENV)/.installed-whisper
 
 test: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest -n 2
@@ -69,6 +72,9 @@ constraints: | $(BIN)/python
 	$(BIN)/python $(INSTALL) uv
 	$(BIN)/python tools/renew_constraints.py
 
+constraints/python.txt:
+	@echo "there is no $(PYTHON); asr needs Python 3.10 to 3.13: make PYTHON=python3.13 ..." >&2; exit 1
+
 constraints/python%.txt:
 	@echo "asr needs Python 3.10 to 3.13, and $(PYTHON) is $*; name another: make PYTHON=python3.13 ..." >&2; exit 1
 
@@ -82,7 +88,12 @@ $(VENV)/.installed: pyproject.toml $(KNOWN) | $(BIN)/python
 	touch $@
 
 $(VENV)/.installed-train: pyproject.toml $(KNOWN) | $(BIN)/python
+	@echo "installing PyTorch and others, up to 5 GB: this takes a minute or more"
 	$(BIN)/python $(INSTALL) --constraint $(KNOWN) --editable '.[train]'
+	touch $@ $(VENV)/.installed
+
+$(VENV)/.installed-whisper: pyproject.toml $(KNOWN) | $(BIN)/python
+	$(BIN)/python $(INSTALL) --constraint $(KNOWN) --editable '.[whisper]'
 	touch $@ $(VENV)/.installed
 
 $(VENV)/.installed-dev: pyproject.toml $(KNOWN) | $(BIN)/python

@@ -51,7 +51,7 @@ def transcribe(
     jobs: Annotated[int, Option(min=1, help="Threads that read audio, and as many that decode.")] = JOBS,
     cluster: Annotated[
         str | None,
-        Option(metavar="auto|ray://HOST:PORT|local[:N]", help="Let a Ray cluster do it (ctc-asr[cluster])."),
+        Option(metavar="auto|ray://HOST:PORT|local[:N]", help="Let a Ray cluster do it (the extra `cluster`)."),
     ] = None,
     shards: Annotated[str | None, Option(help="With --cluster: jsonl or parquet, files of many recordings.")] = None,
     report: Annotated[

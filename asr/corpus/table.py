@@ -99,17 +99,24 @@ def _split(utterances: Sequence[Utterance]) -> dict[str, list[Utterance]]:
         held_out = set(speakers[::_DEV_EVERY])
         in_dev = [utterance.speaker in held_out for utterance in utterances]
     else:
-        in_dev = [index % _DEV_EVERY == 0 for index in _group_by_sentence([utterance.text for utterance in utterances])]
+        in_dev = _hold_out([utterance.text for utterance in utterances])
     parts: dict[str, list[Utterance]] = {"train": [], "dev": []}
     for utterance, dev in zip(utterances, in_dev, strict=True):
         parts["dev" if dev else "train"].append(utterance)
     return parts
 
 
-def _group_by_sentence(texts: Sequence[str]) -> Sequence[int]:
-    """Number the sentences, one number per text; number the texts if fewer than half of them differ."""
+def _hold_out(texts: Sequence[str]) -> list[bool]:
+    """Choose texts for development: every tenth sentence or, if fewer than half differ, recordings of repeated ones."""
     sentences = [" ".join(re.findall(r"\w+", text.lower())) for text in texts]
-    numbers = {sentence: number for number, sentence in enumerate(dict.fromkeys(sentences))}
-    if 2 * len(numbers) < len(texts):
-        return range(len(texts))
-    return [numbers[sentence] for sentence in sentences]
+    counts = Counter(sentences)
+    numbers = {sentence: number for number, sentence in enumerate(counts)}
+    if 2 * len(counts) >= len(texts):
+        return [numbers[sentence] % _DEV_EVERY == 0 for sentence in sentences]
+    # At equal distances in the order of the sentences: tables often repeat ten words in one order, so that every tenth
+    # recording says the same. More than half of the texts are repeated, so no sentence loses all of its recordings.
+    repeated = [index for index, sentence in enumerate(sentences) if counts[sentence] > 1]
+    repeated.sort(key=lambda index: numbers[sentences[index]])
+    num_dev = -(-len(texts) // _DEV_EVERY)
+    held_out = {repeated[place * len(repeated) // num_dev] for place in range(num_dev)}
+    return [index in held_out for index in range(len(texts))]

@@ -1,6 +1,7 @@
 """Phrases and recordings in, hits out as they are found: `asr find`."""
 
 import json
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
@@ -23,6 +24,7 @@ from asr.spotting.index import LogProbIndex, is_index
 from asr.spotting.spotter import THRESHOLD
 
 FORMATS = ("txt", "json")
+_COMMENT = re.compile(r"(^|\s)#.*")
 _CLIP_MARGIN = 0.5  # seconds of sound before and after a hit
 _BLOCK_SECONDS = 10.0
 
@@ -124,13 +126,13 @@ def _list_missing(index: LogProbIndex) -> list[AudioError]:
 
 
 def read_phrases(path: Path) -> list[str]:
-    """Read phrases, one per line; empty lines and lines that start with `#` are ignored.
+    """Read phrases, one per line; `#` at the start of a line or after a space begins a comment.
 
     Raises:
         TextError: If the file cannot be read, or holds no phrase.
     """
-    lines = (line.strip() for line in read_lines(path, hint="; name a text file with a phrase on each line"))
-    phrases = [line for line in lines if line and not line.startswith("#")]
+    lines = read_lines(path, hint="; name a text file with a phrase on each line")
+    phrases = list(filter(None, (_COMMENT.sub("", line).strip() for line in lines)))
     if not phrases:
         raise AsrError(f"{path}: holds no phrase; write one on each line")
     return phrases

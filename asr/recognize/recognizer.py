@@ -135,7 +135,7 @@ def load_network(model: Model, *, device: str, precision: str) -> Network:
         from asr.runtime.torch_network import TorchNetwork
     except ModuleNotFoundError:
         raise AsrError(
-            f"device {device} needs torch, which is not installed; install ctc-asr[train], or take cpu"
+            f"device {device} needs torch, which is not installed; install asr's extra `train`, or take cpu"
         ) from None
     except (ImportError, OSError) as error:
         raise AsrError(f"device {device} needs torch, which cannot be loaded: {one_line(error)}; take cpu") from None

@@ -139,7 +139,11 @@ def find_encoder(name: str) -> Path:
         try:
             return Path(download(name))
         except Exception as error:
-            raise AsrError(f"encoder {name}: cannot be downloaded ({one_line(error)}); {remedy}") from None
+            reason = one_line(error).partition(". ")[0]  # of paragraphs
+            raise AsrError(
+                f"encoder {name}: cannot be downloaded ({reason}); {remedy}, "
+                f"such as a copy of Systran/faster-whisper-{name} on Hugging Face"
+            ) from None
 
 
 def import_package(name: str) -> Any:
@@ -148,7 +152,7 @@ def import_package(name: str) -> Any:
         return __import__(name)
     except ModuleNotFoundError as error:
         raise ModuleNotFoundError(
-            f"a Whisper encoder needs {error.name}, which is not installed: pip install 'ctc-asr[whisper]'", name=name
+            f"a Whisper encoder needs {error.name}, which is not installed: install asr's extra `whisper`", name=name
         ) from None
 
 

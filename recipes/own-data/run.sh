@@ -36,8 +36,12 @@ output=exp/$name
 lms=exp/$name-lm
 
 # Only once: what training has seen must not become dev.
-[ -f $manifests/train.jsonl.gz ] || asr prepare tsv "$table" $manifests
-asr doctor $manifests/*.jsonl.gz || echo "training leaves these out; fix or delete them" >&2
+if [ -f $manifests/train.jsonl.gz ]; then
+    echo "$manifests is there and is kept; for a table that has changed remove it and $output, or set NAME" >&2
+else
+    asr prepare tsv "$table" $manifests
+fi
+asr doctor $manifests/*.jsonl.gz || { status=$?; [ $status = 1 ] || exit $status; echo "training leaves these out; fix or delete them" >&2; }
 
 # A trained network needs fewer and smaller steps.
 settings=(${base:+train.epochs=30 train.optimizer.learning_rate=1e-3})

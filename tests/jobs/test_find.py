@@ -172,7 +172,7 @@ def test_clips_hold_the_sound_of_the_hit(folder: Path, tmp_path: Path):
 
 def test_phrases_come_from_a_file(tmp_path: Path):
     path = tmp_path / "phrases.txt"
-    path.write_text("# commands\nturn on the light\n\n  stop \n")
+    path.write_text("# commands\nturn on the light  # lamps\n\n  stop \n")
     assert read_phrases(path) == ["turn on the light", "stop"]
     path.write_text("# nothing\n")
     with pytest.raises(AsrError, match="holds no phrase"):
