@@ -151,8 +151,8 @@ if [ "${MODELS:-}" != english ]; then
 fi
 train english english-first "corpus.train=[$manifests]" "${settings[@]}" "$@"
 
-# The second training goes on from the first, with more of the speech that the first one recognised worst, and some
-# synthetic voices.
+# The second training goes on from the first, with more of the speech that the first one recognised worst, some synthetic
+# voices, and no masks.
 if [ ${#everyday[@]} = 0 ] || ! command -v flite >/dev/null || ! command -v espeak-ng >/dev/null; then
     echo "no text of everyday language, flite or espeak-ng: training without synthetic voices" >&2
 elif [ ! -f data/synthetic/train.jsonl.gz ]; then
@@ -161,5 +161,5 @@ elif [ ! -f data/synthetic/train.jsonl.gz ]; then
 fi
 [ -f data/english-again/train.jsonl.gz ] || python recipes/english/reweight.py data data/english-again
 train english english train.init_from=exp/english-first "corpus.train=[data/english-again/train.jsonl.gz]" "${settings[@]}" \
-    train.epochs=3 train.optimizer.learning_rate=1e-3 train.average=1 "$@"
+    train.epochs=3 train.optimizer.learning_rate=1e-3 train.average=1 train.augment.spec_augment=null "$@"
 finish english
