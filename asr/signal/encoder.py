@@ -140,10 +140,7 @@ def find_encoder(name: str) -> Path:
             return Path(download(name))
         except Exception as error:
             reason = one_line(error).partition(". ")[0]  # of paragraphs
-            raise AsrError(
-                f"encoder {name}: cannot be downloaded ({reason}); {remedy}, "
-                f"such as a copy of Systran/faster-whisper-{name} on Hugging Face"
-            ) from None
+            raise AsrError(f"encoder {name}: cannot be downloaded ({reason}); {remedy} (docs/whisper.md)") from None
 
 
 def import_package(name: str) -> Any:

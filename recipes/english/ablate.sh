@@ -2,10 +2,11 @@
 # Measure what each idea is worth to people whom the network never heard: short trainings with an eighth of the speech
 # that differ from conf/english.yaml in one thing each; error rates on the development set, and on its Common Voice.
 #
-#   recipes/english/ablate.sh CORPORA [NAME ...]     NAME: a row of the table in README.md; default: all
+#   recipes/english/ablate.sh CORPORA [NAME ...]     NAME: a row of a table in README.md; default: all but pitch and codecs,
+#                                                    which need pedalboard (pip), and impulses
 #   ACCENT=england recipes/english/ablate.sh ...     without the clips of CORPORA/common-voice whose speakers name that
 #                                                    accent, with error rates on these
-#   IMPULSES=FOLDER recipes/english/ablate.sh ...    the folder of impulse responses for the row of that name
+#   IMPULSES=FOLDER recipes/english/ablate.sh CORPORA impulses    FOLDER: has impulse responses of microphones and rooms
 #
 # Comes after run.sh, of which it needs the data, english-tiny, the speech that it has labelled and the language model.
 #
@@ -42,7 +43,7 @@ settings_of() { # NAME
         *) echo "there is no row $1" >&2 && return 2 ;;
     esac
 }
-[ $# -gt 0 ] || set -- base few-speakers labelled no-teacher no-vocal-tract three-speeds one-level no-noise no-masks pitch codecs impulses ctc no-intermediate three-layers wide
+[ $# -gt 0 ] || set -- base few-speakers labelled no-teacher no-vocal-tract three-speeds one-level no-noise no-masks ctc no-intermediate three-layers wide
 for row in "$@"; do
     output=$results/$row changes=$(settings_of "$row")
     case $row in pitch | codecs | impulses)
