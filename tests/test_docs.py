@@ -21,7 +21,6 @@ LINK = re.compile(r"\]\(([^)#:]*)(?:#([^)]*))?\)")
 # Different measurements that happen to be equal.
 COINCIDENCES = {
     "2.57",  # CER on AN4's test set, of the shipped model and of the recipe's first seed
-    "2.98",  # WER on AN4's test set, of `an4` with recurrent fusion and of `english` trained further on a tenth of AN4
     "6.21",  # WER on AN4's test set: the an4 recipe's second seed, `an4` in chunks
     "3.88",  # WER on AN4's test set with trigrams, of the shipped model and of the recipe's first seed
 }
