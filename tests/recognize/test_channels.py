@@ -41,13 +41,16 @@ def test_each_side_of_a_call_gives_the_text_that_it_has_alone(recognizer: Recogn
     call = make_call(*pair)
     both = recognizer.transcribe((call, RATE), channel="each")
     for channel, name in enumerate(pair):
-        alone = recognizer.transcribe(SAMPLES / f"{name}.flac")
+        alone = recognizer.transcribe((call[:, channel], RATE))  # with its silence, which may change a word
         assert both.in_channel(channel).text == alone.text
         assert alone.text
         assert recognizer.transcribe((call, RATE), channel=channel).text == alone.text
+        starts = [word.start for word in both.in_channel(channel).words]
+        np.testing.assert_allclose(starts, [word.start for word in alone.words], atol=1e-6)
+        sample = recognizer.transcribe(SAMPLES / f"{name}.flac")
         shift = 1.0 if channel else 0.0
-        starts = [word.start - shift for word in both.in_channel(channel).words]
-        np.testing.assert_allclose(starts, [word.start for word in alone.words], atol=0.1)
+        assert starts[0] - shift == pytest.approx(sample.words[0].start, abs=0.1)
+        assert len(set(sample.text.split()) & set(alone.text.split())) >= 0.6 * len(sample.words)
     assert recognizer.transcribe((call, RATE)).text != both.text  # mixed, neither is understood
     starts = [segment.start for segment in both.segments]
     assert starts == sorted(starts)
