@@ -39,7 +39,7 @@ for corpus in $needed esc10-noise; do
 done
 
 if [ -z "${MODELS:-}" ]; then # stops if the encoder is missing
-    asr transcribe --model english-tiny recipes/an4/samples/*.wav > /dev/null
+    asr transcribe --model english-tiny recipes/english/samples/garden.flac > /dev/null
 fi
 
 # Prepare each corpus, then set aside development speakers and sentences that training does not see.
