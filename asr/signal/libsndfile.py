@@ -161,7 +161,12 @@ def _is_of_mpg123(line: bytes) -> bool:
 
 def _open_scratch() -> Any:
     if hasattr(os, "memfd_create"):  # needs no room on a disk
-        return os.fdopen(os.memfd_create("asr"), "w+b", buffering=0)
+        import fcntl
+
+        scratch = os.memfd_create("asr")
+        # Linux does not lock the position in such files: threads that write at once would overwrite each other.
+        fcntl.fcntl(scratch, fcntl.F_SETFL, os.O_RDWR | os.O_APPEND)
+        return os.fdopen(scratch, "w+b", buffering=0)
     return tempfile.TemporaryFile(buffering=0)
 
 
