@@ -27,7 +27,6 @@ TIMEOUT = 150  # seconds; a case that waits for ever is wrong
 # What the model recognises in the samples. Their speakers say "the gate stood open" and "drawer".
 GARDEN = "there was nobody in the garden but the gates stood open"
 GARDEN_OTHERWISE = "there was nobody in the garden but the gates to it open"  # live, or if more speech follows
-GARDEN_START = "there was nobody in the garden but the"  # english hears the rest otherwise after MP3 or with few bits
 LETTER = "she read the letter twice and put it back in the door"
 # What a case needs besides the command of its first line.
 FURTHER = {
@@ -87,11 +86,11 @@ RULES: dict[str, Callable[[Outcome], bool]] = {
     "lower-case-turkish": lambda o: o.stdout.strip() == "True",
     "mp3-mpg123-on-stderr": lambda o: not re.search("mpg123|Xing", (o.folder / "err").read_text()),
     "mp3-vbr-without-xing": lambda o: o.holds("walked along the river") or o.is_refused,
-    "mp3-zeros-after-id3": lambda o: o.holds(GARDEN_START),
+    "mp3-zeros-after-id3": lambda o: o.holds(GARDEN),
     "numba-cache-empty-index": lambda o: o.holds("exit 0") and not o.holds("Aborted"),
     "numbers-point-five": lambda o: o.holds("point five"),
     "ogg-chained-vorbis": lambda o: o.holds(GARDEN_OTHERWISE, LETTER) or o.is_refused,
-    "quiet-minus-50": lambda o: o.holds(GARDEN_START) or o.holds("nearly silent"),
+    "quiet-minus-50": lambda o: o.holds(GARDEN) or o.holds("nearly silent"),
     "read-only-install": lambda o: (match := re.search(r"(\d+) err", o.stdout)) is not None and int(match[1]) <= 3,
     "srt-markup-in-text": lambda o: o.status == 0 and not re.search("-->|<gate>", read_cues(o)),
     "stdin-closed": lambda o: o.stderr.count("error: standard input is closed") == o.stderr.count("\n") == 2,
